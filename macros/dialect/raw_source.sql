@@ -1,0 +1,44 @@
+{#- Where a raw table's rows come from: the table itself, where it keeps every version of a row, or the dbt snapshot of it,
+    where it holds the present only (dbt_project.yml, overwritten_sources). -#}
+{% macro raw_source(table) -%}
+    {%- if table in var('overwritten_sources') -%}
+        {{ ref('snap_dwh__' ~ table) }}
+    {%- else -%}
+        {{ source('dwh', table) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- When a raw row became visible. Of a snapshot it is the time it was taken; one taken between a refresh and its publish lag
+    counts as taken at that refresh, since nothing reads it sooner. NULL for a table without load times. -#}
+{% macro raw_loaded_at(table) -%}
+    {%- if table in var('overwritten_sources') -%}
+        {%- set taken_at = 'cast(dbt_valid_from as ' ~ type_instant() ~ ')' -%}
+        case
+            when {{ taken_at }} <= {{ add_minutes(refresh_before(taken_at), var('publish_lag_minutes')) }}
+                then {{ refresh_before(taken_at) }}
+            else {{ taken_at }}
+        end
+    {%- else -%}
+        {{ raw_column(table, 'loaded_at', type_instant()) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Whether this version says that the row is gone. Any table may carry `is_deleted`; a snapshot notes a vanished row itself. -#}
+{% macro raw_is_deleted(table) -%}
+    {%- if table in var('overwritten_sources') -%}
+        coalesce({{ raw_column(table, 'is_deleted', 'boolean') }}, false) or dbt_is_deleted = 'True'
+    {%- else -%}
+        coalesce({{ raw_column(table, 'is_deleted', 'boolean') }}, false)
+    {%- endif -%}
+{%- endmacro %}
+
+{#- A column that a raw table may lack: cast, or a NULL of that type. -#}
+{% macro raw_column(table, column, type) -%}
+    {%- set present = [] -%}
+    {%- if execute and flags.INTROSPECT -%}
+        {%- for found in adapter.get_columns_in_relation(source('dwh', table)) -%}
+            {%- if found.name | lower == column -%}{%- do present.append(found.name) -%}{%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    cast({{ column if present else 'null' }} as {{ type }})
+{%- endmacro %}

@@ -1,0 +1,77 @@
+{#-
+Every spine row with the columns of the latest feature row of its key that was available by then.
+
+    pit_join(spine, features, key, columns, spine_at='requested_at', features_at='available_at')
+
+`spine` and `features` name CTEs; `features` holds no NULL key and one row a (key, features_at). Returns a select for a CTE: all
+of the spine's columns, then `columns`. A spine row with no feature row, a NULL key included, keeps NULLs; a row available
+exactly at `spine_at` is used; a NULL in the newest row stays NULL. No spine row is lost or doubled.
+
+DuckDB has the ASOF join. BigQuery has not: there both sides are put in one stream ordered by time, each feature row packed in one
+struct (or a newest row that truly holds NULL would be skipped), and the spine row rides along (so nothing is joined back
+and duplicate spine rows survive). The second shape runs on DuckDB too; the tests hold the two against each other.
+-#}
+{% macro pit_join(spine, features, key, columns, spine_at='requested_at', features_at='available_at') %}
+    {{- return(adapter.dispatch('pit_join')(spine, features, key, columns, spine_at, features_at)) -}}
+{% endmacro %}
+
+{% macro duckdb__pit_join(spine, features, key, columns, spine_at, features_at) -%}
+    select
+        {{ spine }}.*,
+        {%- for column in columns %}
+        {{ features }}.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ spine }}
+    asof left join {{ features }}
+        on {{ spine }}.{{ key }} = {{ features }}.{{ key }}
+        and {{ spine }}.{{ spine_at }} >= {{ features }}.{{ features_at }}
+{%- endmacro %}
+
+{% macro default__pit_join(spine, features, key, columns, spine_at, features_at) -%}
+    select
+        latest.spine_row.*,
+        {%- for column in columns %}
+        latest.feature_row.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        select
+            stream.spine_row,
+            stream.is_spine,
+            last_value(stream.feature_row ignore nulls) over (
+                partition by stream.join_key
+                order by stream.join_at asc, stream.is_spine asc
+                rows between unbounded preceding and current row
+            ) as feature_row
+        from (
+            select
+                {{ features }}.{{ key }} as join_key,
+                {{ features }}.{{ features_at }} as join_at,
+                0 as is_spine,
+                {{ struct_of(columns, features) }} as feature_row,
+                null as spine_row
+            from {{ features }}
+            union all
+            select
+                {{ spine }}.{{ key }} as join_key,
+                {{ spine }}.{{ spine_at }} as join_at,
+                1 as is_spine,
+                null as feature_row,
+                {{ spine }} as spine_row
+            from {{ spine }}
+        ) as stream
+    ) as latest
+    where latest.is_spine = 1
+{%- endmacro %}
+
+{#- One struct of a relation's columns, under their own names. -#}
+{% macro struct_of(columns, relation) %}{{ return(adapter.dispatch('struct_of')(columns, relation)) }}{% endmacro %}
+{% macro default__struct_of(columns, relation) -%}
+    struct(
+        {%- for column in columns %}{{ relation }}.{{ column }} as {{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+    )
+{%- endmacro %}
+{% macro duckdb__struct_of(columns, relation) -%}
+    struct_pack(
+        {%- for column in columns %}{{ column }} := {{ relation }}.{{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+    )
+{%- endmacro %}

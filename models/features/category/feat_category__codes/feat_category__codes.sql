@@ -1,0 +1,53 @@
+-- One row per category that ever held a known job, at most 64: its code, by the time its first job was known. The list only
+-- grows at its end, so that a code never changes its meaning and none is used again.
+with clock as (
+
+    select * from {{ ref('int_mart__clock') }}
+
+),
+
+job_versions as (
+
+    select * from {{ ref('int_job__versions') }}
+
+),
+
+first_jobs as (
+
+    select
+        category_id,
+        min(known_at) as known_at
+    from job_versions
+    where category_id is not null
+    group by category_id
+
+),
+
+numbered as (
+
+    select
+        category_id,
+        known_at,
+        {{ refresh_at('known_at') }} as as_of_at,
+        row_number() over (order by known_at asc nulls last, category_id asc nulls last) as category_code
+    from first_jobs
+
+),
+
+final as (
+
+    select
+        numbered.category_id,
+        numbered.as_of_at,
+        {{ available_at('numbered.as_of_at') }} as available_at,
+        numbered.category_code
+    from numbered
+    cross join clock
+    where
+        numbered.category_code <= 64
+        and numbered.as_of_at <= clock.as_of_at
+        and numbered.as_of_at > {{ opened_at() }}
+
+)
+
+select * from final

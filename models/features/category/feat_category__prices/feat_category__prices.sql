@@ -1,0 +1,374 @@
+-- One row per category and refresh at which its prices changed: counts and means as running sums, distinct freelancers by
+-- two levels, quantiles from counts per log-price bucket. A run recounts the facts still in their windows, with those
+-- that entered before standing at the opening, and keeps what comes after.
+with clock as (
+
+    select * from {{ ref('int_mart__clock') }}
+
+),
+
+contracts as (
+
+    select * from {{ ref('int_category__contracts') }}
+
+),
+
+bounds as (
+
+    select
+        clock.as_of_at,
+        {{ opened_at() }} as opened_at
+    from clock
+
+),
+
+windows as (
+
+    select 90 as window_days
+    union all
+    select 365 as window_days
+
+),
+
+facts as (
+
+    select
+        contracts.category_id,
+        windows.window_days,
+        contracts.freelancer_id,
+        contracts.price_log_e6,
+        contracts.enters_at,
+        {{ leaves_at('contracts.superseded_at', 'contracts.contracted_at', 'windows.window_days') }} as leaves_at
+    from contracts
+    cross join windows
+    where contracts.category_id is not null
+
+),
+
+open_facts as (
+
+    select
+        facts.category_id,
+        facts.window_days,
+        facts.freelancer_id,
+        facts.price_log_e6,
+        {{ price_bucket('facts.price_log_e6') }} as price_bucket,
+        {{ greatest_known('facts.enters_at', 'bounds.opened_at') }} as enters_at,
+        case when facts.leaves_at <= bounds.as_of_at then facts.leaves_at end as leaves_at
+    from facts
+    cross join bounds
+    where
+        facts.enters_at <= bounds.as_of_at
+        and facts.leaves_at > bounds.opened_at
+        and facts.enters_at < facts.leaves_at
+
+),
+
+moves as (
+
+    select
+        category_id,
+        window_days,
+        freelancer_id,
+        price_log_e6,
+        price_bucket,
+        enters_at as as_of_at,
+        1 as direction
+    from open_facts
+    union all
+    select
+        category_id,
+        window_days,
+        freelancer_id,
+        price_log_e6,
+        price_bucket,
+        leaves_at as as_of_at,
+        -1 as direction
+    from open_facts
+    where leaves_at is not null
+
+),
+
+-- Every refresh at which anything of the category moved, numbered: what is equal between two of them is kept as one run.
+changes as (
+
+    select
+        category_id,
+        as_of_at,
+        row_number() over (partition by category_id order by as_of_at asc nulls last) as change_number,
+        count(*) over (partition by category_id) as change_count
+    from moves
+    group by category_id, as_of_at
+
+),
+
+count_deltas as (
+
+    select
+        category_id,
+        window_days,
+        as_of_at,
+        sum(direction) as contract_count,
+        sum(case when price_log_e6 is not null then direction else 0 end) as priced_count,
+        sum(case when price_log_e6 is not null then direction * price_log_e6 else 0 end) as price_log_e6
+    from moves
+    group by category_id, window_days, as_of_at
+
+),
+
+freelancer_deltas as (
+
+    select
+        category_id,
+        window_days,
+        freelancer_id,
+        as_of_at,
+        sum(direction) as contract_count
+    from moves
+    where freelancer_id is not null
+    group by category_id, window_days, freelancer_id, as_of_at
+
+),
+
+freelancer_counts as (
+
+    select
+        category_id,
+        window_days,
+        as_of_at,
+        contract_count,
+        sum(contract_count) over (
+            partition by category_id, window_days, freelancer_id
+            order by as_of_at asc nulls last
+            rows between unbounded preceding and current row
+        ) as running_count
+    from freelancer_deltas
+
+),
+
+-- A freelancer is one more at the refresh at which its running count turns from 0, and one less where it turns to 0.
+active_deltas as (
+
+    select
+        category_id,
+        window_days,
+        as_of_at,
+        sum(
+            case
+                when running_count > 0 and running_count - contract_count = 0 then 1
+                when running_count = 0 and contract_count < 0 then -1
+                else 0
+            end
+        ) as active_freelancer_count
+    from freelancer_counts
+    group by category_id, window_days, as_of_at
+
+),
+
+summed as (
+
+    select
+        changes.category_id,
+        windows.window_days,
+        changes.as_of_at,
+        changes.change_number,
+        cast(sum(coalesce(count_deltas.contract_count, 0)) over running as bigint) as contract_count,
+        cast(sum(coalesce(count_deltas.priced_count, 0)) over running as bigint) as priced_count,
+        cast(sum(coalesce(count_deltas.price_log_e6, 0)) over running as bigint) as price_log_e6,
+        cast(sum(coalesce(active_deltas.active_freelancer_count, 0)) over running as bigint) as active_freelancer_count
+    from changes
+    cross join windows
+    left join count_deltas
+        on
+            changes.category_id = count_deltas.category_id
+            and windows.window_days = count_deltas.window_days
+            and changes.as_of_at = count_deltas.as_of_at
+    left join active_deltas
+        on
+            changes.category_id = active_deltas.category_id
+            and windows.window_days = active_deltas.window_days
+            and changes.as_of_at = active_deltas.as_of_at
+    window running as (
+        partition by changes.category_id, windows.window_days
+        order by changes.as_of_at asc nulls last
+        rows between unbounded preceding and current row
+    )
+
+),
+
+bucket_deltas as (
+
+    select
+        moves.category_id,
+        moves.window_days,
+        moves.price_bucket,
+        changes.change_number,
+        changes.change_count,
+        sum(moves.direction) as bucket_count
+    from moves
+    inner join changes
+        on
+            moves.category_id = changes.category_id
+            and moves.as_of_at = changes.as_of_at
+    where moves.price_bucket is not null
+    group by
+        moves.category_id, moves.window_days, moves.price_bucket, changes.change_number, changes.change_count
+
+),
+
+-- One row per bucket and stretch of changes over which its count stays the same.
+bucket_runs as (
+
+    select
+        category_id,
+        window_days,
+        price_bucket,
+        change_number as first_number,
+        coalesce(
+            lead(change_number) over (
+                partition by category_id, window_days, price_bucket order by change_number asc nulls last
+            ) - 1,
+            change_count
+        ) as last_number,
+        sum(bucket_count) over (
+            partition by category_id, window_days, price_bucket
+            order by change_number asc nulls last
+            rows between unbounded preceding and current row
+        ) as bucket_count
+    from bucket_deltas
+
+),
+
+filled_buckets as (
+
+    select
+        bucket_runs.category_id,
+        bucket_runs.window_days,
+        bucket_runs.price_bucket,
+        numbers.n as change_number,
+        bucket_runs.bucket_count
+    from bucket_runs
+    cross join {{ whole_numbers('bucket_runs.first_number', 'bucket_runs.last_number') }}
+    where bucket_runs.bucket_count > 0
+
+),
+
+ranked_buckets as (
+
+    select
+        category_id,
+        window_days,
+        change_number,
+        price_bucket,
+        sum(bucket_count) over (
+            partition by category_id, window_days, change_number
+            order by price_bucket asc nulls last
+            rows between unbounded preceding and current row
+        ) as upto_count,
+        sum(bucket_count) over (partition by category_id, window_days, change_number) as total_count
+    from filled_buckets
+
+),
+
+quantiles as (
+
+    select
+        category_id,
+        window_days,
+        change_number,
+        min(case when upto_count * 4 >= total_count then price_bucket end) as p25_bucket,
+        min(case when upto_count * 2 >= total_count then price_bucket end) as p50_bucket,
+        min(case when upto_count * 4 >= total_count * 3 then price_bucket end) as p75_bucket
+    from ranked_buckets
+    group by category_id, window_days, change_number
+
+),
+
+states as (
+
+    select
+        summed.category_id,
+        summed.as_of_at,
+        {%- for days in [90, 365] %}
+        {%- for column in ['contract_count', 'priced_count', 'price_log_e6', 'active_freelancer_count'] %}
+        max(case when summed.window_days = {{ days }} then summed.{{ column }} end) as {{ column }}_{{ days }}d,
+        {%- endfor %}
+        {%- set last_window = loop.last %}
+        {%- for column in ['p25_bucket', 'p50_bucket', 'p75_bucket'] %}
+        max(case when summed.window_days = {{ days }} then quantiles.{{ column }} end) as {{ column }}_{{ days }}d
+        {{- ',' if not (loop.last and last_window) }}
+        {%- endfor %}
+        {%- endfor %}
+    from summed
+    left join quantiles
+        on
+            summed.category_id = quantiles.category_id
+            and summed.window_days = quantiles.window_days
+            and summed.change_number = quantiles.change_number
+    group by summed.category_id, summed.as_of_at
+
+),
+
+changed_states as (
+
+    select
+        category_id,
+        as_of_at,
+        {%- for days in [90, 365] %}
+        contract_count_{{ days }}d,
+        priced_count_{{ days }}d,
+        price_log_e6_{{ days }}d,
+        active_freelancer_count_{{ days }}d,
+        p25_bucket_{{ days }}d,
+        p50_bucket_{{ days }}d,
+        p75_bucket_{{ days }}d,
+        {%- endfor %}
+        {{ is_changed(
+            counts=[
+                'contract_count_90d',
+                'priced_count_90d',
+                'price_log_e6_90d',
+                'active_freelancer_count_90d',
+                'contract_count_365d',
+                'priced_count_365d',
+                'price_log_e6_365d',
+                'active_freelancer_count_365d',
+            ],
+            values=[
+                'p25_bucket_90d',
+                'p50_bucket_90d',
+                'p75_bucket_90d',
+                'p25_bucket_365d',
+                'p50_bucket_365d',
+                'p75_bucket_365d',
+            ],
+            partition_by='category_id',
+            order_by='as_of_at asc nulls last'
+        ) }} as is_changed
+    from states
+
+),
+
+final as (
+
+    select
+        changed_states.category_id,
+        changed_states.as_of_at,
+        {{ available_at('changed_states.as_of_at') }} as available_at
+        {%- for days in [90, 365] %},
+        changed_states.contract_count_{{ days }}d as category_contract_count_{{ days }}d,
+        {{ ratio('changed_states.price_log_e6_' ~ days ~ 'd', 'changed_states.priced_count_' ~ days ~ 'd * 1000000') }}
+            as category_log_price_mean_{{ days }}d,
+        {%- for quantile in ['p25', 'p50', 'p75'] %}
+        {{ price_bucket_midpoint('changed_states.' ~ quantile ~ '_bucket_' ~ days ~ 'd') }}
+            as category_log_price_{{ quantile }}_{{ days }}d,
+        {%- endfor %}
+        changed_states.active_freelancer_count_{{ days }}d as category_active_freelancer_count_{{ days }}d
+        {%- endfor %}
+    from changed_states
+    cross join bounds
+    where changed_states.is_changed and changed_states.as_of_at > bounds.opened_at
+
+)
+
+select * from final

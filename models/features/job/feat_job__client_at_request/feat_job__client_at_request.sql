@@ -1,0 +1,58 @@
+-- One row per spine row: its client's history as it could be served at the request.
+with requests as (
+
+    select * from {{ ref('int_job__requests') }}
+
+),
+
+history as (
+
+    select * from {{ ref('feat_client__history') }}
+
+),
+
+spine as (
+
+    select
+        job_id,
+        client_id,
+        requested_at,
+        entered_at
+    from requests
+    where entered_at > {{ opened_at('entered_at') }}
+
+),
+
+joined as (
+
+    {{ pit_join('spine', 'history', 'client_id', [
+        'client_posting_count_90d',
+        'client_contract_count_365d',
+        'client_contract_count_all',
+        'client_log_price_mean_365d',
+        'client_cancelled_contract_ratio_all',
+        'client_last_contracted_at',
+        'client_registered_at',
+    ]) }}
+
+),
+
+-- No row yet is no fact yet: counts are 0; what has no value stays NULL.
+final as (
+
+    select
+        job_id,
+        requested_at,
+        entered_at,
+        coalesce(client_posting_count_90d, 0) as client_posting_count_90d,
+        coalesce(client_contract_count_365d, 0) as client_contract_count_365d,
+        coalesce(client_contract_count_all, 0) as client_contract_count_all,
+        client_log_price_mean_365d,
+        client_cancelled_contract_ratio_all,
+        {{ days_between('client_last_contracted_at', 'requested_at') }} as client_last_contract_age_days,
+        {{ days_between('client_registered_at', 'requested_at') }} as client_tenure_days
+    from joined
+
+)
+
+select * from final

@@ -1,0 +1,62 @@
+-- One row per spine row: what the posting itself says. Needs nothing but the request.
+with requests as (
+
+    select * from {{ ref('int_job__requests') }}
+
+),
+
+skills as (
+
+    select * from {{ ref('int_job__skills') }}
+
+),
+
+skill_counts as (
+
+    select
+        job_id,
+        count(*) as skill_count
+    from skills
+    group by job_id
+
+),
+
+budgets as (
+
+    select
+        job_id,
+        requested_at,
+        entered_at,
+        title,
+        description,
+        apply_deadline_at,
+        budget_min_jpy is null and budget_max_jpy is null as is_budget_missing,
+        {{ fixed_log('coalesce(budget_max_jpy, budget_min_jpy)') }} as budget_log_e6,
+        {{ fixed_log('budget_max_jpy') }} - {{ fixed_log('budget_min_jpy') }} as budget_span_log_e6
+    from requests
+    where entered_at > {{ opened_at('entered_at') }}
+
+),
+
+final as (
+
+    select
+        budgets.job_id,
+        budgets.requested_at,
+        budgets.entered_at,
+        length(budgets.title) as job_title_char_count,
+        length(budgets.description) as job_description_char_count,
+        {{ ratio('budgets.budget_log_e6', '1000000') }} as job_budget_log,
+        {{ ratio('budgets.budget_span_log_e6', '1000000') }} as job_budget_span_log,
+        case when budgets.is_budget_missing then 1 else 0 end as is_budget_missing,
+        {{ days_between('budgets.requested_at', 'budgets.apply_deadline_at') }} as job_deadline_days,
+        {{ local_hour('budgets.requested_at') }} as job_posted_hour,
+        {{ local_weekday('budgets.requested_at') }} as job_posted_weekday,
+        coalesce(skill_counts.skill_count, 0) as job_skill_count
+    from budgets
+    left join skill_counts
+        on budgets.job_id = skill_counts.job_id
+
+)
+
+select * from final

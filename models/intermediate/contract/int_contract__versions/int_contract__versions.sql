@@ -1,0 +1,98 @@
+{{ config(materialized='incremental', unique_key=['contract_id', 'seen_at']) }}
+
+-- One row per contract and refresh at which a version of it was first seen. A run chains again the contracts that have a
+-- new version, whole, so that the former newest learns by which it was superseded.
+with clock as (
+
+    select * from {{ ref('int_mart__clock') }}
+
+),
+
+contracts as (
+
+    select * from {{ ref('stg_dwh__contracts') }}
+
+),
+
+changed_contracts as (
+
+    select contracts.contract_id
+    from contracts
+    cross join clock
+    where contracts.known_at > {{ opened_at('seen_at') }} and contracts.known_at <= clock.as_of_at
+    group by contracts.contract_id
+
+),
+
+seen_versions as (
+
+    select
+        contracts.contract_id,
+        contracts.job_id,
+        contracts.client_id,
+        contracts.freelancer_id,
+        contracts.contracted_at,
+        contracts.agreed_price_jpy,
+        contracts.status,
+        contracts.is_deleted,
+        contracts.known_at,
+        contracts.loaded_at,
+        {{ refresh_at('contracts.known_at') }} as seen_at,
+        min(contracts.known_at) over (partition by contracts.contract_id) as first_known_at
+    from contracts
+    inner join changed_contracts
+        on contracts.contract_id = changed_contracts.contract_id
+    cross join clock
+    where contracts.known_at <= clock.as_of_at
+
+),
+
+-- Of the versions that one refresh first sees, only the last was ever in force at one.
+last_seen_versions as (
+
+    select
+        contract_id,
+        job_id,
+        client_id,
+        freelancer_id,
+        contracted_at,
+        agreed_price_jpy,
+        status,
+        is_deleted,
+        known_at,
+        first_known_at,
+        seen_at,
+        not is_deleted and coalesce(status in ('active', 'completed'), false) as is_counted,
+        not is_deleted and coalesce(status = 'cancelled', false) as is_cancelled
+    from seen_versions
+    qualify row_number() over (
+        partition by contract_id, seen_at order by known_at desc nulls last, loaded_at desc nulls last
+    ) = 1
+
+),
+
+final as (
+
+    select
+        contract_id,
+        seen_at,
+        lead(seen_at) over (partition by contract_id order by seen_at asc nulls last) as superseded_at,
+        {{ enters_at('seen_at', 'contracted_at') }} as enters_at,
+        first_known_at,
+        known_at,
+        job_id,
+        client_id,
+        freelancer_id,
+        contracted_at,
+        agreed_price_jpy,
+        status,
+        is_deleted,
+        is_counted,
+        is_cancelled,
+        -- NULL unless it counts and has a price: a void or cancelled one sets no price.
+        case when is_counted then {{ fixed_log('agreed_price_jpy') }} end as price_log_e6
+    from last_seen_versions
+
+)
+
+select * from final

@@ -1,0 +1,59 @@
+{{ config(materialized='incremental') }}
+
+-- One row per spine row and skill: the job's first known skill set, as the request carried it. A set that became known
+-- only after the spine row entered is not the request's, and a later set never replaces the first.
+with requests as (
+
+    select * from {{ ref('int_job__requests') }}
+
+),
+
+job_skills as (
+
+    select * from {{ ref('stg_dwh__job_skills') }}
+
+),
+
+-- Without a load time a skill is known with the job's first version.
+known_skills as (
+
+    select
+        requests.job_id,
+        requests.entered_at,
+        job_skills.skill,
+        coalesce(job_skills.known_at, requests.known_at) as known_at
+    from requests
+    inner join job_skills
+        on requests.job_id = job_skills.job_id
+    where
+        requests.entered_at > {{ opened_at('entered_at') }}
+        and job_skills.skill is not null
+        and not job_skills.is_deleted
+
+),
+
+first_known_skills as (
+
+    select
+        job_id,
+        entered_at,
+        skill,
+        known_at,
+        min(known_at) over (partition by job_id) as first_known_at
+    from known_skills
+
+),
+
+final as (
+
+    select
+        job_id,
+        skill,
+        min(entered_at) as entered_at
+    from first_known_skills
+    where known_at = first_known_at and first_known_at <= entered_at
+    group by job_id, skill
+
+)
+
+select * from final

@@ -1,0 +1,81 @@
+with source as (
+
+    select * from {{ raw_source('clients') }}
+
+),
+
+renamed as (
+
+    select
+        cast(client_id as string) as client_id,
+        cast(client_kind as string) as client_kind,
+        cast(prefecture as string) as prefecture,
+        cast(registered_at as {{ type_instant() }}) as registered_at,
+        {{ raw_is_deleted('clients') }} as is_deleted,
+        {{ raw_loaded_at('clients') }} as loaded_at
+    from source
+
+),
+
+-- Exact duplicates count once; that a key and load time carry one set of values is tested on the source.
+deduplicated as (
+
+    select
+        client_id,
+        client_kind,
+        prefecture,
+        registered_at,
+        is_deleted,
+        loaded_at
+    from renamed
+    qualify row_number() over (
+        partition by client_id, loaded_at order by client_kind asc nulls last
+    ) = 1
+
+),
+
+-- The first row of a key that was loaded before the load clock is trusted.
+first_untrusted as (
+
+    select
+        client_id,
+        client_kind,
+        prefecture,
+        registered_at,
+        loaded_at,
+        {{ assumed_known_at('clients', 'registered_at') }} as known_at
+    from deduplicated
+    where loaded_at < {{ trusted_from('clients') }}
+    qualify row_number() over (partition by client_id order by loaded_at asc nulls last) = 1
+
+),
+
+final as (
+
+    select
+        client_id,
+        client_kind,
+        prefecture,
+        registered_at,
+        is_deleted,
+        loaded_at,
+        loaded_at as known_at,
+        false as is_known_at_assumed
+    from deduplicated
+    union all
+    -- What could be known of it before: what never changes, and the initial state of what does.
+    select
+        client_id,
+        cast(null as string) as client_kind,
+        cast(null as string) as prefecture,
+        registered_at,
+        false as is_deleted,
+        loaded_at,
+        known_at,
+        true as is_known_at_assumed
+    from first_untrusted
+    where known_at < loaded_at
+
+)
+
+select * from final

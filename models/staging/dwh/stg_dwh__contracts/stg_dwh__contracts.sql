@@ -1,0 +1,101 @@
+with source as (
+
+    select * from {{ raw_source('contracts') }}
+
+),
+
+renamed as (
+
+    select
+        cast(contract_id as string) as contract_id,
+        cast(job_id as string) as job_id,
+        cast(client_id as string) as client_id,
+        cast(freelancer_id as string) as freelancer_id,
+        {{ whole_yen('agreed_price') }} as agreed_price_jpy,
+        cast(currency as string) as currency,
+        cast(contracted_at as {{ type_instant() }}) as contracted_at,
+        lower(trim(cast(status as string))) as status,
+        {{ raw_is_deleted('contracts') }} as is_deleted,
+        {{ raw_loaded_at('contracts') }} as loaded_at
+    from source
+
+),
+
+-- Exact duplicates count once; that a key and load time carry one set of values is tested on the source.
+deduplicated as (
+
+    select
+        contract_id,
+        job_id,
+        client_id,
+        freelancer_id,
+        agreed_price_jpy,
+        currency,
+        contracted_at,
+        status,
+        is_deleted,
+        loaded_at
+    from renamed
+    qualify row_number() over (
+        partition by contract_id, loaded_at order by job_id asc nulls last
+    ) = 1
+
+),
+
+-- The first row of a key that was loaded before the load clock is trusted.
+first_untrusted as (
+
+    select
+        contract_id,
+        job_id,
+        client_id,
+        freelancer_id,
+        agreed_price_jpy,
+        currency,
+        contracted_at,
+        status,
+        loaded_at,
+        {{ assumed_known_at('contracts', 'contracted_at') }} as known_at
+    from deduplicated
+    where loaded_at < {{ trusted_from('contracts') }}
+    qualify row_number() over (partition by contract_id order by loaded_at asc nulls last) = 1
+
+),
+
+final as (
+
+    select
+        contract_id,
+        job_id,
+        client_id,
+        freelancer_id,
+        agreed_price_jpy,
+        currency,
+        contracted_at,
+        status,
+        is_deleted,
+        loaded_at,
+        loaded_at as known_at,
+        false as is_known_at_assumed
+    from deduplicated
+    union all
+    -- What could be known of it before: what never changes, and the initial state of what does.
+    select
+        contract_id,
+        job_id,
+        client_id,
+        freelancer_id,
+        agreed_price_jpy,
+        currency,
+        contracted_at,
+        'active' as status,
+        false as is_deleted,
+        loaded_at,
+        known_at,
+        true as is_known_at_assumed
+    from first_untrusted
+    where known_at < loaded_at
+
+)
+
+select * from final

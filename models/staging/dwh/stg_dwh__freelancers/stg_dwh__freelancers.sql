@@ -1,0 +1,76 @@
+with source as (
+
+    select * from {{ raw_source('freelancers') }}
+
+),
+
+renamed as (
+
+    select
+        cast(freelancer_id as string) as freelancer_id,
+        cast(freelancer_kind as string) as freelancer_kind,
+        cast(registered_at as {{ type_instant() }}) as registered_at,
+        {{ raw_is_deleted('freelancers') }} as is_deleted,
+        {{ raw_loaded_at('freelancers') }} as loaded_at
+    from source
+
+),
+
+-- Exact duplicates count once; that a key and load time carry one set of values is tested on the source.
+deduplicated as (
+
+    select
+        freelancer_id,
+        freelancer_kind,
+        registered_at,
+        is_deleted,
+        loaded_at
+    from renamed
+    qualify row_number() over (
+        partition by freelancer_id, loaded_at order by freelancer_kind asc nulls last
+    ) = 1
+
+),
+
+-- The first row of a key that was loaded before the load clock is trusted.
+first_untrusted as (
+
+    select
+        freelancer_id,
+        freelancer_kind,
+        registered_at,
+        loaded_at,
+        {{ assumed_known_at('freelancers', 'registered_at') }} as known_at
+    from deduplicated
+    where loaded_at < {{ trusted_from('freelancers') }}
+    qualify row_number() over (partition by freelancer_id order by loaded_at asc nulls last) = 1
+
+),
+
+final as (
+
+    select
+        freelancer_id,
+        freelancer_kind,
+        registered_at,
+        is_deleted,
+        loaded_at,
+        loaded_at as known_at,
+        false as is_known_at_assumed
+    from deduplicated
+    union all
+    -- What could be known of it before: what never changes, and the initial state of what does.
+    select
+        freelancer_id,
+        cast(null as string) as freelancer_kind,
+        registered_at,
+        false as is_deleted,
+        loaded_at,
+        known_at,
+        true as is_known_at_assumed
+    from first_untrusted
+    where known_at < loaded_at
+
+)
+
+select * from final

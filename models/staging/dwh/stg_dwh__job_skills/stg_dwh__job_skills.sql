@@ -1,0 +1,45 @@
+with source as (
+
+    select * from {{ raw_source('job_skills') }}
+
+),
+
+renamed as (
+
+    select
+        cast(job_id as string) as job_id,
+        cast(skill as string) as skill,
+        {{ raw_is_deleted('job_skills') }} as is_deleted,
+        {{ raw_loaded_at('job_skills') }} as loaded_at
+    from source
+
+),
+
+-- Exact duplicates count once; that a key and load time carry one set of values is tested on the source.
+deduplicated as (
+
+    select
+        job_id,
+        skill,
+        is_deleted,
+        loaded_at
+    from renamed
+    qualify row_number() over (partition by job_id, skill, loaded_at order by is_deleted asc nulls last) = 1
+
+),
+
+-- Without a load time a skill is known with the job's first version: known_at is NULL here and settled there.
+final as (
+
+    select
+        job_id,
+        skill,
+        is_deleted,
+        loaded_at,
+        loaded_at as known_at,
+        false as is_known_at_assumed
+    from deduplicated
+
+)
+
+select * from final

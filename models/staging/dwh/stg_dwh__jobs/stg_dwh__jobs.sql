@@ -1,0 +1,121 @@
+with source as (
+
+    select * from {{ raw_source('jobs') }}
+
+),
+
+renamed as (
+
+    select
+        cast(job_id as string) as job_id,
+        cast(client_id as string) as client_id,
+        cast(category_id as string) as category_id,
+        cast(title as string) as title,
+        cast(description as string) as description,
+        cast(job_type as string) as job_type,
+        {{ whole_yen('budget_min') }} as budget_min_jpy,
+        {{ whole_yen('budget_max') }} as budget_max_jpy,
+        cast(currency as string) as currency,
+        cast(posted_at as {{ type_instant() }}) as posted_at,
+        cast(apply_deadline_at as {{ type_instant() }}) as apply_deadline_at,
+        lower(trim(cast(status as string))) as status,
+        {{ raw_is_deleted('jobs') }} as is_deleted,
+        {{ raw_loaded_at('jobs') }} as loaded_at
+    from source
+
+),
+
+-- Exact duplicates count once; that a key and load time carry one set of values is tested on the source.
+deduplicated as (
+
+    select
+        job_id,
+        client_id,
+        category_id,
+        title,
+        description,
+        job_type,
+        budget_min_jpy,
+        budget_max_jpy,
+        currency,
+        posted_at,
+        apply_deadline_at,
+        status,
+        is_deleted,
+        loaded_at
+    from renamed
+    qualify row_number() over (
+        partition by job_id, loaded_at order by client_id asc nulls last
+    ) = 1
+
+),
+
+-- The first row of a key that was loaded before the load clock is trusted.
+first_untrusted as (
+
+    select
+        job_id,
+        client_id,
+        category_id,
+        title,
+        description,
+        job_type,
+        budget_min_jpy,
+        budget_max_jpy,
+        currency,
+        posted_at,
+        apply_deadline_at,
+        status,
+        loaded_at,
+        {{ assumed_known_at('jobs', 'posted_at') }} as known_at
+    from deduplicated
+    where loaded_at < {{ trusted_from('jobs') }}
+    qualify row_number() over (partition by job_id order by loaded_at asc nulls last) = 1
+
+),
+
+final as (
+
+    select
+        job_id,
+        client_id,
+        category_id,
+        title,
+        description,
+        job_type,
+        budget_min_jpy,
+        budget_max_jpy,
+        currency,
+        posted_at,
+        apply_deadline_at,
+        status,
+        is_deleted,
+        loaded_at,
+        loaded_at as known_at,
+        false as is_known_at_assumed
+    from deduplicated
+    union all
+    -- What could be known of it before: what never changes, and the initial state of what does.
+    select
+        job_id,
+        client_id,
+        category_id,
+        title,
+        description,
+        job_type,
+        budget_min_jpy,
+        budget_max_jpy,
+        currency,
+        posted_at,
+        cast(null as {{ type_instant() }}) as apply_deadline_at,
+        cast(null as string) as status,
+        false as is_deleted,
+        loaded_at,
+        known_at,
+        true as is_known_at_assumed
+    from first_untrusted
+    where known_at < loaded_at
+
+)
+
+select * from final

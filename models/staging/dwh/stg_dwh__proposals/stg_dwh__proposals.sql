@@ -1,0 +1,86 @@
+with source as (
+
+    select * from {{ raw_source('proposals') }}
+
+),
+
+renamed as (
+
+    select
+        cast(proposal_id as string) as proposal_id,
+        cast(job_id as string) as job_id,
+        cast(freelancer_id as string) as freelancer_id,
+        {{ whole_yen('proposed_price') }} as proposed_price_jpy,
+        cast(proposed_at as {{ type_instant() }}) as proposed_at,
+        {{ raw_is_deleted('proposals') }} as is_deleted,
+        {{ raw_loaded_at('proposals') }} as loaded_at
+    from source
+
+),
+
+-- Exact duplicates count once; that a key and load time carry one set of values is tested on the source.
+deduplicated as (
+
+    select
+        proposal_id,
+        job_id,
+        freelancer_id,
+        proposed_price_jpy,
+        proposed_at,
+        is_deleted,
+        loaded_at
+    from renamed
+    qualify row_number() over (
+        partition by proposal_id, loaded_at order by job_id asc nulls last
+    ) = 1
+
+),
+
+-- The first row of a key that was loaded before the load clock is trusted.
+first_untrusted as (
+
+    select
+        proposal_id,
+        job_id,
+        freelancer_id,
+        proposed_price_jpy,
+        proposed_at,
+        loaded_at,
+        {{ assumed_known_at('proposals', 'proposed_at') }} as known_at
+    from deduplicated
+    where loaded_at < {{ trusted_from('proposals') }}
+    qualify row_number() over (partition by proposal_id order by loaded_at asc nulls last) = 1
+
+),
+
+final as (
+
+    select
+        proposal_id,
+        job_id,
+        freelancer_id,
+        proposed_price_jpy,
+        proposed_at,
+        is_deleted,
+        loaded_at,
+        loaded_at as known_at,
+        false as is_known_at_assumed
+    from deduplicated
+    union all
+    -- What could be known of it before: what never changes, and the initial state of what does.
+    select
+        proposal_id,
+        job_id,
+        freelancer_id,
+        proposed_price_jpy,
+        proposed_at,
+        false as is_deleted,
+        loaded_at,
+        known_at,
+        true as is_known_at_assumed
+    from first_untrusted
+    where known_at < loaded_at
+
+)
+
+select * from final
