@@ -40,7 +40,7 @@ final as (
         count(*) as key_count,
         {{ order_free_hash(['known_rows.key_1', 'known_rows.key_2', 'known_rows.loaded_at']) }} as keys_hash,
         max(known_rows.loaded_at) as max_loaded_at,
-        sum(case when known_rows.is_known_at_assumed then 1 else 0 end) as assumed_row_count
+        cast(sum(case when known_rows.is_known_at_assumed then 1 else 0 end) as bigint) as assumed_row_count
     from known_rows
     group by known_rows.as_of_at, known_rows.table_name
 

@@ -1,0 +1,6 @@
+{#- Fails on rows for which the expression is false or unknown. -#}
+{% test holds(model, expression) %}
+select tested.*
+from {{ model }} as tested
+where not coalesce({{ expression }}, false)
+{% endtest %}
