@@ -1,0 +1,132 @@
+"""Publishing a snapshot: parts, then `_meta`, then `_SUCCESS`, whose appearance is the commit."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from feature_mart.errors import TerminalError
+from feature_mart.exporter.store import Store
+from feature_mart.snapshot_files import MANIFEST, SUCCESS, decode_document, encode_document
+
+Step = Callable[[str], None]
+"""Called with what is about to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPart:
+    """A part that was written and hashed; `path` is its place in the snapshot."""
+
+    path: str
+    local: Path
+    rows: int
+    bytes: int
+    sha256: str
+
+
+def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
+    """The manifest of a committed snapshot, None when there is no commit.
+
+    Raises:
+        TerminalError: the commit is there, but the manifest is not the one it names, or a part is gone.
+    """
+    success = store.read(f"{prefix}/{SUCCESS}")
+    if success is None:
+        return None
+    where = store.address(f"{prefix}/{MANIFEST}")
+    data = store.read(f"{prefix}/{MANIFEST}")
+    if data is None or hashlib.sha256(data).hexdigest() != success.decode(errors="replace").strip():
+        raise _damaged(store, prefix, "its manifest.json is not the one that was committed")
+    document = decode_document(data, "snapshot_manifest", where)
+    there = set(store.keys(f"{prefix}/data")) | set(store.keys(f"{prefix}/keys"))
+    for part in document["parts"]:
+        if f"{prefix}/{part['path']}" not in there:
+            raise _damaged(store, prefix, f"{part['path']} is gone")
+    return document
+
+
+def publish(
+    store: Store,
+    prefix: str,
+    document: Mapping[str, Any],
+    parts: Sequence[LocalPart],
+    others: Mapping[str, bytes],
+    step: Step,
+) -> tuple[Literal["written", "adopted", "unchanged"], Mapping[str, Any]]:
+    """Bring parts and documents to their place and commit them.
+
+    Nothing committed is touched. A folder that was begun and not committed is finished where its manifest.json
+    names these very parts, and refused where it names others; without a manifest.json it is simply overwritten.
+
+    Args:
+        document: manifest.json.
+        others: the other files of `_meta`, by path.
+
+    Returns:
+        What happened (adopted: an earlier attempt's manifest.json was finished; unchanged: another exporter
+        committed first), and the manifest that holds.
+
+    Raises:
+        TerminalError: another attempt's manifest names other bytes, or a part is not what was just written.
+    """
+    done = committed_manifest(store, prefix)
+    if done is not None:
+        return "unchanged", done
+    status: Literal["written", "adopted"] = "written"
+    found = store.read(f"{prefix}/{MANIFEST}")
+    if found is not None:
+        document, status = _adopt(store, prefix, document, found), "adopted"
+    for part in parts:
+        step(f"put {part.path}")
+        store.put_file(f"{prefix}/{part.path}", part.local, part.sha256)
+    for path, data in others.items():
+        step(f"put {path}")
+        store.put(f"{prefix}/{path}", data)
+    step(f"put {MANIFEST}")
+    data = encode_document(document)
+    if status == "adopted":
+        data = found or data
+    elif not store.put_if_absent(f"{prefix}/{MANIFEST}", data):
+        data = store.read(f"{prefix}/{MANIFEST}") or b""
+        document, status = _adopt(store, prefix, document, data), "adopted"
+    step("check parts")
+    _check_parts(store, prefix, document)
+    step(f"put {SUCCESS}")
+    if not store.put_if_absent(
+        f"{prefix}/{SUCCESS}", f"{hashlib.sha256(data).hexdigest()}\n".encode()
+    ):
+        committed_manifest(store, prefix)
+        return "unchanged", document
+    return status, document
+
+
+def _adopt(store: Store, prefix: str, ours: Mapping[str, Any], data: bytes) -> Mapping[str, Any]:
+    theirs = decode_document(data, "snapshot_manifest", store.address(f"{prefix}/{MANIFEST}"))
+    if theirs["parts"] != ours["parts"]:
+        raise TerminalError(
+            f"{store.address(prefix)} was begun with other part files and never committed (another engine "
+            "version, --min-parts or part_rows). Remove that folder, then export again."
+        )
+    return theirs
+
+
+def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None:
+    wanted = {f"{prefix}/{part['path']}": part["sha256"] for part in document["parts"]}
+    for key in (*store.keys(f"{prefix}/data"), *store.keys(f"{prefix}/keys")):
+        if key not in wanted:
+            # Left by an attempt with more parts that was never committed.
+            store.delete(key)
+    for key, sha256 in wanted.items():
+        if store.sha256(key) != sha256:
+            raise TerminalError(
+                f"{store.address(key)} is not what was written a moment ago; it was not committed. Export again, "
+                "and look for what else writes there."
+            )
+
+
+def _damaged(store: Store, prefix: str, what: str) -> TerminalError:
+    return TerminalError(
+        f"{store.address(prefix)} holds this content already, but {what}. A committed snapshot is never "
+        "repaired in place: look at it with `mart snapshot verify`, move it away, and export again."
+    )

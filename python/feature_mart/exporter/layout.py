@@ -1,0 +1,92 @@
+"""Which of a training model's columns a snapshot holds, and in which order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from feature_mart.errors import TerminalError
+from feature_mart.manifest import Column, Consumer
+from feature_mart.snapshot_files import KEY_COLUMNS
+
+EXCLUSION = "exclusion_reason"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The data parts' columns: the label first, then the features in the contract's order; all float32.
+
+    `declared` is the whole contract, (name, data type), which the table must equal.
+    """
+
+    consumer: str
+    model: str
+    label: str
+    label_kind: str
+    features: tuple[str, ...]
+    categorical: frozenset[str]
+    declared: tuple[tuple[str, str], ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Label and features."""
+        return (self.label, *self.features)
+
+    def schema_document(self) -> dict[str, Any]:
+        """_meta/schema.json."""
+        return {
+            "schema": 1,
+            "label": self.label,
+            "label_kind": self.label_kind,
+            "columns": [
+                {
+                    "name": name,
+                    "type": "float32",
+                    "role": "label" if name == self.label else "feature",
+                    "categorical": name in self.categorical,
+                }
+                for name in self.columns
+            ],
+            "keys": [{"name": name, "type": kind} for name, kind in KEY_COLUMNS.items()],
+        }
+
+
+def plan_layout(consumer: Consumer, columns: Sequence[Column]) -> Layout:
+    """Pick label and features from a training model's contract. Audit and key columns stay out.
+
+    Raises:
+        TerminalError: the contract lacks a column every training model has, the label does not say
+            ``role: label``, another column does, no feature is left, or a column has no data type.
+    """
+    by_name: Mapping[str, Column] = {column.name: column for column in columns}
+    model = consumer.training_model
+    for name in (*KEY_COLUMNS, EXCLUSION, consumer.label):
+        if name not in by_name:
+            raise TerminalError(
+                f"{model} declares no column {name}; a training model must. Add it to its YAML."
+            )
+    for column in columns:
+        if column.data_type is None:
+            raise TerminalError(f"{model}.{column.name} declares no data_type; its contract must.")
+        if (column.role == "label") != (column.name == consumer.label):
+            raise TerminalError(
+                f"{model}.{column.name}: its role is {column.role or 'feature'}, but the label of "
+                f"{consumer.name} is {consumer.label}; correct the role or the exposure."
+            )
+        if column.role is None and column.name in (*KEY_COLUMNS, EXCLUSION):
+            raise TerminalError(
+                f"{model}.{column.name} would become a feature; give it `role: key` or `audit`."
+            )
+    features = tuple(column.name for column in columns if column.role is None)
+    if not features:
+        raise TerminalError(f"{model} declares no feature; every column has a role.")
+    return Layout(
+        consumer=consumer.name,
+        model=model,
+        label=consumer.label,
+        label_kind=consumer.label_kind,
+        features=features,
+        categorical=frozenset(
+            column.name for column in columns if column.role is None and column.categorical
+        ),
+        declared=tuple((column.name, column.data_type or "") for column in columns),
+    )

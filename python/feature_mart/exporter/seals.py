@@ -1,0 +1,73 @@
+"""What the mart sealed about its raw tables, for manifest.json's `sources`."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from feature_mart.errors import TerminalError
+from feature_mart.snapshot_files import instant_text
+
+SEALS = "int_mart__seals"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSeal:
+    """One raw table as the newest refresh knew it.
+
+    `rows` counts distinct (key, loaded_at); `keys_hash` is order-free over them; `assumed_rows` of them were known
+    by assumption. `max_loaded_at` is None for an empty table.
+    """
+
+    table: str
+    rows: int
+    max_loaded_at: datetime | None
+    keys_hash: str | None
+    assumed_rows: int
+
+    def document(self) -> dict[str, Any]:
+        """One entry of `sources`."""
+        return {
+            "table": self.table,
+            "rows": self.rows,
+            "max_loaded_at": None
+            if self.max_loaded_at is None
+            else instant_text(self.max_loaded_at),
+            "keys_hash": self.keys_hash,
+            "assumed_rows": self.assumed_rows,
+        }
+
+
+def read_seals(mart_path: Path) -> tuple[SourceSeal, ...]:
+    """The seals of the newest refresh in a DuckDB mart, by table name.
+
+    Raises:
+        TerminalError: the mart is not there, or holds no seals.
+    """
+    if not mart_path.is_file():
+        raise TerminalError(f"There is no mart at {mart_path}; run `mart build` first.")
+    try:
+        with duckdb.connect(str(mart_path), read_only=True) as con:
+            con.execute("set TimeZone = 'UTC'")
+            rows = con.execute(
+                "select table_name, key_count::bigint, epoch_us(max_loaded_at), keys_hash::varchar, "
+                f"assumed_row_count::bigint from main.{SEALS} "
+                f"where as_of_at = (select max(as_of_at) from main.{SEALS}) order by table_name"
+            ).fetchall()
+    except duckdb.Error as error:
+        raise TerminalError(
+            f"The seals of {mart_path} cannot be read: {error}. Run `mart build` again."
+        ) from error
+    return tuple(
+        SourceSeal(
+            table,
+            count,
+            None if loaded is None else _EPOCH + timedelta(microseconds=loaded),
+            keys,
+            assumed,
+        )
+        for table, count, loaded, keys, assumed in rows
+    )

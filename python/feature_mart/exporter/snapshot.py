@@ -1,0 +1,351 @@
+"""Exporting a snapshot: what is asked, what is answered, and the steps between."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from feature_mart.errors import TerminalError
+from feature_mart.exporter.commit import LocalPart, committed_manifest, publish
+from feature_mart.exporter.content import snapshot_id
+from feature_mart.exporter.latest import LatestOutcome, check_warehouse, move_latest
+from feature_mart.exporter.layout import Layout, plan_layout
+from feature_mart.exporter.seals import SourceSeal
+from feature_mart.exporter.source import Key, Measure, RowSource, Survey, open_duckdb
+from feature_mart.exporter.splits import SPLITS, Window, part_slices, plan_windows
+from feature_mart.exporter.store import FolderStore, Store
+from feature_mart.manifest import Consumer, Manifest
+from feature_mart.snapshot_files import (
+    SCHEMA,
+    check_document,
+    encode_document,
+    instant_text,
+    part_path,
+    sha256_file,
+    split_manifest,
+)
+
+Progress = Callable[[str], None]
+"""Called with one short line before each step."""
+
+Status = Literal["written", "adopted", "unchanged", "planned"]
+"""written; a crashed attempt was finished; the same content was there already; dry run of something new."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """What the build that made the mart says about itself; it goes into manifest.json.
+
+    `git_commit` is None outside a repository. `published_late_rows` is None where nobody judged it. `fencing` is
+    0 without a lease. `created_at` is the clock, read by the caller.
+    """
+
+    warehouse_id: str
+    as_of_at: datetime
+    created_at: datetime
+    business_timezone: str
+    git_commit: str | None
+    git_dirty: bool
+    dbt_manifest_sha256: str
+    rationale_sha256: str
+    tests_passed: int
+    tests_failed: int
+    tests_warned: int
+    sources: tuple[SourceSeal, ...] = ()
+    allow_failed: bool = False
+    fencing: int = 0
+    published_late_rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SplitReport:
+    """One split of a snapshot: instants, rows written, rows purged."""
+
+    name: str
+    start: datetime
+    end: datetime
+    rows: int
+    purged: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotReport:
+    """What an export did. `mart_rows` = rows of all splits + purged + excluded.
+
+    `parts`, `bytes` and `latest` are None on a dry run of something new.
+    """
+
+    consumer: str
+    id: str
+    address: str
+    status: Status
+    mart_rows: int
+    columns: tuple[str, ...]
+    splits: tuple[SplitReport, ...]
+    excluded: dict[str, int]
+    parts: int | None
+    bytes: int | None
+    latest: LatestOutcome | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    layout: Layout
+    survey: Survey
+    windows: tuple[Window, ...]
+    measures: tuple[Measure, ...]
+    id: str
+
+    def splits(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": window.name,
+                "from": instant_text(window.start),
+                "to": instant_text(window.end),
+                "rows": measure.rows,
+                "content_hash": measure.content_hash,
+            }
+            for window, measure in zip(self.windows, self.measures, strict=True)
+        ]
+
+
+def export_snapshot(
+    mart_path: Path,
+    manifest: Manifest,
+    consumer: Consumer,
+    root: Path,
+    *,
+    context: BuildContext,
+    dry_run: bool = False,
+    min_parts: int = 1,
+    progress: Progress | None = None,
+) -> SnapshotReport:
+    """Write one consumer's snapshot from a DuckDB mart to a folder.
+
+    The same content again writes nothing. Each split has about ``rows / part_rows`` parts and at least `min_parts`,
+    but none more than rows; an empty split has one part of 0 rows.
+
+    Raises:
+        TerminalError: tests failed and were not allowed to, the table is not its contract, no labelled row, a value
+            no float32 can hold, rows lost, another warehouse's folder, a damaged snapshot of the same id.
+    """
+    layout = plan_layout(consumer, manifest.columns(consumer.training_model))
+    step = progress or (lambda line: None)
+    store = FolderStore(root)
+    try:
+        if dry_run:
+            with open_duckdb(mart_path) as source:
+                return export_rows(
+                    source, layout, consumer, store, Path(), context, step, min_parts, dry_run=True
+                )
+        with store.scratch() as scratch, open_duckdb(mart_path, scratch) as source:
+            return export_rows(source, layout, consumer, store, scratch, context, step, min_parts)
+    except OSError as error:
+        raise TerminalError(
+            f"Writing to {root} failed: {error}. Nothing was committed; mend that and export again."
+        ) from error
+
+
+def export_rows(
+    source: RowSource,
+    layout: Layout,
+    consumer: Consumer,
+    store: Store,
+    scratch: Path,
+    context: BuildContext,
+    step: Progress,
+    min_parts: int = 1,
+    *,
+    dry_run: bool = False,
+) -> SnapshotReport:
+    """`export_snapshot` for any source and any store; parts are made in `scratch`."""
+    if context.tests_failed and not context.allow_failed:
+        raise TerminalError(
+            f"{context.tests_failed} tests failed in the last build; mend them and build again, or export with "
+            "--allow-failed, which the snapshot will say."
+        )
+    check_warehouse(store, consumer.name, context.warehouse_id)
+    plan = _plan(source, layout, consumer, context, step)
+    prefix = f"{consumer.name}/snapshots/{plan.id}"
+    done = committed_manifest(store, prefix)
+    if done is not None:
+        _check_min_parts(plan, done, min_parts, store.address(prefix))
+        if dry_run:
+            return _report(plan, store, prefix, "unchanged", done, None)
+        return _report(
+            plan, store, prefix, "unchanged", done, _move(store, consumer, plan, context)
+        )
+    if dry_run:
+        return _report(plan, store, prefix, "planned", None, None)
+    parts = _write_parts(source, plan, consumer, scratch, step, min_parts)
+    document = _document(plan, source, consumer, context, parts)
+    check_document(document, "snapshot_manifest", "The new manifest.json")
+    others = {SCHEMA: encode_document(layout.schema_document())}
+    for split in SPLITS:
+        others[split_manifest(split)] = _sagemaker_manifest(store, prefix, split, parts)
+    check_document(layout.schema_document(), "schema", "The new schema.json")
+    step("wait for other exports")
+    with store.exclusive(consumer.name):
+        status, kept = publish(store, prefix, document, parts, others, step)
+        step("move latest.json")
+        latest = _move(store, consumer, plan, context)
+    return _report(plan, store, prefix, status, kept, latest)
+
+
+def _plan(
+    source: RowSource, layout: Layout, consumer: Consumer, context: BuildContext, step: Progress
+) -> _Plan:
+    source.check_contract(layout)
+    step("count rows")
+    survey = source.survey(layout, ZoneInfo(context.business_timezone))
+    if not survey.days:
+        reasons = (
+            ", ".join(f"{reason} {rows}" for reason, rows in survey.excluded.items())
+            or "no rows at all"
+        )
+        raise TerminalError(
+            f"{layout.model} has no labelled row as of {instant_text(context.as_of_at)} ({reasons}); there is "
+            "nothing to train on, so no snapshot was written."
+        )
+    windows = plan_windows(survey.days, consumer, ZoneInfo(context.business_timezone))
+    step("hash content")
+    measures = source.measure(layout, windows)
+    counted = sum(each.rows + each.purged for each in measures) + sum(survey.excluded.values())
+    if counted != survey.rows:
+        raise TerminalError(
+            f"{layout.model} has {survey.rows} rows, but its splits, purged and excluded rows add up to {counted}."
+        )
+    plan = _Plan(layout, survey, windows, measures, "")
+    name = snapshot_id(context.as_of_at, layout.schema_document(), plan.splits())
+    return _Plan(layout, survey, windows, measures, name)
+
+
+def _write_parts(
+    source: RowSource,
+    plan: _Plan,
+    consumer: Consumer,
+    scratch: Path,
+    step: Progress,
+    min_parts: int,
+) -> tuple[LocalPart, ...]:
+    parts: list[LocalPart] = []
+    for window, measure in zip(plan.windows, plan.measures, strict=True):
+        starts = part_slices(measure.rows, consumer.part_rows, min_parts)
+        cuts: tuple[Key | None, ...] = (
+            None,
+            *source.slice_starts(plan.layout, window, starts[1:]),
+            None,
+        )
+        written = 0
+        for index in range(len(starts)):
+            step(f"write {window.name} part {index + 1} of {len(starts)}")
+            paths = [part_path(kind, window.name, index) for kind in ("data", "keys")]
+            local = [scratch / path.replace("/", "-") for path in paths]
+            rows = source.write_part(plan.layout, window, (cuts[index], cuts[index + 1]), *local)
+            written += rows
+            parts.extend(
+                LocalPart(path, file, rows, file.stat().st_size, sha256_file(file))
+                for path, file in zip(paths, local, strict=True)
+            )
+        if written != measure.rows:
+            raise TerminalError(
+                f"{plan.layout.model}: {written} rows were written for {window.name}, {measure.rows} were counted."
+            )
+    return tuple(sorted(parts, key=lambda part: part.path))
+
+
+def _document(
+    plan: _Plan,
+    source: RowSource,
+    consumer: Consumer,
+    context: BuildContext,
+    parts: Sequence[LocalPart],
+) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "id": plan.id,
+        "consumer": consumer.name,
+        "warehouse_id": context.warehouse_id,
+        "engine": {"name": source.engine.name, "version": source.engine.version},
+        "created_at": instant_text(context.created_at),
+        "as_of_at": instant_text(context.as_of_at),
+        "git": {"commit": context.git_commit, "dirty": context.git_dirty},
+        "dbt_manifest_sha256": context.dbt_manifest_sha256,
+        "rationale_sha256": context.rationale_sha256,
+        "sources": [seal.document() for seal in context.sources],
+        "columns": plan.layout.schema_document()["columns"],
+        "splits": plan.splits(),
+        "embargo_days": consumer.embargo_days,
+        "excluded": plan.survey.excluded,
+        "purged": {w.name: m.purged for w, m in zip(plan.windows, plan.measures, strict=True)},
+        "published_late_rows": context.published_late_rows,
+        "parts": [
+            {"path": part.path, "rows": part.rows, "bytes": part.bytes, "sha256": part.sha256}
+            for part in parts
+        ],
+        "tests": {
+            "passed": context.tests_passed,
+            "failed": context.tests_failed,
+            "warned": context.tests_warned,
+        },
+        "allow_failed": context.allow_failed,
+    }
+
+
+def _sagemaker_manifest(store: Store, prefix: str, split: str, parts: Sequence[LocalPart]) -> bytes:
+    folder = f"data/{split}/"
+    names = ",\n  ".join(
+        f'"{part.path.removeprefix(folder)}"' for part in parts if part.path.startswith(folder)
+    )
+    address = store.address(f"{prefix}/data/{split}").replace("\\", "\\\\").replace('"', '\\"')
+    return f'[\n  {{"prefix": "{address}/"}},\n  {names}\n]\n'.encode()
+
+
+def _check_min_parts(plan: _Plan, done: dict[str, Any], min_parts: int, address: str) -> None:
+    for measure, split in zip(plan.measures, SPLITS, strict=True):
+        have = sum(part["path"].startswith(f"data/{split}/") for part in done["parts"])
+        if have < min(min_parts, measure.rows):
+            raise TerminalError(
+                f"{address} holds this content already, with {have} parts of {split} where --min-parts asks for "
+                f"{min_parts}. A committed snapshot is not rewritten: move it away, or export to another place."
+            )
+
+
+def _move(store: Store, consumer: Consumer, plan: _Plan, context: BuildContext) -> LatestOutcome:
+    return move_latest(
+        store,
+        consumer.name,
+        snapshot_id=plan.id,
+        as_of_at=context.as_of_at,
+        warehouse_id=context.warehouse_id,
+        fencing=context.fencing,
+    )
+
+
+def _report(
+    plan: _Plan,
+    store: Store,
+    prefix: str,
+    status: Status,
+    document: Any,
+    latest: LatestOutcome | None,
+) -> SnapshotReport:
+    parts = None if document is None else document["parts"]
+    return SnapshotReport(
+        consumer=plan.layout.consumer,
+        id=plan.id,
+        address=store.address(prefix),
+        status=status,
+        mart_rows=plan.survey.rows,
+        columns=plan.layout.columns,
+        splits=tuple(
+            SplitReport(window.name, window.start, window.end, measure.rows, measure.purged)
+            for window, measure in zip(plan.windows, plan.measures, strict=True)
+        ),
+        excluded=plan.survey.excluded,
+        parts=None if parts is None else len(parts),
+        bytes=None if parts is None else sum(part["bytes"] for part in parts),
+        latest=latest,
+    )

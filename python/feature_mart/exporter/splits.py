@@ -1,0 +1,93 @@
+"""Where train, validation and test are cut: by time, at business midnights (DESIGN.md, "A snapshot")."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from feature_mart.errors import TerminalError
+from feature_mart.manifest import Consumer
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One split: the rows with ``start <= requested_at < end`` whose label was known by `label_known_until`.
+
+    `label_known_until` is None for the last split; a row known later than it is purged. Instants are UTC.
+    """
+
+    name: str
+    start: datetime
+    end: datetime
+    label_known_until: datetime | None
+
+
+def plan_windows(
+    days: Sequence[tuple[date, int]], consumer: Consumer, zone: ZoneInfo
+) -> tuple[Window, ...]:
+    """Cut the labelled rows into the three splits.
+
+    A share is cut at the midnight that begins the business day on which it is reached, walking back from the
+    newest row and counting before purging; a consumer's dates, when set, replace its shares. A window may be
+    empty (one day can hold both shares); an empty one purges nothing from those before it.
+
+    Args:
+        days: (business day, labelled rows), at least one.
+
+    Raises:
+        TerminalError: no days, or `test_from` before `validation_from`.
+    """
+    if not days:
+        raise TerminalError(f"{consumer.name}: there are no labelled rows to split.")
+    ordered = sorted(days)
+    first, end = ordered[0][0], ordered[-1][0] + timedelta(days=1)
+    if consumer.validation_from is not None and consumer.test_from is not None:
+        cuts = (consumer.validation_from, consumer.test_from)
+        if cuts[1] < cuts[0]:
+            raise TerminalError(
+                f"{consumer.name}: test_from {cuts[1]} lies before validation_from {cuts[0]}; "
+                "correct the dates in models/exposures.yml."
+            )
+        first, end = min(first, cuts[0]), max(end, cuts[1])
+    else:
+        # Decimal, because the float 0.1 + 0.2 is more than 0.3 and would move a cut by a day.
+        test = Decimal(str(consumer.test_share))
+        both = test + Decimal(str(consumer.validation_share))
+        cuts = (_cut(ordered, both, end), _cut(ordered, test, end))
+    edges = [_midnight(day, zone) for day in (first, *cuts, end)]
+    embargo = timedelta(days=consumer.embargo_days)
+    windows = []
+    for index, name in enumerate(SPLITS):
+        later = [edges[i] for i in range(index + 1, 3) if edges[i] < edges[i + 1]]
+        until = later[0] - embargo if later else None
+        windows.append(Window(name, edges[index], edges[index + 1], until))
+    return tuple(windows)
+
+
+def part_slices(rows: int, part_rows: int, min_parts: int) -> list[int]:
+    """Row offsets at which the parts of one split begin; parts differ by one row at most.
+
+    At least `min_parts`, since a training instance without a part fails, but never more parts than rows; an
+    empty split has one part of 0 rows, so that every channel exists and carries the schema.
+    """
+    parts = max(1, min(rows, max(min_parts, -(-rows // part_rows))))
+    return [index * rows // parts for index in range(parts)]
+
+
+def _cut(ordered: Sequence[tuple[date, int]], share: Decimal, end: date) -> date:
+    wanted = share * sum(rows for _, rows in ordered)
+    if wanted == 0:
+        return end
+    reached = 0
+    for day, rows in reversed(ordered):
+        reached += rows
+        if reached >= wanted:
+            return day
+    return ordered[0][0]
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)

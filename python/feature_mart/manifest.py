@@ -1,0 +1,266 @@
+"""What dbt's manifest.json says about the models and their consumers, read in one place.
+
+Consumers are exposures whose flat ``config.meta`` names a ``consumer`` (INTERFACES.md, "Exposures").
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from feature_mart.errors import TerminalError, UsageError
+
+ROLES = frozenset({"label", "audit", "key"})
+LABEL_KINDS = ("regression", "binary")
+
+# Of a node only what decides its rows: paths, times and compiled code differ from machine to machine.
+_STABLE_KEYS = (
+    "resource_type",
+    "raw_code",
+    "config",
+    "columns",
+    "checksum",
+    "depends_on",
+    "description",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a model's contract.
+
+    `data_type` is None when the model declares none; `role` is None for a feature, else label, audit or key.
+    """
+
+    name: str
+    data_type: str | None
+    role: str | None
+    serve: str | None
+    categorical: bool
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """One ML model that reads the mart, and how its snapshots are cut.
+
+    Shares are 0-1 of the newest labelled rows; `validation_from` and `test_from`, when set, replace them and
+    are dates in the business zone. `label_horizon_days` is None when the label has no horizon.
+    """
+
+    name: str
+    features_model: str
+    training_model: str
+    label: str
+    label_kind: str
+    label_horizon_days: int | None = None
+    label_lag_days: int = 0
+    validation_share: float = 0.1
+    test_share: float = 0.2
+    validation_from: date | None = None
+    test_from: date | None = None
+    embargo_days: int = 0
+    metrics: tuple[str, ...] = ()
+    part_rows: int = 250_000
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A parsed manifest.json.
+
+    `sha256` covers what decides the rows (code, configuration, columns), not times or paths, so the same
+    commit gives the same hash again. `rationale_sha256` covers descriptions and `config.meta` alone.
+    """
+
+    consumers: tuple[Consumer, ...]
+    sha256: str
+    rationale_sha256: str
+    _columns: Mapping[str, tuple[Column, ...]]
+
+    def consumer(self, name: str) -> Consumer:
+        """The consumer of that name. Raises: UsageError naming those there are."""
+        for consumer in self.consumers:
+            if consumer.name == name:
+                return consumer
+        known = ", ".join(each.name for each in self.consumers) or "none"
+        raise UsageError(f"There is no consumer {name!r} in models/exposures.yml; known: {known}.")
+
+    def columns(self, model: str) -> tuple[Column, ...]:
+        """The columns of a model in its contract's order. Raises: TerminalError when there is no such model."""
+        if model not in self._columns:
+            raise TerminalError(
+                f"dbt's manifest has no model {model!r}; check the exposure that names it, then run `mart build`."
+            )
+        return self._columns[model]
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read dbt's manifest.json.
+
+    Raises:
+        TerminalError: the file is absent or no manifest, or an exposure or column says something unknown.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TerminalError(
+            f"There is no dbt manifest at {path}; run `mart build` first."
+        ) from None
+    except json.JSONDecodeError as error:
+        raise TerminalError(f"{path} is not JSON ({error}); run `mart build` again.") from None
+    return parse_manifest(document)
+
+
+def parse_manifest(document: Mapping[str, Any]) -> Manifest:
+    """Build a Manifest from the parsed JSON. Raises: TerminalError as `load_manifest`."""
+    if not isinstance(document, Mapping) or "nodes" not in document:
+        raise TerminalError(
+            "This is not a dbt manifest: it has no `nodes`. Run `mart build` again."
+        )
+    nodes: Mapping[str, Any] = document["nodes"]
+    models = {
+        node["name"]: node
+        for node in nodes.values()
+        if node.get("resource_type") in ("model", "seed", "snapshot")
+    }
+    exposures: Mapping[str, Any] = document.get("exposures", {})
+    consumers = tuple(
+        _consumer(exposure["name"], _meta(exposure))
+        for _, exposure in sorted(exposures.items())
+        if "consumer" in _meta(exposure)
+    )
+    return Manifest(
+        consumers=consumers,
+        sha256=_digest(
+            {"nodes": _stable(nodes), "macros": _macros(document), "exposures": _stable(exposures)}
+        ),
+        rationale_sha256=_digest(_rationale(models)),
+        _columns={name: _columns(name, node) for name, node in models.items()},
+    )
+
+
+def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    meta = (node.get("config") or {}).get("meta") or node.get("meta") or {}
+    return meta if isinstance(meta, Mapping) else {}
+
+
+def _columns(model: str, node: Mapping[str, Any]) -> tuple[Column, ...]:
+    columns = []
+    for name, column in node.get("columns", {}).items():
+        meta = _meta(column)
+        role = meta.get("role")
+        if role is not None and role not in ROLES:
+            raise TerminalError(
+                f"{model}.{name}: role {role!r} is unknown; use label, audit or key, or leave it out for a feature."
+            )
+        columns.append(
+            Column(
+                name=name,
+                data_type=column.get("data_type"),
+                role=role,
+                serve=meta.get("serve"),
+                categorical=bool(meta.get("categorical", False)),
+                description=column.get("description") or "",
+            )
+        )
+    return tuple(columns)
+
+
+def _consumer(exposure: str, meta: Mapping[str, Any]) -> Consumer:
+    def fail(key: str, wanted: str) -> TerminalError:
+        return TerminalError(
+            f"exposure {exposure}: config.meta.{key} is {meta.get(key)!r}; it must be {wanted}."
+        )
+
+    def text(key: str) -> str:
+        value = meta.get(key)
+        if not isinstance(value, str) or not value:
+            raise fail(key, "a name")
+        return value
+
+    def whole(key: str, default: int | None, least: int) -> int | None:
+        value = meta.get(key, default)
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int) or value < least
+        ):
+            raise fail(key, f"a whole number of at least {least}")
+        return value
+
+    def share(key: str, default: float) -> float:
+        value = meta.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+            raise fail(key, "a share from 0 to below 1")
+        return float(value)
+
+    def day(key: str) -> date | None:
+        value = meta.get(key)
+        try:
+            return None if value is None else date.fromisoformat(str(value))
+        except ValueError:
+            raise fail(key, "a date like 2026-04-01") from None
+
+    metrics = meta.get("metrics") or []
+    if not isinstance(metrics, list) or not all(isinstance(metric, str) for metric in metrics):
+        raise fail("metrics", "a list of names")
+    if meta.get("label_kind") not in LABEL_KINDS:
+        raise fail("label_kind", "regression or binary")
+    consumer = Consumer(
+        name=text("consumer"),
+        features_model=text("features_model"),
+        training_model=text("training_model"),
+        label=text("label"),
+        label_kind=text("label_kind"),
+        label_horizon_days=whole("label_horizon_days", None, 0),
+        label_lag_days=whole("label_lag_days", 0, 0) or 0,
+        validation_share=share("validation_share", 0.1),
+        test_share=share("test_share", 0.2),
+        validation_from=day("validation_from"),
+        test_from=day("test_from"),
+        embargo_days=whole("embargo_days", 0, 0) or 0,
+        metrics=tuple(metrics),
+        part_rows=whole("part_rows", 250_000, 1) or 250_000,
+    )
+    if (consumer.validation_from is None) != (consumer.test_from is None):
+        raise fail(
+            "validation_from" if consumer.validation_from is None else "test_from",
+            "set with the other",
+        )
+    if consumer.validation_share + consumer.test_share >= 1:
+        raise fail("test_share", "below 1 together with validation_share")
+    return consumer
+
+
+def _stable(nodes: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        unique_id: {key: node.get(key) for key in _STABLE_KEYS}
+        for unique_id, node in nodes.items()
+        if node.get("resource_type") not in ("test", "unit_test")
+    }
+
+
+def _macros(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        unique_id: macro.get("macro_sql") for unique_id, macro in document.get("macros", {}).items()
+    }
+
+
+def _rationale(models: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: {
+            "description": node.get("description"),
+            "meta": _meta(node),
+            "columns": {
+                column: {"description": entry.get("description"), "meta": _meta(entry)}
+                for column, entry in node.get("columns", {}).items()
+            },
+        }
+        for name, node in models.items()
+    }
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,145 @@
+"""The files of a snapshot: their names, their JSON Schemas, and how a committed one is recognised.
+
+Writers (`exporter`) and readers (`training`) share this module and nothing else.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import jsonschema
+
+from feature_mart.errors import TerminalError, UsageError
+
+KEY_COLUMNS = {
+    "job_id": "string",
+    "requested_at": "timestamp[us, UTC]",
+    "label_known_at": "timestamp[us, UTC]",
+}
+SCHEMA = "_meta/schema.json"
+MANIFEST = "_meta/manifest.json"
+SUCCESS = "_meta/_SUCCESS"
+LATEST = "latest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A committed snapshot's own documents, as parsed and validated JSON."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    schema: Mapping[str, Any]
+
+
+def split_manifest(split: str) -> str:
+    """Path of the SageMaker-style list of a split's data parts."""
+    return f"_meta/{split}.manifest"
+
+
+def part_path(kind: str, split: str, index: int, suffix: str = "parquet") -> str:
+    """Path of a part; kind is ``data`` or ``keys``."""
+    return f"{kind}/{split}/part-{index:05d}.{suffix}"
+
+
+def instant_text(instant: datetime) -> str:
+    """An instant in UTC as the files write it: ``2026-11-03T18:00:00Z``, with microseconds only where there are any."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def parse_instant(text: str) -> datetime:
+    """The inverse of `instant_text`."""
+    return datetime.fromisoformat(text)
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def encode_document(document: Mapping[str, Any]) -> bytes:
+    """JSON as it is written: indented, in the fields' own order, one line end."""
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def decode_document(data: bytes, kind: str, where: str) -> dict[str, Any]:
+    """Parse and validate one of the files; `kind` names its schema.
+
+    Raises:
+        TerminalError: not JSON, or not what the schema asks for; says which field.
+    """
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise TerminalError(f"{where} is not JSON: {error}.") from None
+    check_document(document, kind, where)
+    assert isinstance(document, dict)
+    return document
+
+
+def check_document(document: object, kind: str, where: str) -> None:
+    """Validate against the packaged JSON Schema. Raises: TerminalError naming the field."""
+    error = jsonschema.exceptions.best_match(_validator(kind).iter_errors(document))
+    if error is not None:
+        field = "/".join(str(step) for step in error.absolute_path) or "the whole file"
+        raise TerminalError(
+            f"{where} breaks its schema ({kind}.json) at {field}: {error.message[:200]}"
+        )
+
+
+def snapshot_folder(address: str | Path) -> Path:
+    """The folder of a snapshot's address: a path or a ``file://`` URI. Raises: UsageError when it is not there."""
+    text = str(address)
+    folder = Path(unquote(urlparse(text).path)) if text.startswith("file://") else Path(text)
+    if not folder.is_dir():
+        raise UsageError(
+            f"There is no snapshot folder at {text}; `mart snapshot list` shows what there is."
+        )
+    return folder
+
+
+def read_committed(address: str | Path) -> Committed:
+    """Read a snapshot's manifest and schema, only if it was committed and they were not changed since.
+
+    Raises:
+        UsageError: no such folder.
+        TerminalError: never committed, or a document was changed or is missing.
+    """
+    folder = snapshot_folder(address)
+    data = {}
+    for name in (SUCCESS, MANIFEST, SCHEMA):
+        try:
+            data[name] = (folder / name).read_bytes()
+        except FileNotFoundError:
+            why = (
+                "it was never committed; export again"
+                if name == SUCCESS
+                else "the snapshot is damaged"
+            )
+            raise TerminalError(f"{folder} has no {name}: {why}.") from None
+    if hashlib.sha256(data[MANIFEST]).hexdigest() != data[SUCCESS].decode(errors="replace").strip():
+        raise TerminalError(
+            f"{folder / MANIFEST} is not the one that was committed: its SHA-256 is not in _SUCCESS."
+        )
+    manifest = decode_document(data[MANIFEST], "snapshot_manifest", str(folder / MANIFEST))
+    schema = decode_document(data[SCHEMA], "schema", str(folder / SCHEMA))
+    if schema["columns"] != manifest["columns"]:
+        raise TerminalError(f"{folder / SCHEMA} and manifest.json disagree about the columns.")
+    return Committed(folder, manifest, schema)
+
+
+@cache
+def _validator(kind: str) -> jsonschema.Draft202012Validator:
+    text = (
+        resources.files("feature_mart")
+        .joinpath("schemas", f"{kind}.json")
+        .read_text(encoding="utf-8")
+    )
+    return jsonschema.Draft202012Validator(json.loads(text))
