@@ -1,0 +1,56 @@
+# The commands of this project. Each sets up .venv first, from the hash-locked requirements.txt, when that has changed.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+MART := .venv/bin/mart
+export PYTHON
+
+.PHONY: help
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv:
+	@.ci/venv
+
+# MART_DWH is exported, not passed as a flag, so that a path with spaces needs no second quoting.
+.PHONY: mart
+mart: export MART_DWH := $(if $(DWH),$(DWH),$(MART_DWH))
+mart: venv ## build, test, document and snapshot (DWH=folder of Parquet, AS_OF=2026-04-01; else the sample)
+	@$(if $(MART_DWH),,unset MART_DWH;) $(MART) run $(if $(AS_OF),--as-of '$(AS_OF)')
+
+.PHONY: sample
+sample: venv ## only the sample warehouse (JOBS=20000, SEED=0)
+	@$(MART) sample $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEED),--seed '$(SEED)')
+
+# One worker a file or class: a mart built for one of them is not built again by the other worker.
+.PHONY: test
+test: venv ## every test: unit, contract, integration (ARGS="-k splits" for some)
+	@.venv/bin/python -m pytest -n 2 --dist loadscope $(ARGS)
+
+.PHONY: lint
+lint: venv ## every linter and type check, a line and seconds each (ONLY="ruff mypy" for some)
+	@PYTHONPATH=python .venv/bin/python -m house_rules.lint $(ONLY)
+
+.PHONY: fmt
+fmt: venv ## put Python and SQL into the house format
+	@.venv/bin/ruff format
+	@.venv/bin/ruff check --fix-only --quiet
+	@PYTHONPATH=python .venv/bin/python -m house_rules.sqlfluff fix duckdb
+
+.PHONY: docs
+docs: venv ## the documentation site, without building the mart anew
+	@$(MART) docs
+
+# Pins every dependency with its hashes, and keeps the present pins where they still fit; UPGRADE=1 takes the newest.
+# Neither an index address nor a path gets into the files; the marker that is true of every supported Python is dropped.
+.PHONY: lock
+lock: venv
+	@.venv/bin/uv pip compile pyproject.toml --extra train --group dev --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) --quiet \
+	    --output-file requirements.txt
+	@sed -i.bak -e "s/ ; python_full_version < '3.12' and / ; /" -e "s/ ; python_full_version < '3.12'//" requirements.txt
+	@rm -f requirements.txt.bak
+
+.PHONY: clean
+clean: ## remove .venv, caches and build output; the mart's state in .mart stays
+	@rm -rf .venv target logs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis python/*.egg-info

@@ -1,0 +1,45 @@
+"""``python -m house_rules``: the rules that no common linter has, over every file git knows.
+
+One line a finding; exit code 1 when there is any.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from house_rules.files import check_names, check_text
+from house_rules.sql import Finding, check_sql
+
+SQL_FOLDERS = ("models/", "macros/", "analyses/", "tests/generic/", "tests/singular/")
+
+
+def project_files() -> list[str]:
+    """Files that git tracks or would, and that are there."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        check=True,
+    )
+    return sorted(
+        {path for path in listed.stdout.decode().split("\0") if path and Path(path).is_file()}
+    )
+
+
+def main() -> int:
+    """Print one line a finding; give the exit code."""
+    paths = project_files()
+    found: list[Finding] = list(check_names(paths))
+    for path in paths:
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += check_text(path, text)
+        if path.endswith(".sql") and path.startswith(SQL_FOLDERS):
+            found += check_sql(path, text)
+    print("\n".join(str(finding) for finding in found))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""House rules of files: where a model stands, what no file may name, how long one gets."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+
+from house_rules.sql import Finding
+
+MAX_PYTHON_LINES = 400
+# Written in pieces, so that this file does not break its own rules.
+UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
+MACHINE = re.compile(r"(?<![\w.~/-])/(?:ro" r"ot|wo" r"rk|home/\w+|Users/\w+)/")
+INDEX = re.compile(
+    r"py" r"pi\.org|python" r"hosted|--(?:extra-)?index" r"-url (?=\S*/)|--find" r"-links (?=\S*/)"
+)
+
+PREFIXES = {
+    "staging": ("stg_", "snap_"),
+    "intermediate": ("int_",),
+    "features": ("feat_",),
+    "marts": ("mart_",),
+}
+
+
+def check_text(path: str, text: str) -> Iterator[Finding]:
+    """What any text file may not hold, and the length of a Python file."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if UNFINISHED.search(line):
+            yield Finding(
+                path, number, "unfinished", "do it, or write an issue and take the mark out"
+            )
+        if MACHINE.search(line):
+            yield Finding(
+                path, number, "machine-path", "a path of one machine: relative, or from settings"
+            )
+        if INDEX.search(line):
+            yield Finding(
+                path, number, "index-host", "no package index in a file: each machine has its own"
+            )
+    lines = text.count("\n")
+    if path.endswith(".py") and lines > MAX_PYTHON_LINES:
+        yield Finding(
+            path, 0, "length", f"{lines} lines: past {MAX_PYTHON_LINES} a file wants to be two"
+        )
+
+
+def check_names(paths: Sequence[str]) -> Iterator[Finding]:
+    """One model, one folder: SQL or Python, YAML, for features and marts Markdown, of one name.
+
+    Args:
+        paths: every file of the project, relative, with forward slashes.
+    """
+    there = set(paths)
+    for path in sorted(there):
+        file = PurePosixPath(path)
+        if path.startswith("tests/python/") and file.suffix == ".sql":
+            yield Finding(path, 0, "test-sql", "dbt would take it for a test: write it to tmp_path")
+        if file.parts[0] != "models" or file.suffix not in (".sql", ".py"):
+            continue
+        layer, owner = (*file.parts[1:3], "", "")[:2]
+        prefixes = PREFIXES.get(layer, ())
+        if layer in ("intermediate", "features", "marts"):
+            prefixes = tuple(f"{prefix}{owner}__" for prefix in prefixes)
+        if not file.stem.startswith(prefixes) or "__" not in file.stem:
+            yield Finding(
+                path,
+                0,
+                "model-name",
+                f"in models/{layer}/{owner} a model is {' or '.join(prefixes)}<what>",
+            )
+        wanted = [".yml", ".md"] if layer in ("features", "marts") else [".yml"]
+        for suffix in wanted:
+            if str(file.with_suffix(suffix)) not in there:
+                yield Finding(path, 0, "model-files", f"{file.stem}{suffix} is missing beside it")

@@ -1,0 +1,88 @@
+"""The parts of a SQL file with Jinja: what is SQL, what is handed to a macro, what is comment.
+
+Each part is a text as long as the file, so that a match's offset is a place in the file.
+"""
+
+import re
+from dataclasses import dataclass
+
+JINJA = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
+COMMENT_OR_STRING = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
+# What these calls are given is a name or an option, not SQL.
+NAMES = re.compile(r"\b(?:ref|source|var|env_var|config|raw_\w+)\s*\((?:[^()]|\([^()]*\))*\)")
+QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+PLACEHOLDER = "jinja"
+
+
+def blank(text: str) -> str:
+    """The same number of characters and lines, with nothing in them."""
+    return re.sub(r"[^\n]", " ", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One file's parts, each as long as the file.
+
+    Attributes:
+        sql: the SQL; comments and the inside of strings blank, a Jinja expression as ``jinja``.
+        literals: the SQL with the inside of its strings, comments blank.
+        arguments: what stands in quotes inside Jinja expressions: SQL handed to macros.
+    """
+
+    sql: str
+    literals: str
+    arguments: str
+
+
+def split(source: str) -> Parts:
+    """Tell SQL, strings and macro arguments apart."""
+    arguments = list(blank(source))
+
+    def hide_jinja(match: re.Match[str]) -> str:
+        text = match[0]
+        if not text.startswith("{{"):
+            return blank(text)
+        named = NAMES.sub(lambda call: blank(call[0]), text)
+        for quoted in QUOTED.finditer(named):
+            group = 1 if quoted[1] is not None else 2
+            start = match.start() + quoted.start(group)
+            arguments[start : start + len(quoted[group])] = quoted[group]
+        return PLACEHOLDER + blank(text)[len(PLACEHOLDER) :]
+
+    def hide_comment(match: re.Match[str]) -> str:
+        return match[0] if match[0].startswith("'") else blank(match[0])
+
+    def hide_string(match: re.Match[str]) -> str:
+        text = match[0]
+        return f"'{blank(text[1:-1])}'" if text.startswith("'") else blank(text)
+
+    without_jinja = JINJA.sub(hide_jinja, source)
+    return Parts(
+        sql=COMMENT_OR_STRING.sub(hide_string, without_jinja),
+        literals=COMMENT_OR_STRING.sub(hide_comment, without_jinja),
+        arguments="".join(arguments),
+    )
+
+
+def closing(sql: str, opened: int) -> int:
+    """Offset of the bracket that closes the one at ``opened``; the text's end when none does."""
+    depth = 0
+    for offset in range(opened, len(sql)):
+        depth += {"(": 1, ")": -1}.get(sql[offset], 0)
+        if depth == 0:
+            return offset
+    return len(sql)
+
+
+def top_level(sql: str, start: int, stop: re.Pattern[str]) -> list[str]:
+    """Comma-separated terms from ``start`` to the bracket's end or a ``stop`` outside brackets."""
+    terms: list[str] = []
+    begun = offset = start
+    while offset < len(sql) and sql[offset] != ")" and not stop.match(sql, offset):
+        if sql[offset] == "(":
+            offset = closing(sql, offset)
+        elif sql[offset] == ",":
+            terms.append(sql[begun:offset].strip())
+            begun = offset + 1
+        offset += 1
+    return [*terms, sql[begun:offset].strip()]

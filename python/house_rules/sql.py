@@ -1,0 +1,156 @@
+"""House rules of SQL that sqlfluff has no rule for: read in the file as written, macros too.
+
+A line may be excepted, with its reason: ``-- allow <rule>: <reason>`` on it or on the line before.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from house_rules.masking import Parts, closing, split, top_level
+from house_rules.words import WORDS
+
+ALLOW = re.compile(r"(?:--|\{#-?)\s*allow\s+(?P<rule>[a-z-]+)(?::\s*(?P<reason>\w.*))?")
+MAX_COLUMNS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Where a rule is broken, and what to write instead. Line 0 is the file itself."""
+
+    path: str
+    line: int
+    rule: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.rule}: {self.remedy}"
+
+
+def check_sql(path: str, source: str) -> list[Finding]:
+    """Every finding in one SQL file, in the order of its lines.
+
+    Args:
+        path: relative to the project, with forward slashes; what is allowed depends on it.
+        source: the file as written.
+    """
+    parts = split(source)
+    offsets = [
+        *_words(path, parts),
+        *_stars(path, source, parts),
+        *_distinct(parts),
+        *_orders(parts),
+        *_collections(parts),
+        *_constants(parts),
+    ]
+    found = {
+        Finding(path, source.count("\n", 0, offset) + 1, rule, remedy)
+        for offset, rule, remedy in offsets
+    }
+    found.update(_columns(path, source))
+    allowed: set[tuple[int, str]] = set()
+    for number, line in enumerate(source.splitlines(), 1):
+        for allow in ALLOW.finditer(line):
+            if allow["reason"]:
+                allowed |= {(number, allow["rule"]), (number + 1, allow["rule"])}
+            else:
+                found.add(Finding(path, number, "allow", "say why: -- allow <rule>: <reason>"))
+    kept = (finding for finding in found if (finding.line, finding.rule) not in allowed)
+    return sorted(kept, key=lambda finding: (finding.line, finding.rule, finding.remedy))
+
+
+Place = tuple[int, str, str]
+
+
+def _words(path: str, parts: Parts) -> Iterator[Place]:
+    for word in WORDS:
+        if path.startswith(word.homes):
+            continue
+        for text in (parts.sql, parts.arguments):
+            for match in word.pattern.finditer(text):
+                said = " ".join(match[0].split()).rstrip("( ")
+                yield match.start(), word.rule, f"`{said}`: {word.remedy}"
+
+
+def _stars(path: str, source: str, parts: Parts) -> Iterator[Place]:
+    if path.startswith(("macros/dialect/", "macros/point_in_time/", "tests/generic/")):
+        return
+    is_model = path.startswith("models/") and "{% snapshot" not in source
+    last = re.search(r"select \* from final\s*\Z", parts.sql)
+    if is_model and not last:
+        yield (
+            len(source.rstrip()),
+            "final",
+            "a model ends in the CTE final, columns written out, and select * from final",
+        )
+    for star in re.finditer(r"\bselect\s+(?:distinct\s+)?\*|\w\s*\.\s*\*|,\s*\*(?!\w)", parts.sql):
+        imported = re.compile(r"select \* from jinja\s*\)").match(parts.sql, star.start())
+        after = parts.sql[: star.start()].rstrip()
+        if not (imported and after.endswith("(")) and not (last and star.start() == last.start()):
+            yield (
+                star.start(),
+                "star",
+                "only import CTEs, select * from {{ ref(…) }}, and the last line take every column",
+            )
+
+
+def _distinct(parts: Parts) -> Iterator[Place]:
+    for match in re.finditer(r"\bdistinct\b", parts.sql):
+        if not re.search(r"(?:count\s*\(\s*|\bis\s+(?:not\s+)?)\Z", parts.sql[: match.start()]):
+            yield (
+                match.start(),
+                "distinct",
+                "hides a fan-out: group by the key, or join to one row a key",
+            )
+
+
+def _orders(parts: Parts) -> Iterator[Place]:
+    stop = re.compile(r"\b(?:rows|range|groups|limit|union|qualify|window|frame)\b")
+    for match in re.finditer(r"\border\s+by\b", parts.sql):
+        for term in top_level(parts.sql, match.end(), stop):
+            if term != "jinja" and not re.search(r"\bnulls\s+(?:first|last)\Z", term):
+                yield (
+                    match.start(),
+                    "nulls",
+                    f"`{' '.join(term.split())}`: add nulls first or nulls last, engines differ",
+                )
+
+
+def _collections(parts: Parts) -> Iterator[Place]:
+    for match in re.finditer(
+        r"\b(?:array_agg|string_agg|listagg|group_concat|list)\s*\(", parts.sql
+    ):
+        if "order by" not in parts.sql[match.end() : closing(parts.sql, match.end() - 1)]:
+            yield (
+                match.start(),
+                "unordered-list",
+                "order by a unique key inside it, or its order is any",
+            )
+
+
+def _constants(parts: Parts) -> Iterator[Place]:
+    ids = r"\b\w+_id\s*(?:=|<>|!=|(?:not\s+)?in\s*\()\s*(?=['\d])"
+    for match in re.finditer(ids, parts.sql):
+        yield match.start(), "row-id", "a row named in code: a line of a seed, with its reason"
+    for match in re.finditer(r"\b\w+_jpy\s*(?:=|<>|!=|<=?|>=?)\s*(?!1\b)[1-9]\d*", parts.sql):
+        yield (
+            match.start(),
+            "constant",
+            "an amount decided in code: a line of a seed or a var, with its reason",
+        )
+    for text in (parts.literals, parts.arguments):
+        for match in re.finditer(r"(?<!\d)(?!1970-01-01)\d{4}-\d{2}-\d{2}(?!\d)", text):
+            yield (
+                match.start(),
+                "constant",
+                "a date decided in code: a line of a seed or a var, with its reason",
+            )
+
+
+def _columns(path: str, source: str) -> Iterator[Finding]:
+    # Models and singular tests are measured by sqlfluff.
+    if path.startswith(("macros/", "tests/generic/")):
+        for number, line in enumerate(source.splitlines(), 1):
+            if len(line) > MAX_COLUMNS:
+                remedy = f"{len(line)} characters: {MAX_COLUMNS} at most"
+                yield Finding(path, number, "columns", remedy)

@@ -1,0 +1,131 @@
+"""sqlfluff over dbt's own rendering, for either dialect, with no warehouse there.
+
+``python -m house_rules.sqlfluff lint|fix duckdb|bigquery [path …]``. For DuckDB an empty file
+stands in for the mart. For BigQuery the adapter answers as an empty project would: no relation
+exists, so nothing goes over the network and no credentials are needed. A model that queries while
+it compiles fails here, on purpose.
+"""
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+LINTED = ("models", "analyses", "tests/singular")
+TARGETS = {"duckdb": "duckdb", "bigquery": "bigquery_dev"}
+
+BLOCK = re.compile(r"\{%-?\s*(if|for|call|filter|endif|endfor|endcall|endfilter)\b")
+
+
+def block_lines(sql: str) -> frozenset[int]:
+    """Numbers of the lines in a Jinja block, and of the two beside it.
+
+    sqlfluff mistakes the indentation there: it measures lines that no line of the file begins.
+    """
+    lines: set[int] = set()
+    begun: list[int] = []
+    for match in BLOCK.finditer(sql):
+        line = sql.count("\n", 0, match.start()) + 1
+        if not match[1].startswith("end"):
+            begun.append(line)
+        elif begun:
+            # With `{%-` the lines before and after it begin or end within it.
+            lines.update(range(begun.pop() - 1, line + 2))
+    return frozenset(lines)
+
+
+def forget_bigquery() -> None:
+    """Make dbt's BigQuery adapter see an empty project instead of asking for one."""
+    from dbt.adapters.bigquery.impl import BigQueryAdapter
+
+    def nothing(*_: object, **__: object) -> None:
+        return None
+
+    def none_found(*_: object, **__: object) -> list[object]:
+        return []
+
+    for method in ("set_relations_cache", "get_relation"):
+        setattr(BigQueryAdapter, method, nothing)
+    for method in ("list_relations", "get_columns_in_relation"):
+        setattr(BigQueryAdapter, method, none_found)
+
+
+def findings(dialect: str, paths: Iterable[str]) -> Iterator[str]:
+    """Lint, and give one line a finding.
+
+    Raises:
+        ValueError: no SQL file is there to be linted.
+    """
+    from sqlfluff.core import FluffConfig, Linter
+
+    linter = Linter(FluffConfig.from_root(overrides={"dialect": dialect}))
+    result = linter.lint_paths(tuple(paths))
+    records = result.as_records()
+    if not records:
+        raise ValueError("sqlfluff found no SQL file: is this the project's folder?")
+    for record in records:
+        path = str(record["filepath"])
+        in_block = block_lines(Path(path).read_text(encoding="utf-8"))
+        for found in record["violations"]:
+            line = found["start_line_no"]
+            if not (found["code"] == "LT02" and line in in_block):
+                place = f"{path}:{line}:{found['start_line_pos']}"
+                yield f"{place}: {found['code']} {found['name'] or 'error'}: {found['description']}"
+
+
+def fix(dialect: str, paths: Iterable[str]) -> int:
+    """Let sqlfluff mend what it can; files with Jinja blocks keep their indentation."""
+    from sqlfluff.cli.commands import cli
+
+    files = [
+        file
+        for path in paths
+        for file in ([Path(path)] if path.endswith(".sql") else Path(path).rglob("*.sql"))
+    ]
+    plain = [str(file) for file in files if not BLOCK.search(file.read_text(encoding="utf-8"))]
+    blocks = [str(file) for file in files if str(file) not in plain]
+    code = 0
+    for group, options in ((plain, ()), (blocks, ("--exclude-rules", "layout.indent"))):
+        if group:
+            arguments = [
+                "fix",
+                "--quiet",
+                "--disable-progress-bar",
+                "--dialect",
+                dialect,
+                *options,
+                *group,
+            ]
+            try:
+                cli(arguments, standalone_mode=False)
+            except SystemExit as stopped:
+                code = max(code, int(stopped.code or 0))
+    return code
+
+
+def main(argv: list[str]) -> int:
+    """Lint or fix; give an exit code."""
+    command, dialect, *paths = argv
+    paths = paths or [path for path in LINTED if any(Path(path).rglob("*.sql"))]
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ |= {
+            "DBT_TARGET": TARGETS[dialect],
+            "DBT_TARGET_PATH": f"{scratch}/target",
+            "DBT_LOG_PATH": scratch,
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "MART_DUCKDB_PATH": f"{scratch}/mart.duckdb",
+            "MART_HISTORY_PATH": f"{scratch}/history.duckdb",
+        }
+        if dialect == "bigquery":
+            forget_bigquery()
+        if command == "fix":
+            return fix(dialect, paths)
+        found = list(findings(dialect, paths))
+    print("\n".join(found))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
