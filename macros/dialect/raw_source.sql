@@ -32,13 +32,19 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A column that a raw table may lack: cast, or a NULL of that type. -#}
-{% macro raw_column(table, column, type) -%}
-    {%- set present = [] -%}
+{#- A column that a raw table may lack: cast, or a NULL of that type. On DuckDB the raw views hold it in any case. -#}
+{% macro raw_column(table, column, type) %}{{ return(adapter.dispatch('raw_column')(table, column, type)) }}{% endmacro %}
+
+{% macro duckdb__raw_column(table, column, type) -%}
+    cast({{ column }} as {{ type }})
+{%- endmacro %}
+
+{% macro default__raw_column(table, column, type) -%}
+    {%- set found = [] -%}
     {%- if execute and flags.INTROSPECT -%}
-        {%- for found in adapter.get_columns_in_relation(source('dwh', table)) -%}
-            {%- if found.name | lower == column -%}{%- do present.append(found.name) -%}{%- endif -%}
+        {%- for present in adapter.get_columns_in_relation(source('dwh', table)) -%}
+            {%- do found.append(present.name | lower) -%}
         {%- endfor -%}
     {%- endif -%}
-    cast({{ column if present else 'null' }} as {{ type }})
+    cast({{ column if column in found or not found else 'null' }} as {{ type }})
 {%- endmacro %}

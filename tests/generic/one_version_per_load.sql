@@ -24,7 +24,7 @@ versions as (
     inner join repeated
         on
             {%- for column in load_key %}
-            rows_at_once.{{ column }} = repeated.{{ column }}{{ ' and' if not loop.last }}
+            rows_at_once.{{ column }} is not distinct from repeated.{{ column }}{{ ' and' if not loop.last }}
             {%- endfor %}
     group by
         {%- for column in found or load_key %}
