@@ -28,7 +28,7 @@ test: venv ## every test: unit, contract, integration (ARGS="-k splits" for some
 	@.venv/bin/python -m pytest -n 2 --dist loadscope $(ARGS)
 
 .PHONY: lint
-lint: venv ## every linter and type check, a line and seconds each (ONLY="ruff mypy" for some)
+lint: venv ## every linter and type check, a line and seconds each (ONLY="ruff types" for some)
 	@PYTHONPATH=python .venv/bin/python -m house_rules.lint $(ONLY)
 
 .PHONY: fmt

@@ -1,0 +1,245 @@
+"""Each house rule, seen to fire and seen not to."""
+
+from pathlib import Path
+
+import pytest
+
+from house_rules import __main__ as command
+from house_rules import lint
+from house_rules.files import check_names, check_text
+from house_rules.masking import split
+from house_rules.sql import check_sql
+from house_rules.sqlfluff import block_lines
+from house_rules.words import WORDS
+
+MODEL = "models/features/client/feat_client__history/feat_client__history.sql"
+
+# One row per rule: what breaks it, and what looks like it and does not.
+CASES = [
+    ("log", "select ln(price) from a", "select {{ fixed_log('price') }}, aln(price) from a"),
+    ("log", "select {{ ratio('log10(price)', 'n') }}", "select {{ ratio('log_price', 'n') }}"),
+    ("time", "select date_trunc('day', at)", "select date_trunc_at"),
+    ("time", "select timezone('Asia/Tokyo', at)", "select timezone"),
+    ("time", "select epoch_us(at)", "select {{ to_epoch_us('at') }}"),
+    ("time", "select extract(dow from at)", "select {{ local_weekday('at') }}"),
+    ("time", "select {{ add_hours('datetime(at)', 3) }}", "select {{ add_hours('at', 3) }}"),
+    ("time", "select at + interval 1 day", "select is_interval_known"),
+    ("clock", "select current_timestamp", "select current_price"),
+    ("clock", "select now() as at", "select known() as at -- now()"),
+    ("asof", "a asof left join b", "{{ pit_join('a', 'b', 'id', ['x']) }}"),
+    ("struct", "select struct_pack(a := 1)", "select structure"),
+    ("struct", "select as struct a", "select a as structure"),
+    ("cast", "select a::int", "select cast(a as bigint), 'a::int'"),
+    ("type", "cast(a as double)", "cast(a as {{ type_double() }}), cast(a as bigint)"),
+    ("type", "cast(a as timestamptz)", "select a as timestamp_at"),
+    ("hash", "select md5(client_id)", "select {{ order_free_hash(['client_id']) }}, a.hash"),
+    ("float-aggregate", "select stddev_samp(x)", "select sum(x)"),
+    ("float-aggregate", "select avg(x)", "select {{ ratio('sum(x)', 'count(x)') }}"),
+    ("quantile", "select approx_quantiles(x, 4)", "select p25_bucket"),
+    ("unordered-pick", "select any_value(x)", "select first_value(x), max(x)"),
+    ("null-order", "select greatest(a, b)", "select {{ greatest_known('a', 'b') }}"),
+    ("null-order", "select {{ ratio('least(a, b)', 'c') }}", "select {{ least_known('a', 'b') }}"),
+    ("concat", "select concat(a, b)", "select a || b"),
+    ("text", "select lower(title)", "select lower_bound"),
+    ("regexp", "select regexp_replace(a, 'x', 'y')", "select 'regexp_replace('"),
+    ("safe-cast", "select try_cast(a as bigint)", "select cast(a as bigint)"),
+    ("ilike", "where a ilike 'x%'", "where a like 'x%'"),
+    ("filter", "select count(*) filter (where a)", "select sum(case when a then 1 else 0 end)"),
+    ("numbers", "cross join unnest([1, 2])", "cross join {{ whole_numbers(1, 2) }}"),
+    ("division", "select a // b", "select {{ whole_quotient('a', 'b') }}, '//', '50%'"),
+    ("division", "select a % 2", "{% if a %}{% endif %} select mod(a, 2)"),
+    ("random", "select random()", "select randomised"),
+    ("quote", 'select "table"', """select {{ adapter.quote("table") }}, 'say "x"'"""),
+    ("using", "join b using (id)", "join b on a.id = b.id"),
+    ("position", "group by 1, 2", "group by a, b limit 1"),
+    ("position", "group by all", "group by all_at"),
+    ("subquery", "from (select a from b) as c", "where a > (select max(b.a) from b)"),
+    ("star", "a as (\n    select * from b\n)", "a as (\n\n    select * from {{ ref('b') }}\n\n)"),
+    ("star", "select a.* from a", "select count(*), 2 * a.b from a"),
+    ("star", "(select * from {{ ref('b') }} where c)", "(select * from {{ source('b', 'c') }})"),
+    ("distinct", "select distinct a", "select count(distinct a), b is not distinct from c"),
+    ("nulls", "over (order by b)", "over (partition by a order by b asc nulls last)"),
+    ("nulls", "(order by a nulls last, b)", "(order by f(a, b) desc nulls last, b nulls first)"),
+    ("nulls", "order by a rows between x and y", "order by a nulls last rows between x and y"),
+    ("nulls", "window w as (order by a limit 1)", "over (order by {{ order_by }})"),
+    ("unordered-list", "array_agg(a)", "array_agg(a order by f(b) nulls last)"),
+    ("row-id", "where client_id = 'C7'", "where client_id = other_id"),
+    ("row-id", "where client_id in (1, 2)", "where client_id in (select id from {{ ref('x') }})"),
+    ("constant", "where agreed_price_jpy > 5000", "where agreed_price_jpy > 0"),
+    ("constant", "where at < cast('2026-04-01' as date)", "{{ instant('1970-01-01 00:00') }}"),
+    ("constant", "where at < {{ instant('2026-04-01 00:00:00+09') }}", "where id = '12026-04-011'"),
+    ("final", "select a from b", "-- what\nselect * from final\n"),
+]  # fmt: skip
+
+
+def rules(sql: str, path: str = MODEL) -> set[str]:
+    return {finding.rule for finding in check_sql(path, sql)}
+
+
+@pytest.mark.parametrize(("rule", "broken", "kept"), CASES)
+def test_rule_fires_on_what_breaks_it_and_on_nothing_else(
+    rule: str, broken: str, kept: str
+) -> None:
+    assert rule in rules(broken)
+    assert rule not in rules(kept)
+
+
+def test_every_word_rule_has_a_case_that_breaks_it() -> None:
+    assert {word.rule for word in WORDS} <= {rule for rule, _, _ in CASES}
+
+
+def test_dialect_words_are_free_in_their_homes() -> None:
+    sql = "epoch_us(at) + to_hours(1) + greatest(a, b)"
+    assert rules(sql, "macros/dialect/time.sql") == set()
+    assert rules(sql, "macros/expressions/time.sql") == {"time", "null-order"}
+    assert rules("a asof left join b", "macros/point_in_time/pit_join.sql") == set()
+    assert rules("ln(x)", "macros/expressions/fixed_log.sql") == set()
+    assert rules("ln(x)", "macros/dialect/log.sql") == {"log"}
+
+
+def test_random_and_float_aggregates_have_no_home() -> None:
+    assert rules("random(), stddev(x)", "macros/dialect/x.sql") == {"random", "float-aggregate"}
+
+
+def test_comments_are_not_sql() -> None:
+    assert rules("-- now()\n/* ln(x) */ {# a::b #}\nselect * from final") == set()
+
+
+def test_finding_names_the_line_and_what_to_write() -> None:
+    (finding,) = check_sql("macros/a.sql", "select\n\n    greatest(a, b)\n")
+    assert str(finding).startswith("macros/a.sql:3: null-order: `greatest`: greatest_known()")
+
+
+def test_exception_with_a_reason_holds_for_its_line_and_the_next() -> None:
+    above = (
+        "-- allow distinct: the source repeats whole rows\nselect distinct a\nselect * from final"
+    )
+    assert rules(above) == set()
+    assert (
+        rules("select distinct a {# allow distinct: whole rows repeat #}\nselect * from final")
+        == set()
+    )
+    assert rules(f"{above.removesuffix('select * from final')}\nselect distinct b") >= {"distinct"}
+    assert "distinct" in rules(above.replace("allow distinct", "allow star"))
+
+
+def test_exception_without_a_reason_is_a_finding() -> None:
+    assert rules("select distinct a -- allow distinct\nselect * from final") == {
+        "allow",
+        "distinct",
+    }
+
+
+def test_long_lines_of_macros_are_found() -> None:
+    assert rules("a" * 101, "macros/a.sql") == {"columns"}
+    assert rules("a" * 100, "macros/a.sql") == set()
+
+
+def test_snapshots_need_no_final() -> None:
+    assert "final" not in rules("{% snapshot s %}select a from b{% endsnapshot %}")
+
+
+def test_split_keeps_every_offset() -> None:
+    source = "a {{ f('b(x)') }} 'c--' -- d\n{% if e %} g {# h\n#} /* i */ j"
+    parts = split(source)
+    for text in (parts.sql, parts.literals, parts.arguments):
+        assert len(text) == len(source)
+        assert text.count("\n") == source.count("\n")
+    assert parts.arguments.strip() == "b(x)"
+    assert "'c--'" in parts.literals
+    assert "d" not in parts.literals
+
+
+def test_names_given_to_ref_and_var_are_not_sql() -> None:
+    assert split("{{ ref('date(x)') }} {{ var('now()') }}").arguments.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ("unfinished", "# TO" "DO: later"),
+        ("machine-path", "see /wo" "rk/main/models"),
+        ("machine-path", "open('/home/" "anna/x')"),
+        ("index-host", "https://files.python" "hosted.org/x"),
+        ("index-host", "--extra-index" "-url https://mirror.example/simple"),
+    ],
+)  # fmt: skip
+def test_text_that_no_file_may_hold_is_found(rule: str, text: str) -> None:
+    (finding,) = check_text("README.md", f"fine\n{text}\n")
+    assert (finding.rule, finding.line) == (rule, 2)
+
+
+def test_text_that_only_looks_like_it_is_let_through() -> None:
+    assert not list(check_text("README.md", "../shared/work/x todos ~/home/anna/ --index-url\n"))
+
+
+def test_python_files_have_a_length() -> None:
+    assert [finding.rule for finding in check_text("a.py", "x\n" * 401)] == ["length"]
+    assert not list(check_text("a.py", "x\n" * 400))
+    assert not list(check_text("a.md", "x\n" * 401))
+
+
+def test_model_stands_with_its_files_under_its_layer_and_entity() -> None:
+    good = [MODEL, MODEL.replace(".sql", ".yml"), MODEL.replace(".sql", ".md")]
+    assert not list(check_names(good))
+    assert [finding.rule for finding in check_names(good[:2])] == ["model-files"]
+    assert [finding.rule for finding in check_names(good[:1])] == ["model-files", "model-files"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "models/features/job/feat_client__history.sql",
+        "models/intermediate/client/feat_client__versions.sql",
+        "models/staging/dwh/clients.sql",
+        "models/elsewhere/x__y.sql",
+    ],
+)
+def test_model_with_another_layers_name_is_found(path: str) -> None:
+    assert "model-name" in {finding.rule for finding in check_names([path])}
+
+
+def test_sql_under_the_python_tests_is_found() -> None:
+    assert [finding.rule for finding in check_names(["tests/python/unit/a.sql"])] == ["test-sql"]
+    assert not list(check_names(["tests/singular/a.sql", "macros/a.sql"]))
+
+
+def test_indentation_is_not_judged_in_and_beside_a_jinja_block() -> None:
+    sql = "a\n\nb\n{% for x in y %}\n{% if x %}\nc\n{% endif %}\n{%- endfor %}\nd\ne\n"
+    assert block_lines(sql) == frozenset(range(3, 10))
+    assert block_lines("{{ config() }}\na\n") == frozenset()
+
+
+def test_command_names_the_finding_and_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "macros").mkdir()
+    (tmp_path / "macros" / "a.sql").write_text("now()\n")
+    (tmp_path / "picture.png").write_bytes(b"\xff\xfe\x00")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "project_files", lambda: ["macros/a.sql", "picture.png"])
+    assert command.main() == 1
+    assert capsys.readouterr().out.startswith("macros/a.sql:1: clock: `now`")
+    (tmp_path / "macros" / "a.sql").write_text("a\n")
+    assert command.main() == 0
+
+
+def test_lint_prints_a_line_a_tool_and_then_what_the_failed_ones_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say = (lint.PYTHON, "-c", "import sys; print('because'); sys.exit(3)")
+    good = lint.Check("good", "which passes", ((lint.PYTHON, "-c", ""),))
+    bad = lint.Check("bad", "which fails", (say, (lint.PYTHON, "-c", "")))
+    monkeypatch.setattr(lint, "CHECKS", (good, bad))
+    assert lint.main([]) == 1
+    out = capsys.readouterr().out
+    assert "good      which passes" in out
+    assert out.index("FAILED") < out.index("--- bad: which fails\nbecause")
+    assert "lint: 1 of 2 failed" in out
+    assert lint.main(["good"]) == 0
+    assert "all 1 passed" in capsys.readouterr().out
+
+
+def test_lint_refuses_a_check_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lint.main(["mipy"]) == 2
+    assert "no check is called mipy; there are: duckdb bigquery" in capsys.readouterr().err
