@@ -29,9 +29,9 @@ and duplicate spine rows survive). The second shape runs on DuckDB too; the test
 
 {% macro default__pit_join(spine, features, key, columns, spine_at, features_at) -%}
     select
-        latest.spine_row.*,
+        spine_row.*,
         {%- for column in columns %}
-        latest.feature_row.{{ column }}{{ ',' if not loop.last }}
+        feature_row.{{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from (
         select
@@ -60,7 +60,7 @@ and duplicate spine rows survive). The second shape runs on DuckDB too; the test
             from {{ spine }}
         ) as stream
     ) as latest
-    where latest.is_spine = 1
+    where is_spine = 1
 {%- endmacro %}
 
 {#- One struct of a relation's columns, under their own names. -#}

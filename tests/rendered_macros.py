@@ -1,0 +1,53 @@
+"""The mart's pure SQL macros, rendered without dbt, for tests that run them on relations of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+class _Adapter:
+    """Stands in for dbt's adapter: dispatches to one dialect's macro, else to the default."""
+
+    def __init__(self, macros: dict[str, Any], dialects: tuple[str, ...]) -> None:
+        self._macros = macros
+        self._dialects = dialects
+
+    def dispatch(self, name: str) -> Callable[..., str]:
+        for dialect in self._dialects:
+            if f"{dialect}__{name}" in self._macros:
+                found: Callable[..., str] = self._macros[f"{dialect}__{name}"]
+                return found
+        raise LookupError(name)
+
+
+def load_macros(*dialects: str) -> dict[str, Callable[..., str]]:
+    """Every macro that can be rendered without a project, by name; ``dialects`` in order of preference."""
+    variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
+    macros: dict[str, Any] = {}
+    environment = jinja2.Environment(
+        extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined, trim_blocks=False
+    )
+    environment.globals.update(
+        adapter=_Adapter(macros, (*dialects, "default")),
+        var=lambda name: variables[name],
+        **{"return": lambda value: value},
+    )
+    for folder in ("dialect", "expressions", "point_in_time"):
+        for path in sorted((PROJECT / "macros" / folder).glob("*.sql")):
+            module = environment.from_string(path.read_text()).module
+            for name in dir(module):
+                if not name.startswith("_"):
+                    macros[name] = _stripped(getattr(module, name))
+    environment.globals.update(macros)
+    return macros
+
+
+def _stripped(macro: Callable[..., Any]) -> Callable[..., str]:
+    return lambda *args, **kwargs: str(macro(*args, **kwargs)).strip()
