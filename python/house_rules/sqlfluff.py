@@ -60,7 +60,12 @@ def findings(dialect: str, paths: Iterable[str]) -> Iterator[str]:
     """
     from sqlfluff.core import FluffConfig, Linter
 
-    linter = Linter(FluffConfig.from_root(overrides={"dialect": dialect}))
+    overrides = {"dialect": dialect}
+    if dialect == "bigquery":
+        # Layout is the file's own, and judged once, for DuckDB: it takes most of the time.
+        excluded = FluffConfig.from_root(overrides=overrides).get("rule_denylist")
+        overrides["exclude_rules"] = ",".join([*excluded, "layout"])
+    linter = Linter(FluffConfig.from_root(overrides=overrides))
     result = linter.lint_paths(tuple(paths))
     records = result.as_records()
     if not records:
