@@ -1,7 +1,8 @@
 """The mart's own SQL, as dbt compiled it once, to run on relations that a test brings along.
 
-A dbt build takes seconds; the compiled SELECTs of a full build run on an in-memory DuckDB in fractions of one. That makes
-property tests over thousands of histories possible, and is the shape in which the online handler runs the same SQL.
+A dbt build takes seconds; the compiled SELECTs of a full build run on an in-memory DuckDB in
+fractions of one. That makes property tests over thousands of histories possible, and is the shape
+in which the online handler runs the same SQL.
 """
 
 from __future__ import annotations
@@ -96,12 +97,17 @@ def empty_warehouse(folder: Path) -> Path:
 def connect() -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with the catalog ``mart`` that compiled SQL names, in UTC."""
     con = duckdb.connect()
-    con.execute("set TimeZone = 'UTC'; attach ':memory:' as mart; create schema mart.dwh; use mart.main")
+    con.execute(
+        "set TimeZone = 'UTC'; attach ':memory:' as mart; create schema mart.dwh; use mart.main"
+    )
     return con
 
 
 def load_table(
-    con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    columns: Mapping[str, str],
+    rows: Sequence[Mapping[str, Any]],
 ) -> None:
     """Create table ``name`` (schema included) with these columns and rows; a row's missing column is NULL."""
     typed = ", ".join(f'"{column}" {type_}' for column, type_ in columns.items())
@@ -127,7 +133,11 @@ class CompiledMart:
     parents: Mapping[str, tuple[str, ...]]
 
     def build(
-        self, con: duckdb.DuckDBPyConnection, *, given: Collection[str] = (), only: Collection[str] | None = None
+        self,
+        con: duckdb.DuckDBPyConnection,
+        *,
+        given: Collection[str] = (),
+        only: Collection[str] | None = None,
     ) -> None:
         """Create every model as a table of ``main``, but those ``given``; with ``only``, those alone."""
         for name, select in self.sql.items():
@@ -170,7 +180,9 @@ def compile_mart(folder: Path, **variables: object) -> CompiledMart:
         for command in (["seed"], ["compile", "--full-refresh"]):
             result = dbtRunner().invoke([*command, *common])
             if not result.success:
-                raise AssertionError(f"dbt {command[0]} failed: {result.exception or result.result}")
+                raise AssertionError(
+                    f"dbt {command[0]} failed: {result.exception or result.result}"
+                )
             DuckDBConnectionManager.close_all_connections()
     finally:
         for name, value in saved.items():
@@ -183,15 +195,21 @@ def compile_mart(folder: Path, **variables: object) -> CompiledMart:
 
 def _read_manifest(path: Path) -> CompiledMart:
     nodes = json.loads(path.read_text())["nodes"]
-    models = {key: node for key, node in nodes.items() if node["resource_type"] in {"model", "seed"}}
+    models = {
+        key: node for key, node in nodes.items() if node["resource_type"] in {"model", "seed"}
+    }
     parents = {
         node["name"]: tuple(
-            models[parent]["name"] for parent in node["depends_on"].get("nodes", []) if parent in models
+            models[parent]["name"]
+            for parent in node["depends_on"].get("nodes", [])
+            if parent in models
         )
         for node in models.values()
     }
     sql: dict[str, str] = {}
-    waiting = {n["name"]: n["compiled_code"] for n in models.values() if n["resource_type"] == "model"}
+    waiting = {
+        n["name"]: n["compiled_code"] for n in models.values() if n["resource_type"] == "model"
+    }
     while waiting:
         ready = [name for name in waiting if not any(parent in waiting for parent in parents[name])]
         for name in sorted(ready):

@@ -1,5 +1,5 @@
-{#- The embedded engine reads the raw warehouse through one view a Parquet file, in the schema `dwh`.
-    On BigQuery the raw dataset is simply there. -#}
+{#- The embedded engine reads the raw warehouse through one view a Parquet file, in the schema
+    `dwh`. On BigQuery the raw dataset is simply there. -#}
 {% macro open_raw_warehouse() %}
     {{- return(adapter.dispatch('open_raw_warehouse')()) -}}
 {% endmacro %}
@@ -21,14 +21,20 @@
         'contracts': ['is_deleted'],
         'reviews': ['is_deleted'],
     } -%}
-    {%- set nulls = {'loaded_at': 'cast(null as timestamptz)', 'is_deleted': 'cast(null as boolean)'} -%}
+    {%- set nulls = {
+        'loaded_at': 'cast(null as timestamptz)',
+        'is_deleted': 'cast(null as boolean)',
+    } -%}
     {%- set statements = ['create schema if not exists dwh'] -%}
     {%- for table, columns in optional_columns.items() -%}
         {%- set path = (folder ~ '/' ~ table ~ '.parquet') | replace("'", "''") -%}
         {%- set absent = [] -%}
-        {%- for column in columns -%}{%- do absent.append(nulls[column] ~ ' as ' ~ column) -%}{%- endfor -%}
+        {%- for column in columns -%}
+            {%- do absent.append(nulls[column] ~ ' as ' ~ column) -%}
+        {%- endfor -%}
         {%- do statements.append(
-            'create or replace view dwh.' ~ table ~ " as select * from read_parquet('" ~ path ~ "') "
+            'create or replace view dwh.' ~ table
+            ~ " as select * from read_parquet('" ~ path ~ "') "
             ~ 'union all by name select ' ~ absent | join(', ') ~ ' where false'
         ) -%}
     {%- endfor -%}

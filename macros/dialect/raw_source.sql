@@ -1,5 +1,6 @@
-{#- Where a raw table's rows come from: the table itself, where it keeps every version of a row, or the dbt snapshot of it,
-    where it holds the present only (dbt_project.yml, overwritten_sources). -#}
+{#- Where a raw table's rows come from: the table itself, where it keeps every version of a row, or
+    the dbt snapshot of it, where it holds the present only (dbt_project.yml, overwritten_sources).
+-#}
 {% macro raw_source(table) -%}
     {%- if table in var('overwritten_sources') -%}
         {{ ref('snap_dwh__' ~ table) }}
@@ -8,13 +9,16 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- When a raw row became visible. Of a snapshot it is the time it was taken; one taken between a refresh and its publish lag
-    counts as taken at that refresh, since nothing reads it sooner. NULL for a table without load times. -#}
+{#- When a raw row became visible. Of a snapshot it is the time it was taken; one taken between a
+    refresh and its publish lag counts as taken at that refresh, since nothing reads it sooner. NULL
+    for a table without load times. -#}
 {% macro raw_loaded_at(table) -%}
     {%- if table in var('overwritten_sources') -%}
         {%- set taken_at = 'cast(dbt_valid_from as ' ~ type_instant() ~ ')' -%}
         case
-            when {{ taken_at }} <= {{ add_minutes(refresh_before(taken_at), var('publish_lag_minutes')) }}
+            when
+                {{ taken_at }}
+                <= {{ add_minutes(refresh_before(taken_at), var('publish_lag_minutes')) }}
                 then {{ refresh_before(taken_at) }}
             else {{ taken_at }}
         end
@@ -23,7 +27,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Whether this version says that the row is gone. Any table may carry `is_deleted`; a snapshot notes a vanished row itself. -#}
+{#- Whether this version says that the row is gone. Any table may carry `is_deleted`; a snapshot
+    notes a vanished row itself. -#}
 {% macro raw_is_deleted(table) -%}
     {%- if table in var('overwritten_sources') -%}
         coalesce({{ raw_column(table, 'is_deleted', 'boolean') }}, false) or dbt_is_deleted = 'True'
@@ -32,8 +37,11 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A column that a raw table may lack: cast, or a NULL of that type. On DuckDB the raw views hold it in any case. -#}
-{% macro raw_column(table, column, type) %}{{ return(adapter.dispatch('raw_column')(table, column, type)) }}{% endmacro %}
+{#- A column that a raw table may lack: cast, or a NULL of that type. On DuckDB the raw views hold
+    it in any case. -#}
+{% macro raw_column(table, column, type) %}
+    {{- return(adapter.dispatch('raw_column')(table, column, type)) -}}
+{% endmacro %}
 
 {% macro duckdb__raw_column(table, column, type) -%}
     cast({{ column }} as {{ type }})

@@ -1,4 +1,5 @@
-{#- The time a dbt snapshot is taken at: dbt var snapshot_at, or the wall clock. Every row of one snapshot gets the same. -#}
+{#- The time a dbt snapshot is taken at: dbt var snapshot_at, or the wall clock. Every row of one
+    snapshot gets the same. -#}
 {% macro duckdb__snapshot_get_time() -%}
     {%- if var('snapshot_at') -%}
         cast(timestamptz '{{ var("snapshot_at") }}' as timestamp)

@@ -1,7 +1,10 @@
-{#- Instants. No interval of days is ever added: a day's length follows the session's zone on DuckDB. -#}
+{#- Instants. No interval of days is ever added: a day's length follows the session's zone on
+    DuckDB. -#}
 
 {#- `at` plus a number of hours; `hours` may be an expression. -#}
-{% macro add_hours(at, hours) %}{{ return(adapter.dispatch('add_hours')(at, hours)) }}{% endmacro %}
+{% macro add_hours(at, hours) %}
+    {{- return(adapter.dispatch('add_hours')(at, hours)) -}}
+{% endmacro %}
 {% macro default__add_hours(at, hours) -%}
     timestamp_add({{ at }}, interval {{ hours }} hour)
 {%- endmacro %}
@@ -10,7 +13,9 @@
 {%- endmacro %}
 
 {#- `at` plus a number of minutes. -#}
-{% macro add_minutes(at, minutes) %}{{ return(adapter.dispatch('add_minutes')(at, minutes)) }}{% endmacro %}
+{% macro add_minutes(at, minutes) %}
+    {{- return(adapter.dispatch('add_minutes')(at, minutes)) -}}
+{% endmacro %}
 {% macro default__add_minutes(at, minutes) -%}
     timestamp_add({{ at }}, interval {{ minutes }} minute)
 {%- endmacro %}
@@ -19,23 +24,41 @@
 {%- endmacro %}
 
 {#- Microseconds since 1970-01-01 UTC, and back. -#}
-{% macro to_epoch_us(at) %}{{ return(adapter.dispatch('to_epoch_us')(at)) }}{% endmacro %}
-{% macro default__to_epoch_us(at) -%} unix_micros({{ at }}) {%- endmacro %}
-{% macro duckdb__to_epoch_us(at) -%} epoch_us({{ at }}) {%- endmacro %}
+{% macro to_epoch_us(at) %}
+    {{- return(adapter.dispatch('to_epoch_us')(at)) -}}
+{% endmacro %}
+{% macro default__to_epoch_us(at) -%}
+    unix_micros({{ at }})
+{%- endmacro %}
+{% macro duckdb__to_epoch_us(at) -%}
+    epoch_us({{ at }})
+{%- endmacro %}
 
-{% macro from_epoch_us(us) %}{{ return(adapter.dispatch('from_epoch_us')(us)) }}{% endmacro %}
-{% macro default__from_epoch_us(us) -%} timestamp_micros({{ us }}) {%- endmacro %}
-{% macro duckdb__from_epoch_us(us) -%} make_timestamptz({{ us }}) {%- endmacro %}
+{% macro from_epoch_us(us) %}
+    {{- return(adapter.dispatch('from_epoch_us')(us)) -}}
+{% endmacro %}
+{% macro default__from_epoch_us(us) -%}
+    timestamp_micros({{ us }})
+{%- endmacro %}
+{% macro duckdb__from_epoch_us(us) -%}
+    make_timestamptz({{ us }})
+{%- endmacro %}
 
-{#- The first refresh at or after `at`: the business day's `refresh_hour`, x itself included when x is one.
-    A microsecond is taken off before truncating, so that an instant exactly on a refresh stays there. -#}
-{% macro refresh_at(at) %}{{ return(adapter.dispatch('refresh_at')(at)) }}{% endmacro %}
+{#- The first refresh at or after `at`: the business day's `refresh_hour`, x itself included when x
+    is one. A microsecond is taken off before truncating, so that an instant exactly on a refresh
+    stays there. -#}
+{% macro refresh_at(at) %}
+    {{- return(adapter.dispatch('refresh_at')(at)) -}}
+{% endmacro %}
 {% macro default__refresh_at(at) -%}
     timestamp(
         datetime_add(
             datetime_trunc(
                 datetime_sub(
-                    datetime(timestamp_sub({{ at }}, interval 1 microsecond), '{{ var("business_timezone") }}'),
+                    datetime(
+                        timestamp_sub({{ at }}, interval 1 microsecond),
+                        '{{ var("business_timezone") }}'
+                    ),
                     interval {{ var('refresh_hour') }} hour
                 ),
                 day
@@ -50,19 +73,23 @@
         '{{ var("business_timezone") }}',
         date_trunc(
             'day',
-            timezone('{{ var("business_timezone") }}', {{ at }} - to_microseconds(1)) - to_hours({{ var('refresh_hour') }})
+            timezone('{{ var("business_timezone") }}', {{ at }} - to_microseconds(1))
+            - to_hours({{ var('refresh_hour') }})
         ) + to_hours({{ 24 + var('refresh_hour') }})
     )
 {%- endmacro %}
 
 {#- The last refresh at or before `at`. -#}
-{% macro refresh_before(at) %}{{ return(adapter.dispatch('refresh_before')(at)) }}{% endmacro %}
+{% macro refresh_before(at) %}
+    {{- return(adapter.dispatch('refresh_before')(at)) -}}
+{% endmacro %}
 {% macro default__refresh_before(at) -%}
     timestamp(
         datetime_add(
             datetime_trunc(
                 datetime_sub(
-                    datetime({{ at }}, '{{ var("business_timezone") }}'), interval {{ var('refresh_hour') }} hour
+                    datetime({{ at }}, '{{ var("business_timezone") }}'),
+                    interval {{ var('refresh_hour') }} hour
                 ),
                 day
             ),
@@ -74,13 +101,19 @@
 {% macro duckdb__refresh_before(at) -%}
     timezone(
         '{{ var("business_timezone") }}',
-        date_trunc('day', timezone('{{ var("business_timezone") }}', {{ at }}) - to_hours({{ var('refresh_hour') }}))
+        date_trunc(
+            'day',
+            timezone('{{ var("business_timezone") }}', {{ at }})
+            - to_hours({{ var('refresh_hour') }})
+        )
         + to_hours({{ var('refresh_hour') }})
     )
 {%- endmacro %}
 
 {#- Hour of the business day, 0 to 23. -#}
-{% macro local_hour(at) %}{{ return(adapter.dispatch('local_hour')(at)) }}{% endmacro %}
+{% macro local_hour(at) %}
+    {{- return(adapter.dispatch('local_hour')(at)) -}}
+{% endmacro %}
 {% macro default__local_hour(at) -%}
     extract(hour from {{ at }} at time zone '{{ var("business_timezone") }}')
 {%- endmacro %}
@@ -89,7 +122,9 @@
 {%- endmacro %}
 
 {#- Day of the business week, Monday 1 to Sunday 7. BigQuery counts from Sunday 1. -#}
-{% macro local_weekday(at) %}{{ return(adapter.dispatch('local_weekday')(at)) }}{% endmacro %}
+{% macro local_weekday(at) %}
+    {{- return(adapter.dispatch('local_weekday')(at)) -}}
+{% endmacro %}
 {% macro default__local_weekday(at) -%}
     mod(extract(dayofweek from {{ at }} at time zone '{{ var("business_timezone") }}') + 5, 7) + 1
 {%- endmacro %}
@@ -98,4 +133,6 @@
 {%- endmacro %}
 
 {#- The wall clock: for the mart's own clock model alone, never in a feature. -#}
-{% macro wall_clock() -%} current_timestamp {%- endmacro %}
+{% macro wall_clock() -%}
+    current_timestamp
+{%- endmacro %}

@@ -1,14 +1,27 @@
-{#- Names of types that the two engines spell differently; `bigint`, `string` and `boolean` they share. -#}
+{#- Names of types that the two engines spell differently; `bigint`, `string` and `boolean` they
+    share. -#}
 
 {#- An instant with a zone. -#}
-{% macro type_instant() %}{{ return(adapter.dispatch('type_instant')()) }}{% endmacro %}
-{% macro default__type_instant() %}{{ return('timestamp') }}{% endmacro %}
-{% macro duckdb__type_instant() %}{{ return('timestamptz') }}{% endmacro %}
+{% macro type_instant() %}
+    {{- return(adapter.dispatch('type_instant')()) -}}
+{% endmacro %}
+{% macro default__type_instant() %}
+    {{- return('timestamp') -}}
+{% endmacro %}
+{% macro duckdb__type_instant() %}
+    {{- return('timestamptz') -}}
+{% endmacro %}
 
 {#- A 64-bit float; dbt's own type_float is 32 bits on DuckDB. -#}
-{% macro type_double() %}{{ return(adapter.dispatch('type_double')()) }}{% endmacro %}
-{% macro default__type_double() %}{{ return('float64') }}{% endmacro %}
-{% macro duckdb__type_double() %}{{ return('double') }}{% endmacro %}
+{% macro type_double() %}
+    {{- return(adapter.dispatch('type_double')()) -}}
+{% endmacro %}
+{% macro default__type_double() %}
+    {{- return('float64') -}}
+{% endmacro %}
+{% macro duckdb__type_double() %}
+    {{- return('double') -}}
+{% endmacro %}
 
 {#- An instant written as a literal, with its offset. -#}
 {% macro instant(literal) -%}

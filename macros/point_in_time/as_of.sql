@@ -1,10 +1,14 @@
 {#- Bounds of one build. Every model of the history reads them from here and nowhere else. -#}
 
-{#- The newest refresh that this table already holds, or the epoch when it is built in full: a safe low-water mark,
-    since quiet days write no rows. Rows after it are appended; facts that entered before it stand at it. -#}
+{#- The newest refresh that this table already holds, or the epoch when it is built in full: a safe
+    low-water mark, since quiet days write no rows. Rows after it are appended; facts that entered
+    before it stand at it. -#}
 {% macro opened_at(column='as_of_at') -%}
     {%- if is_incremental() -%}
-        (select coalesce(max(built.{{ column }}), {{ instant('1970-01-01 00:00:00+00') }}) from {{ this }} as built)
+        (
+            select coalesce(max(built.{{ column }}), {{ instant('1970-01-01 00:00:00+00') }})
+            from {{ this }} as built
+        )
     {%- else -%}
         {{ instant('1970-01-01 00:00:00+00') }}
     {%- endif -%}

@@ -1,5 +1,6 @@
-{#- A fact ENTERS at the first refresh at which its version was known and its event had happened, and LEAVES at the first
-    at which it is superseded or its window is over. Facts whose enter is not before their leave are never seen. -#}
+{#- A fact ENTERS at the first refresh at which its version was known and its event had happened,
+    and LEAVES at the first at which it is superseded or its window is over. Facts whose enter is
+    not before their leave are never seen. -#}
 
 {#- `seen_at` is the version's first refresh. -#}
 {% macro enters_at(seen_at, event_at) -%}
@@ -15,13 +16,14 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Whether an as-of row's state differs from the row before it: `counts` start at 0, `values` at NULL. Keeps an as-of table
-    sparse, and the same whether it was built at once or day by day. -#}
+{#- Whether an as-of row's state differs from the row before it: `counts` start at 0, `values` at
+    NULL. Keeps an as-of table sparse, and the same whether it was built at once or day by day. -#}
 {% macro is_changed(counts, values, partition_by, order_by) -%}
     {%- set window = 'over (partition by ' ~ partition_by ~ ' order by ' ~ order_by ~ ')' -%}
     (
         {%- for column in counts %}
-        {% if not loop.first %}or {% endif %}{{ column }} is distinct from coalesce(lag({{ column }}) {{ window }}, 0)
+        {% if not loop.first %}or {% endif -%}
+        {{ column }} is distinct from coalesce(lag({{ column }}) {{ window }}, 0)
         {%- endfor %}
         {%- for column in values %}
         or {{ column }} is distinct from lag({{ column }}) {{ window }}

@@ -3,16 +3,22 @@ Every spine row with the columns of the latest feature row of its key that was a
 
     pit_join(spine, features, key, columns, spine_at='requested_at', features_at='available_at')
 
-`spine` and `features` name CTEs; `features` holds no NULL key and one row a (key, features_at). Returns a select for a CTE: all
-of the spine's columns, then `columns`. A spine row with no feature row, a NULL key included, keeps NULLs; a row available
-exactly at `spine_at` is used; a NULL in the newest row stays NULL. No spine row is lost or doubled.
+`spine` and `features` name CTEs; `features` holds no NULL key and one row a (key, features_at).
+Returns a select for a CTE: all of the spine's columns, then `columns`. A spine row with no feature
+row, a NULL key included, keeps NULLs; a row available exactly at `spine_at` is used; a NULL in the
+newest row stays NULL. No spine row is lost or doubled.
 
-DuckDB has the ASOF join. BigQuery has not: there both sides are put in one stream ordered by time, each feature row packed in one
-struct (or a newest row that truly holds NULL would be skipped), and the spine row rides along (so nothing is joined back
-and duplicate spine rows survive). The second shape runs on DuckDB too; the tests hold the two against each other.
+DuckDB has the ASOF join. BigQuery has not: there both sides are put in one stream ordered by time,
+each feature row packed in one struct (or a newest row that truly holds NULL would be skipped), and
+the spine row rides along (so nothing is joined back and duplicate spine rows survive). The second
+shape runs on DuckDB too; the tests hold the two against each other.
 -#}
-{% macro pit_join(spine, features, key, columns, spine_at='requested_at', features_at='available_at') %}
-    {{- return(adapter.dispatch('pit_join')(spine, features, key, columns, spine_at, features_at)) -}}
+{% macro pit_join(
+    spine, features, key, columns, spine_at='requested_at', features_at='available_at'
+) %}
+    {{- return(adapter.dispatch('pit_join')(
+        spine, features, key, columns, spine_at, features_at
+    )) -}}
 {% endmacro %}
 
 {% macro duckdb__pit_join(spine, features, key, columns, spine_at, features_at) -%}
@@ -39,7 +45,7 @@ and duplicate spine rows survive). The second shape runs on DuckDB too; the test
             stream.is_spine,
             last_value(stream.feature_row ignore nulls) over (
                 partition by stream.join_key
-                order by stream.join_at asc, stream.is_spine asc
+                order by stream.join_at asc nulls last, stream.is_spine asc nulls last
                 rows between unbounded preceding and current row
             ) as feature_row
         from (
@@ -64,14 +70,20 @@ and duplicate spine rows survive). The second shape runs on DuckDB too; the test
 {%- endmacro %}
 
 {#- One struct of a relation's columns, under their own names. -#}
-{% macro struct_of(columns, relation) %}{{ return(adapter.dispatch('struct_of')(columns, relation)) }}{% endmacro %}
+{% macro struct_of(columns, relation) %}
+    {{- return(adapter.dispatch('struct_of')(columns, relation)) -}}
+{% endmacro %}
 {% macro default__struct_of(columns, relation) -%}
     struct(
-        {%- for column in columns %}{{ relation }}.{{ column }} as {{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+        {%- for column in columns -%}
+            {{ relation }}.{{ column }} as {{ column }}{{ ', ' if not loop.last }}
+        {%- endfor -%}
     )
 {%- endmacro %}
 {% macro duckdb__struct_of(columns, relation) -%}
     struct_pack(
-        {%- for column in columns %}{{ column }} := {{ relation }}.{{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+        {%- for column in columns -%}
+            {{ column }} := {{ relation }}.{{ column }}{{ ', ' if not loop.last }}
+        {%- endfor -%}
     )
 {%- endmacro %}

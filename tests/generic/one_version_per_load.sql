@@ -1,8 +1,11 @@
-{#- Fails where rows of one key and load time differ: exact duplicates are the same row twice, these are two rows at once. -#}
+{#- Fails where rows of one key and load time differ: exact duplicates are the same row twice, these
+    are two rows at once. -#}
 {% test one_version_per_load(model, key) %}
 {%- set found = [] -%}
 {%- if execute and flags.INTROSPECT -%}
-    {%- for column in adapter.get_columns_in_relation(model) -%}{%- do found.append(column.name) -%}{%- endfor -%}
+    {%- for column in adapter.get_columns_in_relation(model) -%}
+        {%- do found.append(column.name) -%}
+    {%- endfor -%}
 {%- endif -%}
 {%- set load_key = key + (['loaded_at'] if 'loaded_at' in found else []) -%}
 with repeated as (
@@ -24,7 +27,8 @@ versions as (
     inner join repeated
         on
             {%- for column in load_key %}
-            rows_at_once.{{ column }} is not distinct from repeated.{{ column }}{{ ' and' if not loop.last }}
+            rows_at_once.{{ column }} is not distinct from repeated.{{ column }}
+            {{- ' and' if not loop.last }}
             {%- endfor %}
     group by
         {%- for column in found or load_key %}

@@ -1,4 +1,5 @@
-{#- Fails where this relation's rows and another's are not one to one by a key: a row lost, doubled or made up. -#}
+{#- Fails where this relation's rows and another's are not one to one by a key: a row lost, doubled
+    or made up. -#}
 {% test same_keys_as(model, to, key) %}
 with counted as (
 

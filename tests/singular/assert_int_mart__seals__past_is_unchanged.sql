@@ -3,8 +3,9 @@
     'fix': 'find out why (columns: table, refresh, what it knew, what is found now); then rebuild with --full-refresh'
 }) }}
 
--- One row per sealed refresh whose raw rows are no longer what they were; the earliest as_of_at of a table is the day to
--- rebuild from. The two newest seals are judged, and where one of them fails, all of that table's.
+-- One row per sealed refresh whose raw rows are no longer what they were; the earliest as_of_at of
+-- a table is the day to rebuild from. The two newest seals are judged, and where one of them fails,
+-- all of that table's.
 with seals as (
 
     select * from {{ ref('int_mart__seals') }}
@@ -58,13 +59,16 @@ newest_found as (
         newest_seals.as_of_at,
         newest_seals.table_name,
         count(*) as key_count,
-        {{ order_free_hash(['sealed_rows.key_1', 'sealed_rows.key_2', 'sealed_rows.loaded_at']) }} as keys_hash
+        {{ order_free_hash(['sealed_rows.key_1', 'sealed_rows.key_2', 'sealed_rows.loaded_at']) }}
+            as keys_hash
     from newest_seals
     inner join sealed_rows
         on
             newest_seals.table_name = sealed_rows.table_name
             and sealed_rows.known_at <= newest_seals.as_of_at
-            and (not sealed_rows.is_known_at_assumed or sealed_rows.loaded_at > newest_seals.as_of_at)
+            and (
+                not sealed_rows.is_known_at_assumed or sealed_rows.loaded_at > newest_seals.as_of_at
+            )
     group by newest_seals.as_of_at, newest_seals.table_name
 
 ),
@@ -106,13 +110,17 @@ suspect_found as (
         suspect_seals.as_of_at,
         suspect_seals.table_name,
         count(*) as key_count,
-        {{ order_free_hash(['sealed_rows.key_1', 'sealed_rows.key_2', 'sealed_rows.loaded_at']) }} as keys_hash
+        {{ order_free_hash(['sealed_rows.key_1', 'sealed_rows.key_2', 'sealed_rows.loaded_at']) }}
+            as keys_hash
     from suspect_seals
     inner join sealed_rows
         on
             suspect_seals.table_name = sealed_rows.table_name
             and sealed_rows.known_at <= suspect_seals.as_of_at
-            and (not sealed_rows.is_known_at_assumed or sealed_rows.loaded_at > suspect_seals.as_of_at)
+            and (
+                not sealed_rows.is_known_at_assumed
+                or sealed_rows.loaded_at > suspect_seals.as_of_at
+            )
     group by suspect_seals.as_of_at, suspect_seals.table_name
 
 ),

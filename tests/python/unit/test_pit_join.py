@@ -7,12 +7,18 @@ from typing import Any
 
 import duckdb
 import pytest
-from compiled_mart import connect, load_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from compiled_mart import connect, load_table
 from rendered_macros import load_macros
 
-SPINE = {"row_id": "bigint", "client_id": "varchar", "requested_at": "timestamptz", "label": "double"}
+SPINE = {
+    "row_id": "bigint",
+    "client_id": "varchar",
+    "requested_at": "timestamptz",
+    "label": "double",
+}
 FEATURES = {"client_id": "varchar", "available_at": "timestamptz", "f1": "bigint", "f2": "varchar"}
 #: The shape each engine takes. The second needs only struct_of to speak DuckDB.
 SHAPES = ("duckdb__pit_join", "default__pit_join")
@@ -105,8 +111,14 @@ CASES: dict[str, tuple[list[Row], list[Row]]] = {
         [{"row_id": 1, "client_id": "b", "requested_at": at(9)}],
         [{"client_id": "a", "available_at": at(1), "f1": 1, "f2": "x"}],
     ),
-    "an empty feature table loses no row": ([{"row_id": 1, "client_id": "a", "requested_at": at(9)}], []),
-    "an empty spine gives none": ([], [{"client_id": "a", "available_at": at(1), "f1": 1, "f2": "x"}]),
+    "an empty feature table loses no row": (
+        [{"row_id": 1, "client_id": "a", "requested_at": at(9)}],
+        [],
+    ),
+    "an empty spine gives none": (
+        [],
+        [{"client_id": "a", "available_at": at(1), "f1": 1, "f2": "x"}],
+    ),
 }
 
 
@@ -136,7 +148,12 @@ _TIME = st.builds(at, st.integers(0, 47), st.sampled_from([0, 30]), st.sampled_f
 @given(
     spine=st.lists(
         st.fixed_dictionaries(
-            {"row_id": st.integers(0, 3), "client_id": _KEY, "requested_at": _TIME, "label": st.just(0.5)}
+            {
+                "row_id": st.integers(0, 3),
+                "client_id": _KEY,
+                "requested_at": _TIME,
+                "label": st.just(0.5),
+            }
         ),
         max_size=12,
     ),

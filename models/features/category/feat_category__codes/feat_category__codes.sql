@@ -1,5 +1,6 @@
--- One row per category that ever held a known job, at most 64: its code, by the time its first job was known. The list only
--- grows at its end, so that a code never changes its meaning and none is used again.
+-- One row per category that ever held a known job, at most 64: its code, by the time its first job
+-- was known. The list only grows at its end, so that a code never changes its meaning and none is
+-- used again.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -29,7 +30,9 @@ numbered as (
         category_id,
         known_at,
         {{ refresh_at('known_at') }} as as_of_at,
-        row_number() over (order by known_at asc nulls last, category_id asc nulls last) as category_code
+        row_number()
+            over (order by known_at asc nulls last, category_id asc nulls last)
+            as category_code
     from first_jobs
 
 ),

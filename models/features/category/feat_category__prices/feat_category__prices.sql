@@ -1,6 +1,8 @@
--- One row per category and refresh at which its prices changed: counts and means as running sums, distinct freelancers by
--- two levels, quantiles from counts per log-price bucket. A run recounts the facts still in their windows, with those
--- that entered before standing at the opening, and keeps what comes after.
+{%- set sums = ['contract_count', 'priced_count', 'price_log_e6', 'active_freelancer_count'] -%}
+-- One row per category and refresh at which its prices changed: counts and means as running sums,
+-- distinct freelancers by two levels, quantiles from counts per log-price bucket. A run recounts
+-- the facts still in their windows, with those that entered before standing at the opening, and
+-- keeps what comes after.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -38,7 +40,8 @@ facts as (
         contracts.freelancer_id,
         contracts.price_log_e6,
         contracts.enters_at,
-        {{ leaves_at('contracts.superseded_at', 'contracts.contracted_at', 'windows.window_days') }} as leaves_at
+        {{ leaves_at('contracts.superseded_at', 'contracts.contracted_at', 'windows.window_days') }}
+            as leaves_at
     from contracts
     cross join windows
     where contracts.category_id is not null
@@ -89,13 +92,16 @@ moves as (
 
 ),
 
--- Every refresh at which anything of the category moved, numbered: what is equal between two of them is kept as one run.
+-- Every refresh at which anything of the category moved, numbered: what is equal between two of
+-- them is kept as one run.
 changes as (
 
     select
         category_id,
         as_of_at,
-        row_number() over (partition by category_id order by as_of_at asc nulls last) as change_number,
+        row_number()
+            over (partition by category_id order by as_of_at asc nulls last)
+            as change_number,
         count(*) over (partition by category_id) as change_count
     from moves
     group by category_id, as_of_at
@@ -110,7 +116,8 @@ count_deltas as (
         as_of_at,
         sum(direction) as contract_count,
         sum(case when price_log_e6 is not null then direction else 0 end) as priced_count,
-        sum(case when price_log_e6 is not null then direction * price_log_e6 else 0 end) as price_log_e6
+        sum(case when price_log_e6 is not null then direction * price_log_e6 else 0 end)
+            as price_log_e6
     from moves
     group by category_id, window_days, as_of_at
 
@@ -146,7 +153,8 @@ freelancer_counts as (
 
 ),
 
--- A freelancer is one more at the refresh at which its running count turns from 0, and one less where it turns to 0.
+-- A freelancer is one more at the refresh at which its running count turns from 0, and one less
+-- where it turns to 0.
 active_deltas as (
 
     select
@@ -172,10 +180,12 @@ summed as (
         windows.window_days,
         changes.as_of_at,
         changes.change_number,
-        cast(sum(coalesce(count_deltas.contract_count, 0)) over running as bigint) as contract_count,
+        cast(sum(coalesce(count_deltas.contract_count, 0)) over running as bigint)
+            as contract_count,
         cast(sum(coalesce(count_deltas.priced_count, 0)) over running as bigint) as priced_count,
         cast(sum(coalesce(count_deltas.price_log_e6, 0)) over running as bigint) as price_log_e6,
-        cast(sum(coalesce(active_deltas.active_freelancer_count, 0)) over running as bigint) as active_freelancer_count
+        cast(sum(coalesce(active_deltas.active_freelancer_count, 0)) over running as bigint)
+            as active_freelancer_count
     from changes
     cross join windows
     left join count_deltas
@@ -212,7 +222,11 @@ bucket_deltas as (
             and moves.as_of_at = changes.as_of_at
     where moves.price_bucket is not null
     group by
-        moves.category_id, moves.window_days, moves.price_bucket, changes.change_number, changes.change_count
+        moves.category_id,
+        moves.window_days,
+        moves.price_bucket,
+        changes.change_number,
+        changes.change_count
 
 ),
 
@@ -226,7 +240,8 @@ bucket_runs as (
         change_number as first_number,
         coalesce(
             lead(change_number) over (
-                partition by category_id, window_days, price_bucket order by change_number asc nulls last
+                partition by category_id, window_days, price_bucket
+                order by change_number asc nulls last
             ) - 1,
             change_count
         ) as last_number,
@@ -290,12 +305,14 @@ states as (
         summed.category_id,
         summed.as_of_at,
         {%- for days in [90, 365] %}
-        {%- for column in ['contract_count', 'priced_count', 'price_log_e6', 'active_freelancer_count'] %}
-        max(case when summed.window_days = {{ days }} then summed.{{ column }} end) as {{ column }}_{{ days }}d,
+        {%- for column in sums %}
+        max(case when summed.window_days = {{ days }} then summed.{{ column }} end)
+            as {{ column }}_{{ days }}d,
         {%- endfor %}
         {%- set last_window = loop.last %}
         {%- for column in ['p25_bucket', 'p50_bucket', 'p75_bucket'] %}
-        max(case when summed.window_days = {{ days }} then quantiles.{{ column }} end) as {{ column }}_{{ days }}d
+        max(case when summed.window_days = {{ days }} then quantiles.{{ column }} end)
+            as {{ column }}_{{ days }}d
         {{- ',' if not (loop.last and last_window) }}
         {%- endfor %}
         {%- endfor %}
@@ -357,13 +374,17 @@ final as (
         {{ available_at('changed_states.as_of_at') }} as available_at
         {%- for days in [90, 365] %},
         changed_states.contract_count_{{ days }}d as category_contract_count_{{ days }}d,
-        {{ ratio('changed_states.price_log_e6_' ~ days ~ 'd', 'changed_states.priced_count_' ~ days ~ 'd * 1000000') }}
+        {{ ratio(
+            'changed_states.price_log_e6_' ~ days ~ 'd',
+            'changed_states.priced_count_' ~ days ~ 'd * 1000000'
+        ) }}
             as category_log_price_mean_{{ days }}d,
         {%- for quantile in ['p25', 'p50', 'p75'] %}
         {{ price_bucket_midpoint('changed_states.' ~ quantile ~ '_bucket_' ~ days ~ 'd') }}
             as category_log_price_{{ quantile }}_{{ days }}d,
         {%- endfor %}
-        changed_states.active_freelancer_count_{{ days }}d as category_active_freelancer_count_{{ days }}d
+        changed_states.active_freelancer_count_{{ days }}d
+            as category_active_freelancer_count_{{ days }}d
         {%- endfor %}
     from changed_states
     cross join bounds

@@ -1,5 +1,6 @@
--- One row per client and refresh at which its history changed: the running sum of facts that enter and leave. A run recounts
--- the facts still in their windows, with those that entered before standing at the opening, and keeps what comes after.
+-- One row per client and refresh at which its history changed: the running sum of facts that enter
+-- and leave. A run recounts the facts still in their windows, with those that entered before
+-- standing at the opening, and keeps what comes after.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -83,7 +84,8 @@ facts as (
     from contract_versions
     where is_counted or is_cancelled
     union all
-    -- A client has one version in force at a time, so that the sum of the versions in force is its value.
+    -- A client has one version in force at a time, so that the sum of the versions in force is its
+    -- value.
     select
         client_id,
         seen_at as enters_at,
@@ -122,7 +124,10 @@ open_facts as (
     where
         facts.client_id is not null
         and facts.enters_at <= bounds.as_of_at
-        and (facts.leaves_at is null or (facts.leaves_at > bounds.opened_at and facts.enters_at < facts.leaves_at))
+        and (
+            facts.leaves_at is null
+            or (facts.leaves_at > bounds.opened_at and facts.enters_at < facts.leaves_at)
+        )
 
 ),
 
@@ -194,12 +199,14 @@ summed as (
         max(kept_contracted_at) over running as kept_contracted_at
     from deltas
     window running as (
-        partition by client_id order by as_of_at asc nulls last rows between unbounded preceding and current row
+        partition by client_id
+        order by as_of_at asc nulls last rows between unbounded preceding and current row
     )
 
 ),
 
--- A running maximum cannot take back a contract that left, so those that did are looked up for the rows they lived through.
+-- A running maximum cannot take back a contract that left, so those that did are looked up for the
+-- rows they lived through.
 left_contracts as (
 
     select
@@ -228,8 +235,12 @@ states as (
         summed.price_log_e6_365d,
         summed.contract_count_all,
         summed.cancelled_count_all,
-        {{ greatest_known('summed.kept_contracted_at', 'left_contracts.contracted_at') }} as last_contracted_at,
-        case when summed.registered_count > 0 then {{ from_epoch_us('summed.registered_at_us') }} end as registered_at
+        {{ greatest_known('summed.kept_contracted_at', 'left_contracts.contracted_at') }}
+            as last_contracted_at,
+        case
+            when summed.registered_count > 0 then {{ from_epoch_us('summed.registered_at_us') }}
+        end
+            as registered_at
     from summed
     left join left_contracts
         on
@@ -277,8 +288,12 @@ final as (
         changes.posting_count_90d as client_posting_count_90d,
         changes.contract_count_365d as client_contract_count_365d,
         changes.contract_count_all as client_contract_count_all,
-        {{ ratio('changes.price_log_e6_365d', 'changes.priced_count_365d * 1000000') }} as client_log_price_mean_365d,
-        {{ ratio('changes.cancelled_count_all', '(changes.cancelled_count_all + changes.contract_count_all)') }}
+        {{ ratio('changes.price_log_e6_365d', 'changes.priced_count_365d * 1000000') }}
+            as client_log_price_mean_365d,
+        {{ ratio(
+            'changes.cancelled_count_all',
+            'changes.cancelled_count_all + changes.contract_count_all'
+        ) }}
             as client_cancelled_contract_ratio_all,
         changes.last_contracted_at as client_last_contracted_at,
         changes.registered_at as client_registered_at

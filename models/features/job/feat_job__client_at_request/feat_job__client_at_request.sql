@@ -49,7 +49,8 @@ final as (
         coalesce(client_contract_count_all, 0) as client_contract_count_all,
         client_log_price_mean_365d,
         client_cancelled_contract_ratio_all,
-        {{ days_between('client_last_contracted_at', 'requested_at') }} as client_last_contract_age_days,
+        {{ days_between('client_last_contracted_at', 'requested_at') }}
+            as client_last_contract_age_days,
         {{ days_between('client_registered_at', 'requested_at') }} as client_tenure_days
     from joined
 

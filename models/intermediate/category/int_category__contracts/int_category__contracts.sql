@@ -1,8 +1,9 @@
 {{ config(materialized='incremental', unique_key=['contract_id', 'seen_at']) }}
 
--- One row per counted contract version, with the category it counts for: that of its job as known when the contract
--- first entered, frozen. A contract is a fact of two rows, its own and its job's, so it enters when the last of them is known.
--- A run takes again the contracts with a new version, those whose job has one, and those still to enter.
+-- One row per counted contract version, with the category it counts for: that of its job as known
+-- when the contract first entered, frozen. A contract is a fact of two rows, its own and its job's,
+-- so it enters when the last of them is known. A run takes again the contracts with a new version,
+-- those whose job has one, and those still to enter.
 with contract_versions as (
 
     select * from {{ ref('int_contract__versions') }}
@@ -26,7 +27,8 @@ first_seen_jobs as (
 
 ),
 
--- A version that is itself filtered out below still ends the one before it, so that one is taken again too.
+-- A version that is itself filtered out below still ends the one before it, so that one is taken
+-- again too.
 chained_versions as (
 
     select
@@ -58,7 +60,10 @@ counted_versions as (
         chained_versions.last_seen_at,
         case
             when first_seen_jobs.first_seen_at is not null
-                then {{ greatest_known('chained_versions.enters_at', 'first_seen_jobs.first_seen_at') }}
+                then
+                    {{ greatest_known(
+                        'chained_versions.enters_at', 'first_seen_jobs.first_seen_at'
+                    ) }}
         end as enters_at
     from chained_versions
     left join first_seen_jobs
@@ -108,7 +113,10 @@ touched as (
 
 categorised as (
 
-    {{ pit_join('touched', 'job_versions', 'job_id', ['category_id'], spine_at='first_enters_at', features_at='seen_at') }}
+    {{ pit_join(
+        'touched', 'job_versions', 'job_id', ['category_id'],
+        spine_at='first_enters_at', features_at='seen_at'
+    ) }}
 
 ),
 

@@ -50,8 +50,9 @@ last_seen_versions as (
         seen_at
     from seen_versions
     qualify row_number() over (
-        partition by client_id, seen_at order by known_at desc nulls last, loaded_at desc nulls last
-    ) = 1
+            partition by client_id, seen_at
+            order by known_at desc nulls last, loaded_at desc nulls last
+        ) = 1
 
 ),
 
@@ -60,7 +61,9 @@ final as (
     select
         client_id,
         seen_at,
-        lead(seen_at) over (partition by client_id order by seen_at asc nulls last) as superseded_at,
+        lead(seen_at)
+            over (partition by client_id order by seen_at asc nulls last)
+            as superseded_at,
         registered_at,
         is_deleted
     from last_seen_versions

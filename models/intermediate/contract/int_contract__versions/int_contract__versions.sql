@@ -1,7 +1,8 @@
 {{ config(materialized='incremental', unique_key=['contract_id', 'seen_at']) }}
 
--- One row per contract and refresh at which a version of it was first seen. A run chains again the contracts that have a
--- new version, whole, so that the former newest learns by which it was superseded.
+-- One row per contract and refresh at which a version of it was first seen. A run chains again the
+-- contracts that have a new version, whole, so that the former newest learns by which it was
+-- superseded.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -66,8 +67,9 @@ last_seen_versions as (
         not is_deleted and coalesce(status = 'cancelled', false) as is_cancelled
     from seen_versions
     qualify row_number() over (
-        partition by contract_id, seen_at order by known_at desc nulls last, loaded_at desc nulls last
-    ) = 1
+            partition by contract_id, seen_at
+            order by known_at desc nulls last, loaded_at desc nulls last
+        ) = 1
 
 ),
 
@@ -76,7 +78,9 @@ final as (
     select
         contract_id,
         seen_at,
-        lead(seen_at) over (partition by contract_id order by seen_at asc nulls last) as superseded_at,
+        lead(seen_at)
+            over (partition by contract_id order by seen_at asc nulls last)
+            as superseded_at,
         {{ enters_at('seen_at', 'contracted_at') }} as enters_at,
         first_known_at,
         known_at,

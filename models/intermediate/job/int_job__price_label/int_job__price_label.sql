@@ -1,8 +1,8 @@
 {{ config(materialized='incremental', unique_key='job_id') }}
 
--- One row per spine row: the price its job was agreed at, as read from the versions known once the label was, and frozen
--- then; or why there is none. A job's second contract is no label. A run takes the jobs that entered and those whose label
--- became known.
+-- One row per spine row: the price its job was agreed at, as read from the versions known once the
+-- label was, and frozen then; or why there is none. A job's second contract is no label. A run
+-- takes the jobs that entered and those whose label became known.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -45,11 +45,12 @@ first_contracts as (
         job_id,
         contract_id,
         first_known_at,
-        {{ refresh_at(add_hours('first_known_at', var('price_label_lag_days') ~ ' * 24')) }} as label_known_at
+        {{ refresh_at(add_hours('first_known_at', var('price_label_lag_days') ~ ' * 24')) }}
+            as label_known_at
     from job_contracts
     qualify row_number() over (
-        partition by job_id order by first_known_at asc nulls last, contract_id asc nulls last
-    ) = 1
+            partition by job_id order by first_known_at asc nulls last, contract_id asc nulls last
+        ) = 1
 
 ),
 
@@ -61,7 +62,11 @@ labelled as (
         requests.entered_at,
         first_contracts.contract_id,
         first_contracts.first_known_at,
-        case when first_contracts.label_known_at <= clock.as_of_at then first_contracts.label_known_at end
+        case
+            when
+                first_contracts.label_known_at <= clock.as_of_at
+                then first_contracts.label_known_at
+        end
             as label_known_at
     from requests
     cross join clock
@@ -125,7 +130,9 @@ judged as (
             when is_contract_deleted then 'contract_deleted'
             when status = 'void' then 'void'
             when status = 'cancelled' then 'cancelled'
-            when not is_counted or agreed_price_jpy is null or agreed_price_jpy <= 0 then 'price_missing'
+            when
+                not is_counted or agreed_price_jpy is null or agreed_price_jpy <= 0
+                then 'price_missing'
         end as exclusion_reason
     from outcomes
 
@@ -137,7 +144,9 @@ final as (
         job_id,
         {{ greatest_known('entered_at', 'label_known_at') }} as revised_at,
         label_known_at,
-        case when exclusion_reason is null then {{ ratio(fixed_log('agreed_price_jpy'), '1000000') }} end as price_log,
+        case
+            when exclusion_reason is null then {{ ratio(fixed_log('agreed_price_jpy'), '1000000') }}
+        end as price_log,
         exclusion_reason
     from judged
 

@@ -1,7 +1,8 @@
 {{ config(materialized='incremental') }}
 
--- The spine: one row per job, its first version as posted. These columns are the request schema: what the online handler
--- is given. A job enters at the first refresh at which it was known and had been posted, and never changes after.
+-- The spine: one row per job, its first version as posted. These columns are the request schema:
+-- what the online handler is given. A job enters at the first refresh at which it was known and had
+-- been posted, and never changes after.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -14,7 +15,8 @@ jobs as (
 
 ),
 
--- Both bounds are refreshes, so a row enters after the opening exactly when it was known or posted after it.
+-- Both bounds are refreshes, so a row enters after the opening exactly when it was known or posted
+-- after it.
 new_versions as (
 
     select
@@ -42,7 +44,9 @@ first_versions as (
         known_at,
         loaded_at
     from new_versions
-    qualify row_number() over (partition by job_id order by known_at asc nulls last, loaded_at asc nulls last) = 1
+    qualify row_number()
+        over (partition by job_id order by known_at asc nulls last, loaded_at asc nulls last)
+        = 1
 
 ),
 

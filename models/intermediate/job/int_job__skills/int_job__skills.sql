@@ -1,7 +1,8 @@
 {{ config(materialized='incremental') }}
 
--- One row per spine row and skill: the job's first known skill set, as the request carried it. A set that became known
--- only after the spine row entered is not the request's, and a later set never replaces the first.
+-- One row per spine row and skill: the job's first known skill set, as the request carried it. A
+-- set that became known only after the spine row entered is not the request's, and a later set
+-- never replaces the first.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}

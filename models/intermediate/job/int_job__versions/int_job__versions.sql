@@ -1,7 +1,7 @@
 {{ config(materialized='incremental', unique_key=['job_id', 'seen_at']) }}
 
--- One row per job and refresh at which a version of it was first seen. A run chains again the jobs that have a new
--- version, whole, so that the former newest learns by which it was superseded.
+-- One row per job and refresh at which a version of it was first seen. A run chains again the jobs
+-- that have a new version, whole, so that the former newest learns by which it was superseded.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -56,8 +56,9 @@ last_seen_versions as (
         seen_at
     from seen_versions
     qualify row_number() over (
-        partition by job_id, seen_at order by known_at desc nulls last, loaded_at desc nulls last
-    ) = 1
+            partition by job_id, seen_at
+            order by known_at desc nulls last, loaded_at desc nulls last
+        ) = 1
 
 ),
 

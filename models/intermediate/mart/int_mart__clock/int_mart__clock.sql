@@ -1,8 +1,8 @@
 {{ config(materialized='table') }}
 
--- One row: the refresh this build stands at. A given as_of is floored to a refresh; without one it is the newest refresh
--- that the wall clock has reached, or on the embedded engine, where nobody loads rows overnight, the first one that knows
--- every raw row, where that is earlier.
+-- One row: the refresh this build stands at. A given as_of is floored to a refresh; without one it
+-- is the newest refresh that the wall clock has reached, or on the embedded engine, where nobody
+-- loads rows overnight, the first one that knows every raw row, where that is earlier.
 with jobs as (
 
     select * from {{ ref('stg_dwh__jobs') }}

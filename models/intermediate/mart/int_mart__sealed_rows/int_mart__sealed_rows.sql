@@ -8,7 +8,8 @@
     'proposals': ['proposal_id'],
     'reviews': ['review_id'],
 } -%}
--- One row per row version of every raw table. A table without load times has none here, so that it is not sealed.
+-- One row per row version of every raw table. A table without load times has none here, so that it
+-- is not sealed.
 with
 {%- for table in sealed_tables %}
 

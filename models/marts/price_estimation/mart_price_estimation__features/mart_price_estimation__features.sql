@@ -1,4 +1,5 @@
--- One row per spine row: what the price model is given, in training and online alike. A mart only selects.
+-- One row per spine row: what the price model is given, in training and online alike. A mart only
+-- selects.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}

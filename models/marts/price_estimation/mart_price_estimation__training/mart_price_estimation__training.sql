@@ -1,6 +1,7 @@
 {{ config(unique_key='job_id') }}
 
--- One row per spine row: its features, its label and, where it must not be trained on, why. A mart only selects.
+-- One row per spine row: its features, its label and, where it must not be trained on, why. A mart
+-- only selects.
 with features as (
 
     select * from {{ ref('mart_price_estimation__features') }}

@@ -17,7 +17,8 @@ renamed as (
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the source.
+-- Exact duplicates count once; that a key and load time carry one set of values is tested on the
+-- source.
 deduplicated as (
 
     select
@@ -29,8 +30,8 @@ deduplicated as (
         loaded_at
     from renamed
     qualify row_number() over (
-        partition by client_id, loaded_at order by client_kind asc nulls last
-    ) = 1
+            partition by client_id, loaded_at order by client_kind asc nulls last
+        ) = 1
 
 ),
 

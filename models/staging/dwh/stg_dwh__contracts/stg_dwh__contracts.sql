@@ -14,14 +14,15 @@ renamed as (
         {{ whole_yen('agreed_price') }} as agreed_price_jpy,
         cast(currency as string) as currency,
         cast(contracted_at as {{ type_instant() }}) as contracted_at,
-        lower(trim(cast(status as string))) as status,
+        {{ code_word('status') }} as status,
         {{ raw_is_deleted('contracts') }} as is_deleted,
         {{ raw_loaded_at('contracts') }} as loaded_at
     from source
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the source.
+-- Exact duplicates count once; that a key and load time carry one set of values is tested on the
+-- source.
 deduplicated as (
 
     select
@@ -37,8 +38,8 @@ deduplicated as (
         loaded_at
     from renamed
     qualify row_number() over (
-        partition by contract_id, loaded_at order by job_id asc nulls last
-    ) = 1
+            partition by contract_id, loaded_at order by job_id asc nulls last
+        ) = 1
 
 ),
 

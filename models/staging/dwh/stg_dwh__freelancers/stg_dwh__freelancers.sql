@@ -16,7 +16,8 @@ renamed as (
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the source.
+-- Exact duplicates count once; that a key and load time carry one set of values is tested on the
+-- source.
 deduplicated as (
 
     select
@@ -27,8 +28,8 @@ deduplicated as (
         loaded_at
     from renamed
     qualify row_number() over (
-        partition by freelancer_id, loaded_at order by freelancer_kind asc nulls last
-    ) = 1
+            partition by freelancer_id, loaded_at order by freelancer_kind asc nulls last
+        ) = 1
 
 ),
 

@@ -15,7 +15,8 @@ renamed as (
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the source.
+-- Exact duplicates count once; that a key and load time carry one set of values is tested on the
+-- source.
 deduplicated as (
 
     select
@@ -24,11 +25,14 @@ deduplicated as (
         is_deleted,
         loaded_at
     from renamed
-    qualify row_number() over (partition by job_id, skill, loaded_at order by is_deleted asc nulls last) = 1
+    qualify row_number()
+            over (partition by job_id, skill, loaded_at order by is_deleted asc nulls last)
+        = 1
 
 ),
 
--- Without a load time a skill is known with the job's first version: known_at is NULL here and settled there.
+-- Without a load time a skill is known with the job's first version: known_at is NULL here and
+-- settled there.
 final as (
 
     select

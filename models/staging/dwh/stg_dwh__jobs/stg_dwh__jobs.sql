@@ -18,14 +18,15 @@ renamed as (
         cast(currency as string) as currency,
         cast(posted_at as {{ type_instant() }}) as posted_at,
         cast(apply_deadline_at as {{ type_instant() }}) as apply_deadline_at,
-        lower(trim(cast(status as string))) as status,
+        {{ code_word('status') }} as status,
         {{ raw_is_deleted('jobs') }} as is_deleted,
         {{ raw_loaded_at('jobs') }} as loaded_at
     from source
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the source.
+-- Exact duplicates count once; that a key and load time carry one set of values is tested on the
+-- source.
 deduplicated as (
 
     select
@@ -45,8 +46,8 @@ deduplicated as (
         loaded_at
     from renamed
     qualify row_number() over (
-        partition by job_id, loaded_at order by client_id asc nulls last
-    ) = 1
+            partition by job_id, loaded_at order by client_id asc nulls last
+        ) = 1
 
 ),
 

@@ -18,7 +18,8 @@ renamed as (
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the source.
+-- Exact duplicates count once; that a key and load time carry one set of values is tested on the
+-- source.
 deduplicated as (
 
     select
@@ -31,8 +32,8 @@ deduplicated as (
         loaded_at
     from renamed
     qualify row_number() over (
-        partition by proposal_id, loaded_at order by job_id asc nulls last
-    ) = 1
+            partition by proposal_id, loaded_at order by job_id asc nulls last
+        ) = 1
 
 ),
 

@@ -9,7 +9,7 @@ renamed as (
     select
         cast(review_id as string) as review_id,
         cast(contract_id as string) as contract_id,
-        lower(trim(cast(reviewer_kind as string))) as reviewer_kind,
+        {{ code_word('reviewer_kind') }} as reviewer_kind,
         cast(rating as {{ type_double() }}) as rating,
         cast(reviewed_at as {{ type_instant() }}) as reviewed_at,
         {{ raw_is_deleted('reviews') }} as is_deleted,
@@ -18,7 +18,8 @@ renamed as (
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the source.
+-- Exact duplicates count once; that a key and load time carry one set of values is tested on the
+-- source.
 deduplicated as (
 
     select
@@ -31,8 +32,8 @@ deduplicated as (
         loaded_at
     from renamed
     qualify row_number() over (
-        partition by review_id, loaded_at order by contract_id asc nulls last
-    ) = 1
+            partition by review_id, loaded_at order by contract_id asc nulls last
+        ) = 1
 
 ),
 
