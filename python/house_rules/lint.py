@@ -14,7 +14,7 @@ from pathlib import Path
 
 BIN = Path(sys.executable).parent
 PYTHON = sys.executable
-WORKFLOWS = ".github/workflows/ci.yml"
+WORKFLOWS = sorted(str(path) for path in Path(".github/workflows").glob("*.y*ml"))
 CIRCLECI = ".circleci/config.yml"
 
 
@@ -60,7 +60,7 @@ CHECKS = (
         "workflows",
         "GitHub and CircleCI definitions",
         (
-            tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", WORKFLOWS),
+            tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS),
             tool("check-jsonschema", "--builtin-schema", "vendor.circle-ci", CIRCLECI),
         ),
     ),

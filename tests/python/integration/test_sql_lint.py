@@ -50,6 +50,29 @@ def tiny(tmp_path: Path) -> Path:
     return tmp_path
 
 
+ALIASED = """\
+{{ config(materialized='incremental') }}
+with things as (
+
+    select * from {{ ref('source_things') }}
+
+),
+
+final as (
+
+    select things.thing_id
+    from things
+    {%- if is_incremental() %}
+    left join {{ this }} as built
+        on things.thing_id = built.thing_id
+    {%- endif %}
+
+)
+
+select * from final
+"""
+
+
 def lint(project: Path, dialect: str) -> tuple[int, str]:
     # No credentials, and no way out: a model that asked BigQuery anything would fail.
     environment = {
@@ -89,6 +112,28 @@ def test_what_one_engine_alone_can_parse_fails_for_the_other(
     assert code == 1
     assert "models/things.sql:1:" in output
     assert "PRS" in output
+
+
+def test_the_full_build_and_the_later_run_are_both_read(tiny: Path) -> None:
+    model = "{{ config(materialized='incremental') }}\nselect 1 as thing_id\n"
+    full, later = "{% if not is_incremental() %}", "{% if is_incremental() %}"
+    for branch, dialect in ((full, "duckdb"), (later, "bigquery")):
+        (tiny / "models" / "things.sql").write_text(
+            f"{model}{branch}\nwhere where\n{{% endif %}}\n"
+        )
+        code, output = lint(tiny, dialect)
+        assert code == 1
+        assert "PRS" in output
+
+
+def test_only_the_table_being_built_may_have_an_alias(tiny: Path) -> None:
+    (tiny / "models" / "things.sql").write_text(ALIASED)
+    assert lint(tiny, "bigquery") == (0, "\n")
+    renamed = CLEAN.replace("from things", "from things as t").replace(
+        "things.thing_id", "t.thing_id"
+    )
+    (tiny / "models" / "things.sql").write_text(renamed)
+    assert "AL07" in lint(tiny, "bigquery")[1]
 
 
 def test_style_is_judged_and_placed_in_the_file(tiny: Path) -> None:
