@@ -1,0 +1,193 @@
+"""dbt in this process: one command at a time, its events as progress, its results as data."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from feature_mart.errors import TerminalError
+from feature_mart.settings import Settings
+
+#: done, of, what
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node of a dbt run.
+
+    `kind` is model, seed, snapshot, test, unit_test, exposure or operation; `status` dbt's own word. `rows` is None
+    where the adapter reports none; `failures` where it was no test.
+    """
+
+    id: str
+    name: str
+    kind: str
+    status: str
+    wall_s: float
+    message: str
+    rows: int | None
+    failures: int | None
+    compiled: str | None
+    path: str
+    meta: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DbtResult:
+    """What a dbt command did. `problem` is None unless it ended before its nodes could."""
+
+    nodes: tuple[Node, ...]
+    success: bool
+    problem: str | None
+    target: Path
+
+
+def invoke_dbt(
+    settings: Settings,
+    arguments: Sequence[str],
+    *,
+    step: str,
+    database: Path,
+    variables: Mapping[str, object],
+    progress: Progress | None = None,
+) -> DbtResult:
+    """Run a dbt command against a DuckDB file.
+
+    Its files go to the state folder's ``target/<step>``; dbt itself prints nothing.
+
+    Raises:
+        KeyboardInterrupt: the process was told to stop; dbt has cancelled its queries by then.
+    """
+    # dbt takes three seconds to import: only those commands pay for it that use it.
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    target = settings.target_dir(step)
+    target.mkdir(parents=True, exist_ok=True)
+
+    def on_event(event: Any) -> None:
+        if progress is not None and event.info.name in _FINISHED:
+            data = event.data
+            name = getattr(data, "description", "") or getattr(data, "name", "")
+            progress(int(getattr(data, "index", 0)), int(getattr(data, "total", 0)), str(name))
+
+    command = [
+        *arguments,
+        *("--project-dir", str(settings.project)),
+        *("--profiles-dir", str(settings.project / "profiles"), "--target", settings.target),
+        *("--target-path", str(target), "--log-path", str(target / "logs")),
+        *("--vars", json.dumps(dict(variables)), "--log-level", "none"),
+        *("--log-level-file", "info", "--no-use-colors", "--no-print"),
+    ]
+    with _environment(settings, database), _sigterm_as_interrupt():
+        try:
+            outcome = dbtRunner(callbacks=[on_event]).invoke(command)
+        finally:
+            DuckDBConnectionManager.close_all_connections()
+    if isinstance(outcome.exception, KeyboardInterrupt):
+        raise KeyboardInterrupt
+    results = getattr(outcome.result, "results", None) or ()
+    nodes = tuple(_node(result) for result in results)
+    problem = None
+    if outcome.exception is not None and not nodes:
+        problem = _first_lines(str(outcome.exception))
+    return DbtResult(nodes, bool(outcome.success), problem, target)
+
+
+_FINISHED = frozenset(
+    {
+        "LogModelResult",
+        "LogTestResult",
+        "LogSeedResult",
+        "LogSnapshotResult",
+        "LogNodeResult",
+        "LogNodeNoOpResult",
+        "LogSkipBecauseError",
+        "SkippingDetails",
+    }
+)
+
+
+def _node(result: Any) -> Node:
+    node = result.node
+    config = getattr(node, "config", None)
+    meta = getattr(config, "meta", None) or getattr(node, "meta", None) or {}
+    response = result.adapter_response or {}
+    rows = response.get("rows_affected")
+    return Node(
+        id=str(node.unique_id),
+        name=str(node.name),
+        kind=str(getattr(node.resource_type, "value", node.resource_type)),
+        status=str(getattr(result.status, "value", result.status)),
+        wall_s=round(float(result.execution_time), 3),
+        message=str(result.message or ""),
+        rows=int(rows) if isinstance(rows, int) and rows >= 0 else None,
+        failures=result.failures,
+        compiled=getattr(node, "compiled_code", None),
+        path=str(getattr(node, "original_file_path", "")),
+        meta=dict(meta),
+    )
+
+
+def require_success(result: DbtResult, what: str) -> None:
+    """Raises: TerminalError naming what failed, where a command that checks nothing failed."""
+    if not result.success:
+        failed = [node for node in result.nodes if node.status in {"error", "fail"}]
+        detail = failed[0].message if failed else result.problem or "see its log"
+        raise TerminalError(
+            f"{what} failed: {_first_lines(detail)} (log: {result.target / 'logs' / 'dbt.log'})"
+        )
+
+
+def _first_lines(text: str, count: int = 6) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines[:count])
+
+
+@contextmanager
+def _environment(settings: Settings, database: Path) -> Iterator[None]:
+    """What profiles.yml and the raw views read, for as long as dbt runs."""
+    wanted = {
+        "MART_DWH": str(settings.dwh),
+        "MART_DUCKDB_PATH": str(database),
+        "MART_HISTORY_PATH": (
+            str(settings.history_path) if settings.overwritten_sources else ":memory:"
+        ),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    saved = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """A scheduler's SIGTERM kills dbt on the spot; an interrupt lets it cancel and report."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        former = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread: signals are not ours
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)

@@ -1,0 +1,92 @@
+"""The documentation site: dbt docs, as one page that works from a file and from any static host."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import shutil
+from pathlib import Path
+
+from feature_mart.errors import TerminalError, UsageError
+from feature_mart.runner.build import dbt_variables
+from feature_mart.runner.dbt import Progress, invoke_dbt, require_success
+from feature_mart.runner.report import RunLog
+from feature_mart.runner.state import hold_state, read_built
+from feature_mart.settings import Settings
+
+
+def build_docs(settings: Settings, log: RunLog, progress: Progress | None = None) -> Path:
+    """Write the site of the built mart; returns its front page.
+
+    Raises:
+        UsageError: there is no mart yet.
+        TerminalError: dbt could not write it; the earlier site stays.
+    """
+    built = read_built(settings.mart_path)
+    if built is None:
+        raise UsageError(f"There is no mart at {settings.mart_path} yet: run `mart build` first.")
+    log.as_of_at = built.as_of_at
+    with hold_state(settings), log.stage("docs"):
+        target = settings.target_dir("docs")
+        _share_parse(settings, target)
+        result = invoke_dbt(
+            settings,
+            ["docs", "generate", "--static"],
+            step="docs",
+            database=settings.mart_path,
+            variables=dbt_variables(settings, built.as_of_at),
+            progress=progress,
+        )
+        require_success(result, "dbt docs generate")
+        staged = settings.scratch_dir / log.run_id / "site"
+        staged.mkdir(parents=True)
+        # dbt's own page fetches its JSON, which a browser refuses from a file; this one carries it.
+        shutil.copyfile(target / "static_index.html", staged / "index.html")
+        for name in ("manifest.json", "catalog.json"):
+            shutil.copyfile(target / name, staged / name)
+        _swap(staged, settings.site_dir)
+        shutil.rmtree(staged.parent, ignore_errors=True)
+    return settings.site_dir / "index.html"
+
+
+def serve_docs(settings: Settings, port: int) -> None:
+    """Serve the site on this machine only, until interrupted.
+
+    Raises:
+        UsageError: there is no site yet, or the port is taken.
+    """
+    if not (settings.site_dir / "index.html").is_file():
+        raise UsageError("There is no site yet: run `mart docs` first.")
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=str(settings.site_dir)
+    )
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        raise UsageError(f"Port {port} cannot be used ({error}): choose another with --port.") from None
+    with server:
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return
+
+
+def _share_parse(settings: Settings, target: Path) -> None:
+    """Let dbt start from the build's parsed project instead of reading every file again."""
+    parsed = settings.target_dir("build") / "partial_parse.msgpack"
+    if parsed.is_file():
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(parsed, target / parsed.name)
+
+
+def _swap(staged: Path, site: Path) -> None:
+    former = staged.parent / "former"
+    try:
+        if site.exists():
+            os.rename(site, former)
+        os.rename(staged, site)
+    except OSError as error:
+        if former.exists() and not site.exists():
+            os.rename(former, site)
+        raise TerminalError(f"The site could not be put in its place at {site}: {error}.") from None

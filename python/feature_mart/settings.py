@@ -1,0 +1,222 @@
+"""Where things are and which clock holds: flag > environment > dbt var > default.
+
+=====================  ===========================================================================
+``resolve_settings()``  the only reader of the environment, dbt_project.yml and the wall clock
+``Clock``               the mart's refreshes: when they are, and which one an instant belongs to
+``parse_as_of()``       what ``--as-of`` may say
+=====================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+
+from feature_mart.errors import UsageError
+
+SAMPLE = "sample"
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The refreshes: every business day at `refresh_hour` in `timezone`.
+
+    A row of a refresh may be used `publish_lag_minutes` later.
+    """
+
+    timezone: str = "Asia/Tokyo"
+    refresh_hour: int = 3
+    publish_lag_minutes: int = 60
+
+    def refresh_of(self, day: date) -> datetime:
+        """The refresh of a business day, in UTC."""
+        local = datetime.combine(day, time(self.refresh_hour), ZoneInfo(self.timezone))
+        return local.astimezone(UTC)
+
+    def refresh_before(self, at: datetime) -> datetime:
+        """The last refresh at or before an instant."""
+        day = at.astimezone(ZoneInfo(self.timezone)).date()
+        refresh = self.refresh_of(day)
+        return refresh if refresh <= at else self.refresh_of(day - _DAY)
+
+    def refresh_at(self, at: datetime) -> datetime:
+        """The first refresh at or after an instant."""
+        refresh = self.refresh_before(at)
+        if refresh == at:
+            return refresh
+        day = refresh.astimezone(ZoneInfo(self.timezone)).date()
+        return self.refresh_of(day + _DAY)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One command's settings, resolved.
+
+    Attributes:
+        project: the folder of dbt_project.yml.
+        target: the dbt profile's target.
+        home: MART_HOME, under which each warehouse has a state folder.
+        warehouse: the state folder's name.
+        dwh: the folder of Parquet files.
+        address: what tells this warehouse from another of the same name.
+        is_sample: no warehouse was named, so the sample is meant and made when absent.
+        snapshots: where snapshots go, a folder or an ``s3://`` address.
+        clock: the refreshes.
+        overwritten_sources: raw tables that are read through a dbt snapshot.
+        now: the wall clock when the command began, in UTC.
+    """
+
+    project: Path
+    target: str
+    home: Path
+    warehouse: str
+    dwh: Path
+    address: str
+    is_sample: bool
+    snapshots: str
+    clock: Clock
+    overwritten_sources: tuple[str, ...]
+    now: datetime
+
+    @property
+    def state_dir(self) -> Path:
+        """The warehouse's own folder."""
+        return self.home / self.warehouse
+
+    @property
+    def mart_path(self) -> Path:
+        """The DuckDB file of the newest build whose tests all passed."""
+        return self.state_dir / "mart.duckdb"
+
+    @property
+    def history_path(self) -> Path:
+        """The DuckDB file of the dbt snapshots: the one thing that cannot be rebuilt."""
+        return self.state_dir / "history" / "history.duckdb"
+
+    @property
+    def scratch_dir(self) -> Path:
+        """What is being written; anything left here by a dead process may go."""
+        return self.state_dir / "scratch"
+
+    @property
+    def runs_dir(self) -> Path:
+        """One JSON report a run."""
+        return self.state_dir / "runs"
+
+    @property
+    def site_dir(self) -> Path:
+        """The documentation site."""
+        return self.state_dir / "site"
+
+    def target_dir(self, step: str) -> Path:
+        """dbt's output folder of one step; shared ones overwrite each other's manifests."""
+        return self.state_dir / "target" / step
+
+
+def resolve_settings(
+    *, dwh: str | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings of this process; ``dwh`` is a flag's value and wins over MART_DWH.
+
+    Raises:
+        UsageError: there is no project here, or a setting cannot be meant.
+    """
+    env = os.environ if environment is None else environment
+    project = _find_project(env)
+    variables = _project_vars(project)
+    target = env.get("MART_TARGET") or "duckdb"
+    if target != "duckdb":
+        raise UsageError(
+            f"MART_TARGET is {target!r}: `mart` builds on the embedded engine, target duckdb. "
+            "Unset it."
+        )
+    home = Path(env.get("MART_HOME") or project / ".mart").expanduser().absolute()
+    given = dwh or env.get("MART_DWH") or None
+    folder = Path(given).expanduser().resolve() if given else home / SAMPLE / "dwh"
+    warehouse = folder.name if given else SAMPLE
+    if not warehouse:
+        raise UsageError(f"MART_DWH is {given!r}: name the folder that holds the Parquet files.")
+    is_sample = folder == home / SAMPLE / "dwh"
+    if is_sample:
+        warehouse = SAMPLE
+    return Settings(
+        project=project,
+        target=target,
+        home=home,
+        warehouse=warehouse,
+        dwh=folder,
+        address=SAMPLE if is_sample else str(folder),
+        is_sample=is_sample,
+        snapshots=env.get("MART_SNAPSHOTS") or str(home / warehouse / "snapshots"),
+        clock=_clock(variables),
+        overwritten_sources=tuple(variables.get("overwritten_sources") or ()),
+        now=datetime.now(UTC),
+    )
+
+
+def parse_as_of(text: str, clock: Clock) -> datetime:
+    """The refresh that ``--as-of`` names: a date's own, or the last one at or before an instant.
+
+    Raises:
+        UsageError: it is neither, or an instant without an offset.
+    """
+    wanted = "use a date like 2026-04-01, or an instant with offset like 2026-04-01T03:00:00+09:00"
+    try:
+        if len(text) <= len("2026-04-01"):
+            return clock.refresh_of(date.fromisoformat(text))
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--as-of {text!r} is no date and no instant: {wanted}.") from None
+    if at.tzinfo is None:
+        raise UsageError(f"--as-of {text!r} has no offset, so it names no instant: {wanted}.")
+    return clock.refresh_before(at.astimezone(UTC))
+
+
+def _find_project(env: Mapping[str, str]) -> Path:
+    """The folder of dbt_project.yml: MART_PROJECT, the working folder upwards, the package's own."""
+    given = env.get("MART_PROJECT")
+    starts = [Path(given)] if given else [Path.cwd(), Path(__file__).resolve().parent]
+    for start in starts:
+        for folder in (start, *start.parents):
+            if (folder / "dbt_project.yml").is_file() and (folder / "profiles").is_dir():
+                return folder.resolve()
+    raise UsageError(
+        "There is no dbt_project.yml here or above: run `mart` inside a checkout of the mart."
+    )
+
+
+def _project_vars(project: Path) -> dict[str, Any]:
+    path = project / "dbt_project.yml"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not YAML: {error}") from None
+    variables = (document or {}).get("vars") or {}
+    return dict(variables)
+
+
+def _clock(variables: Mapping[str, Any]) -> Clock:
+    default = Clock()
+    timezone = str(variables.get("business_timezone", default.timezone))
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise UsageError(
+            f"dbt var business_timezone is {timezone!r}: use a zone of the IANA database, such as "
+            "Asia/Tokyo."
+        ) from None
+    hour = variables.get("refresh_hour", default.refresh_hour)
+    lag = variables.get("publish_lag_minutes", default.publish_lag_minutes)
+    if not isinstance(hour, int) or not 0 <= hour <= 23:
+        raise UsageError(f"dbt var refresh_hour is {hour!r}: use a whole hour from 0 to 23.")
+    if not isinstance(lag, int) or not 0 <= lag < 24 * 60:
+        raise UsageError(f"dbt var publish_lag_minutes is {lag!r}: use 0 to 1439 minutes.")
+    return Clock(timezone, hour, lag)
