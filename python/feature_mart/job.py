@@ -121,7 +121,9 @@ def export_consumers(
     log.as_of_at = built.as_of_at
     root = to or settings.snapshots
     if "://" in root:
-        raise UsageError(f"{root} is no folder: snapshots are written to folders (--to, MART_SNAPSHOTS).")
+        raise UsageError(
+            f"{root} is no folder: snapshots are written to folders (--to, MART_SNAPSHOTS)."
+        )
     manifest = load_manifest(settings.state_dir / "manifest.json")
     consumers = _choose_consumers(manifest, names)
     context = BuildContext(

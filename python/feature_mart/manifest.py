@@ -1,6 +1,7 @@
 """What dbt's manifest.json says about the models and their consumers, read in one place.
 
-Consumers are exposures whose flat ``config.meta`` names a ``consumer`` (INTERFACES.md, "Exposures").
+Consumers are exposures whose flat ``config.meta`` names a ``consumer`` (INTERFACES.md,
+"Exposures").
 """
 
 import hashlib
@@ -16,7 +17,8 @@ from feature_mart.errors import TerminalError, UsageError
 ROLES = frozenset({"label", "audit", "key"})
 LABEL_KINDS = ("regression", "binary")
 
-# Of a node only what decides its rows: paths, times and compiled code differ from machine to machine.
+# Of a node only what decides its rows: paths, times and compiled code differ from machine to
+# machine.
 _STABLE_KEYS = (
     "resource_type",
     "raw_code",
@@ -32,7 +34,8 @@ _STABLE_KEYS = (
 class Column:
     """One column of a model's contract.
 
-    `data_type` is None when the model declares none; `role` is None for a feature, else label, audit or key.
+    `data_type` is None when the model declares none; `role` is None for a feature, else label,
+    audit or key.
     """
 
     name: str
@@ -47,8 +50,9 @@ class Column:
 class Consumer:
     """One ML model that reads the mart, and how its snapshots are cut.
 
-    Shares are 0-1 of the newest labelled rows; `validation_from` and `test_from`, when set, replace them and
-    are dates in the business zone. `label_horizon_days` is None when the label has no horizon.
+    Shares are 0-1 of the newest labelled rows; `validation_from` and `test_from`, when set, replace
+    them and are dates in the business zone. `label_horizon_days` is None when the label has no
+    horizon.
     """
 
     name: str
@@ -71,8 +75,9 @@ class Consumer:
 class Manifest:
     """A parsed manifest.json.
 
-    `sha256` covers what decides the rows (code, configuration, columns), not times or paths, so the same
-    commit gives the same hash again. `rationale_sha256` covers descriptions and `config.meta` alone.
+    `sha256` covers what decides the rows (code, configuration, columns), not times or paths, so the
+    same commit gives the same hash again. `rationale_sha256` covers descriptions and `config.meta`
+    alone.
     """
 
     consumers: tuple[Consumer, ...]
@@ -89,10 +94,13 @@ class Manifest:
         raise UsageError(f"There is no consumer {name!r} in models/exposures.yml; known: {known}.")
 
     def columns(self, model: str) -> tuple[Column, ...]:
-        """The columns of a model in its contract's order. Raises: TerminalError when there is no such model."""
+        """The columns of a model in its contract's order. Raises: TerminalError when there is no
+        such model.
+        """
         if model not in self._columns:
             raise TerminalError(
-                f"dbt's manifest has no model {model!r}; check the exposure that names it, then run `mart build`."
+                f"dbt's manifest has no model {model!r}; check the exposure that names it, then "
+                "run `mart build`."
             )
         return self._columns[model]
 
@@ -101,7 +109,8 @@ def load_manifest(path: Path) -> Manifest:
     """Read dbt's manifest.json.
 
     Raises:
-        TerminalError: the file is absent or no manifest, or an exposure or column says something unknown.
+        TerminalError: the file is absent or no manifest, or an exposure or column says something
+            unknown.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -154,7 +163,8 @@ def _columns(model: str, node: Mapping[str, Any]) -> tuple[Column, ...]:
         role = meta.get("role")
         if role is not None and role not in ROLES:
             raise TerminalError(
-                f"{model}.{name}: role {role!r} is unknown; use label, audit or key, or leave it out for a feature."
+                f"{model}.{name}: role {role!r} is unknown; use label, audit or key, or leave it "
+                "out for a feature."
             )
         columns.append(
             Column(

@@ -49,7 +49,9 @@ def part_path(kind: str, split: str, index: int, suffix: str = "parquet") -> str
 
 
 def instant_text(instant: datetime) -> str:
-    """An instant in UTC as the files write it: ``2026-11-03T18:00:00Z``, with microseconds only where there are any."""
+    """An instant in UTC as the files write it: ``2026-11-03T18:00:00Z``, with microseconds only
+    where there are any.
+    """
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
@@ -95,7 +97,9 @@ def check_document(document: object, kind: str, where: str) -> None:
 
 
 def snapshot_folder(address: str | Path) -> Path:
-    """The folder of a snapshot's address: a path or a ``file://`` URI. Raises: UsageError when it is not there."""
+    """The folder of a snapshot's address: a path or a ``file://`` URI. Raises: UsageError when it
+    is not there.
+    """
     text = str(address)
     folder = Path(unquote(urlparse(text).path)) if text.startswith("file://") else Path(text)
     if not folder.is_dir():
@@ -126,7 +130,8 @@ def read_committed(address: str | Path) -> Committed:
             raise TerminalError(f"{folder} has no {name}: {why}.") from None
     if hashlib.sha256(data[MANIFEST]).hexdigest() != data[SUCCESS].decode(errors="replace").strip():
         raise TerminalError(
-            f"{folder / MANIFEST} is not the one that was committed: its SHA-256 is not in _SUCCESS."
+            f"{folder / MANIFEST} is not the one that was committed: its SHA-256 is not in "
+            "_SUCCESS."
         )
     manifest = decode_document(data[MANIFEST], "snapshot_manifest", str(folder / MANIFEST))
     schema = decode_document(data[SCHEMA], "schema", str(folder / SCHEMA))

@@ -16,8 +16,17 @@ from feature_mart.settings import Settings
 from feature_mart.warehouse import BulkLoad
 
 
-def _print(*lines: str) -> None:
+_WIDE = 250
+
+
+def _console() -> Console:
+    """A pipe has no width: nothing is cut or folded there."""
     console = Console(soft_wrap=True, highlight=False)
+    return console if console.is_terminal else Console(width=_WIDE, highlight=False)
+
+
+def _print(*lines: str) -> None:
+    console = _console()
     for line in lines:
         console.print(line, markup=False)
 
@@ -119,7 +128,7 @@ def _print_snapshot_table(done: SnapshotReport) -> None:
         table.add_row(f"excluded: {reason}", f"{rows:,}", "", "", "")
     purged = sum(split.purged for split in done.splits)
     table.add_row("all", f"{done.mart_rows:,}", f"{purged:,}" if purged else "", "", "")
-    Console(soft_wrap=True).print(table)
+    _console().print(table)
     _print(
         f"  columns    {len(done.columns)} (label first)",
         f"  address    {_near(done.address)}",
@@ -144,7 +153,7 @@ def print_lines(lines: Sequence[SnapshotLine], root: str) -> None:
             note + (", held" if line.is_held and line.is_latest else ""),
             _near(line.address),
         )
-    Console(soft_wrap=True).print(table)
+    _console().print(table)
 
 
 def print_verdict(verdict: Verdict) -> None:

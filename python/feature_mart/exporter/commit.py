@@ -29,7 +29,8 @@ def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
     """The manifest of a committed snapshot, None when there is no commit.
 
     Raises:
-        TerminalError: the commit is there, but the manifest is not the one it names, or a part is gone.
+        TerminalError: the commit is there, but the manifest is not the one it names, or a part is
+            gone.
     """
     success = store.read(f"{prefix}/{SUCCESS}")
     if success is None:
@@ -56,19 +57,21 @@ def publish(
 ) -> tuple[Literal["written", "adopted", "unchanged"], Mapping[str, Any]]:
     """Bring parts and documents to their place and commit them.
 
-    Nothing committed is touched. A folder that was begun and not committed is finished where its manifest.json
-    names these very parts, and refused where it names others; without a manifest.json it is simply overwritten.
+    Nothing committed is touched. A folder that was begun and not committed is finished where its
+    manifest.json names these very parts, and refused where it names others; without a manifest.json
+    it is simply overwritten.
 
     Args:
         document: manifest.json.
         others: the other files of `_meta`, by path.
 
     Returns:
-        What happened (adopted: an earlier attempt's manifest.json was finished; unchanged: another exporter
-        committed first), and the manifest that holds.
+        What happened (adopted: an earlier attempt's manifest.json was finished; unchanged: another
+        exporter committed first), and the manifest that holds.
 
     Raises:
-        TerminalError: another attempt's manifest names other bytes, or a part is not what was just written.
+        TerminalError: another attempt's manifest names other bytes, or a part is not what was just
+            written.
     """
     done = committed_manifest(store, prefix)
     if done is not None:
@@ -105,7 +108,8 @@ def _adopt(store: Store, prefix: str, ours: Mapping[str, Any], data: bytes) -> M
     theirs = decode_document(data, "snapshot_manifest", store.address(f"{prefix}/{MANIFEST}"))
     if theirs["parts"] != ours["parts"]:
         raise TerminalError(
-            f"{store.address(prefix)} was begun with other part files and never committed (another engine "
+            f"{store.address(prefix)} was begun with other part files and never committed "
+            "(another engine "
             "version, --min-parts or part_rows). Remove that folder, then export again."
         )
     return theirs
@@ -120,13 +124,15 @@ def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None
     for key, sha256 in wanted.items():
         if store.sha256(key) != sha256:
             raise TerminalError(
-                f"{store.address(key)} is not what was written a moment ago; it was not committed. Export again, "
+                f"{store.address(key)} is not what was written a moment ago; it was not "
+                "committed. Export again, "
                 "and look for what else writes there."
             )
 
 
 def _damaged(store: Store, prefix: str, what: str) -> TerminalError:
     return TerminalError(
-        f"{store.address(prefix)} holds this content already, but {what}. A committed snapshot is never "
+        f"{store.address(prefix)} holds this content already, but {what}. A committed snapshot is "
+        "never "
         "repaired in place: look at it with `mart snapshot verify`, move it away, and export again."
     )

@@ -2,18 +2,20 @@
 
 The hash is the same on every engine, in whatever order it hands out the rows. For one row:
 
-- Each column is rounded to float32 (through float64, to nearest even; -0.0 becomes 0.0) and read as the unsigned
-  integer of its 32 bits; NULL is 0x7FC00000, which no value can have, because NaN is refused. `requested_at` and
-  `label_known_at` are microseconds since 1970, as two integers each: divided by 2**32, and the remainder.
-- ``mix`` is the sum of each such integer times its column's coefficient (22 bits, from the SHA-256 of its name):
-  below 2**63 for up to 500 columns, so that a signed 64-bit sum is exact everywhere.
+- Each column is rounded to float32 (through float64, to nearest even; -0.0 becomes 0.0) and read as
+  the unsigned integer of its 32 bits; NULL is 0x7FC00000, which no value can have, because NaN is
+  refused. `requested_at` and `label_known_at` are microseconds since 1970, as two integers each:
+  divided by 2**32, and the remainder.
+- ``mix`` is the sum of each such integer times its column's coefficient (22 bits, from the SHA-256
+  of its name): below 2**63 for up to 500 columns, so that a signed 64-bit sum is exact everywhere.
 - ``h`` is the MD5, in hex, of the UTF-8 text ``<mix>:<job_id>``.
 
-The split's hash is the sum over its rows of ``h``'s first 8 hex digits read as an integer, and of the next 8, each
-written as 16 hex digits (exact below 2**31 rows). BigQuery says the same with ``TO_HEX(MD5(...))``,
-``CAST(CONCAT('0x', SUBSTR(h, 1, 8)) AS INT64)``, ``DIV``, ``MOD`` and ``UNIX_MICROS``; the bits of a float32 come from a
-JavaScript function of one line, ``new Uint32Array(new Float32Array([x]).buffer)[0]``, or from the rows themselves,
-once read over Arrow. An MD5 of the values' text would be simpler and took three times as long.
+The split's hash is the sum over its rows of ``h``'s first 8 hex digits read as an integer, and of
+the next 8, each written as 16 hex digits (exact below 2**31 rows). BigQuery says the same with
+``TO_HEX(MD5(...))``, ``CAST(CONCAT('0x', SUBSTR(h, 1, 8)) AS INT64)``, ``DIV``, ``MOD`` and
+``UNIX_MICROS``; the bits of a float32 come from a JavaScript function of one line, ``new
+Uint32Array(new Float32Array([x]).buffer)[0]``, or from the rows themselves, once read over Arrow.
+An MD5 of the values' text would be simpler and took three times as long.
 """
 
 import hashlib
@@ -30,7 +32,9 @@ _TIMES = ("requested_at", "label_known_at")
 
 
 def coefficients(names: Sequence[str]) -> dict[str, int]:
-    """A distinct positive multiplier below 2**22 for each name. Raises: TerminalError above MAX_COLUMNS names."""
+    """A distinct positive multiplier below 2**22 for each name. Raises: TerminalError above
+    MAX_COLUMNS names.
+    """
     if len(names) > MAX_COLUMNS:
         raise TerminalError(
             f"A snapshot holds at most {MAX_COLUMNS} columns; this one has {len(names)}."
@@ -58,7 +62,8 @@ def row_hash_sql(columns: Sequence[str]) -> str:
     words = [*columns, *(f"{time}/{half}" for time in _TIMES for half in ("high", "low"))]
     factor = coefficients(words)
     terms = [
-        f"coalesce({float32_sql(column)}::bit::uinteger, {NULL_BITS}::uinteger)::bigint * {factor[column]}"
+        f"coalesce({float32_sql(column)}::bit::uinteger, {NULL_BITS}::uinteger)::bigint * "
+        f"{factor[column]}"
         for column in columns
     ]
     for time in _TIMES:
@@ -67,10 +72,10 @@ def row_hash_sql(columns: Sequence[str]) -> str:
     return f"md5(({' + '.join(terms)})::varchar || ':' || \"job_id\")"
 
 
-def word_sums_sql(row_hash: str, condition: str = "true") -> str:
+def word_sums_sql(row_hash: str) -> str:
     """Two aggregates over a column of row hashes: the sums of their first and second word."""
     return ", ".join(
-        f"coalesce(sum(('0x' || substr({row_hash}, {start}, 8))::bigint) filter (where {condition}), 0)::bigint"
+        f"coalesce(sum(('0x' || substr({row_hash}, {start}, 8))::bigint), 0)::bigint"
         for start in (1, 9)
     )
 
@@ -83,7 +88,9 @@ def content_hash(sums: Sequence[int]) -> str:
 def snapshot_id(
     as_of_at: datetime, schema: Mapping[str, Any], splits: Sequence[Mapping[str, Any]]
 ) -> str:
-    """``<as_of yyyymmddThhmmZ>-<12 hex>``; the hex is the SHA-256 over schema, bounds and content hashes."""
+    """``<as_of yyyymmddThhmmZ>-<12 hex>``; the hex is the SHA-256 over schema, bounds and content
+    hashes.
+    """
     kept = ("name", "from", "to", "content_hash")
     content = {"schema": schema, "splits": [{key: split[key] for key in kept} for split in splits]}
     return f"{as_of_at:%Y%m%dT%H%MZ}-{hashlib.sha256(canonical(content)).hexdigest()[:12]}"

@@ -17,7 +17,9 @@ from feature_mart.snapshot_files import (
 )
 
 LatestOutcome = Literal["moved", "already", "held", "newer", "fenced"]
-"""moved; it named this snapshot already; a rollback holds it; it names a newer as_of; a newer lease wrote it."""
+"""moved; it named this snapshot already; a rollback holds it; it names a newer as_of; a newer lease
+wrote it.
+"""
 
 _ATTEMPTS = 10
 
@@ -34,7 +36,9 @@ class Latest:
 
 
 def read_latest(store: Store, consumer: str) -> Latest | None:
-    """None before the first export. Raises: TerminalError when the file is not what its schema says."""
+    """None before the first export. Raises: TerminalError when the file is not what its schema
+    says.
+    """
     data = store.read(f"{consumer}/{LATEST}")
     return None if data is None else _parse(store, consumer, data)
 
@@ -44,7 +48,8 @@ def check_warehouse(store: Store, consumer: str, warehouse_id: str) -> None:
     latest = read_latest(store, consumer)
     if latest is not None and latest.warehouse_id != warehouse_id:
         raise TerminalError(
-            f"{store.address(consumer)} holds snapshots of the warehouse {latest.warehouse_id}, not "
+            f"{store.address(consumer)} holds snapshots of the warehouse {latest.warehouse_id}, "
+            "not "
             f"{warehouse_id}; set MART_SNAPSHOTS to another place."
         )
 

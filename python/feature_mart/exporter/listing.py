@@ -14,8 +14,8 @@ from feature_mart.snapshot_files import parse_instant, read_committed
 class SnapshotLine:
     """One snapshot folder.
 
-    `problem` is None for a committed snapshot whose documents are sound (parts are not read: `verify_snapshot`
-    does that); else it says why it is none, and the fields after it are empty.
+    `problem` is None for a committed snapshot whose documents are sound (parts are not read:
+    `verify_snapshot` does that); else it says why it is none, and the fields after it are empty.
     """
 
     consumer: str
@@ -32,7 +32,9 @@ class SnapshotLine:
 
 
 def list_snapshots(root: Path, consumer: str | None = None) -> tuple[SnapshotLine, ...]:
-    """Every snapshot below a folder, by consumer and id, so the newest as_of comes last; empty where there is none."""
+    """Every snapshot below a folder, by consumer and id, so the newest as_of comes last; empty
+    where there is none.
+    """
     lines: list[SnapshotLine] = []
     store = FolderStore(root)
     for folder in sorted(root.glob("[!.]*/snapshots/*")):

@@ -18,8 +18,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class SourceSeal:
     """One raw table as the newest refresh knew it.
 
-    `rows` counts distinct (key, loaded_at); `keys_hash` is order-free over them; `assumed_rows` of them were known
-    by assumption. `max_loaded_at` is None for an empty table.
+    `rows` counts distinct (key, loaded_at); `keys_hash` is order-free over them; `assumed_rows` of
+    them were known by assumption. `max_loaded_at` is None for an empty table.
     """
 
     table: str
@@ -53,7 +53,8 @@ def read_seals(mart_path: Path) -> tuple[SourceSeal, ...]:
         with duckdb.connect(str(mart_path), read_only=True) as con:
             con.execute("set TimeZone = 'UTC'")
             rows = con.execute(
-                "select table_name, key_count::bigint, epoch_us(max_loaded_at), keys_hash::varchar, "
+                "select table_name, key_count::bigint, epoch_us(max_loaded_at), "
+                "keys_hash::varchar, "
                 f"assumed_row_count::bigint from main.{SEALS} "
                 f"where as_of_at = (select max(as_of_at) from main.{SEALS}) order by table_name"
             ).fetchall()

@@ -31,15 +31,17 @@ Progress = Callable[[str], None]
 """Called with one short line before each step."""
 
 Status = Literal["written", "adopted", "unchanged", "planned"]
-"""written; a crashed attempt was finished; the same content was there already; dry run of something new."""
+"""written; a crashed attempt was finished; the same content was there already; dry run of something
+new.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
     """What the build that made the mart says about itself; it goes into manifest.json.
 
-    `git_commit` is None outside a repository. `published_late_rows` is None where nobody judged it. `fencing` is
-    0 without a lease. `created_at` is the clock, read by the caller.
+    `git_commit` is None outside a repository. `published_late_rows` is None where nobody judged it.
+    `fencing` is 0 without a lease. `created_at` is the clock, read by the caller.
     """
 
     warehouse_id: str
@@ -124,12 +126,13 @@ def export_snapshot(
 ) -> SnapshotReport:
     """Write one consumer's snapshot from a DuckDB mart to a folder.
 
-    The same content again writes nothing. Each split has about ``rows / part_rows`` parts and at least `min_parts`,
-    but none more than rows; an empty split has one part of 0 rows.
+    The same content again writes nothing. Each split has about ``rows / part_rows`` parts and at
+    least `min_parts`, but none more than rows; an empty split has one part of 0 rows.
 
     Raises:
-        TerminalError: tests failed and were not allowed to, the table is not its contract, no labelled row, a value
-            no float32 can hold, rows lost, another warehouse's folder, a damaged snapshot of the same id.
+        TerminalError: tests failed and were not allowed to, the table is not its contract, no
+            labelled row, a value no float32 can hold, rows lost, another warehouse's folder, a
+            damaged snapshot of the same id.
     """
     layout = plan_layout(consumer, manifest.columns(consumer.training_model))
     step = progress or (lambda line: None)
@@ -163,7 +166,8 @@ def export_rows(
     """`export_snapshot` for any source and any store; parts are made in `scratch`."""
     if context.tests_failed and not context.allow_failed:
         raise TerminalError(
-            f"{context.tests_failed} tests failed in the last build; mend them and build again, or export with "
+            f"{context.tests_failed} tests failed in the last build; mend them and build again, "
+            "or export with "
             "--allow-failed, which the snapshot will say."
         )
     check_warehouse(store, consumer.name, context.warehouse_id)
@@ -206,7 +210,8 @@ def _plan(
             or "no rows at all"
         )
         raise TerminalError(
-            f"{layout.model} has no labelled row as of {instant_text(context.as_of_at)} ({reasons}); there is "
+            f"{layout.model} has no labelled row as of {instant_text(context.as_of_at)} "
+            f"({reasons}); there is "
             "nothing to train on, so no snapshot was written."
         )
     windows = plan_windows(survey.days, consumer, ZoneInfo(context.business_timezone))
@@ -215,7 +220,8 @@ def _plan(
     counted = sum(each.rows + each.purged for each in measures) + sum(survey.excluded.values())
     if counted != survey.rows:
         raise TerminalError(
-            f"{layout.model} has {survey.rows} rows, but its splits, purged and excluded rows add up to {counted}."
+            f"{layout.model} has {survey.rows} rows, but its splits, purged and excluded rows add "
+            f"up to {counted}."
         )
     plan = _Plan(layout, survey, windows, measures, "")
     name = snapshot_id(context.as_of_at, layout.schema_document(), plan.splits())
@@ -251,7 +257,8 @@ def _write_parts(
             )
         if written != measure.rows:
             raise TerminalError(
-                f"{plan.layout.model}: {written} rows were written for {window.name}, {measure.rows} were counted."
+                f"{plan.layout.model}: {written} rows were written for {window.name}, "
+                f"{measure.rows} were counted."
             )
     return tuple(sorted(parts, key=lambda part: part.path))
 
@@ -308,8 +315,10 @@ def _check_min_parts(plan: _Plan, done: dict[str, Any], min_parts: int, address:
         have = sum(part["path"].startswith(f"data/{split}/") for part in done["parts"])
         if have < min(min_parts, measure.rows):
             raise TerminalError(
-                f"{address} holds this content already, with {have} parts of {split} where --min-parts asks for "
-                f"{min_parts}. A committed snapshot is not rewritten: move it away, or export to another place."
+                f"{address} holds this content already, with {have} parts of {split} where "
+                "--min-parts asks for "
+                f"{min_parts}. A committed snapshot is not rewritten: move it away, or export to "
+                "another place."
             )
 
 

@@ -1,7 +1,8 @@
 """Where rows come from: the seam, and DuckDB behind it.
 
-A source is one training table seen at one moment. Another engine fits either by answering the same questions in
-its own SQL, or by reading its rows once into a local DuckDB file and handing that to `DuckDBSource`.
+A source is one training table seen at one moment. Another engine fits either by answering the same
+questions in its own SQL, or by reading its rows once into a local DuckDB file and handing that to
+`DuckDBSource`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -88,12 +89,16 @@ class RowSource(Protocol):
         data: Path,
         keys: Path,
     ) -> int:
-        """Write the split's rows from the first key up to before the second, sorted; returns how many."""
+        """Write the split's rows from the first key up to before the second, sorted; returns how
+        many.
+        """
         ...
 
 
 class DuckDBSource:
-    """A table of a DuckDB file, opened read-only; sorts and spills in an in-memory database of its own."""
+    """A table of a DuckDB file, opened read-only; sorts and spills in an in-memory database of its
+    own.
+    """
 
     def __init__(
         self,
@@ -160,7 +165,8 @@ class DuckDBSource:
             kind = dict(found)[name]
             if kind.split("(")[0] not in _NUMERIC:
                 raise TerminalError(
-                    f"{layout.model}.{name} is {kind}; a snapshot holds numbers only. Make it a number, or give it a role."
+                    f"{layout.model}.{name} is {kind}; a snapshot holds numbers only. Make it a "
+                    "number, or give it a role."
                 )
 
     def survey(self, layout: Layout, zone: ZoneInfo) -> Survey:
@@ -179,37 +185,30 @@ class DuckDBSource:
         return Survey(sum(count for _, _, count in rows), excluded, days)
 
     def measure(self, layout: Layout, windows: Sequence[Window]) -> tuple[Measure, ...]:
-        """One scan of all columns: counts, hashes, and the search for what cannot be exported."""
-        split = " ".join(
-            f"when requested_at < {_instant(window.end)} then {index}"
-            for index, window in enumerate(windows)
-        )
-        kept = " ".join(
-            f"when requested_at < {_instant(window.end)} then {_kept(window)}" for window in windows
-        )
-        largest = ", ".join(
-            f'max(abs("{name}"::double)) filter (where kept)' for name in layout.columns
-        )
+        """One scan of the keys, then one of each split: counts, extremes and the content hash."""
         needed = ("job_id", "label_known_at", layout.label)
         missing = ", ".join(f'count(*) filter (where "{name}" is null)' for name in needed)
-        found = self._rows(
-            f"select split, count(*) filter (where kept), count(*) filter (where not kept), "
-            f"{word_sums_sql('row_hash', 'kept')}, {missing}, {largest} from ("
-            f"select *, case {split} end as split, coalesce(case {kept} end, true) as kept, "
-            f"{row_hash_sql(layout.columns)} as row_hash from {_table(layout)} where {EXCLUSION} is null) "
-            f"group by split"
+        inside = ", ".join(f"count(*) filter (where {_within(window)})" for window in windows)
+        ((*counts,),) = self._rows(
+            f"select {missing}, {inside} from {_table(layout)} where {EXCLUSION} is null"
         )
-        for row in found:
-            for name, count in zip(needed, row[5:8], strict=True):
-                if count:
-                    raise self._missing(layout, name, count)
-            for name, value in zip(layout.columns, row[8:], strict=True):
-                # NaN compares false, so it fails here too.
-                if value is not None and not value <= FLOAT32_MAX:
-                    raise self._unfit(layout, windows, name)
-        by_split = {row[0]: Measure(row[1], row[2], content_hash(row[3:5])) for row in found}
-        empty = Measure(0, 0, content_hash((0, 0)))
-        return tuple(by_split.get(index, empty) for index in range(len(windows)))
+        for name in needed:
+            if count := counts.pop(0):
+                raise self._missing(layout, name, count)
+        extremes = ", ".join(f'min("{name}"), max("{name}")' for name in layout.columns)
+        measures = []
+        for window, total in zip(windows, counts, strict=True):
+            ((rows, *row),) = self._rows(
+                f"select count(*), {word_sums_sql('row_hash')}, {extremes} from ("
+                f"select *, {row_hash_sql(layout.columns)} as row_hash "
+                f"from {_table(layout)} where {_in(window)})"
+            )
+            for name, low, high in zip(layout.columns, row[2::2], row[3::2], strict=True):
+                # NaN is the greatest of all, and compares false.
+                if low is not None and not (low >= -FLOAT32_MAX and high <= FLOAT32_MAX):
+                    raise self._unfit(layout, window, name)
+            measures.append(Measure(rows, total - rows, content_hash(row[:2])))
+        return tuple(measures)
 
     def slice_starts(
         self, layout: Layout, window: Window, offsets: Sequence[int]
@@ -257,11 +256,13 @@ class DuckDBSource:
             f"{values} from {_table(layout)} where {where} order by requested_at, job_id"
         )
         twice = self._rows(
-            "select job_id, requested_at::varchar from part group by job_id, requested_at having count(*) > 1 limit 1"
+            "select job_id, requested_at::varchar from part group by job_id, requested_at having "
+            "count(*) > 1 limit 1"
         )
         if twice:
             raise TerminalError(
-                f"{layout.model} has job_id {twice[0][0]} at {twice[0][1]} more than once; a snapshot's key is unique."
+                f"{layout.model} has job_id {twice[0][0]} at {twice[0][1]} more than once; a "
+                "snapshot's key is unique."
             )
         for columns, path in ((layout.columns, data), (tuple(KEY_COLUMNS), keys)):
             chosen = ", ".join(f'"{name}"' for name in columns)
@@ -283,19 +284,21 @@ class DuckDBSource:
 
     def _missing(self, layout: Layout, name: str, count: int) -> TerminalError:
         ((key,),) = self._rows(
-            f"select coalesce(job_id, 'NULL') from {_table(layout)} where {EXCLUSION} is null and \"{name}\" is null "
+            f"select coalesce(job_id, 'NULL') from {_table(layout)} where {EXCLUSION} is null and "
+            f'"{name}" is null '
             "order by requested_at, job_id limit 1"
         )
         return TerminalError(
-            f"{layout.model}.{name} is NULL in {count} rows that have no {EXCLUSION}, the first with job_id {key}; "
+            f"{layout.model}.{name} is NULL in {count} rows that have no {EXCLUSION}, the first "
+            f"with job_id {key}; "
             "give such rows a reason or a value."
         )
 
-    def _unfit(self, layout: Layout, windows: Sequence[Window], name: str) -> TerminalError:
-        kept = " or ".join(f"({_in(window)})" for window in windows)
+    def _unfit(self, layout: Layout, window: Window, name: str) -> TerminalError:
         ((key, instant, value),) = self._rows(
-            f'select job_id, requested_at::varchar, "{name}"::varchar from {_table(layout)} where ({kept}) '
-            f'and not (abs("{name}"::double) <= {FLOAT32_MAX!r}) order by requested_at, job_id limit 1'
+            f'select job_id, requested_at::varchar, "{name}"::varchar from {_table(layout)} '
+            f'where {_in(window)} and not (abs("{name}"::double) <= {FLOAT32_MAX!r}) '
+            "order by requested_at, job_id limit 1"
         )
         return TerminalError(
             f"{layout.model}.{name} is {value} for job_id {key} at {instant}: no finite float32. "
@@ -308,7 +311,9 @@ class DuckDBSource:
 
 @contextmanager
 def open_duckdb(mart_path: Path, scratch: Path | None = None) -> Iterator[DuckDBSource]:
-    """A DuckDBSource that lets go of the file at the end; DuckDB's own errors become a TerminalError."""
+    """A DuckDBSource that lets go of the file at the end; DuckDB's own errors become a
+    TerminalError.
+    """
     source = DuckDBSource(mart_path, scratch)
     try:
         yield source
@@ -325,7 +330,11 @@ _KEY_TYPES = {
     EXCLUSION: "VARCHAR",
 }
 _NUMERIC = frozenset(
-    "BOOLEAN TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT FLOAT DOUBLE DECIMAL".split()
+    {
+        *("BOOLEAN", "FLOAT", "DOUBLE", "DECIMAL"),
+        *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
+        *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
+    }
 )
 
 
@@ -346,11 +355,12 @@ def _kept(window: Window) -> str:
     return "true" if until is None else f"label_known_at <= {_instant(until)}"
 
 
+def _within(window: Window) -> str:
+    return f"requested_at >= {_instant(window.start)} and requested_at < {_instant(window.end)}"
+
+
 def _in(window: Window) -> str:
-    return (
-        f"{EXCLUSION} is null and requested_at >= {_instant(window.start)} "
-        f"and requested_at < {_instant(window.end)} and {_kept(window)}"
-    )
+    return f"{EXCLUSION} is null and {_within(window)} and {_kept(window)}"
 
 
 def _from(key: Key) -> str:

@@ -1,4 +1,6 @@
-"""Where train, validation and test are cut: by time, at business midnights (DESIGN.md, "A snapshot")."""
+"""Where train, validation and test are cut: by time, at business midnights (DESIGN.md, "A
+snapshot").
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +18,8 @@ SPLITS = ("train", "validation", "test")
 class Window:
     """One split: the rows with ``start <= requested_at < end`` whose label was known by `label_known_until`.
 
-    `label_known_until` is None for the last split; a row known later than it is purged. Instants are UTC.
+    `label_known_until` is None for the last split; a row known later than it is purged. Instants
+    are UTC.
     """
 
     name: str
@@ -30,9 +33,10 @@ def plan_windows(
 ) -> tuple[Window, ...]:
     """Cut the labelled rows into the three splits.
 
-    A share is cut at the midnight that begins the business day on which it is reached, walking back from the
-    newest row and counting before purging; a consumer's dates, when set, replace its shares. A window may be
-    empty (one day can hold both shares); an empty one purges nothing from those before it.
+    A share is cut at the midnight that begins the business day on which it is reached, walking back
+    from the newest row and counting before purging; a consumer's dates, when set, replace its
+    shares. A window may be empty (one day can hold both shares); an empty one purges nothing from
+    those before it.
 
     Args:
         days: (business day, labelled rows), at least one.
@@ -70,8 +74,9 @@ def plan_windows(
 def part_slices(rows: int, part_rows: int, min_parts: int) -> list[int]:
     """Row offsets at which the parts of one split begin; parts differ by one row at most.
 
-    At least `min_parts`, since a training instance without a part fails, but never more parts than rows; an
-    empty split has one part of 0 rows, so that every channel exists and carries the schema.
+    At least `min_parts`, since a training instance without a part fails, but never more parts than
+    rows; an empty split has one part of 0 rows, so that every channel exists and carries the
+    schema.
     """
     parts = max(1, min(rows, max(min_parts, -(-rows // part_rows))))
     return [index * rows // parts for index in range(parts)]

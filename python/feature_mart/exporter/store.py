@@ -1,8 +1,8 @@
 """Where bytes go: the seam, and a folder on disk behind it.
 
-Keys are paths below the store's root, with ``/``. The commit rests on two promises every store can keep: a key
-written only if absent, and a key replaced only if it is still what was read (on S3 ``If-None-Match: *`` and
-``If-Match``; on disk a hard link, and a comparison under a lock).
+Keys are paths below the store's root, with ``/``. The commit rests on two promises every store can
+keep: a key written only if absent, and a key replaced only if it is still what was read (on S3
+``If-None-Match: *`` and ``If-Match``; on disk a hard link, and a comparison under a lock).
 """
 
 import fcntl
@@ -27,11 +27,15 @@ class Store(Protocol):
         ...
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """A local folder for parts being written, gone afterwards, even after a kill (by the next export)."""
+        """A local folder for parts being written, gone afterwards, even after a kill (by the next
+        export).
+        """
         ...
 
     def exclusive(self, consumer: str) -> AbstractContextManager[None]:
-        """One writer of a consumer at a time, as far as the store can say; correctness does not rest on it."""
+        """One writer of a consumer at a time, as far as the store can say; correctness does not
+        rest on it.
+        """
         ...
 
     def keys(self, prefix: str) -> tuple[str, ...]:
@@ -47,7 +51,9 @@ class Store(Protocol):
         ...
 
     def put_file(self, key: str, local: Path, sha256: str) -> bool:
-        """Store a local file, which may be moved away; False when the same bytes were there already."""
+        """Store a local file, which may be moved away; False when the same bytes were there
+        already.
+        """
         ...
 
     def put(self, key: str, data: bytes) -> None:
@@ -59,7 +65,9 @@ class Store(Protocol):
         ...
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
-        """Store a small file if the key still holds `expected` (None: is absent); False when it does not."""
+        """Store a small file if the key still holds `expected` (None: is absent); False when it
+        does not.
+        """
         ...
 
     def delete(self, key: str) -> None:
@@ -68,7 +76,9 @@ class Store(Protocol):
 
 
 class FolderStore:
-    """Snapshots in a local folder. Every file is synced under a temporary name before it gets its own."""
+    """Snapshots in a local folder. Every file is synced under a temporary name before it gets its
+    own.
+    """
 
     def __init__(self, root: Path) -> None:
         """The folder is made when something is first written."""
@@ -98,7 +108,7 @@ class FolderStore:
     @contextmanager
     def exclusive(self, consumer: str) -> Iterator[None]:
         """A file lock; the operating system frees it when its holder dies."""
-        with self._locked(f"export-{consumer}"):
+        with self._locked(f"consumer-{consumer}"):
             yield
 
     def keys(self, prefix: str) -> tuple[str, ...]:
@@ -138,7 +148,9 @@ class FolderStore:
             temporary.replace(self._root / key)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write, sync, link: a link fails where the name is taken, and shows the whole file at once."""
+        """Write, sync, link: a link fails where the name is taken, and shows the whole file at
+        once.
+        """
         with self._written(key, data) as temporary:
             try:
                 os.link(temporary, self._root / key)
@@ -146,7 +158,8 @@ class FolderStore:
                 return False
             except OSError as error:
                 raise TerminalError(
-                    f"{self._root} is on a file system without hard links ({error}); choose another MART_SNAPSHOTS."
+                    f"{self._root} is on a file system without hard links ({error}); choose "
+                    "another MART_SNAPSHOTS."
                 ) from error
         return True
 

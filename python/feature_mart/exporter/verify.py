@@ -59,10 +59,11 @@ class Verdict:
 def verify_snapshot(address: str | Path) -> Verdict:
     """Re-read a snapshot and compare everything with its manifest.
 
-    Checked: the commit; manifest.json and schema.json; the id; each part's bytes, SHA-256, columns, types and rows;
-    the label in column 0; data and keys row for row, by the content hash recomputed from both; every
-    `requested_at` inside its split; the purge rule; no value but finite ones and NULL; no foreign file in the data
-    and key folders; SageMaker's lists of parts.
+    Checked: the commit; manifest.json and schema.json; the id; each part's bytes, SHA-256, columns,
+        types and rows; the label in column 0; data and keys row for row, by the content hash
+        recomputed from both; every `requested_at` inside its split; the purge rule; no value but
+        finite ones and NULL; no foreign file in the data and key folders; SageMaker's lists of
+        parts.
 
     Raises:
         UsageError: there is no such folder.
@@ -225,9 +226,11 @@ def _check_split(folder: Path, manifest: Mapping[str, Any], index: int) -> Itera
         with _connect() as con:
             found = con.execute(
                 f"select count(*), {word_sums_sql('row_hash')}, "
-                "count(*) filter (where requested_at < $3::timestamptz or requested_at >= $4::timestamptz), "
+                "count(*) filter (where requested_at < $3::timestamptz or requested_at >= "
+                "$4::timestamptz), "
                 "count(*) filter (where label_known_at > $5::timestamptz), "
-                f"count(*) filter (where {finite}) from (select *, {row_hash_sql(columns)} as row_hash "
+                f"count(*) filter (where {finite}) from (select *, {row_hash_sql(columns)} as "
+                "row_hash "
                 "from read_parquet($1) positional join read_parquet($2))",
                 [
                     str(folder / path),
@@ -247,7 +250,8 @@ def _check_split(folder: Path, manifest: Mapping[str, Any], index: int) -> Itera
         if late:
             yield Problem(
                 keys,
-                f"{late} rows had their label known only after the next split began; they must be purged",
+                f"{late} rows had their label known only after the next split began; they must be "
+                "purged",
             )
         if unfit:
             yield Problem(path, f"{unfit} rows hold NaN or an infinite value")
@@ -258,7 +262,8 @@ def _check_split(folder: Path, manifest: Mapping[str, Any], index: int) -> Itera
     if content_hash(sums) != split["content_hash"]:
         yield Problem(
             split["name"],
-            f"its content hash is {content_hash(sums)}, manifest.json says {split['content_hash']}: values changed, or "
+            f"its content hash is {content_hash(sums)}, manifest.json says "
+            f"{split['content_hash']}: values changed, or "
             "data and keys are not row for row",
         )
 

@@ -89,7 +89,9 @@ def _choose_refresh(
 ) -> datetime:
     if select:
         if built is None:
-            raise UsageError("--select builds parts of a mart, and there is none yet: `mart build`.")
+            raise UsageError(
+                "--select builds parts of a mart, and there is none yet: `mart build`."
+            )
         if as_of is not None and parse_as_of(as_of, settings.clock) != built.as_of_at:
             raise UsageError(
                 f"--select builds parts of the mart as of {built.as_of_at:%Y-%m-%d %H:%M}Z; leave "
@@ -222,9 +224,7 @@ def _take_snapshots(
     settings.history_path.parent.mkdir(parents=True, exist_ok=True)
     taken = variables | {"snapshot_at": settings.now.isoformat()}
     for command in (["seed"], ["snapshot"]):
-        result = invoke_dbt(
-            settings, command, step="snapshot", database=database, variables=taken
-        )
+        result = invoke_dbt(settings, command, step="snapshot", database=database, variables=taken)
         require_success(result, f"dbt {command[0]} of the overwritten sources")
 
 

@@ -64,7 +64,9 @@ def serve_docs(settings: Settings, port: int) -> None:
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
     except OSError as error:
-        raise UsageError(f"Port {port} cannot be used ({error}): choose another with --port.") from None
+        raise UsageError(
+            f"Port {port} cannot be used ({error}): choose another with --port."
+        ) from None
     with server:
         try:
             server.serve_forever()

@@ -1,0 +1,37 @@
+"""Training on a snapshot. Needs the extra ``train`` (xgboost) from `fit` on.
+
+=============================  ==============================================================
+``load_snapshot(address)``     features, label and keys of each split, only if committed
+``fit(snapshot, seed=0)``      boosted trees on train, or on train and validation
+``evaluate(snapshot, model)``  metrics on the test split
+``score_seeds(snapshot)``      five seeds: mean and spread
+``group_median(snapshot)``     the baseline by category
+=============================  ==============================================================
+"""
+
+from feature_mart.training.dataset import Snapshot, Split, load_snapshot
+from feature_mart.training.model import (
+    DEFAULT_PARAMS,
+    GroupMedian,
+    Model,
+    Predictor,
+    evaluate,
+    fit,
+    group_median,
+)
+from feature_mart.training.scores import SeedScores, score_seeds
+
+__all__ = [
+    "DEFAULT_PARAMS",
+    "GroupMedian",
+    "Model",
+    "Predictor",
+    "SeedScores",
+    "Snapshot",
+    "Split",
+    "evaluate",
+    "fit",
+    "group_median",
+    "load_snapshot",
+    "score_seeds",
+]

@@ -1,0 +1,74 @@
+"""How good predictions are: numbers of one split, by NumPy alone."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+
+
+def regression_metrics(
+    label: Floats, predicted: Floats, *, is_log: bool
+) -> dict[str, float | None]:
+    """R², mean absolute error and root mean squared error, in the label's own unit.
+
+    Where the label is the log of a price, also `ape_mean` and `ape_median`: the absolute error of
+    the price as a share of the true price (0.3 = 30%). `r2` is None where the label never varies;
+    all are None without rows.
+    """
+    if not len(label):
+        return dict.fromkeys(("r2", "mae", "rmse", *(("ape_mean", "ape_median") if is_log else ())))
+    truth, guess = label.astype(np.float64), predicted.astype(np.float64)
+    error = guess - truth
+    spread = float(np.sum((truth - truth.mean()) ** 2))
+    metrics: dict[str, float | None] = {
+        "r2": 1 - float(np.sum(error**2)) / spread if spread > 0 else None,
+        "mae": float(np.mean(np.abs(error))),
+        "rmse": float(np.sqrt(np.mean(error**2))),
+    }
+    if is_log:
+        share = np.abs(np.expm1(error))
+        metrics["ape_mean"] = float(share.mean())
+        metrics["ape_median"] = float(np.median(share))
+    return metrics
+
+
+def binary_metrics(label: Floats, predicted: Floats) -> dict[str, float | None]:
+    """Area under the ROC curve, log loss, average precision and the share of positives.
+
+    `auc` and `average_precision` are None where the split holds one class; all are None without
+    rows.
+    """
+    if not len(label):
+        return dict.fromkeys(("auc", "logloss", "average_precision", "positive_ratio"))
+    truth = label > 0.5
+    guess = predicted.astype(np.float64)
+    clipped = np.clip(guess, 1e-15, 1 - 1e-15)
+    both = 0 < int(truth.sum()) < len(truth)
+    return {
+        "auc": _auc(truth, guess) if both else None,
+        "logloss": float(-np.mean(np.where(truth, np.log(clipped), np.log1p(-clipped)))),
+        "average_precision": _average_precision(truth, guess) if both else None,
+        "positive_ratio": float(truth.mean()),
+    }
+
+
+def _auc(truth: NDArray[np.bool_], guess: Floats) -> float:
+    """The chance that a positive ranks above a negative; a tie counts half."""
+    _, group, size = np.unique(guess, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(size) - (size - 1) / 2)[group]
+    positives = int(truth.sum())
+    negatives = len(truth) - positives
+    return float((rank[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def _average_precision(truth: NDArray[np.bool_], guess: Floats) -> float:
+    """Precision at each threshold, weighted by the recall it adds; equal scores share a threshold."""
+    order = np.argsort(-guess, kind="stable")
+    ranked = guess[order]
+    last = np.append(ranked[1:] != ranked[:-1], True)
+    hits = np.cumsum(truth[order])[last]
+    seen = np.flatnonzero(last) + 1
+    gained = np.diff(hits, prepend=0)
+    return float(np.sum(gained * hits / seen) / truth.sum())
