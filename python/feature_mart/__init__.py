@@ -1,5 +1,3 @@
-"""One feature mart for training and serving: dbt models, point-in-time snapshots, and what reads
-them.
-"""
+"""One feature mart for training and serving: dbt models, snapshots, and what reads them."""
 
 __version__ = "0.1.0"

@@ -94,9 +94,7 @@ class Manifest:
         raise UsageError(f"There is no consumer {name!r} in models/exposures.yml; known: {known}.")
 
     def columns(self, model: str) -> tuple[Column, ...]:
-        """The columns of a model in its contract's order. Raises: TerminalError when there is no
-        such model.
-        """
+        """A model's columns in its contract's order. Raises: TerminalError for an unknown model."""
         if model not in self._columns:
             raise TerminalError(
                 f"dbt's manifest has no model {model!r}; check the exposure that names it, then "

@@ -49,9 +49,7 @@ def part_path(kind: str, split: str, index: int, suffix: str = "parquet") -> str
 
 
 def instant_text(instant: datetime) -> str:
-    """An instant in UTC as the files write it: ``2026-11-03T18:00:00Z``, with microseconds only
-    where there are any.
-    """
+    """An instant as the files write it: ``2026-11-03T18:00:00Z``, UTC, microseconds if any."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
@@ -97,9 +95,7 @@ def check_document(document: object, kind: str, where: str) -> None:
 
 
 def snapshot_folder(address: str | Path) -> Path:
-    """The folder of a snapshot's address: a path or a ``file://`` URI. Raises: UsageError when it
-    is not there.
-    """
+    """The folder of a path or ``file://`` URI. Raises: UsageError when it is absent."""
     text = str(address)
     folder = Path(unquote(urlparse(text).path)) if text.startswith("file://") else Path(text)
     if not folder.is_dir():

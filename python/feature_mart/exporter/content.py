@@ -32,8 +32,10 @@ _TIMES = ("requested_at", "label_known_at")
 
 
 def coefficients(names: Sequence[str]) -> dict[str, int]:
-    """A distinct positive multiplier below 2**22 for each name. Raises: TerminalError above
-    MAX_COLUMNS names.
+    """A distinct positive multiplier below 2**22 for each name.
+
+    Raises:
+        TerminalError: more than MAX_COLUMNS names.
     """
     if len(names) > MAX_COLUMNS:
         raise TerminalError(
@@ -88,9 +90,7 @@ def content_hash(sums: Sequence[int]) -> str:
 def snapshot_id(
     as_of_at: datetime, schema: Mapping[str, Any], splits: Sequence[Mapping[str, Any]]
 ) -> str:
-    """``<as_of yyyymmddThhmmZ>-<12 hex>``; the hex is the SHA-256 over schema, bounds and content
-    hashes.
-    """
+    """``<as_of yyyymmddThhmmZ>-<12 hex>``, from SHA-256 over schema, bounds and content hashes."""
     kept = ("name", "from", "to", "content_hash")
     content = {"schema": schema, "splits": [{key: split[key] for key in kept} for split in splits]}
     return f"{as_of_at:%Y%m%dT%H%MZ}-{hashlib.sha256(canonical(content)).hexdigest()[:12]}"

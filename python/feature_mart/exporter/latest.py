@@ -17,9 +17,7 @@ from feature_mart.snapshot_files import (
 )
 
 LatestOutcome = Literal["moved", "already", "held", "newer", "fenced"]
-"""moved; it named this snapshot already; a rollback holds it; it names a newer as_of; a newer lease
-wrote it.
-"""
+"""moved; named it already; held by a rollback; names a newer as_of; written under a newer lease."""
 
 _ATTEMPTS = 10
 
@@ -36,9 +34,7 @@ class Latest:
 
 
 def read_latest(store: Store, consumer: str) -> Latest | None:
-    """None before the first export. Raises: TerminalError when the file is not what its schema
-    says.
-    """
+    """None before the first export. Raises: TerminalError when the file breaks its schema."""
     data = store.read(f"{consumer}/{LATEST}")
     return None if data is None else _parse(store, consumer, data)
 

@@ -32,9 +32,7 @@ class SnapshotLine:
 
 
 def list_snapshots(root: Path, consumer: str | None = None) -> tuple[SnapshotLine, ...]:
-    """Every snapshot below a folder, by consumer and id, so the newest as_of comes last; empty
-    where there is none.
-    """
+    """Every snapshot below a folder, by consumer and id: the newest as_of comes last."""
     lines: list[SnapshotLine] = []
     store = FolderStore(root)
     for folder in sorted(root.glob("[!.]*/snapshots/*")):

@@ -31,9 +31,7 @@ Progress = Callable[[str], None]
 """Called with one short line before each step."""
 
 Status = Literal["written", "adopted", "unchanged", "planned"]
-"""written; a crashed attempt was finished; the same content was there already; dry run of something
-new.
-"""
+"""written; a crashed attempt was finished; the content was there already; new, on a dry run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ def export_snapshot(
             damaged snapshot of the same id.
     """
     layout = plan_layout(consumer, manifest.columns(consumer.training_model))
-    step = progress or (lambda line: None)
+    step = progress or _quiet
     store = FolderStore(root)
     try:
         if dry_run:
@@ -149,6 +147,10 @@ def export_snapshot(
         raise TerminalError(
             f"Writing to {root} failed: {error}. Nothing was committed; mend that and export again."
         ) from error
+
+
+def _quiet(_line: str) -> None:
+    pass
 
 
 def export_rows(

@@ -89,16 +89,12 @@ class RowSource(Protocol):
         data: Path,
         keys: Path,
     ) -> int:
-        """Write the split's rows from the first key up to before the second, sorted; returns how
-        many.
-        """
+        """Write the rows from the first key up to before the second, sorted; returns how many."""
         ...
 
 
 class DuckDBSource:
-    """A table of a DuckDB file, opened read-only; sorts and spills in an in-memory database of its
-    own.
-    """
+    """A DuckDB file, opened read-only; sorts and spills in an in-memory database of its own."""
 
     def __init__(
         self,
@@ -311,9 +307,7 @@ class DuckDBSource:
 
 @contextmanager
 def open_duckdb(mart_path: Path, scratch: Path | None = None) -> Iterator[DuckDBSource]:
-    """A DuckDBSource that lets go of the file at the end; DuckDB's own errors become a
-    TerminalError.
-    """
+    """A DuckDBSource, closed at the end; DuckDB's own errors become a TerminalError."""
     source = DuckDBSource(mart_path, scratch)
     try:
         yield source

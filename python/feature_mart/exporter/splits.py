@@ -1,6 +1,4 @@
-"""Where train, validation and test are cut: by time, at business midnights (DESIGN.md, "A
-snapshot").
-"""
+"""Where train, validation and test are cut: by time, at business midnights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -27,15 +27,11 @@ class Store(Protocol):
         ...
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """A local folder for parts being written, gone afterwards, even after a kill (by the next
-        export).
-        """
+        """A local folder for parts; gone afterwards, after a kill by the next export."""
         ...
 
     def exclusive(self, consumer: str) -> AbstractContextManager[None]:
-        """One writer of a consumer at a time, as far as the store can say; correctness does not
-        rest on it.
-        """
+        """One writer of a consumer at a time where the store can; nothing rests on it."""
         ...
 
     def keys(self, prefix: str) -> tuple[str, ...]:
@@ -51,9 +47,7 @@ class Store(Protocol):
         ...
 
     def put_file(self, key: str, local: Path, sha256: str) -> bool:
-        """Store a local file, which may be moved away; False when the same bytes were there
-        already.
-        """
+        """Store a local file, which may be moved; False when the same bytes were there."""
         ...
 
     def put(self, key: str, data: bytes) -> None:
@@ -65,9 +59,7 @@ class Store(Protocol):
         ...
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
-        """Store a small file if the key still holds `expected` (None: is absent); False when it
-        does not.
-        """
+        """Store a small file if the key still holds `expected` (None: is absent), else False."""
         ...
 
     def delete(self, key: str) -> None:
@@ -76,9 +68,7 @@ class Store(Protocol):
 
 
 class FolderStore:
-    """Snapshots in a local folder. Every file is synced under a temporary name before it gets its
-    own.
-    """
+    """Snapshots in a local folder; every file is synced under a temporary name first."""
 
     def __init__(self, root: Path) -> None:
         """The folder is made when something is first written."""
@@ -148,9 +138,7 @@ class FolderStore:
             temporary.replace(self._root / key)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write, sync, link: a link fails where the name is taken, and shows the whole file at
-        once.
-        """
+        """Write, sync, link: a link fails on a taken name, and shows the whole file at once."""
         with self._written(key, data) as temporary:
             try:
                 os.link(temporary, self._root / key)

@@ -46,8 +46,9 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A consumer's training data. `label_kind` is regression or binary; `manifest` is
-    manifest.json.
+    """A consumer's training data.
+
+    `label_kind` is regression or binary; `manifest` is manifest.json.
     """
 
     id: str
@@ -80,9 +81,7 @@ class Snapshot:
         )
 
     def select(self, columns: Sequence[str]) -> "Snapshot":
-        """The same snapshot with these features only, in the given order. Raises: UsageError for an
-        unknown one.
-        """
+        """The same snapshot with these features only, in this order. Raises: UsageError."""
         unknown = [name for name in columns if name not in self.columns]
         if unknown or not columns:
             raise UsageError(

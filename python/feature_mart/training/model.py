@@ -155,9 +155,7 @@ def group_median(
 def evaluate(
     snapshot: Snapshot, model: Predictor, *, split: str = "test"
 ) -> dict[str, float | None]:
-    """A model's metrics on one split; see `metrics` for their names. None where a metric has no
-    value.
-    """
+    """A model's metrics on one split (names: see `metrics`); None where one has no value."""
     rows = snapshot.joined((split,))
     predicted = model.predict(rows)
     if snapshot.label_kind == "binary":
