@@ -1,4 +1,20 @@
 {%- set sums = ['contract_count', 'priced_count', 'price_log_e6', 'active_freelancer_count'] -%}
+{%- set counts = [
+    'category_contract_count_90d',
+    'category_active_freelancer_count_90d',
+    'category_contract_count_365d',
+    'category_active_freelancer_count_365d',
+] -%}
+{%- set values = [
+    'category_log_price_mean_90d',
+    'category_log_price_p25_90d',
+    'category_log_price_p50_90d',
+    'category_log_price_p75_90d',
+    'category_log_price_mean_365d',
+    'category_log_price_p25_365d',
+    'category_log_price_p50_365d',
+    'category_log_price_p75_365d',
+] -%}
 -- One row per category and refresh at which its prices changed: counts and means as running sums,
 -- distinct freelancers by two levels, quantiles from counts per log-price bucket. A run recounts
 -- the facts still in their windows, with those that entered before standing at the opening, and
@@ -299,7 +315,7 @@ quantiles as (
 
 ),
 
-states as (
+wide as (
 
     select
         summed.category_id,
@@ -312,8 +328,7 @@ states as (
         {%- set last_window = loop.last %}
         {%- for column in ['p25_bucket', 'p50_bucket', 'p75_bucket'] %}
         max(case when summed.window_days = {{ days }} then quantiles.{{ column }} end)
-            as {{ column }}_{{ days }}d
-        {{- ',' if not (loop.last and last_window) }}
+            as {{ column }}_{{ days }}d{{ ',' if not (loop.last and last_window) }}
         {%- endfor %}
         {%- endfor %}
     from summed
@@ -326,42 +341,34 @@ states as (
 
 ),
 
+states as (
+
+    select
+        category_id,
+        as_of_at
+        {%- for days in [90, 365] %},
+        contract_count_{{ days }}d as category_contract_count_{{ days }}d,
+        {{ ratio('price_log_e6_' ~ days ~ 'd', 'priced_count_' ~ days ~ 'd * 1000000') }}
+            as category_log_price_mean_{{ days }}d,
+        {%- for quantile in ['p25', 'p50', 'p75'] %}
+        {{ price_bucket_midpoint(quantile ~ '_bucket_' ~ days ~ 'd') }}
+            as category_log_price_{{ quantile }}_{{ days }}d,
+        {%- endfor %}
+        active_freelancer_count_{{ days }}d as category_active_freelancer_count_{{ days }}d
+        {%- endfor %}
+    from wide
+
+),
+
 changed_states as (
 
     select
         category_id,
         as_of_at,
-        {%- for days in [90, 365] %}
-        contract_count_{{ days }}d,
-        priced_count_{{ days }}d,
-        price_log_e6_{{ days }}d,
-        active_freelancer_count_{{ days }}d,
-        p25_bucket_{{ days }}d,
-        p50_bucket_{{ days }}d,
-        p75_bucket_{{ days }}d,
+        {%- for column in counts + values %}
+        {{ column }},
         {%- endfor %}
-        {{ is_changed(
-            counts=[
-                'contract_count_90d',
-                'priced_count_90d',
-                'price_log_e6_90d',
-                'active_freelancer_count_90d',
-                'contract_count_365d',
-                'priced_count_365d',
-                'price_log_e6_365d',
-                'active_freelancer_count_365d',
-            ],
-            values=[
-                'p25_bucket_90d',
-                'p50_bucket_90d',
-                'p75_bucket_90d',
-                'p25_bucket_365d',
-                'p50_bucket_365d',
-                'p75_bucket_365d',
-            ],
-            partition_by='category_id',
-            order_by='as_of_at asc nulls last'
-        ) }} as is_changed
+        {{ is_changed(counts, values, 'category_id', 'as_of_at asc nulls last') }} as is_changed
     from states
 
 ),
@@ -373,18 +380,12 @@ final as (
         changed_states.as_of_at,
         {{ available_at('changed_states.as_of_at') }} as available_at
         {%- for days in [90, 365] %},
-        changed_states.contract_count_{{ days }}d as category_contract_count_{{ days }}d,
-        {{ ratio(
-            'changed_states.price_log_e6_' ~ days ~ 'd',
-            'changed_states.priced_count_' ~ days ~ 'd * 1000000'
-        ) }}
-            as category_log_price_mean_{{ days }}d,
-        {%- for quantile in ['p25', 'p50', 'p75'] %}
-        {{ price_bucket_midpoint('changed_states.' ~ quantile ~ '_bucket_' ~ days ~ 'd') }}
-            as category_log_price_{{ quantile }}_{{ days }}d,
-        {%- endfor %}
-        changed_states.active_freelancer_count_{{ days }}d
-            as category_active_freelancer_count_{{ days }}d
+        changed_states.category_contract_count_{{ days }}d,
+        changed_states.category_log_price_mean_{{ days }}d,
+        changed_states.category_log_price_p25_{{ days }}d,
+        changed_states.category_log_price_p50_{{ days }}d,
+        changed_states.category_log_price_p75_{{ days }}d,
+        changed_states.category_active_freelancer_count_{{ days }}d
         {%- endfor %}
     from changed_states
     cross join bounds

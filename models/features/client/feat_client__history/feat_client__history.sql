@@ -229,18 +229,18 @@ states as (
     select
         summed.client_id,
         summed.as_of_at,
-        summed.posting_count_90d,
-        summed.contract_count_365d,
-        summed.priced_count_365d,
-        summed.price_log_e6_365d,
-        summed.contract_count_all,
-        summed.cancelled_count_all,
+        summed.posting_count_90d as client_posting_count_90d,
+        summed.contract_count_365d as client_contract_count_365d,
+        summed.contract_count_all as client_contract_count_all,
+        {{ ratio('summed.price_log_e6_365d', 'summed.priced_count_365d * 1000000') }}
+            as client_log_price_mean_365d,
+        {{ ratio(
+            'summed.cancelled_count_all', 'summed.cancelled_count_all + summed.contract_count_all'
+        ) }} as client_cancelled_contract_ratio_all,
         {{ greatest_known('summed.kept_contracted_at', 'left_contracts.contracted_at') }}
-            as last_contracted_at,
-        case
-            when summed.registered_count > 0 then {{ from_epoch_us('summed.registered_at_us') }}
-        end
-            as registered_at
+            as client_last_contracted_at,
+        case when summed.registered_count > 0 then {{ from_epoch_us('summed.registered_at_us') }} end
+            as client_registered_at
     from summed
     left join left_contracts
         on
@@ -254,24 +254,25 @@ changes as (
     select
         client_id,
         as_of_at,
-        posting_count_90d,
-        contract_count_365d,
-        priced_count_365d,
-        price_log_e6_365d,
-        contract_count_all,
-        cancelled_count_all,
-        last_contracted_at,
-        registered_at,
+        client_posting_count_90d,
+        client_contract_count_365d,
+        client_contract_count_all,
+        client_log_price_mean_365d,
+        client_cancelled_contract_ratio_all,
+        client_last_contracted_at,
+        client_registered_at,
         {{ is_changed(
             counts=[
-                'posting_count_90d',
-                'contract_count_365d',
-                'priced_count_365d',
-                'price_log_e6_365d',
-                'contract_count_all',
-                'cancelled_count_all',
+                'client_posting_count_90d',
+                'client_contract_count_365d',
+                'client_contract_count_all',
             ],
-            values=['last_contracted_at', 'registered_at'],
+            values=[
+                'client_log_price_mean_365d',
+                'client_cancelled_contract_ratio_all',
+                'client_last_contracted_at',
+                'client_registered_at',
+            ],
             partition_by='client_id',
             order_by='as_of_at asc nulls last'
         ) }} as is_changed
@@ -285,18 +286,13 @@ final as (
         changes.client_id,
         changes.as_of_at,
         {{ available_at('changes.as_of_at') }} as available_at,
-        changes.posting_count_90d as client_posting_count_90d,
-        changes.contract_count_365d as client_contract_count_365d,
-        changes.contract_count_all as client_contract_count_all,
-        {{ ratio('changes.price_log_e6_365d', 'changes.priced_count_365d * 1000000') }}
-            as client_log_price_mean_365d,
-        {{ ratio(
-            'changes.cancelled_count_all',
-            'changes.cancelled_count_all + changes.contract_count_all'
-        ) }}
-            as client_cancelled_contract_ratio_all,
-        changes.last_contracted_at as client_last_contracted_at,
-        changes.registered_at as client_registered_at
+        changes.client_posting_count_90d,
+        changes.client_contract_count_365d,
+        changes.client_contract_count_all,
+        changes.client_log_price_mean_365d,
+        changes.client_cancelled_contract_ratio_all,
+        changes.client_last_contracted_at,
+        changes.client_registered_at
     from changes
     cross join bounds
     where changes.is_changed and changes.as_of_at > bounds.opened_at

@@ -22,6 +22,7 @@ known_skills as (
         requests.job_id,
         requests.entered_at,
         job_skills.skill,
+        job_skills.is_deleted,
         coalesce(job_skills.known_at, requests.known_at) as known_at
     from requests
     inner join job_skills
@@ -29,7 +30,6 @@ known_skills as (
     where
         requests.entered_at > {{ opened_at('entered_at') }}
         and job_skills.skill is not null
-        and not job_skills.is_deleted
 
 ),
 
@@ -39,6 +39,7 @@ first_known_skills as (
         job_id,
         entered_at,
         skill,
+        is_deleted,
         known_at,
         min(known_at) over (partition by job_id) as first_known_at
     from known_skills
@@ -52,7 +53,7 @@ final as (
         skill,
         min(entered_at) as entered_at
     from first_known_skills
-    where known_at = first_known_at and first_known_at <= entered_at
+    where known_at = first_known_at and first_known_at <= entered_at and not is_deleted
     group by job_id, skill
 
 )

@@ -16,20 +16,18 @@ renamed as (
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the
--- source.
+-- Exact duplicates count once: rows of one key and load time are the same in every column, which is
+-- tested on the source.
 deduplicated as (
 
     select
         category_id,
-        parent_category_id,
-        name,
-        is_deleted,
+        any_value(parent_category_id) as parent_category_id,
+        any_value(name) as name,
+        any_value(is_deleted) as is_deleted,
         loaded_at
     from renamed
-    qualify row_number() over (
-            partition by category_id, loaded_at order by parent_category_id asc nulls last
-        ) = 1
+    group by category_id, loaded_at
 
 ),
 

@@ -17,21 +17,19 @@ renamed as (
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the
--- source.
+-- Exact duplicates count once: rows of one key and load time are the same in every column, which is
+-- tested on the source.
 deduplicated as (
 
     select
         client_id,
-        client_kind,
-        prefecture,
-        registered_at,
-        is_deleted,
+        any_value(client_kind) as client_kind,
+        any_value(prefecture) as prefecture,
+        any_value(registered_at) as registered_at,
+        any_value(is_deleted) as is_deleted,
         loaded_at
     from renamed
-    qualify row_number() over (
-            partition by client_id, loaded_at order by client_kind asc nulls last
-        ) = 1
+    group by client_id, loaded_at
 
 ),
 

@@ -21,25 +21,23 @@ renamed as (
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the
--- source.
+-- Exact duplicates count once: rows of one key and load time are the same in every column, which is
+-- tested on the source.
 deduplicated as (
 
     select
         contract_id,
-        job_id,
-        client_id,
-        freelancer_id,
-        agreed_price_jpy,
-        currency,
-        contracted_at,
-        status,
-        is_deleted,
+        any_value(job_id) as job_id,
+        any_value(client_id) as client_id,
+        any_value(freelancer_id) as freelancer_id,
+        any_value(agreed_price_jpy) as agreed_price_jpy,
+        any_value(currency) as currency,
+        any_value(contracted_at) as contracted_at,
+        any_value(status) as status,
+        any_value(is_deleted) as is_deleted,
         loaded_at
     from renamed
-    qualify row_number() over (
-            partition by contract_id, loaded_at order by job_id asc nulls last
-        ) = 1
+    group by contract_id, loaded_at
 
 ),
 

@@ -16,20 +16,18 @@ renamed as (
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the
--- source.
+-- Exact duplicates count once: rows of one key and load time are the same in every column, which is
+-- tested on the source.
 deduplicated as (
 
     select
         freelancer_id,
-        freelancer_kind,
-        registered_at,
-        is_deleted,
+        any_value(freelancer_kind) as freelancer_kind,
+        any_value(registered_at) as registered_at,
+        any_value(is_deleted) as is_deleted,
         loaded_at
     from renamed
-    qualify row_number() over (
-            partition by freelancer_id, loaded_at order by freelancer_kind asc nulls last
-        ) = 1
+    group by freelancer_id, loaded_at
 
 ),
 

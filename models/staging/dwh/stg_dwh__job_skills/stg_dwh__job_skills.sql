@@ -15,19 +15,17 @@ renamed as (
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the
--- source.
+-- Exact duplicates count once: rows of one key and load time are the same in every column, which is
+-- tested on the source.
 deduplicated as (
 
     select
         job_id,
         skill,
-        is_deleted,
+        any_value(is_deleted) as is_deleted,
         loaded_at
     from renamed
-    qualify row_number()
-            over (partition by job_id, skill, loaded_at order by is_deleted asc nulls last)
-        = 1
+    group by job_id, skill, loaded_at
 
 ),
 

@@ -25,29 +25,27 @@ renamed as (
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the
--- source.
+-- Exact duplicates count once: rows of one key and load time are the same in every column, which is
+-- tested on the source.
 deduplicated as (
 
     select
         job_id,
-        client_id,
-        category_id,
-        title,
-        description,
-        job_type,
-        budget_min_jpy,
-        budget_max_jpy,
-        currency,
-        posted_at,
-        apply_deadline_at,
-        status,
-        is_deleted,
+        any_value(client_id) as client_id,
+        any_value(category_id) as category_id,
+        any_value(title) as title,
+        any_value(description) as description,
+        any_value(job_type) as job_type,
+        any_value(budget_min_jpy) as budget_min_jpy,
+        any_value(budget_max_jpy) as budget_max_jpy,
+        any_value(currency) as currency,
+        any_value(posted_at) as posted_at,
+        any_value(apply_deadline_at) as apply_deadline_at,
+        any_value(status) as status,
+        any_value(is_deleted) as is_deleted,
         loaded_at
     from renamed
-    qualify row_number() over (
-            partition by job_id, loaded_at order by client_id asc nulls last
-        ) = 1
+    group by job_id, loaded_at
 
 ),
 

@@ -18,22 +18,20 @@ renamed as (
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the
--- source.
+-- Exact duplicates count once: rows of one key and load time are the same in every column, which is
+-- tested on the source.
 deduplicated as (
 
     select
         proposal_id,
-        job_id,
-        freelancer_id,
-        proposed_price_jpy,
-        proposed_at,
-        is_deleted,
+        any_value(job_id) as job_id,
+        any_value(freelancer_id) as freelancer_id,
+        any_value(proposed_price_jpy) as proposed_price_jpy,
+        any_value(proposed_at) as proposed_at,
+        any_value(is_deleted) as is_deleted,
         loaded_at
     from renamed
-    qualify row_number() over (
-            partition by proposal_id, loaded_at order by job_id asc nulls last
-        ) = 1
+    group by proposal_id, loaded_at
 
 ),
 

@@ -18,22 +18,20 @@ renamed as (
 
 ),
 
--- Exact duplicates count once; that a key and load time carry one set of values is tested on the
--- source.
+-- Exact duplicates count once: rows of one key and load time are the same in every column, which is
+-- tested on the source.
 deduplicated as (
 
     select
         review_id,
-        contract_id,
-        reviewer_kind,
-        rating,
-        reviewed_at,
-        is_deleted,
+        any_value(contract_id) as contract_id,
+        any_value(reviewer_kind) as reviewer_kind,
+        any_value(rating) as rating,
+        any_value(reviewed_at) as reviewed_at,
+        any_value(is_deleted) as is_deleted,
         loaded_at
     from renamed
-    qualify row_number() over (
-            partition by review_id, loaded_at order by contract_id asc nulls last
-        ) = 1
+    group by review_id, loaded_at
 
 ),
 

@@ -1,0 +1,161 @@
+"""The spine, a job's skills, and everything keyed by spine row but the label."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+
+from .category_prices import NO_PRICES
+from .chain import latest_available
+from .client_history import NO_HISTORY, Chains
+from .clock import Row, Tables, World
+from .numbers import days_between, fixed_log
+from .staging import cleaned
+
+REQUEST_COLUMNS = (
+    "job_id",
+    "client_id",
+    "category_id",
+    "title",
+    "description",
+    "job_type",
+    "budget_min_jpy",
+    "budget_max_jpy",
+    "apply_deadline_at",
+    "requested_at",
+    "known_at",
+    "entered_at",
+    "is_known_at_assumed",
+)
+
+
+def job_requests(jobs: Chains, world: World) -> list[Row]:
+    """The spine: one row per job that the build's refresh has seen posted, as first known."""
+    rows = []
+    for job_id in sorted(jobs):
+        first = jobs[job_id][0]
+        # max of the two first refreshes is the first refresh of the later one.
+        entered_at = world.clock.refresh(max(first["known_at"], first["posted_at"]))
+        if entered_at <= world.as_of_at:
+            row = first | {"requested_at": first["posted_at"], "entered_at": entered_at}
+            rows.append({column: row[column] for column in REQUEST_COLUMNS})
+    return rows
+
+
+def job_skills(requests: list[Row], tables: Tables) -> list[Row]:
+    """job_id, skill: the first known set of a job's skills, if known when the job entered."""
+    raw_of: dict[str, list[Row]] = defaultdict(list)
+    for raw in tables.get("job_skills", []):
+        raw_of[raw["job_id"]].append(cleaned(raw))
+    rows = []
+    for request in requests:
+        # A set without a load time came with the job's first version.
+        known = [
+            (request["known_at"] if raw.get("loaded_at") is None else raw["loaded_at"], raw)
+            for raw in raw_of.get(request["job_id"], [])
+        ]
+        first_known_at = min((known_at for known_at, _ in known), default=None)
+        if first_known_at is None or first_known_at > request["entered_at"]:
+            continue
+        first_set = {
+            raw["skill"]
+            for known_at, raw in known
+            if known_at == first_known_at and not raw["is_deleted"]
+        }
+        rows += [{"job_id": request["job_id"], "skill": skill} for skill in sorted(first_set)]
+    return rows
+
+
+def _identity(request: Row) -> Row:
+    return {name: request[name] for name in ("job_id", "requested_at", "entered_at")}
+
+
+def job_posting(requests: list[Row], skills: list[Row], world: World) -> list[Row]:
+    """feat_job__posting: what the request itself says."""
+    skill_count: dict[str, int] = defaultdict(int)
+    for row in skills:
+        skill_count[row["job_id"]] += 1
+    rows = []
+    for request in requests:
+        low, high = request["budget_min_jpy"], request["budget_max_jpy"]
+        budget_log = fixed_log(low if high is None else high)
+        low_log, high_log = fixed_log(low), fixed_log(high)
+        has_span = low_log is not None and high_log is not None
+        deadline_at, requested_at = request["apply_deadline_at"], request["requested_at"]
+        local = world.clock.local(requested_at)
+        rows.append(
+            _identity(request)
+            | {
+                "job_title_char_count": _length(request["title"]),
+                "job_description_char_count": _length(request["description"]),
+                "job_budget_log": None if budget_log is None else budget_log / 1e6,
+                "job_budget_span_log": (high_log - low_log) / 1e6
+                if has_span and low_log is not None and high_log is not None
+                else None,
+                "is_budget_missing": int(low is None and high is None),
+                "job_deadline_days": None
+                if deadline_at is None
+                else days_between(deadline_at, requested_at),
+                "job_posted_hour": local.hour,
+                "job_posted_weekday": local.isoweekday(),
+                "job_skill_count": skill_count[request["job_id"]],
+            }
+        )
+    return rows
+
+
+def _length(text: str | None) -> int | None:
+    return None if text is None else len(text)
+
+
+def by_key(rows: list[Row], key: str) -> dict[Any, list[Row]]:
+    """Rows in groups of one key."""
+    groups: dict[Any, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row[key]].append(row)
+    return groups
+
+
+def _values_at(rows: list[Row], at: datetime, columns: Row) -> Row:
+    row = latest_available(rows, at)
+    return {name: default if row is None else row[name] for name, default in columns.items()}
+
+
+def client_at_request(requests: list[Row], history: list[Row]) -> list[Row]:
+    """feat_job__client_at_request: the client as a request could have known it."""
+    history_of = by_key(history, "client_id")
+    rows = []
+    for request in requests:
+        requested_at = request["requested_at"]
+        known = _values_at(history_of.get(request["client_id"], []), requested_at, NO_HISTORY)
+        last_at, registered_at = (
+            known.pop("client_last_contracted_at"),
+            known.pop("client_registered_at"),
+        )
+        ages = {
+            "client_last_contract_age_days": days_between(requested_at, last_at),
+            "client_tenure_days": days_between(requested_at, registered_at),
+        }
+        rows.append(_identity(request) | known | ages)
+    return rows
+
+
+def category_at_request(requests: list[Row], prices: list[Row], codes: list[Row]) -> list[Row]:
+    """feat_job__category_at_request: the category as a request could have known it."""
+    prices_of, codes_of = by_key(prices, "category_id"), by_key(codes, "category_id")
+    rows = []
+    for request in requests:
+        category_id, requested_at = request["category_id"], request["requested_at"]
+        known = _values_at(prices_of.get(category_id, []), requested_at, NO_PRICES)
+        code = _values_at(codes_of.get(category_id, []), requested_at, {"category_code": 0})
+        rows.append(_identity(request) | known | code)
+    return rows
+
+
+def features(posting: list[Row], client: list[Row], category: list[Row]) -> list[Row]:
+    """mart_price_estimation__features: one row per spine row, all of its features side by side."""
+    return [
+        own | of_client | of_category
+        for own, of_client, of_category in zip(posting, client, category, strict=True)
+    ]

@@ -1,0 +1,100 @@
+"""Raw rows to row versions: cleaned, duplicates out, each with the time it could be known."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from .clock import LoadClockLine, Row, Tables, World
+from .numbers import half_away_from_zero
+
+# How a bulk-loaded row is assumed to have looked first: its event, and its mutable columns then.
+INITIAL_STATE: dict[str, tuple[str, Row]] = {
+    "clients": ("registered_at", {"client_kind": None, "prefecture": None}),
+    "freelancers": ("registered_at", {"freelancer_kind": None}),
+    "jobs": ("posted_at", {"status": None, "apply_deadline_at": None}),
+    "proposals": ("proposed_at", {}),
+    "contracts": ("contracted_at", {"status": "active"}),
+}
+PRIMARY_KEY = {
+    "clients": "client_id",
+    "freelancers": "freelancer_id",
+    "jobs": "job_id",
+    "proposals": "proposal_id",
+    "contracts": "contract_id",
+    "reviews": "review_id",
+}
+YEN = ("budget_min", "budget_max", "proposed_price", "agreed_price")
+
+
+def cleaned(row: Row) -> Row:
+    """A raw row with instants in UTC, money in whole yen (``<name>_jpy``), plain status and flag."""
+    out = {name: _clean(name, value) for name, value in row.items()}
+    for name in YEN:
+        if name in out:
+            out[f"{name}_jpy"] = out.pop(name)
+    out["is_deleted"] = bool(row.get("is_deleted"))
+    return out
+
+
+def _clean(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if name in YEN:
+        return half_away_from_zero(Decimal(str(value)))
+    if name == "status":
+        return value.strip().lower()
+    return value
+
+
+def row_versions(table: str, tables: Tables, world: World) -> dict[str, list[Row]]:
+    """Each key's versions known by the build's refresh, ordered by (known_at, loaded_at).
+
+    A version is a cleaned row with ``known_at`` and ``is_known_at_assumed``. Keys of which nothing
+    is known yet are left out.
+
+    Raises:
+        ValueError: one key and ``loaded_at`` with two sets of values.
+    """
+    loads: dict[str, dict[datetime, Row]] = defaultdict(dict)
+    for raw in tables.get(table, []):
+        row = cleaned(raw)
+        key = row[PRIMARY_KEY[table]]
+        if loads[key].setdefault(row["loaded_at"], row) != row:
+            raise ValueError(f"{table} {key}: one loaded_at, two sets of values")
+
+    chains = {}
+    for key, by_load in loads.items():
+        rows = [by_load[loaded_at] for loaded_at in sorted(by_load)]
+        versions = [
+            row | {"known_at": row["loaded_at"], "is_known_at_assumed": False} for row in rows
+        ]
+        first = initial_version(table, rows[0], world.load_clock.get(table))
+        if first is not None:
+            versions.append(first)
+        known = [version for version in versions if version["known_at"] <= world.as_of_at]
+        if known:
+            chains[key] = sorted(known, key=lambda row: (row["known_at"], row["loaded_at"]))
+    return chains
+
+
+def initial_version(table: str, first_row: Row, line: LoadClockLine | None) -> Row | None:
+    """How a key's first loaded row looked before its load: None where nothing is assumed.
+
+    Assumed only of a row loaded before its table's clock is trusted, and only when its event and
+    the assumed lag come before its load. Reviews have no entry: not there until loaded.
+    """
+    if line is None or first_row["loaded_at"] >= line.trusted_from or table not in INITIAL_STATE:
+        return None
+    event, initial_state = INITIAL_STATE[table]
+    if first_row[event] is None:
+        return None
+    known_at = first_row[event] + timedelta(hours=line.assumed_lag_hours)
+    if known_at >= first_row["loaded_at"]:
+        return None
+    assumed = {"is_deleted": False, "known_at": known_at, "is_known_at_assumed": True}
+    return first_row | initial_state | assumed
