@@ -208,7 +208,7 @@ def _table_faults(
         reason = str(error).splitlines()[0]
         return [f"{table}: {path.name} cannot be read as Parquet ({reason}); write it again"]
     faults = []
-    for column, types in (CONTRACT[table] | OPTIONAL[table]).items():
+    for column, types in {**CONTRACT[table], **OPTIONAL[table]}.items():
         is_optional = column in OPTIONAL[table] or (is_overwritten and column == "loaded_at")
         found = present.get(column)
         if found is None:

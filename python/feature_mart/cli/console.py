@@ -48,7 +48,7 @@ class Console:
         self._close(failed=False)
         self._open = (name, time.monotonic())
         if self._bar is None:
-            return lambda done, total, what: None
+            return _show_nothing
         bar, task = self._bar, self._bar.add_task("", total=None, stage=name)
 
         def show(done: int, total: int, what: str) -> None:
@@ -71,3 +71,7 @@ class Console:
         elif not self._quiet:
             ending = "failed" if failed else "done"
             click.echo(f"{name}: {ending} in {time.monotonic() - began:.1f} s", err=True)
+
+
+def _show_nothing(_done: int, _total: int, _what: str) -> None:
+    """Progress where there is no bar: the stage's own line says enough."""

@@ -15,7 +15,6 @@ from feature_mart.runner import BuildReport
 from feature_mart.settings import Settings
 from feature_mart.warehouse import BulkLoad
 
-
 _WIDE = 250
 
 

@@ -70,7 +70,7 @@ def build_mart(
         wanted = _choose_refresh(settings, built, as_of, select)
         log.as_of_at = wanted
         definitions = hash_definitions(settings.project)
-        because = _why_full(settings, built, wanted, definitions, full_refresh, select)
+        because = _why_full(settings, built, wanted, definitions, full_refresh)
         database = settings.scratch_dir / log.run_id / "mart.duckdb"
         database.parent.mkdir(parents=True)
         try:
@@ -113,7 +113,6 @@ def _why_full(
     wanted: datetime,
     definitions: str,
     full_refresh: bool,
-    select: Sequence[str],
 ) -> str | None:
     """Why the mart is to be built in full; None where it may append.
 

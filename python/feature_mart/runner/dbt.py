@@ -179,7 +179,7 @@ def _environment(settings: Settings, database: Path) -> Iterator[None]:
 def _sigterm_as_interrupt() -> Iterator[None]:
     """A scheduler's SIGTERM kills dbt on the spot; an interrupt lets it cancel and report."""
 
-    def interrupt(signum: int, frame: FrameType | None) -> None:
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     try:

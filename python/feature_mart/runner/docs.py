@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import os
 import shutil
 from pathlib import Path
 
@@ -86,9 +85,9 @@ def _swap(staged: Path, site: Path) -> None:
     former = staged.parent / "former"
     try:
         if site.exists():
-            os.rename(site, former)
-        os.rename(staged, site)
+            site.rename(former)
+        staged.rename(site)
     except OSError as error:
         if former.exists() and not site.exists():
-            os.rename(former, site)
+            former.rename(site)
         raise TerminalError(f"The site could not be put in its place at {site}: {error}.") from None

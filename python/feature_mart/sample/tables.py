@@ -1,7 +1,8 @@
 """The sample's tables as SQL: each row a function of its number and the seed.
 
-Randomness is DuckDB's own hash of (row number, what it is for, seed), so that a row needs no other row and no order. The
-price has a structure that history can learn: log price = category + skills + quantity + client + trend + noise.
+Randomness is DuckDB's own hash of (row number, what it is for, seed), so that a row needs no other
+row and no order. The price has a structure that history can learn: log price = category + skills +
+quantity + client + trend + noise.
 """
 
 from __future__ import annotations
@@ -101,7 +102,8 @@ FOUNDATION = [
             cast(floor(5 * u(i, 'skills')) as integer) as skill_count,
             1 + cast(floor(19 * power(u(i, 'quantity'), 2)) as integer) as quantity,
             date_trunc('day', timestamptz '{STARTS_AT}' + interval 9 hour
-                + to_seconds(cast(floor(1096 * 86400 * power((i + u(i, 'posted')) / getvariable('jobs'), 0.75)) as bigint)))
+                + to_seconds(cast(floor(1096 * 86400
+                    * power((i + u(i, 'posted')) / getvariable('jobs'), 0.75)) as bigint)))
                 - interval 9 hour as day,
             case
                 when u(i, 'hour') < {SHARES["posted_round_midnight"]}
@@ -243,7 +245,8 @@ _CONTRACTS = f"""
     with versions as (
         select *, 1 as version, 'active' as status, load as load_1 from contract_seeds
         union all
-        select * replace (price * 1.2 as price, load + to_hours(24 + cast(floor(300 * u(c, 'again')) as integer)) as load),
+        select * replace (price * 1.2 as price,
+            load + to_hours(24 + cast(floor(300 * u(c, 'again')) as integer)) as load),
             2, 'active', load
         from contract_seeds where fate < {SHARES["contract_repriced"]}
         union all
@@ -272,8 +275,8 @@ _CONTRACTS = f"""
 _PROPOSALS = f"""
     with offered as (
         select job_seeds.i * 8 + numbers.n as p, job_seeds.i, price_log,
-            posted_at + to_seconds(cast(floor(600 + 864000 * power(u(job_seeds.i * 8 + numbers.n, 'offered'), 2)) as bigint))
-                as proposed_at
+            posted_at + to_seconds(cast(floor(600 + 864000
+                * power(u(job_seeds.i * 8 + numbers.n, 'offered'), 2)) as bigint)) as proposed_at
         from job_seeds cross join (select unnest([0, 1, 2, 3, 4, 5, 6]) as n) as numbers
         where numbers.n < floor(7 * u(job_seeds.i, 'offers'))
     ),
@@ -295,7 +298,8 @@ _PROPOSALS = f"""
 
 _REVIEWS = f"""
     with reviewed as (
-        select c, i, load + to_days(60 + cast(floor(20 * u(c, 'reviewed')) as integer)) as reviewed_at, kinds.n, kinds.kind
+        select c, i, kinds.n, kinds.kind,
+            load + to_days(60 + cast(floor(20 * u(c, 'reviewed')) as integer)) as reviewed_at
         from contract_seeds
         cross join (select unnest([0, 1]) as n, unnest(['client', 'freelancer']) as kind) as kinds
         where u(c, 'completed') < 0.85 and fate not between 0.2 and {0.2 + SHARES["contract_cancelled"]}
@@ -311,7 +315,10 @@ _REVIEWS = f"""
 
 
 def _members(prefix: str, key: str, count: str, kinds: list[str], kind: str, more: str) -> str:
-    registered = f"timestamptz '{STARTS_AT}' - to_seconds(cast(floor(86400 * 900 * u(i, '{key} registered')) as bigint))"
+    registered = (
+        f"timestamptz '{STARTS_AT}' - to_seconds(cast("
+        f"floor(86400 * 900 * u(i, '{key} registered')) as bigint))"
+    )
     return f"""
     select concat('{prefix}', lpad(cast(i as varchar), 8, '0')) as {key},
         pick({_words(kinds)}, u(i, '{key} kind')) as {kind}{more},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -59,7 +58,7 @@ def write_sample(
     except OSError as error:
         raise TerminalError(f"{out} cannot be written: {error}.") from None
     try:
-        rows = _write_tables(scratch, jobs, seed, progress or (lambda name: None))
+        rows = _write_tables(scratch, jobs, seed, progress or _ignore)
         _put_in_place(scratch / "new", out, scratch / "former")
     except (OSError, duckdb.Error) as error:
         raise TerminalError(f"The sample could not be written to {out}: {error}.") from error
@@ -93,12 +92,16 @@ def _write_tables(
     return rows
 
 
+def _ignore(_table: str) -> None:
+    """Progress that nobody watches."""
+
+
 def _put_in_place(new: Path, out: Path, former: Path) -> None:
     if out.exists():
-        os.rename(out, former)
+        out.rename(former)
     try:
-        os.rename(new, out)
+        new.rename(out)
     except OSError:
         if former.exists():
-            os.rename(former, out)
+            former.rename(out)
         raise

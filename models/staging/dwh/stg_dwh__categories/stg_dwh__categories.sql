@@ -22,9 +22,9 @@ deduplicated as (
 
     select
         category_id,
-        any_value(parent_category_id) as parent_category_id,
-        any_value(name) as name,
-        any_value(is_deleted) as is_deleted,
+        max(parent_category_id) as parent_category_id,
+        max(name) as name,
+        max(is_deleted) as is_deleted,
         loaded_at
     from renamed
     group by category_id, loaded_at

@@ -23,10 +23,10 @@ deduplicated as (
 
     select
         client_id,
-        any_value(client_kind) as client_kind,
-        any_value(prefecture) as prefecture,
-        any_value(registered_at) as registered_at,
-        any_value(is_deleted) as is_deleted,
+        max(client_kind) as client_kind,
+        max(prefecture) as prefecture,
+        max(registered_at) as registered_at,
+        max(is_deleted) as is_deleted,
         loaded_at
     from renamed
     group by client_id, loaded_at

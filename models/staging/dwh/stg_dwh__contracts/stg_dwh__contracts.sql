@@ -27,14 +27,14 @@ deduplicated as (
 
     select
         contract_id,
-        any_value(job_id) as job_id,
-        any_value(client_id) as client_id,
-        any_value(freelancer_id) as freelancer_id,
-        any_value(agreed_price_jpy) as agreed_price_jpy,
-        any_value(currency) as currency,
-        any_value(contracted_at) as contracted_at,
-        any_value(status) as status,
-        any_value(is_deleted) as is_deleted,
+        max(job_id) as job_id,
+        max(client_id) as client_id,
+        max(freelancer_id) as freelancer_id,
+        max(agreed_price_jpy) as agreed_price_jpy,
+        max(currency) as currency,
+        max(contracted_at) as contracted_at,
+        max(status) as status,
+        max(is_deleted) as is_deleted,
         loaded_at
     from renamed
     group by contract_id, loaded_at

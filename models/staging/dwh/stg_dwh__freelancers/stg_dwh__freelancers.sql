@@ -22,9 +22,9 @@ deduplicated as (
 
     select
         freelancer_id,
-        any_value(freelancer_kind) as freelancer_kind,
-        any_value(registered_at) as registered_at,
-        any_value(is_deleted) as is_deleted,
+        max(freelancer_kind) as freelancer_kind,
+        max(registered_at) as registered_at,
+        max(is_deleted) as is_deleted,
         loaded_at
     from renamed
     group by freelancer_id, loaded_at

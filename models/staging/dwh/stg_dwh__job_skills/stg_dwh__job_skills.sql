@@ -22,7 +22,7 @@ deduplicated as (
     select
         job_id,
         skill,
-        any_value(is_deleted) as is_deleted,
+        max(is_deleted) as is_deleted,
         loaded_at
     from renamed
     group by job_id, skill, loaded_at

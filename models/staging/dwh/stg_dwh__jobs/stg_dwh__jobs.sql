@@ -31,18 +31,18 @@ deduplicated as (
 
     select
         job_id,
-        any_value(client_id) as client_id,
-        any_value(category_id) as category_id,
-        any_value(title) as title,
-        any_value(description) as description,
-        any_value(job_type) as job_type,
-        any_value(budget_min_jpy) as budget_min_jpy,
-        any_value(budget_max_jpy) as budget_max_jpy,
-        any_value(currency) as currency,
-        any_value(posted_at) as posted_at,
-        any_value(apply_deadline_at) as apply_deadline_at,
-        any_value(status) as status,
-        any_value(is_deleted) as is_deleted,
+        max(client_id) as client_id,
+        max(category_id) as category_id,
+        max(title) as title,
+        max(description) as description,
+        max(job_type) as job_type,
+        max(budget_min_jpy) as budget_min_jpy,
+        max(budget_max_jpy) as budget_max_jpy,
+        max(currency) as currency,
+        max(posted_at) as posted_at,
+        max(apply_deadline_at) as apply_deadline_at,
+        max(status) as status,
+        max(is_deleted) as is_deleted,
         loaded_at
     from renamed
     group by job_id, loaded_at

@@ -24,11 +24,11 @@ deduplicated as (
 
     select
         proposal_id,
-        any_value(job_id) as job_id,
-        any_value(freelancer_id) as freelancer_id,
-        any_value(proposed_price_jpy) as proposed_price_jpy,
-        any_value(proposed_at) as proposed_at,
-        any_value(is_deleted) as is_deleted,
+        max(job_id) as job_id,
+        max(freelancer_id) as freelancer_id,
+        max(proposed_price_jpy) as proposed_price_jpy,
+        max(proposed_at) as proposed_at,
+        max(is_deleted) as is_deleted,
         loaded_at
     from renamed
     group by proposal_id, loaded_at

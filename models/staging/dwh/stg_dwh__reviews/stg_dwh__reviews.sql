@@ -24,11 +24,11 @@ deduplicated as (
 
     select
         review_id,
-        any_value(contract_id) as contract_id,
-        any_value(reviewer_kind) as reviewer_kind,
-        any_value(rating) as rating,
-        any_value(reviewed_at) as reviewed_at,
-        any_value(is_deleted) as is_deleted,
+        max(contract_id) as contract_id,
+        max(reviewer_kind) as reviewer_kind,
+        max(rating) as rating,
+        max(reviewed_at) as reviewed_at,
+        max(is_deleted) as is_deleted,
         loaded_at
     from renamed
     group by review_id, loaded_at

@@ -1,0 +1,137 @@
+"""One request answered by the mart's own compiled SQL with its leaves swapped, bit for bit.
+
+The online handler comes later; what it needs is that the features mart and the `feat_job__*` models behind it run on
+an in-memory DuckDB whose spine is the request and whose as-of tables are a store's newest rows.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import duckdb
+import pytest
+
+from compiled_mart import RAW_TABLES, CompiledMart, compile_mart, connect
+from feature_mart.sample import LOAD_CLOCK, write_sample
+
+MART = "mart_price_estimation__features"
+TRAINING = "mart_price_estimation__training"
+#: What the request, its skills and the store stand in for.
+REQUEST, SKILLS = "int_job__requests", "int_job__skills"
+STORE = {
+    "feat_client__history": "client_id",
+    "feat_category__prices": "category_id",
+    "feat_category__codes": "category_id",
+}
+
+
+@pytest.fixture(scope="module")
+def mart(tmp_path_factory: pytest.TempPathFactory) -> CompiledMart:
+    return compile_mart(tmp_path_factory.mktemp("compiled"), warehouse="sample")
+
+
+@pytest.fixture(scope="module")
+def built(
+    mart: CompiledMart, tmp_path_factory: pytest.TempPathFactory
+) -> duckdb.DuckDBPyConnection:
+    """The batch side: the whole mart of a small sample."""
+    folder = tmp_path_factory.mktemp("sample") / "dwh"
+    write_sample(folder, jobs=1500, seed=3)
+    con = connect()
+    for table, columns in RAW_TABLES.items():
+        path = folder / f"{table}.parquet"
+        absent = ", ".join(f"cast(null as {t}) as {c}" for c, t in columns.items())
+        con.execute(
+            f"create view dwh.{table} as select * from read_parquet('{path}') "
+            f"union all by name select {absent} where false"
+        )
+    con.execute(
+        'create table load_clock (warehouse varchar, "table" varchar, trusted_from timestamptz, '
+        "assumed_lag_hours bigint, note varchar)"
+    )
+    con.executemany(
+        "insert into load_clock values ('sample', ?, ?, ?, ?)", [list(line) for line in LOAD_CLOCK]
+    )
+    mart.build(con)
+    return con
+
+
+def bits(value: Any) -> Any:
+    """A float's bits, so that equal means equal and no NaN slips through."""
+    return struct.pack(">d", value) if isinstance(value, float) else value
+
+
+def serve(mart: CompiledMart, built: duckdb.DuckDBPyConnection, job_id: str) -> dict[str, Any]:
+    """Answer one job's request from its own values and the store's newest rows by then."""
+    online = connect()
+    for leaf in (REQUEST, SKILLS):
+        rows = built.sql(
+            f"select * from {leaf} where job_id = $1", params=[job_id]
+        ).to_arrow_table()
+        online.register("leaf_rows", rows)
+        online.execute(f"create table main.{leaf} as select * from leaf_rows")
+        online.unregister("leaf_rows")
+    for table, key in STORE.items():
+        # The store as it stood at the request: of each key, the newest row that had been published.
+        rows = built.sql(
+            f"select {table}.* from {table}, {REQUEST} where {REQUEST}.job_id = $1 "
+            f"and {table}.available_at <= {REQUEST}.requested_at "
+            f"qualify row_number() over (partition by {table}.{key} order by {table}.available_at desc) = 1",
+            params=[job_id],
+        ).to_arrow_table()
+        online.register("store_rows", rows)
+        online.execute(f"create table main.{table}_store as select * from store_rows")
+        online.unregister("store_rows")
+        # A view filtered to the request's own key: the request reads nothing else.
+        online.execute(
+            f"create view main.{table} as select * from main.{table}_store "
+            f"where {key} in (select {key} from main.{REQUEST})"
+        )
+    chain = mart.upstream(MART, {REQUEST, SKILLS, *STORE})
+    for model in chain[:-1]:
+        online.execute(f"create view main.{model} as {mart.sql[model]}")
+    answer = online.execute(mart.sql[MART])
+    names = [column[0] for column in answer.description or []]
+    rows = answer.fetchall()
+    assert len(rows) == 1
+    return dict(zip(names, rows[0], strict=True))
+
+
+def test_features_mart_needs_nothing_but_the_request_and_the_store(mart: CompiledMart) -> None:
+    chain = mart.upstream(MART, {REQUEST, SKILLS, *STORE})
+    assert all(model.startswith("feat_job__") for model in chain[:-1])
+    assert chain[-1] == MART
+
+
+def test_served_row_equals_training_row(
+    mart: CompiledMart, built: duckdb.DuckDBPyConnection
+) -> None:
+    jobs = built.execute(
+        f"select job_id from {TRAINING} where client_contract_count_all > 0 "
+        "and category_log_price_p50_90d is not null order by md5(job_id) limit 20"
+    ).fetchall()
+    strangers = built.execute(
+        f"select job_id from {TRAINING} where client_contract_count_all = 0 order by md5(job_id) limit 5"
+    ).fetchall()
+    assert len(jobs) == 20
+    assert len(strangers) == 5
+    for (job_id,) in jobs + strangers:
+        trained = built.execute(f"select * from {TRAINING} where job_id = ?", [job_id])
+        names = [column[0] for column in trained.description or []]
+        expected = dict(zip(names, trained.fetchone() or (), strict=True))
+        served = serve(mart, built, job_id)
+        assert {name: bits(value) for name, value in served.items()} == {
+            name: bits(expected[name]) for name in served
+        }
+
+
+def test_served_row_differs_when_the_store_does(
+    mart: CompiledMart, built: duckdb.DuckDBPyConnection
+) -> None:
+    """The comparison is not vacuous: another job's answer is another row."""
+    (first,), (second,) = built.execute(
+        f"select job_id from {TRAINING} where client_contract_count_all > 0 order by job_id limit 2"
+    ).fetchall()
+    one, other = serve(mart, built, first), serve(mart, built, second)
+    assert {**one, "job_id": None} != {**other, "job_id": None}
