@@ -27,7 +27,7 @@
             'select coalesce(epoch_us(max(' ~ column ~ ')), 0) from ' ~ this
         ).columns[0].values()[0] -%}
     {%- endif -%}
-    make_timestamptz({{ newest }})
+    {{ from_epoch_us(newest) }}
 {%- endmacro %}
 
 {#- When an as-of row may be used: its refresh plus the time publishing takes. -#}

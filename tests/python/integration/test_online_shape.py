@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from compiled_mart import RAW_TABLES, CompiledMart, compile_mart, connect
+from compiled_mart import RAW_TABLES, CompiledMart, compile_mart, connect, load_table
 from feature_mart.sample import LOAD_CLOCK, write_sample
 
 MART = "mart_price_estimation__features"
@@ -62,27 +62,33 @@ def bits(value: Any) -> Any:
     return struct.pack(">d", value) if isinstance(value, float) else value
 
 
+def hand_over(
+    source: duckdb.DuckDBPyConnection,
+    target: duckdb.DuckDBPyConnection,
+    name: str,
+    select: str,
+    job_id: str,
+) -> None:
+    """Copy the rows of a select into a table of the other database, types included."""
+    found = source.execute(select, [job_id])
+    columns = {column[0]: str(column[1]) for column in found.description or []}
+    rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+    load_table(target, f"main.{name}", columns, rows)
+
+
 def serve(mart: CompiledMart, built: duckdb.DuckDBPyConnection, job_id: str) -> dict[str, Any]:
     """Answer one job's request from its own values and the store's newest rows by then."""
     online = connect()
     for leaf in (REQUEST, SKILLS):
-        rows = built.sql(
-            f"select * from {leaf} where job_id = $1", params=[job_id]
-        ).to_arrow_table()
-        online.register("leaf_rows", rows)
-        online.execute(f"create table main.{leaf} as select * from leaf_rows")
-        online.unregister("leaf_rows")
+        hand_over(built, online, leaf, f"select * from {leaf} where job_id = ?", job_id)
     for table, key in STORE.items():
-        # The store as it stood at the request: of each key, the newest row that had been published.
-        rows = built.sql(
-            f"select {table}.* from {table}, {REQUEST} where {REQUEST}.job_id = $1 "
-            f"and {table}.available_at <= {REQUEST}.requested_at "
-            f"qualify row_number() over (partition by {table}.{key} order by {table}.available_at desc) = 1",
-            params=[job_id],
-        ).to_arrow_table()
-        online.register("store_rows", rows)
-        online.execute(f"create table main.{table}_store as select * from store_rows")
-        online.unregister("store_rows")
+        # The store as it stood at the request: of each key, the newest row published by then.
+        newest = (
+            f"select {table}.* from {table}, {REQUEST} where {REQUEST}.job_id = ? "
+            f"and {table}.available_at <= {REQUEST}.requested_at qualify row_number() over "
+            f"(partition by {table}.{key} order by {table}.available_at desc) = 1"
+        )
+        hand_over(built, online, f"{table}_store", newest, job_id)
         # A view filtered to the request's own key: the request reads nothing else.
         online.execute(
             f"create view main.{table} as select * from main.{table}_store "

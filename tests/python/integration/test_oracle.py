@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from compiled_mart import RAW_TABLES, CompiledMart, compile_mart, connect, load_table
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
+from compiled_mart import RAW_TABLES, CompiledMart, compile_mart, connect, load_table
 from oracle import World, expected_tables
 from oracle.histories import AS_OF, LOAD_CLOCK, TRUSTED_FROM, merge, random_universe
 
 #: Histories a run; `make audit` asks for more.
-HISTORIES = int(os.environ.get("ORACLE_HISTORIES", "2000"))
+HISTORIES = int(os.environ.get("ORACLE_HISTORIES", "5000"))
 _A_QUERY = 250
 _LOAD_CLOCK_COLUMNS = {
     "warehouse": "varchar",
