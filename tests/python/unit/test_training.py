@@ -80,6 +80,13 @@ def test_fit_beats_the_median_and_stops_early(prices: Snapshot) -> None:
     assert 1 < model.rounds < 500
 
 
+def test_predict_uses_the_chosen_rounds_and_not_those_tried_after(prices: Snapshot) -> None:
+    model, test = fit(prices, seed=0, params=QUICK), prices.splits["test"]
+    assert model.booster.num_boosted_rounds() > model.rounds
+    refit = fit(prices, seed=0, params=QUICK, rounds=model.rounds)
+    assert np.array_equal(model.predict(test), refit.predict(test))
+
+
 def test_fit_is_the_same_for_a_seed_and_another_for_another(prices: Snapshot) -> None:
     test = prices.splits["test"]
     first, again, other = (fit(prices, seed=seed, params=QUICK).predict(test) for seed in (1, 1, 2))

@@ -1,0 +1,133 @@
+"""The two seams, held by other things than DuckDB and a folder: a source that lies, a store in memory."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from feature_mart.errors import TerminalError
+from feature_mart.exporter import SnapshotReport, export_rows
+from feature_mart.exporter.layout import Layout, plan_layout
+from feature_mart.exporter.source import DuckDBSource, Key, Measure
+from feature_mart.exporter.splits import Window
+from feature_mart.exporter.store import Store
+from python.unit import snapshot_case as case
+
+LAYOUT = plan_layout(case.consumer(), case.manifest().columns(case.MODEL))
+
+
+class MemoryStore:
+    """Every key in a dictionary."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def address(self, key: str) -> str:
+        return f"memory://{key}"
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        raise AssertionError("the caller of export_rows brings its own")
+        yield
+
+    @contextmanager
+    def exclusive(self, _consumer: str) -> Iterator[None]:
+        yield
+
+    def keys(self, prefix: str) -> tuple[str, ...]:
+        return tuple(sorted(key for key in self.files if key.startswith(f"{prefix}/")))
+
+    def read(self, key: str) -> bytes | None:
+        return self.files.get(key)
+
+    def sha256(self, key: str) -> str | None:
+        data = self.files.get(key)
+        return None if data is None else hashlib.sha256(data).hexdigest()
+
+    def put_file(self, key: str, local: Path, sha256: str) -> bool:
+        is_new = self.sha256(key) != sha256
+        self.files[key] = local.read_bytes()
+        return is_new
+
+    def put(self, key: str, data: bytes) -> None:
+        self.files[key] = data
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        return self.files.setdefault(key, data) is data
+
+    def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
+        if self.files.get(key) != expected:
+            return False
+        self.files[key] = data
+        return True
+
+    def delete(self, key: str) -> None:
+        self.files.pop(key, None)
+
+
+class ForgetfulSource(DuckDBSource):
+    """Counts one row too few."""
+
+    def measure(self, layout: Layout, windows: Sequence[Window]) -> tuple[Measure, ...]:
+        first, *others = super().measure(layout, windows)
+        return (replace(first, rows=first.rows - 1), *others)
+
+
+class LosingSource(DuckDBSource):
+    """Writes one row too few."""
+
+    def write_part(
+        self,
+        layout: Layout,
+        window: Window,
+        bounds: tuple[Key | None, Key | None],
+        data: Path,
+        keys: Path,
+    ) -> int:
+        return super().write_part(layout, window, bounds, data, keys) - 1
+
+
+def run(source: DuckDBSource, store: Store, scratch: Path) -> SnapshotReport:
+    scratch.mkdir(exist_ok=True)
+    steps: Callable[[str], None] = [].append
+    try:
+        return export_rows(
+            source, LAYOUT, case.consumer(part_rows=100), store, scratch, case.context(), steps
+        )
+    finally:
+        source.close()
+
+
+@pytest.fixture(scope="module")
+def mart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return case.build_mart(tmp_path_factory.mktemp("mart"))
+
+
+def test_another_store_holds_the_same_snapshot(mart: Path, tmp_path: Path) -> None:
+    store = MemoryStore()
+    report = run(DuckDBSource(mart), store, tmp_path / "a")
+    assert report.address == f"memory://price_estimation/snapshots/{report.id}"
+    assert (report.status, report.latest) == ("written", "moved")
+    assert f"price_estimation/snapshots/{report.id}/_meta/_SUCCESS" in store.files
+    before = dict(store.files)
+    assert run(DuckDBSource(mart), store, tmp_path / "b").status == "unchanged"
+    assert store.files == before
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (ForgetfulSource, "has 400 rows, but its splits, purged and excluded rows add up to 399"),
+        (LosingSource, "244 rows were written for train, 247 were counted"),
+    ],
+)
+def test_export_stops_where_a_row_is_lost(
+    source: type[DuckDBSource], message: str, mart: Path, tmp_path: Path
+) -> None:
+    store = MemoryStore()
+    with pytest.raises(TerminalError, match=message):
+        run(source(mart), store, tmp_path / "a")
+    assert store.files == {}
