@@ -16,6 +16,12 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- Whether a fact of this window can still be in it at the opening: a cheap filter before the exact
+    one, with two days for the zone and the rounding to refreshes. -#}
+{% macro is_recent(event_at, window_days) -%}
+    {{ event_at }} > {{ add_hours(opened_at(), '-24 * ' ~ (window_days + 2)) }}
+{%- endmacro %}
+
 {#- Whether an as-of row's state differs from the row before it: `counts` start at 0, `values` at
     NULL. Keeps an as-of table sparse, and the same whether it was built at once or day by day. -#}
 {% macro is_changed(counts, values, partition_by, order_by) -%}

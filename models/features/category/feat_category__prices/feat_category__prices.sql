@@ -60,7 +60,9 @@ facts as (
             as leaves_at
     from contracts
     cross join windows
-    where contracts.category_id is not null
+    where
+        contracts.category_id is not null
+        and {{ is_recent('contracts.contracted_at', 365) }}
 
 ),
 

@@ -50,7 +50,7 @@ facts as (
         0 as registered_at_us,
         cast(null as {{ type_instant() }}) as contracted_at
     from job_versions
-    where not is_deleted
+    where not is_deleted and {{ is_recent('posted_at', 90) }}
     union all
     select
         client_id,
@@ -66,7 +66,7 @@ facts as (
         0 as registered_at_us,
         cast(null as {{ type_instant() }}) as contracted_at
     from contract_versions
-    where is_counted
+    where is_counted and {{ is_recent('contracted_at', 365) }}
     union all
     select
         client_id,
@@ -104,6 +104,19 @@ facts as (
 
 ),
 
+-- A client with no fact that enters or leaves after the opening has no row to add.
+moving_clients as (
+
+    select facts.client_id
+    from facts
+    cross join bounds
+    where
+        (facts.enters_at > bounds.opened_at and facts.enters_at <= bounds.as_of_at)
+        or (facts.leaves_at > bounds.opened_at and facts.leaves_at <= bounds.as_of_at)
+    group by facts.client_id
+
+),
+
 open_facts as (
 
     select
@@ -120,6 +133,8 @@ open_facts as (
         facts.registered_at_us,
         facts.contracted_at
     from facts
+    inner join moving_clients
+        on facts.client_id = moving_clients.client_id
     cross join bounds
     where
         facts.client_id is not null

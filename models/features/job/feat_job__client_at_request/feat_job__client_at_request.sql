@@ -23,9 +23,27 @@ spine as (
 
 ),
 
+-- Only the spine's own clients: most of a run's spine is one day's.
+own_history as (
+
+    select
+        history.client_id,
+        history.available_at,
+        history.client_posting_count_90d,
+        history.client_contract_count_365d,
+        history.client_contract_count_all,
+        history.client_log_price_mean_365d,
+        history.client_cancelled_contract_ratio_all,
+        history.client_last_contracted_at,
+        history.client_registered_at
+    from history
+    where history.client_id in (select spine.client_id from spine)
+
+),
+
 joined as (
 
-    {{ pit_join('spine', 'history', 'client_id', [
+    {{ pit_join('spine', 'own_history', 'client_id', [
         'client_posting_count_90d',
         'client_contract_count_365d',
         'client_contract_count_all',

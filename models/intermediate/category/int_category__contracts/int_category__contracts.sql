@@ -16,59 +16,56 @@ job_versions as (
 
 ),
 
+-- Also one whose new version is itself filtered out below: it still ends the one before it.
+touched_contracts as (
+
+    select contract_versions.contract_id
+    from contract_versions
+    where
+        contract_versions.seen_at > {{ opened_at('seen_at') }}
+        or contract_versions.enters_at > {{ opened_at('seen_at') }}
+    union distinct
+    select contract_versions.contract_id
+    from contract_versions
+    inner join job_versions
+        on contract_versions.job_id = job_versions.job_id
+    where job_versions.seen_at > {{ opened_at('seen_at') }}
+
+),
+
 first_seen_jobs as (
 
     select
         job_versions.job_id,
-        max(job_versions.seen_at) as last_seen_at,
-        min(job_versions.first_seen_at) as first_seen_at
+        job_versions.first_seen_at
     from job_versions
-    group by job_versions.job_id
-
-),
-
--- A version that is itself filtered out below still ends the one before it, so that one is taken
--- again too.
-chained_versions as (
-
-    select
-        contract_id,
-        seen_at,
-        superseded_at,
-        enters_at,
-        job_id,
-        freelancer_id,
-        contracted_at,
-        price_log_e6,
-        is_counted,
-        max(seen_at) over (partition by contract_id) as last_seen_at
-    from contract_versions
+    where job_versions.seen_at = job_versions.first_seen_at
 
 ),
 
 counted_versions as (
 
     select
-        chained_versions.contract_id,
-        chained_versions.seen_at,
-        chained_versions.superseded_at,
-        chained_versions.job_id,
-        chained_versions.freelancer_id,
-        chained_versions.contracted_at,
-        chained_versions.price_log_e6,
-        first_seen_jobs.last_seen_at as job_last_seen_at,
-        chained_versions.last_seen_at,
+        contract_versions.contract_id,
+        contract_versions.seen_at,
+        contract_versions.superseded_at,
+        contract_versions.job_id,
+        contract_versions.freelancer_id,
+        contract_versions.contracted_at,
+        contract_versions.price_log_e6,
         case
             when first_seen_jobs.first_seen_at is not null
                 then
                     {{ greatest_known(
-                        'chained_versions.enters_at', 'first_seen_jobs.first_seen_at'
+                        'contract_versions.enters_at', 'first_seen_jobs.first_seen_at'
                     ) }}
         end as enters_at
-    from chained_versions
+    from contract_versions
+    inner join touched_contracts
+        on contract_versions.contract_id = touched_contracts.contract_id
     left join first_seen_jobs
-        on chained_versions.job_id = first_seen_jobs.job_id
-    where chained_versions.is_counted
+        on contract_versions.job_id = first_seen_jobs.job_id
+    where contract_versions.is_counted
 
 ),
 
@@ -82,8 +79,6 @@ first_entries as (
         freelancer_id,
         contracted_at,
         price_log_e6,
-        job_last_seen_at,
-        last_seen_at,
         enters_at,
         min(case when superseded_at is null or enters_at < superseded_at then enters_at end)
             over (partition by contract_id) as first_enters_at
@@ -91,30 +86,10 @@ first_entries as (
 
 ),
 
-touched as (
-
-    select
-        contract_id,
-        seen_at,
-        superseded_at,
-        job_id,
-        freelancer_id,
-        contracted_at,
-        price_log_e6,
-        enters_at,
-        first_enters_at
-    from first_entries
-    where
-        last_seen_at > {{ opened_at('seen_at') }}
-        or job_last_seen_at > {{ opened_at('seen_at') }}
-        or first_enters_at > {{ opened_at('seen_at') }}
-
-),
-
 categorised as (
 
     {{ pit_join(
-        'touched', 'job_versions', 'job_id', ['category_id'],
+        'first_entries', 'job_versions', 'job_id', ['category_id'],
         spine_at='first_enters_at', features_at='seen_at'
     ) }}
 

@@ -1,6 +1,8 @@
 {{ config(materialized='incremental', unique_key=['client_id', 'seen_at']) }}
 
--- One row per client and refresh at which a version of it was first seen.
+-- One row per client and refresh at which a version of it was first seen. A run chains the new
+-- versions to those that the table holds of the same clients, so that the former newest learns by
+-- which it was superseded.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -13,17 +15,7 @@ clients as (
 
 ),
 
-changed_clients as (
-
-    select clients.client_id
-    from clients
-    cross join clock
-    where clients.known_at > {{ opened_at('seen_at') }} and clients.known_at <= clock.as_of_at
-    group by clients.client_id
-
-),
-
-seen_versions as (
+new_versions as (
 
     select
         clients.client_id,
@@ -33,26 +25,44 @@ seen_versions as (
         clients.loaded_at,
         {{ refresh_at('clients.known_at') }} as seen_at
     from clients
-    inner join changed_clients
-        on clients.client_id = changed_clients.client_id
     cross join clock
-    where clients.known_at <= clock.as_of_at
+    where clients.known_at > {{ opened_at('seen_at') }} and clients.known_at <= clock.as_of_at
 
 ),
 
 -- Of the versions that one refresh first sees, only the last was ever in force at one.
-last_seen_versions as (
+last_new_versions as (
 
     select
         client_id,
         registered_at,
         is_deleted,
         seen_at
-    from seen_versions
+    from new_versions
     qualify row_number() over (
-            partition by client_id, seen_at
-            order by known_at desc nulls last, loaded_at desc nulls last
-        ) = 1
+        partition by client_id, seen_at order by known_at desc nulls last, loaded_at desc nulls last
+    ) = 1
+
+),
+
+versions as (
+
+    select
+        client_id,
+        registered_at,
+        is_deleted,
+        seen_at
+    from last_new_versions
+    {%- if is_incremental() %}
+    union all
+    select
+        built.client_id,
+        built.registered_at,
+        built.is_deleted,
+        built.seen_at
+    from {{ this }} as built
+    where built.client_id in (select last_new_versions.client_id from last_new_versions)
+    {%- endif %}
 
 ),
 
@@ -61,12 +71,11 @@ final as (
     select
         client_id,
         seen_at,
-        lead(seen_at)
-            over (partition by client_id order by seen_at asc nulls last)
+        lead(seen_at) over (partition by client_id order by seen_at asc nulls last)
             as superseded_at,
         registered_at,
         is_deleted
-    from last_seen_versions
+    from versions
 
 )
 

@@ -15,17 +15,7 @@ contracts as (
 
 ),
 
-changed_contracts as (
-
-    select contracts.contract_id
-    from contracts
-    cross join clock
-    where contracts.known_at > {{ opened_at('seen_at') }} and contracts.known_at <= clock.as_of_at
-    group by contracts.contract_id
-
-),
-
-seen_versions as (
+new_versions as (
 
     select
         contracts.contract_id,
@@ -41,15 +31,70 @@ seen_versions as (
         {{ refresh_at('contracts.known_at') }} as seen_at,
         min(contracts.known_at) over (partition by contracts.contract_id) as first_known_at
     from contracts
-    inner join changed_contracts
-        on contracts.contract_id = changed_contracts.contract_id
     cross join clock
-    where contracts.known_at <= clock.as_of_at
+    where contracts.known_at > {{ opened_at('seen_at') }} and contracts.known_at <= clock.as_of_at
 
 ),
 
 -- Of the versions that one refresh first sees, only the last was ever in force at one.
-last_seen_versions as (
+last_new_versions as (
+
+    select
+        contract_id,
+        job_id,
+        client_id,
+        freelancer_id,
+        contracted_at,
+        agreed_price_jpy,
+        status,
+        is_deleted,
+        known_at,
+        first_known_at,
+        seen_at
+    from new_versions
+    qualify row_number() over (
+        partition by contract_id, seen_at
+        order by known_at desc nulls last, loaded_at desc nulls last
+    ) = 1
+
+),
+
+versions as (
+
+    select
+        contract_id,
+        job_id,
+        client_id,
+        freelancer_id,
+        contracted_at,
+        agreed_price_jpy,
+        status,
+        is_deleted,
+        known_at,
+        first_known_at,
+        seen_at
+    from last_new_versions
+    {%- if is_incremental() %}
+    union all
+    select
+        built.contract_id,
+        built.job_id,
+        built.client_id,
+        built.freelancer_id,
+        built.contracted_at,
+        built.agreed_price_jpy,
+        built.status,
+        built.is_deleted,
+        built.known_at,
+        built.first_known_at,
+        built.seen_at
+    from {{ this }} as built
+    where built.contract_id in (select last_new_versions.contract_id from last_new_versions)
+    {%- endif %}
+
+),
+
+judged_versions as (
 
     select
         contract_id,
@@ -65,11 +110,7 @@ last_seen_versions as (
         seen_at,
         not is_deleted and coalesce(status in ('active', 'completed'), false) as is_counted,
         not is_deleted and coalesce(status = 'cancelled', false) as is_cancelled
-    from seen_versions
-    qualify row_number() over (
-            partition by contract_id, seen_at
-            order by known_at desc nulls last, loaded_at desc nulls last
-        ) = 1
+    from versions
 
 ),
 
@@ -82,7 +123,7 @@ final as (
             over (partition by contract_id order by seen_at asc nulls last)
             as superseded_at,
         {{ enters_at('seen_at', 'contracted_at') }} as enters_at,
-        first_known_at,
+        min(first_known_at) over (partition by contract_id) as first_known_at,
         known_at,
         job_id,
         client_id,
@@ -95,7 +136,7 @@ final as (
         is_cancelled,
         -- NULL unless it counts and has a price: a void or cancelled one sets no price.
         case when is_counted then {{ fixed_log('agreed_price_jpy') }} end as price_log_e6
-    from last_seen_versions
+    from judged_versions
 
 )
 

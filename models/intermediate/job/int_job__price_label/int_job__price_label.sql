@@ -27,15 +27,31 @@ contract_versions as (
 
 ),
 
+-- A day more than the lag, for the rounding to refreshes.
+touched_jobs as (
+
+    select requests.job_id
+    from requests
+    where requests.entered_at > {{ opened_at('revised_at') }}
+    union distinct
+    select contract_versions.job_id
+    from contract_versions
+    where
+        contract_versions.first_known_at
+        > {{ add_hours(opened_at('revised_at'), '-24 * ' ~ (var('price_label_lag_days') + 1)) }}
+
+),
+
 job_contracts as (
 
     select
-        job_id,
-        contract_id,
-        min(first_known_at) as first_known_at
+        contract_versions.job_id,
+        contract_versions.contract_id,
+        min(contract_versions.first_known_at) as first_known_at
     from contract_versions
-    where job_id is not null
-    group by job_id, contract_id
+    inner join touched_jobs
+        on contract_versions.job_id = touched_jobs.job_id
+    group by contract_versions.job_id, contract_versions.contract_id
 
 ),
 
@@ -69,6 +85,8 @@ labelled as (
         end
             as label_known_at
     from requests
+    inner join touched_jobs
+        on requests.job_id = touched_jobs.job_id
     cross join clock
     left join first_contracts
         on requests.job_id = first_contracts.job_id

@@ -1,5 +1,13 @@
 {{ config(materialized='incremental') }}
 
+{%- set first_to_enter -%}
+    select coalesce(min(job_versions.first_known_at), {{ opened_at('entered_at') }}) as found_at
+    from {{ ref('int_job__versions') }} as job_versions
+    where
+        job_versions.first_seen_at > {{ opened_at('entered_at') }}
+        or job_versions.first_posted_at > {{ opened_at('entered_at') }}
+{%- endset -%}
+
 -- The spine: one row per job, its first version as posted. These columns are the request schema:
 -- what the online handler is given. A job enters at the first refresh at which it was known and had
 -- been posted, and never changes after.
@@ -15,41 +23,46 @@ jobs as (
 
 ),
 
--- Both bounds are refreshes, so a row enters after the opening exactly when it was known or posted
--- after it.
-new_versions as (
+job_versions as (
 
-    select
-        jobs.job_id,
-        jobs.known_at,
-        jobs.loaded_at
-    from jobs
-    cross join clock
-    {%- if is_incremental() %}
-    left join {{ this }} as built
-        on jobs.job_id = built.job_id
-    {%- endif %}
-    where
-        jobs.known_at <= clock.as_of_at
-        {%- if is_incremental() %}
-        and built.job_id is null
-        {%- endif %}
+    select * from {{ ref('int_job__versions') }}
 
 ),
 
 first_versions as (
 
     select
-        job_id,
-        known_at,
-        loaded_at
-    from new_versions
-    qualify row_number()
-        over (partition by job_id order by known_at asc nulls last, loaded_at asc nulls last)
-        = 1
+        job_versions.job_id,
+        job_versions.first_known_at,
+        job_versions.first_loaded_at,
+        {{ enters_at('job_versions.first_seen_at', 'job_versions.first_posted_at') }} as entered_at
+    from job_versions
+    where
+        job_versions.seen_at = job_versions.first_seen_at
+        and (
+            job_versions.first_seen_at > {{ opened_at('entered_at') }}
+            or job_versions.first_posted_at > {{ opened_at('entered_at') }}
+        )
 
 ),
 
+entering as (
+
+    select
+        first_versions.job_id,
+        first_versions.first_known_at,
+        first_versions.first_loaded_at,
+        first_versions.entered_at
+    from first_versions
+    cross join clock
+    where
+        first_versions.entered_at > {{ opened_at('entered_at') }}
+        and first_versions.entered_at <= clock.as_of_at
+
+),
+
+-- A job announced ahead waits here, known before the opening and posted after it; so what is read
+-- begins with the first job that is to enter, not with the opening.
 entered as (
 
     select
@@ -64,14 +77,17 @@ entered as (
         jobs.apply_deadline_at,
         jobs.posted_at as requested_at,
         jobs.known_at,
-        {{ enters_at(refresh_at('jobs.known_at'), 'jobs.posted_at') }} as entered_at,
+        entering.entered_at,
         jobs.is_known_at_assumed
     from jobs
-    inner join first_versions
+    inner join entering
         on
-            jobs.job_id = first_versions.job_id
-            and jobs.known_at = first_versions.known_at
-            and jobs.loaded_at = first_versions.loaded_at
+            jobs.job_id = entering.job_id
+            and jobs.known_at = entering.first_known_at
+            and jobs.loaded_at = entering.first_loaded_at
+    {%- if is_incremental() %}
+    where jobs.known_at >= {{ scalar_instant(first_to_enter) }}
+    {%- endif %}
 
 ),
 
@@ -92,8 +108,6 @@ final as (
         entered.entered_at,
         entered.is_known_at_assumed
     from entered
-    cross join clock
-    where entered.entered_at <= clock.as_of_at
 
 )
 

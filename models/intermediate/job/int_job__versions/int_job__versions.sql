@@ -1,7 +1,8 @@
 {{ config(materialized='incremental', unique_key=['job_id', 'seen_at']) }}
 
--- One row per job and refresh at which a version of it was first seen. A run chains again the jobs
--- that have a new version, whole, so that the former newest learns by which it was superseded.
+-- One row per job and refresh at which a version of it was first seen. A run chains the new
+-- versions to those that the table holds of the same jobs, so that the former newest learns by
+-- which it was superseded.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -14,17 +15,7 @@ jobs as (
 
 ),
 
-changed_jobs as (
-
-    select jobs.job_id
-    from jobs
-    cross join clock
-    where jobs.known_at > {{ opened_at('seen_at') }} and jobs.known_at <= clock.as_of_at
-    group by jobs.job_id
-
-),
-
-seen_versions as (
+new_versions as (
 
     select
         jobs.job_id,
@@ -36,15 +27,28 @@ seen_versions as (
         jobs.loaded_at,
         {{ refresh_at('jobs.known_at') }} as seen_at
     from jobs
-    inner join changed_jobs
-        on jobs.job_id = changed_jobs.job_id
     cross join clock
-    where jobs.known_at <= clock.as_of_at
+    where jobs.known_at > {{ opened_at('seen_at') }} and jobs.known_at <= clock.as_of_at
+
+),
+
+-- The version that the request saw may be superseded before any refresh sees it.
+first_new_versions as (
+
+    select
+        job_id,
+        known_at as first_known_at,
+        loaded_at as first_loaded_at,
+        posted_at as first_posted_at
+    from new_versions
+    qualify row_number()
+        over (partition by job_id order by known_at asc nulls last, loaded_at asc nulls last)
+        = 1
 
 ),
 
 -- Of the versions that one refresh first sees, only the last was ever in force at one.
-last_seen_versions as (
+last_new_versions as (
 
     select
         job_id,
@@ -54,11 +58,45 @@ last_seen_versions as (
         is_deleted,
         known_at,
         seen_at
-    from seen_versions
+    from new_versions
     qualify row_number() over (
-            partition by job_id, seen_at
-            order by known_at desc nulls last, loaded_at desc nulls last
-        ) = 1
+        partition by job_id, seen_at order by known_at desc nulls last, loaded_at desc nulls last
+    ) = 1
+
+),
+
+versions as (
+
+    select
+        last_new_versions.job_id,
+        last_new_versions.client_id,
+        last_new_versions.category_id,
+        last_new_versions.posted_at,
+        last_new_versions.is_deleted,
+        last_new_versions.known_at,
+        last_new_versions.seen_at,
+        first_new_versions.first_known_at,
+        first_new_versions.first_loaded_at,
+        first_new_versions.first_posted_at
+    from last_new_versions
+    inner join first_new_versions
+        on last_new_versions.job_id = first_new_versions.job_id
+    {%- if is_incremental() %}
+    union all
+    select
+        built.job_id,
+        built.client_id,
+        built.category_id,
+        built.posted_at,
+        built.is_deleted,
+        built.known_at,
+        built.seen_at,
+        built.first_known_at,
+        built.first_loaded_at,
+        built.first_posted_at
+    from {{ this }} as built
+    where built.job_id in (select first_new_versions.job_id from first_new_versions)
+    {%- endif %}
 
 ),
 
@@ -74,8 +112,15 @@ final as (
         client_id,
         category_id,
         posted_at,
-        is_deleted
-    from last_seen_versions
+        is_deleted,
+        first_value(first_known_at) over first_seen as first_known_at,
+        first_value(first_loaded_at) over first_seen as first_loaded_at,
+        first_value(first_posted_at) over first_seen as first_posted_at
+    from versions
+    window first_seen as (
+        partition by job_id order by seen_at asc nulls last
+        rows between unbounded preceding and unbounded following
+    )
 
 )
 

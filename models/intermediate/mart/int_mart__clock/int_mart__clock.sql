@@ -3,6 +3,13 @@
 -- One row: the refresh this build stands at. A given as_of is floored to a refresh; without one it
 -- is the newest refresh that the wall clock has reached, or on the embedded engine, where nobody
 -- loads rows overnight, the first one that knows every raw row, where that is earlier.
+{% if var('as_of') -%}
+with final as (
+
+    select {{ refresh_before(instant(var('as_of'))) }} as as_of_at
+
+)
+{%- else -%}
 with jobs as (
 
     select * from {{ ref('stg_dwh__jobs') }}
@@ -67,9 +74,7 @@ newest_load as (
 final as (
 
     select
-        {%- if var('as_of') %}
-        {{ refresh_before(instant(var('as_of'))) }} as as_of_at
-        {%- elif target.type == 'duckdb' %}
+        {%- if target.type == 'duckdb' %}
         {{ least_known('newest_load.all_known_at', 'newest_load.reached_at') }} as as_of_at
         {%- else %}
         newest_load.reached_at as as_of_at
@@ -77,5 +82,6 @@ final as (
     from newest_load
 
 )
+{%- endif %}
 
 select * from final

@@ -1,10 +1,10 @@
-with source as (
+with source as {{ inlined() }} (
 
     select * from {{ raw_source('clients') }}
 
 ),
 
-renamed as (
+renamed as {{ inlined() }} (
 
     select
         cast(client_id as string) as client_id,
@@ -33,7 +33,8 @@ deduplicated as (
 
 ),
 
--- The first row of a key that was loaded before the load clock is trusted.
+-- The first row of a key that was loaded before the load clock is trusted. One row a key, so exact
+-- duplicates need no care; read from `renamed`, so that filters on load time still reach the files.
 first_untrusted as (
 
     select
@@ -43,7 +44,7 @@ first_untrusted as (
         registered_at,
         loaded_at,
         {{ assumed_known_at('clients', 'registered_at') }} as known_at
-    from deduplicated
+    from renamed
     where loaded_at < {{ trusted_from('clients') }}
     qualify row_number() over (partition by client_id order by loaded_at asc nulls last) = 1
 

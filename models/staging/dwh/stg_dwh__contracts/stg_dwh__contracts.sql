@@ -1,10 +1,10 @@
-with source as (
+with source as {{ inlined() }} (
 
     select * from {{ raw_source('contracts') }}
 
 ),
 
-renamed as (
+renamed as {{ inlined() }} (
 
     select
         cast(contract_id as string) as contract_id,
@@ -41,7 +41,8 @@ deduplicated as (
 
 ),
 
--- The first row of a key that was loaded before the load clock is trusted.
+-- The first row of a key that was loaded before the load clock is trusted. One row a key, so exact
+-- duplicates need no care; read from `renamed`, so that filters on load time still reach the files.
 first_untrusted as (
 
     select
@@ -55,7 +56,7 @@ first_untrusted as (
         status,
         loaded_at,
         {{ assumed_known_at('contracts', 'contracted_at') }} as known_at
-    from deduplicated
+    from renamed
     where loaded_at < {{ trusted_from('contracts') }}
     qualify row_number() over (partition by contract_id order by loaded_at asc nulls last) = 1
 

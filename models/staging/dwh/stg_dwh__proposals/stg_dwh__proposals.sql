@@ -1,10 +1,10 @@
-with source as (
+with source as {{ inlined() }} (
 
     select * from {{ raw_source('proposals') }}
 
 ),
 
-renamed as (
+renamed as {{ inlined() }} (
 
     select
         cast(proposal_id as string) as proposal_id,
@@ -35,7 +35,8 @@ deduplicated as (
 
 ),
 
--- The first row of a key that was loaded before the load clock is trusted.
+-- The first row of a key that was loaded before the load clock is trusted. One row a key, so exact
+-- duplicates need no care; read from `renamed`, so that filters on load time still reach the files.
 first_untrusted as (
 
     select
@@ -46,7 +47,7 @@ first_untrusted as (
         proposed_at,
         loaded_at,
         {{ assumed_known_at('proposals', 'proposed_at') }} as known_at
-    from deduplicated
+    from renamed
     where loaded_at < {{ trusted_from('proposals') }}
     qualify row_number() over (partition by proposal_id order by loaded_at asc nulls last) = 1
 
