@@ -3,6 +3,10 @@
 -- One row: the refresh this build stands at. A given as_of is floored to a refresh; without one it
 -- is the newest refresh that the wall clock has reached, or on the embedded engine, where nobody
 -- loads rows overnight, the first one that knows every raw row, where that is earlier.
+-- A given refresh needs no raw row, yet the raw rows come first:
+-- depends_on: {{ ref('stg_dwh__jobs') }}, {{ ref('stg_dwh__contracts') }}
+-- depends_on: {{ ref('stg_dwh__proposals') }}, {{ ref('stg_dwh__reviews') }}
+-- depends_on: {{ ref('stg_dwh__clients') }}, {{ ref('stg_dwh__freelancers') }}
 {% if var('as_of') -%}
 with final as (
 
