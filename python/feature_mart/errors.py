@@ -31,3 +31,9 @@ class LeaseHeldError(FeatureMartError):
     """Another run holds the lease: exit code 3."""
 
     exit_code: ClassVar[int] = 3
+
+
+class StopRequestedError(KeyboardInterrupt):
+    """A scheduler's SIGTERM, where Ctrl-C is a plain KeyboardInterrupt: exit code 75, try again."""
+
+    exit_code: ClassVar[int] = 75

@@ -1,4 +1,7 @@
-"""The whole way once: sample when none is there, build, docs, a snapshot of every consumer."""
+"""The whole way once: sample when none is there, build, docs, a snapshot of every consumer.
+
+What needs a run's log happens inside ``runner.open_run``.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,18 @@ from pathlib import Path
 
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.exporter import BuildContext, SnapshotReport, export_snapshot, read_seals
-from feature_mart.manifest import Consumer, Manifest, load_manifest
+from feature_mart.manifest import Consumer, Manifest, parse_manifest
 from feature_mart.runner import (
     BuildReport,
     Progress,
     RunLog,
     build_docs,
     build_mart,
-    check_address,
-    logged_run,
-    read_built,
+    open_run,
+    read_dbt_manifest,
+    require_built,
 )
+from feature_mart.sample import SampleReport, write_sample
 from feature_mart.settings import Settings
 from feature_mart.warehouse import BulkLoad, bulk_loads
 
@@ -32,6 +36,7 @@ SAMPLE_SEED = 0
 class RunSummary:
     """What `mart run` did, for a person to read. `seconds` is wall time."""
 
+    run_id: str
     settings: Settings
     build: BuildReport
     site: Path
@@ -54,48 +59,58 @@ def run(
         FeatureMartError: as the stages do; what earlier stages finished stays.
     """
     started = time.monotonic()
-    with logged_run(settings, "run") as log:
-        if settings.is_sample and not settings.dwh.is_dir():
-            with log.stage("sample"):
-                make_sample(settings, settings.dwh, SAMPLE_JOBS, SAMPLE_SEED, stage("sample"))
+    snapshot_root(settings)
+    with open_run(settings, "run") as log:
+        if settings.is_sample and not settings.dwh.exists():
+            make_sample(log, settings.dwh, SAMPLE_JOBS, SAMPLE_SEED, stage("sample"))
         built = build_mart(settings, log, as_of=as_of, progress=stage("build"))
         site = build_docs(settings, log, stage("docs"))
-        with log.stage("export"):
-            snapshots = export_consumers(settings, log, progress=stage("export"))
+        snapshots = export_consumers(settings, log, progress=stage("export"))
         for mart in log.marts:
             for snapshot in snapshots:
                 if mart["name"] == f"mart_{snapshot.consumer}__training":
                     mart["splits"] = {split.name: split.rows for split in snapshot.splits}
+        bulk = find_bulk_loads(settings)
     return RunSummary(
-        settings,
-        built,
-        site,
-        snapshots,
-        find_bulk_loads(settings),
-        time.monotonic() - started,
+        log.run_id, settings, built, site, snapshots, bulk, time.monotonic() - started
     )
 
 
-def make_sample(settings: Settings, out: Path, jobs: int, seed: int, progress: Progress) -> None:
-    """Write the sample warehouse to ``out``; into the sample's own folder only as its one writer."""
-    if out == settings.dwh and settings.is_sample:
-        settings.state_dir.mkdir(parents=True, exist_ok=True)
-        check_address(settings)
-    from feature_mart.sample import write_sample
-
-    write_sample(out, jobs, seed, lambda step: progress(0, 0, step))
+def make_sample(log: RunLog, out: Path, jobs: int, seed: int, progress: Progress) -> SampleReport:
+    """Write the sample's own warehouse, as the one writer of its state folder."""
+    with log.stage("sample"):
+        return write_sample(out, jobs, seed, lambda step: progress(0, 0, step))
 
 
 def find_bulk_loads(settings: Settings) -> tuple[BulkLoad, ...]:
     """Tables loaded in bulk for which seeds/load_clock.csv has no line of this warehouse."""
     path = settings.project / "seeds" / "load_clock.csv"
-    with path.open(encoding="utf-8", newline="") as lines:
-        known = [
-            line["table"]
-            for line in csv.DictReader(lines)
-            if line["warehouse"] in {"", settings.warehouse}
-        ]
-    return bulk_loads(settings.dwh, known)
+    known: list[str] = []
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as lines:
+            known = [
+                str(line.get("table"))
+                for line in csv.DictReader(lines)
+                if (line.get("warehouse") or "") in {"", settings.warehouse}
+            ]
+    return bulk_loads(
+        settings.dwh, settings.clock.timezone, (*known, *settings.overwritten_sources)
+    )
+
+
+def snapshot_root(settings: Settings, to: str | None = None) -> Path:
+    """The folder that snapshots go to.
+
+    Raises:
+        UsageError: what was named is an address of another kind.
+    """
+    root = to or settings.snapshots
+    if "://" in root:
+        raise UsageError(
+            f"{root} is no folder: snapshots are written to folders. Name one with --to or "
+            "MART_SNAPSHOTS, or leave both out."
+        )
+    return Path(root).expanduser().absolute()
 
 
 def export_consumers(
@@ -115,51 +130,46 @@ def export_consumers(
         UsageError: there is no mart, no such consumer, or the place is none that can be written.
         TerminalError: as `export_snapshot`.
     """
-    built = read_built(settings.mart_path)
-    if built is None:
-        raise UsageError(f"There is no mart at {settings.mart_path} yet: run `mart build` first.")
-    log.as_of_at = built.as_of_at
-    root = to or settings.snapshots
-    if "://" in root:
-        raise UsageError(
-            f"{root} is no folder: snapshots are written to folders (--to, MART_SNAPSHOTS)."
+    root = snapshot_root(settings, to)
+    with log.stage("export"):
+        built = require_built(settings)
+        log.as_of_at = built.as_of_at
+        manifest = parse_manifest(read_dbt_manifest(settings.mart_path))
+        consumers = _choose_consumers(manifest, names)
+        context = BuildContext(
+            warehouse_id=settings.warehouse,
+            as_of_at=built.as_of_at,
+            created_at=settings.now,
+            business_timezone=settings.clock.timezone,
+            git_commit=log.git.commit,
+            git_dirty=log.git.dirty,
+            dbt_manifest_sha256=manifest.sha256,
+            rationale_sha256=manifest.rationale_sha256,
+            tests_passed=built.tests.passed,
+            tests_failed=built.tests.failed,
+            tests_warned=built.tests.warned,
+            sources=read_seals(settings.mart_path),
+            allow_failed=allow_failed,
         )
-    manifest = load_manifest(settings.state_dir / "manifest.json")
-    consumers = _choose_consumers(manifest, names)
-    context = BuildContext(
-        warehouse_id=settings.warehouse,
-        as_of_at=built.as_of_at,
-        created_at=settings.now,
-        business_timezone=settings.clock.timezone,
-        git_commit=log.git.commit,
-        git_dirty=log.git.dirty,
-        dbt_manifest_sha256=manifest.sha256,
-        rationale_sha256=manifest.rationale_sha256,
-        tests_passed=built.tests.passed,
-        tests_failed=built.tests.failed,
-        tests_warned=built.tests.warned,
-        sources=read_seals(settings.mart_path),
-        allow_failed=allow_failed,
-    )
-    reports = []
-    for number, consumer in enumerate(consumers):
+        reports = []
+        for number, consumer in enumerate(consumers):
 
-        def show(step: str, number: int = number, name: str = consumer.name) -> None:
-            if progress is not None:
-                progress(number, len(consumers), f"{name}: {step}")
+            def show(step: str, number: int = number, name: str = consumer.name) -> None:
+                if progress is not None:
+                    progress(number, len(consumers), f"{name}: {step}")
 
-        reports.append(
-            export_snapshot(
-                settings.mart_path,
-                manifest,
-                consumer,
-                Path(root).expanduser().absolute(),
-                context=context,
-                dry_run=dry_run,
-                min_parts=min_parts,
-                progress=show,
+            reports.append(
+                export_snapshot(
+                    settings.mart_path,
+                    manifest,
+                    consumer,
+                    root,
+                    context=context,
+                    dry_run=dry_run,
+                    min_parts=min_parts,
+                    progress=show,
+                )
             )
-        )
     return tuple(reports)
 
 

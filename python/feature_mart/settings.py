@@ -37,9 +37,13 @@ class Clock:
     publish_lag_minutes: int = 60
 
     def refresh_of(self, day: date) -> datetime:
-        """The refresh of a business day, in UTC."""
+        """The refresh of a business day, in UTC.
+
+        A local hour that comes twice is its second time, one that is skipped the same clock reading before the
+        change: what DuckDB makes of them.
+        """
         local = datetime.combine(day, time(self.refresh_hour), ZoneInfo(self.timezone))
-        return local.astimezone(UTC)
+        return max(local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
 
     def refresh_before(self, at: datetime) -> datetime:
         """The last refresh at or before an instant."""
@@ -70,6 +74,7 @@ class Settings:
         is_sample: no warehouse was named, so the sample is meant and made when absent.
         snapshots: where snapshots go, a folder or an ``s3://`` address.
         clock: the refreshes.
+        as_of: dbt var as_of, which holds where no --as-of is given; empty for the newest refresh.
         overwritten_sources: raw tables that are read through a dbt snapshot.
         now: the wall clock when the command began, in UTC.
     """
@@ -83,6 +88,7 @@ class Settings:
     is_sample: bool
     snapshots: str
     clock: Clock
+    as_of: str
     overwritten_sources: tuple[str, ...]
     now: datetime
 
@@ -116,21 +122,34 @@ class Settings:
         """The documentation site."""
         return self.state_dir / "site"
 
+    @property
+    def draft_path(self) -> Path:
+        """The copy that a build or the docs work on.
+
+        The same for every run, since dbt parses the whole project anew when its profile has changed.
+        """
+        return self.scratch_dir / "draft" / "mart.duckdb"
+
     def target_dir(self, step: str) -> Path:
         """dbt's output folder of one step; shared ones overwrite each other's manifests."""
         return self.state_dir / "target" / step
 
 
 def resolve_settings(
-    *, dwh: str | None = None, environment: Mapping[str, str] | None = None
+    *,
+    dwh: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    now: datetime | None = None,
 ) -> Settings:
     """Settings of this process; ``dwh`` is a flag's value and wins over MART_DWH.
+
+    ``environment`` and ``now`` stand in for the process's own.
 
     Raises:
         UsageError: there is no project here, or a setting cannot be meant.
     """
     env = os.environ if environment is None else environment
-    project = _find_project(env)
+    project = _find_project()
     variables = _project_vars(project)
     target = env.get("MART_TARGET") or "duckdb"
     if target != "duckdb":
@@ -138,7 +157,7 @@ def resolve_settings(
             f"MART_TARGET is {target!r}: `mart` builds on the embedded engine, target duckdb. "
             "Unset it."
         )
-    home = Path(env.get("MART_HOME") or project / ".mart").expanduser().absolute()
+    home = Path(env.get("MART_HOME") or project / ".mart").expanduser().resolve()
     given = dwh or env.get("MART_DWH") or None
     folder = Path(given).expanduser().resolve() if given else home / SAMPLE / "dwh"
     warehouse = folder.name if given else SAMPLE
@@ -157,13 +176,16 @@ def resolve_settings(
         is_sample=is_sample,
         snapshots=env.get("MART_SNAPSHOTS") or str(home / warehouse / "snapshots"),
         clock=_clock(variables),
-        overwritten_sources=tuple(variables.get("overwritten_sources") or ()),
-        now=datetime.now(UTC),
+        as_of=str(variables.get("as_of") or ""),
+        overwritten_sources=_overwritten(variables),
+        now=now or datetime.now(UTC),
     )
 
 
-def parse_as_of(text: str, clock: Clock) -> datetime:
+def parse_as_of(text: str, clock: Clock, name: str = "--as-of") -> datetime:
     """The refresh that ``--as-of`` names: a date's own, or the last one at or before an instant.
+
+    ``name`` is what messages call it.
 
     Raises:
         UsageError: it is neither, or an instant without an offset.
@@ -174,17 +196,15 @@ def parse_as_of(text: str, clock: Clock) -> datetime:
             return clock.refresh_of(date.fromisoformat(text))
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--as-of {text!r} is no date and no instant: {wanted}.") from None
+        raise UsageError(f"{name} {text!r} is no date and no instant: {wanted}.") from None
     if at.tzinfo is None:
-        raise UsageError(f"--as-of {text!r} has no offset, so it names no instant: {wanted}.")
+        raise UsageError(f"{name} {text!r} has no offset, so it names no instant: {wanted}.")
     return clock.refresh_before(at.astimezone(UTC))
 
 
-def _find_project(env: Mapping[str, str]) -> Path:
-    """The folder of dbt_project.yml: MART_PROJECT, the working folder upwards, the package's own."""
-    given = env.get("MART_PROJECT")
-    starts = [Path(given)] if given else [Path.cwd(), Path(__file__).resolve().parent]
-    for start in starts:
+def _find_project() -> Path:
+    """The folder of dbt_project.yml: from the working folder upwards, else from the package's own."""
+    for start in (Path.cwd(), Path(__file__).resolve().parent):
         for folder in (start, *start.parents):
             if (folder / "dbt_project.yml").is_file() and (folder / "profiles").is_dir():
                 return folder.resolve()
@@ -199,8 +219,21 @@ def _project_vars(project: Path) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is not YAML: {error}") from None
-    variables = (document or {}).get("vars") or {}
-    return dict(variables)
+    if not isinstance(document, dict):
+        raise UsageError(f"{path} is no dbt project: it holds no settings.")
+    variables = document.get("vars") or {}
+    # dbt lets a project's own vars stand under its name as well.
+    own = variables.get(document.get("name"))
+    return {**variables, **(own if isinstance(own, dict) else {})}
+
+
+def _overwritten(variables: Mapping[str, Any]) -> tuple[str, ...]:
+    tables = variables.get("overwritten_sources") or []
+    if not isinstance(tables, list) or not all(isinstance(table, str) for table in tables):
+        raise UsageError(
+            f"dbt var overwritten_sources is {tables!r}: use a list of raw tables, such as [jobs]."
+        )
+    return tuple(tables)
 
 
 def _clock(variables: Mapping[str, Any]) -> Clock:
@@ -215,8 +248,8 @@ def _clock(variables: Mapping[str, Any]) -> Clock:
         ) from None
     hour = variables.get("refresh_hour", default.refresh_hour)
     lag = variables.get("publish_lag_minutes", default.publish_lag_minutes)
-    if not isinstance(hour, int) or not 0 <= hour <= 23:
+    if type(hour) is not int or not 0 <= hour <= 23:
         raise UsageError(f"dbt var refresh_hour is {hour!r}: use a whole hour from 0 to 23.")
-    if not isinstance(lag, int) or not 0 <= lag < 24 * 60:
+    if type(lag) is not int or not 0 <= lag < 24 * 60:
         raise UsageError(f"dbt var publish_lag_minutes is {lag!r}: use 0 to 1439 minutes.")
     return Clock(timezone, hour, lag)

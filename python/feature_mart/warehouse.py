@@ -20,7 +20,9 @@ _NUMBER = (
     *("DECIMAL", "DOUBLE", "FLOAT", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
     *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
 )
-_INSTANT = ("TIMESTAMP WITH TIME ZONE",)
+_INSTANT = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
+# A column in which no writer ever put a value: Parquet has a type for that, and it casts to any other.
+_NOTHING = '"NULL"'
 _FLAG = ("BOOLEAN",)
 _NAMES = {
     _TEXT: "text",
@@ -90,6 +92,18 @@ CONTRACT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
 }
 
+#: Those that hold a value in every row; the others may be NULL. dbt tests the values.
+REQUIRED: Mapping[str, frozenset[str]] = {
+    "categories": frozenset({"category_id", "name"}),
+    "clients": frozenset({"client_id", "loaded_at"}),
+    "freelancers": frozenset({"freelancer_id", "loaded_at"}),
+    "jobs": frozenset({"job_id", "client_id", "posted_at", "loaded_at"}),
+    "job_skills": frozenset({"job_id", "skill"}),
+    "proposals": frozenset({"proposal_id", "job_id", "freelancer_id", "proposed_at", "loaded_at"}),
+    "contracts": frozenset({"contract_id", "job_id", "client_id", "contracted_at", "loaded_at"}),
+    "reviews": frozenset({"review_id", "contract_id", "reviewed_at", "loaded_at"}),
+}
+
 #: Columns that a table may carry beside those.
 OPTIONAL: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     table: {
@@ -99,24 +113,46 @@ OPTIONAL: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     for table in CONTRACT
 }
 
+#: The event from whose time a row may be assumed known (seeds/load_clock.csv); a table without one has none.
+EVENTS: Mapping[str, str] = {
+    "clients": "registered_at",
+    "freelancers": "registered_at",
+    "jobs": "posted_at",
+    "proposals": "proposed_at",
+    "contracts": "contracted_at",
+    "reviews": "reviewed_at",
+}
+
 #: Where rows of one day are more than this share of a table, it was loaded in bulk.
 BULK_SHARE = 0.5
 _BULK_ROWS = 100
+_ASSUMED_LAG_HOURS = 24
 
 
 @dataclass(frozen=True, slots=True)
 class BulkLoad:
-    """A table of which one day's loads hold over half, and the seed line that says so."""
+    """A table of which the loads of one business day hold over half of the rows.
+
+    `earlier` of that day's rows tell of an event more than a day before their load: they alone would be known sooner
+    by a line in seeds/load_clock.csv. `trusted_from` is the second after the day's last load.
+    """
 
     table: str
     day: str
     rows: int
     of: int
+    earlier: int
     trusted_from: str
 
-    def seed_line(self, warehouse: str) -> str:
-        """The line for seeds/load_clock.csv; the lag is for a person to judge."""
-        return f'"{warehouse}","{self.table}","{self.trusted_from}","24","bulk load of {self.day}"'
+    def seed_line(self, warehouse: str) -> str | None:
+        """The line for seeds/load_clock.csv, whose hours a person has to judge; None where it would change nothing."""
+        if not self.earlier:
+            return None
+        hours = str(_ASSUMED_LAG_HOURS)
+        note = f"bulk load of {self.day}"
+        return ",".join(
+            f'"{value}"' for value in (warehouse, self.table, self.trusted_from, hours, note)
+        )
 
 
 def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
@@ -129,8 +165,8 @@ def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
     """
     if not folder.is_dir():
         raise UsageError(
-            f"The warehouse {folder} is not a folder: set MART_DWH (or `make mart DWH=…`) to a "
-            "folder of Parquet files, one a raw table."
+            f"The warehouse {folder} is not a folder: set MART_DWH (or `make mart DWH=…`) to a folder of "
+            "Parquet files, one a raw table; `mart sample` makes one to try."
         )
     faults: list[str] = []
     with _connect() as con:
@@ -153,31 +189,52 @@ def newest_load(folder: Path) -> datetime | None:
             path = folder / f"{table}.parquet"
             if "loaded_at" in _columns(con, path):
                 row = con.execute(
-                    "select epoch_us(max(loaded_at)) from read_parquet(?)", [str(path)]
+                    "select epoch_us(cast(max(loaded_at) as timestamptz)) from read_parquet(?)",
+                    [str(path)],
                 ).fetchone()
                 newest += [row[0]] if row and row[0] is not None else []
     return _EPOCH + timedelta(microseconds=max(newest)) if newest else None
 
 
-def bulk_loads(folder: Path, known: Sequence[str] = ()) -> tuple[BulkLoad, ...]:
-    """Tables of which one UTC day's loads hold over half; those in ``known`` have their line."""
+def bulk_loads(folder: Path, timezone: str, known: Sequence[str] = ()) -> tuple[BulkLoad, ...]:
+    """Tables of over 100 rows of which one day's loads hold over half; those in ``known`` have their line.
+
+    Days are those of ``timezone``. Tables without an event time cannot have a line and are left out.
+    """
     found: list[BulkLoad] = []
     with _connect() as con:
-        for table in CONTRACT:
+        for table, event_at in EVENTS.items():
             path = folder / f"{table}.parquet"
             if table in known or "loaded_at" not in _columns(con, path):
                 continue
             row = con.execute(
-                "select strftime(day, '%Y-%m-%d'), n, total, strftime(last, '%Y-%m-%d %H:%M:%S+00')"
-                " from (select date_trunc('day', loaded_at) as day, count(*) as n,"
-                " sum(count(*)) over () as total, max(loaded_at) + interval 1 second as last"
-                " from read_parquet(?) where loaded_at is not null group by 1)"
-                " order by n desc, day limit 1",
-                [str(path)],
+                _BULK_QUERY.format(event_at=event_at, hours=_ASSUMED_LAG_HOURS),
+                [timezone, str(path)],
             ).fetchone()
             if row and row[2] > _BULK_ROWS and row[1] > BULK_SHARE * row[2]:
-                found.append(BulkLoad(table, row[0], int(row[1]), int(row[2]), row[3]))
+                found.append(BulkLoad(table, *row))
     return tuple(found)
+
+
+_BULK_QUERY = """
+select
+    strftime(day, '%Y-%m-%d'),
+    count(*) as n,
+    sum(count(*)) over (),
+    count(*) filter (event_at + to_hours({hours}) < loaded_at),
+    strftime(max(loaded_at) + to_seconds(1), '%Y-%m-%d %H:%M:%S+00')
+from (
+    select
+        cast(loaded_at as timestamptz) as loaded_at,
+        cast({event_at} as timestamptz) as event_at,
+        cast(timezone(?, cast(loaded_at as timestamptz)) as date) as day
+    from read_parquet(?)
+)
+where loaded_at is not null
+group by day
+order by n desc, day
+limit 1
+"""
 
 
 def _connect() -> duckdb.DuckDBPyConnection:
@@ -188,7 +245,7 @@ def _connect() -> duckdb.DuckDBPyConnection:
 
 def _columns(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
     rows = con.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
-    return {str(row[0]): str(row[1]) for row in rows}
+    return {str(row[0]).lower(): str(row[1]) for row in rows}
 
 
 def _count(con: duckdb.DuckDBPyConnection, path: Path) -> int:
@@ -213,15 +270,19 @@ def _table_faults(
         found = present.get(column)
         if found is None:
             if not is_optional:
+                filled = "filled" if column in REQUIRED[table] else "NULL where unknown"
                 faults.append(
-                    f"{table}.{column} is missing; add the column, "
-                    + ("filled" if column.endswith("_id") else "NULL where unknown")
+                    f"{table}.{column} is missing; add the column as {_NAMES[types]}, {filled}"
                 )
+        elif found == _NOTHING:
+            continue
         elif types is _INSTANT and found.startswith("TIMESTAMP") and found not in types:
             faults.append(
-                f"{table}.{column} is {found}, a time without a zone; write it as an instant "
-                "(timestamp with time zone), or nobody knows when it was"
+                f"{table}.{column} is {found}, a time without a zone; write it as {_NAMES[types]} "
+                "(timestamptz), or nobody knows when it was"
             )
         elif not any(found == type_ or found.startswith(f"{type_}(") for type_ in types):
-            faults.append(f"{table}.{column} is {found}; it must be {_NAMES[types]}")
+            faults.append(
+                f"{table}.{column} is {found}; it must be {_NAMES[types]}: convert it there"
+            )
     return faults

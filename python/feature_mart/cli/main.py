@@ -12,24 +12,35 @@ import click
 
 from feature_mart import __version__
 from feature_mart.cli.console import Console
-from feature_mart.errors import FeatureMartError, UsageError
+from feature_mart.errors import FeatureMartError, StopRequestedError, UsageError
 
 P = ParamSpec("P")
 
-#: What `mart --help` shows, in this order; the rest stands under its group's name.
-_FIRST = ("run", "build", "docs", "export", "sample", "snapshot")
+#: How `mart --help` groups the commands: a newcomer's first, in the order in which they are used.
+_SECTIONS: dict[str, tuple[str, ...]] = {
+    "First": ("run", "build", "docs", "export"),
+    "Raw data": ("sample",),
+    "Snapshots": ("snapshot",),
+}
 
 
-class _Ordered(click.Group):
-    """Lists the commands a newcomer needs first, in the order in which they are used."""
+class _Grouped(click.Group):
+    """Lists commands by section; a group stands there with its own commands."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        names = super().list_commands(ctx)
-        return sorted(names, key=lambda name: (name not in _FIRST, _position(name), name))
-
-
-def _position(name: str) -> int:
-    return _FIRST.index(name) if name in _FIRST else len(_FIRST)
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section, names in _SECTIONS.items():
+            rows: list[tuple[str, str]] = []
+            for name in names:
+                command = self.commands[name]
+                if isinstance(command, click.Group):
+                    rows += [
+                        (f"{name} {inner}", command.commands[inner].get_short_help_str(70))
+                        for inner in command.list_commands(ctx)
+                    ]
+                else:
+                    rows.append((name, command.get_short_help_str(70)))
+            with formatter.section(section):
+                formatter.write_dl(rows)
 
 
 def _explained(command: Callable[P, None]) -> Callable[P, None]:
@@ -40,13 +51,21 @@ def _explained(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except FeatureMartError as error:
-            click.echo(f"mart: {error}", err=True)
-            raise SystemExit(error.exit_code) from None
+            _stop(str(error), error.exit_code)
+        except StopRequestedError as error:
+            _stop("told to stop; nothing half-written was kept", error.exit_code)
         except KeyboardInterrupt:
-            click.echo("mart: interrupted; nothing half-written was kept", err=True)
-            raise SystemExit(130) from None
+            _stop("interrupted; nothing half-written was kept", 130)
+        except OSError as error:
+            # A full disk, a folder that may not be written: the machine's fault, and named by it.
+            _stop(f"{error}; the mart and its snapshots are as they were", 1)
 
     return guarded
+
+
+def _stop(message: str, code: int) -> None:
+    click.echo(f"mart: {message}", err=True)
+    raise SystemExit(code) from None
 
 
 def _emit(document: dict[str, Any]) -> None:
@@ -54,61 +73,54 @@ def _emit(document: dict[str, Any]) -> None:
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
-_dwh = click.option("--dwh", metavar="DIR", help="Folder of the raw tables [MART_DWH; the sample].")
 _as_of = click.option(
     "--as-of", metavar="WHEN", help="A date, or an instant with offset [the newest refresh]."
 )
 
 
-@click.group(cls=_Ordered, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Grouped, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mart")
 def main() -> None:
-    """A feature mart: from a raw warehouse to tested, documented, point-in-time-correct training
-    snapshots.
+    """From a raw warehouse to tested, documented, point-in-time-correct training snapshots.
 
-    Begin with `mart run`.
+    Begin with `mart run`. The warehouse is MART_DWH, a folder of Parquet files; without it, a sample.
     """
 
 
 @main.command()
-@_dwh
+@click.option("--dwh", metavar="DIR", help="Folder of the raw tables [MART_DWH; the sample].")
 @_as_of
 @_json
 @_explained
 def run(dwh: str | None, as_of: str | None, as_json: bool) -> None:
-    """Everything once: sample if needed, build, docs, snapshots, summary."""
+    """All at once: sample if needed, build, docs, snapshots, summary."""
     from feature_mart import job
-    from feature_mart.cli import summary
+    from feature_mart.cli import documents, summary
     from feature_mart.settings import resolve_settings
 
-    console = Console(quiet=as_json)
-    with console:
+    with Console(quiet=as_json) as console:
         done = job.run(resolve_settings(dwh=dwh), as_of=as_of, stage=console.stage)
     if as_json:
-        _emit(summary.run_document(done))
+        _emit(documents.run_document(done))
     else:
         summary.print_run(done)
 
 
 @main.command()
-@_dwh
 @_as_of
 @click.option("--full-refresh", is_flag=True, help="Build every table anew.")
 @click.option("--select", multiple=True, metavar="MODEL", help="Only these models (dbt's syntax).")
 @_json
 @_explained
-def build(
-    dwh: str | None, as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_json: bool
-) -> None:
-    """Build and test the mart; it is replaced only when every check has passed."""
+def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_json: bool) -> None:
+    """Build and test the mart; replaced only when every check passed."""
     from feature_mart import job
-    from feature_mart.cli import summary
-    from feature_mart.runner import build_mart, logged_run
+    from feature_mart.cli import documents, summary
+    from feature_mart.runner import build_mart, open_run
     from feature_mart.settings import resolve_settings
 
-    settings = resolve_settings(dwh=dwh)
-    console = Console(quiet=as_json)
-    with console, logged_run(settings, "build") as log:
+    settings = resolve_settings()
+    with Console(quiet=as_json) as console, open_run(settings, "build") as log:
         done = build_mart(
             settings,
             log,
@@ -117,32 +129,31 @@ def build(
             select=select,
             progress=console.stage("build"),
         )
-    bulk = job.find_bulk_loads(settings)
+        bulk = job.find_bulk_loads(settings)
     if as_json:
-        _emit(summary.build_document(done, log.run_id))
+        _emit(documents.build_document(done, log.run_id, settings, bulk))
     else:
         summary.print_build(done, settings, bulk)
 
 
 @main.command()
-@_dwh
 @click.option("--serve", is_flag=True, help="Serve the site on this machine afterwards.")
-@click.option("--port", default=8080, show_default=True, help="Port for --serve.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535))
 @_json
 @_explained
-def docs(dwh: str | None, serve: bool, port: int, as_json: bool) -> None:
+def docs(serve: bool, port: int, as_json: bool) -> None:
     """Write the documentation site of the built mart."""
-    from feature_mart.runner import build_docs, logged_run, serve_docs
+    from feature_mart.runner import build_docs, open_run, require_built, serve_docs
     from feature_mart.settings import resolve_settings
 
-    settings = resolve_settings(dwh=dwh)
-    console = Console(quiet=as_json)
-    with console, logged_run(settings, "docs") as log:
+    settings = resolve_settings()
+    require_built(settings)
+    with Console(quiet=as_json) as console, open_run(settings, "docs") as log:
         page = build_docs(settings, log, console.stage("docs"))
     if as_json:
         _emit({"site": str(page)})
     else:
-        click.echo(f"site: {page}")
+        click.echo(str(page))
     if serve:
         click.echo(f"serving on http://127.0.0.1:{port} (Ctrl-C stops)", err=True)
         serve_docs(settings, port)
@@ -151,9 +162,14 @@ def docs(dwh: str | None, serve: bool, port: int, as_json: bool) -> None:
 @main.command()
 @click.argument("consumer", required=False)
 @click.option("--all", "every", is_flag=True, help="Every consumer.")
-@_dwh
 @click.option("--to", metavar="DIR", help="Where snapshots go [MART_SNAPSHOTS; the state folder].")
-@click.option("--min-parts", default=1, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--min-parts",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="At least so many files a split, one for each training instance.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be written.")
 @click.option("--allow-failed", is_flag=True, help="Though a check failed; the manifest says so.")
 @_json
@@ -161,7 +177,6 @@ def docs(dwh: str | None, serve: bool, port: int, as_json: bool) -> None:
 def export(
     consumer: str | None,
     every: bool,
-    dwh: str | None,
     to: str | None,
     min_parts: int,
     dry_run: bool,
@@ -170,15 +185,15 @@ def export(
 ) -> None:
     """Write a snapshot of a consumer's training mart."""
     from feature_mart import job
-    from feature_mart.cli import summary
-    from feature_mart.runner import logged_run
+    from feature_mart.cli import documents, summary
+    from feature_mart.runner import open_run, require_built
     from feature_mart.settings import resolve_settings
 
     if (consumer is None) == (not every):
         raise UsageError("Name one consumer, or --all.")
-    settings = resolve_settings(dwh=dwh)
-    console = Console(quiet=as_json)
-    with console, logged_run(settings, "export") as log, log.stage("export"):
+    settings = resolve_settings()
+    require_built(settings)
+    with Console(quiet=as_json) as console, open_run(settings, "export") as log:
         done = job.export_consumers(
             settings,
             log,
@@ -190,10 +205,10 @@ def export(
             progress=console.stage("export"),
         )
     if as_json:
-        _emit({"snapshots": [summary.snapshot_document(each) for each in done]})
+        _emit({"snapshots": [documents.snapshot_document(each) for each in done]})
     else:
         for each in done:
-            summary.print_snapshot(each)
+            summary.print_snapshot(each, settings)
 
 
 @main.command()
@@ -203,19 +218,25 @@ def export(
 @_json
 @_explained
 def sample(jobs: int, seed: int, out: str | None, as_json: bool) -> None:
-    """Write a sample warehouse: a freelance marketplace with the dirt that real ones have."""
+    """Write a sample warehouse: a freelance marketplace with real dirt."""
     from feature_mart import job
+    from feature_mart.cli import documents, summary
+    from feature_mart.runner import open_run
+    from feature_mart.sample import write_sample
     from feature_mart.settings import SAMPLE, resolve_settings
 
-    settings = resolve_settings()
-    folder = Path(out).expanduser().resolve() if out else settings.home / SAMPLE / "dwh"
-    console = Console(quiet=as_json)
-    with console:
-        job.make_sample(settings, folder, jobs, seed, console.stage("sample"))
+    settings = resolve_settings(dwh=out or str(resolve_settings().home / SAMPLE / "dwh"))
+    with Console(quiet=as_json) as console:
+        show = console.stage("sample")
+        if settings.is_sample:
+            with open_run(settings, "sample") as log:
+                done = job.make_sample(log, settings.dwh, jobs, seed, show)
+        else:
+            done = write_sample(settings.dwh, jobs, seed, lambda table: show(0, 0, table))
     if as_json:
-        _emit({"folder": str(folder), "jobs": jobs, "seed": seed})
+        _emit(documents.sample_document(done))
     else:
-        click.echo(f"sample: {folder}")
+        summary.print_sample(done, settings)
 
 
 @main.group()
@@ -225,20 +246,19 @@ def snapshot() -> None:
 
 @snapshot.command("list")
 @click.argument("consumer", required=False)
-@_dwh
-@click.option("--from", "source", metavar="DIR", help="Where they are [MART_SNAPSHOTS].")
 @_json
 @_explained
-def list_(consumer: str | None, dwh: str | None, source: str | None, as_json: bool) -> None:
-    """List the snapshots of a consumer, or of all."""
-    from feature_mart.cli import summary
+def list_(consumer: str | None, as_json: bool) -> None:
+    """List the snapshots of a consumer, or of all (in MART_SNAPSHOTS)."""
+    from feature_mart import job
+    from feature_mart.cli import documents, summary
     from feature_mart.exporter import list_snapshots
     from feature_mart.settings import resolve_settings
 
-    root = source or resolve_settings(dwh=dwh).snapshots
-    lines = list_snapshots(Path(root).expanduser().absolute(), consumer)
+    root = job.snapshot_root(resolve_settings())
+    lines = list_snapshots(root, consumer)
     if as_json:
-        _emit({"snapshots": [summary.line_document(line) for line in lines]})
+        _emit({"snapshots": [documents.line_document(line) for line in lines]})
     else:
         summary.print_lines(lines, root)
 
@@ -248,13 +268,15 @@ def list_(consumer: str | None, dwh: str | None, source: str | None, as_json: bo
 @_json
 @_explained
 def verify(address: str, as_json: bool) -> None:
-    """Read everything in a snapshot again and compare it with its manifest; 1 when it differs."""
-    from feature_mart.cli import summary
+    """Read a snapshot again, compare it with its manifest; 1 if it differs."""
+    from feature_mart.cli import documents, summary
     from feature_mart.exporter import verify_snapshot
 
-    verdict = verify_snapshot(address)
+    if "://" in address:
+        raise UsageError(f"{address} is no folder: give the folder of a snapshot.")
+    verdict = verify_snapshot(Path(address).expanduser().absolute())
     if as_json:
-        _emit(summary.verdict_document(verdict))
+        _emit(documents.verdict_document(verdict))
     else:
         summary.print_verdict(verdict)
     if verdict.problems:

@@ -1,10 +1,13 @@
-"""What commands print when they are done: for people as text, for machines as documents."""
+"""What commands print for people when they are done."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
@@ -12,10 +15,17 @@ from rich.table import Table
 from feature_mart.exporter import SnapshotLine, SnapshotReport, Verdict
 from feature_mart.job import RunSummary
 from feature_mart.runner import BuildReport
+from feature_mart.sample import SampleReport
 from feature_mart.settings import Settings
 from feature_mart.warehouse import BulkLoad
 
 _WIDE = 250
+_HOW = {
+    "written": "new",
+    "adopted": "finished a crashed attempt",
+    "unchanged": "the same content was there, nothing written",
+    "planned": "dry run, nothing written",
+}
 
 
 def _console() -> Console:
@@ -24,10 +34,10 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=_WIDE, highlight=False)
 
 
-def _print(*lines: str) -> None:
+def _print(*lines: str, style: str | None = None) -> None:
     console = _console()
     for line in lines:
-        console.print(line, markup=False)
+        console.print(line, markup=False, style=style)
 
 
 def _near(path: Path | str) -> str:
@@ -38,108 +48,134 @@ def _near(path: Path | str) -> str:
         return str(path)
 
 
+def _mart(settings: Settings | None = None) -> str:
+    """How to call `mart` again, for the same warehouse."""
+    called = Path(sys.argv[0])
+    program = _near(called) if called.name == "mart" else "mart"
+    if settings is None or settings.is_sample:
+        return program
+    return f"MART_DWH={shlex.quote(_near(settings.dwh))} {program}"
+
+
 def print_run(done: RunSummary) -> None:
     """The summary of `mart run`."""
-    settings, built = done.settings, done.build
-    _print("", f"feature mart of {settings.warehouse}, as of {_local(done)}")
-    _print(*_build_lines(built))
+    settings = done.settings
+    zone = ZoneInfo(settings.clock.timezone)
+    at = done.build.as_of_at.astimezone(zone)
+    _print("")
+    _print(
+        f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}", style="bold"
+    )
+    _print("", *_build_lines(done.build))
     for snapshot in done.snapshots:
         _print("")
-        _print_snapshot_table(snapshot)
+        _print_splits(snapshot, zone)
+    mart = _mart(settings)
     _print(
         "",
         f"  docs       {_near(done.site)}",
         f"  mart       {_near(settings.mart_path)}",
-        *_bulk_lines(done.bulk_loads, settings),
-        "",
-        f"Done in {done.seconds:.0f} s. Try next:",
-        "  mart docs --serve                        read why each feature is there",
-        *(f"  mart snapshot verify {_near(each.address)}" for each in done.snapshots[:1]),
-        "  models/features/                         change a feature, then make mart again",
+        *(f"  snapshot   {_near(each.address)} ({_HOW[each.status]})" for each in done.snapshots),
     )
+    _print_bulk(done.bulk_loads, settings)
+    _print("")
+    _print(f"Done in {done.seconds:.0f} s. Try next:", style="bold")
+    tries = [(f"{mart} docs --serve", "read why each feature is there")]
+    for each in done.snapshots[:1]:
+        tries.append((f"{mart} snapshot list", "every snapshot; verify reads one of them again"))
+        tries.append((f"{mart} export {each.consumer} --dry-run", "what a snapshot would hold now"))
+    if settings.is_sample:
+        tries.append(("make mart DWH=/path/to/parquet", "the same on a warehouse of your own"))
+    wide = max(len(command) for command, _ in tries)
+    _print(*(f"  {command:<{wide}}   {why}" for command, why in tries))
 
 
-def _local(done: RunSummary) -> str:
-    from zoneinfo import ZoneInfo
-
-    clock = done.settings.clock
-    at = done.build.as_of_at.astimezone(ZoneInfo(clock.timezone))
-    return f"{at:%Y-%m-%d %H:%M} {clock.timezone}"
-
-
-def _build_lines(built: BuildReport) -> list[str]:
-    tests = built.tests
-    how = f"in full ({built.full_because})" if built.full_because else "appended to the mart"
-    lines = [
-        f"  build      {built.models} models, {how}",
-        f"  checks     {tests.passed} passed, {tests.warned} warned, {tests.failed} failed",
-    ]
-    return lines + [f"  warning    {warning}" for warning in built.warnings]
-
-
-def _bulk_lines(found: Sequence[BulkLoad], settings: Settings) -> list[str]:
-    lines = []
-    for bulk in found:
-        lines += [
-            f"  warning    {bulk.table}: {bulk.rows} of {bulk.of} rows were loaded on {bulk.day} (UTC); if that "
-            "is one bulk load,",
-            "             add to seeds/load_clock.csv (the hours are yours to judge): "
-            + bulk.seed_line(settings.warehouse),
-        ]
-    return lines
+def print_sample(done: SampleReport, settings: Settings) -> None:
+    """The summary of `mart sample`."""
+    rows = ", ".join(f"{table} {count:,}" for table, count in done.rows.items())
+    _print(_near(done.folder), f"  rows       {rows}")
+    if settings.is_sample and settings.mart_path.is_file():
+        _print(
+            f"  next       {_mart()} build --full-refresh, since the mart was built from another sample"
+        )
 
 
 def print_build(done: BuildReport, settings: Settings, bulk: Sequence[BulkLoad]) -> None:
     """The summary of `mart build`."""
+    zone = ZoneInfo(settings.clock.timezone)
+    at = done.as_of_at.astimezone(zone)
     _print(
-        f"mart of {settings.warehouse} as of {done.as_of_at:%Y-%m-%d %H:%M}Z: "
-        f"{_near(settings.mart_path)}",
+        f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}",
         *_build_lines(done),
-        *_bulk_lines(bulk, settings),
+        f"  mart       {_near(settings.mart_path)}",
     )
+    _print_bulk(bulk, settings)
 
 
-def print_snapshot(done: SnapshotReport) -> None:
-    """The summary of `mart export`."""
-    _print_snapshot_table(done)
+def _build_lines(built: BuildReport) -> list[str]:
+    tests = built.tests
+    how = f"in full: {built.full_because}" if built.full_because else "appended to the mart"
+    warned = f", {tests.warned} warned" if tests.warned else ""
+    lines = [
+        f"  built      {built.models} models, {how}",
+        f"  checks     {tests.passed} passed{warned}",
+    ]
+    return lines + [f"  warning    {warning}" for warning in built.warnings]
 
 
-def _print_snapshot_table(done: SnapshotReport) -> None:
-    words = {
-        "written": "new",
-        "adopted": "finished a crashed attempt",
-        "unchanged": "the same content was there, nothing written",
-        "planned": "dry run, nothing written",
-    }
-    _print(f"{done.consumer}: snapshot {done.id} ({words[done.status]})")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), show_header=True)
-    for name in ("", "rows", "purged", "from", "to"):
-        table.add_column(name, justify="right" if name in {"rows", "purged"} else "left")
-    for split in done.splits:
-        table.add_row(
-            split.name,
-            f"{split.rows:,}",
-            f"{split.purged:,}",
-            f"{split.start:%Y-%m-%d %H:%M}Z",
-            f"{split.end:%Y-%m-%d %H:%M}Z",
+def _print_bulk(found: Sequence[BulkLoad], settings: Settings) -> None:
+    for bulk in found:
+        _print(
+            f"  warning    {bulk.table}: {bulk.rows:,} of {bulk.of:,} rows were loaded on one day, {bulk.day}"
         )
-    for reason, rows in sorted(done.excluded.items()):
-        table.add_row(f"excluded: {reason}", f"{rows:,}", "", "", "")
-    purged = sum(split.purged for split in done.splits)
-    table.add_row("all", f"{done.mart_rows:,}", f"{purged:,}" if purged else "", "", "")
-    _console().print(table)
+        line = bulk.seed_line(settings.warehouse)
+        if line is None:
+            _print(
+                "             no line in seeds/load_clock.csv is needed: none would be known sooner"
+            )
+        else:
+            _print(
+                "             if that was one bulk load, add to seeds/load_clock.csv (24 hours is a guess):",
+                f"             {line}",
+            )
+
+
+def print_snapshot(done: SnapshotReport, settings: Settings) -> None:
+    """The summary of `mart export`."""
+    _print_splits(done, ZoneInfo(settings.clock.timezone))
     _print(
-        f"  columns    {len(done.columns)} (label first)",
+        "",
+        f"  snapshot   {done.id} ({_HOW[done.status]})",
         f"  address    {_near(done.address)}",
     )
 
 
-def print_lines(lines: Sequence[SnapshotLine], root: str) -> None:
+def _print_splits(done: SnapshotReport, zone: ZoneInfo) -> None:
+    def local(at: datetime) -> str:
+        return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+
+    first, last = local(done.splits[0].start), local(done.splits[-1].end)
+    _print(
+        f"  {done.consumer}: {done.mart_rows:,} requests, {len(done.columns)} columns, {first} to {last}"
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for name in ("", "rows", "purged", "from", "to"):
+        table.add_column(name, justify="right" if name in {"rows", "purged"} else "left")
+    for split in done.splits:
+        name, rows, purged = f"    {split.name}", f"{split.rows:,}", f"{split.purged:,}"
+        table.add_row(name, rows, purged, local(split.start), local(split.end))
+    for reason, count in sorted(done.excluded.items()):
+        table.add_row(f"    excluded: {reason}", f"{count:,}", "", "", "")
+    table.add_row("    all, purged ones too", f"{done.mart_rows:,}", "", "", "")
+    _console().print(table)
+
+
+def print_lines(lines: Sequence[SnapshotLine], root: Path) -> None:
     """The table of `mart snapshot list`."""
     if not lines:
-        _print(f"no snapshots under {_near(root)}")
+        _print(f"No snapshots under {_near(root)}.")
         return
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name in ("consumer", "id", "rows", "bytes", "", "address"):
         table.add_column(name, justify="right" if name in {"rows", "bytes"} else "left")
     for line in lines:
@@ -162,86 +198,3 @@ def print_verdict(verdict: Verdict) -> None:
         return
     _print(f"bad: {_near(verdict.address)}")
     _print(*(f"  - {problem.where}: {problem.what}" for problem in verdict.problems))
-
-
-def run_document(done: RunSummary) -> dict[str, Any]:
-    """`mart run --json`."""
-    return {
-        "warehouse_id": done.settings.warehouse,
-        "as_of_at": done.build.as_of_at.isoformat(),
-        "models": done.build.models,
-        "full_because": done.build.full_because,
-        "tests": _tests(done.build),
-        "site": str(done.site),
-        "snapshots": [snapshot_document(each) for each in done.snapshots],
-        "seconds": round(done.seconds, 3),
-    }
-
-
-def build_document(done: BuildReport, run_id: str) -> dict[str, Any]:
-    """`mart build --json`."""
-    return {
-        "run_id": run_id,
-        "as_of_at": done.as_of_at.isoformat(),
-        "models": done.models,
-        "full_because": done.full_because,
-        "tests": _tests(done),
-        "warnings": list(done.warnings),
-    }
-
-
-def _tests(done: BuildReport) -> dict[str, int]:
-    return {
-        "passed": done.tests.passed,
-        "failed": done.tests.failed,
-        "warned": done.tests.warned,
-    }
-
-
-def snapshot_document(done: SnapshotReport) -> dict[str, Any]:
-    """One snapshot of `mart export --json` and `mart run --json`."""
-    return {
-        "consumer": done.consumer,
-        "id": done.id,
-        "address": done.address,
-        "status": done.status,
-        "mart_rows": done.mart_rows,
-        "columns": list(done.columns),
-        "splits": [
-            {
-                "name": split.name,
-                "from": split.start.isoformat(),
-                "to": split.end.isoformat(),
-                "rows": split.rows,
-                "purged": split.purged,
-            }
-            for split in done.splits
-        ],
-        "excluded": done.excluded,
-        "bytes": done.bytes,
-    }
-
-
-def line_document(line: SnapshotLine) -> dict[str, Any]:
-    """One line of `mart snapshot list --json`."""
-    return {
-        "consumer": line.consumer,
-        "id": line.id,
-        "address": line.address,
-        "is_latest": line.is_latest,
-        "is_held": line.is_held,
-        "problem": line.problem,
-        "rows": line.rows,
-        "bytes": line.bytes,
-    }
-
-
-def verdict_document(verdict: Verdict) -> dict[str, Any]:
-    """`mart snapshot verify --json`."""
-    return {
-        "address": verdict.address,
-        "id": verdict.id,
-        "parts": verdict.parts,
-        "rows": verdict.rows,
-        "problems": [{"where": each.where, "what": each.what} for each in verdict.problems],
-    }

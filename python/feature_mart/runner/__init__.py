@@ -1,10 +1,26 @@
-"""Runs dbt for one warehouse: lock, copy, build, check, replace; docs; and a report of each run."""
+"""Runs dbt for one warehouse: lock, copy, build, check, replace; docs; and a report of each run.
+
+==================================  ================================================================
+``open_run(settings, command)``      be the one writer of a state folder, and report however it ends
+``build_mart(settings, log)``        build and test on a copy; replace the mart when all is well
+``build_docs(settings, log)``        the documentation site of the built mart
+``require_built(settings)``          what the present mart was built from
+``read_dbt_manifest(mart_path)``     dbt's manifest of that build
+==================================  ================================================================
+"""
 
 from feature_mart.runner.build import BuildReport, build_mart
 from feature_mart.runner.dbt import Progress
 from feature_mart.runner.docs import build_docs, serve_docs
-from feature_mart.runner.report import GitState, RunLog, logged_run, read_git
-from feature_mart.runner.state import BuiltMart, TestCounts, check_address, hold_state, read_built
+from feature_mart.runner.report import GitState, RunLog, open_run, read_git
+from feature_mart.runner.state import (
+    BuiltMart,
+    TestCounts,
+    check_address,
+    read_built,
+    read_dbt_manifest,
+    require_built,
+)
 
 __all__ = [
     "BuildReport",
@@ -16,9 +32,10 @@ __all__ = [
     "build_docs",
     "build_mart",
     "check_address",
-    "hold_state",
-    "logged_run",
+    "open_run",
     "read_built",
+    "read_dbt_manifest",
     "read_git",
+    "require_built",
     "serve_docs",
 ]

@@ -12,19 +12,20 @@ from typing import Any
 import duckdb
 
 from feature_mart.errors import TerminalError, UsageError
-from feature_mart.runner.dbt import DbtResult, Node, Progress, invoke_dbt, require_success
-from feature_mart.runner.failures import describe_failures
+from feature_mart.runner.dbt import DbtResult, Node, Progress, invoke_dbt
+from feature_mart.runner.decide import choose_refresh, why_full
+from feature_mart.runner.failures import describe_check, describe_failures
+from feature_mart.runner.history import take_snapshots
 from feature_mart.runner.report import RunLog
 from feature_mart.runner.state import (
     BuiltMart,
     TestCounts,
     clock_document,
     hash_definitions,
-    hold_state,
     read_built,
     write_built,
 )
-from feature_mart.settings import Settings, parse_as_of
+from feature_mart.settings import Settings
 from feature_mart.warehouse import check_warehouse, newest_load
 
 _CHECKS = frozenset({"test", "unit_test"})
@@ -34,8 +35,8 @@ _CHECKS = frozenset({"test", "unit_test"})
 class BuildReport:
     """What a build did.
 
-    `full_because` is None for a build that appended; else why it was done in full. `warnings` are messages
-    of checks that only warn.
+    `full_because` is None for a build that appended; else why it was done in full. `models` counts those built,
+    `tests` the checks of this build. `warnings` are messages of checks that only warn.
     """
 
     as_of_at: datetime
@@ -43,7 +44,17 @@ class BuildReport:
     models: int
     tests: TestCounts
     warnings: tuple[str, ...]
-    manifest_path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A build, decided. `select` is empty for the whole."""
+
+    wanted: datetime
+    because: str | None
+    definitions: str
+    select: tuple[str, ...]
+    built: BuiltMart | None
 
 
 def build_mart(
@@ -55,153 +66,43 @@ def build_mart(
     select: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> BuildReport:
-    """Build and test the mart of one warehouse as of a refresh.
+    """Build and test the mart of one warehouse as of a refresh, inside `open_run`.
 
     With ``select`` only those models (dbt's selection) are built anew, at the refresh that the mart stands at.
 
     Raises:
         UsageError: the raw warehouse is not as the contract says, or the refresh lies behind the mart's.
-        LeaseHeldError: another process is building it.
         TerminalError: a model or a check failed; the earlier mart stays as it was.
+        TransientError: another program has the mart open for writing.
     """
     check_warehouse(settings.dwh, settings.overwritten_sources)
-    with hold_state(settings):
-        built = read_built(settings.mart_path)
-        wanted = _choose_refresh(settings, built, as_of, select)
-        log.as_of_at = wanted
-        definitions = hash_definitions(settings.project)
-        because = _why_full(settings, built, wanted, definitions, full_refresh)
-        database = settings.scratch_dir / log.run_id / "mart.duckdb"
-        database.parent.mkdir(parents=True)
-        try:
-            if because is None or select:
-                shutil.copyfile(settings.mart_path, database)
-            report = _build_copy(
-                settings, log, database, built, wanted, because, definitions, select, progress
-            )
-        finally:
-            shutil.rmtree(database.parent, ignore_errors=True)
-        return report
-
-
-def _choose_refresh(
-    settings: Settings, built: BuiltMart | None, as_of: str | None, select: Sequence[str]
-) -> datetime:
-    if select:
-        if built is None:
-            raise UsageError(
-                "--select builds parts of a mart, and there is none yet: `mart build`."
-            )
-        if as_of is not None and parse_as_of(as_of, settings.clock) != built.as_of_at:
-            raise UsageError(
-                f"--select builds parts of the mart as of {built.as_of_at:%Y-%m-%d %H:%M}Z; leave "
-                "--as-of out, or build the whole."
-            )
-        return built.as_of_at
-    if as_of is not None:
-        return parse_as_of(as_of, settings.clock)
-    reached = settings.clock.refresh_before(settings.now)
-    newest = newest_load(settings.dwh)
-    if newest is None or settings.overwritten_sources:
-        return reached
-    return min(reached, settings.clock.refresh_at(newest))
-
-
-def _why_full(
-    settings: Settings,
-    built: BuiltMart | None,
-    wanted: datetime,
-    definitions: str,
-    full_refresh: bool,
-) -> str | None:
-    """Why the mart is to be built in full; None where it may append.
-
-    Raises:
-        UsageError: it would have to be, in a way that changes history unasked.
-    """
-    if full_refresh:
-        return "--full-refresh"
-    if built is None:
-        return "no mart yet, or none that this DuckDB can read"
-    if built.clock != clock_document(settings):
-        raise UsageError(
-            f"The clock has changed from {built.clock} to {clock_document(settings)}, which changes "
-            "history: build with --full-refresh, or set it back in dbt_project.yml."
-        )
-    if wanted < built.as_of_at:
-        raise UsageError(
-            f"The mart stands at {built.as_of_at:%Y-%m-%d %H:%M}Z, after the refresh asked for, "
-            f"{wanted:%Y-%m-%d %H:%M}Z: build with --full-refresh to go back."
-        )
-    if built.address != settings.address:
-        return "another warehouse"
-    if built.duckdb_version != duckdb.__version__:
-        return f"DuckDB {duckdb.__version__} instead of {built.duckdb_version}"
-    if built.definitions != definitions:
-        return "definitions have changed"
-    return None
-
-
-def _build_copy(
-    settings: Settings,
-    log: RunLog,
-    database: Path,
-    built: BuiltMart | None,
-    wanted: datetime,
-    because: str | None,
-    definitions: str,
-    select: Sequence[str],
-    progress: Progress | None,
-) -> BuildReport:
+    built = read_built(settings.mart_path)
+    loaded = None if settings.overwritten_sources else newest_load(settings.dwh)
+    wanted = choose_refresh(
+        settings, built, loaded, as_of=as_of, full_refresh=full_refresh, select=select
+    )
+    log.as_of_at = wanted
+    definitions = hash_definitions(settings.project)
+    because = why_full(settings, built, wanted, definitions, full_refresh)
+    task = _Task(wanted, because, definitions, tuple(select), built)
+    draft = settings.draft_path
+    shutil.rmtree(draft.parent, ignore_errors=True)
+    draft.parent.mkdir(parents=True)
+    if because is None or select:
+        shutil.copyfile(settings.mart_path, draft)
     variables = dbt_variables(settings, wanted)
     if settings.overwritten_sources and not select:
         with log.stage("snapshot"):
-            _take_snapshots(settings, database, variables, built, wanted)
-    arguments = ["build", "--exclude-resource-type", "snapshot"]
-    if because is not None:
-        arguments.append("--full-refresh")
-    if select:
-        arguments += ["--select", *select]
+            take_snapshots(settings, draft, variables, is_taken=_stands_at(built, wanted))
     with log.stage("build"):
-        result = invoke_dbt(
-            settings,
-            arguments,
-            step="build",
-            database=database,
-            variables=variables,
-            progress=progress,
-        )
-    log.nodes = result.nodes
-    log.tests = _count_tests(result.nodes)
-    if not result.success:
-        raise TerminalError(describe_failures(settings, result, database))
-    if select and not any(node.kind == "model" for node in result.nodes):
-        raise UsageError(f"--select {' '.join(select)} names no model.")
-    record = BuiltMart(
-        address=settings.address,
-        as_of_at=wanted,
-        duckdb_version=duckdb.__version__,
-        clock=clock_document(settings),
-        # A part built from new definitions leaves the rest at the old ones, so the next whole build is full.
-        definitions=built.definitions if select and built else definitions,
-        run_id=log.run_id,
-        tests=log.tests,
-    )
-    write_built(database, record)
-    log.marts = _describe_marts(database, result)
-    database.replace(settings.mart_path)
-    manifest = settings.state_dir / "manifest.json"
-    if not select:
-        staged = database.parent / "manifest.json"
-        shutil.copyfile(result.target / "manifest.json", staged)
-        staged.replace(manifest)
+        result = _run_dbt(settings, log, task, variables, progress)
+        tests = _commit(settings, log, task, result)
     return BuildReport(
         as_of_at=wanted,
         full_because=because,
         models=sum(node.kind == "model" and node.status == "success" for node in result.nodes),
-        tests=log.tests,
+        tests=tests,
         warnings=tuple(_warning(node) for node in result.nodes if node.status == "warn"),
-        manifest_path=manifest,
     )
 
 
@@ -210,21 +111,61 @@ def dbt_variables(settings: Settings, as_of_at: datetime) -> dict[str, object]:
     return {"as_of": as_of_at.isoformat(), "warehouse": settings.warehouse}
 
 
-def _take_snapshots(
+def _stands_at(built: BuiltMart | None, wanted: datetime) -> bool:
+    return built is not None and built.as_of_at >= wanted
+
+
+def _run_dbt(
     settings: Settings,
-    database: Path,
+    log: RunLog,
+    task: _Task,
     variables: dict[str, object],
-    built: BuiltMart | None,
-    wanted: datetime,
-) -> None:
-    """Note what overwritten sources hold now; once a refresh, since its rows are sealed then."""
-    if built is not None and built.as_of_at >= wanted and settings.history_path.is_file():
-        return
-    settings.history_path.parent.mkdir(parents=True, exist_ok=True)
-    taken = variables | {"snapshot_at": settings.now.isoformat()}
-    for command in (["seed"], ["snapshot"]):
-        result = invoke_dbt(settings, command, step="snapshot", database=database, variables=taken)
-        require_success(result, f"dbt {command[0]} of the overwritten sources")
+    progress: Progress | None,
+) -> DbtResult:
+    arguments = ["build", "--exclude-resource-type", "snapshot"]
+    if task.because is not None:
+        arguments.append("--full-refresh")
+    if task.select:
+        arguments += ["--select", *task.select]
+    result = invoke_dbt(
+        settings,
+        arguments,
+        step="build",
+        database=settings.draft_path,
+        variables=variables,
+        progress=progress,
+    )
+    log.nodes = result.nodes
+    log.tests = _count_tests(result.nodes)
+    if not result.success:
+        raise TerminalError(describe_failures(settings, result, settings.draft_path))
+    if task.select and not any(node.kind in {"model", "seed"} for node in result.nodes):
+        raise UsageError(f"--select {' '.join(task.select)} names no model of this project.")
+    return result
+
+
+def _commit(settings: Settings, log: RunLog, task: _Task, result: DbtResult) -> TestCounts:
+    """Write into the finished copy what it was built from, and put it in the mart's place: one step."""
+    definitions, tests = task.definitions, log.tests
+    if task.select and task.built is not None:
+        # The rest was checked when it was built. Of a part built from new definitions the rest is at the old ones,
+        # so the mart has none of its own, and the next whole build is full.
+        tests = task.built.tests
+        if task.built.definitions != definitions:
+            definitions = "several"
+    record = BuiltMart(
+        address=settings.address,
+        as_of_at=task.wanted,
+        duckdb_version=duckdb.__version__,
+        clock=clock_document(settings),
+        definitions=definitions,
+        run_id=log.run_id,
+        tests=tests,
+    )
+    write_built(settings.draft_path, record, result.target / "manifest.json")
+    log.marts = _describe_marts(settings.draft_path, result)
+    settings.draft_path.replace(settings.mart_path)
+    return log.tests
 
 
 def _count_tests(nodes: Sequence[Node]) -> TestCounts:
@@ -237,9 +178,8 @@ def _count_tests(nodes: Sequence[Node]) -> TestCounts:
 
 
 def _warning(node: Node) -> str:
-    message = str(node.meta.get("message") or node.name)
     fix = node.meta.get("fix")
-    return f"{message} ({node.failures} rows)" + (f": {fix}" if fix else "")
+    return describe_check(node) + (f"; {fix}" if fix else "")
 
 
 def _describe_marts(database: Path, result: DbtResult) -> list[dict[str, Any]]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from feature_mart.errors import TerminalError
@@ -17,6 +15,9 @@ from feature_mart.settings import Settings
 
 #: done, of, what
 Progress = Callable[[int, int, str], None]
+
+#: Words that dbt has for a node that did not do what it should.
+FAILED = frozenset({"fail", "error", "runtime error"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,9 @@ class Node:
     message: str
     rows: int | None
     failures: int | None
+    about: str
     compiled: str | None
+    compiled_path: str | None
     path: str
     meta: Mapping[str, Any]
 
@@ -87,13 +90,13 @@ def invoke_dbt(
         *("--vars", json.dumps(dict(variables)), "--log-level", "none"),
         *("--log-level-file", "info", "--no-use-colors", "--no-print"),
     ]
-    with _environment(settings, database), _sigterm_as_interrupt():
+    with _environment(settings, database):
         try:
             outcome = dbtRunner(callbacks=[on_event]).invoke(command)
         finally:
             DuckDBConnectionManager.close_all_connections()
     if isinstance(outcome.exception, KeyboardInterrupt):
-        raise KeyboardInterrupt
+        raise outcome.exception
     results = getattr(outcome.result, "results", None) or ()
     nodes = tuple(_node(result) for result in results)
     problem = None
@@ -131,16 +134,30 @@ def _node(result: Any) -> Node:
         message=str(result.message or ""),
         rows=int(rows) if isinstance(rows, int) and rows >= 0 else None,
         failures=result.failures,
+        about=_about(node),
         compiled=getattr(node, "compiled_code", None),
+        compiled_path=getattr(node, "compiled_path", None),
         path=str(getattr(node, "original_file_path", "")),
         meta=dict(meta),
     )
 
 
+def _about(node: Any) -> str:
+    """``stg_dwh__contracts.status`` of a generic test, a unit test's model; else empty."""
+    key = str(getattr(node, "file_key_name", None) or "")
+    if key.startswith("sources."):
+        about = ".".join(str(part) for part in next(iter(node.sources), ()))
+    else:
+        tested = getattr(node, "tested_node_unique_id", None)
+        about = key.rpartition(".")[2] or str(tested or "").rpartition(".")[2]
+    column = getattr(node, "column_name", None)
+    return f"{about}.{column}" if about and column else about
+
+
 def require_success(result: DbtResult, what: str) -> None:
     """Raises: TerminalError naming what failed, where a command that checks nothing failed."""
     if not result.success:
-        failed = [node for node in result.nodes if node.status in {"error", "fail"}]
+        failed = [node for node in result.nodes if node.status in FAILED]
         detail = failed[0].message if failed else result.problem or "see its log"
         raise TerminalError(
             f"{what} failed: {_first_lines(detail)} (log: {result.target / 'logs' / 'dbt.log'})"
@@ -173,21 +190,3 @@ def _environment(settings: Settings, database: Path) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """A scheduler's SIGTERM kills dbt on the spot; an interrupt lets it cancel and report."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        former = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread: signals are not ours
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)

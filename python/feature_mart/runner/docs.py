@@ -11,41 +11,46 @@ from feature_mart.errors import TerminalError, UsageError
 from feature_mart.runner.build import dbt_variables
 from feature_mart.runner.dbt import Progress, invoke_dbt, require_success
 from feature_mart.runner.report import RunLog
-from feature_mart.runner.state import hold_state, read_built
+from feature_mart.runner.state import require_built
 from feature_mart.settings import Settings
 
 
 def build_docs(settings: Settings, log: RunLog, progress: Progress | None = None) -> Path:
-    """Write the site of the built mart; returns its front page.
+    """Write the site of the built mart, inside `open_run`; returns its front page.
 
     Raises:
         UsageError: there is no mart yet.
         TerminalError: dbt could not write it; the earlier site stays.
+        TransientError: another program has the mart open for writing.
     """
-    built = read_built(settings.mart_path)
-    if built is None:
-        raise UsageError(f"There is no mart at {settings.mart_path} yet: run `mart build` first.")
+    built = require_built(settings)
     log.as_of_at = built.as_of_at
-    with hold_state(settings), log.stage("docs"):
+    with log.stage("docs"):
         target = settings.target_dir("docs")
         _share_parse(settings, target)
+        # dbt opens what it describes for writing; a mart that somebody is reading allows that of a copy only.
+        draft = settings.draft_path
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(settings.mart_path, draft)
         result = invoke_dbt(
             settings,
             ["docs", "generate", "--static"],
             step="docs",
-            database=settings.mart_path,
+            database=draft,
             variables=dbt_variables(settings, built.as_of_at),
             progress=progress,
         )
         require_success(result, "dbt docs generate")
-        staged = settings.scratch_dir / log.run_id / "site"
+        draft.unlink()
+        staged = settings.scratch_dir / "site"
         staged.mkdir(parents=True)
         # dbt's own page fetches its JSON, which a browser refuses from a file; this one carries it.
         shutil.copyfile(target / "static_index.html", staged / "index.html")
         for name in ("manifest.json", "catalog.json"):
             shutil.copyfile(target / name, staged / name)
+        if (target / "assets").is_dir():
+            shutil.copytree(target / "assets", staged / "assets")
         _swap(staged, settings.site_dir)
-        shutil.rmtree(staged.parent, ignore_errors=True)
     return settings.site_dir / "index.html"
 
 

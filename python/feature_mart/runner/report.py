@@ -1,37 +1,29 @@
-"""The report of a run: what was done, how long it took, what failed. One JSON file a run."""
+"""One run: the only writer of its state folder while it lasts, and a JSON report when it ends."""
 
 from __future__ import annotations
 
 import json
 import os
-import resource
+import signal
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import jsonschema
 
-from feature_mart.errors import FeatureMartError
+from feature_mart.errors import StopRequestedError, UsageError
 from feature_mart.runner.dbt import Node
-from feature_mart.runner.state import TestCounts
+from feature_mart.runner.stages import Stage, measured
+from feature_mart.runner.state import TestCounts, check_address, hold_state
 from feature_mart.settings import Settings
 
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One stage of a run; CPU and peak memory are this process's."""
-
-    name: str
-    status: str
-    wall_s: float
-    cpu_s: float
-    peak_mb: float
+_INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,52 +49,26 @@ class RunLog:
     tests: TestCounts = field(default_factory=TestCounts)
     marts: list[dict[str, Any]] = field(default_factory=list)
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a stage; one that raises is kept as failed."""
-        wall, cpu, status = time.monotonic(), time.process_time(), "failed"
-        try:
-            yield
-            status = "done"
-        finally:
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            self.stages.append(
-                Stage(
-                    name,
-                    status,
-                    round(time.monotonic() - wall, 3),
-                    round(time.process_time() - cpu, 3),
-                    round(peak, 1),
-                )
-            )
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Measure a stage; one that raises is kept as failed."""
+        return measured(name, self.stages)
 
     def document(self, error: BaseException | None) -> dict[str, Any]:
         """The report as its JSON Schema has it."""
         interrupted = isinstance(error, KeyboardInterrupt)
-        exit_code = 130 if interrupted else getattr(error, "exit_code", 1) if error else 0
         return {
             "schema": 1,
             "run_id": self.run_id,
             "command": self.command,
-            "git": {"commit": self.git.commit, "dirty": self.git.dirty},
+            "git": asdict(self.git),
             "target": self.settings.target,
             "warehouse_id": self.settings.warehouse,
             "as_of_at": self.as_of_at.isoformat() if self.as_of_at else None,
             "started_at": self.started_at.isoformat(),
             "ended_at": datetime.now(UTC).isoformat(),
             "status": "done" if error is None else "interrupted" if interrupted else "failed",
-            "exit_code": exit_code,
-            "stages": [
-                {
-                    "name": stage.name,
-                    "status": stage.status,
-                    "attempts": 1,
-                    "wall_s": stage.wall_s,
-                    "cpu_s": stage.cpu_s,
-                    "peak_mb": stage.peak_mb,
-                }
-                for stage in self.stages
-            ],
+            "exit_code": exit_code(error),
+            "stages": [{**asdict(stage), "attempts": 1} for stage in self.stages],
             "nodes": [
                 {
                     "id": node.id,
@@ -114,11 +80,7 @@ class RunLog:
                 }
                 for node in self.nodes
             ],
-            "tests": {
-                "passed": self.tests.passed,
-                "failed": self.tests.failed,
-                "warned": self.tests.warned,
-            },
+            "tests": asdict(self.tests),
             "marts": self.marts,
             "error": None if error is None else str(error) or type(error).__name__,
         }
@@ -126,12 +88,8 @@ class RunLog:
     def write(self, error: BaseException | None = None) -> Path:
         """Write ``runs/<run_id>.json``, whole or not at all."""
         document = self.document(error)
-        schema = json.loads(
-            resources.files("feature_mart.schemas")
-            .joinpath("run_report.json")
-            .read_text(encoding="utf-8")
-        )
-        jsonschema.validate(document, schema)
+        schema = resources.files("feature_mart.schemas").joinpath("run_report.json")
+        jsonschema.validate(document, json.loads(schema.read_text(encoding="utf-8")))
         path = self.settings.runs_dir / f"{self.run_id}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".part")
@@ -140,22 +98,42 @@ class RunLog:
         return path
 
 
-def begin_run(settings: Settings, command: str) -> RunLog:
-    """A new run's log, with an id that sorts by time."""
-    run_id = f"{settings.now:%Y%m%dT%H%M%SZ}-{command}-{os.getpid()}"
-    return RunLog(settings, command, run_id, read_git(settings.project), settings.now)
+def exit_code(error: BaseException | None) -> int:
+    """What a command returns for what it ended with."""
+    if error is None:
+        return 0
+    default = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
+    return int(getattr(error, "exit_code", default))
 
 
 @contextmanager
-def logged_run(settings: Settings, command: str) -> Iterator[RunLog]:
-    """A run whose report is written however it ends."""
-    log = begin_run(settings, command)
-    try:
-        yield log
-    except (FeatureMartError, KeyboardInterrupt) as error:
-        log.write(error)
-        raise
-    log.write()
+def open_run(settings: Settings, command: str) -> Iterator[RunLog]:
+    """Be the one writer of a warehouse's state folder, and report however it ends.
+
+    A report is written once the folder is known to be this warehouse's; SIGTERM ends the run like Ctrl-C.
+
+    Raises:
+        LeaseHeldError: another process is writing.
+        UsageError: there is no such warehouse, or its folder is another's of the same name.
+        StopRequestedError: the process was told to stop.
+    """
+    check_address(settings)
+    if not (settings.is_sample or settings.dwh.is_dir() or settings.state_dir.is_dir()):
+        raise UsageError(
+            f"The warehouse {settings.dwh} is not a folder: set MART_DWH (or `make mart DWH=…`) to a "
+            "folder of Parquet files, one a raw table."
+        )
+    with _sigterm_as_interrupt(), hold_state(settings):
+        run_id = f"{settings.now:%Y%m%dT%H%M%SZ}-{command}-{os.getpid()}"
+        log = RunLog(settings, command, run_id, read_git(settings.project), settings.now)
+        try:
+            yield log
+        except BaseException as error:
+            # What went wrong is what is to be told, even where the disk is full for its report.
+            with suppress(OSError):
+                log.write(error)
+            raise
+        log.write()
 
 
 def read_git(project: Path) -> GitState:
@@ -176,3 +154,21 @@ def read_git(project: Path) -> GitState:
 
     commit = git("rev-parse", "HEAD")
     return GitState(commit, bool(git("status", "--porcelain")) if commit else False)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """A scheduler's SIGTERM would kill dbt on the spot; an interrupt lets it cancel and report."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise StopRequestedError("told to stop by SIGTERM")
+
+    try:
+        former = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread: signals are not ours
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)

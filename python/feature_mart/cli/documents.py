@@ -1,0 +1,97 @@
+"""What commands give to machines: one JSON object each, without its `schema` number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from feature_mart.exporter import SnapshotLine, SnapshotReport, Verdict
+from feature_mart.job import RunSummary
+from feature_mart.runner import BuildReport
+from feature_mart.sample import SampleReport
+from feature_mart.settings import Settings
+from feature_mart.warehouse import BulkLoad
+
+
+def run_document(done: RunSummary) -> dict[str, Any]:
+    """`mart run --json`."""
+    return {
+        **build_document(done.build, done.run_id, done.settings, done.bulk_loads),
+        "site": str(done.site),
+        "snapshots": [snapshot_document(each) for each in done.snapshots],
+        "seconds": round(done.seconds, 3),
+    }
+
+
+def build_document(
+    done: BuildReport, run_id: str, settings: Settings, bulk: Sequence[BulkLoad]
+) -> dict[str, Any]:
+    """`mart build --json`."""
+    return {
+        "run_id": run_id,
+        "warehouse_id": settings.warehouse,
+        "as_of_at": done.as_of_at.isoformat(),
+        "mart": str(settings.mart_path),
+        "models": done.models,
+        "full_because": done.full_because,
+        "tests": asdict(done.tests),
+        "warnings": list(done.warnings),
+        "bulk_loads": [
+            {**asdict(each), "seed_line": each.seed_line(settings.warehouse)} for each in bulk
+        ],
+    }
+
+
+def sample_document(done: SampleReport) -> dict[str, Any]:
+    """`mart sample --json`."""
+    return {"folder": str(done.folder), "jobs": done.jobs, "seed": done.seed, "rows": done.rows}
+
+
+def snapshot_document(done: SnapshotReport) -> dict[str, Any]:
+    """One snapshot of `mart export --json` and `mart run --json`."""
+    return {
+        "consumer": done.consumer,
+        "id": done.id,
+        "address": done.address,
+        "status": done.status,
+        "mart_rows": done.mart_rows,
+        "columns": list(done.columns),
+        "splits": [
+            {
+                "name": split.name,
+                "from": split.start.isoformat(),
+                "to": split.end.isoformat(),
+                "rows": split.rows,
+                "purged": split.purged,
+            }
+            for split in done.splits
+        ],
+        "excluded": done.excluded,
+        "bytes": done.bytes,
+    }
+
+
+def line_document(line: SnapshotLine) -> dict[str, Any]:
+    """One line of `mart snapshot list --json`."""
+    return {
+        "consumer": line.consumer,
+        "id": line.id,
+        "address": line.address,
+        "is_latest": line.is_latest,
+        "is_held": line.is_held,
+        "problem": line.problem,
+        "rows": line.rows,
+        "bytes": line.bytes,
+    }
+
+
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
+    """`mart snapshot verify --json`."""
+    return {
+        "address": verdict.address,
+        "id": verdict.id,
+        "parts": verdict.parts,
+        "rows": verdict.rows,
+        "problems": [{"where": each.where, "what": each.what} for each in verdict.problems],
+    }

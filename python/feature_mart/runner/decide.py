@@ -1,0 +1,104 @@
+"""What a build is to do, before it begins: which refresh it stands at, and whether it starts from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import duckdb
+
+from feature_mart.errors import UsageError
+from feature_mart.runner.state import BuiltMart, clock_document
+from feature_mart.settings import Settings, parse_as_of
+
+
+def choose_refresh(
+    settings: Settings,
+    built: BuiltMart | None,
+    newest_load: datetime | None,
+    *,
+    as_of: str | None = None,
+    full_refresh: bool = False,
+    select: Sequence[str] = (),
+) -> datetime:
+    """The refresh to build: the one asked for, or the newest.
+
+    The newest is the last that the wall clock has reached or, where that is earlier, the first that knows every raw
+    row (``newest_load`` is the greatest load time; None with sources that have none). Left to itself a build
+    never goes back behind the mart.
+
+    Raises:
+        UsageError: what was asked for is no refresh, is still to come, or does not go with ``select``.
+    """
+    reached = settings.clock.refresh_before(settings.now)
+    given = as_of or settings.as_of
+    name = "--as-of" if as_of else "dbt var as_of"
+    wanted = parse_as_of(given, settings.clock, name) if given else None
+    if select:
+        if built is None:
+            raise UsageError(
+                "--select builds parts of a mart, and there is none yet: run `mart build`."
+            )
+        if wanted not in (None, built.as_of_at):
+            raise UsageError(
+                f"--select builds parts of the mart as of {_utc(built.as_of_at)}: leave {name} out, or "
+                "build the whole."
+            )
+        return built.as_of_at
+    if wanted is not None:
+        if wanted > reached:
+            raise UsageError(
+                f"{name} {given} is the refresh of {_utc(wanted)}, which is still to come; the last one "
+                f"was at {_utc(reached)}."
+            )
+        return wanted
+    newest = reached
+    if newest_load is not None:
+        newest = min(reached, settings.clock.refresh_at(newest_load))
+    return newest if built is None or full_refresh else max(newest, built.as_of_at)
+
+
+def why_full(
+    settings: Settings,
+    built: BuiltMart | None,
+    wanted: datetime,
+    definitions: str,
+    full_refresh: bool,
+) -> str | None:
+    """Why the mart is to be built from nothing; None where the build may append to it.
+
+    Raises:
+        UsageError: it would have to be, in a way that changes history unasked.
+    """
+    if full_refresh:
+        return "--full-refresh"
+    if built is None:
+        there = settings.mart_path.is_file()
+        return "the mart there is not one that this DuckDB can read" if there else "no mart yet"
+    clock = clock_document(settings)
+    if built.clock != clock:
+        changed = ", ".join(
+            f"{name} from {built.clock.get(name)} to {value}"
+            for name, value in clock.items()
+            if built.clock.get(name) != value
+        )
+        raise UsageError(
+            f"The clock in dbt_project.yml has changed ({changed}), and with it all of history: build "
+            "with --full-refresh, or set it back."
+        )
+    if wanted < built.as_of_at:
+        raise UsageError(
+            f"The mart stands at {_utc(built.as_of_at)}, after the refresh asked for, {_utc(wanted)}: "
+            "build with --full-refresh to go back, or ask for a later one."
+        )
+    if built.address != settings.address:
+        return f"the mart was built from {built.address}"
+    if built.duckdb_version != duckdb.__version__:
+        return f"DuckDB {duckdb.__version__}, the mart is {built.duckdb_version}'s"
+    if built.definitions != definitions:
+        return "definitions have changed"
+    return None
+
+
+def _utc(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}Z"

@@ -1,0 +1,85 @@
+"""The history of overwritten sources: dbt snapshots, the one part of a state folder that nothing can rebuild.
+
+dbt keeps them in `history/history.duckdb`. A DuckDB file may be unreadable to another DuckDB, so each table is
+also written as Parquet beside it, and read back from there when the file is not to be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+from feature_mart.errors import TerminalError, TransientError
+from feature_mart.runner.dbt import invoke_dbt, require_success
+from feature_mart.settings import Settings
+
+
+def take_snapshots(
+    settings: Settings, database: Path, variables: Mapping[str, object], *, is_taken: bool
+) -> None:
+    """Note what overwritten sources hold now.
+
+    Once a refresh: its rows are sealed then, so nothing is taken where ``is_taken`` says that the mart already
+    stands at the refresh. Kept whatever becomes of the build.
+
+    Raises:
+        TerminalError: dbt could not take them, or the history cannot be read.
+        TransientError: another program has it open.
+    """
+    path = settings.history_path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _restore(path)
+    if is_taken and path.is_file():
+        return
+    taken = {**variables, "snapshot_at": settings.now.isoformat()}
+    result = invoke_dbt(settings, ["snapshot"], step="snapshot", database=database, variables=taken)
+    require_success(result, "dbt snapshot of the overwritten sources")
+    _keep(path)
+
+
+def _restore(path: Path) -> None:
+    """Make the DuckDB file anew from the Parquet copies, where it is missing or of another DuckDB."""
+    copies = sorted(path.parent.glob("*.parquet"))
+    if not path.is_file() and not copies:
+        return
+    try:
+        if path.is_file():
+            with duckdb.connect(str(path), read_only=True) as con:
+                con.execute("select count(*) from duckdb_tables()")
+            return
+    except duckdb.Error as error:
+        if "lock" in str(error):
+            raise TransientError(
+                f"Another program has {path} open: close it and try again."
+            ) from None
+        if not copies:
+            raise TerminalError(
+                f"{path} cannot be read ({str(error).splitlines()[0]}), and has no Parquet copy. It holds "
+                "the history of overwritten sources: read it with the DuckDB that wrote it."
+            ) from None
+    new = path.with_name("restored.part")
+    new.unlink(missing_ok=True)
+    with duckdb.connect(str(new)) as con:
+        con.execute("set TimeZone = 'UTC'")
+        for copy in copies:
+            con.execute(f'create table "{copy.stem}" as select * from read_parquet(?)', [str(copy)])
+    if path.is_file():
+        path.replace(path.with_name("unreadable.duckdb"))
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+    new.replace(path)
+
+
+def _keep(path: Path) -> None:
+    with duckdb.connect(str(path)) as con:
+        con.execute("set TimeZone = 'UTC'; checkpoint")
+        tables = con.execute(
+            "select table_name from duckdb_tables() where schema_name = 'main' order by all"
+        ).fetchall()
+        for (table,) in tables:
+            new = path.with_name(f"{table}.part")
+            con.execute(
+                f"copy \"{table}\" to '{str(new).replace(chr(39), chr(39) * 2)}' (format parquet)"
+            )
+            new.replace(path.with_name(f"{table}.parquet"))
