@@ -27,6 +27,15 @@ sample: venv ## only the sample warehouse (JOBS=20000, SEED=0)
 test: venv ## every test: unit, contract, integration (ARGS="-k splits" for some)
 	@.venv/bin/python -m pytest -n 2 --dist loadscope $(ARGS)
 
+.PHONY: audit
+audit: venv ## the long checks: 30,000 random histories against brute force, ten days against one
+	@ORACLE_HISTORIES=30000 .venv/bin/python -m pytest -n 2 --dist loadscope -m "audit or not audit" \
+	    tests/python/integration/test_days.py tests/python/integration/test_oracle.py $(ARGS)
+
+.PHONY: bench
+bench: venv ## seconds, CPU and memory by stage (JOBS="10000 100000 1000000")
+	@PYTHONPATH=python .venv/bin/python -m bench $(JOBS)
+
 .PHONY: lint
 lint: venv ## every linter and type check, a line and seconds each (ONLY="ruff types" for some)
 	@PYTHONPATH=python .venv/bin/python -m house_rules.lint $(ONLY)

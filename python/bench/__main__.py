@@ -1,0 +1,168 @@
+"""``python -m bench [JOBS …]``: build sample warehouses of several sizes and measure each stage.
+
+Every stage is a process of its own, so that its CPU and peak memory are its own. dbt's own share
+(start, parsing, one transaction a model) is measured by the same command on a warehouse of one job
+and taken off: what is left is SQL.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+PROJECT = Path(__file__).resolve().parents[2]
+FOLDER = PROJECT / ".bench"
+SIZES = (10_000, 100_000, 1_000_000)
+#: The last refresh but one that the sample has rows for, and the one after it.
+DAY, NEXT_DAY = "2026-03-29T18:00:00+00:00", "2026-03-30T18:00:00+00:00"
+_WARM_RUNS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One process. CPU counts its own threads; peak memory is resident."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+def measure(command: list[str], environment: dict[str, str]) -> Measured:
+    """Run a command to its end and measure it. Raises: SystemExit with its output when it fails."""
+    FOLDER.mkdir(exist_ok=True)
+    output = FOLDER / "last_output.txt"
+    began = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        with output.open("wb") as out:
+            os.dup2(out.fileno(), 1)
+            os.dup2(out.fileno(), 2)
+        os.chdir(PROJECT)
+        os.execvpe(command[0], command, os.environ | environment)
+    _, status, usage = os.wait4(pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed:\n{output.read_text()[-3000:]}")
+    return Measured(
+        time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    )
+
+
+class Warehouse:
+    """A sample warehouse of one size, and the commands that build its mart."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        self.folder = FOLDER / str(jobs)
+        self.database = self.folder / "mart.duckdb"
+        self.environment = {
+            "MART_DWH": str(self.folder / "dwh"),
+            "MART_DUCKDB_PATH": str(self.database),
+        }
+
+    def sample(self) -> Measured:
+        """Write it."""
+        code = (
+            "from pathlib import Path; from feature_mart.sample import write_sample; "
+            f"write_sample(Path({str(self.folder / 'dwh')!r}), {self.jobs})"
+        )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return measure([sys.executable, "-c", code], {})
+
+    def dbt(self, *arguments: str, as_of: str) -> Measured:
+        """One dbt command as of a refresh."""
+        return measure(
+            [
+                *(sys.executable, "-m", "dbt.cli.main", *arguments),
+                *("--profiles-dir", "profiles", "--quiet"),
+                *("--target-path", str(self.folder / "target")),
+                *("--log-path", str(self.folder / "logs")),
+                *("--vars", json.dumps({"as_of": as_of, "warehouse": "sample"})),
+            ],
+            self.environment,
+        )
+
+    def build(self) -> dict[str, Measured]:
+        """Models in full, models of one more refresh, and every check."""
+        self.database.unlink(missing_ok=True)
+        self.dbt("seed", as_of=DAY)
+        return {
+            "models, in full": self.dbt("run", "--full-refresh", as_of=DAY),
+            "models, one more refresh": self.dbt("run", as_of=NEXT_DAY),
+            "checks": self.dbt("test", "--exclude", "test_type:unit", as_of=NEXT_DAY),
+        }
+
+
+def pit_join_ratio(warehouse: Warehouse) -> tuple[float, float]:
+    """Seconds of the client's at-request model as dbt compiled it, and of a bare ASOF join."""
+    nodes = json.loads((warehouse.folder / "target" / "manifest.json").read_text())["nodes"]
+    compiled = next(
+        node["compiled_code"]
+        for node in nodes.values()
+        if node["name"] == "feat_job__client_at_request"
+    )
+    bare = """
+        select requests.job_id, requests.requested_at, requests.entered_at,
+            history.client_posting_count_90d, history.client_contract_count_365d,
+            history.client_contract_count_all, history.client_log_price_mean_365d,
+            history.client_cancelled_contract_ratio_all, history.client_last_contracted_at,
+            history.client_registered_at
+        from int_job__requests as requests
+        asof left join feat_client__history as history
+            on requests.client_id = history.client_id
+            and requests.requested_at >= history.available_at
+    """
+    with duckdb.connect(str(warehouse.database)) as con:
+        con.execute("set TimeZone = 'UTC'; set memory_limit = '3GB'; set threads = 2")
+        con.execute("set preserve_insertion_order = false")
+        return _best(con, compiled), _best(con, bare)
+
+
+def _best(con: duckdb.DuckDBPyConnection, select: str) -> float:
+    seconds = []
+    for _ in range(_WARM_RUNS):
+        began = time.monotonic()
+        con.execute(f"create or replace temp table measured as {select}")
+        seconds.append(time.monotonic() - began)
+    return min(seconds)
+
+
+def main(sizes: list[int]) -> None:
+    """Measure every size and print one table."""
+    nothing = Warehouse(1)
+    nothing.sample()
+    own = nothing.build()
+    print(f"dbt's own share: {own['models, in full'].cpu_s:.1f} CPU s a run\n")
+    print(f"{'jobs':>9}  {'stage':<26}{'wall s':>8}{'CPU s':>8}{'SQL CPU s':>11}{'peak MB':>9}")
+    full_cpu: dict[int, float] = {}
+    for jobs in sizes:
+        warehouse = Warehouse(jobs)
+        stages = {"sample": warehouse.sample()} | warehouse.build()
+        for name, found in stages.items():
+            sql = found.cpu_s - own[name].cpu_s if name in own else found.cpu_s
+            print(
+                f"{jobs:>9,}  {name:<26}{found.wall_s:>8.1f}{found.cpu_s:>8.1f}{sql:>11.1f}"
+                f"{found.peak_mb:>9,.0f}"
+            )
+        full = stages["models, in full"].cpu_s - own["models, in full"].cpu_s
+        more = stages["models, one more refresh"].cpu_s - own["models, one more refresh"].cpu_s
+        full_cpu[jobs] = full
+        # The compiled model of a full build, since a daily one joins a day's requests only.
+        warehouse.dbt("compile", "--full-refresh", as_of=NEXT_DAY)
+        model, bare = pit_join_ratio(warehouse)
+        print(f"{'':>9}  one more refresh / full, SQL CPU: {more / full:.3f}")
+        print(f"{'':>9}  pit_join {model:.2f} s / bare ASOF {bare:.2f} s: {model / bare:.2f}")
+    for smaller, larger in zip(sizes, sizes[1:], strict=False):
+        ratio = full_cpu[larger] / full_cpu[smaller]
+        print(
+            f"{larger / smaller:.0f} times the rows ({smaller:,} → {larger:,}): {ratio:.1f} times the SQL CPU"
+        )
+
+
+if __name__ == "__main__":
+    main([int(size) for size in sys.argv[1:]] or list(SIZES))
