@@ -1,0 +1,115 @@
+"""Every generic dbt test of the project, seen green on good rows and red on bad ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import jinja2
+import pytest
+
+GENERIC = Path(__file__).resolve().parents[2] / "generic"
+
+
+def render(name: str, present: list[str], **arguments: Any) -> str:
+    """The SQL of a generic test on the relation ``tested``."""
+    source = (GENERIC / f"{name}.sql").read_text()
+    source = source.replace("{% test ", "{% macro ").replace("{% endtest %}", "{% endmacro %}")
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined)
+    found = [SimpleNamespace(name=column) for column in present]
+    environment.globals.update(
+        execute=True,
+        flags=SimpleNamespace(INTROSPECT=True),
+        adapter=SimpleNamespace(get_columns_in_relation=lambda _relation: found),
+    )
+    macro = getattr(environment.from_string(source).module, name)
+    return str(macro(model="tested", **arguments))
+
+
+def failing_rows(name: str, rows: str, **arguments: Any) -> int:
+    """How many rows a generic test returns on a relation given as SQL."""
+    con = duckdb.connect()
+    con.execute("set TimeZone = 'UTC'")
+    con.execute(f"create table tested as {rows}")
+    con.execute("create table other as select * from (values (1), (2)) as given (id)")
+    columns = [str(row[0]) for row in con.execute("describe tested").fetchall()]
+    return len(con.execute(render(name, columns, **arguments)).fetchall())
+
+
+def values(text: str, columns: str) -> str:
+    return f"select * from (values {text}) as given ({columns})"
+
+
+CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
+    "has_rows": ("has_rows", {}, values("(1)", "id"), ["select 1 as id where false"]),
+    "unique_together": (
+        "unique_together",
+        {"columns": ["id", "day"]},
+        values("(1, 1), (1, 2)", "id, day"),
+        [values("(1, 1), (1, 1)", "id, day")],
+    ),
+    "in_range": (
+        "in_range",
+        {"column_name": "x", "at_least": 0, "at_most": 1},
+        values("(0.0::double), (1.0), (null)", "x"),
+        [
+            values("(-0.1::double)", "x"),
+            values("(1.1::double)", "x"),
+            values("('nan'::double)", "x"),
+            values("('inf'::double)", "x"),
+        ],
+    ),
+    "in_range with one bound": (
+        "in_range",
+        {"column_name": "x", "at_least": 0},
+        values("(0), (9)", "x"),
+        [values("(-1)", "x")],
+    ),
+    "holds": (
+        "holds",
+        {"expression": "a < b"},
+        values("(1, 2)", "a, b"),
+        [values("(2, 1)", "a, b"), values("(1, null)", "a, b")],
+    ),
+    "same_keys_as": (
+        "same_keys_as",
+        {"to": "other", "key": "id"},
+        values("(2), (1)", "id"),
+        [values("(1)", "id"), values("(1), (2), (3)", "id"), values("(1), (2), (2)", "id")],
+    ),
+    "one_version_per_load": (
+        "one_version_per_load",
+        {"key": ["id"]},
+        values("(1, 1, 'a'), (1, 1, 'a'), (1, 2, 'b')", "id, loaded_at, name"),
+        [
+            values("(1, 1, 'a'), (1, 1, 'b')", "id, loaded_at, name"),
+            values("(1, 1, 'a'), (1, 1, null)", "id, loaded_at, name"),
+            values("(1, null, 'a'), (1, null, 'b')", "id, loaded_at, name"),
+        ],
+    ),
+    "one_version_per_load without load times": (
+        "one_version_per_load",
+        {"key": ["id"]},
+        values("(1, 'a'), (1, 'a')", "id, name"),
+        [values("(1, 'a'), (1, 'b')", "id, name")],
+    ),
+}
+
+
+def test_every_generic_check_is_covered() -> None:
+    assert {case[0] for case in CASES.values()} == {path.stem for path in GENERIC.glob("*.sql")}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_check_passes_on_good_rows(case: str) -> None:
+    name, arguments, good, _ = CASES[case]
+    assert failing_rows(name, good, **arguments) == 0
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_check_fails_on_bad_rows(case: str) -> None:
+    name, arguments, _, bad = CASES[case]
+    for rows in bad:
+        assert failing_rows(name, rows, **arguments) > 0, rows
