@@ -7,13 +7,14 @@
 ======================  =========================================================================
 """
 
-from feature_mart.sample.tables import (
+from feature_mart.sample.shares import (
     BULK_LOADED_AT,
     ENDS_AT,
     LOAD_CLOCK,
     SHARES,
     STARTS_AT,
     TRUSTED_FROM,
+    LoadClockLine,
 )
 from feature_mart.sample.write import SampleReport, write_sample
 
@@ -24,6 +25,7 @@ __all__ = [
     "SHARES",
     "STARTS_AT",
     "TRUSTED_FROM",
+    "LoadClockLine",
     "SampleReport",
     "write_sample",
 ]

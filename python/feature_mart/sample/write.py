@@ -1,19 +1,31 @@
-"""Writes the sample's tables, one sorted COPY each, and puts them in their place together."""
+"""Writes the sample's tables, one COPY each, and puts them in their place together."""
 
 from __future__ import annotations
 
+import fcntl
 import shutil
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 
 from feature_mart.errors import TerminalError, UsageError
-from feature_mart.sample.tables import FOUNDATION, TABLES
+from feature_mart.sample import deals, jobs, members
+from feature_mart.sample.draws import macros
 
-_MOST_JOBS = 100_000_000
+TABLES = (
+    *("categories", "clients", "freelancers", "jobs", "job_skills"),
+    *("proposals", "contracts", "reviews"),
+)
+#: Ids have eight digits, and an offer's number 32 bits.
+MOST_JOBS = 50_000_000
+_MOST_SEED = 2**64 - 1
+_MEMORY_LIMIT = "2GB"
+# A single thread cuts row groups elsewhere; two or more all cut them alike.
+_LEAST_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,74 +46,120 @@ def write_sample(
 ) -> SampleReport:
     """Write the eight raw tables of a sample warehouse into the folder ``out``.
 
-    The same ``jobs`` and ``seed`` give the same bytes on one DuckDB version, whatever the number of threads. A
-    folder that is there is replaced when all is written; an interrupted run leaves it as it was.
+    The same ``jobs`` and ``seed`` give the same rows anywhere, and on one DuckDB version the same bytes, whatever
+    the number of threads. The folder is replaced when all is written; until then it stays as it was.
 
     Args:
-        out: the folder; it must be empty, absent or an earlier sample.
-        jobs: how many job postings; other tables follow in proportion.
-        seed: any whole number.
-        progress: called with each table's name.
+        out: absent, empty, or an earlier sample.
+        jobs: how many job postings, 1 to 50 million; the other tables follow in proportion.
+        seed: a whole number, 0 to 2^64 - 1.
+        progress: called with each table's name before it is written.
 
     Raises:
-        UsageError: ``jobs`` is out of range, or ``out`` holds something else.
+        UsageError: ``jobs`` or ``seed`` is out of range, or ``out`` holds something else.
         TerminalError: it cannot be written.
     """
-    if not 1 <= jobs <= _MOST_JOBS:
-        raise UsageError(f"--jobs is {jobs}: use 1 to {_MOST_JOBS:,}.")
+    if not 1 <= jobs <= MOST_JOBS:
+        raise UsageError(f"--jobs is {jobs}: use 1 to {MOST_JOBS:,}.")
+    if not 0 <= seed <= _MOST_SEED:
+        raise UsageError(f"--seed is {seed}: use 0 to 2^64 - 1.")
+    out = out.absolute()
     expected = {f"{table}.parquet" for table in TABLES}
-    if out.exists() and (not out.is_dir() or {each.name for each in out.iterdir()} - expected):
-        raise UsageError(f"{out} holds something else than a sample: choose an empty folder.")
     try:
+        if out.exists() and (not out.is_dir() or {each.name for each in out.iterdir()} - expected):
+            raise UsageError(
+                f"{out} holds something else than a sample: choose an absent or empty folder."
+            )
         out.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise TerminalError(f"{out} cannot be written: {error}.") from None
-    try:
-        rows = _write_tables(scratch, jobs, seed, progress or _ignore)
-        _put_in_place(scratch / "new", out, scratch / "former")
+        with _scratch_beside(out) as scratch:
+            rows = write_tables(scratch / "new", jobs, seed, progress=progress)
+            _put_in_place(scratch / "new", out, scratch / "former")
     except (OSError, duckdb.Error) as error:
-        raise TerminalError(f"The sample could not be written to {out}: {error}.") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        raise TerminalError(
+            f"The sample could not be written to {out}; make room or choose another folder: {error}"
+        ) from error
     return SampleReport(out, jobs, seed, rows)
 
 
-def _write_tables(
-    scratch: Path, jobs: int, seed: int, progress: Callable[[str], None]
+def write_tables(
+    folder: Path,
+    job_count: int,
+    seed: int,
+    *,
+    threads: int | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> dict[str, int]:
-    new = scratch / "new"
-    new.mkdir()
+    """Write the tables into a new folder; what is needed meanwhile lies beside it.
+
+    Returns:
+        Rows by raw table.
+    """
+    folder.mkdir()
     rows: dict[str, int] = {}
-    with duckdb.connect(str(scratch / "sample.duckdb")) as con:
-        con.execute("set TimeZone = 'UTC'; set memory_limit = '3GB'")
-        con.execute(f"set temp_directory = '{scratch / 'spill'}'")
-        con.execute(f"set variable jobs = {jobs}; set variable seed = {seed}")
-        for statement in FOUNDATION:
+    with duckdb.connect(str(folder.with_name("facts.duckdb"))) as con:
+        con.execute("set TimeZone = 'UTC'")
+        con.execute(f"set memory_limit = '{_MEMORY_LIMIT}'")
+        wanted = str(threads) if threads else "current_setting('threads')"
+        con.execute(f"set variable threads = greatest({_LEAST_THREADS}, {wanted})")
+        con.execute("set threads = getvariable('threads')")
+        for statement in macros(seed):
             con.execute(statement)
-        for table, select in TABLES.items():
-            progress(table)
-            con.execute(
-                f"copy ({select}) to '{new / table}.parquet' "
+        for table, select in _statements(job_count):
+            if table not in TABLES:
+                con.execute(f"create table {table} as {select}")
+                continue
+            if progress is not None:
+                progress(table)
+            path = folder / f"{table}.parquet"
+            # Rows come in the order of their numbers: no sort, and the same bytes every time.
+            copied = con.execute(
+                f"copy ({select}) to '{str(path).replace(chr(39), chr(39) * 2)}' "
                 "(format parquet, compression zstd, row_group_size 122880)"
-            )
-            counted = con.execute(
-                "select count(*) from read_parquet(?)", [str(new / f"{table}.parquet")]
             ).fetchone()
-            rows[table] = int(counted[0]) if counted else 0
+            rows[table] = int(copied[0]) if copied else 0
     return rows
 
 
-def _ignore(_table: str) -> None:
-    """Progress that nobody watches."""
+def _statements(job_count: int) -> Iterator[tuple[str, str]]:
+    """Each table's select, in an order in which they can be run."""
+    yield "categories", members.categories()
+    yield "clients", members.clients(members.client_count(job_count))
+    yield "freelancers", members.freelancers(members.freelancer_count(job_count))
+    yield "job_facts", jobs.facts(job_count)
+    yield "jobs", jobs.jobs()
+    yield "job_skills", jobs.job_skills()
+    yield "proposals", deals.proposals(job_count)
+    yield "contract_facts", deals.contract_facts(job_count)
+    yield "contracts", deals.contracts()
+    yield "reviews", deals.reviews()
+
+
+@contextmanager
+def _scratch_beside(out: Path) -> Iterator[Path]:
+    """A folder on the same file system, locked while in use; unlocked ones of killed runs go."""
+    for stale in out.parent.glob(f".{out.name}.sample-*"):
+        with (stale / "lock").open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            shutil.rmtree(stale, ignore_errors=True)
+    scratch = out.with_name(f".{out.name}.sample-{uuid4().hex[:8]}")
+    scratch.mkdir()
+    try:
+        with (scratch / "lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _put_in_place(new: Path, out: Path, former: Path) -> None:
-    if out.exists():
-        out.rename(former)
     try:
+        if out.exists():
+            out.rename(former)
         new.rename(out)
-    except OSError:
-        if former.exists():
+    except BaseException:
+        if former.exists() and not out.exists():
             former.rename(out)
         raise

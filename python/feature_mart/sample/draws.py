@@ -1,0 +1,166 @@
+"""Randomness and time as SQL text: each value a function of a row's number, a name and the seed.
+
+Whole-number arithmetic of 32 bits, so that no DuckDB version, thread or order of rows changes it. A
+row's number is mixed once (`lowbias32` of C. Wellons, hash-prospector, public domain); each draw of
+the row is the middle of its product with the draw's own odd multiplier (multiply-shift hashing,
+Dietzfelbinger 1996): one multiplication, and it names the row's number once, so that nested
+expressions stay small.
+
+Instants are whole seconds since `STARTS_AT`, a midnight in Tokyo, which has no summer time: the
+second of the day and the day itself are a remainder and a quotient.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+from feature_mart.sample.shares import BULK_LOADED_AT, ENDS_AT, STARTS_AT, TRUSTED_FROM
+
+DAY = 86_400
+HOUR = 3_600
+_MASK = "4294967295::ubigint"
+_SPACE = 4294967296
+
+
+def macros(seed: int) -> tuple[str, ...]:
+    """Statements that define what the expressions below call."""
+    stride = _mixed(seed, "stride") | 1
+    start = f"epoch_us(timestamptz '{STARTS_AT}')"
+    return (
+        f"create macro mix_first(x) as (xor(x, x >> 16) * 2146121005::ubigint) & {_MASK}",
+        f"create macro mix_second(x) as (xor(x, x >> 15) * 2221713035::ubigint) & {_MASK}",
+        "create macro mix_last(x) as xor(x, x >> 16)",
+        # Rows of a stream never share a number: every step is one to one.
+        "create macro row_seed(i, stream) as mix_last(mix_second(mix_first("
+        f"((i::ubigint & {_MASK}) * {stride}::ubigint + xor(stream::ubigint, {_mixed(seed, 'stream')}::ubigint))"
+        f" & {_MASK})))",
+        f"create macro draw(h, salt) as ((h * salt::ubigint) >> 16) & {_MASK}",
+        f"create macro uniform(h, salt) as draw(h, salt)::double / {_SPACE}.0",
+        # Near enough to normal: three uniform numbers of ten bits, mean 0, deviation 1, within ±3.
+        "create macro bell(h, salt) as ((draw(h, salt) & 1023)::double + ((draw(h, salt) >> 11) & 1023)::double"
+        " + ((draw(h, salt) >> 22) & 1023)::double - 1534.5) / 512.0",
+        "create macro below(h, salt, n) as ((draw(h, salt) * n::ubigint) >> 32)::bigint",
+        "create macro waiting(h, salt) as -ln(1.0 - uniform(h, salt))",
+        f"create macro instant(t) as make_timestamptz({start} + t::bigint * 1000000)",
+        # Round as people round: hundreds, five hundreds, thousands …
+        """create macro round_yen(yen) as case
+            when yen < 10000 then greatest(500, round(yen / 100) * 100)
+            when yen < 50000 then round(yen / 500) * 500
+            when yen < 300000 then round(yen / 1000) * 1000
+            else round(yen / 10000) * 10000 end""",
+        # Full width: digits, capitals and a few signs.
+        """create macro full_width(t) as translate(t, '0123456789,ABCDEFGHIJKLMNOPQRSTUVWXYZ() ',
+            '０１２３４５６７８９，ＡＢＣＤＥＦＧＨＩＪＫＬＭＮＯＰＱＲＳＴＵＶＷＸＹＺ（）　')""",
+    )
+
+
+def row_seed(number: str, stream: str) -> str:
+    """The number from which all draws of a row come."""
+    return f"row_seed({number}, {_salt(stream)})"
+
+
+def uniform(what: str, seed: str = "h") -> str:
+    """0 up to, not including, 1."""
+    return f"uniform({seed}, {_salt(what)})"
+
+
+def bell(what: str, seed: str = "h") -> str:
+    """Roughly normal, mean 0, deviation 1."""
+    return f"bell({seed}, {_salt(what)})"
+
+
+def below(what: str, n: int | str, seed: str = "h") -> str:
+    """A whole number from 0 up to, not including, ``n`` (less than 2^32)."""
+    return f"below({seed}, {_salt(what)}, {n})"
+
+
+def waiting(what: str, seed: str = "h") -> str:
+    """Exponential, mean 1."""
+    return f"waiting({seed}, {_salt(what)})"
+
+
+def chance(what: str, share: float, seed: str = "h") -> str:
+    """True for this share of the rows."""
+    return f"(draw({seed}, {_salt(what)}) < {round(share * _SPACE)}::ubigint)"
+
+
+def pick(what: str, words: Sequence[str], seed: str = "h") -> str:
+    """One of the words."""
+    return f"{word_list(words)}[1 + {below(what, len(words), seed)}]"
+
+
+def word_list(words: Sequence[str]) -> str:
+    """A list of strings in SQL."""
+    return "[" + ", ".join("'" + word.replace("'", "''") + "'" for word in words) + "]"
+
+
+def number_list(numbers: Sequence[float]) -> str:
+    """A list of numbers in SQL."""
+    return "[" + ", ".join(str(number) for number in numbers) + "]"
+
+
+def second_of_day(what: str, midnight_share: float) -> str:
+    """Mostly office hours, some evenings and nights, this share within ten minutes of midnight.
+
+    May be negative: just before the day begins.
+    """
+    kind, second = uniform(f"{what} hour"), uniform(f"{what} second")
+    return f"""case
+        when {kind} < {midnight_share} then floor(1200 * {second}) - 600
+        when {kind} < 0.78 then 9 * {HOUR} + floor(10 * {HOUR} * {second})
+        when {kind} < 0.95 then 18 * {HOUR} + floor(6 * {HOUR} * {second})
+        else floor({DAY} * {second}) end::bigint"""
+
+
+def streamed_load(event: str, what: str, late_share: float, seed: str = "h") -> str:
+    """Minutes to hours after the event; this share one to six days."""
+    return f"""({event} + 300 + {below(f"{what} load", 6 * HOUR, seed)} + case
+        when {chance(f"{what} late", late_share, seed)} then {DAY} + {below(f"{what} days", 5 * DAY, seed)}
+        else 0 end)"""
+
+
+def nightly_load(event: str, what: str, late_share: float, seed: str = "h") -> str:
+    """03:00 sharp of the next day, as the mart's own refresh; this share one to five days later."""
+    return f"""(({event} // {DAY} + 1) * {DAY} + 3 * {HOUR} + case
+        when {chance(f"{what} late", late_share, seed)} then {DAY} * (1 + {below(f"{what} days", 5, seed)})
+        else 0 end)"""
+
+
+def seconds_of(instant: str) -> str:
+    """A fixed instant in seconds since `STARTS_AT`."""
+    return f"((epoch_us(timestamptz '{instant}') - epoch_us(timestamptz '{STARTS_AT}')) // 1000000)"
+
+
+def shown_load(load: str) -> str:
+    """`loaded_at` of a version: what came before the load clock is trusted came with the bulk load."""
+    return f"instant(case when {load} < {_TRUSTED} then {_OPENED} else {load} end)"
+
+
+def is_shown(load: str, next_load: str) -> str:
+    """Whether the warehouse has a version: loaded in time and, of the bulk load, its key's last."""
+    return (
+        f"{load} <= {_END} and ({load} >= {_TRUSTED} or coalesce({next_load} >= {_TRUSTED}, true))"
+    )
+
+
+def copies(what: str, number: str, share: float, seed: str = "h") -> str:
+    """Rows out of one: this share comes twice. ``number`` tells a row from others of the same seed."""
+    # The stride is even: the multiplier stays odd.
+    multiplier = f"(({_salt(what)}::ubigint + {number}::ubigint * 2654435768::ubigint) & {_MASK})"
+    return f"""unnest(case
+        when draw({seed}, {multiplier}) < {round(share * _SPACE)}::ubigint then [1, 2]
+        else [1] end) as copy"""
+
+
+def _mixed(seed: int, what: str) -> int:
+    return zlib.crc32(f"{seed} {what}".encode())
+
+
+def _salt(what: str) -> int:
+    return zlib.crc32(what.encode()) | 1
+
+
+_END = seconds_of(ENDS_AT)
+_OPENED = seconds_of(BULK_LOADED_AT)
+_TRUSTED = seconds_of(TRUSTED_FROM)

@@ -1,0 +1,110 @@
+"""What the sample promises: its span, how much of each kind of dirt, and the load clock that goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+#: Three years from midnight to midnight in Tokyo. Postings lie between; nothing is loaded after the second.
+STARTS_AT = "2023-03-31 15:00:00+00"
+ENDS_AT = "2026-03-31 15:00:00+00"
+DAYS = 1096
+#: Of `STARTS_AT`, Monday = 0: 1 April 2023 was a Saturday.
+FIRST_WEEKDAY = 5
+
+#: The warehouse was opened half a year in, with one load of the state that everything had by then.
+#: Five minutes sooner than the clock below, as no row comes sooner than that after its event.
+BULK_LOADED_AT = "2023-09-30 17:55:00+00"
+#: From here on `loaded_at` is true. The nightly load of this very instant is the first that is.
+TRUSTED_FROM = "2023-09-30 18:00:00+00"
+BULK_TABLES = ("clients", "contracts", "freelancers", "jobs", "proposals", "reviews")
+ASSUMED_LAG_HOURS = 24
+
+
+class LoadClockLine(NamedTuple):
+    """A line of seeds/load_clock.csv for this warehouse, its columns in their order."""
+
+    table: str
+    trusted_from: str
+    assumed_lag_hours: int
+    note: str
+
+    def seed_line(self, warehouse: str = "sample") -> str:
+        """The line as it stands in the file."""
+        fields = (
+            warehouse,
+            self.table,
+            self.trusted_from,
+            str(self.assumed_lag_hours),
+            self.note,
+        )
+        return ",".join(f'"{field}"' for field in fields)
+
+
+LOAD_CLOCK = tuple(
+    LoadClockLine(
+        table,
+        TRUSTED_FROM,
+        ASSUMED_LAG_HOURS,
+        "the sample's warehouse was opened with one bulk load",
+    )
+    for table in BULK_TABLES
+)
+
+#: How much of each kind of dirt there is: a share of the rows (jobs, contracts …) that can have it.
+SHARES: Mapping[str, float] = MappingProxyType(
+    {
+        # Loads: more than a day after the event; the same row twice.
+        "loaded_late": 0.08,
+        "exact_duplicate": 0.005,
+        # Clients and freelancers.
+        "registration_unknown": 0.015,
+        "prefecture_missing": 0.05,
+        "client_changed": 0.04,
+        "freelancer_changed": 0.02,
+        # Jobs.
+        "posted_round_midnight": 0.04,
+        "posted_at_midnight": 0.003,
+        "category_missing": 0.008,
+        "category_is_parent": 0.03,
+        "job_hourly": 0.14,
+        "title_missing": 0.003,
+        "title_english": 0.08,
+        "title_comma": 0.25,
+        "title_full_width": 0.20,
+        "title_half_width_kana": 0.05,
+        "title_emoji": 0.05,
+        "description_missing": 0.015,
+        "description_html": 0.20,
+        "budget_missing": 0.25,
+        "budget_only_max": 0.12,
+        "budget_only_min": 0.06,
+        "deadline_missing": 0.12,
+        "job_deadline_moved": 0.10,
+        "job_closed": 0.90,
+        "job_recategorised": 0.01,
+        "job_deleted": 0.01,
+        "skill_listed_twice": 0.003,
+        # Contracts. What is left of 1 is completed or still active.
+        "job_contracted": 0.62,
+        "job_contracted_twice": 0.04,
+        "contract_by_other_client": 0.03,
+        "contract_freelancer_unknown": 0.01,
+        "contract_future_dated": 0.015,
+        "contract_round_midnight": 0.04,
+        "contract_repriced": 0.06,
+        "contract_void": 0.015,
+        "void_from_the_start": 0.50,
+        "void_at_zero": 0.75,
+        "contract_cancelled": 0.07,
+        "contract_left_active": 0.10,
+        "contract_deleted": 0.005,
+        # Proposals and reviews.
+        "proposal_price_missing": 0.04,
+        "proposal_withdrawn": 0.012,
+        "review_by_client": 0.80,
+        "review_by_freelancer": 0.60,
+        "rating_missing": 0.005,
+    }
+)

@@ -1,0 +1,60 @@
+"""A written sample and views of it, for the tests of what it holds."""
+
+from pathlib import Path
+
+import duckdb
+
+from feature_mart.sample import write_sample
+from feature_mart.sample.write import TABLES
+
+JOBS = 20_000
+#: Of each table that keeps versions: its key, and when what it tells of happened.
+KEYS = {
+    "clients": "client_id",
+    "freelancers": "freelancer_id",
+    "jobs": "job_id",
+    "proposals": "proposal_id",
+    "contracts": "contract_id",
+    "reviews": "review_id",
+}
+EVENTS = {
+    "clients": "registered_at",
+    "freelancers": "registered_at",
+    "jobs": "posted_at",
+    "proposals": "proposed_at",
+    "contracts": "contracted_at",
+    "reviews": "reviewed_at",
+}
+
+
+def open_sample(folder: Path) -> duckdb.DuckDBPyConnection:
+    """Write a sample into a folder and open views of its tables.
+
+    first_<table>: a key's first row; last_<table>: its last. settled_<jobs, proposals, contracts>: of
+    those that happened after the bulk load and so long before the end that all has been loaded: jobs
+    as first seen, the others as last seen.
+    """
+    write_sample(folder, JOBS)
+    con = duckdb.connect()
+    con.execute("set TimeZone = 'UTC'")
+    for table in TABLES:
+        con.execute(f"create view {table} as from '{folder / table}.parquet'")
+    for table, key in KEYS.items():
+        for name, direction in (("first", "asc"), ("last", "desc")):
+            con.execute(
+                f"create table {name}_{table} as select distinct on ({key}) * from {table} "
+                f"order by {key}, loaded_at {direction}"
+            )
+    for table, seen in (("jobs", "first"), ("proposals", "last"), ("contracts", "last")):
+        con.execute(
+            f"create view settled_{table} as from {seen}_{table} where {EVENTS[table]} between "
+            "timestamptz '2023-10-15 00:00:00+00' and timestamptz '2025-11-01 00:00:00+00'"
+        )
+    return con
+
+
+def ask(con: duckdb.DuckDBPyConnection, query: str) -> float:
+    """The one number that a query gives."""
+    row = con.execute(query).fetchone()
+    assert row is not None and row[0] is not None, query
+    return float(row[0])
