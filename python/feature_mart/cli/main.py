@@ -138,7 +138,9 @@ def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_jso
 
 @main.command()
 @click.option("--serve", is_flag=True, help="Serve the site on this machine afterwards.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="For --serve."
+)
 @_json
 @_explained
 def docs(serve: bool, port: int, as_json: bool) -> None:

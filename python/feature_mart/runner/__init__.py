@@ -15,7 +15,7 @@ from feature_mart.runner.docs import build_docs, serve_docs
 from feature_mart.runner.report import GitState, RunLog, open_run, read_git
 from feature_mart.runner.state import (
     BuiltMart,
-    TestCounts,
+    CheckCounts,
     check_address,
     read_built,
     read_dbt_manifest,
@@ -25,10 +25,10 @@ from feature_mart.runner.state import (
 __all__ = [
     "BuildReport",
     "BuiltMart",
+    "CheckCounts",
     "GitState",
     "Progress",
     "RunLog",
-    "TestCounts",
     "build_docs",
     "build_mart",
     "check_address",

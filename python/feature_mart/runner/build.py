@@ -19,7 +19,7 @@ from feature_mart.runner.history import take_snapshots
 from feature_mart.runner.report import RunLog
 from feature_mart.runner.state import (
     BuiltMart,
-    TestCounts,
+    CheckCounts,
     clock_document,
     hash_definitions,
     read_built,
@@ -42,7 +42,7 @@ class BuildReport:
     as_of_at: datetime
     full_because: str | None
     models: int
-    tests: TestCounts
+    tests: CheckCounts
     warnings: tuple[str, ...]
 
 
@@ -144,7 +144,7 @@ def _run_dbt(
     return result
 
 
-def _commit(settings: Settings, log: RunLog, task: _Task, result: DbtResult) -> TestCounts:
+def _commit(settings: Settings, log: RunLog, task: _Task, result: DbtResult) -> CheckCounts:
     """Write into the finished copy what it was built from, and put it in the mart's place: one step."""
     definitions, tests = task.definitions, log.tests
     if task.select and task.built is not None:
@@ -168,9 +168,9 @@ def _commit(settings: Settings, log: RunLog, task: _Task, result: DbtResult) -> 
     return log.tests
 
 
-def _count_tests(nodes: Sequence[Node]) -> TestCounts:
+def _count_tests(nodes: Sequence[Node]) -> CheckCounts:
     checks = [node for node in nodes if node.kind in _CHECKS]
-    return TestCounts(
+    return CheckCounts(
         passed=sum(node.status == "pass" for node in checks),
         failed=sum(node.status in {"fail", "error"} for node in checks),
         warned=sum(node.status == "warn" for node in checks),

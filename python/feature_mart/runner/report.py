@@ -20,7 +20,7 @@ import jsonschema
 from feature_mart.errors import StopRequestedError, UsageError
 from feature_mart.runner.dbt import Node
 from feature_mart.runner.stages import Stage, measured
-from feature_mart.runner.state import TestCounts, check_address, hold_state
+from feature_mart.runner.state import CheckCounts, check_address, hold_state
 from feature_mart.settings import Settings
 
 _INTERRUPTED = 130
@@ -46,7 +46,7 @@ class RunLog:
     as_of_at: datetime | None = None
     stages: list[Stage] = field(default_factory=list)
     nodes: tuple[Node, ...] = ()
-    tests: TestCounts = field(default_factory=TestCounts)
+    tests: CheckCounts = field(default_factory=CheckCounts)
     marts: list[dict[str, Any]] = field(default_factory=list)
 
     def stage(self, name: str) -> AbstractContextManager[None]:

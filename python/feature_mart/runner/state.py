@@ -25,7 +25,7 @@ _DECIDING = frozenset({".sql", ".py", ".csv", ".yml", ".yaml"})
 
 
 @dataclass(frozen=True, slots=True)
-class TestCounts:
+class CheckCounts:
     """How the checks of a build ended."""
 
     passed: int = 0
@@ -46,7 +46,7 @@ class BuiltMart:
     clock: dict[str, Any]
     definitions: str
     run_id: str
-    tests: TestCounts
+    tests: CheckCounts
 
 
 def clock_document(settings: Settings) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def read_built(mart_path: Path) -> BuiltMart | None:
         clock=document["clock"],
         definitions=document["definitions"],
         run_id=document["run_id"],
-        tests=TestCounts(**document["tests"]),
+        tests=CheckCounts(**document["tests"]),
     )
 
 

@@ -1,0 +1,133 @@
+"""The command line: help, usage, exit codes, and what is printed where."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from feature_mart.cli import main
+from toy_project import write_project, write_warehouse
+
+
+def all_commands() -> list[tuple[str, click.Command]]:
+    """Every command with its full name."""
+    found = []
+    for name, command in main.commands.items():
+        if isinstance(command, click.Group):
+            found += [(f"{name} {inner}", each) for inner, each in command.commands.items()]
+        else:
+            found.append((name, command))
+    return found
+
+
+def call(*arguments: str, **environment: str) -> Result:
+    cleared: dict[str, str | None] = dict.fromkeys(("MART_DWH", "MART_SNAPSHOTS", "MART_TARGET"))
+    return CliRunner().invoke(main, arguments, env={**cleared, **environment})
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = write_project(tmp_path / "toy")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MART_HOME", str(tmp_path / "home"))
+    return folder
+
+
+@pytest.mark.parametrize(("name", "command"), all_commands())
+def test_every_command_and_option_has_help(name: str, command: click.Command) -> None:
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"mart {name} {parameter.opts[0]}"
+
+
+def test_help_lists_every_command_in_its_section() -> None:
+    text = call("--help").stdout
+    for name, _ in all_commands():
+        assert f"\n  {name} " in text
+    assert text.index("First:") < text.index("  run ") < text.index("  build ") < text.index("Raw")
+
+
+def test_help_imports_none_of_the_heavy_packages() -> None:
+    code = (
+        "import sys; from feature_mart.cli import main; main(['--help'], standalone_mode=False); "
+        "print([m for m in ('dbt', 'duckdb', 'rich.table', 'pyarrow', 'yaml') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1]
+    assert "dbt" not in loaded and "duckdb" not in loaded and "pyarrow" not in loaded
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("build", "--as-of"), "requires an argument"),
+        (("export",), "Name one consumer, or --all"),
+        (("export", "price_estimation", "--all"), "Name one consumer, or --all"),
+        (("export", "price_estimation"), "There is no mart at"),
+        (("docs",), "There is no mart at"),
+        (("docs", "--serve"), "There is no mart at"),
+        (("build",), "`mart sample` makes one to try"),
+        (("sample", "--jobs", "0"), "--jobs is 0"),
+        (("snapshot", "verify", "/not/there"), "There is no snapshot folder"),
+        (("snapshot", "verify", "s3://bucket/x"), "is no folder"),
+        (("run", "--dwh", "/not/there"), "The warehouse /not/there is not a folder"),
+        (("no-such-command",), "No such command"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_one_message(arguments: tuple[str, ...], said: str) -> None:
+    done = call(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "snapshot list"])
+def test_a_bucket_is_refused_before_anything_is_done(command: str, tmp_path: Path) -> None:
+    done = call(*command.split(), MART_SNAPSHOTS="s3://bucket/snapshots")
+    assert done.exit_code == 2
+    assert "s3://bucket/snapshots is no folder" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_wrong_as_of_is_exit_code_2(tmp_path: Path) -> None:
+    dwh = write_warehouse(tmp_path / "raw", [{"job_id": "j", "loaded_at": "2024-01-01 00:00+00"}])
+    done = call("build", "--as-of", "2024-01-01T03:00:00", MART_DWH=str(dwh))
+    assert done.exit_code == 2
+    assert "has no offset, so it names no instant" in done.stderr
+
+
+def test_sample_writes_where_it_is_told(tmp_path: Path) -> None:
+    done = call("sample", "--jobs", "5", "--out", str(tmp_path / "here"), "--json")
+    document = json.loads(done.stdout)
+    assert (done.exit_code, document["schema"], document["jobs"]) == (0, 1, 5)
+    assert (tmp_path / "here" / "jobs.parquet").is_file()
+    assert not (tmp_path / "home").exists()
+
+
+def test_sample_has_a_folder_of_its_own_whatever_the_warehouse(tmp_path: Path) -> None:
+    done = call("sample", "--jobs", "5", MART_DWH=str(tmp_path / "mine"))
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "home" / "sample" / "dwh" / "jobs.parquet").is_file()
+    assert not (tmp_path / "mine").exists()
+
+
+def test_snapshot_list_of_nothing_is_no_failure() -> None:
+    assert json.loads(call("snapshot", "list", "--json").stdout) == {"schema": 1, "snapshots": []}
+    assert call("snapshot", "list").stdout.startswith("No snapshots under")
+
+
+def test_what_the_machine_refuses_is_told_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = call("sample", "--jobs", "5", MART_HOME=str(tmp_path / "file"))
+    assert done.exit_code == 1
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr

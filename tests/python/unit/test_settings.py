@@ -1,0 +1,176 @@
+"""Where things are and which clock holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pytest
+
+import rendered_macros
+from feature_mart.errors import UsageError
+from feature_mart.settings import Clock, parse_as_of, resolve_settings
+from toy_project import write_project
+
+TOKYO = Clock()
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def comes_twice(instant: datetime, zone: str) -> bool:
+    """Whether local clocks show this time once more: SQL has no word for which of the two is meant."""
+    local = instant.astimezone(ZoneInfo(zone))
+    return local.replace(fold=0).utcoffset() > local.replace(fold=1).utcoffset()  # type: ignore[operator]
+
+
+def literal(instant: datetime) -> str:
+    return f"timestamptz '{instant.isoformat()}'"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = write_project(tmp_path / "toy").resolve()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def set_vars(project: Path, lines: str) -> None:
+    path = project / "dbt_project.yml"
+    path.write_text(path.read_text().replace("vars:\n", "vars:\n" + lines))
+
+
+def drop_var(project: Path, name: str) -> None:
+    path = project / "dbt_project.yml"
+    kept = [line for line in path.read_text().splitlines() if not line.startswith(f"  {name}:")]
+    path.write_text("\n".join(kept) + "\n")
+
+
+def test_refresh_at_includes_the_instant_itself() -> None:
+    refresh = at("2026-04-01T03:00:00+09:00")
+    tick = timedelta(microseconds=1)
+    assert TOKYO.refresh_at(refresh) == TOKYO.refresh_before(refresh) == refresh
+    assert TOKYO.refresh_at(refresh + tick) == refresh + timedelta(days=1)
+    assert TOKYO.refresh_before(refresh - tick) == refresh - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour", "day"),
+    [
+        ("Asia/Tokyo", 3, "2026-04-01"),
+        # A local hour that comes twice, and one that never comes.
+        ("Europe/London", 1, "2026-10-25"),
+        ("America/New_York", 1, "2026-11-01"),
+        ("America/New_York", 2, "2026-03-08"),
+        ("America/Santiago", 0, "2026-09-06"),
+        ("Australia/Lord_Howe", 2, "2026-10-04"),
+    ],
+)
+def test_refreshes_are_those_of_the_models(
+    zone: str, hour: int, day: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(zone, hour, 60)
+    variables = {"business_timezone": zone, "refresh_hour": hour}
+    monkeypatch.setattr(rendered_macros.yaml, "safe_load", lambda _: {"vars": variables})
+    macros = rendered_macros.load_macros("duckdb")
+    con = duckdb.connect()
+    con.execute("set TimeZone = 'UTC'")
+    start = datetime.fromisoformat(day).replace(tzinfo=UTC) - timedelta(days=2)
+    for step in range(4 * 48):
+        instant = start + timedelta(minutes=30 * step)
+        refresh = clock.refresh_at(instant)
+        if comes_twice(instant, zone):
+            continue
+        # What is handed over as as_of is a refresh, and stays one.
+        asked = con.execute(
+            f"select {macros['refresh_at'](literal(instant))}, "
+            f"{macros['refresh_before'](literal(refresh))}"
+        ).fetchone()
+        assert asked == (refresh, refresh), instant
+        assert clock.refresh_before(instant) <= instant <= refresh
+        assert clock.refresh_before(refresh) == refresh
+
+
+def test_as_of_takes_a_date_or_an_instant() -> None:
+    assert parse_as_of("2026-04-01", TOKYO) == at("2026-03-31T18:00:00+00:00")
+    assert parse_as_of("2026-04-01T02:59:59+09:00", TOKYO) == at("2026-03-30T18:00:00+00:00")
+    assert parse_as_of("2026-03-31T18:00:00Z", TOKYO) == at("2026-03-31T18:00:00+00:00")
+
+
+@pytest.mark.parametrize("text", ["2026-04-01T03:00:00", "2026-04-01 03:00", "soon", "2026-13-01"])
+def test_as_of_without_an_offset_or_meaning_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="use a date like 2026-04-01"):
+        parse_as_of(text, TOKYO)
+
+
+def test_flag_wins_over_environment_over_default(project: Path, tmp_path: Path) -> None:
+    environment = {"MART_DWH": str(tmp_path / "from_env"), "MART_HOME": str(tmp_path / "home")}
+    by_flag = resolve_settings(dwh=str(tmp_path / "from_flag"), environment=environment)
+    by_environment = resolve_settings(environment=environment)
+    by_default = resolve_settings(environment={})
+    assert by_flag.warehouse == "from_flag"
+    assert by_environment.warehouse == "from_env"
+    assert by_environment.mart_path == tmp_path / "home" / "from_env" / "mart.duckdb"
+    assert (by_default.warehouse, by_default.is_sample) == ("sample", True)
+    assert by_default.dwh == project / ".mart" / "sample" / "dwh"
+    assert by_default.snapshots == str(project / ".mart" / "sample" / "snapshots")
+
+
+def test_dbt_vars_win_over_the_default_clock(project: Path) -> None:
+    for name in ("business_timezone", "refresh_hour", "publish_lag_minutes"):
+        drop_var(project, name)
+    assert resolve_settings(environment={}).clock == Clock()
+    set_vars(project, "  business_timezone: Europe/Paris\n  refresh_hour: 4\n")
+    set_vars(project, "  publish_lag_minutes: 30\n")
+    assert resolve_settings(environment={}).clock == Clock("Europe/Paris", 4, 30)
+
+
+def test_vars_under_the_project_name_win(project: Path) -> None:
+    set_vars(project, "  toy:\n    refresh_hour: 5\n")
+    assert resolve_settings(environment={}).clock.refresh_hour == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("business_timezone", "Asia/Tokio", "IANA"),
+        ("refresh_hour", "24", "0 to 23"),
+        ("refresh_hour", "yes", "0 to 23"),
+        ("publish_lag_minutes", "'60'", "minutes"),
+        ("overwritten_sources", "jobs", "list of raw tables"),
+    ],
+)
+def test_a_var_that_cannot_be_meant_is_refused(
+    project: Path, name: str, value: str, said: str
+) -> None:
+    drop_var(project, name)
+    set_vars(project, f"  {name}: {value}\n")
+    with pytest.raises(UsageError, match=said) as refused:
+        resolve_settings(environment={})
+    assert name in str(refused.value)
+
+
+def test_the_sample_named_by_its_folder_is_the_sample(project: Path) -> None:
+    named = resolve_settings(dwh=".mart/sample/dwh", environment={})
+    assert named.is_sample
+    assert named.warehouse == "sample"
+
+
+def test_another_target_is_refused(project: Path) -> None:
+    with pytest.raises(UsageError, match="MART_TARGET"):
+        resolve_settings(environment={"MART_TARGET": "bigquery_dev"})
+
+
+def test_the_package_finds_its_own_project_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (resolve_settings(environment={}).project / "models" / "exposures.yml").is_file()
+
+
+def test_a_date_names_its_own_refresh_in_every_zone() -> None:
+    clock = Clock("Pacific/Auckland", 3, 60)
+    assert clock.refresh_of(date(2026, 4, 1)) == at("2026-03-31T14:00:00+00:00")

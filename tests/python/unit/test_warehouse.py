@@ -1,0 +1,201 @@
+"""The raw warehouse's structure, judged before dbt starts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from compiled_mart import RAW_TABLES
+from feature_mart.errors import UsageError
+from feature_mart.warehouse import (
+    CONTRACT,
+    OPTIONAL,
+    REQUIRED,
+    bulk_loads,
+    check_warehouse,
+    newest_load,
+)
+from toy_project import job, write_warehouse
+
+LOADED = "2024-03-01 00:00:00+00"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_warehouse(tmp_path / "dwh", [job(number) for number in range(3)])
+
+
+def rewrite(folder: Path, table: str, select: str) -> None:
+    """Write a table again from a select over ``raw``, itself."""
+    path = folder / f"{table}.parquet"
+    con = duckdb.connect()
+    con.execute(f"set TimeZone = 'UTC'; create table raw as select * from '{path}'")
+    con.execute(f"copy ({select}) to '{path}'")
+
+
+def faults(folder: Path) -> list[str]:
+    with pytest.raises(UsageError) as refused:
+        check_warehouse(folder)
+    assert str(folder) in str(refused.value)
+    return str(refused.value).splitlines()[1:]
+
+
+def test_a_sound_warehouse_passes(folder: Path) -> None:
+    check_warehouse(folder)
+
+
+def test_the_contract_is_the_tests_own(folder: Path) -> None:
+    for table, columns in RAW_TABLES.items():
+        assert {*CONTRACT[table], *OPTIONAL[table]} == set(columns)
+        assert REQUIRED[table] <= set(CONTRACT[table])
+
+
+def test_a_folder_that_is_not_there_says_what_to_set(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a folder: set MART_DWH"):
+        check_warehouse(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("table", "select", "said"),
+    [
+        ("jobs", "select * exclude (client_id) from raw", "jobs.client_id is missing; add"),
+        ("reviews", "select * exclude (rating) from raw", "reviews.rating is missing; add"),
+        (
+            "contracts",
+            "select * replace (cast(agreed_price as varchar) as agreed_price) from raw",
+            "contracts.agreed_price is VARCHAR; it must be a number",
+        ),
+        (
+            "jobs",
+            "select * replace (cast(posted_at as timestamp) as posted_at) from raw",
+            "jobs.posted_at is TIMESTAMP, a time without a zone",
+        ),
+        (
+            "clients",
+            "select * replace (cast(registered_at as date) as registered_at) from raw",
+            "clients.registered_at is DATE; it must be an instant",
+        ),
+        (
+            "jobs",
+            "select * replace (1 as job_id) from raw",
+            "jobs.job_id is INTEGER; it must be text",
+        ),
+        (
+            "clients",
+            "select * replace ('no' as is_deleted) from raw",
+            "clients.is_deleted is VARCHAR; it must be a boolean",
+        ),
+        ("jobs", "select * from raw where false", "jobs: the table has no rows"),
+    ],
+)
+def test_each_fault_is_one_line(folder: Path, table: str, select: str, said: str) -> None:
+    rewrite(folder, table, select)
+    (fault,) = faults(folder)
+    assert fault.startswith(f"  - {said}")
+
+
+def test_all_faults_are_told_together(folder: Path) -> None:
+    (folder / "reviews.parquet").unlink()
+    (folder / "clients.parquet").write_bytes(b"not parquet")
+    rewrite(folder, "jobs", "select * exclude (status, title) from raw")
+    found = faults(folder)
+    assert [fault.split()[1].rstrip(":") for fault in found] == [
+        "clients",
+        "jobs.title",
+        "jobs.status",
+        "reviews",
+    ]
+    assert "cannot be read as Parquet" in found[0]
+    assert "reviews.parquet is missing" in found[3]
+
+
+@pytest.mark.parametrize(
+    ("table", "select"),
+    [
+        ("jobs", "select * exclude (is_deleted) from raw"),
+        ("categories", "select * exclude (loaded_at) from raw"),
+        ("job_skills", "select * exclude (loaded_at, is_deleted) from raw"),
+        ("jobs", "select * replace (null as description, null as apply_deadline_at) from raw"),
+        ("jobs", "select *, 'more' as a_column_of_ours from raw"),
+        ("jobs", "select job_id as JOB_ID, * exclude (job_id) from raw"),
+        ("jobs", "select * replace (cast(budget_max as double) as budget_max) from raw"),
+    ],
+)
+def test_what_the_contract_leaves_open_passes(folder: Path, table: str, select: str) -> None:
+    rewrite(folder, table, select)
+    check_warehouse(folder)
+
+
+def test_instants_of_nanoseconds_and_columns_without_any_value_pass(folder: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / "jobs.parquet"
+    table = pq.read_table(path)
+    for name in ("posted_at", "loaded_at"):
+        position = table.schema.get_field_index(name)
+        table = table.set_column(
+            position, name, table.column(name).cast(pa.timestamp("ns", tz="UTC"))
+        )
+    position = table.schema.get_field_index("description")
+    table = table.set_column(position, "description", pa.nulls(table.num_rows))
+    pq.write_table(table, path)
+    check_warehouse(folder)
+    assert newest_load(folder) == datetime(2024, 3, 1, tzinfo=UTC)
+
+
+def test_an_overwritten_source_needs_no_load_time(folder: Path) -> None:
+    rewrite(folder, "clients", "select * exclude (loaded_at) from raw")
+    check_warehouse(folder, ["clients"])
+    assert faults(folder)[0].startswith("  - clients.loaded_at is missing")
+
+
+def test_newest_load_is_over_all_tables(tmp_path: Path) -> None:
+    late = {"job_id": "j1", "skill": "sql", "loaded_at": "2024-05-01 00:00:00+00"}
+    folder = write_warehouse(tmp_path / "dwh", [job(1)], job_skills=[late])
+    assert newest_load(folder) == datetime(2024, 5, 1, tzinfo=UTC)
+    assert newest_load(write_warehouse(tmp_path / "empty")) is None
+
+
+def client(number: int, registered_at: str | None, loaded_at: str) -> dict[str, str | None]:
+    return {
+        "client_id": f"c{number}",
+        "registered_at": registered_at,
+        "loaded_at": loaded_at,
+    }
+
+
+def test_a_bulk_load_is_named_with_its_seed_line(tmp_path: Path) -> None:
+    # 15:00 UTC is the next day's midnight in Tokyo: both halves are of one business day.
+    clients = [
+        client(
+            number,
+            "2020-01-01 00:00:00+00",
+            f"2024-03-0{1 + number % 2} {'15' if number % 2 == 0 else '14'}:30:00+00",
+        )
+        for number in range(120)
+    ]
+    folder = write_warehouse(tmp_path / "dwh", [job(1)], clients=clients)
+    (found,) = bulk_loads(folder, "Asia/Tokyo")
+    assert (found.table, found.day, found.rows, found.of) == ("clients", "2024-03-02", 120, 120)
+    assert found.seed_line("w") == (
+        '"w","clients","2024-03-02 14:30:01+00","24","bulk load of 2024-03-02"'
+    )
+    assert bulk_loads(folder, "Asia/Tokyo", ["clients"]) == ()
+    assert bulk_loads(folder, "UTC") == ()
+
+
+def test_no_seed_line_where_none_would_change_anything(tmp_path: Path) -> None:
+    clients = [client(number, None, LOADED) for number in range(120)]
+    folder = write_warehouse(tmp_path / "dwh", [job(1)], clients=clients)
+    (found,) = bulk_loads(folder, "Asia/Tokyo")
+    assert found.seed_line("w") is None
+
+
+def test_a_small_table_is_no_bulk_load(tmp_path: Path) -> None:
+    clients = [client(number, "2020-01-01 00:00:00+00", LOADED) for number in range(100)]
+    folder = write_warehouse(tmp_path / "dwh", [job(1)], clients=clients)
+    assert bulk_loads(folder, "Asia/Tokyo") == ()
