@@ -28,7 +28,8 @@ def expected_tables(tables: Tables, world: World) -> dict[str, list[Row]]:
 
     Args:
         tables: rows as dicts by raw table name; instants carry a zone, money is Decimal or int. A
-            table may be missing, as may the columns that are not required (they are NULL then).
+            table may be missing; of its columns only ``is_deleted`` and the ``loaded_at`` of
+            job_skills may be.
         world: clock, as-of instant and load clock.
 
     Returns:

@@ -1,4 +1,4 @@
-"""feat_category__prices and feat_category__codes: what is known of a category, refresh by refresh."""
+"""feat_category__prices and feat_category__codes: a category, refresh by refresh."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def state_of_category(contracts: list[tuple[datetime, list[Row]]], as_of_at: dat
         for counts_from, versions in contracts
         if counts_from <= as_of_at
     ]
-    state = {}
+    state: Row = {}
     for days in WINDOWS:
         counted = [
             contract

@@ -1,4 +1,4 @@
-"""feat_client__history: a client's postings, contracts, prices and registration, refresh by refresh."""
+"""feat_client__history: a client's past, refresh by refresh."""
 
 from __future__ import annotations
 

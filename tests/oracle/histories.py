@@ -1,197 +1,412 @@
-"""Random small warehouses ("universes") full of what goes wrong with time.
+"""Small random histories ("universes") in which everything that can go wrong with time does.
 
-A universe has a client or two, a category or two, a few jobs and contracts, each with up to four
-versions. All its ids begin with its prefix, so that thousands share one warehouse and one query.
-Instants fall where mistakes would show: on a refresh, a microsecond beside it, on the instant at
-which its rows may be used, at the business midnight, and on days at which windows end.
+Every id starts with the universe's prefix, so many universes share one warehouse (``merged``). Each
+job, contract and client draws from a generator of its own and its later versions come last, so
+a smaller ``Shape`` of the same seed is the same history with less in it: what shrinking needs.
+
+Kept, whatever is drawn: one key and ``loaded_at`` has one set of values (exact duplicates aside);
+a contract keeps its job; an active or completed contract has no price of zero or below.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from .clock import LoadClockLine, Row
+from hypothesis import strategies as st
 
-_FIRST_REFRESH = datetime(2024, 1, 1, 18, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-#: From this instant on the load times of a universe are to be trusted.
-TRUSTED_FROM = _FIRST_REFRESH + timedelta(days=3)
-LOAD_CLOCK: Mapping[str, LoadClockLine] = {
-    "jobs": LoadClockLine(TRUSTED_FROM, 24),
-    "contracts": LoadClockLine(TRUSTED_FROM, 30),
-    "clients": LoadClockLine(TRUSTED_FROM, 0),
-}
-#: Refreshes to build as of: early, around each window's end, after everything.
-AS_OF = tuple(_FIRST_REFRESH + timedelta(days=days) for days in (2, 9, 14, 91, 100, 367, 380, 800))
+from .clock import Clock, LoadClockLine, Row, World
 
-_DAYS = (0, 0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 88, 89, 90, 91, 98, 364, 365, 366)
-_STATUS = ("active", "active", "completed", "cancelled", "void", " Completed", None)
-_PRICES = (1, 2, 999, 1000, 1001, 1051, 1052, 20_000, 123_456, 17_600_000_000)
+Universe = dict[str, list[Row]]
 
+TABLES = (
+    "categories",
+    "clients",
+    "freelancers",
+    "jobs",
+    "job_skills",
+    "proposals",
+    "contracts",
+    "reviews",
+)
 
-def instant(rng: Random) -> datetime:
-    """An instant at which something could go wrong."""
-    day = _FIRST_REFRESH + timedelta(days=rng.choice(_DAYS))
-    kind = rng.randrange(8)
-    if kind == 0:
-        return day
-    if kind == 1:
-        return day + rng.choice((-_MICROSECOND, _MICROSECOND))
-    if kind == 2:
-        return day + timedelta(minutes=60) + rng.choice((-1, 0, 1)) * _MICROSECOND
-    if kind == 3:
-        return day - timedelta(hours=3) + rng.choice((-1, 0, 1)) * _MICROSECOND
-    return day + timedelta(seconds=rng.randrange(86_400), microseconds=rng.choice((0, 1, 999_999)))
+BULK_LOADED_AT = datetime(2024, 1, 31, 1, 30, tzinfo=UTC)
+TRUSTED_FROM = datetime(2024, 1, 31, 15, 0, tzinfo=UTC)  # a midnight in Tokyo
+FIRST_DAYS = (date(2023, 11, 6), date(2024, 1, 22), date(2024, 2, 27))
 
+WORLD = World(
+    as_of=datetime(2025, 3, 19, 18, 0, tzinfo=UTC),  # the refresh of 20 March in Tokyo
+    load_clock={
+        "clients": LoadClockLine(TRUSTED_FROM, 0),
+        "freelancers": LoadClockLine(TRUSTED_FROM, 0),
+        "jobs": LoadClockLine(TRUSTED_FROM, 1),
+        "proposals": LoadClockLine(TRUSTED_FROM, 6),
+        "contracts": LoadClockLine(TRUSTED_FROM, 24),
+        "reviews": LoadClockLine(TRUSTED_FROM, 24),
+    },
+)
 
-def _load_after(rng: Random, event: datetime) -> datetime:
-    """Mostly soon after the event, sometimes long after, sometimes before it."""
-    kind = rng.randrange(10)
-    if kind < 6:
-        return event + timedelta(seconds=rng.randrange(1, 90_000))
-    if kind < 9:
-        return event + timedelta(days=rng.randrange(1, 100), seconds=rng.randrange(86_400))
-    return event - timedelta(hours=rng.randrange(1, 240))
-
-
-def _versions(rng: Random, first: Row, event: str, changes: list[tuple[str, object]]) -> list[Row]:
-    """A first row and up to three later ones, each changed in one of the ways given."""
-    rows = [first | {"loaded_at": _load_after(rng, first[event] or instant(rng))}]
-    for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
-        column, change = rng.choice(changes)
-        value = change(rng) if callable(change) else change
-        loaded_at = rows[-1]["loaded_at"] + rng.choice(
-            (
-                timedelta(minutes=1),
-                timedelta(hours=rng.randrange(1, 30)),
-                timedelta(days=rng.randrange(1, 40)),
-            )
-        )
-        rows.append(rows[-1] | {column: value, "loaded_at": loaded_at})
-    if rng.random() < 0.15:
-        rows.append(dict(rng.choice(rows)))  # an exact duplicate
-    rng.shuffle(rows)
-    return rows
+US = timedelta(microseconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+# Days of a universe on which things happen: thick at the edges of both windows.
+DAYS = (0, 0, 0, 1, 1, 2, 3, 30, 88, 89, 90, 90, 91, 180, 363, 364, 365, 365, 366, 367, 400)
 
 
-def random_universe(rng: Random, prefix: str) -> dict[str, list[Row]]:
-    """Raw rows by table; a (key, loaded_at) has one set of values but for exact duplicates.
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How much a universe may hold, and which mischief it may have. The defaults are the least."""
 
-    An active or completed contract has a price above zero or none; a contract keeps its job.
-    """
-    clients = [f"{prefix}C{n}" for n in range(rng.choice((1, 1, 2)))]
-    categories = [f"{prefix}K{n}" for n in range(rng.choice((1, 2)))]
-    jobs = [f"{prefix}J{n}" for n in range(rng.randrange(1, 6))]
-    out: dict[str, list[Row]] = {"clients": [], "jobs": [], "job_skills": [], "contracts": []}
-
-    def a_client(rng: Random) -> str:
-        return rng.choice(clients)
-
-    def a_category(rng: Random) -> str | None:
-        return rng.choice([*categories, *categories, None])
-
-    def a_price(rng: Random) -> int | None:
-        return rng.choice([*_PRICES, None])
-
-    for client_id in clients[: rng.choice((1, 1, 2, 0))]:
-        registered_at = rng.choice((instant(rng), instant(rng) - timedelta(days=400), None))
-        first = {"client_id": client_id, "registered_at": registered_at, "is_deleted": False}
-        changes = [("registered_at", instant), ("registered_at", None), ("is_deleted", True)]
-        out["clients"] += _versions(rng, first, "registered_at", changes)
-
-    for job_id in jobs:
-        posted_at = instant(rng)
-        low, high = rng.choice(((None, None), (1000, 2000), (5000, None), (None, 800), (0, 0)))
-        first = {
-            "job_id": job_id,
-            "client_id": a_client(rng),
-            "category_id": a_category(rng),
-            "title": rng.choice(("記事作成 10記事", "ＬＰ１枚", "Logo 🎨", "", None)),
-            "description": rng.choice(("<p>ß İ</p>", None)),
-            "job_type": "fixed",
-            "budget_min": low,
-            "budget_max": high,
-            "posted_at": posted_at,
-            "apply_deadline_at": rng.choice((posted_at + timedelta(days=7), instant(rng), None)),
-            "status": "open",
-            "is_deleted": rng.random() < 0.03,
-        }
-        changes = [
-            ("client_id", a_client),
-            ("category_id", a_category),
-            ("posted_at", instant),
-            ("apply_deadline_at", instant),
-            ("status", "closed"),
-            ("is_deleted", True),
-            ("is_deleted", False),
-        ]
-        if rng.random() < 0.93:  # else contracts refer to a job that never comes
-            out["jobs"] += _versions(rng, first, "posted_at", changes)
-        for skill in rng.sample(("sql", "dbt", "python"), rng.choice((0, 0, 1, 2))):
-            loaded_at = rng.choice((None, None, _load_after(rng, posted_at)))
-            out["job_skills"].append(
-                {
-                    "job_id": job_id,
-                    "skill": skill,
-                    "loaded_at": loaded_at,
-                    "is_deleted": rng.random() < 0.1,
-                }
-            )
-
-    for number in range(rng.randrange(0, 7)):
-        price, status = a_price(rng), rng.choice(_STATUS)
-        contracted_at = instant(rng)
-        first = {
-            "contract_id": f"{prefix}A{number}",
-            "job_id": rng.choice(jobs),
-            "client_id": a_client(rng),
-            "freelancer_id": rng.choice((f"{prefix}F0", f"{prefix}F1", None)),
-            "agreed_price": price,
-            "contracted_at": contracted_at,
-            "status": status,
-            "is_deleted": False,
-        }
-        changes = [
-            ("agreed_price", a_price),
-            ("status", "cancelled"),
-            ("status", "completed"),
-            ("status", "void"),
-            ("agreed_price", 0),
-            ("contracted_at", instant),
-            ("client_id", a_client),
-            ("freelancer_id", f"{prefix}F1"),
-            ("is_deleted", True),
-            ("is_deleted", False),
-        ]
-        rows = _versions(rng, first, "contracted_at", changes)
-        if rng.random() < 0.2:
-            # A tie: two contracts first known at one instant.
-            others = [row["loaded_at"] for row in out["contracts"]]
-            if others and not any(row["loaded_at"] in others for row in rows[1:]):
-                newest = max(row["loaded_at"] for row in rows)
-                tied = rng.choice(others)
-                if len({row["loaded_at"] for row in rows}) == 1 and tied < newest:
-                    rows = [row | {"loaded_at": tied} for row in rows]
-        out["contracts"] += [_priced(row) for row in rows]
-    return out
+    jobs: int = 1
+    contracts: int = 0
+    versions: int = 1
+    clients: int = 1
+    categories: int = 1
+    is_bulk_loaded: bool = False  # events before the load clock, so initial versions arise
+    has_late: bool = False  # loaded months after the event
+    has_future: bool = False  # loaded before the event
+    has_changes: bool = False  # repriced, moved, cancelled, voided, another client or category
+    has_deletes: bool = False  # deleted and undeleted
+    has_duplicates: bool = False
+    has_nulls: bool = False
+    has_ties: bool = False  # whole universe on few instants
+    has_strangers: bool = False  # contracts of unknown jobs, jobs of unseen clients
 
 
-def _priced(contract: Row) -> Row:
-    """Zero only where it is no fault: on a void or cancelled contract."""
-    is_counted = (contract["status"] or "").strip().lower() in ("active", "completed")
-    return (
-        contract | {"agreed_price": None}
-        if is_counted and contract["agreed_price"] == 0
-        else contract
+FLAGS = tuple(item.name for item in fields(Shape) if item.name.startswith(("is_", "has_")))
+
+
+def random_shape(rng: Random) -> Shape:
+    """A shape with each mischief as likely as not."""
+    flags = {name: rng.random() < 0.5 for name in FLAGS}
+    return Shape(
+        jobs=rng.randint(1, 5),
+        contracts=rng.randint(0, 6),
+        versions=rng.randint(1, 4),
+        clients=rng.randint(1, 2),
+        categories=rng.randint(1, 2),
+        **flags,
     )
 
 
-def merge(universes: list[dict[str, list[Row]]]) -> dict[str, list[Row]]:
-    """One warehouse of many universes."""
-    tables: dict[str, list[Row]] = {}
-    for universe in universes:
+def random_universe(rng: Random, prefix: str, world: World = WORLD) -> Universe:
+    """One random universe's raw tables, all ids beginning with the prefix."""
+    shape = random_shape(rng)
+    return universe_of(shape, rng.getrandbits(32), prefix, world)
+
+
+@st.composite
+def universes(draw: st.DrawFn, prefix: str = "u0", world: World = WORLD) -> Universe:
+    """One universe from a drawn shape and seed; shrinks to fewer rows and less mischief."""
+    shape = Shape(
+        jobs=draw(st.integers(1, 5)),
+        contracts=draw(st.integers(0, 6)),
+        versions=draw(st.integers(1, 4)),
+        clients=draw(st.integers(1, 2)),
+        categories=draw(st.integers(1, 2)),
+        **{name: draw(st.booleans()) for name in FLAGS},
+    )
+    return universe_of(shape, draw(st.integers(0, 2**32 - 1)), prefix, world)
+
+
+@st.composite
+def warehouses(
+    draw: st.DrawFn, max_universes: int = 8, min_universes: int = 1, world: World = WORLD
+) -> Universe:
+    """Several universes in one warehouse, with the prefixes u0, u1, and so on."""
+    count = draw(st.integers(min_universes, max_universes))
+    return merged(draw(universes(f"u{number}", world)) for number in range(count))
+
+
+def merged(many: Iterable[Universe]) -> Universe:
+    """Many universes as one warehouse."""
+    out: Universe = {table: [] for table in TABLES}
+    for universe in many:
         for table, rows in universe.items():
-            tables.setdefault(table, []).extend(rows)
-    return tables
+            out[table] += rows
+    return out
+
+
+def universe_of(shape: Shape, seed: int, prefix: str, world: World = WORLD) -> Universe:
+    """The universe of a shape and a seed, its rows in no order."""
+    builder = _Builder(shape, seed, prefix, world.clock)
+    universe: Universe = {table: [] for table in TABLES}
+    universe["categories"] = [
+        {"category_id": f"{prefix}-cat{i}", "parent_category_id": None, "name": f"区分{i}"}
+        for i in range(shape.categories)
+    ]
+    for number in range(shape.clients):
+        universe["clients"] += builder.client(number)
+    for number in range(2):
+        universe["freelancers"] += builder.freelancer(number)
+    for number in range(shape.jobs):
+        universe["jobs"] += builder.job(number)
+        universe["job_skills"] += builder.skills(number)
+    for number in range(shape.contracts):
+        universe["contracts"] += builder.contract(number)
+    if shape.has_duplicates:
+        for table in ("clients", "jobs", "job_skills", "contracts"):
+            rows = universe[table]
+            rng = builder.rng("duplicates", table)
+            rows += [dict(rng.choice(rows)) for _ in range(rng.randint(0, 3)) if rows]
+    for table, rows in universe.items():
+        builder.rng("order", table).shuffle(rows)
+    return universe
+
+
+class _Builder:
+    """The versions of each key of one universe."""
+
+    def __init__(self, shape: Shape, seed: int, prefix: str, clock: Clock) -> None:
+        self.shape, self.seed, self.prefix, self.clock = shape, seed, prefix, clock
+        self.zone = ZoneInfo(clock.zone)
+        self.built_jobs: dict[int, list[Row]] = {}
+        rng = self.rng("days")
+        self.first_day = FIRST_DAYS[0] if shape.is_bulk_loaded else rng.choice(FIRST_DAYS)
+        self.days: Sequence[int] = rng.sample(DAYS, 3) if shape.has_ties else DAYS
+
+    def rng(self, *of: object) -> Random:
+        """A generator of one thing's own: what else is in the universe does not change it."""
+        return Random(f"{self.seed}/{of}")
+
+    # --- instants
+
+    def event_at(self, rng: Random) -> datetime:
+        """An event: mostly close to a refresh, an available_at or a midnight, or exactly on it."""
+        day = self.first_day + timedelta(days=rng.choice(self.days))
+        if self.shape.is_bulk_loaded and rng.random() < 0.5:
+            day -= timedelta(days=rng.choice((0, 1, 89, 90, 91, 365)))
+        midnight = datetime.combine(day, time(), self.zone).astimezone(UTC)
+        refresh = self.clock.refresh_of(day)
+        mark = rng.choice((midnight, refresh, refresh, self.clock.available_at(refresh)))
+        if self.shape.has_ties:
+            return mark
+        return mark + rng.choice((-HOUR, -US, 0 * US, 0 * US, US, MINUTE, 7 * HOUR))
+
+    def first_loaded_at(self, rng: Random, event_at: datetime) -> datetime:
+        """When a key was first loaded: after the event, as a rule."""
+        if self.shape.is_bulk_loaded and event_at < TRUSTED_FROM and rng.random() < 0.8:
+            # Event plus lag may be exactly the load, or the load the very start of trust.
+            exact = event_at + rng.choice((0, 1, 24)) * HOUR
+            edges = (TRUSTED_FROM - US, TRUSTED_FROM, exact)
+            return rng.choice((BULK_LOADED_AT, BULK_LOADED_AT, *edges))
+        if self.shape.has_late and rng.random() < 0.3:
+            return event_at + rng.choice((30, 89, 90, 91, 365, 366)) * DAY
+        if self.shape.has_future and rng.random() < 0.3:
+            return event_at - rng.choice((US, HOUR, DAY, 90 * DAY, 400 * DAY))
+        return self.a_bit_after(rng, event_at)
+
+    def a_bit_after(self, rng: Random, instant: datetime) -> datetime:
+        """Soon after: within the same refresh, exactly on the next one, or past it."""
+        refresh = self.clock.refresh(instant)
+        on_or_past = (refresh, refresh, refresh + US, instant + DAY)
+        return rng.choice((instant, instant + MINUTE, *on_or_past))
+
+    def loads(self, rng: Random, event_at: datetime) -> list[datetime]:
+        """Distinct load times of a key, ascending, at most as many as the shape allows."""
+        loaded_at = self.first_loaded_at(rng, event_at)
+        out = [loaded_at]
+        for _ in range(rng.choice((0, 0, 1, 2, 3))):
+            refresh = self.clock.refresh(loaded_at + US)
+            later = (US, MINUTE, HOUR, DAY, 3 * DAY, 89 * DAY, 365 * DAY, refresh - loaded_at)
+            loaded_at += rng.choice(later)
+            out.append(loaded_at)
+        return out[: self.shape.versions]
+
+    # --- values
+
+    def or_null(self, rng: Random, value: Any) -> Any:
+        """A value of a nullable column."""
+        is_null = rng.random() < 0.25
+        return None if is_null and self.shape.has_nulls else value
+
+    def client_id(self, rng: Random) -> str:
+        """A client of the universe, or one that has no row of its own."""
+        number = rng.randrange(1000)
+        if self.shape.has_strangers and number < 100:
+            return f"{self.prefix}-unseen"
+        return f"{self.prefix}-client{number % self.shape.clients}"
+
+    def category_id(self, rng: Random) -> str | None:
+        """A category of the universe, or none."""
+        number = rng.randrange(1000) % self.shape.categories
+        return f"{self.prefix}-cat{number}" if self.or_null(rng, True) else None
+
+    def price(self, rng: Random, may_be_zero: bool) -> Decimal | None:
+        """A price, with ties, halves to round, and bucket neighbours; zero or below if it may."""
+        amounts = ("1", "999.5", "1000.5", "50000", "50000", "52000", "1234567.499", "300000")
+        unpriced = ("0", "-0.5", "0.499", "-100")
+        is_unpriced = rng.random() < 0.4
+        amount = rng.choice(unpriced) if is_unpriced and may_be_zero else rng.choice(amounts)
+        return Decimal(amount) if self.or_null(rng, True) else None
+
+    def versions(self, rng: Random, first: Row, loads: list[datetime], change: Any) -> list[Row]:
+        """A row per load: the first as it is, each later one changed a little, or not at all."""
+        rows = [first | {"loaded_at": loads[0]}]
+        for loaded_at in loads[1:]:
+            row = rows[-1] | {"loaded_at": loaded_at}
+            if self.shape.has_deletes and rng.random() < 0.25:
+                row["is_deleted"] = not row["is_deleted"]
+            if self.shape.has_changes and rng.random() < 0.85:
+                row |= change(row)
+            rows.append(row)
+        return rows
+
+    def is_deleted(self, rng: Random) -> bool | None:
+        """Whether a key's first version is a delete already; NULL says it is not."""
+        if self.shape.has_deletes and rng.random() < 0.05:
+            return True
+        return False if rng.random() < 0.7 else None
+
+    # --- keys
+
+    def client(self, number: int) -> list[Row]:
+        """A client's rows; none if it is a stranger."""
+        rng = self.rng("client", number)
+        if self.shape.has_strangers and rng.random() < 0.3:
+            return []
+        registered_at = self.event_at(rng) - rng.choice((0, 0, 1, 300)) * DAY
+        loads = self.loads(rng, registered_at)
+        first = {
+            "client_id": f"{self.prefix}-client{number}",
+            "client_kind": self.or_null(rng, rng.choice(("individual", "corporate", "public"))),
+            "prefecture": self.or_null(rng, "東京都"),
+            "registered_at": self.or_null(rng, registered_at),
+            "is_deleted": self.is_deleted(rng),
+        }
+
+        def change(row: Row) -> Row:
+            moved = self.or_null(rng, self.event_at(rng))
+            return rng.choice(({"prefecture": "大阪府"}, {"registered_at": moved}))
+
+        return self.versions(rng, first, loads, change)
+
+    def freelancer(self, number: int) -> list[Row]:
+        """A freelancer's rows."""
+        rng = self.rng("freelancer", number)
+        registered_at = self.event_at(rng)
+        first = {
+            "freelancer_id": f"{self.prefix}-free{number}",
+            "freelancer_kind": self.or_null(rng, "individual"),
+            "registered_at": self.or_null(rng, registered_at),
+            "is_deleted": None,
+        }
+        return self.versions(rng, first, self.loads(rng, registered_at), lambda row: {})
+
+    def job(self, number: int) -> list[Row]:
+        """A job's rows, the first loaded first."""
+        if number not in self.built_jobs:
+            self.built_jobs[number] = self.build_job(number)
+        return self.built_jobs[number]
+
+    def build_job(self, number: int) -> list[Row]:
+        """A job's rows; its client, category, deadline, title or posting time may change."""
+        rng = self.rng("job", number)
+        posted_at = self.event_at(rng)
+        loads = self.loads(rng, posted_at)
+        deadline_at = posted_at + rng.choice((0 * DAY, US, 3 * DAY, 7 * DAY + HOUR, -HOUR))
+        low = rng.choice(("0", "1", "999.5", "5000", "-3"))
+        high = rng.choice(("0", "5000.5", "10000", "80000"))
+        titles = ("", "ＬＰ制作 3枚", "<b>記事作成</b> 10記事", "翻訳𠮷野家", "  bug fix ")
+        first = {
+            "job_id": f"{self.prefix}-job{number}",
+            "client_id": self.client_id(rng),
+            "category_id": self.category_id(rng),
+            "title": self.or_null(rng, rng.choice(titles)),
+            "description": self.or_null(rng, rng.choice(("", "3000文字\n急募", "継続あり"))),
+            "job_type": self.or_null(rng, rng.choice(("fixed", "hourly"))),
+            "budget_min": self.or_null(rng, Decimal(low)),
+            "budget_max": self.or_null(rng, Decimal(high)),
+            "currency": self.or_null(rng, "JPY"),
+            "posted_at": posted_at,
+            "apply_deadline_at": self.or_null(rng, deadline_at),
+            "status": self.or_null(rng, "open"),
+            "is_deleted": self.is_deleted(rng),
+        }
+
+        def change(row: Row) -> Row:
+            return rng.choice(
+                (
+                    {"status": "Closed "},
+                    {"apply_deadline_at": deadline_at + DAY},
+                    {"client_id": self.client_id(rng)},
+                    {"category_id": self.category_id(rng)},
+                    {"posted_at": self.event_at(rng)},
+                    {"title": "直した題", "budget_max": Decimal("12000")},
+                )
+            )
+
+        return self.versions(rng, first, loads, change)
+
+    def skills(self, number: int) -> list[Row]:
+        """A job's skill sets, with and without a load time."""
+        rng = self.rng("skills", number)
+        job = self.job(number)[0]
+        rows: list[Row] = []
+        for loaded_at in (None, job["loaded_at"], job["loaded_at"] - DAY, job["loaded_at"] + DAY):
+            if rng.random() < 0.4:
+                skills = rng.sample(("SQL", "sql", "翻訳", "Python"), rng.randint(1, 3))
+                rows += [
+                    {
+                        "job_id": job["job_id"],
+                        "skill": skill,
+                        "loaded_at": loaded_at,
+                        "is_deleted": self.is_deleted(rng),
+                    }
+                    for skill in skills
+                ]
+        return rows
+
+    def contract(self, number: int) -> list[Row]:
+        """A contract's rows; all but its job may change."""
+        rng = self.rng("contract", number)
+        job_number = rng.randrange(1000)
+        if self.shape.has_strangers and job_number < 50:
+            job_id, client_id = f"{self.prefix}-nojob", self.client_id(rng)
+            contracted_at = self.event_at(rng)
+        else:
+            job = self.job(job_number % self.shape.jobs)[0]
+            job_id, client_id = job["job_id"], job["client_id"]
+            soon_after = job["posted_at"] + rng.choice((0 * US, US, HOUR, DAY, 13 * DAY))
+            contracted_at = rng.choice((self.event_at(rng), soon_after))
+        statuses = ["active", "active", "active", " Completed", "cancelled", "VOID "]
+        status = rng.choice(statuses + [None, "disputed"] * self.shape.has_nulls)
+        first = {
+            "contract_id": f"{self.prefix}-con{number}",
+            "job_id": job_id,
+            "client_id": client_id,
+            "freelancer_id": self.or_null(rng, f"{self.prefix}-free{rng.randrange(3)}"),
+            "agreed_price": self.price(rng, _may_be_zero(status)),
+            "currency": self.or_null(rng, "JPY"),
+            "contracted_at": contracted_at,
+            "status": status,
+            "is_deleted": self.is_deleted(rng),
+        }
+
+        def change(row: Row) -> Row:
+            new: Row = rng.choice(
+                (
+                    {"status": "cancelled"},
+                    {"status": rng.choice(("void", "completed", "Active"))},
+                    {"agreed_price": self.price(rng, _may_be_zero(row["status"]))},
+                    {"contracted_at": self.event_at(rng)},
+                    {"client_id": self.client_id(rng)},
+                    {"freelancer_id": self.or_null(rng, f"{self.prefix}-free{rng.randrange(3)}")},
+                )
+            )
+            price = new.get("agreed_price", row["agreed_price"])
+            if not _may_be_zero(new.get("status", row["status"])) and price is not None:
+                new["agreed_price"] = price if price >= 1 else None
+            return new
+
+        return self.versions(rng, first, self.loads(rng, contracted_at), change)
+
+
+def _may_be_zero(status: str | None) -> bool:
+    return status is None or status.strip().lower() in ("cancelled", "void")

@@ -80,8 +80,6 @@ def job_posting(requests: list[Row], skills: list[Row], world: World) -> list[Ro
     for request in requests:
         low, high = request["budget_min_jpy"], request["budget_max_jpy"]
         budget_log = fixed_log(low if high is None else high)
-        low_log, high_log = fixed_log(low), fixed_log(high)
-        has_span = low_log is not None and high_log is not None
         deadline_at, requested_at = request["apply_deadline_at"], request["requested_at"]
         local = world.clock.local(requested_at)
         rows.append(
@@ -90,9 +88,7 @@ def job_posting(requests: list[Row], skills: list[Row], world: World) -> list[Ro
                 "job_title_char_count": _length(request["title"]),
                 "job_description_char_count": _length(request["description"]),
                 "job_budget_log": None if budget_log is None else budget_log / 1e6,
-                "job_budget_span_log": (high_log - low_log) / 1e6
-                if has_span and low_log is not None and high_log is not None
-                else None,
+                "job_budget_span_log": _span_log(low, high),
                 "is_budget_missing": int(low is None and high is None),
                 "job_deadline_days": None
                 if deadline_at is None
@@ -103,6 +99,11 @@ def job_posting(requests: list[Row], skills: list[Row], world: World) -> list[Ro
             }
         )
     return rows
+
+
+def _span_log(low: int | None, high: int | None) -> float | None:
+    low_log, high_log = fixed_log(low), fixed_log(high)
+    return None if low_log is None or high_log is None else (high_log - low_log) / 1e6
 
 
 def _length(text: str | None) -> int | None:
@@ -129,10 +130,8 @@ def client_at_request(requests: list[Row], history: list[Row]) -> list[Row]:
     for request in requests:
         requested_at = request["requested_at"]
         known = _values_at(history_of.get(request["client_id"], []), requested_at, NO_HISTORY)
-        last_at, registered_at = (
-            known.pop("client_last_contracted_at"),
-            known.pop("client_registered_at"),
-        )
+        last_at = known.pop("client_last_contracted_at")
+        registered_at = known.pop("client_registered_at")
         ages = {
             "client_last_contract_age_days": days_between(requested_at, last_at),
             "client_tenure_days": days_between(requested_at, registered_at),
