@@ -5,7 +5,9 @@
     before it stand at it. -#}
 {% macro opened_at(column='as_of_at') -%}
     {%- if is_incremental() -%}
-        {{ scalar_instant('select max(built.' ~ column ~ ') as found_at from ' ~ this ~ ' as built') }}
+        {{ scalar_instant(
+            'select max(built.' ~ column ~ ') as found_at from ' ~ this ~ ' as built'
+        ) }}
     {%- else -%}
         {{ instant('1970-01-01 00:00:00+00') }}
     {%- endif -%}

@@ -41,7 +41,7 @@ def test_the_sample_keeps_the_raw_contract(folder: Path) -> None:
 
 
 def test_no_table_looks_like_one_bulk_load(folder: Path) -> None:
-    assert bulk_loads(folder) == ()
+    assert bulk_loads(folder, "Asia/Tokyo") == ()
 
 
 def test_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:

@@ -254,8 +254,9 @@ states as (
         ) }} as client_cancelled_contract_ratio_all,
         {{ greatest_known('summed.kept_contracted_at', 'left_contracts.contracted_at') }}
             as client_last_contracted_at,
-        case when summed.registered_count > 0 then {{ from_epoch_us('summed.registered_at_us') }} end
-            as client_registered_at
+        case
+            when summed.registered_count > 0 then {{ from_epoch_us('summed.registered_at_us') }}
+        end as client_registered_at
     from summed
     left join left_contracts
         on

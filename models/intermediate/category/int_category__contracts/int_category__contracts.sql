@@ -17,19 +17,27 @@ job_versions as (
 ),
 
 -- Also one whose new version is itself filtered out below: it still ends the one before it.
-touched_contracts as (
+touches as (
 
     select contract_versions.contract_id
     from contract_versions
     where
         contract_versions.seen_at > {{ opened_at('seen_at') }}
         or contract_versions.enters_at > {{ opened_at('seen_at') }}
-    union distinct
+    union all
     select contract_versions.contract_id
     from contract_versions
     inner join job_versions
         on contract_versions.job_id = job_versions.job_id
     where job_versions.seen_at > {{ opened_at('seen_at') }}
+
+),
+
+touched_contracts as (
+
+    select contract_id
+    from touches
+    group by contract_id
 
 ),
 

@@ -53,9 +53,9 @@ last_new_versions as (
         seen_at
     from new_versions
     qualify row_number() over (
-        partition by contract_id, seen_at
-        order by known_at desc nulls last, loaded_at desc nulls last
-    ) = 1
+            partition by contract_id, seen_at
+            order by known_at desc nulls last, loaded_at desc nulls last
+        ) = 1
 
 ),
 

@@ -28,17 +28,25 @@ contract_versions as (
 ),
 
 -- A day more than the lag, for the rounding to refreshes.
-touched_jobs as (
+touches as (
 
     select requests.job_id
     from requests
     where requests.entered_at > {{ opened_at('revised_at') }}
-    union distinct
+    union all
     select contract_versions.job_id
     from contract_versions
     where
         contract_versions.first_known_at
         > {{ add_hours(opened_at('revised_at'), '-24 * ' ~ (var('price_label_lag_days') + 1)) }}
+
+),
+
+touched_jobs as (
+
+    select job_id
+    from touches
+    group by job_id
 
 ),
 

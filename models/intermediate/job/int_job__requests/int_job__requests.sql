@@ -1,11 +1,11 @@
 {{ config(materialized='incremental') }}
 
 {%- set first_to_enter -%}
-    select coalesce(min(job_versions.first_known_at), {{ opened_at('entered_at') }}) as found_at
-    from {{ ref('int_job__versions') }} as job_versions
-    where
-        job_versions.first_seen_at > {{ opened_at('entered_at') }}
-        or job_versions.first_posted_at > {{ opened_at('entered_at') }}
+select coalesce(min(job_versions.first_known_at), {{ opened_at('entered_at') }}) as found_at
+from {{ ref('int_job__versions') }} as job_versions
+where
+    job_versions.first_seen_at > {{ opened_at('entered_at') }}
+    or job_versions.first_posted_at > {{ opened_at('entered_at') }}
 {%- endset -%}
 
 -- The spine: one row per job, its first version as posted. These columns are the request schema:

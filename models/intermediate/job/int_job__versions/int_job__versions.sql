@@ -41,9 +41,9 @@ first_new_versions as (
         loaded_at as first_loaded_at,
         posted_at as first_posted_at
     from new_versions
-    qualify row_number()
-        over (partition by job_id order by known_at asc nulls last, loaded_at asc nulls last)
-        = 1
+    qualify row_number() over (
+            partition by job_id order by known_at asc nulls last, loaded_at asc nulls last
+        ) = 1
 
 ),
 
@@ -60,8 +60,9 @@ last_new_versions as (
         seen_at
     from new_versions
     qualify row_number() over (
-        partition by job_id, seen_at order by known_at desc nulls last, loaded_at desc nulls last
-    ) = 1
+            partition by job_id, seen_at
+            order by known_at desc nulls last, loaded_at desc nulls last
+        ) = 1
 
 ),
 
