@@ -11,7 +11,7 @@
 
 from feature_mart.runner.build import BuildReport, build_mart
 from feature_mart.runner.dbt import Progress
-from feature_mart.runner.docs import build_docs, serve_docs
+from feature_mart.runner.docs import build_docs, open_site, serve_docs
 from feature_mart.runner.report import GitState, RunLog, open_run, read_git
 from feature_mart.runner.state import (
     BuiltMart,
@@ -33,6 +33,7 @@ __all__ = [
     "build_mart",
     "check_address",
     "open_run",
+    "open_site",
     "read_built",
     "read_dbt_manifest",
     "read_git",

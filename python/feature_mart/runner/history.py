@@ -64,7 +64,11 @@ def _restore(path: Path) -> None:
     with duckdb.connect(str(new)) as con:
         con.execute("set TimeZone = 'UTC'")
         for copy in copies:
-            con.execute(f'create table "{copy.stem}" as select * from read_parquet(?)', [str(copy)])
+            schema, _, table = copy.stem.partition(".")
+            con.execute(f'create schema if not exists "{schema}"')
+            con.execute(
+                f'create table "{schema}"."{table}" as select * from read_parquet(?)', [str(copy)]
+            )
     if path.is_file():
         path.replace(path.with_name("unreadable.duckdb"))
         path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
@@ -75,11 +79,10 @@ def _keep(path: Path) -> None:
     with duckdb.connect(str(path)) as con:
         con.execute("set TimeZone = 'UTC'; checkpoint")
         tables = con.execute(
-            "select table_name from duckdb_tables() where schema_name = 'main' order by all"
+            "select schema_name, table_name from duckdb_tables() where not temporary order by all"
         ).fetchall()
-        for (table,) in tables:
-            new = path.with_name(f"{table}.part")
-            con.execute(
-                f"copy \"{table}\" to '{str(new).replace(chr(39), chr(39) * 2)}' (format parquet)"
-            )
-            new.replace(path.with_name(f"{table}.parquet"))
+        for schema, table in tables:
+            new = path.with_name(f"{schema}.{table}.part")
+            target = str(new).replace("'", "''")
+            con.execute(f'copy "{schema}"."{table}" to \'{target}\' (format parquet)')
+            new.replace(new.with_suffix(".parquet"))
