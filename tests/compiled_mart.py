@@ -19,7 +19,7 @@ import pyarrow as pa
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-_TEXT, _MONEY, _INSTANT, _FLAG = "varchar", "decimal(18,2)", "timestamptz", "boolean"
+_TEXT, _MONEY, _INSTANT, _FLAG = "varchar", "decimal(18,3)", "timestamptz", "boolean"
 _LIFE = {"is_deleted": _FLAG, "loaded_at": _INSTANT}
 
 #: Every column that the raw contract knows, by table.

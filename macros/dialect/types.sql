@@ -23,6 +23,17 @@
     {{- return('double') -}}
 {% endmacro %}
 
+{#- A decimal of 9 places, on both engines; DuckDB's plain numeric has 3 and rounds what has more. -#}
+{% macro type_decimal() %}
+    {{- return(adapter.dispatch('type_decimal')()) -}}
+{% endmacro %}
+{% macro default__type_decimal() %}
+    {{- return('numeric') -}}
+{% endmacro %}
+{% macro duckdb__type_decimal() %}
+    {{- return('decimal(38, 9)') -}}
+{% endmacro %}
+
 {#- An instant written as a literal, with its offset. -#}
 {% macro instant(literal) -%}
     cast('{{ literal }}' as {{ type_instant() }})

@@ -21,20 +21,11 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from .clock import Clock, LoadClockLine, Row, World
+from .warehouse import COLUMNS
 
 Universe = dict[str, list[Row]]
 
-TABLES = (
-    "categories",
-    "clients",
-    "freelancers",
-    "jobs",
-    "job_skills",
-    "proposals",
-    "contracts",
-    "reviews",
-)
-
+TABLES = tuple(COLUMNS)
 BULK_LOADED_AT = datetime(2024, 1, 31, 1, 30, tzinfo=UTC)
 TRUSTED_FROM = datetime(2024, 1, 31, 15, 0, tzinfo=UTC)  # a midnight in Tokyo
 FIRST_DAYS = (date(2023, 11, 6), date(2024, 1, 22), date(2024, 2, 27))
@@ -51,10 +42,8 @@ WORLD = World(
     },
 )
 
-US = timedelta(microseconds=1)
-MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
+US, MINUTE = timedelta(microseconds=1), timedelta(minutes=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # Days of a universe on which things happen: thick at the edges of both windows.
 DAYS = (0, 0, 0, 1, 1, 2, 3, 30, 88, 89, 90, 90, 91, 180, 363, 364, 365, 365, 366, 367, 400)
 
@@ -297,7 +286,7 @@ class _Builder:
             "registered_at": self.or_null(rng, registered_at),
             "is_deleted": None,
         }
-        return self.versions(rng, first, self.loads(rng, registered_at), lambda row: {})
+        return self.versions(rng, first, self.loads(rng, registered_at), lambda _row: {})
 
     def job(self, number: int) -> list[Row]:
         """A job's rows, the first loaded first."""

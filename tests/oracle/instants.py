@@ -1,0 +1,197 @@
+"""A second source of random universes, by another hand: instants at which mistakes would show.
+
+A universe has a client or two, a category or two, a few jobs and contracts, each with up to four
+versions. All its ids begin with its prefix, so that thousands share one warehouse and one query.
+Instants fall where mistakes would show: on a refresh, a microsecond beside it, on the instant at
+which its rows may be used, at the business midnight, and on days at which windows end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from .clock import LoadClockLine, Row
+
+_FIRST_REFRESH = datetime(2024, 1, 1, 18, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+#: From this instant on the load times of a universe are to be trusted.
+TRUSTED_FROM = _FIRST_REFRESH + timedelta(days=3)
+LOAD_CLOCK: Mapping[str, LoadClockLine] = {
+    "jobs": LoadClockLine(TRUSTED_FROM, 24),
+    "contracts": LoadClockLine(TRUSTED_FROM, 30),
+    "clients": LoadClockLine(TRUSTED_FROM, 0),
+}
+#: Refreshes to build as of: early, around each window's end, after everything.
+AS_OF = tuple(_FIRST_REFRESH + timedelta(days=days) for days in (2, 9, 14, 91, 100, 367, 380, 800))
+
+_DAYS = (0, 0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 88, 89, 90, 91, 98, 364, 365, 366)
+_STATUS = ("active", "active", "completed", "cancelled", "void", " Completed", None)
+_PRICES = (1, 2, 999, 1000, 1001, 1051, 1052, 20_000, 123_456, 17_600_000_000)
+
+
+def instant(rng: Random) -> datetime:
+    """An instant at which something could go wrong."""
+    day = _FIRST_REFRESH + timedelta(days=rng.choice(_DAYS))
+    kind = rng.randrange(8)
+    if kind == 0:
+        return day
+    if kind == 1:
+        return day + rng.choice((-_MICROSECOND, _MICROSECOND))
+    if kind == 2:
+        return day + timedelta(minutes=60) + rng.choice((-1, 0, 1)) * _MICROSECOND
+    if kind == 3:
+        return day - timedelta(hours=3) + rng.choice((-1, 0, 1)) * _MICROSECOND
+    return day + timedelta(seconds=rng.randrange(86_400), microseconds=rng.choice((0, 1, 999_999)))
+
+
+def _load_after(rng: Random, event: datetime) -> datetime:
+    """Mostly soon after the event, sometimes long after, sometimes before it."""
+    kind = rng.randrange(10)
+    if kind < 6:
+        return event + timedelta(seconds=rng.randrange(1, 90_000))
+    if kind < 9:
+        return event + timedelta(days=rng.randrange(1, 100), seconds=rng.randrange(86_400))
+    return event - timedelta(hours=rng.randrange(1, 240))
+
+
+def _versions(rng: Random, first: Row, event: str, changes: list[tuple[str, object]]) -> list[Row]:
+    """A first row and up to three later ones, each changed in one of the ways given."""
+    rows = [first | {"loaded_at": _load_after(rng, first[event] or instant(rng))}]
+    for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
+        column, change = rng.choice(changes)
+        value = change(rng) if callable(change) else change
+        loaded_at = rows[-1]["loaded_at"] + rng.choice(
+            (
+                timedelta(minutes=1),
+                timedelta(hours=rng.randrange(1, 30)),
+                timedelta(days=rng.randrange(1, 40)),
+            )
+        )
+        rows.append(rows[-1] | {column: value, "loaded_at": loaded_at})
+    if rng.random() < 0.15:
+        rows.append(dict(rng.choice(rows)))  # an exact duplicate
+    rng.shuffle(rows)
+    return rows
+
+
+def random_universe(rng: Random, prefix: str) -> dict[str, list[Row]]:
+    """Raw rows by table; a (key, loaded_at) has one set of values but for exact duplicates.
+
+    An active or completed contract has a price above zero or none; a contract keeps its job.
+    """
+    clients = [f"{prefix}C{n}" for n in range(rng.choice((1, 1, 2)))]
+    categories = [f"{prefix}K{n}" for n in range(rng.choice((1, 2)))]
+    jobs = [f"{prefix}J{n}" for n in range(rng.randrange(1, 6))]
+    out: dict[str, list[Row]] = {"clients": [], "jobs": [], "job_skills": [], "contracts": []}
+
+    def a_client(rng: Random) -> str:
+        return rng.choice(clients)
+
+    def a_category(rng: Random) -> str | None:
+        return rng.choice([*categories, *categories, None])
+
+    def a_price(rng: Random) -> int | None:
+        return rng.choice([*_PRICES, None])
+
+    for client_id in clients[: rng.choice((1, 1, 2, 0))]:
+        registered_at = rng.choice((instant(rng), instant(rng) - timedelta(days=400), None))
+        first = {"client_id": client_id, "registered_at": registered_at, "is_deleted": False}
+        changes = [("registered_at", instant), ("registered_at", None), ("is_deleted", True)]
+        out["clients"] += _versions(rng, first, "registered_at", changes)
+
+    for job_id in jobs:
+        posted_at = instant(rng)
+        low, high = rng.choice(((None, None), (1000, 2000), (5000, None), (None, 800), (0, 0)))
+        first = {
+            "job_id": job_id,
+            "client_id": a_client(rng),
+            "category_id": a_category(rng),
+            "title": rng.choice(("記事作成 10記事", "ＬＰ１枚", "Logo 🎨", "", None)),
+            "description": rng.choice(("<p>ß İ</p>", None)),
+            "job_type": "fixed",
+            "budget_min": low,
+            "budget_max": high,
+            "posted_at": posted_at,
+            "apply_deadline_at": rng.choice((posted_at + timedelta(days=7), instant(rng), None)),
+            "status": "open",
+            "is_deleted": rng.random() < 0.03,
+        }
+        changes = [
+            ("client_id", a_client),
+            ("category_id", a_category),
+            ("posted_at", instant),
+            ("apply_deadline_at", instant),
+            ("status", "closed"),
+            ("is_deleted", True),
+            ("is_deleted", False),
+        ]
+        if rng.random() < 0.93:  # else contracts refer to a job that never comes
+            out["jobs"] += _versions(rng, first, "posted_at", changes)
+        for skill in rng.sample(("sql", "dbt", "python"), rng.choice((0, 0, 1, 2))):
+            loaded_at = rng.choice((None, None, _load_after(rng, posted_at)))
+            out["job_skills"].append(
+                {
+                    "job_id": job_id,
+                    "skill": skill,
+                    "loaded_at": loaded_at,
+                    "is_deleted": rng.random() < 0.1,
+                }
+            )
+
+    for number in range(rng.randrange(0, 7)):
+        price, status = a_price(rng), rng.choice(_STATUS)
+        contracted_at = instant(rng)
+        first = {
+            "contract_id": f"{prefix}A{number}",
+            "job_id": rng.choice(jobs),
+            "client_id": a_client(rng),
+            "freelancer_id": rng.choice((f"{prefix}F0", f"{prefix}F1", None)),
+            "agreed_price": price,
+            "contracted_at": contracted_at,
+            "status": status,
+            "is_deleted": False,
+        }
+        changes = [
+            ("agreed_price", a_price),
+            ("status", "cancelled"),
+            ("status", "completed"),
+            ("status", "void"),
+            ("agreed_price", 0),
+            ("contracted_at", instant),
+            ("client_id", a_client),
+            ("freelancer_id", f"{prefix}F1"),
+            ("is_deleted", True),
+            ("is_deleted", False),
+        ]
+        rows = _versions(rng, first, "contracted_at", changes)
+        if rng.random() < 0.2:
+            # A tie: two contracts first known at one instant.
+            others = [row["loaded_at"] for row in out["contracts"]]
+            if others and not any(row["loaded_at"] in others for row in rows[1:]):
+                newest = max(row["loaded_at"] for row in rows)
+                tied = rng.choice(others)
+                if len({row["loaded_at"] for row in rows}) == 1 and tied < newest:
+                    rows = [row | {"loaded_at": tied} for row in rows]
+        out["contracts"] += [_priced(row) for row in rows]
+    return out
+
+
+def _priced(contract: Row) -> Row:
+    """Zero only where it is no fault: on a void or cancelled contract."""
+    is_counted = (contract["status"] or "").strip().lower() in ("active", "completed")
+    return (
+        contract | {"agreed_price": None}
+        if is_counted and contract["agreed_price"] == 0
+        else contract
+    )
+
+
+def merge(universes: list[dict[str, list[Row]]]) -> dict[str, list[Row]]:
+    """One warehouse of many universes."""
+    tables: dict[str, list[Row]] = {}
+    for universe in universes:
+        for table, rows in universe.items():
+            tables.setdefault(table, []).extend(rows)
+    return tables

@@ -1,0 +1,78 @@
+"""Raw rows for cases by hand: a plain job, contract and client, changed as a case needs it.
+
+All instants are on Tokyo's wall clock; the mart refreshes at 03:00 and publishes at 04:00.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .clock import LoadClockLine, Row, World
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+
+
+def at(text: str) -> datetime:
+    """An instant from Tokyo's wall clock."""
+    return datetime.fromisoformat(text).replace(tzinfo=TOKYO).astimezone(UTC)
+
+
+def world(as_of: str = "2026-01-01 03:00", **load_clock: LoadClockLine) -> World:
+    """A build with the default clock."""
+    return World(as_of=at(as_of), load_clock=load_clock)
+
+
+def job(job_id: str = "j1", /, **given: Any) -> Row:
+    """A raw job, posted on 10 May 2024 and loaded at once."""
+    posted_at = given.get("posted_at", at("2024-05-10 12:00"))
+    row = {
+        "job_id": job_id,
+        "client_id": "c1",
+        "category_id": "k1",
+        "title": "記事作成",
+        "description": None,
+        "job_type": "fixed",
+        "budget_min": None,
+        "budget_max": None,
+        "currency": "JPY",
+        "posted_at": posted_at,
+        "apply_deadline_at": None,
+        "status": "open",
+        "loaded_at": posted_at,
+        "is_deleted": None,
+    }
+    return row | given
+
+
+def contract(contract_id: str = "d1", /, **given: Any) -> Row:
+    """A raw contract of another client's job: 50,000 yen, 1 May 2024 09:00, loaded at once."""
+    contracted_at = given.get("contracted_at", at("2024-05-01 09:00"))
+    row = {
+        "contract_id": contract_id,
+        "job_id": "j0",
+        "client_id": "c1",
+        "freelancer_id": "f1",
+        "agreed_price": Decimal(50000),
+        "currency": "JPY",
+        "contracted_at": contracted_at,
+        "status": "active",
+        "loaded_at": contracted_at,
+        "is_deleted": None,
+    }
+    return row | given
+
+
+def client(client_id: str = "c1", /, **given: Any) -> Row:
+    """A raw client, registered and loaded on 1 April 2024."""
+    row = {
+        "client_id": client_id,
+        "client_kind": "corporate",
+        "prefecture": None,
+        "registered_at": at("2024-04-01 12:00"),
+        "loaded_at": at("2024-04-01 12:00"),
+        "is_deleted": None,
+    }
+    return row | given
