@@ -42,8 +42,7 @@ WORLD = World(
     },
 )
 
-US, MINUTE = timedelta(microseconds=1), timedelta(minutes=1)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+US, MINUTE, HOUR, DAY = (timedelta(microseconds=us) for us in (1, 60e6, 3600e6, 86400e6))
 # Days of a universe on which things happen: thick at the edges of both windows.
 DAYS = (0, 0, 0, 1, 1, 2, 3, 30, 88, 89, 90, 90, 91, 180, 363, 364, 365, 365, 366, 367, 400)
 
