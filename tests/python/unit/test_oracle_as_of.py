@@ -66,9 +66,9 @@ def test_contract_loaded_before_its_event_waits_for_it() -> None:
 
 
 def test_late_contract_counts_from_when_it_was_known_and_leaves_by_its_event() -> None:
-    tables = {"contracts": [contract(loaded_at=at("2025-04-30 03:00"))]}
+    tables = {"contracts": [contract(loaded_at=at("2025-05-01 03:00"))]}
     assert history(tables, "client_contract_count_365d") == [
-        (at("2025-04-30 03:00"), 1),
+        (at("2025-05-01 03:00"), 1),
         (at("2025-05-02 03:00"), 0),
     ]
 
@@ -229,6 +229,19 @@ def test_postings_count_for_90_days_unless_deleted() -> None:
     ]
 
 
+def test_posting_that_changes_client_moves_to_the_other() -> None:
+    tables = {"jobs": [job(), job(client_id="c2", loaded_at=at("2024-05-20 12:00"))]}
+    rows = expected_tables(tables, world())["feat_client__history"]
+    assert [
+        (row["client_id"], row["as_of_at"], row["client_posting_count_90d"]) for row in rows
+    ] == [
+        ("c1", at("2024-05-11 03:00"), 1),
+        ("c1", at("2024-05-21 03:00"), 0),
+        ("c2", at("2024-05-21 03:00"), 1),
+        ("c2", at("2024-08-09 03:00"), 0),
+    ]
+
+
 def test_registration_is_that_of_the_client_version_in_effect() -> None:
     tables = {
         "clients": [
@@ -342,6 +355,15 @@ def test_category_is_frozen_by_the_first_version_that_counts_not_by_a_void_one()
     }
     assert prices(tables, "category_contract_count_90d", "k1") == []
     assert prices(tables, "category_contract_count_90d", "k2")[0] == (at("2024-05-11 03:00"), 1)
+
+
+def test_category_of_a_contract_loaded_before_its_event_is_that_of_the_event() -> None:
+    tables = {
+        "jobs": [posted("k1"), posted("k2", loaded_at=at("2024-04-28 12:00"))],
+        "contracts": [contract(loaded_at=at("2024-04-25 12:00"))],
+    }
+    assert prices(tables, "category_contract_count_90d", "k1") == []
+    assert prices(tables, "category_contract_count_90d", "k2")[0] == (at("2024-05-02 03:00"), 1)
 
 
 def test_freelancers_are_counted_once_and_again_only_when_the_last_contract_leaves() -> None:

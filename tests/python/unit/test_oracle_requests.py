@@ -267,6 +267,7 @@ def test_label_is_the_first_known_contract_ties_by_id() -> None:
         ({"status": " Void", "agreed_price": Decimal(0)}, "void"),
         ({"status": "cancelled"}, "cancelled"),
         ({"agreed_price": None}, "price_missing"),
+        ({"agreed_price": Decimal(0)}, "price_missing"),
         ({"status": None}, "price_missing"),
         ({"status": "disputed"}, "price_missing"),
         ({"status": "disputed", "agreed_price": Decimal(-5)}, "price_missing"),
