@@ -23,7 +23,7 @@
     {{- return('double') -}}
 {% endmacro %}
 
-{#- A decimal of 9 places on both engines; DuckDB's plain numeric has 3 and rounds away the rest. -#}
+{#- A decimal of 9 places on both engines; DuckDB's plain numeric has 3 and rounds the rest. -#}
 {% macro type_decimal() %}
     {{- return(adapter.dispatch('type_decimal')()) -}}
 {% endmacro %}
