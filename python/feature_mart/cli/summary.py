@@ -48,13 +48,19 @@ def _near(path: Path | str) -> str:
         return str(path)
 
 
-def _mart(settings: Settings | None = None) -> str:
-    """How to call `mart` again, for the same warehouse."""
+def _print_table(table: Table) -> None:
+    """A table without the blanks that fill its last column."""
+    console = _console()
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
+
+
+def _mart() -> str:
+    """How to call `mart` again."""
     called = Path(sys.argv[0])
-    program = _near(called) if called.name == "mart" else "mart"
-    if settings is None or settings.is_sample:
-        return program
-    return f"MART_DWH={shlex.quote(_near(settings.dwh))} {program}"
+    return _near(called) if called.name == "mart" else "mart"
 
 
 def print_run(done: RunSummary) -> None:
@@ -70,7 +76,6 @@ def print_run(done: RunSummary) -> None:
     for snapshot in done.snapshots:
         _print("")
         _print_splits(snapshot, zone)
-    mart = _mart(settings)
     _print(
         "",
         f"  docs       {_near(done.site)}",
@@ -80,14 +85,24 @@ def print_run(done: RunSummary) -> None:
     _print_bulk(done.bulk_loads, settings)
     _print("")
     _print(f"Done in {done.seconds:.0f} s. Try next:", style="bold")
+    _print(*_next_steps(done))
+
+
+def _next_steps(done: RunSummary) -> list[str]:
+    mart = _mart()
     tries = [(f"{mart} docs --serve", "read why each feature is there")]
-    for each in done.snapshots[:1]:
-        tries.append((f"{mart} snapshot list", "every snapshot; verify reads one of them again"))
-        tries.append((f"{mart} export {each.consumer} --dry-run", "what a snapshot would hold now"))
-    if settings.is_sample:
+    if not done.settings.is_sample:
+        mine = f"export MART_DWH={shlex.quote(str(done.settings.dwh))}"
+        tries.insert(0, (mine, "the commands below then mean this warehouse"))
+    tries += [
+        (f"{mart} snapshot verify {_near(each.address)}", "read all of it again")
+        for each in done.snapshots[:1]
+    ]
+    if done.settings.is_sample:
         tries.append(("make mart DWH=/path/to/parquet", "the same on a warehouse of your own"))
-    wide = max(len(command) for command, _ in tries)
-    _print(*(f"  {command:<{wide}}   {why}" for command, why in tries))
+    # A long path does not push the reasons of the others aside.
+    wide = min(40, max(len(command) for command, _ in tries))
+    return [f"  {command:<{wide}}   {why}" for command, why in tries]
 
 
 def print_sample(done: SampleReport, settings: Settings) -> None:
@@ -156,7 +171,8 @@ def _print_splits(done: SnapshotReport, zone: ZoneInfo) -> None:
 
     first, last = local(done.splits[0].start), local(done.splits[-1].end)
     _print(
-        f"  {done.consumer}: {done.mart_rows:,} requests, {len(done.columns)} columns, {first} to {last}"
+        f"  {done.consumer}: {done.mart_rows:,} rows, {len(done.columns)} columns (label first), "
+        f"{first} to {last}"
     )
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name in ("", "rows", "purged", "from", "to"):
@@ -167,7 +183,7 @@ def _print_splits(done: SnapshotReport, zone: ZoneInfo) -> None:
     for reason, count in sorted(done.excluded.items()):
         table.add_row(f"    excluded: {reason}", f"{count:,}", "", "", "")
     table.add_row("    all, purged ones too", f"{done.mart_rows:,}", "", "", "")
-    _console().print(table)
+    _print_table(table)
 
 
 def print_lines(lines: Sequence[SnapshotLine], root: Path) -> None:
@@ -188,7 +204,7 @@ def print_lines(lines: Sequence[SnapshotLine], root: Path) -> None:
             note + (", held" if line.is_held and line.is_latest else ""),
             _near(line.address),
         )
-    _console().print(table)
+    _print_table(table)
 
 
 def print_verdict(verdict: Verdict) -> None:

@@ -24,6 +24,7 @@ class Mart:
         self.folder = folder
         self.dwh = folder / "raw" / "faulty"
         self.state = folder / "home" / "faulty"
+        self.summary = ""
 
     def call(self, *arguments: str) -> Result:
         environment = {
@@ -69,10 +70,16 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mart]:
         shutil.copytree(PROJECT / name, project / name)
     shutil.copyfile(PROJECT / "dbt_project.yml", project / "dbt_project.yml")
     write_sample(mart.dwh, jobs=400, seed=5)
+    mart.rewrite(
+        "proposals",
+        "select * replace (timestamptz '2026-03-01 02:00:00+00' as loaded_at) from raw "
+        "qualify row_number() over (partition by proposal_id order by loaded_at) = 1",
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
         done = mart.call("run", "--as-of", "2026-03-10")
         assert done.exit_code == 0, done.stderr
+        mart.summary = done.stdout
         yield mart
 
 
@@ -186,6 +193,25 @@ def test_a_row_behind_the_clock_stops_the_build_and_names_the_day(mart: Mart) ->
     assert "rebuild with --full-refresh" in done.stderr
     assert "table_name=contracts" in done.stderr
     assert "rebuild_from=2026-03-09 18:00:00+00" in done.stderr
+
+
+def test_the_summary_says_what_a_person_asks(sound: Mart) -> None:
+    lines = [" ".join(line.split()) for line in sound.summary.splitlines()]
+    for said in (
+        "Feature mart of faulty, as of 2026-03-10 03:00 Asia/Tokyo",
+        "in full: no mart yet",
+        "price_estimation: ",
+        "train ",
+        "excluded: label_not_yet_known ",
+        "all, purged ones too ",
+        f"docs {sound.state / 'site' / 'index.html'}",
+        f"snapshot {sound.state / 'snapshots' / 'price_estimation' / 'snapshots'}",
+        "were loaded on one day, 2026-03-01",
+        '"faulty","proposals","2026-03-01 02:00:01+00","24","bulk load of 2026-03-01"',
+        "Try next:",
+        f"export MART_DWH={sound.dwh}",
+    ):
+        assert any(said in line for line in lines), (said, sound.summary)
 
 
 def test_the_snapshot_of_the_run_adds_up_and_is_verified(sound: Mart) -> None:
