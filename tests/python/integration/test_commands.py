@@ -226,6 +226,8 @@ def test_a_stopped_build_leaves_nothing_behind(mart: Mart, sent: signal.Signals,
         env={"PATH": "/usr/bin:/bin", **mart.environment},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that put this test run in the background has it, and so its children, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     started = mart.state / "target" / "build" / "run" / "toy" / "models" / "slow.sql"
     for _ in range(600):
