@@ -28,19 +28,47 @@
     ({{ a }} // {{ b }})
 {%- endmacro %}
 
-{#- Order-free hash of a group's rows as 16 hexadecimal digits; the rows must be distinct.
-    Comparable on one engine and version only, which is all a seal needs. -#}
-{% macro order_free_hash(columns) %}
-    {{- return(adapter.dispatch('order_free_hash')(columns)) -}}
+{#- A row's hash as a whole number; comparable on one engine and version only, which is all that a
+    seal needs. `bit_xor` of them is the hash of a set of distinct rows, whatever their order. -#}
+{% macro row_hash(columns) %}
+    {{- return(adapter.dispatch('row_hash')(columns)) -}}
 {% endmacro %}
-{% macro default__order_free_hash(columns) -%}
-    format(
-        '%016x',
-        coalesce(bit_xor(farm_fingerprint(to_json_string(struct({{ columns | join(', ') }})))), 0)
+{% macro default__row_hash(columns) -%}
+    farm_fingerprint(to_json_string(struct({{ columns | join(', ') }})))
+{%- endmacro %}
+{% macro duckdb__row_hash(columns) -%}
+    hash({{ columns | join(', ') }})
+{%- endmacro %}
+
+{#- Such a hash as hexadecimal digits, and back. -#}
+{% macro hash_to_text(number) %}
+    {{- return(adapter.dispatch('hash_to_text')(number)) -}}
+{% endmacro %}
+{% macro default__hash_to_text(number) -%}
+    format('%016x', {{ number }})
+{%- endmacro %}
+{% macro duckdb__hash_to_text(number) -%}
+    printf('%016x', {{ number }})
+{%- endmacro %}
+
+{% macro hash_from_text(text) %}
+    {{- return(adapter.dispatch('hash_from_text')(text)) -}}
+{% endmacro %}
+{% macro default__hash_from_text(text) -%}
+    cast(
+        case
+            when starts_with({{ text }}, '-') then concat('-0x', substr({{ text }}, 2))
+            else concat('0x', {{ text }})
+        end as bigint
     )
 {%- endmacro %}
-{% macro duckdb__order_free_hash(columns) -%}
-    printf('%016x', coalesce(bit_xor(hash({{ columns | join(', ') }})), 0))
+{% macro duckdb__hash_from_text(text) -%}
+    cast('0x' || {{ text }} as ubigint)
+{%- endmacro %}
+
+{#- The hash of a group's rows, which must be distinct, in any order. -#}
+{% macro order_free_hash(columns) -%}
+    {{ hash_to_text('coalesce(bit_xor(' ~ row_hash(columns) ~ '), 0)') }}
 {%- endmacro %}
 
 {#- A relation of the whole numbers from `first` to `last`, one row each, for a join: `cross join {{

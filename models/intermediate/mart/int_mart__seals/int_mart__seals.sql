@@ -2,50 +2,76 @@
 
 -- One row per (refresh built, raw table): what that refresh knew. A pair of key and load time
 -- counts once, from the moment it was known: of a row known by assumption and again by its load,
--- the later one is left out.
+-- the later one is left out. A run adds to the seal before it what was loaded since; that the older
+-- rows are still what they were is for the test of these seals to say, which reads them all.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
 
 ),
 
-sealed_rows as (
+sealed_rows as {{ inlined() }} (
 
     select * from {{ ref('int_mart__sealed_rows') }}
 
 ),
 
-known_rows as (
+changes as (
 
     select
-        clock.as_of_at,
         sealed_rows.table_name,
-        sealed_rows.key_1,
-        sealed_rows.key_2,
-        sealed_rows.loaded_at,
-        sealed_rows.is_known_at_assumed
+        {{ row_hash(['sealed_rows.key_1', 'sealed_rows.key_2', 'sealed_rows.loaded_at']) }}
+            as row_hash,
+        1 as key_count,
+        sealed_rows.loaded_at as max_loaded_at,
+        case when sealed_rows.is_known_at_assumed then 1 else 0 end as assumed_row_count
     from sealed_rows
     cross join clock
     where
-        sealed_rows.known_at <= clock.as_of_at
+        sealed_rows.loaded_at > {{ opened_at() }}
+        and sealed_rows.known_at <= clock.as_of_at
         and (not sealed_rows.is_known_at_assumed or sealed_rows.loaded_at > clock.as_of_at)
-        and clock.as_of_at > {{ opened_at() }}
+    {%- if is_incremental() %}
+    union all
+    -- Known by assumption at the opening and counted then: taken out, since it stands above again.
+    select
+        sealed_rows.table_name,
+        {{ row_hash(['sealed_rows.key_1', 'sealed_rows.key_2', 'sealed_rows.loaded_at']) }}
+            as row_hash,
+        -1 as key_count,
+        {{ instant('1970-01-01 00:00:00+00') }} as max_loaded_at,
+        -1 as assumed_row_count
+    from sealed_rows
+    where
+        sealed_rows.loaded_at > {{ opened_at() }}
+        and sealed_rows.known_at <= {{ opened_at() }}
+        and sealed_rows.is_known_at_assumed
+    union all
+    select
+        built.table_name,
+        {{ hash_from_text('built.keys_hash') }} as row_hash,
+        built.key_count,
+        built.max_loaded_at,
+        built.assumed_row_count
+    from {{ this }} as built
+    where built.as_of_at = {{ opened_at() }}
+    {%- endif %}
 
 ),
 
 final as (
 
     select
-        known_rows.as_of_at,
-        known_rows.table_name,
-        count(*) as key_count,
-        {{ order_free_hash(['known_rows.key_1', 'known_rows.key_2', 'known_rows.loaded_at']) }}
-            as keys_hash,
-        max(known_rows.loaded_at) as max_loaded_at,
-        cast(sum(case when known_rows.is_known_at_assumed then 1 else 0 end) as bigint)
-            as assumed_row_count
-    from known_rows
-    group by known_rows.as_of_at, known_rows.table_name
+        clock.as_of_at,
+        changes.table_name,
+        cast(sum(changes.key_count) as bigint) as key_count,
+        {{ hash_to_text('bit_xor(changes.row_hash)') }} as keys_hash,
+        max(changes.max_loaded_at) as max_loaded_at,
+        cast(sum(changes.assumed_row_count) as bigint) as assumed_row_count
+    from changes
+    cross join clock
+    where clock.as_of_at > {{ opened_at() }}
+    group by clock.as_of_at, changes.table_name
 
 )
 
