@@ -48,13 +48,13 @@ changes as (
         and sealed_rows.is_known_at_assumed
     union all
     select
-        built.table_name,
-        {{ hash_from_text('built.keys_hash') }} as row_hash,
-        built.key_count,
-        built.max_loaded_at,
-        built.assumed_row_count
-    from {{ this }} as built
-    where built.as_of_at = {{ opened_at() }}
+        seals_before.table_name,
+        {{ hash_from_text('seals_before.keys_hash') }} as row_hash,
+        seals_before.key_count,
+        seals_before.max_loaded_at,
+        seals_before.assumed_row_count
+    from {{ this }} as seals_before
+    where seals_before.as_of_at = {{ opened_at() }}
     {%- endif %}
 
 ),
