@@ -23,7 +23,7 @@ spine as (
 
 ),
 
--- Only the spine's own clients: most of a run's spine is one day's.
+-- A run reads only its spine's own clients: its spine is a day's.
 own_history as (
 
     select
@@ -37,7 +37,9 @@ own_history as (
         history.client_last_contracted_at,
         history.client_registered_at
     from history
+    {%- if is_incremental() %}
     where history.client_id in (select spine.client_id from spine)
+    {%- endif %}
 
 ),
 
