@@ -181,12 +181,17 @@ def test_faults_of_data_are_told_together_with_what_to_do(mart: Mart) -> None:
     assert report["tests"]["failed"] >= 3
 
 
-def test_a_row_behind_the_clock_stops_the_build_and_names_the_day(mart: Mart) -> None:
-    mart.rewrite(
-        "contracts",
+@pytest.mark.parametrize(
+    "changed",
+    [
         "from raw union all by name (select * replace ("
         "'behind' as contract_id, timestamptz '2026-03-01 00:00:00+00' as loaded_at) from raw limit 1)",
-    )
+        "from raw where contract_id != (select min(contract_id) from raw)",
+    ],
+    ids=["appeared", "vanished"],
+)
+def test_a_changed_past_stops_the_build_and_names_the_day(mart: Mart, changed: str) -> None:
+    mart.rewrite("contracts", changed)
     done = mart.call("build", "--as-of", "2026-03-11")
     assert done.exit_code == 1, done.stderr
     assert "a row appeared behind the clock, or vanished" in done.stderr
