@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import duckdb
@@ -120,17 +122,47 @@ def load_table(
         con.unregister("given_rows")
 
 
+def load_text_words(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the seed that Python models read."""
+    seed = PROJECT / "seeds" / "text_words.csv"
+    con.execute(f"create table main.text_words as select * from read_csv('{seed}')")
+
+
+@dataclass(frozen=True, slots=True)
+class FullBuild:
+    """What dbt hands to a Python model in a full build, over the tables of one connection."""
+
+    con: duckdb.DuckDBPyConnection
+    is_incremental: bool = False
+
+    def config(self, **_: object) -> None:
+        """Of no meaning here."""
+
+    def ref(self, name: str) -> duckdb.DuckDBPyRelation:
+        """The table of that name."""
+        return self.con.table(f"main.{name}")
+
+
+def load_python_model(name: str, source: str) -> ModuleType:
+    """A Python model's file as a module."""
+    module = sys.modules[name] = ModuleType(name)
+    exec(compile(source, name, "exec"), module.__dict__)
+    return module
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledMart:
-    """Compiled SELECTs of the mart's models and the seed's columns, in the order in which they can be built.
+    """Compiled SELECTs and Python models of the mart, in the order in which they can be built.
 
     Attributes:
-        sql: by model name, in dependency order.
+        sql: by model name, in dependency order; of a Python model its own file.
         parents: by model name, the models and seeds that it reads.
+        python: the names of the Python models.
     """
 
     sql: Mapping[str, str]
     parents: Mapping[str, tuple[str, ...]]
+    python: frozenset[str]
 
     def build(
         self,
@@ -141,8 +173,19 @@ class CompiledMart:
     ) -> None:
         """Create every model as a table of ``main``, but those ``given``; with ``only``, those alone."""
         for name, select in self.sql.items():
-            if name not in given and (only is None or name in only):
+            if name in given or (only is not None and name not in only):
+                continue
+            if name in self.python:
+                self.run_python(con, name)
+            else:
                 con.execute(f"create table main.{name} as {select}")
+
+    def run_python(self, con: duckdb.DuckDBPyConnection, name: str) -> None:
+        """Create a Python model's table, by its own `model()` over the tables that are there."""
+        rows = load_python_model(name, self.sql[name]).model(FullBuild(con), con)
+        con.register("python_rows", rows)
+        con.execute(f"create table main.{name} as select * from python_rows")
+        con.unregister("python_rows")
 
     def upstream(self, name: str, leaves: Collection[str]) -> list[str]:
         """The models behind ``name``, itself included, down to ``leaves``, which are left out; in build order."""
@@ -207,11 +250,14 @@ def _read_manifest(path: Path) -> CompiledMart:
         for node in models.values()
     }
     sql: dict[str, str] = {}
+    python = frozenset(n["name"] for n in models.values() if n.get("language") == "python")
     waiting = {
-        n["name"]: n["compiled_code"] for n in models.values() if n["resource_type"] == "model"
+        n["name"]: n["raw_code" if n["name"] in python else "compiled_code"]
+        for n in models.values()
+        if n["resource_type"] == "model"
     }
     while waiting:
         ready = [name for name in waiting if not any(parent in waiting for parent in parents[name])]
         for name in sorted(ready):
             sql[name] = waiting.pop(name)
-    return CompiledMart(sql=sql, parents=parents)
+    return CompiledMart(sql=sql, parents=parents, python=python)

@@ -3,7 +3,8 @@ Every spine row with the columns of the latest feature row of its key that was a
 
     pit_join(spine, features, key, columns, spine_at='requested_at', features_at='available_at')
 
-`spine` and `features` name CTEs; `features` holds no NULL key and one row a (key, features_at).
+`spine` and `features` name CTEs; `key` is a column of both, or a list of them; `features` holds no
+NULL in a key and one row a (key, features_at).
 Returns a select for a CTE: all of the spine's columns, then `columns`. A spine row with no feature
 row, a NULL key included, keeps NULLs; a row available exactly at `spine_at` is used; a NULL in the
 newest row stays NULL. No spine row is lost or doubled.
@@ -22,6 +23,7 @@ shape runs on DuckDB too; the tests hold the two against each other.
 {% endmacro %}
 
 {% macro duckdb__pit_join(spine, features, key, columns, spine_at, features_at) -%}
+    {%- set keys = [key] if key is string else key -%}
     select
         {{ spine }}.*,
         {%- for column in columns %}
@@ -29,11 +31,15 @@ shape runs on DuckDB too; the tests hold the two against each other.
         {%- endfor %}
     from {{ spine }}
     asof left join {{ features }}
-        on {{ spine }}.{{ key }} = {{ features }}.{{ key }}
+        on {{ spine }}.{{ keys[0] }} = {{ features }}.{{ keys[0] }}
+        {%- for column in keys[1:] %}
+        and {{ spine }}.{{ column }} = {{ features }}.{{ column }}
+        {%- endfor %}
         and {{ spine }}.{{ spine_at }} >= {{ features }}.{{ features_at }}
 {%- endmacro %}
 
 {% macro default__pit_join(spine, features, key, columns, spine_at, features_at) -%}
+    {%- set keys = [key] if key is string else key -%}
     select
         spine_row.*,
         {%- for column in columns %}
@@ -44,13 +50,18 @@ shape runs on DuckDB too; the tests hold the two against each other.
             stream.spine_row,
             stream.is_spine,
             last_value(stream.feature_row ignore nulls) over (
-                partition by stream.join_key
+                partition by
+                    {%- for column in keys %}
+                    stream.join_key_{{ loop.index }}{{ ',' if not loop.last }}
+                    {%- endfor %}
                 order by stream.join_at asc nulls last, stream.is_spine asc nulls last
                 rows between unbounded preceding and current row
             ) as feature_row
         from (
             select
-                {{ features }}.{{ key }} as join_key,
+                {%- for column in keys %}
+                {{ features }}.{{ column }} as join_key_{{ loop.index }},
+                {%- endfor %}
                 {{ features }}.{{ features_at }} as join_at,
                 0 as is_spine,
                 {{ struct_of(columns, features) }} as feature_row,
@@ -58,7 +69,9 @@ shape runs on DuckDB too; the tests hold the two against each other.
             from {{ features }}
             union all
             select
-                {{ spine }}.{{ key }} as join_key,
+                {%- for column in keys %}
+                {{ spine }}.{{ column }} as join_key_{{ loop.index }},
+                {%- endfor %}
                 {{ spine }}.{{ spine_at }} as join_at,
                 1 as is_spine,
                 null as feature_row,

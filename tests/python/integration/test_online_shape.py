@@ -12,18 +12,38 @@ from typing import Any
 import duckdb
 import pytest
 
-from compiled_mart import RAW_TABLES, CompiledMart, compile_mart, connect, load_table
+from compiled_mart import (
+    RAW_TABLES,
+    CompiledMart,
+    compile_mart,
+    connect,
+    load_table,
+    load_text_words,
+)
 from feature_mart.sample import LOAD_CLOCK, write_sample
 
-MART = "mart_price_estimation__features"
+MARTS = ("price_estimation", "hire_within_14d")
 TRAINING = "mart_price_estimation__training"
-#: What the request, its skills and the store stand in for.
+#: What the request itself stands in for, and what its own Python functions make of it.
 REQUEST, SKILLS = "int_job__requests", "int_job__skills"
+PYTHON = ("int_job__terms", "feat_job__text")
+#: What the store's newest rows stand in for: each table's key, and the request's own values of it.
 STORE = {
-    "feat_client__history": "client_id",
-    "feat_category__prices": "category_id",
-    "feat_category__codes": "category_id",
+    "feat_client__history": {"client_id": f"select client_id from {REQUEST}"},
+    "feat_category__prices": {"category_id": f"select category_id from {REQUEST}"},
+    "feat_category__demand": {"category_id": f"select category_id from {REQUEST}"},
+    "feat_category__codes": {"category_id": f"select category_id from {REQUEST}"},
+    "feat_client_category__prices": {
+        "client_id": f"select client_id from {REQUEST}",
+        "category_id": f"select category_id from {REQUEST}",
+    },
+    "feat_job_type__codes": {"job_type": f"select lower(trim(job_type)) from {REQUEST}"},
+    "feat_job_type__prices": {"job_type": f"select lower(trim(job_type)) from {REQUEST}"},
+    "feat_skill__prices": {"skill": f"select skill from {SKILLS}"},
+    "feat_term__prices": {"term": "select term from int_job__terms"},
+    "feat_market__prices": {"market_id": "select 'JPY'"},
 }
+LEAVES = {REQUEST, SKILLS, *PYTHON, *STORE}
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +73,7 @@ def built(
     con.executemany(
         "insert into load_clock values ('sample', ?, ?, ?, ?)", [list(line) for line in LOAD_CLOCK]
     )
+    load_text_words(con)
     mart.build(con)
     return con
 
@@ -76,42 +97,50 @@ def hand_over(
     load_table(target, f"main.{name}", columns, rows)
 
 
-def serve(mart: CompiledMart, built: duckdb.DuckDBPyConnection, job_id: str) -> dict[str, Any]:
+def serve(
+    mart: CompiledMart, built: duckdb.DuckDBPyConnection, job_id: str, consumer: str = MARTS[0]
+) -> dict[str, Any]:
     """Answer one job's request from its own values and the store's newest rows by then."""
     online = connect()
     for leaf in (REQUEST, SKILLS):
         hand_over(built, online, leaf, f"select * from {leaf} where job_id = ?", job_id)
-    for table, key in STORE.items():
+    load_text_words(online)
+    for model in PYTHON:
+        mart.run_python(online, model)
+    for table, keys in STORE.items():
         # The store as it stood at the request: of each key, the newest row published by then.
         newest = (
             f"select {table}.* from {table}, {REQUEST} where {REQUEST}.job_id = ? "
             f"and {table}.available_at <= {REQUEST}.requested_at qualify row_number() over "
-            f"(partition by {table}.{key} order by {table}.available_at desc) = 1"
+            f"(partition by {', '.join(f'{table}.{key}' for key in keys)} "
+            f"order by {table}.available_at desc) = 1"
         )
         hand_over(built, online, f"{table}_store", newest, job_id)
-        # A view filtered to the request's own key: the request reads nothing else.
-        online.execute(
-            f"create view main.{table} as select * from main.{table}_store "
-            f"where {key} in (select {key} from main.{REQUEST})"
-        )
-    chain = mart.upstream(MART, {REQUEST, SKILLS, *STORE})
-    for model in chain[:-1]:
+        # A view filtered to the request's own keys: the request reads nothing else.
+        own = " and ".join(f"{key} in ({values})" for key, values in keys.items())
+        online.execute(f"create view main.{table} as select * from main.{table}_store where {own}")
+    features = f"mart_{consumer}__features"
+    for model in mart.upstream(features, LEAVES)[:-1]:
         online.execute(f"create view main.{model} as {mart.sql[model]}")
-    answer = online.execute(mart.sql[MART])
+    answer = online.execute(mart.sql[features])
     names = [column[0] for column in answer.description or []]
     rows = answer.fetchall()
     assert len(rows) == 1
     return dict(zip(names, rows[0], strict=True))
 
 
-def test_features_mart_needs_nothing_but_the_request_and_the_store(mart: CompiledMart) -> None:
-    chain = mart.upstream(MART, {REQUEST, SKILLS, *STORE})
+@pytest.mark.parametrize("consumer", MARTS)
+def test_features_mart_needs_nothing_but_the_request_and_the_store(
+    mart: CompiledMart, consumer: str
+) -> None:
+    chain = mart.upstream(f"mart_{consumer}__features", LEAVES)
     assert all(model.startswith("feat_job__") for model in chain[:-1])
-    assert chain[-1] == MART
+    assert chain[-1] == f"mart_{consumer}__features"
 
 
+@pytest.mark.parametrize("consumer", MARTS)
 def test_served_row_equals_training_row(
-    mart: CompiledMart, built: duckdb.DuckDBPyConnection
+    mart: CompiledMart, built: duckdb.DuckDBPyConnection, consumer: str
 ) -> None:
     jobs = built.execute(
         f"select job_id from {TRAINING} where client_contract_count_all > 0 "
@@ -123,10 +152,12 @@ def test_served_row_equals_training_row(
     assert len(jobs) == 20
     assert len(strangers) == 5
     for (job_id,) in jobs + strangers:
-        trained = built.execute(f"select * from {TRAINING} where job_id = ?", [job_id])
+        trained = built.execute(
+            f"select * from mart_{consumer}__training where job_id = ?", [job_id]
+        )
         names = [column[0] for column in trained.description or []]
         expected = dict(zip(names, trained.fetchone() or (), strict=True))
-        served = serve(mart, built, job_id)
+        served = serve(mart, built, job_id, consumer)
         assert {name: bits(value) for name, value in served.items()} == {
             name: bits(expected[name]) for name in served
         }

@@ -13,7 +13,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from compiled_mart import RAW_TABLES, CompiledMart, compile_mart, connect, load_table
+from compiled_mart import (
+    RAW_TABLES,
+    CompiledMart,
+    compile_mart,
+    connect,
+    load_table,
+    load_text_words,
+)
 from oracle import Tables, World, expected_tables, histories, instants
 from oracle.instants import LOAD_CLOCK
 
@@ -51,6 +58,7 @@ def build(mart: CompiledMart, tables: Tables, world: World) -> Any:
         for table, line in world.load_clock.items()
     ]
     load_table(con, "main.load_clock", _LOAD_CLOCK_COLUMNS, lines)
+    load_text_words(con)
     load_table(
         con, "main.int_mart__clock", {"as_of_at": "timestamptz"}, [{"as_of_at": world.as_of_at}]
     )

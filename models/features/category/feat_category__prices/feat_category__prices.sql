@@ -27,7 +27,7 @@ with clock as (
 
 contracts as (
 
-    select * from {{ ref('int_category__contracts') }}
+    select * from {{ ref('int_contract__facts') }}
 
 ),
 

@@ -25,6 +25,12 @@ client_versions as (
 
 ),
 
+reviews as (
+
+    select * from {{ ref('int_client__reviews') }}
+
+),
+
 bounds as (
 
     select
@@ -48,6 +54,8 @@ facts as (
         0 as cancelled_count_all,
         0 as registered_count,
         0 as registered_at_us,
+        0 as review_count_all,
+        0 as rating_e6_all,
         cast(null as {{ type_instant() }}) as contracted_at
     from job_versions
     where not is_deleted and {{ is_recent('posted_at', 90) }}
@@ -64,6 +72,8 @@ facts as (
         0 as cancelled_count_all,
         0 as registered_count,
         0 as registered_at_us,
+        0 as review_count_all,
+        0 as rating_e6_all,
         cast(null as {{ type_instant() }}) as contracted_at
     from contract_versions
     where is_counted and {{ is_recent('contracted_at', 365) }}
@@ -80,6 +90,8 @@ facts as (
         case when is_cancelled then 1 else 0 end as cancelled_count_all,
         0 as registered_count,
         0 as registered_at_us,
+        0 as review_count_all,
+        0 as rating_e6_all,
         case when is_counted then contracted_at end as contracted_at
     from contract_versions
     where is_counted or is_cancelled
@@ -98,9 +110,29 @@ facts as (
         0 as cancelled_count_all,
         1 as registered_count,
         {{ to_epoch_us('registered_at') }} as registered_at_us,
+        0 as review_count_all,
+        0 as rating_e6_all,
         cast(null as {{ type_instant() }}) as contracted_at
     from client_versions
     where registered_at is not null and not is_deleted
+    union all
+    select
+        client_id,
+        enters_at,
+        {{ leaves_at('superseded_at') }} as leaves_at,
+        0 as posting_count_90d,
+        0 as contract_count_365d,
+        0 as priced_count_365d,
+        0 as price_log_e6_365d,
+        0 as contract_count_all,
+        0 as cancelled_count_all,
+        0 as registered_count,
+        0 as registered_at_us,
+        1 as review_count_all,
+        rating_e6 as rating_e6_all,
+        cast(null as {{ type_instant() }}) as contracted_at
+    from reviews
+    where enters_at is not null
 
 ),
 
@@ -131,6 +163,8 @@ open_facts as (
         facts.cancelled_count_all,
         facts.registered_count,
         facts.registered_at_us,
+        facts.review_count_all,
+        facts.rating_e6_all,
         facts.contracted_at
     from facts
     inner join moving_clients
@@ -159,6 +193,8 @@ moves as (
         cancelled_count_all,
         registered_count,
         registered_at_us,
+        review_count_all,
+        rating_e6_all,
         case when leaves_at is null then contracted_at end as kept_contracted_at
     from open_facts
     union all
@@ -173,6 +209,8 @@ moves as (
         -cancelled_count_all as cancelled_count_all,
         -registered_count as registered_count,
         -registered_at_us as registered_at_us,
+        -review_count_all as review_count_all,
+        -rating_e6_all as rating_e6_all,
         cast(null as {{ type_instant() }}) as kept_contracted_at
     from open_facts
     where leaves_at is not null
@@ -192,6 +230,8 @@ deltas as (
         sum(cancelled_count_all) as cancelled_count_all,
         sum(registered_count) as registered_count,
         sum(registered_at_us) as registered_at_us,
+        sum(review_count_all) as review_count_all,
+        sum(rating_e6_all) as rating_e6_all,
         max(kept_contracted_at) as kept_contracted_at
     from moves
     group by client_id, as_of_at
@@ -211,6 +251,8 @@ summed as (
         cast(sum(cancelled_count_all) over running as bigint) as cancelled_count_all,
         cast(sum(registered_count) over running as bigint) as registered_count,
         cast(sum(registered_at_us) over running as bigint) as registered_at_us,
+        cast(sum(review_count_all) over running as bigint) as review_count_all,
+        cast(sum(rating_e6_all) over running as bigint) as rating_e6_all,
         max(kept_contracted_at) over running as kept_contracted_at
     from deltas
     window running as (
@@ -256,7 +298,10 @@ states as (
             as client_last_contracted_at,
         case
             when summed.registered_count > 0 then {{ from_epoch_us('summed.registered_at_us') }}
-        end as client_registered_at
+        end as client_registered_at,
+        summed.review_count_all as client_review_count_all,
+        {{ ratio('summed.rating_e6_all', 'summed.review_count_all * 1000000') }}
+            as client_rating_mean_all
     from summed
     left join left_contracts
         on
@@ -277,17 +322,21 @@ changes as (
         client_cancelled_contract_ratio_all,
         client_last_contracted_at,
         client_registered_at,
+        client_review_count_all,
+        client_rating_mean_all,
         {{ is_changed(
             counts=[
                 'client_posting_count_90d',
                 'client_contract_count_365d',
                 'client_contract_count_all',
+                'client_review_count_all',
             ],
             values=[
                 'client_log_price_mean_365d',
                 'client_cancelled_contract_ratio_all',
                 'client_last_contracted_at',
                 'client_registered_at',
+                'client_rating_mean_all',
             ],
             partition_by='client_id',
             order_by='as_of_at asc nulls last'
@@ -308,7 +357,9 @@ final as (
         changes.client_log_price_mean_365d,
         changes.client_cancelled_contract_ratio_all,
         changes.client_last_contracted_at,
-        changes.client_registered_at
+        changes.client_registered_at,
+        changes.client_review_count_all,
+        changes.client_rating_mean_all
     from changes
     cross join bounds
     where changes.is_changed and changes.as_of_at > bounds.opened_at

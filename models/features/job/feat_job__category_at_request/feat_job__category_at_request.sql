@@ -1,4 +1,4 @@
--- One row per spine row: its category's prices and code as they could be served at the request.
+-- One row per spine row: its category's prices, demand and code as they could be served at the request.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -8,6 +8,12 @@ with requests as (
 prices as (
 
     select * from {{ ref('feat_category__prices') }}
+
+),
+
+demand as (
+
+    select * from {{ ref('feat_category__demand') }}
 
 ),
 
@@ -48,9 +54,19 @@ with_prices as (
 
 ),
 
+with_demand as (
+
+    {{ pit_join('with_prices', 'demand', 'category_id', [
+        'category_posting_count_90d',
+        'category_proposals_per_posting_90d',
+        'category_fill_ratio_90d',
+    ]) }}
+
+),
+
 with_codes as (
 
-    {{ pit_join('with_prices', 'codes', 'category_id', ['category_code']) }}
+    {{ pit_join('with_demand', 'codes', 'category_id', ['category_code']) }}
 
 ),
 
@@ -73,7 +89,10 @@ final as (
         category_log_price_p25_365d,
         category_log_price_p50_365d,
         category_log_price_p75_365d,
-        coalesce(category_active_freelancer_count_365d, 0) as category_active_freelancer_count_365d
+        coalesce(category_active_freelancer_count_365d, 0) as category_active_freelancer_count_365d,
+        coalesce(category_posting_count_90d, 0) as category_posting_count_90d,
+        category_proposals_per_posting_90d,
+        category_fill_ratio_90d
     from with_codes
 
 )

@@ -35,7 +35,9 @@ own_history as (
         history.client_log_price_mean_365d,
         history.client_cancelled_contract_ratio_all,
         history.client_last_contracted_at,
-        history.client_registered_at
+        history.client_registered_at,
+        history.client_review_count_all,
+        history.client_rating_mean_all
     from history
     {%- if is_incremental() %}
     where history.client_id in (select spine.client_id from spine)
@@ -53,6 +55,8 @@ joined as (
         'client_cancelled_contract_ratio_all',
         'client_last_contracted_at',
         'client_registered_at',
+        'client_review_count_all',
+        'client_rating_mean_all',
     ]) }}
 
 ),
@@ -71,7 +75,9 @@ final as (
         client_cancelled_contract_ratio_all,
         {{ days_between('client_last_contracted_at', 'requested_at') }}
             as client_last_contract_age_days,
-        {{ days_between('client_registered_at', 'requested_at') }} as client_tenure_days
+        {{ days_between('client_registered_at', 'requested_at') }} as client_tenure_days,
+        coalesce(client_review_count_all, 0) as client_review_count_all,
+        client_rating_mean_all
     from joined
 
 )

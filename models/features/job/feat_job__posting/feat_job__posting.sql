@@ -49,6 +49,10 @@ final as (
         {{ ratio('budgets.budget_log_e6', '1000000') }} as job_budget_log,
         {{ ratio('budgets.budget_span_log_e6', '1000000') }} as job_budget_span_log,
         cast(case when budgets.is_budget_missing then 1 else 0 end as bigint) as is_budget_missing,
+        cast(case when budgets.description is null then 1 else 0 end as bigint)
+            as is_description_missing,
+        cast(case when budgets.apply_deadline_at is null then 1 else 0 end as bigint)
+            as is_deadline_missing,
         {{ days_between('budgets.requested_at', 'budgets.apply_deadline_at') }}
             as job_deadline_days,
         {{ local_hour('budgets.requested_at') }} as job_posted_hour,

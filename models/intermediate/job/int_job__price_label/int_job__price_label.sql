@@ -27,54 +27,21 @@ contract_versions as (
 
 ),
 
--- A day more than the lag, for the rounding to refreshes.
-touches as (
+contracts as (
 
-    select requests.job_id
-    from requests
-    where requests.entered_at > {{ opened_at('revised_at') }}
-    union all
-    select contract_versions.job_id
-    from contract_versions
-    where
-        contract_versions.first_known_at
-        > {{ add_hours(opened_at('revised_at'), '-24 * ' ~ (var('price_label_lag_days') + 1)) }}
-
-),
-
-touched_jobs as (
-
-    select job_id
-    from touches
-    group by job_id
-
-),
-
-job_contracts as (
-
-    select
-        contract_versions.job_id,
-        contract_versions.contract_id,
-        min(contract_versions.first_known_at) as first_known_at
-    from contract_versions
-    inner join touched_jobs
-        on contract_versions.job_id = touched_jobs.job_id
-    group by contract_versions.job_id, contract_versions.contract_id
+    select * from {{ ref('int_job__first_contracts') }}
 
 ),
 
 first_contracts as (
 
     select
-        job_id,
-        contract_id,
-        first_known_at,
-        {{ refresh_at(add_hours('first_known_at', var('price_label_lag_days') ~ ' * 24')) }}
+        contracts.job_id,
+        contracts.contract_id,
+        contracts.first_known_at,
+        {{ refresh_at(add_hours('contracts.first_known_at', var('price_label_lag_days') ~ ' * 24')) }}
             as label_known_at
-    from job_contracts
-    qualify row_number() over (
-            partition by job_id order by first_known_at asc nulls last, contract_id asc nulls last
-        ) = 1
+    from contracts
 
 ),
 
@@ -93,8 +60,6 @@ labelled as (
         end
             as label_known_at
     from requests
-    inner join touched_jobs
-        on requests.job_id = touched_jobs.job_id
     cross join clock
     left join first_contracts
         on requests.job_id = first_contracts.job_id

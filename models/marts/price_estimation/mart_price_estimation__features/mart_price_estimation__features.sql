@@ -12,6 +12,18 @@ posting as (
 
 ),
 
+texts as (
+
+    select * from {{ ref('feat_job__text') }}
+
+),
+
+job_type as (
+
+    select * from {{ ref('feat_job__job_type_at_request') }}
+
+),
+
 client as (
 
     select * from {{ ref('feat_job__client_at_request') }}
@@ -21,6 +33,30 @@ client as (
 category as (
 
     select * from {{ ref('feat_job__category_at_request') }}
+
+),
+
+client_category as (
+
+    select * from {{ ref('feat_job__client_category_at_request') }}
+
+),
+
+skills as (
+
+    select * from {{ ref('feat_job__skills_at_request') }}
+
+),
+
+terms as (
+
+    select * from {{ ref('feat_job__terms_at_request') }}
+
+),
+
+market as (
+
+    select * from {{ ref('feat_job__market_at_request') }}
 
 ),
 
@@ -35,10 +71,26 @@ final as (
         posting.job_budget_log,
         posting.job_budget_span_log,
         posting.is_budget_missing,
+        posting.is_description_missing,
         posting.job_deadline_days,
+        posting.is_deadline_missing,
         posting.job_posted_hour,
         posting.job_posted_weekday,
         posting.job_skill_count,
+        texts.job_title_kanji_ratio,
+        texts.job_title_kana_ratio,
+        texts.job_title_latin_ratio,
+        texts.job_title_digit_ratio,
+        texts.job_text_character_quantity,
+        texts.job_text_item_quantity,
+        texts.job_text_page_quantity,
+        texts.job_text_hour_quantity,
+        texts.is_urgent,
+        texts.is_continuous,
+        texts.is_beginner_welcome,
+        job_type.job_type_code,
+        job_type.job_type_contract_count_365d,
+        job_type.job_type_log_price_mean_365d,
         client.client_posting_count_90d,
         client.client_contract_count_365d,
         client.client_contract_count_all,
@@ -46,6 +98,8 @@ final as (
         client.client_cancelled_contract_ratio_all,
         client.client_last_contract_age_days,
         client.client_tenure_days,
+        client.client_review_count_all,
+        client.client_rating_mean_all,
         category.category_code,
         category.category_contract_count_90d,
         category.category_log_price_mean_90d,
@@ -58,14 +112,61 @@ final as (
         category.category_log_price_p25_365d,
         category.category_log_price_p50_365d,
         category.category_log_price_p75_365d,
-        category.category_active_freelancer_count_365d
+        category.category_active_freelancer_count_365d,
+        category.category_posting_count_90d,
+        category.category_proposals_per_posting_90d,
+        category.category_fill_ratio_90d,
+        client_category.client_category_contract_count_all,
+        client_category.client_category_log_price_mean_all,
+        client_category.job_expected_price_log,
+        skills.skill_supported_count,
+        skills.skill_contract_count_all,
+        skills.skill_log_price_weighted_mean_all,
+        skills.skill_log_price_mean_all,
+        skills.skill_log_price_min_all,
+        skills.skill_log_price_max_all,
+        skills.skill_rarest_contract_count_all,
+        skills.skill_rarest_log_price_mean_all,
+        skills.skill_lift_mean_all,
+        skills.skill_lift_min_all,
+        skills.skill_lift_max_all,
+        terms.job_term_count,
+        terms.term_supported_count,
+        terms.term_contract_count_all,
+        terms.term_log_price_weighted_mean_all,
+        terms.term_log_price_mean_all,
+        terms.term_log_price_min_all,
+        terms.term_log_price_max_all,
+        terms.term_rarest_contract_count_all,
+        terms.term_rarest_log_price_mean_all,
+        terms.term_lift_mean_all,
+        terms.term_lift_min_all,
+        terms.term_lift_max_all,
+        market.market_contract_count_all,
+        market.market_log_price_mean_all,
+        market.is_client_window_short,
+        market.is_category_window_short,
+        market.is_job_type_window_short,
+        market.is_demand_window_short
     from requests
     left join posting
         on requests.job_id = posting.job_id
+    left join texts
+        on requests.job_id = texts.job_id
+    left join job_type
+        on requests.job_id = job_type.job_id
     left join client
         on requests.job_id = client.job_id
     left join category
         on requests.job_id = category.job_id
+    left join client_category
+        on requests.job_id = client_category.job_id
+    left join skills
+        on requests.job_id = skills.job_id
+    left join terms
+        on requests.job_id = terms.job_id
+    left join market
+        on requests.job_id = market.job_id
     where requests.entered_at > {{ opened_at('entered_at') }}
 
 )

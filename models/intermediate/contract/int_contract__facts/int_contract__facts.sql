@@ -1,9 +1,9 @@
 {{ config(materialized='incremental', unique_key=['contract_id', 'seen_at']) }}
 
--- One row per counted contract version, with the category it counts for: that of its job as known
--- when the contract first entered, frozen. A contract is a fact of two rows, its own and its job's,
--- so it enters when the last of them is known. A run takes again the contracts with a new version,
--- those whose job has one, and those still to enter.
+-- One row per counted contract version, with its job's category as known when the contract first
+-- entered, frozen. A contract is a fact of two rows, its own and its job's, so it enters when the
+-- last of them is known. A run takes again the contracts with a new version, those whose job has
+-- one, and those still to enter.
 with contract_versions as (
 
     select * from {{ ref('int_contract__versions') }}
@@ -58,6 +58,7 @@ counted_versions as (
         contract_versions.seen_at,
         contract_versions.superseded_at,
         contract_versions.job_id,
+        contract_versions.client_id,
         contract_versions.freelancer_id,
         contract_versions.contracted_at,
         contract_versions.price_log_e6,
@@ -84,6 +85,7 @@ first_entries as (
         seen_at,
         superseded_at,
         job_id,
+        client_id,
         freelancer_id,
         contracted_at,
         price_log_e6,
@@ -110,6 +112,8 @@ final as (
         seen_at,
         enters_at,
         superseded_at,
+        job_id,
+        client_id,
         category_id,
         freelancer_id,
         contracted_at,

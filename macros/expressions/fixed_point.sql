@@ -1,0 +1,17 @@
+{#- A float in millionths, as a whole number: half away from zero on both engines. -#}
+{% macro fixed_point(x) -%}
+    cast(round({{ x }} * 1e6) as bigint)
+{%- endmacro %}
+
+{#- The quotient of two whole numbers, rounded to a whole number, half away from zero: a mean or a
+    shrunk mean of numbers in millionths stays in millionths, and sums of it do not depend on the
+    order of rows. NULL where the divisor is 0. -#}
+{% macro fixed_ratio(numerator, denominator) -%}
+    cast(round({{ ratio(numerator, denominator) }}) as bigint)
+{%- endmacro %}
+
+{#- A mean in millionths, shrunk to a prior in millionths that counts as `prior_count` more
+    observations (James and Stein 1961; as used for target encodings by Micci-Barreca 2001). -#}
+{% macro shrunk_mean(sum_e6, count, prior_e6, prior_count) -%}
+    {{ fixed_ratio(sum_e6 ~ ' + ' ~ prior_count ~ ' * ' ~ prior_e6, count ~ ' + ' ~ prior_count) }}
+{%- endmacro %}

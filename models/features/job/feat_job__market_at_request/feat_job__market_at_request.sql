@@ -1,0 +1,75 @@
+-- One row per spine row: the market as a whole as could be served at the request, and which windows
+-- reach back before the data begin. Those flags are of the request's own time: an as-of row, kept
+-- until the next change, would carry an old one.
+{%- set windows = {'client': 365, 'category': 365, 'job_type': 365, 'demand': 90} %}
+with requests as (
+
+    select * from {{ ref('int_job__requests') }}
+
+),
+
+prices as (
+
+    select * from {{ ref('feat_market__prices') }}
+
+),
+
+spine as (
+
+    select
+        job_id,
+        requested_at,
+        entered_at,
+        '{{ var("currency") }}' as market_id
+    from requests
+    where entered_at > {{ opened_at('entered_at') }}
+
+),
+
+joined as (
+
+    {{ pit_join('spine', 'prices', 'market_id', [
+        'market_contract_count_all',
+        'market_log_price_mean_all',
+        'market_first_event_at',
+    ]) }}
+
+),
+
+dated as (
+
+    select
+        job_id,
+        requested_at,
+        entered_at,
+        market_contract_count_all,
+        market_log_price_mean_all,
+        {% if var('history_start') -%}
+        {{ instant(var('history_start')) }} as history_start_at
+        {%- else -%}
+        market_first_event_at as history_start_at
+        {%- endif %}
+    from joined
+
+),
+
+-- No row yet is no fact yet; and where nothing is known yet, every window is short.
+final as (
+
+    select
+        job_id,
+        requested_at,
+        entered_at,
+        coalesce(market_contract_count_all, 0) as market_contract_count_all,
+        market_log_price_mean_all
+        {%- for group, days in windows.items() %},
+        cast(
+            case when {{ add_hours('requested_at', -24 * days) }} >= history_start_at then 0 else 1 end
+            as bigint
+        ) as is_{{ group }}_window_short
+        {%- endfor %}
+    from dated
+
+)
+
+select * from final

@@ -1,0 +1,184 @@
+-- One row per spine row: what its skills had cost, as could be served at the request. Only a skill
+-- of three contracts or more speaks.
+with requests as (
+
+    select * from {{ ref('int_job__requests') }}
+
+),
+
+skills as (
+
+    select * from {{ ref('int_job__skills') }}
+
+),
+
+prices as (
+
+    select * from {{ ref('feat_skill__prices') }}
+
+),
+
+market as (
+
+    select * from {{ ref('feat_job__market_at_request') }}
+
+),
+
+spine as (
+
+    select
+        job_id,
+        requested_at,
+        entered_at
+    from requests
+    where entered_at > {{ opened_at('entered_at') }}
+
+),
+
+request_skills as (
+
+    select
+        skills.job_id,
+        skills.skill,
+        spine.requested_at
+    from skills
+    inner join spine
+        on skills.job_id = spine.job_id
+
+),
+
+-- A run reads only its spine's own skills: its spine is a day's.
+own_prices as (
+
+    select
+        prices.skill,
+        prices.available_at,
+        prices.skill_contract_count_all,
+        prices.skill_log_price_sum_e6_all,
+        prices.skill_lift_count_all,
+        prices.skill_lift_sum_e6_all
+    from prices
+    {%- if is_incremental() %}
+    where prices.skill in (select request_skills.skill from request_skills)
+    {%- endif %}
+
+),
+
+priced_skills as (
+
+    {{ pit_join('request_skills', 'own_prices', 'skill', [
+        'skill_contract_count_all',
+        'skill_log_price_sum_e6_all',
+        'skill_lift_count_all',
+        'skill_lift_sum_e6_all',
+    ]) }}
+
+),
+
+market_means as (
+
+    select
+        market.job_id,
+        {{ fixed_point('market.market_log_price_mean_all') }} as price_log_mean_e6
+    from market
+    inner join spine
+        on market.job_id = spine.job_id
+
+),
+
+supported_skills as (
+
+    select
+        priced_skills.job_id,
+        priced_skills.skill,
+        priced_skills.skill_contract_count_all as contract_count,
+        priced_skills.skill_log_price_sum_e6_all as price_log_e6,
+        market_means.price_log_mean_e6,
+        {{ shrunk_mean(
+            'priced_skills.skill_log_price_sum_e6_all',
+            'priced_skills.skill_contract_count_all',
+            'market_means.price_log_mean_e6',
+            var('term_prior_count')
+        ) }} as shrunk_price_log_e6,
+        {{ shrunk_mean(
+            'priced_skills.skill_lift_sum_e6_all',
+            'priced_skills.skill_lift_count_all',
+            '0',
+            var('lift_prior_count')
+        ) }} as shrunk_lift_e6
+    from priced_skills
+    inner join market_means
+        on priced_skills.job_id = market_means.job_id
+    where priced_skills.skill_contract_count_all >= 3
+
+),
+
+rarest_skills as (
+
+    select
+        job_id,
+        contract_count,
+        price_log_e6
+    from supported_skills
+    qualify row_number() over (
+            partition by job_id order by contract_count asc nulls last, skill asc nulls last
+        ) = 1
+
+),
+
+combined as (
+
+    select
+        job_id,
+        count(*) as supported_count,
+        sum(contract_count) as contract_count,
+        sum(price_log_e6) as price_log_e6,
+        max(price_log_mean_e6) as price_log_mean_e6,
+        sum(shrunk_price_log_e6) as shrunk_price_log_e6,
+        min(shrunk_price_log_e6) as least_price_log_e6,
+        max(shrunk_price_log_e6) as most_price_log_e6,
+        sum(shrunk_lift_e6) as shrunk_lift_e6,
+        min(shrunk_lift_e6) as least_lift_e6,
+        max(shrunk_lift_e6) as most_lift_e6
+    from supported_skills
+    group by job_id
+
+),
+
+-- Without a supported skill: counts are 0, what has no value stays NULL.
+final as (
+
+    select
+        spine.job_id,
+        spine.requested_at,
+        spine.entered_at,
+        coalesce(combined.supported_count, 0) as skill_supported_count,
+        cast(coalesce(combined.contract_count, 0) as bigint) as skill_contract_count_all,
+        {{ ratio(
+            shrunk_mean(
+                'combined.price_log_e6', 'combined.contract_count',
+                'combined.price_log_mean_e6', var('term_prior_count')
+            ),
+            '1000000'
+        ) }} as skill_log_price_weighted_mean_all,
+        {{ ratio('combined.shrunk_price_log_e6', 'combined.supported_count * 1000000') }}
+            as skill_log_price_mean_all,
+        {{ ratio('combined.least_price_log_e6', '1000000') }} as skill_log_price_min_all,
+        {{ ratio('combined.most_price_log_e6', '1000000') }} as skill_log_price_max_all,
+        rarest_skills.contract_count as skill_rarest_contract_count_all,
+        {{ ratio(
+            fixed_ratio('rarest_skills.price_log_e6', 'rarest_skills.contract_count'), '1000000'
+        ) }} as skill_rarest_log_price_mean_all,
+        {{ ratio('combined.shrunk_lift_e6', 'combined.supported_count * 1000000') }}
+            as skill_lift_mean_all,
+        {{ ratio('combined.least_lift_e6', '1000000') }} as skill_lift_min_all,
+        {{ ratio('combined.most_lift_e6', '1000000') }} as skill_lift_max_all
+    from spine
+    left join combined
+        on spine.job_id = combined.job_id
+    left join rarest_skills
+        on spine.job_id = rarest_skills.job_id
+
+)
+
+select * from final

@@ -1,0 +1,197 @@
+-- One row per spine row: what its terms had cost, as could be served at the request. Only a term
+-- of three contracts or more speaks.
+with requests as (
+
+    select * from {{ ref('int_job__requests') }}
+
+),
+
+terms as (
+
+    select * from {{ ref('int_job__terms') }}
+
+),
+
+prices as (
+
+    select * from {{ ref('feat_term__prices') }}
+
+),
+
+market as (
+
+    select * from {{ ref('feat_job__market_at_request') }}
+
+),
+
+spine as (
+
+    select
+        job_id,
+        requested_at,
+        entered_at
+    from requests
+    where entered_at > {{ opened_at('entered_at') }}
+
+),
+
+request_terms as (
+
+    select
+        terms.job_id,
+        terms.term,
+        spine.requested_at
+    from terms
+    inner join spine
+        on terms.job_id = spine.job_id
+
+),
+
+term_counts as (
+
+    select
+        job_id,
+        count(*) as term_count
+    from request_terms
+    group by job_id
+
+),
+
+-- A run reads only its spine's own terms: its spine is a day's.
+own_prices as (
+
+    select
+        prices.term,
+        prices.available_at,
+        prices.term_contract_count_all,
+        prices.term_log_price_sum_e6_all,
+        prices.term_lift_count_all,
+        prices.term_lift_sum_e6_all
+    from prices
+    {%- if is_incremental() %}
+    where prices.term in (select request_terms.term from request_terms)
+    {%- endif %}
+
+),
+
+priced_terms as (
+
+    {{ pit_join('request_terms', 'own_prices', 'term', [
+        'term_contract_count_all',
+        'term_log_price_sum_e6_all',
+        'term_lift_count_all',
+        'term_lift_sum_e6_all',
+    ]) }}
+
+),
+
+market_means as (
+
+    select
+        market.job_id,
+        {{ fixed_point('market.market_log_price_mean_all') }} as price_log_mean_e6
+    from market
+    inner join spine
+        on market.job_id = spine.job_id
+
+),
+
+supported_terms as (
+
+    select
+        priced_terms.job_id,
+        priced_terms.term,
+        priced_terms.term_contract_count_all as contract_count,
+        priced_terms.term_log_price_sum_e6_all as price_log_e6,
+        market_means.price_log_mean_e6,
+        {{ shrunk_mean(
+            'priced_terms.term_log_price_sum_e6_all',
+            'priced_terms.term_contract_count_all',
+            'market_means.price_log_mean_e6',
+            var('term_prior_count')
+        ) }} as shrunk_price_log_e6,
+        {{ shrunk_mean(
+            'priced_terms.term_lift_sum_e6_all',
+            'priced_terms.term_lift_count_all',
+            '0',
+            var('lift_prior_count')
+        ) }} as shrunk_lift_e6
+    from priced_terms
+    inner join market_means
+        on priced_terms.job_id = market_means.job_id
+    where priced_terms.term_contract_count_all >= 3
+
+),
+
+rarest_terms as (
+
+    select
+        job_id,
+        contract_count,
+        price_log_e6
+    from supported_terms
+    qualify row_number() over (
+            partition by job_id order by contract_count asc nulls last, term asc nulls last
+        ) = 1
+
+),
+
+combined as (
+
+    select
+        job_id,
+        count(*) as supported_count,
+        sum(contract_count) as contract_count,
+        sum(price_log_e6) as price_log_e6,
+        max(price_log_mean_e6) as price_log_mean_e6,
+        sum(shrunk_price_log_e6) as shrunk_price_log_e6,
+        min(shrunk_price_log_e6) as least_price_log_e6,
+        max(shrunk_price_log_e6) as most_price_log_e6,
+        sum(shrunk_lift_e6) as shrunk_lift_e6,
+        min(shrunk_lift_e6) as least_lift_e6,
+        max(shrunk_lift_e6) as most_lift_e6
+    from supported_terms
+    group by job_id
+
+),
+
+-- Without a supported term: counts are 0, what has no value stays NULL.
+final as (
+
+    select
+        spine.job_id,
+        spine.requested_at,
+        spine.entered_at,
+        coalesce(term_counts.term_count, 0) as job_term_count,
+        coalesce(combined.supported_count, 0) as term_supported_count,
+        cast(coalesce(combined.contract_count, 0) as bigint) as term_contract_count_all,
+        {{ ratio(
+            shrunk_mean(
+                'combined.price_log_e6', 'combined.contract_count',
+                'combined.price_log_mean_e6', var('term_prior_count')
+            ),
+            '1000000'
+        ) }} as term_log_price_weighted_mean_all,
+        {{ ratio('combined.shrunk_price_log_e6', 'combined.supported_count * 1000000') }}
+            as term_log_price_mean_all,
+        {{ ratio('combined.least_price_log_e6', '1000000') }} as term_log_price_min_all,
+        {{ ratio('combined.most_price_log_e6', '1000000') }} as term_log_price_max_all,
+        rarest_terms.contract_count as term_rarest_contract_count_all,
+        {{ ratio(
+            fixed_ratio('rarest_terms.price_log_e6', 'rarest_terms.contract_count'), '1000000'
+        ) }} as term_rarest_log_price_mean_all,
+        {{ ratio('combined.shrunk_lift_e6', 'combined.supported_count * 1000000') }}
+            as term_lift_mean_all,
+        {{ ratio('combined.least_lift_e6', '1000000') }} as term_lift_min_all,
+        {{ ratio('combined.most_lift_e6', '1000000') }} as term_lift_max_all
+    from spine
+    left join term_counts
+        on spine.job_id = term_counts.job_id
+    left join combined
+        on spine.job_id = combined.job_id
+    left join rarest_terms
+        on spine.job_id = rarest_terms.job_id
+
+)
+
+select * from final

@@ -1,0 +1,195 @@
+"""One row per spine row: what its text says that SQL cannot read. DuckDB has no NFKC."""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+_LATIN = "a-z\u00df-\u024f\u1e00-\u1eff"
+_SCRIPTS = re.compile(
+    "(?P<kanji>[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ffff\u3005\u3007]+)"
+    "|(?P<kana>[\u3041-\u3096\u30a1-\u30fa\u30fc-\u30fe]+)"
+    f"|(?P<latin>[{_LATIN}]+)|(?P<digit>[0-9]+)"
+)
+_COMBINING_DOT = "\u0307"
+_TAG = re.compile(r"<[^<>]*>")
+_MULTIPLIERS = {"千": 1_000, "万": 10_000, None: 1}
+_MOST = 1e9
+_BATCH = 50_000
+
+SCRIPTS = ("kanji", "kana", "latin", "digit")
+QUANTITIES = {"characters": "character", "items": "item", "pages": "page", "hours": "hour"}
+MARKS = {
+    "urgent": "is_urgent",
+    "continuous": "is_continuous",
+    "beginner": "is_beginner_welcome",
+}
+COLUMNS = {
+    **{f"job_title_{script}_ratio": "float64" for script in SCRIPTS},
+    **{f"job_text_{unit}_quantity": "float64" for unit in QUANTITIES.values()},
+    **dict.fromkeys(MARKS.values(), "Int64"),
+}
+
+
+def normalise(text: str) -> str:
+    """One spelling for full and half width, upper and lower case.
+
+    NFKC comes before the case is folded and after it, since folding can undo it; the dot that is
+    left of a Turkish İ goes.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", folded).replace(_COMBINING_DOT, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The seed's words, ready to be found. `amount` has the groups number, times and unit."""
+
+    amount: re.Pattern[str] | None
+    units: dict[str, str]
+    marks: dict[str, re.Pattern[str]]
+
+
+def _is_latin(character: str) -> bool:
+    return re.fullmatch(f"[{_LATIN}]", character) is not None
+
+
+def _unit(word: str) -> str:
+    return re.escape(word) + (f"(?![{_LATIN}])" if _is_latin(word[-1]) else "")
+
+
+def _mark(word: str) -> str:
+    before = f"(?<![{_LATIN}0-9])" if _is_latin(word[0]) else ""
+    after = f"(?![{_LATIN}0-9])" if _is_latin(word[-1]) else ""
+    return before + re.escape(word) + after
+
+
+def compile_words(rows: Iterable[tuple[str, str]]) -> Words:
+    """The words of (word_group, word) pairs; a word is compared as `normalise` spells it.
+
+    Raises:
+        ValueError: a group that no feature is made from.
+    """
+    groups: dict[str, set[str]] = {group: set() for group in (*QUANTITIES, *MARKS)}
+    for group, word in rows:
+        if group not in groups:
+            raise ValueError(f"seeds/text_words.csv: unknown word_group {group!r}")
+        groups[group].add(normalise(word))
+    units = {word: group for group in QUANTITIES for word in groups[group]}
+    # Of two units that fit, the longer: 時間 before 時.
+    longest_first = sorted(units, key=lambda word: (-len(word), word))
+    number = r"(?<![0-9.,])(?P<number>[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?)"
+    fits = "|".join(_unit(word) for word in longest_first)
+    return Words(
+        re.compile(rf"{number}\s*(?P<times>[千万])?\s*(?P<unit>{fits})") if units else None,
+        units,
+        {
+            group: re.compile("|".join(_mark(word) for word in sorted(groups[group])))
+            for group in MARKS
+            if groups[group]
+        },
+    )
+
+
+def script_ratios(text: str | None) -> dict[str, float | None]:
+    """Share of each writing system among the letters of a text.
+
+    Returns:
+        Keys ``kanji``, ``kana``, ``latin``, ``digit``; values 0 to 1, all None when there is no
+        letter or no text.
+    """
+    counts = dict.fromkeys(SCRIPTS, 0)
+    for match in _SCRIPTS.finditer(normalise(text or "")):
+        counts[match.lastgroup or ""] += match.end() - match.start()
+    letters = sum(counts.values())
+    return {script: counts[script] / letters if letters else None for script in SCRIPTS}
+
+
+def quantities(text: str, words: Words) -> dict[str, float | None]:
+    """The largest amount of each kind of unit that a normalised text states.
+
+    Returns:
+        Keys as ``QUANTITIES``; None where no amount above 0 and up to a thousand million is stated.
+    """
+    largest: dict[str, float | None] = dict.fromkeys(QUANTITIES)
+    for match in words.amount.finditer(text) if words.amount else ():
+        amount = float(match["number"].replace(",", "")) * _MULTIPLIERS[match["times"]]
+        group = words.units[match["unit"]]
+        if 0 < amount <= _MOST and amount > (largest[group] or 0):
+            largest[group] = amount
+    return largest
+
+
+def plain_text(description: str) -> str:
+    """A description without its HTML: a tag is a blank, an entity the character it stands for."""
+    return html.unescape(_TAG.sub(" ", description)) if description else ""
+
+
+def text_features(
+    title: str | None, description: str | None, words: Words
+) -> dict[str, float | int | None]:
+    """Every feature of a posting's text, by column; `COLUMNS` has the types.
+
+    Ratios are of the title; quantities and marks of title and description together, None where
+    there is neither.
+    """
+    ratios = script_ratios(title)
+    features: dict[str, float | int | None] = {
+        f"job_title_{script}_ratio": ratios[script] for script in SCRIPTS
+    }
+    is_missing = title is None and description is None
+    text = normalise("\n".join((title or "", plain_text(description or ""))))
+    for group, amount in quantities(text, words).items():
+        features[f"job_text_{QUANTITIES[group]}_quantity"] = amount
+    for group, column in MARKS.items():
+        pattern = words.marks.get(group)
+        is_marked = pattern is not None and pattern.search(text) is not None
+        features[column] = None if is_missing else int(is_marked)
+    return features
+
+
+def _pages(frame: Any) -> Iterator[pd.DataFrame]:
+    """The rows of a DuckDB relation or a BigFrames frame, 50,000 at a time."""
+    if hasattr(frame, "to_arrow_reader"):
+        return (batch.to_pandas() for batch in frame.to_arrow_reader(_BATCH))
+    pages: Iterator[pd.DataFrame] = frame.to_pandas_batches(page_size=_BATCH)
+    return pages
+
+
+def _rows(page: pd.DataFrame, words: Words) -> pd.DataFrame:
+    """The features of a page of job_id, requested_at, entered_at, title and description."""
+    texts = zip(page["title"], page["description"], strict=True)
+    found = [
+        text_features(*(text if isinstance(text, str) else None for text in both), words)
+        for both in texts
+    ]
+    rows = page[["job_id", "requested_at", "entered_at"]].copy()
+    for column, dtype in COLUMNS.items():
+        rows[column] = pd.Series([row[column] for row in found], rows.index, dtype)
+    return rows
+
+
+def model(dbt: Any, session: Any) -> Any:
+    """The features of the spine rows that entered after those the table holds."""
+    dbt.config(materialized="incremental")
+    requests, seed = dbt.ref("int_job__requests"), dbt.ref("text_words")
+    columns = ["job_id", "requested_at", "entered_at", "title", "description"]
+    if hasattr(requests, "to_arrow_reader"):
+        if dbt.is_incremental:
+            opened_at = f"select max(entered_at) from {dbt.this}"
+            requests = requests.filter(f"entered_at > coalesce(({opened_at}), 'epoch')")
+        requests = requests.project(", ".join(columns))
+        pairs = seed.project("word_group, word").fetchall()
+    else:
+        if dbt.is_incremental:
+            opened_at = session.read_gbq(str(dbt.this))["entered_at"].max()
+            requests = requests[requests["entered_at"] > opened_at]
+        requests = requests[columns]
+        pairs = list(seed.to_pandas()[["word_group", "word"]].itertuples(index=False, name=None))
+    words = compile_words(pairs)
+    rows = pd.concat([_rows(page, words) for page in _pages(requests)], ignore_index=True)
+    return session.read_pandas(rows) if hasattr(session, "read_pandas") else rows

@@ -1,0 +1,89 @@
+{{ config(materialized='incremental', unique_key=['proposal_id', 'seen_at']) }}
+
+-- One row per proposal and refresh at which a version of it was first seen. A run chains the new
+-- versions to those that the table holds of the same proposals, so that the former newest learns by
+-- which it was superseded.
+with clock as (
+
+    select * from {{ ref('int_mart__clock') }}
+
+),
+
+proposals as (
+
+    select * from {{ ref('stg_dwh__proposals') }}
+
+),
+
+new_versions as (
+
+    select
+        proposals.proposal_id,
+        proposals.job_id,
+        proposals.proposed_at,
+        proposals.is_deleted,
+        proposals.known_at,
+        proposals.loaded_at,
+        {{ refresh_at('proposals.known_at') }} as seen_at
+    from proposals
+    cross join clock
+    where proposals.known_at > {{ opened_at('seen_at') }} and proposals.known_at <= clock.as_of_at
+
+),
+
+-- Of the versions that one refresh first sees, only the last was ever in force at one.
+last_new_versions as (
+
+    select
+        proposal_id,
+        job_id,
+        proposed_at,
+        is_deleted,
+        seen_at
+    from new_versions
+    qualify row_number() over (
+            partition by proposal_id, seen_at
+            order by known_at desc nulls last, loaded_at desc nulls last
+        ) = 1
+
+),
+
+versions as (
+
+    select
+        proposal_id,
+        job_id,
+        proposed_at,
+        is_deleted,
+        seen_at
+    from last_new_versions
+    {%- if is_incremental() %}
+    union all
+    select
+        built.proposal_id,
+        built.job_id,
+        built.proposed_at,
+        built.is_deleted,
+        built.seen_at
+    from {{ this }} as built
+    where built.proposal_id in (select last_new_versions.proposal_id from last_new_versions)
+    {%- endif %}
+
+),
+
+final as (
+
+    select
+        proposal_id,
+        seen_at,
+        lead(seen_at) over (partition by proposal_id order by seen_at asc nulls last)
+            as superseded_at,
+        {{ enters_at('seen_at', 'proposed_at') }} as enters_at,
+        job_id,
+        proposed_at,
+        is_deleted
+    from versions
+
+)
+
+select * from final

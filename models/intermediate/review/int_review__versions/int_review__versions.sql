@@ -1,0 +1,99 @@
+{{ config(materialized='incremental', unique_key=['review_id', 'seen_at']) }}
+
+-- One row per review and refresh at which a version of it was first seen. A run chains the new
+-- versions to those that the table holds of the same reviews, so that the former newest learns by
+-- which it was superseded.
+with clock as (
+
+    select * from {{ ref('int_mart__clock') }}
+
+),
+
+reviews as (
+
+    select * from {{ ref('stg_dwh__reviews') }}
+
+),
+
+new_versions as (
+
+    select
+        reviews.review_id,
+        reviews.contract_id,
+        reviews.reviewer_kind,
+        reviews.rating,
+        reviews.reviewed_at,
+        reviews.is_deleted,
+        reviews.known_at,
+        reviews.loaded_at,
+        {{ refresh_at('reviews.known_at') }} as seen_at
+    from reviews
+    cross join clock
+    where reviews.known_at > {{ opened_at('seen_at') }} and reviews.known_at <= clock.as_of_at
+
+),
+
+-- Of the versions that one refresh first sees, only the last was ever in force at one.
+last_new_versions as (
+
+    select
+        review_id,
+        contract_id,
+        reviewer_kind,
+        rating,
+        reviewed_at,
+        is_deleted,
+        seen_at
+    from new_versions
+    qualify row_number() over (
+            partition by review_id, seen_at
+            order by known_at desc nulls last, loaded_at desc nulls last
+        ) = 1
+
+),
+
+versions as (
+
+    select
+        review_id,
+        contract_id,
+        reviewer_kind,
+        rating,
+        reviewed_at,
+        is_deleted,
+        seen_at
+    from last_new_versions
+    {%- if is_incremental() %}
+    union all
+    select
+        built.review_id,
+        built.contract_id,
+        built.reviewer_kind,
+        built.rating,
+        built.reviewed_at,
+        built.is_deleted,
+        built.seen_at
+    from {{ this }} as built
+    where built.review_id in (select last_new_versions.review_id from last_new_versions)
+    {%- endif %}
+
+),
+
+final as (
+
+    select
+        review_id,
+        seen_at,
+        lead(seen_at) over (partition by review_id order by seen_at asc nulls last)
+            as superseded_at,
+        {{ enters_at('seen_at', 'reviewed_at') }} as enters_at,
+        contract_id,
+        reviewer_kind,
+        rating,
+        reviewed_at,
+        is_deleted
+    from versions
+
+)
+
+select * from final
