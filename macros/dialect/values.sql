@@ -28,6 +28,18 @@
     ({{ a }} // {{ b }})
 {%- endmacro %}
 
+{#- Of a group's rows the value of the one that is least by two columns, which no two rows share; none
+    of the three is ever NULL. -#}
+{% macro value_of_least(value, first_by, then_by) %}
+    {{- return(adapter.dispatch('value_of_least')(value, first_by, then_by)) -}}
+{% endmacro %}
+{% macro default__value_of_least(value, first_by, then_by) -%}
+    array_agg({{ value }} order by {{ first_by }} asc, {{ then_by }} asc limit 1)[offset(0)]
+{%- endmacro %}
+{% macro duckdb__value_of_least(value, first_by, then_by) -%}
+    arg_min({{ value }}, struct_pack(first_by := {{ first_by }}, then_by := {{ then_by }}))
+{%- endmacro %}
+
 {#- A row's hash as a whole number; comparable on one engine and version only, which is all that a
     seal needs. `bit_xor` of them is the hash of a set of distinct rows, whatever their order. -#}
 {% macro row_hash(columns) %}

@@ -117,8 +117,7 @@ WORDS = (
     _word(
         "unordered-pick",
         _calls("any_value", "first", "last", "arg_max", "arg_min", "max_by", "min_by"),
-        "which row it takes is not stated: row_number() with an order, or max()",
-        (),
+        "which row it takes is not stated: row_number() with an order, value_of_least(), or max()",
     ),
     _word(
         "null-order",

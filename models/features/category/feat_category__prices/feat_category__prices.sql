@@ -297,8 +297,7 @@ ranked_buckets as (
             partition by category_id, window_days, change_number
             order by price_bucket asc nulls last
             rows between unbounded preceding and current row
-        ) as upto_count,
-        sum(bucket_count) over (partition by category_id, window_days, change_number) as total_count
+        ) as upto_count
     from filled_buckets
 
 ),
@@ -306,14 +305,24 @@ ranked_buckets as (
 quantiles as (
 
     select
-        category_id,
-        window_days,
-        change_number,
-        min(case when upto_count * 4 >= total_count then price_bucket end) as p25_bucket,
-        min(case when upto_count * 2 >= total_count then price_bucket end) as p50_bucket,
-        min(case when upto_count * 4 >= total_count * 3 then price_bucket end) as p75_bucket
+        ranked_buckets.category_id,
+        ranked_buckets.window_days,
+        ranked_buckets.change_number,
+        {%- for quantile, share in {'p25': ['4', '1'], 'p50': ['2', '1'], 'p75': ['4', '3']}.items() %}
+        min(
+            case
+                when ranked_buckets.upto_count * {{ share[0] }} >= summed.priced_count * {{ share[1] }}
+                    then ranked_buckets.price_bucket
+            end
+        ) as {{ quantile }}_bucket{{ ',' if not loop.last }}
+        {%- endfor %}
     from ranked_buckets
-    group by category_id, window_days, change_number
+    inner join summed
+        on
+            ranked_buckets.category_id = summed.category_id
+            and ranked_buckets.window_days = summed.window_days
+            and ranked_buckets.change_number = summed.change_number
+    group by ranked_buckets.category_id, ranked_buckets.window_days, ranked_buckets.change_number
 
 ),
 

@@ -137,6 +137,7 @@ facts as (
 ),
 
 -- A client with no fact that enters or leaves after the opening has no row to add.
+{%- if is_incremental() %}
 moving_clients as (
 
     select facts.client_id
@@ -148,6 +149,7 @@ moving_clients as (
     group by facts.client_id
 
 ),
+{%- endif %}
 
 open_facts as (
 
@@ -167,8 +169,10 @@ open_facts as (
         facts.rating_e6_all,
         facts.contracted_at
     from facts
+    {%- if is_incremental() %}
     inner join moving_clients
         on facts.client_id = moving_clients.client_id
+    {%- endif %}
     cross join bounds
     where
         facts.client_id is not null

@@ -113,19 +113,6 @@ supported_skills as (
 
 ),
 
-rarest_skills as (
-
-    select
-        job_id,
-        contract_count,
-        price_log_e6
-    from supported_skills
-    qualify row_number() over (
-            partition by job_id order by contract_count asc nulls last, skill asc nulls last
-        ) = 1
-
-),
-
 combined as (
 
     select
@@ -139,7 +126,9 @@ combined as (
         max(shrunk_price_log_e6) as most_price_log_e6,
         sum(shrunk_lift_e6) as shrunk_lift_e6,
         min(shrunk_lift_e6) as least_lift_e6,
-        max(shrunk_lift_e6) as most_lift_e6
+        max(shrunk_lift_e6) as most_lift_e6,
+        min(contract_count) as rarest_contract_count,
+        {{ value_of_least('price_log_e6', 'contract_count', 'skill') }} as rarest_price_log_e6
     from supported_skills
     group by job_id
 
@@ -165,9 +154,9 @@ final as (
             as skill_log_price_mean_all,
         {{ ratio('combined.least_price_log_e6', '1000000') }} as skill_log_price_min_all,
         {{ ratio('combined.most_price_log_e6', '1000000') }} as skill_log_price_max_all,
-        rarest_skills.contract_count as skill_rarest_contract_count_all,
+        combined.rarest_contract_count as skill_rarest_contract_count_all,
         {{ ratio(
-            fixed_ratio('rarest_skills.price_log_e6', 'rarest_skills.contract_count'), '1000000'
+            fixed_ratio('combined.rarest_price_log_e6', 'combined.rarest_contract_count'), '1000000'
         ) }} as skill_rarest_log_price_mean_all,
         {{ ratio('combined.shrunk_lift_e6', 'combined.supported_count * 1000000') }}
             as skill_lift_mean_all,
@@ -176,8 +165,6 @@ final as (
     from spine
     left join combined
         on spine.job_id = combined.job_id
-    left join rarest_skills
-        on spine.job_id = rarest_skills.job_id
 
 )
 

@@ -123,19 +123,6 @@ supported_terms as (
 
 ),
 
-rarest_terms as (
-
-    select
-        job_id,
-        contract_count,
-        price_log_e6
-    from supported_terms
-    qualify row_number() over (
-            partition by job_id order by contract_count asc nulls last, term asc nulls last
-        ) = 1
-
-),
-
 combined as (
 
     select
@@ -149,7 +136,9 @@ combined as (
         max(shrunk_price_log_e6) as most_price_log_e6,
         sum(shrunk_lift_e6) as shrunk_lift_e6,
         min(shrunk_lift_e6) as least_lift_e6,
-        max(shrunk_lift_e6) as most_lift_e6
+        max(shrunk_lift_e6) as most_lift_e6,
+        min(contract_count) as rarest_contract_count,
+        {{ value_of_least('price_log_e6', 'contract_count', 'term') }} as rarest_price_log_e6
     from supported_terms
     group by job_id
 
@@ -176,9 +165,9 @@ final as (
             as term_log_price_mean_all,
         {{ ratio('combined.least_price_log_e6', '1000000') }} as term_log_price_min_all,
         {{ ratio('combined.most_price_log_e6', '1000000') }} as term_log_price_max_all,
-        rarest_terms.contract_count as term_rarest_contract_count_all,
+        combined.rarest_contract_count as term_rarest_contract_count_all,
         {{ ratio(
-            fixed_ratio('rarest_terms.price_log_e6', 'rarest_terms.contract_count'), '1000000'
+            fixed_ratio('combined.rarest_price_log_e6', 'combined.rarest_contract_count'), '1000000'
         ) }} as term_rarest_log_price_mean_all,
         {{ ratio('combined.shrunk_lift_e6', 'combined.supported_count * 1000000') }}
             as term_lift_mean_all,
@@ -189,8 +178,6 @@ final as (
         on spine.job_id = term_counts.job_id
     left join combined
         on spine.job_id = combined.job_id
-    left join rarest_terms
-        on spine.job_id = rarest_terms.job_id
 
 )
 

@@ -41,17 +41,24 @@ def normalise(text: str) -> str:
     NFKC comes before the case is folded and after it, since folding can undo it; the dot that is
     left of a Turkish İ goes.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return unicodedata.normalize("NFKC", folded).replace(_COMBINING_DOT, "")
+    plain = unicodedata.normalize("NFKC", text)
+    folded = plain.casefold()
+    if folded != plain:
+        folded = unicodedata.normalize("NFKC", folded)
+    return folded.replace(_COMBINING_DOT, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The seed's words, ready to be found. `amount` has the groups number, times and unit."""
+    """The seed's words, ready to be found.
+
+    `amount` has the groups number, times and unit, and `units` the group of each unit; a word of
+    `marks` that is written in Latin letters comes with the pattern that finds it whole.
+    """
 
     amount: re.Pattern[str] | None
     units: dict[str, str]
-    marks: dict[str, re.Pattern[str]]
+    marks: dict[str, tuple[tuple[str, re.Pattern[str] | None], ...]]
 
 
 def _is_latin(character: str) -> bool:
@@ -62,10 +69,10 @@ def _unit(word: str) -> str:
     return re.escape(word) + (f"(?![{_LATIN}])" if _is_latin(word[-1]) else "")
 
 
-def _mark(word: str) -> str:
+def _mark(word: str) -> tuple[str, re.Pattern[str] | None]:
     before = f"(?<![{_LATIN}0-9])" if _is_latin(word[0]) else ""
     after = f"(?![{_LATIN}0-9])" if _is_latin(word[-1]) else ""
-    return before + re.escape(word) + after
+    return word, re.compile(before + re.escape(word) + after) if before or after else None
 
 
 def compile_words(rows: Iterable[tuple[str, str]]) -> Words:
@@ -85,25 +92,21 @@ def compile_words(rows: Iterable[tuple[str, str]]) -> Words:
     number = r"(?<![0-9.,])(?P<number>[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?)"
     fits = "|".join(_unit(word) for word in longest_first)
     return Words(
-        re.compile(rf"{number}\s*(?P<times>[千万])?\s*(?P<unit>{fits})") if units else None,
+        re.compile(rf"{number} *(?P<times>[千万])? *(?P<unit>{fits})") if units else None,
         units,
-        {
-            group: re.compile("|".join(_mark(word) for word in sorted(groups[group])))
-            for group in MARKS
-            if groups[group]
-        },
+        {group: tuple(_mark(word) for word in sorted(groups[group])) for group in MARKS},
     )
 
 
-def script_ratios(text: str | None) -> dict[str, float | None]:
-    """Share of each writing system among the letters of a text.
+def script_ratios(text: str) -> dict[str, float | None]:
+    """Share of each writing system among the letters of a normalised text.
 
     Returns:
         Keys ``kanji``, ``kana``, ``latin``, ``digit``; values 0 to 1, all None when there is no
-        letter or no text.
+        letter.
     """
     counts = dict.fromkeys(SCRIPTS, 0)
-    for match in _SCRIPTS.finditer(normalise(text or "")):
+    for match in _SCRIPTS.finditer(text):
         counts[match.lastgroup or ""] += match.end() - match.start()
     letters = sum(counts.values())
     return {script: counts[script] / letters if letters else None for script in SCRIPTS}
@@ -124,6 +127,14 @@ def quantities(text: str, words: Words) -> dict[str, float | None]:
     return largest
 
 
+def is_marked(text: str, group: str, words: Words) -> bool:
+    """Whether a word of the group stands in a normalised text; one in Latin letters as a whole word."""
+    return any(
+        word in text and (whole is None or whole.search(text) is not None)
+        for word, whole in words.marks[group]
+    )
+
+
 def plain_text(description: str) -> str:
     """A description without its HTML: a tag is a blank, an entity the character it stands for."""
     return html.unescape(_TAG.sub(" ", description)) if description else ""
@@ -137,18 +148,16 @@ def text_features(
     Ratios are of the title; quantities and marks of title and description together, None where
     there is neither.
     """
-    ratios = script_ratios(title)
-    features: dict[str, float | int | None] = {
-        f"job_title_{script}_ratio": ratios[script] for script in SCRIPTS
-    }
-    is_missing = title is None and description is None
-    text = normalise("\n".join((title or "", plain_text(description or ""))))
+    own_title = normalise(title or "")
+    text = f"{own_title}\n{normalise(plain_text(description or ''))}"
+    features: dict[str, float | int | None] = {}
+    for script, share in script_ratios(own_title).items():
+        features[f"job_title_{script}_ratio"] = share
     for group, amount in quantities(text, words).items():
         features[f"job_text_{QUANTITIES[group]}_quantity"] = amount
+    is_missing = title is None and description is None
     for group, column in MARKS.items():
-        pattern = words.marks.get(group)
-        is_marked = pattern is not None and pattern.search(text) is not None
-        features[column] = None if is_missing else int(is_marked)
+        features[column] = None if is_missing else int(is_marked(text, group, words))
     return features
 
 

@@ -23,8 +23,11 @@ def normalise(text: str) -> str:
     NFKC comes before the case is folded and after it, since folding can undo it; the dot that is
     left of a Turkish İ goes.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return unicodedata.normalize("NFKC", folded).replace(_COMBINING_DOT, "")
+    plain = unicodedata.normalize("NFKC", text)
+    folded = plain.casefold()
+    if folded != plain:
+        folded = unicodedata.normalize("NFKC", folded)
+    return folded.replace(_COMBINING_DOT, "")
 
 
 def terms(title: str | None) -> set[str]:

@@ -1,0 +1,123 @@
+"""Terms and text features of the golden jobs: `tests/fixtures/text__*.csv`, `terms__expect.csv`, `text_words.csv`.
+
+The rows are worked out by hand. They stand on their own word list, not on `seeds/text_words.csv`, so that a reviewed
+change of the seed moves no expectation. In every file an empty cell is NULL and `""` is the empty string. Python's csv
+module reads the two alike; DuckDB's `read_csv` with `allow_quoted_nulls = false` tells them apart.
+
+Floats are compared exactly: a ratio that is no short decimal is written with 17 digits, which name one double.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import duckdb
+import pytest
+
+ROOT = Path(__file__).parents[3]
+FIXTURES = ROOT / "tests" / "fixtures"
+
+
+def load_model(path: str) -> ModuleType:
+    """The file of a dbt Python model as a module; no package holds it."""
+    name = f"golden_{Path(path).stem}"
+    spec = importlib.util.spec_from_file_location(name, ROOT / "models" / path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # A dataclass looks its own module up while it is made.
+    spec.loader.exec_module(module)
+    return module
+
+
+def read_fixture(name: str) -> list[dict[str, str | None]]:
+    """Rows of a fixture as text; None for an empty cell, "" for a quoted empty one."""
+    with duckdb.connect() as connection:
+        cursor = connection.execute(
+            "select * from read_csv(?, header = true, all_varchar = true, delim = ',', quote = '\"',"
+            " escape = '\"', nullstr = '', allow_quoted_nulls = false, parallel = false)",
+            [str(FIXTURES / f"{name}.csv")],
+        )
+        columns = [column[0] for column in cursor.description or []]
+        return [dict(zip(columns, line, strict=True)) for line in cursor.fetchall()]
+
+
+TERMS = load_model("intermediate/job/int_job__terms/int_job__terms.py")
+TEXT = load_model("features/job/feat_job__text/feat_job__text.py")
+WORDS = TEXT.compile_words([(row["word_group"], row["word"]) for row in read_fixture("text_words")])
+GIVEN = {row["job_id"]: row for row in read_fixture("text__given")}
+EXPECTED = {row["job_id"]: row for row in read_fixture("text__expect")}
+EXPECTED_TERMS = read_fixture("terms__expect")
+FLAGS = ("is_urgent", "is_continuous", "is_beginner_welcome")
+NUMBERS = (
+    "job_title_kanji_ratio",
+    "job_title_kana_ratio",
+    "job_title_latin_ratio",
+    "job_title_digit_ratio",
+    "job_text_character_quantity",
+    "job_text_item_quantity",
+    "job_text_page_quantity",
+    "job_text_hour_quantity",
+)
+
+
+def expected_features(job_id: str) -> dict[str, float | int | None]:
+    row = EXPECTED[job_id]
+    expected: dict[str, float | int | None] = {}
+    for column, kind in [(c, float) for c in NUMBERS] + [(c, int) for c in FLAGS]:
+        cell = row[column]
+        expected[column] = None if cell is None else kind(cell)
+    return expected
+
+
+def test_reader_tells_an_empty_title_from_a_missing_one() -> None:
+    assert GIVEN["empty_title"]["title"] == ""
+    assert GIVEN["empty_title"]["description"] is None
+    assert GIVEN["empty_description"]["title"] is None
+    assert GIVEN["empty_description"]["description"] == ""
+
+
+def test_fixtures_speak_of_the_same_jobs() -> None:
+    assert list(GIVEN) == list(EXPECTED)
+    assert {row["job_id"] for row in EXPECTED_TERMS} <= set(GIVEN)
+    assert len({(row["job_id"], row["term"]) for row in EXPECTED_TERMS}) == len(EXPECTED_TERMS)
+
+
+@pytest.mark.parametrize("job_id", GIVEN)
+def test_terms_of_a_golden_job_are_those_worked_out_by_hand(job_id: str) -> None:
+    expected = {row["term"] for row in EXPECTED_TERMS if row["job_id"] == job_id}
+    assert TERMS.terms(GIVEN[job_id]["title"]) == expected
+
+
+@pytest.mark.parametrize("job_id", GIVEN)
+def test_text_features_of_a_golden_job_are_those_worked_out_by_hand(job_id: str) -> None:
+    given = GIVEN[job_id]
+    features = TEXT.text_features(given["title"], given["description"], WORDS)
+    assert features == expected_features(job_id)
+    assert {column: type(features[column]) for column in NUMBERS} == {
+        column: type(None) if features[column] is None else float for column in NUMBERS
+    }
+
+
+@pytest.mark.parametrize("column", [*NUMBERS, *FLAGS])
+def test_golden_jobs_show_every_feature_known_and_unknown(column: str) -> None:
+    cells = {row[column] for row in EXPECTED.values()}
+    assert None in cells
+    assert len(cells) >= 3
+    assert column in NUMBERS or cells == {None, "0", "1"}
+
+
+def test_expected_columns_are_the_features_and_no_others() -> None:
+    columns = {column for row in EXPECTED.values() for column in row}
+    assert columns == {"job_id", *NUMBERS, *FLAGS}
+    assert {group for row in read_fixture("text_words") if (group := row["word_group"])} == {
+        "urgent",
+        "continuous",
+        "beginner",
+        "characters",
+        "items",
+        "pages",
+        "hours",
+    }
