@@ -28,12 +28,13 @@
     ({{ a }} // {{ b }})
 {%- endmacro %}
 
-{#- Of a group's rows the value of the one that is least by two columns, which no two rows share; none
-    of the three is ever NULL. -#}
+{#- Of a group's rows the value of the one that is least by two columns, which no two rows share;
+    none of the three is ever NULL. -#}
 {% macro value_of_least(value, first_by, then_by) %}
     {{- return(adapter.dispatch('value_of_least')(value, first_by, then_by)) -}}
 {% endmacro %}
 {% macro default__value_of_least(value, first_by, then_by) -%}
+    {#- allow nulls: BigQuery takes no nulls last inside an aggregate, and there are none -#}
     array_agg({{ value }} order by {{ first_by }} asc, {{ then_by }} asc limit 1)[offset(0)]
 {%- endmacro %}
 {% macro duckdb__value_of_least(value, first_by, then_by) -%}

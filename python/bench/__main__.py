@@ -36,7 +36,7 @@ class Measured:
     cpu_s: float
     peak_mb: float
 
-    def and_then(self, other: "Measured") -> "Measured":
+    def and_then(self, other: Measured) -> Measured:
         """Both, one after the other."""
         return Measured(
             self.wall_s + other.wall_s,
@@ -154,7 +154,9 @@ def main(sizes: list[int]) -> None:
     nothing = Warehouse(1)
     nothing.sample()
     own = nothing.build()
-    print(f"dbt's own share: {own['SQL models, in full'].cpu_s:.1f} CPU s for the SQL models in full\n")
+    print(
+        f"dbt's own share: {own['SQL models, in full'].cpu_s:.1f} CPU s for the SQL models in full\n"
+    )
     print(f"{'jobs':>9}  {'stage':<26}{'wall s':>8}{'CPU s':>8}{'net CPU s':>11}{'peak MB':>9}")
     full_cpu: dict[int, float] = {}
     for jobs in sizes:

@@ -1,7 +1,8 @@
--- One row per category and refresh at which its demand changed: the jobs posted in it in the last 90
--- days, what was offered for them, and how many of them were given away. All three facts leave with
--- their posting, so that the ratios are over one set of jobs. A run recounts the facts still in the
--- window, with those that entered before standing at the opening, and keeps what comes after.
+-- One row per category and refresh at which its demand changed: the jobs posted in it in the last
+-- 90 days, what was offered for them, and how many of them were given away. All three facts leave
+-- with their posting, so that the ratios are over one set of jobs. A run recounts the facts still
+-- in the window, with those that entered before standing at the opening, and keeps what comes
+-- after.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

@@ -308,10 +308,11 @@ quantiles as (
         ranked_buckets.category_id,
         ranked_buckets.window_days,
         ranked_buckets.change_number,
-        {%- for quantile, share in {'p25': ['4', '1'], 'p50': ['2', '1'], 'p75': ['4', '3']}.items() %}
+        {%- for quantile, parts, whole in [('p25', 1, 4), ('p50', 1, 2), ('p75', 3, 4)] %}
         min(
             case
-                when ranked_buckets.upto_count * {{ share[0] }} >= summed.priced_count * {{ share[1] }}
+                when
+                    ranked_buckets.upto_count * {{ whole }} >= summed.priced_count * {{ parts }}
                     then ranked_buckets.price_bucket
             end
         ) as {{ quantile }}_bucket{{ ',' if not loop.last }}

@@ -1,4 +1,5 @@
--- One row per spine row: its category's prices, demand and code as they could be served at the request.
+-- One row per spine row: its category's prices, demand and code as they could be served at the
+-- request.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}

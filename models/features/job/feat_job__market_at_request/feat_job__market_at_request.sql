@@ -64,7 +64,10 @@ final as (
         market_log_price_mean_all
         {%- for group, days in windows.items() %},
         cast(
-            case when {{ add_hours('requested_at', -24 * days) }} >= history_start_at then 0 else 1 end
+            case
+                when {{ add_hours('requested_at', -24 * days) }} >= history_start_at then 0
+                else 1
+            end
             as bigint
         ) as is_{{ group }}_window_short
         {%- endfor %}

@@ -1,5 +1,6 @@
 -- One row per type of job and refresh at which its prices changed. A run recounts the facts still
--- in the window, with those that entered before standing at the opening, and keeps what comes after.
+-- in the window, with those that entered before standing at the opening, and keeps what comes
+-- after.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

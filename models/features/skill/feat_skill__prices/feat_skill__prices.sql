@@ -1,5 +1,5 @@
--- One row per skill and refresh at which the prices of contracts with it changed. A run recounts the
--- skills of which something moves, and keeps what comes after the opening.
+-- One row per skill and refresh at which the prices of contracts with it changed. A run recounts
+-- the skills of which something moves, and keeps what comes after the opening.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -39,8 +39,8 @@ bounds as (
 
 ),
 
--- The skills are those of the spine row, so the fact enters with it at the earliest. Its lift is over
--- the price that was expected at its own request.
+-- The skills are those of the spine row, so the fact enters with it at the earliest. Its lift is
+-- over the price that was expected at its own request.
 facts as (
 
     select
@@ -101,6 +101,7 @@ moves as (
 
 ),
 
+{% if is_incremental() -%}
 -- A skill of which nothing moves after the opening has no row to add.
 moving_skills as (
 
@@ -114,6 +115,7 @@ moving_skills as (
 
 ),
 
+{% endif -%}
 deltas as (
 
     select

@@ -39,8 +39,9 @@ first_contracts as (
         contracts.job_id,
         contracts.contract_id,
         contracts.first_known_at,
-        {{ refresh_at(add_hours('contracts.first_known_at', var('price_label_lag_days') ~ ' * 24')) }}
-            as label_known_at
+        {{ refresh_at(
+            add_hours('contracts.first_known_at', var('price_label_lag_days') * 24)
+        ) }} as label_known_at
     from contracts
 
 ),
