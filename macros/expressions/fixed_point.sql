@@ -10,6 +10,21 @@
     cast(round({{ ratio(numerator, denominator) }}) as bigint)
 {%- endmacro %}
 
+{#- A variance in millionths, from the sum and the sum of squares of numbers in millionths, shrunk to
+    a prior variance that counts as `prior_count` more observations (the mean of the posterior of a
+    normal's variance under its conjugate prior; Gelman et al., Bayesian Data Analysis, 2.6). -#}
+{% macro shrunk_variance(square_sum_e6, sum_e6, count, prior_e6, prior_count) -%}
+    cast(
+        round(
+            (
+                cast({{ square_sum_e6 }} as {{ type_double() }})
+                - coalesce({{ ratio(sum_e6, count) }} * {{ sum_e6 }}, 0) / 1e6
+                + {{ prior_count }} * {{ prior_e6 }}
+            ) / cast({{ count }} - 1 + {{ prior_count }} as {{ type_double() }})
+        ) as bigint
+    )
+{%- endmacro %}
+
 {#- A mean in millionths, shrunk to a prior in millionths that counts as `prior_count` more
     observations (James and Stein 1961; as used for target encodings by Micci-Barreca 2001). -#}
 {% macro shrunk_mean(sum_e6, count, prior_e6, prior_count) -%}

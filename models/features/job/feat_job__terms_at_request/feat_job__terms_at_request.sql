@@ -66,7 +66,8 @@ own_prices as (
         prices.term_contract_count_all,
         prices.term_log_price_sum_e6_all,
         prices.term_lift_count_all,
-        prices.term_lift_sum_e6_all
+        prices.term_lift_sum_e6_all,
+        prices.term_lift_square_sum_e6_all
     from prices
     {%- if is_incremental() %}
     where prices.term in (select request_terms.term from request_terms)
@@ -81,6 +82,7 @@ priced_terms as (
         'term_log_price_sum_e6_all',
         'term_lift_count_all',
         'term_lift_sum_e6_all',
+        'term_lift_square_sum_e6_all',
     ]) }}
 
 ),
@@ -103,6 +105,8 @@ supported_terms as (
         priced_terms.term,
         priced_terms.term_contract_count_all as contract_count,
         priced_terms.term_log_price_sum_e6_all as price_log_e6,
+        priced_terms.term_lift_count_all as lift_count,
+        priced_terms.term_lift_sum_e6_all as lift_e6,
         market_means.price_log_mean_e6,
         {{ shrunk_mean(
             'priced_terms.term_log_price_sum_e6_all',
@@ -115,11 +119,40 @@ supported_terms as (
             'priced_terms.term_lift_count_all',
             '0',
             var('lift_prior_count')
-        ) }} as shrunk_lift_e6
+        ) }} as shrunk_lift_e6,
+        {{ shrunk_variance(
+            'priced_terms.term_lift_square_sum_e6_all',
+            'priced_terms.term_lift_sum_e6_all',
+            'priced_terms.term_lift_count_all',
+            '2000000',
+            var('lift_prior_count')
+        ) }} as lift_variance_e6
     from priced_terms
     inner join market_means
         on priced_terms.job_id = market_means.job_id
     where priced_terms.term_contract_count_all >= 3
+
+),
+
+-- The surer a term's lift, the more it weighs: one over the square of its variance, in whole numbers.
+weighed_terms as (
+
+    select
+        job_id,
+        term,
+        contract_count,
+        price_log_e6,
+        lift_count,
+        lift_e6,
+        price_log_mean_e6,
+        shrunk_price_log_e6,
+        shrunk_lift_e6,
+        lift_variance_e6,
+        {{ fixed_ratio(
+            '1000000000000000000',
+            '(lift_variance_e6 + 20000) * (lift_variance_e6 + 20000)'
+        ) }} as lift_weight
+    from supported_terms
 
 ),
 
@@ -134,12 +167,19 @@ combined as (
         sum(shrunk_price_log_e6) as shrunk_price_log_e6,
         min(shrunk_price_log_e6) as least_price_log_e6,
         max(shrunk_price_log_e6) as most_price_log_e6,
+        sum(lift_count) as lift_count,
+        sum(lift_e6) as lift_e6,
         sum(shrunk_lift_e6) as shrunk_lift_e6,
         min(shrunk_lift_e6) as least_lift_e6,
         max(shrunk_lift_e6) as most_lift_e6,
+        sum(lift_weight) as lift_weight,
+        sum(lift_weight * shrunk_lift_e6) as weighed_lift_e6,
         min(contract_count) as rarest_contract_count,
-        {{ value_of_least('price_log_e6', 'contract_count', 'term') }} as rarest_price_log_e6
-    from supported_terms
+        {{ value_of_least('price_log_e6', 'contract_count', 'term') }} as rarest_price_log_e6,
+        {{ value_of_least('shrunk_lift_e6', 'contract_count', 'term') }} as rarest_lift_e6,
+        min(lift_variance_e6) as surest_variance_e6,
+        {{ value_of_least('shrunk_lift_e6', 'lift_variance_e6', 'term') }} as surest_lift_e6
+    from weighed_terms
     group by job_id
 
 ),
@@ -169,10 +209,19 @@ final as (
         {{ ratio(
             fixed_ratio('combined.rarest_price_log_e6', 'combined.rarest_contract_count'), '1000000'
         ) }} as term_rarest_log_price_mean_all,
+        {{ ratio('combined.rarest_lift_e6', '1000000') }} as term_rarest_lift_all,
+        {{ ratio(
+            shrunk_mean('combined.lift_e6', 'combined.lift_count', '0', var('lift_prior_count')),
+            '1000000'
+        ) }} as term_lift_weighted_mean_all,
+        {{ ratio('combined.weighed_lift_e6', 'combined.lift_weight * 1000000') }}
+            as term_lift_precise_mean_all,
         {{ ratio('combined.shrunk_lift_e6', 'combined.supported_count * 1000000') }}
             as term_lift_mean_all,
         {{ ratio('combined.least_lift_e6', '1000000') }} as term_lift_min_all,
-        {{ ratio('combined.most_lift_e6', '1000000') }} as term_lift_max_all
+        {{ ratio('combined.most_lift_e6', '1000000') }} as term_lift_max_all,
+        {{ ratio('combined.surest_lift_e6', '1000000') }} as term_surest_lift_all,
+        {{ ratio('combined.surest_variance_e6', '1000000') }} as term_surest_lift_variance_all
     from spine
     left join term_counts
         on spine.job_id = term_counts.job_id

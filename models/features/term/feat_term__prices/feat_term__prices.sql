@@ -86,7 +86,8 @@ moves as (
         1 as contract_count,
         price_log_e6,
         case when lift_e6 is null then 0 else 1 end as lift_count,
-        coalesce(lift_e6, 0) as lift_e6
+        coalesce(lift_e6, 0) as lift_e6,
+        coalesce({{ fixed_ratio('lift_e6 * lift_e6', '1000000') }}, 0) as lift_square_e6
     from open_facts
     union all
     select
@@ -95,7 +96,8 @@ moves as (
         -1 as contract_count,
         -price_log_e6 as price_log_e6,
         case when lift_e6 is null then 0 else -1 end as lift_count,
-        -coalesce(lift_e6, 0) as lift_e6
+        -coalesce(lift_e6, 0) as lift_e6,
+        -coalesce({{ fixed_ratio('lift_e6 * lift_e6', '1000000') }}, 0) as lift_square_e6
     from open_facts
     where leaves_at is not null
 
@@ -124,7 +126,8 @@ deltas as (
         sum(moves.contract_count) as contract_count,
         sum(moves.price_log_e6) as price_log_e6,
         sum(moves.lift_count) as lift_count,
-        sum(moves.lift_e6) as lift_e6
+        sum(moves.lift_e6) as lift_e6,
+        sum(moves.lift_square_e6) as lift_square_e6
     from moves
     inner join terms
         on moves.job_id = terms.job_id
@@ -144,9 +147,15 @@ summed as (
         cast(sum(contract_count) over running as bigint) as term_contract_count_all,
         cast(sum(price_log_e6) over running as bigint) as term_log_price_sum_e6_all,
         cast(sum(lift_count) over running as bigint) as term_lift_count_all,
-        cast(sum(lift_e6) over running as bigint) as term_lift_sum_e6_all
+        cast(sum(lift_e6) over running as bigint) as term_lift_sum_e6_all,
+        cast(sum(lift_square_e6) over running as bigint) as term_lift_square_sum_e6_all
     from deltas
-    where contract_count <> 0 or price_log_e6 <> 0 or lift_count <> 0 or lift_e6 <> 0
+    where
+        contract_count <> 0
+        or price_log_e6 <> 0
+        or lift_count <> 0
+        or lift_e6 <> 0
+        or lift_square_e6 <> 0
     window running as (
         partition by term
         order by as_of_at asc nulls last rows between unbounded preceding and current row
@@ -163,7 +172,8 @@ final as (
         summed.term_contract_count_all,
         summed.term_log_price_sum_e6_all,
         summed.term_lift_count_all,
-        summed.term_lift_sum_e6_all
+        summed.term_lift_sum_e6_all,
+        summed.term_lift_square_sum_e6_all
     from summed
     cross join bounds
     where summed.as_of_at > bounds.opened_at

@@ -1,0 +1,180 @@
+"""A third consumer is one mart and one exposure: added to a scratch copy as CONTRIBUTING.md says, built and exported."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from compiled_mart import PROJECT
+from feature_mart.exporter import BuildContext, export_snapshot
+from feature_mart.manifest import load_manifest
+from feature_mart.sample import write_sample
+from feature_mart.training import load_snapshot
+
+FEATURES = """
+with requests as (
+
+    select * from {{ ref('int_job__requests') }}
+
+),
+
+posting as (
+
+    select * from {{ ref('feat_job__posting') }}
+
+),
+
+final as (
+
+    select
+        requests.job_id,
+        requests.requested_at,
+        requests.entered_at,
+        posting.job_budget_log,
+        posting.job_skill_count
+    from requests
+    left join posting
+        on requests.job_id = posting.job_id
+    where requests.entered_at > {{ opened_at('entered_at') }}
+
+)
+
+select * from final
+"""
+TRAINING = """
+{{ config(unique_key='job_id') }}
+
+with features as (
+
+    select * from {{ ref('mart_quick_price__features') }}
+
+),
+
+labels as (
+
+    select * from {{ ref('int_job__price_label') }}
+
+),
+
+final as (
+
+    select
+        features.job_id,
+        features.requested_at,
+        features.entered_at,
+        features.job_budget_log,
+        features.job_skill_count,
+        labels.revised_at,
+        labels.label_known_at,
+        labels.price_log,
+        labels.exclusion_reason
+    from features
+    inner join labels
+        on features.job_id = labels.job_id
+    where labels.revised_at > {{ opened_at('revised_at') }}
+
+)
+
+select * from final
+"""
+SHARED = [("job_id", "varchar", "key"), ("requested_at", "timestamptz", "key")]
+SHARED += [("entered_at", "timestamptz", "audit")]
+OWN = [("job_budget_log", "double", None), ("job_skill_count", "bigint", None)]
+LABEL = [("revised_at", "timestamptz", "audit"), ("label_known_at", "timestamptz", "audit")]
+LABEL += [("price_log", "double", "label"), ("exclusion_reason", "varchar", "audit")]
+EXPOSURE = {
+    "name": "quick_price",
+    "type": "ml",
+    "owner": {"name": "pricing-features", "email": "pricing-features@example.com"},
+    "depends_on": ["ref('mart_quick_price__features')", "ref('mart_quick_price__training')"],
+    "config": {
+        "meta": {
+            "consumer": "quick_price",
+            "features_model": "mart_quick_price__features",
+            "training_model": "mart_quick_price__training",
+            "label": "price_log",
+            "label_kind": "regression",
+        }
+    },
+}
+
+
+def write_model(folder: Path, sql: str, columns: list[tuple[str, str, str | None]]) -> None:
+    """A model's SQL and its contract; YAML is a superset of JSON."""
+    folder.mkdir(parents=True)
+    (folder / f"{folder.name}.sql").write_text(sql)
+    declared = [
+        {"name": name, "data_type": type_, "config": {"meta": {"role": role} if role else {}}}
+        for name, type_, role in columns
+    ]
+    model = {
+        "name": folder.name,
+        "config": {"contract": {"enforced": True}},
+        "columns": declared,
+    }
+    (folder / f"{folder.name}.yml").write_text(json.dumps({"version": 2, "models": [model]}))
+
+
+def test_a_third_consumer_is_one_mart_and_one_exposure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    for part in ("models", "macros", "seeds", "profiles", "tests/generic", "tests/fixtures"):
+        shutil.copytree(PROJECT / part, project / part)
+    shutil.copy(PROJECT / "dbt_project.yml", project)
+    marts = project / "models" / "marts" / "quick_price"
+    write_model(marts / "mart_quick_price__features", FEATURES, SHARED + OWN)
+    write_model(marts / "mart_quick_price__training", TRAINING, SHARED + OWN + LABEL)
+    (marts / "exposure.yml").write_text(json.dumps({"version": 2, "exposures": [EXPOSURE]}))
+    write_sample(tmp_path / "dwh", jobs=1500, seed=5)
+
+    database, target = tmp_path / "mart.duckdb", tmp_path / "target"
+    monkeypatch.setenv("MART_DWH", str(tmp_path / "dwh"))
+    monkeypatch.setenv("MART_DUCKDB_PATH", str(database))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "dbt.cli.main", "build", "--quiet"),
+            *("--select", "+mart_quick_price__training", "--exclude-resource-type", "test"),
+            *("--exclude-resource-type", "unit_test"),
+            *("--profiles-dir", "profiles", "--target-path", str(target)),
+            *("--log-path", str(tmp_path / "logs")),
+        ],
+        cwd=project,
+        env=os.environ | {"MART_TARGET": "duckdb"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    manifest = load_manifest(target / "manifest.json")
+    assert {consumer.name for consumer in manifest.consumers} > {"quick_price", "price_estimation"}
+    report = export_snapshot(
+        database,
+        manifest,
+        manifest.consumer("quick_price"),
+        tmp_path / "snapshots",
+        context=BuildContext(
+            warehouse_id="sample",
+            as_of_at=datetime(2026, 3, 31, 18, tzinfo=UTC),
+            created_at=datetime(2026, 4, 1, tzinfo=UTC),
+            business_timezone="Asia/Tokyo",
+            git_commit=None,
+            git_dirty=False,
+            dbt_manifest_sha256=manifest.sha256,
+            rationale_sha256=manifest.rationale_sha256,
+            tests_passed=1,
+            tests_failed=0,
+            tests_warned=0,
+        ),
+    )
+    snapshot = load_snapshot(report.address)
+    assert snapshot.columns == ("job_budget_log", "job_skill_count")
+    assert snapshot.splits["train"].rows > 100
