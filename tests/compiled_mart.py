@@ -158,11 +158,13 @@ class CompiledMart:
         sql: by model name, in dependency order; of a Python model its own file.
         parents: by model name, the models and seeds that it reads.
         python: the names of the Python models.
+        analyses: compiled SELECTs of the analyses, by name.
     """
 
     sql: Mapping[str, str]
     parents: Mapping[str, tuple[str, ...]]
     python: frozenset[str]
+    analyses: Mapping[str, str]
 
     def build(
         self,
@@ -260,4 +262,9 @@ def _read_manifest(path: Path) -> CompiledMart:
         ready = [name for name in waiting if not any(parent in waiting for parent in parents[name])]
         for name in sorted(ready):
             sql[name] = waiting.pop(name)
-    return CompiledMart(sql=sql, parents=parents, python=python)
+    analyses = {
+        node["name"]: node["compiled_code"]
+        for node in nodes.values()
+        if node["resource_type"] == "analysis"
+    }
+    return CompiledMart(sql=sql, parents=parents, python=python, analyses=analyses)

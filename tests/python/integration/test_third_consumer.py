@@ -1,4 +1,4 @@
-"""A third consumer is one mart and one exposure: added to a scratch copy as CONTRIBUTING.md says, built and exported."""
+"""A third consumer is one mart and one exposure: added to a scratch copy, built and exported."""
 
 from __future__ import annotations
 

@@ -162,11 +162,17 @@ def text_features(
 
 
 def _pages(frame: Any) -> Iterator[pd.DataFrame]:
-    """The rows of a DuckDB relation or a BigFrames frame, 50,000 at a time."""
+    """The rows of a DuckDB relation or a BigFrames frame, 50,000 at a time, after an empty page.
+
+    The empty one has the columns' types, for a day on which nothing was posted.
+    """
     if hasattr(frame, "to_arrow_reader"):
-        return (batch.to_pandas() for batch in frame.to_arrow_reader(_BATCH))
-    pages: Iterator[pd.DataFrame] = frame.to_pandas_batches(page_size=_BATCH)
-    return pages
+        yield frame.limit(0).to_arrow_table().to_pandas()
+        for batch in frame.to_arrow_reader(_BATCH):
+            yield batch.to_pandas()
+    else:
+        yield frame.head(0).to_pandas()
+        yield from frame.to_pandas_batches(page_size=_BATCH)
 
 
 def _rows(page: pd.DataFrame, words: Words) -> pd.DataFrame:
