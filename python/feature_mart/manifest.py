@@ -16,6 +16,8 @@ from feature_mart.errors import TerminalError, UsageError
 
 ROLES = frozenset({"label", "audit", "key"})
 LABEL_KINDS = ("regression", "binary")
+# The models keyed by spine row, from which marts select.
+FEATURES_AT_REQUEST = "feat_job__"
 
 # Of a node only what decides its rows: paths, times and compiled code differ from machine to
 # machine.
@@ -101,6 +103,30 @@ class Manifest:
                 "run `mart build`."
             )
         return self._columns[model]
+
+    def feature_groups(self, consumer: Consumer) -> Mapping[str, tuple[str, ...]]:
+        """A consumer's features by the spine-keyed model that they come from, `feat_job__<group>`.
+
+        Raises:
+            TerminalError: a feature comes from none of those models, or from two.
+        """
+        groups: dict[str, list[str]] = {}
+        for column in self.columns(consumer.features_model):
+            if column.role is not None:
+                continue
+            homes = [
+                model
+                for model, columns in self._columns.items()
+                if model.startswith(FEATURES_AT_REQUEST)
+                and any(each.name == column.name and each.role is None for each in columns)
+            ]
+            if len(homes) != 1:
+                raise TerminalError(
+                    f"{consumer.features_model}.{column.name} must come from one model "
+                    f"{FEATURES_AT_REQUEST}*; found in {', '.join(homes) or 'none'}."
+                )
+            groups.setdefault(homes[0].removeprefix(FEATURES_AT_REQUEST), []).append(column.name)
+        return {group: tuple(names) for group, names in sorted(groups.items())}
 
 
 def load_manifest(path: Path) -> Manifest:

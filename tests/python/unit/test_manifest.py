@@ -1,6 +1,7 @@
 """What dbt's manifest says about consumers and columns, and how it is refused."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -101,3 +102,31 @@ def test_manifest_says_what_to_do_without_a_file(tmp_path: Path) -> None:
         load_manifest(path)
     path.write_text(json.dumps(case.dbt_document()), encoding="utf-8")
     assert load_manifest(path).consumers
+
+
+def grouped(*homes: str) -> object:
+    """The groups of a consumer whose features stand in these models."""
+    document = case.dbt_document()
+    features = {name: {"name": name, "config": {}} for name in case.FEATURES}
+    keys = {"job_id": {"name": "job_id", "config": {"meta": {"role": "key"}}}}
+    for model in (*homes, "mart_price_estimation__features"):
+        document["nodes"][f"model.mart.{model}"] = {
+            "name": model,
+            "resource_type": "model",
+            "columns": keys | features,
+        }
+    manifest = parse_manifest(document)
+    consumer = replace(
+        manifest.consumer("price_estimation"), features_model="mart_price_estimation__features"
+    )
+    return manifest.feature_groups(consumer)
+
+
+def test_features_are_grouped_by_the_spine_keyed_model_they_come_from() -> None:
+    assert grouped("feat_job__posting", "feat_client__history") == {"posting": case.FEATURES}
+
+
+@pytest.mark.parametrize("homes", [(), ("feat_job__posting", "feat_job__text")])
+def test_a_feature_of_no_or_of_two_models_is_refused(homes: tuple[str, ...]) -> None:
+    with pytest.raises(TerminalError, match=f"features.{case.FEATURES[0]} must come from one"):
+        grouped(*homes)

@@ -1,0 +1,85 @@
+"""What each group of features adds: every model without it, and with nothing else."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+
+from feature_mart.training.dataset import Snapshot
+from feature_mart.training.model import evaluate, fit
+
+ALL = "all"
+SPLITS = ("validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class LiftLine:
+    """The score of one set of features, fitted on train once a seed.
+
+    `mean` and `spread` (the standard deviation over the seeds, 0.0 for one) are of one metric, by
+    split, and None where it has no value. `is_empty` marks a set whose every column is constant or
+    NULL in train: nothing was fitted, and there is no score.
+    """
+
+    name: str
+    columns: int
+    is_empty: bool
+    mean: Mapping[str, float | None]
+    spread: Mapping[str, float | None]
+
+
+def variants(groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Names and columns of every set to score: all, without each group, each group alone."""
+    everything = tuple(column for columns in groups.values() for column in columns)
+    sets = {ALL: everything}
+    for group, columns in groups.items():
+        own = set(columns)
+        sets[f"without {group}"] = tuple(name for name in everything if name not in own)
+    for group, columns in groups.items():
+        sets[f"{group} alone"] = tuple(columns)
+    return sets
+
+
+def is_empty(snapshot: Snapshot, columns: Sequence[str]) -> bool:
+    """Whether none of these columns varies in train."""
+    features = snapshot.select(columns).splits["train"].features
+    known = np.where(np.isnan(features), -np.inf, features)
+    return bool((known == known[:1]).all())
+
+
+def score_features(
+    snapshot: Snapshot,
+    name: str,
+    columns: Sequence[str],
+    metric: str,
+    seeds: Iterable[int] = range(5),
+    params: Mapping[str, Any] | None = None,
+) -> LiftLine:
+    """Fit these features on train, once a seed, and measure on validation and on test.
+
+    Raises:
+        UsageError: an unknown column, or none.
+        TerminalError: as `fit`, so of a label with one class.
+    """
+    if is_empty(snapshot, columns):
+        nothing = dict.fromkeys(SPLITS)
+        return LiftLine(name, len(columns), True, nothing, nothing)
+    chosen = snapshot.select(columns)
+    scores: dict[str, list[float | None]] = {split: [] for split in SPLITS}
+    for seed in seeds:
+        model = fit(chosen, seed=seed, params=params)
+        for split in SPLITS:
+            scores[split].append(evaluate(chosen, model, split=split)[metric])
+    known = {split: [value for value in scores[split] if value is not None] for split in SPLITS}
+    return LiftLine(
+        name,
+        len(columns),
+        False,
+        {split: fmean(values) if values else None for split, values in known.items()},
+        {
+            split: (stdev(values) if len(values) > 1 else 0.0) if values else None
+            for split, values in known.items()
+        },
+    )
