@@ -10,8 +10,8 @@
     cast(round({{ ratio(numerator, denominator) }}) as bigint)
 {%- endmacro %}
 
-{#- A variance in millionths, from the sum and the sum of squares of numbers in millionths, shrunk to
-    a prior variance that counts as `prior_count` more observations (the mean of the posterior of a
+{#- A variance in millionths, from the sum and sum of squares of numbers in millionths, shrunk to a
+    prior variance that counts as `prior_count` more observations (the mean of the posterior of a
     normal's variance under its conjugate prior; Gelman et al., Bayesian Data Analysis, 2.6). -#}
 {% macro shrunk_variance(square_sum_e6, sum_e6, count, prior_e6, prior_count) -%}
     cast(

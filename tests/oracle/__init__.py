@@ -9,6 +9,18 @@ from __future__ import annotations
 from .category_prices import category_codes, category_prices
 from .client_history import client_history
 from .clock import Clock, LoadClockLine, Row, Tables, World
+from .demand import category_demand
+from .hires import hire_labels
+from .lifts import at_request, prices_by
+from .market import (
+    client_category_at_request,
+    client_category_prices,
+    job_type_at_request,
+    job_type_codes,
+    job_type_prices,
+    market_at_request,
+    market_prices,
+)
 from .requests import (
     category_at_request,
     client_at_request,
@@ -18,7 +30,8 @@ from .requests import (
     job_skills,
 )
 from .staging import row_versions
-from .training import training
+from .training import labelled, training
+from .words import job_terms
 
 __all__ = ["Clock", "LoadClockLine", "Row", "Tables", "World", "expected_tables"]
 
@@ -39,25 +52,62 @@ def expected_tables(tables: Tables, world: World) -> dict[str, list[Row]]:
     jobs = row_versions("jobs", tables, world)
     contracts = row_versions("contracts", tables, world)
     clients = row_versions("clients", tables, world)
+    proposals = row_versions("proposals", tables, world)
+    reviews = row_versions("reviews", tables, world)
 
     requests = job_requests(jobs, world)
     skills = job_skills(requests, tables)
-    posting = job_posting(requests, skills, world)
-    history = client_history(clients, jobs, contracts, world)
+    terms = job_terms(requests)
+    history = client_history(clients, jobs, contracts, reviews, world)
     prices = category_prices(jobs, contracts, world)
+    demand = category_demand(requests, proposals, contracts, world)
     codes = category_codes(jobs, world)
+    market = market_prices(jobs, contracts, world)
+    own_prices = client_category_prices(jobs, contracts, world)
+    type_codes = job_type_codes(requests, world)
+    type_prices = job_type_prices(requests, jobs, contracts, world)
+
+    posting = job_posting(requests, skills, world)
     client_then = client_at_request(requests, history)
-    category_then = category_at_request(requests, prices, codes)
-    feature_rows = features(posting, client_then, category_then)
+    category_then = category_at_request(requests, prices, demand, codes)
+    market_then = market_at_request(requests, market)
+    type_then = job_type_at_request(requests, type_prices, type_codes)
+    own_then = client_category_at_request(requests, own_prices, category_then, market_then)
+    term_prices = prices_by("term", terms, requests, own_then, contracts, world)
+    skill_prices = prices_by("skill", skills, requests, own_then, contracts, world)
+    terms_then = at_request("term", requests, terms, term_prices, market_then)
+    skills_then = at_request("skill", requests, skills, skill_prices, market_then)
+    # Text is judged by golden rows: its columns are in no row here.
+    spine_keyed = {
+        "feat_job__posting": posting,
+        "feat_job__client_at_request": client_then,
+        "feat_job__category_at_request": category_then,
+        "feat_job__market_at_request": market_then,
+        "feat_job__job_type_at_request": type_then,
+        "feat_job__client_category_at_request": own_then,
+        "feat_job__terms_at_request": terms_then,
+        "feat_job__skills_at_request": skills_then,
+    }
+    feature_rows = features(*spine_keyed.values())
+    hires = hire_labels(requests, jobs, contracts, world)
     return {
         "int_job__requests": requests,
         "int_job__skills": skills,
-        "feat_job__posting": posting,
+        "int_job__terms": terms,
+        "int_job__hire_label": hires,
         "feat_client__history": history,
         "feat_category__prices": prices,
+        "feat_category__demand": demand,
         "feat_category__codes": codes,
-        "feat_job__client_at_request": client_then,
-        "feat_job__category_at_request": category_then,
+        "feat_market__prices": market,
+        "feat_client_category__prices": own_prices,
+        "feat_job_type__codes": type_codes,
+        "feat_job_type__prices": type_prices,
+        "feat_term__prices": term_prices,
+        "feat_skill__prices": skill_prices,
+        **spine_keyed,
         "mart_price_estimation__features": feature_rows,
+        "mart_hire_within_14d__features": feature_rows,
         "mart_price_estimation__training": training(feature_rows, jobs, contracts, world),
+        "mart_hire_within_14d__training": labelled(feature_rows, hires),
     }

@@ -9,6 +9,7 @@ from .chain import is_in_window, latest_known, moments, state_changes
 from .clock import Row, World
 from .contracts import fixed_log_prices, is_cancelled, is_counted
 from .numbers import mean_log
+from .reviews import Reviews, review_state, reviews_by_client
 
 Chains = dict[str, list[Row]]
 
@@ -20,20 +21,28 @@ NO_HISTORY: Row = {
     "client_cancelled_contract_ratio_all": None,
     "client_last_contracted_at": None,
     "client_registered_at": None,
+    "client_review_count_all": 0,
+    "client_rating_mean_all": None,
 }
 
 
-def client_history(clients: Chains, jobs: Chains, contracts: Chains, world: World) -> list[Row]:
+def client_history(
+    clients: Chains, jobs: Chains, contracts: Chains, reviews: Chains, world: World
+) -> list[Row]:
     """One row per client and refresh at which its history changed: client_id and the state."""
     jobs_of = chains_by_value(jobs, "client_id")
     contracts_of = chains_by_value(contracts, "client_id")
+    reviews_of = reviews_by_client(reviews, contracts, world.clock)
     rows = []
-    for client_id in sorted(clients.keys() | jobs_of.keys() | contracts_of.keys()):
+    for client_id in sorted(
+        clients.keys() | jobs_of.keys() | contracts_of.keys() | reviews_of.keys()
+    ):
         rows += one_client(
             client_id,
             clients.get(client_id, []),
             jobs_of.get(client_id, []),
             contracts_of.get(client_id, []),
+            reviews_of.get(client_id, []),
             world,
         )
     return rows
@@ -53,18 +62,21 @@ def one_client(
     client_versions: list[Row],
     jobs: list[list[Row]],
     contracts: list[list[Row]],
+    reviews: Reviews,
     world: World,
 ) -> list[Row]:
     """The rows of one client, from all the jobs and contracts that were ever its own."""
 
     def state_at(as_of_at: datetime) -> Row:
-        return state_of_client(client_id, client_versions, jobs, contracts, as_of_at)
+        return state_of_client(client_id, client_versions, jobs, contracts, reviews, as_of_at)
 
     instants = {version["known_at"] for version in client_versions}
     for versions in jobs:
         instants |= moments(versions, "posted_at", [90])
     for versions in contracts:
         instants |= moments(versions, "contracted_at", [365])
+    for counts_from, versions in reviews:
+        instants |= {counts_from} | moments(versions, "reviewed_at", [])
     changes = state_changes(instants, state_at, NO_HISTORY, world)
     return [{"client_id": client_id, **row} for row in changes]
 
@@ -74,6 +86,7 @@ def state_of_client(
     client_versions: list[Row],
     jobs: list[list[Row]],
     contracts: list[list[Row]],
+    reviews: Reviews,
     as_of_at: datetime,
 ) -> Row:
     """What was known of one client at a refresh."""
@@ -109,4 +122,5 @@ def state_of_client(
         "client_cancelled_contract_ratio_all": len(cancelled) / concluded if concluded else None,
         "client_last_contracted_at": max((row["contracted_at"] for row in counted), default=None),
         "client_registered_at": client["registered_at"] if client and is_registered else None,
+        **review_state(reviews, as_of_at),
     }

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from . import voices
 from .clock import Clock, LoadClockLine, Row, World
 from .warehouse import COLUMNS
 
@@ -45,6 +46,7 @@ WORLD = World(
 US, MINUTE, HOUR, DAY = (timedelta(microseconds=us) for us in (1, 60e6, 3600e6, 86400e6))
 # Days of a universe on which things happen: thick at the edges of both windows.
 DAYS = (0, 0, 0, 1, 1, 2, 3, 30, 88, 89, 90, 90, 91, 180, 363, 364, 365, 365, 366, 367, 400)
+TITLES = ("", "ＬＰ制作 3枚", "<b>記事作成</b> 10記事", "翻訳𠮷野家", "  bug fix ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ def universe_of(shape: Shape, seed: int, prefix: str, world: World = WORLD) -> U
         universe["job_skills"] += builder.skills(number)
     for number in range(shape.contracts):
         universe["contracts"] += builder.contract(number)
+    universe["proposals"] = builder.voices(voices.proposals, "jobs", universe)
+    universe["reviews"] = builder.voices(voices.reviews, "contracts", universe)
     if shape.has_duplicates:
         for table in ("clients", "jobs", "job_skills", "contracts"):
             rows = universe[table]
@@ -293,6 +297,12 @@ class _Builder:
             self.built_jobs[number] = self.build_job(number)
         return self.built_jobs[number]
 
+    def voices(self, make: Any, of: str, universe: Universe) -> list[Row]:
+        """Proposals or reviews, of a generator of their own."""
+        return list(
+            make(self.rng(of, "voices"), self.prefix, universe[of], self.event_at, self.loads)
+        )
+
     def build_job(self, number: int) -> list[Row]:
         """A job's rows; its client, category, deadline, title or posting time may change."""
         rng = self.rng("job", number)
@@ -301,14 +311,14 @@ class _Builder:
         deadline_at = posted_at + rng.choice((0 * DAY, US, 3 * DAY, 7 * DAY + HOUR, -HOUR))
         low = rng.choice(("0", "1", "999.5", "5000", "-3"))
         high = rng.choice(("0", "5000.5", "10000", "80000"))
-        titles = ("", "ＬＰ制作 3枚", "<b>記事作成</b> 10記事", "翻訳𠮷野家", "  bug fix ")
+        titles = (*TITLES, f"{self.prefix}記事")
         first = {
             "job_id": f"{self.prefix}-job{number}",
             "client_id": self.client_id(rng),
             "category_id": self.category_id(rng),
             "title": self.or_null(rng, rng.choice(titles)),
             "description": self.or_null(rng, rng.choice(("", "3000文字\n急募", "継続あり"))),
-            "job_type": self.or_null(rng, rng.choice(("fixed", "hourly"))),
+            "job_type": self.or_null(rng, rng.choice(("fixed", "hourly", " Fixed"))),
             "budget_min": self.or_null(rng, Decimal(low)),
             "budget_max": self.or_null(rng, Decimal(high)),
             "currency": self.or_null(rng, "JPY"),
@@ -333,23 +343,8 @@ class _Builder:
         return self.versions(rng, first, loads, change)
 
     def skills(self, number: int) -> list[Row]:
-        """A job's skill sets, with and without a load time."""
-        rng = self.rng("skills", number)
-        job = self.job(number)[0]
-        rows: list[Row] = []
-        for loaded_at in (None, job["loaded_at"], job["loaded_at"] - DAY, job["loaded_at"] + DAY):
-            if rng.random() < 0.4:
-                skills = rng.sample(("SQL", "sql", "翻訳", "Python"), rng.randint(1, 3))
-                rows += [
-                    {
-                        "job_id": job["job_id"],
-                        "skill": skill,
-                        "loaded_at": loaded_at,
-                        "is_deleted": self.is_deleted(rng),
-                    }
-                    for skill in skills
-                ]
-        return rows
+        """A job's skill sets."""
+        return voices.skill_sets(self.rng("skills", number), self.job(number)[0], self.is_deleted)
 
     def contract(self, number: int) -> list[Row]:
         """A contract's rows; all but its job may change."""

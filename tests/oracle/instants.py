@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+from . import voices
 from .clock import LoadClockLine, Row
 
 _FIRST_REFRESH = datetime(2024, 1, 1, 18, tzinfo=UTC)
@@ -108,9 +109,18 @@ def random_universe(rng: Random, prefix: str) -> dict[str, list[Row]]:
             "job_id": job_id,
             "client_id": a_client(rng),
             "category_id": a_category(rng),
-            "title": rng.choice(("記事作成 10記事", "ＬＰ１枚", "Logo 🎨", "", None)),
+            "title": rng.choice(
+                (
+                    "記事作成 10記事",
+                    "ＬＰ１枚 制作",
+                    "Logo 🎨 ß İstanbul",
+                    f"{prefix} 記事",
+                    "",
+                    None,
+                )
+            ),
             "description": rng.choice(("<p>ß İ</p>", None)),
-            "job_type": "fixed",
+            "job_type": rng.choice(("fixed", "Hourly ", None)),
             "budget_min": low,
             "budget_max": high,
             "posted_at": posted_at,
@@ -175,7 +185,17 @@ def random_universe(rng: Random, prefix: str) -> dict[str, list[Row]]:
                 if len({row["loaded_at"] for row in rows}) == 1 and tied < newest:
                     rows = [row | {"loaded_at": tied} for row in rows]
         out["contracts"] += [_priced(row) for row in rows]
+    out["proposals"] = voices.proposals(rng, prefix, out["jobs"], instant, _loads)
+    out["reviews"] = voices.reviews(rng, prefix, out["contracts"], instant, _loads)
     return out
+
+
+def _loads(rng: Random, event: datetime) -> list[datetime]:
+    """Load times of a key, each later than the one before."""
+    loads = [_load_after(rng, event)]
+    for _ in range(rng.choice((0, 0, 1, 2))):
+        loads.append(loads[-1] + timedelta(hours=rng.randrange(1, 400)))
+    return loads
 
 
 def _priced(contract: Row) -> Row:

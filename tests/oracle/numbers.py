@@ -47,3 +47,19 @@ def quantile_log(fixed_logs: Iterable[int], numerator: int, denominator: int) ->
 def days_between(later: datetime, earlier: datetime | None) -> float | None:
     """Days of 24 hours, as a float; None when there is no earlier time."""
     return None if earlier is None else ((later - earlier) // MICROSECOND) / 86_400e6
+
+
+def fixed_point(number: float | None) -> int | None:
+    """A number in millionths."""
+    return None if number is None else half_away_from_zero(number * 1e6)
+
+
+def ratio(numerator: int, denominator: int) -> float | None:
+    """One float division; None by zero."""
+    return None if denominator == 0 else float(numerator) / float(denominator)
+
+
+def fixed_ratio(numerator: int, denominator: int) -> int | None:
+    """One float division, rounded to a whole number; None by zero."""
+    quotient = ratio(numerator, denominator)
+    return None if quotient is None else half_away_from_zero(quotient)

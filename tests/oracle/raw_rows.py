@@ -76,3 +76,33 @@ def client(client_id: str = "c1", /, **given: Any) -> Row:
         "is_deleted": None,
     }
     return row | given
+
+
+def proposal(proposal_id: str = "p1", /, **given: Any) -> Row:
+    """A raw proposal for job j1, on the day after its posting and loaded at once."""
+    proposed_at = given.get("proposed_at", at("2024-05-11 12:00"))
+    row = {
+        "proposal_id": proposal_id,
+        "job_id": "j1",
+        "freelancer_id": "f1",
+        "proposed_price": None,
+        "proposed_at": proposed_at,
+        "loaded_at": proposed_at,
+        "is_deleted": None,
+    }
+    return row | given
+
+
+def review(review_id: str = "r1", /, **given: Any) -> Row:
+    """A freelancer's raw review of contract d1: five, a week after it was made, loaded at once."""
+    reviewed_at = given.get("reviewed_at", at("2024-05-08 09:00"))
+    row = {
+        "review_id": review_id,
+        "contract_id": "d1",
+        "reviewer_kind": "freelancer",
+        "rating": 5,
+        "reviewed_at": reviewed_at,
+        "loaded_at": reviewed_at,
+        "is_deleted": None,
+    }
+    return row | given

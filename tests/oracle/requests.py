@@ -90,6 +90,8 @@ def job_posting(requests: list[Row], skills: list[Row], world: World) -> list[Ro
                 "job_budget_log": None if budget_log is None else budget_log / 1e6,
                 "job_budget_span_log": _span_log(low, high),
                 "is_budget_missing": int(low is None and high is None),
+                "is_description_missing": int(request["description"] is None),
+                "is_deadline_missing": int(deadline_at is None),
                 "job_deadline_days": None
                 if deadline_at is None
                 else days_between(deadline_at, requested_at),
@@ -140,21 +142,35 @@ def client_at_request(requests: list[Row], history: list[Row]) -> list[Row]:
     return rows
 
 
-def category_at_request(requests: list[Row], prices: list[Row], codes: list[Row]) -> list[Row]:
+NO_DEMAND: Row = {
+    "category_posting_count_90d": 0,
+    "category_proposals_per_posting_90d": None,
+    "category_fill_ratio_90d": None,
+}
+
+
+def category_at_request(
+    requests: list[Row], prices: list[Row], demand: list[Row], codes: list[Row]
+) -> list[Row]:
     """feat_job__category_at_request: the category as a request could have known it."""
     prices_of, codes_of = by_key(prices, "category_id"), by_key(codes, "category_id")
+    demand_of = by_key(demand, "category_id")
     rows = []
     for request in requests:
         category_id, requested_at = request["category_id"], request["requested_at"]
         known = _values_at(prices_of.get(category_id, []), requested_at, NO_PRICES)
         code = _values_at(codes_of.get(category_id, []), requested_at, {"category_code": 0})
-        rows.append(_identity(request) | known | code)
+        offered = _values_at(demand_of.get(category_id, []), requested_at, NO_DEMAND)
+        rows.append(_identity(request) | known | offered | code)
     return rows
 
 
-def features(posting: list[Row], client: list[Row], category: list[Row]) -> list[Row]:
-    """mart_price_estimation__features: one row per spine row, all of its features side by side."""
-    return [
-        own | of_client | of_category
-        for own, of_client, of_category in zip(posting, client, category, strict=True)
-    ]
+def features(*parts: list[Row]) -> list[Row]:
+    """A features mart: one row per spine row, all of its features side by side."""
+    rows = []
+    for own in zip(*parts, strict=True):
+        row: Row = {}
+        for part in own:
+            row |= part
+        rows.append(row)
+    return rows

@@ -46,7 +46,7 @@ def _clean(name: str, value: Any) -> Any:
         return value.astimezone(UTC)
     if name in YEN:
         return half_away_from_zero(Decimal(str(value)))
-    if name == "status":
+    if name in ("status", "reviewer_kind"):
         return value.strip().lower()
     return value
 

@@ -32,6 +32,12 @@ def training(feature_rows: list[Row], jobs: Chains, contracts: Chains, world: Wo
     return rows
 
 
+def labelled(feature_rows: list[Row], labels: list[Row]) -> list[Row]:
+    """A training mart whose labels stand by job."""
+    label_of = {label["job_id"]: label for label in labels}
+    return [features | label_of[features["job_id"]] for features in feature_rows]
+
+
 def label_contract(first_versions: list[Row], contracts: Chains) -> list[Row]:
     """All versions of a job's first known contract (ties by contract_id); none: an empty list."""
     first = min(first_versions, key=lambda row: (row["known_at"], row["contract_id"]), default=None)

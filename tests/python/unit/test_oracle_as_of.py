@@ -42,6 +42,8 @@ def test_contract_enters_at_the_next_refresh_and_leaves_after_its_window() -> No
         "client_cancelled_contract_ratio_all": 0.0,
         "client_last_contracted_at": at("2024-05-01 09:00"),
         "client_registered_at": None,
+        "client_review_count_all": 0,
+        "client_rating_mean_all": None,
     }
     left = entered | {
         "as_of_at": at("2025-05-02 03:00"),

@@ -16,6 +16,7 @@ from oracle.client_history import NO_HISTORY, chains_by_value, state_of_client
 from oracle.contracts import frozen_category
 from oracle.histories import WORLD, Shape, merged, random_universe, universe_of, universes
 from oracle.requests import by_key
+from oracle.reviews import reviews_by_client
 from oracle.staging import row_versions
 
 
@@ -33,9 +34,11 @@ def refreshes(first: date, last: datetime, clock: Clock) -> list[datetime]:
 def test_state_changes_at_no_refresh_that_was_not_looked_at(universe: Tables) -> None:
     found = expected_tables(universe, WORLD)
     daily = refreshes(date(2020, 10, 1), WORLD.as_of_at, WORLD.clock)
-    jobs, contracts, clients = (
-        row_versions(table, universe, WORLD) for table in ("jobs", "contracts", "clients")
+    jobs, contracts, clients, reviews = (
+        row_versions(table, universe, WORLD)
+        for table in ("jobs", "contracts", "clients", "reviews")
     )
+    reviews_of = reviews_by_client(reviews, contracts, WORLD.clock)
     jobs_of, contracts_of = (chains_by_value(rows, "client_id") for rows in (jobs, contracts))
     for client_id, rows in by_key(found["feat_client__history"], "client_id").items():
         state_at = partial(
@@ -44,6 +47,7 @@ def test_state_changes_at_no_refresh_that_was_not_looked_at(universe: Tables) ->
             clients.get(client_id, []),
             jobs_of.get(client_id, []),
             contracts_of.get(client_id, []),
+            reviews_of.get(client_id, []),
         )
         every_day = state_changes(daily, state_at, NO_HISTORY, WORLD)
         assert rows == [{"client_id": client_id, **row} for row in every_day]

@@ -124,7 +124,7 @@ supported_skills as (
 
 ),
 
--- The surer a skill's lift, the more it weighs: one over the square of its variance, in whole numbers.
+-- The surer a skill's lift, the more it weighs: one over the square of its variance, whole numbers.
 weighed_skills as (
 
     select

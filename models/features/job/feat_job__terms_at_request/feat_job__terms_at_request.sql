@@ -134,7 +134,7 @@ supported_terms as (
 
 ),
 
--- The surer a term's lift, the more it weighs: one over the square of its variance, in whole numbers.
+-- The surer a term's lift, the more it weighs: one over the square of its variance, whole numbers.
 weighed_terms as (
 
     select

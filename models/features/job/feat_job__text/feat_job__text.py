@@ -89,7 +89,7 @@ def compile_words(rows: Iterable[tuple[str, str]]) -> Words:
     units = {word: group for group in QUANTITIES for word in groups[group]}
     # Of two units that fit, the longer: 時間 before 時.
     longest_first = sorted(units, key=lambda word: (-len(word), word))
-    number = r"(?<![0-9.,])(?P<number>[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?)"
+    number = r"(?P<number>[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?)"
     fits = "|".join(_unit(word) for word in longest_first)
     return Words(
         re.compile(rf"{number} *(?P<times>[千万])? *(?P<unit>{fits})") if units else None,
@@ -120,6 +120,9 @@ def quantities(text: str, words: Words) -> dict[str, float | None]:
     """
     largest: dict[str, float | None] = dict.fromkeys(QUANTITIES)
     for match in words.amount.finditer(text) if words.amount else ():
+        # Looked back at here, not in the pattern: one that begins with a digit is found faster.
+        if match.start() and text[match.start() - 1] in "0123456789.,":
+            continue
         amount = float(match["number"].replace(",", "")) * _MULTIPLIERS[match["times"]]
         group = words.units[match["unit"]]
         if 0 < amount <= _MOST and amount > (largest[group] or 0):
@@ -129,10 +132,10 @@ def quantities(text: str, words: Words) -> dict[str, float | None]:
 
 def is_marked(text: str, group: str, words: Words) -> bool:
     """Whether a word of the group stands in a normalised text; one in Latin letters as a whole word."""
-    return any(
-        word in text and (whole is None or whole.search(text) is not None)
-        for word, whole in words.marks[group]
-    )
+    for word, whole in words.marks[group]:  # noqa: SIM110  a loop takes half the time of any()
+        if word in text and (whole is None or whole.search(text) is not None):
+            return True
+    return False
 
 
 def plain_text(description: str) -> str:

@@ -1,0 +1,61 @@
+"""int_job__hire_label: whether somebody was hired within 14 days."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from .chain import latest_known
+from .client_history import Chains
+from .clock import Row, World
+from .requests import by_key
+
+HORIZON = timedelta(days=14)
+
+
+def hire_labels(requests: list[Row], jobs: Chains, contracts: Chains, world: World) -> list[Row]:
+    """job_id, label_known_at, is_hired_within_14d and exclusion_reason, one row a spine row."""
+    firsts_of_job = by_key([versions[0] for versions in contracts.values()], "job_id")
+    rows = []
+    for request in requests:
+        known_at = world.clock.refresh(request["requested_at"] + HORIZON)
+        firsts = firsts_of_job.get(request["job_id"], [])
+        own = [contracts[first["contract_id"]] for first in firsts]
+        if known_at > world.as_of_at:
+            row = {"label_known_at": None, "is_hired_within_14d": None}
+            rows.append({"job_id": request["job_id"], **row, "exclusion_reason": NOT_YET})
+            continue
+        is_hired, reason = hire(request, jobs[request["job_id"]], own, known_at)
+        rows.append(
+            {
+                "job_id": request["job_id"],
+                "label_known_at": known_at,
+                "is_hired_within_14d": None if reason else int(is_hired),
+                "exclusion_reason": reason,
+            }
+        )
+    return rows
+
+
+NOT_YET = "label_not_yet_known"
+
+
+def hire(
+    request: Row, job_versions: list[Row], contracts: list[list[Row]], known_at: datetime
+) -> tuple[bool, str | None]:
+    """Whether somebody was hired, and why the row is not for training."""
+    in_time = [
+        contract
+        for contract in (latest_known(versions, known_at) for versions in contracts)
+        if contract is not None
+        and not contract["is_deleted"]
+        and contract["contracted_at"] <= request["requested_at"] + HORIZON
+    ]
+    is_hired = any(contract["status"] != "void" for contract in in_time)
+    job = latest_known(job_versions, known_at)
+    if job is not None and job["is_deleted"]:
+        return is_hired, "job_deleted"
+    if any(versions[0]["known_at"] <= request["requested_at"] for versions in contracts):
+        return is_hired, "label_known_before_request"
+    if in_time and not is_hired:
+        return is_hired, "void"
+    return is_hired, None
