@@ -28,8 +28,9 @@
     ({{ a }} // {{ b }})
 {%- endmacro %}
 
-{#- Of a group's rows the value of the one that is least by two columns, which no two rows share;
-    none of the three is ever NULL. -#}
+{#- Of a group's rows the value of the one that is least by two whole numbers from 0 to 2^31 - 1,
+    which no two rows share; none of the three is ever NULL. DuckDB compares one number many times
+    faster than a struct of two. -#}
 {% macro value_of_least(value, first_by, then_by) %}
     {{- return(adapter.dispatch('value_of_least')(value, first_by, then_by)) -}}
 {% endmacro %}
@@ -38,7 +39,7 @@
     array_agg({{ value }} order by {{ first_by }} asc, {{ then_by }} asc limit 1)[offset(0)]
 {%- endmacro %}
 {% macro duckdb__value_of_least(value, first_by, then_by) -%}
-    arg_min({{ value }}, struct_pack(first_by := {{ first_by }}, then_by := {{ then_by }}))
+    arg_min({{ value }}, {{ first_by }} * 2147483648 + {{ then_by }})
 {%- endmacro %}
 
 {#- A row's hash as a whole number; comparable on one engine and version only, which is all that a

@@ -89,6 +89,9 @@ def expected_tables(tables: Tables, world: World) -> dict[str, list[Row]]:
         "feat_job__skills_at_request": skills_then,
     }
     feature_rows = features(*spine_keyed.values())
+    # The hiring model is given no prices of terms and skills.
+    of_words = ("feat_job__terms_at_request", "feat_job__skills_at_request")
+    hire_rows = features(*(rows for name, rows in spine_keyed.items() if name not in of_words))
     hires = hire_labels(requests, jobs, contracts, world)
     return {
         "int_job__requests": requests,
@@ -107,7 +110,7 @@ def expected_tables(tables: Tables, world: World) -> dict[str, list[Row]]:
         "feat_skill__prices": skill_prices,
         **spine_keyed,
         "mart_price_estimation__features": feature_rows,
-        "mart_hire_within_14d__features": feature_rows,
+        "mart_hire_within_14d__features": hire_rows,
         "mart_price_estimation__training": training(feature_rows, jobs, contracts, world),
-        "mart_hire_within_14d__training": labelled(feature_rows, hires),
+        "mart_hire_within_14d__training": labelled(hire_rows, hires),
     }

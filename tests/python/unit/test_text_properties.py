@@ -107,6 +107,16 @@ def expected_terms(title: str) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize("model", [TERMS, TEXT], ids=["terms", "text"])
+def test_both_models_have_one_spelling(model: ModuleType) -> None:
+    @SHORT
+    @given(TEXTS)
+    def check(text: str) -> None:
+        assert model.normalise(text) == normalised(text)
+
+    check()
+
+
 @SHORT
 @given(TEXTS)
 def test_terms_are_those_of_brute_force(title: str) -> None:

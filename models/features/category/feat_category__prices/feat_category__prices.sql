@@ -232,7 +232,7 @@ bucket_deltas as (
         moves.price_bucket,
         changes.change_number,
         changes.change_count,
-        sum(moves.direction) as bucket_count
+        cast(sum(moves.direction) as bigint) as bucket_count
     from moves
     inner join changes
         on
@@ -263,10 +263,12 @@ bucket_runs as (
             ) - 1,
             change_count
         ) as last_number,
-        sum(bucket_count) over (
-            partition by category_id, window_days, price_bucket
-            order by change_number asc nulls last
-            rows between unbounded preceding and current row
+        cast(
+            sum(bucket_count) over (
+                partition by category_id, window_days, price_bucket
+                order by change_number asc nulls last
+                rows between unbounded preceding and current row
+            ) as bigint
         ) as bucket_count
     from bucket_deltas
 

@@ -47,7 +47,8 @@ request_skills as (
 
 ),
 
--- A run reads only its spine's own skills: its spine is a day's.
+-- A run reads only its spine's own skills: its spine is a day's. Of equal skills the first in order
+-- speaks: its place among them, as a number.
 own_prices as (
 
     select
@@ -57,7 +58,8 @@ own_prices as (
         prices.skill_log_price_sum_e6_all,
         prices.skill_lift_count_all,
         prices.skill_lift_sum_e6_all,
-        prices.skill_lift_square_sum_e6_all
+        prices.skill_lift_square_sum_e6_all,
+        dense_rank() over (order by prices.skill asc nulls last) as place
     from prices
     {%- if is_incremental() %}
     where prices.skill in (select request_skills.skill from request_skills)
@@ -73,6 +75,7 @@ priced_skills as (
         'skill_lift_count_all',
         'skill_lift_sum_e6_all',
         'skill_lift_square_sum_e6_all',
+        'place',
     ]) }}
 
 ),
@@ -92,7 +95,7 @@ supported_skills as (
 
     select
         priced_skills.job_id,
-        priced_skills.skill,
+        priced_skills.place,
         priced_skills.skill_contract_count_all as contract_count,
         priced_skills.skill_log_price_sum_e6_all as price_log_e6,
         priced_skills.skill_lift_count_all as lift_count,
@@ -129,7 +132,7 @@ weighed_skills as (
 
     select
         job_id,
-        skill,
+        place,
         contract_count,
         price_log_e6,
         lift_count,
@@ -165,10 +168,10 @@ combined as (
         sum(lift_weight) as lift_weight,
         sum(lift_weight * shrunk_lift_e6) as weighed_lift_e6,
         min(contract_count) as rarest_contract_count,
-        {{ value_of_least('price_log_e6', 'contract_count', 'skill') }} as rarest_price_log_e6,
-        {{ value_of_least('shrunk_lift_e6', 'contract_count', 'skill') }} as rarest_lift_e6,
+        {{ value_of_least('price_log_e6', 'contract_count', 'place') }} as rarest_price_log_e6,
+        {{ value_of_least('shrunk_lift_e6', 'contract_count', 'place') }} as rarest_lift_e6,
         min(lift_variance_e6) as surest_variance_e6,
-        {{ value_of_least('shrunk_lift_e6', 'lift_variance_e6', 'skill') }} as surest_lift_e6
+        {{ value_of_least('shrunk_lift_e6', 'lift_variance_e6', 'place') }} as surest_lift_e6
     from weighed_skills
     group by job_id
 

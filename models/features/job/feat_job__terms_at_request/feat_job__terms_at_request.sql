@@ -57,7 +57,8 @@ term_counts as (
 
 ),
 
--- A run reads only its spine's own terms: its spine is a day's.
+-- A run reads only its spine's own terms: its spine is a day's. Of equal terms the first in order
+-- speaks: its place among them, as a number.
 own_prices as (
 
     select
@@ -67,7 +68,8 @@ own_prices as (
         prices.term_log_price_sum_e6_all,
         prices.term_lift_count_all,
         prices.term_lift_sum_e6_all,
-        prices.term_lift_square_sum_e6_all
+        prices.term_lift_square_sum_e6_all,
+        dense_rank() over (order by prices.term asc nulls last) as place
     from prices
     {%- if is_incremental() %}
     where prices.term in (select request_terms.term from request_terms)
@@ -83,6 +85,7 @@ priced_terms as (
         'term_lift_count_all',
         'term_lift_sum_e6_all',
         'term_lift_square_sum_e6_all',
+        'place',
     ]) }}
 
 ),
@@ -102,7 +105,7 @@ supported_terms as (
 
     select
         priced_terms.job_id,
-        priced_terms.term,
+        priced_terms.place,
         priced_terms.term_contract_count_all as contract_count,
         priced_terms.term_log_price_sum_e6_all as price_log_e6,
         priced_terms.term_lift_count_all as lift_count,
@@ -139,7 +142,7 @@ weighed_terms as (
 
     select
         job_id,
-        term,
+        place,
         contract_count,
         price_log_e6,
         lift_count,
@@ -175,10 +178,10 @@ combined as (
         sum(lift_weight) as lift_weight,
         sum(lift_weight * shrunk_lift_e6) as weighed_lift_e6,
         min(contract_count) as rarest_contract_count,
-        {{ value_of_least('price_log_e6', 'contract_count', 'term') }} as rarest_price_log_e6,
-        {{ value_of_least('shrunk_lift_e6', 'contract_count', 'term') }} as rarest_lift_e6,
+        {{ value_of_least('price_log_e6', 'contract_count', 'place') }} as rarest_price_log_e6,
+        {{ value_of_least('shrunk_lift_e6', 'contract_count', 'place') }} as rarest_lift_e6,
         min(lift_variance_e6) as surest_variance_e6,
-        {{ value_of_least('shrunk_lift_e6', 'lift_variance_e6', 'term') }} as surest_lift_e6
+        {{ value_of_least('shrunk_lift_e6', 'lift_variance_e6', 'place') }} as surest_lift_e6
     from weighed_terms
     group by job_id
 

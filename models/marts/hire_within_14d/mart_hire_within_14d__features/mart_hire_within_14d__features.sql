@@ -42,18 +42,6 @@ client_category as (
 
 ),
 
-skills as (
-
-    select * from {{ ref('feat_job__skills_at_request') }}
-
-),
-
-terms as (
-
-    select * from {{ ref('feat_job__terms_at_request') }}
-
-),
-
 market as (
 
     select * from {{ ref('feat_job__market_at_request') }}
@@ -119,39 +107,6 @@ final as (
         client_category.client_category_contract_count_all,
         client_category.client_category_log_price_mean_all,
         client_category.job_expected_price_log,
-        skills.skill_supported_count,
-        skills.skill_contract_count_all,
-        skills.skill_log_price_weighted_mean_all,
-        skills.skill_log_price_mean_all,
-        skills.skill_log_price_min_all,
-        skills.skill_log_price_max_all,
-        skills.skill_rarest_contract_count_all,
-        skills.skill_rarest_log_price_mean_all,
-        skills.skill_rarest_lift_all,
-        skills.skill_lift_weighted_mean_all,
-        skills.skill_lift_precise_mean_all,
-        skills.skill_lift_mean_all,
-        skills.skill_lift_min_all,
-        skills.skill_lift_max_all,
-        skills.skill_surest_lift_all,
-        skills.skill_surest_lift_variance_all,
-        terms.job_term_count,
-        terms.term_supported_count,
-        terms.term_contract_count_all,
-        terms.term_log_price_weighted_mean_all,
-        terms.term_log_price_mean_all,
-        terms.term_log_price_min_all,
-        terms.term_log_price_max_all,
-        terms.term_rarest_contract_count_all,
-        terms.term_rarest_log_price_mean_all,
-        terms.term_rarest_lift_all,
-        terms.term_lift_weighted_mean_all,
-        terms.term_lift_precise_mean_all,
-        terms.term_lift_mean_all,
-        terms.term_lift_min_all,
-        terms.term_lift_max_all,
-        terms.term_surest_lift_all,
-        terms.term_surest_lift_variance_all,
         market.market_contract_count_all,
         market.market_log_price_mean_all,
         market.is_client_window_short,
@@ -171,10 +126,6 @@ final as (
         on requests.job_id = category.job_id
     left join client_category
         on requests.job_id = client_category.job_id
-    left join skills
-        on requests.job_id = skills.job_id
-    left join terms
-        on requests.job_id = terms.job_id
     left join market
         on requests.job_id = market.job_id
     where requests.entered_at > {{ opened_at('entered_at') }}
