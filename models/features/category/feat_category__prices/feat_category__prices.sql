@@ -78,13 +78,12 @@ open_facts as (
         case when facts.leaves_at <= bounds.as_of_at then facts.leaves_at end as leaves_at
     from facts
     cross join bounds
-    where
-        facts.enters_at <= bounds.as_of_at
-        and facts.leaves_at > bounds.opened_at
-        and facts.enters_at < facts.leaves_at
+    where facts.enters_at <= bounds.as_of_at
 
 ),
 
+-- A fact that left by the opening now enters after it leaves: not seen. Tested here, not above,
+-- where the end of a window would be worked out twice.
 moves as (
 
     select
@@ -96,6 +95,7 @@ moves as (
         enters_at as as_of_at,
         1 as direction
     from open_facts
+    where leaves_at is null or enters_at < leaves_at
     union all
     select
         category_id,
@@ -106,7 +106,7 @@ moves as (
         leaves_at as as_of_at,
         -1 as direction
     from open_facts
-    where leaves_at is not null
+    where enters_at < leaves_at
 
 ),
 
@@ -148,7 +148,7 @@ freelancer_deltas as (
         window_days,
         freelancer_id,
         as_of_at,
-        sum(direction) as contract_count
+        cast(sum(direction) as bigint) as contract_count
     from moves
     where freelancer_id is not null
     group by category_id, window_days, freelancer_id, as_of_at
@@ -162,10 +162,12 @@ freelancer_counts as (
         window_days,
         as_of_at,
         contract_count,
-        sum(contract_count) over (
-            partition by category_id, window_days, freelancer_id
-            order by as_of_at asc nulls last
-            rows between unbounded preceding and current row
+        cast(
+            sum(contract_count) over (
+                partition by category_id, window_days, freelancer_id
+                order by as_of_at asc nulls last
+                rows between unbounded preceding and current row
+            ) as bigint
         ) as running_count
     from freelancer_deltas
 
