@@ -41,22 +41,22 @@ def test_ten_days_equal_one_full_build(tmp_path: Path) -> None:
     write_sample(warehouse, jobs=4000, seed=7)
     for day in DAYS:
         build(tmp_path / "daily", warehouse, day)
-    build(tmp_path / "full", warehouse, DAYS[-1])
+    build(tmp_path / "whole", warehouse, DAYS[-1])
     con = duckdb.connect()
     con.execute("set TimeZone = 'UTC'")
-    for name in ("daily", "full"):
+    for name in ("daily", "whole"):
         path = tmp_path / name / warehouse.name / "mart.duckdb"
         con.execute(f"attach '{path}' as {name} (read_only)")
     tables = [
         row[0]
         for row in con.execute(
-            "select table_name from duckdb_tables() where database_name = 'full' "
+            "select table_name from duckdb_tables() where database_name = 'whole' "
             "and schema_name = 'main'"
         ).fetchall()
     ]
-    assert len(tables) > 15
+    assert len(tables) > 35
     for table in sorted(set(tables) - _OF_THE_BUILD):
-        for one, other in (("daily", "full"), ("full", "daily")):
+        for one, other in (("daily", "whole"), ("whole", "daily")):
             only = con.execute(
                 f"select count(*) from (from {one}.main.{table} except all from {other}.main.{table})"
             ).fetchone()
