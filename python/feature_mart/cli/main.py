@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
 
 import click
 
 from feature_mart import __version__
+from feature_mart.cli.audit import audit
 from feature_mart.cli.console import Console
-from feature_mart.errors import FeatureMartError, StopRequestedError, UsageError
-
-P = ParamSpec("P")
+from feature_mart.cli.options import as_of_option, emit, explained, json_option
+from feature_mart.errors import UsageError
 
 #: How `mart --help` groups the commands: a newcomer's first, in the order in which they are used.
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "First": ("run", "build", "docs", "export"),
     "Raw data": ("sample",),
     "Snapshots": ("snapshot",),
+    "Proofs": ("audit",),
 }
 
 
@@ -43,41 +40,6 @@ class _Grouped(click.Group):
                 formatter.write_dl(rows)
 
 
-def _explained(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn an explained failure into its message and exit code; no traceback for those."""
-
-    @wraps(command)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except FeatureMartError as error:
-            _stop(str(error), error.exit_code)
-        except StopRequestedError as error:
-            _stop("told to stop; nothing half-written was kept", error.exit_code)
-        except KeyboardInterrupt:
-            _stop("interrupted; nothing half-written was kept", 130)
-        except OSError as error:
-            # A full disk, a folder that may not be written: the machine's fault, and named by it.
-            _stop(f"{error}; the mart and its snapshots are as they were", 1)
-
-    return guarded
-
-
-def _stop(message: str, code: int) -> None:
-    click.echo(f"mart: {message}", err=True)
-    raise SystemExit(code) from None
-
-
-def _emit(document: dict[str, Any]) -> None:
-    click.echo(json.dumps({"schema": 1, **document}, default=str, ensure_ascii=False))
-
-
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
-_as_of = click.option(
-    "--as-of", metavar="WHEN", help="A date, or an instant with offset [the newest refresh]."
-)
-
-
 @click.group(cls=_Grouped, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mart")
 def main() -> None:
@@ -89,9 +51,9 @@ def main() -> None:
 
 @main.command()
 @click.option("--dwh", metavar="DIR", help="Folder of the raw tables [MART_DWH; the sample].")
-@_as_of
-@_json
-@_explained
+@as_of_option
+@json_option
+@explained
 def run(dwh: str | None, as_of: str | None, as_json: bool) -> None:
     """All at once: sample if needed, build, docs, snapshots, summary."""
     from feature_mart import job
@@ -101,17 +63,17 @@ def run(dwh: str | None, as_of: str | None, as_json: bool) -> None:
     with Console(quiet=as_json) as console:
         done = job.run(resolve_settings(dwh=dwh), as_of=as_of, stage=console.stage)
     if as_json:
-        _emit(documents.run_document(done))
+        emit(documents.run_document(done))
     else:
         summary.print_run(done)
 
 
 @main.command()
-@_as_of
+@as_of_option
 @click.option("--full-refresh", is_flag=True, help="Build every table anew.")
 @click.option("--select", multiple=True, metavar="MODEL", help="Only these models (dbt's syntax).")
-@_json
-@_explained
+@json_option
+@explained
 def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_json: bool) -> None:
     """Build and test the mart; replaced only when every check passed."""
     from feature_mart import job
@@ -131,7 +93,7 @@ def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_jso
         )
         bulk = job.find_bulk_loads(settings)
     if as_json:
-        _emit(documents.build_document(done, log.run_id, settings, bulk))
+        emit(documents.build_document(done, log.run_id, settings, bulk))
     else:
         summary.print_build(done, settings, bulk)
 
@@ -141,8 +103,8 @@ def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_jso
 @click.option(
     "--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="For --serve."
 )
-@_json
-@_explained
+@json_option
+@explained
 def docs(serve: bool, port: int, as_json: bool) -> None:
     """Write the documentation site of the built mart."""
     from feature_mart.runner import build_docs, open_run, require_built, serve_docs
@@ -153,7 +115,7 @@ def docs(serve: bool, port: int, as_json: bool) -> None:
     with Console(quiet=as_json) as console, open_run(settings, "docs") as log:
         page = build_docs(settings, log, console.stage("docs"))
     if as_json:
-        _emit({"site": str(page)})
+        emit({"site": str(page)})
     else:
         click.echo(str(page))
     if serve:
@@ -174,8 +136,8 @@ def docs(serve: bool, port: int, as_json: bool) -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be written.")
 @click.option("--allow-failed", is_flag=True, help="Though a check failed; the manifest says so.")
-@_json
-@_explained
+@json_option
+@explained
 def export(
     consumer: str | None,
     every: bool,
@@ -207,7 +169,7 @@ def export(
             progress=console.stage("export"),
         )
     if as_json:
-        _emit({"snapshots": [documents.snapshot_document(each) for each in done]})
+        emit({"snapshots": [documents.snapshot_document(each) for each in done]})
     else:
         for each in done:
             summary.print_snapshot(each, settings)
@@ -217,8 +179,8 @@ def export(
 @click.option("--jobs", default=20_000, show_default=True, help="How many job postings.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same bytes.")
 @click.option("--out", metavar="DIR", help="Folder to write [the sample's own].")
-@_json
-@_explained
+@json_option
+@explained
 def sample(jobs: int, seed: int, out: str | None, as_json: bool) -> None:
     """Write a sample warehouse: a freelance marketplace with real dirt."""
     from feature_mart import job
@@ -236,7 +198,7 @@ def sample(jobs: int, seed: int, out: str | None, as_json: bool) -> None:
         else:
             done = write_sample(settings.dwh, jobs, seed, lambda table: show(0, 0, table))
     if as_json:
-        _emit(documents.sample_document(done))
+        emit(documents.sample_document(done))
     else:
         summary.print_sample(done, settings)
 
@@ -248,8 +210,8 @@ def snapshot() -> None:
 
 @snapshot.command("list")
 @click.argument("consumer", required=False)
-@_json
-@_explained
+@json_option
+@explained
 def list_(consumer: str | None, as_json: bool) -> None:
     """List the snapshots of a consumer, or of all (in MART_SNAPSHOTS)."""
     from feature_mart import job
@@ -260,15 +222,15 @@ def list_(consumer: str | None, as_json: bool) -> None:
     root = job.snapshot_root(resolve_settings())
     lines = list_snapshots(root, consumer)
     if as_json:
-        _emit({"snapshots": [documents.line_document(line) for line in lines]})
+        emit({"snapshots": [documents.line_document(line) for line in lines]})
     else:
         summary.print_lines(lines, root)
 
 
 @snapshot.command()
 @click.argument("address")
-@_json
-@_explained
+@json_option
+@explained
 def verify(address: str, as_json: bool) -> None:
     """Read a snapshot again, compare it with its manifest; 1 if it differs."""
     from feature_mart.cli import documents, summary
@@ -278,8 +240,11 @@ def verify(address: str, as_json: bool) -> None:
         raise UsageError(f"{address} is no folder: give the folder of a snapshot.")
     verdict = verify_snapshot(Path(address).expanduser().absolute())
     if as_json:
-        _emit(documents.verdict_document(verdict))
+        emit(documents.verdict_document(verdict))
     else:
         summary.print_verdict(verdict)
     if verdict.problems:
         raise SystemExit(1)
+
+
+main.add_command(audit)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from rich.console import Console
 from rich.table import Table
 
+from feature_mart.cli.printing import near, own_name, print_table, say
 from feature_mart.exporter import SnapshotLine, SnapshotReport, Verdict
 from feature_mart.job import RunSummary
 from feature_mart.runner import BuildReport
@@ -19,7 +18,6 @@ from feature_mart.sample import SampleReport
 from feature_mart.settings import Settings
 from feature_mart.warehouse import BulkLoad
 
-_WIDE = 250
 _HOW = {
     "written": "new",
     "adopted": "finished a crashed attempt",
@@ -28,74 +26,37 @@ _HOW = {
 }
 
 
-def _console() -> Console:
-    """A pipe has no width: nothing is cut or folded there."""
-    console = Console(soft_wrap=True, highlight=False)
-    return console if console.is_terminal else Console(width=_WIDE, highlight=False)
-
-
-def _print(*lines: str, style: str | None = None) -> None:
-    console = _console()
-    for line in lines:
-        console.print(line, markup=False, style=style)
-
-
-def _near(path: Path | str) -> str:
-    """A path as seen from the working folder, where it lies below it."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-def _print_table(table: Table) -> None:
-    """A table without the blanks that fill its last column."""
-    console = _console()
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
-        sys.stdout.write(line.rstrip() + "\n")
-
-
-def _mart() -> str:
-    """How to call `mart` again."""
-    called = Path(sys.argv[0])
-    return _near(called) if called.name == "mart" else "mart"
-
-
 def print_run(done: RunSummary) -> None:
     """The summary of `mart run`."""
     settings = done.settings
     zone = ZoneInfo(settings.clock.timezone)
     at = done.build.as_of_at.astimezone(zone)
-    _print("")
-    _print(
-        f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}", style="bold"
-    )
-    _print("", *_build_lines(done.build))
+    say("")
+    say(f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}", style="bold")
+    say("", *_build_lines(done.build))
     for snapshot in done.snapshots:
-        _print("")
+        say("")
         _print_splits(snapshot, zone)
-    _print(
+    say(
         "",
-        f"  docs       {_near(done.site)}",
-        f"  mart       {_near(settings.mart_path)}",
-        *(f"  snapshot   {_near(each.address)} ({_HOW[each.status]})" for each in done.snapshots),
+        f"  docs       {near(done.site)}",
+        f"  mart       {near(settings.mart_path)}",
+        *(f"  snapshot   {near(each.address)} ({_HOW[each.status]})" for each in done.snapshots),
     )
     _print_bulk(done.bulk_loads, settings)
-    _print("")
-    _print(f"Done in {done.seconds:.0f} s. Try next:", style="bold")
-    _print(*_next_steps(done))
+    say("")
+    say(f"Done in {done.seconds:.0f} s. Try next:", style="bold")
+    say(*_next_steps(done))
 
 
 def _next_steps(done: RunSummary) -> list[str]:
-    mart = _mart()
+    mart = own_name()
     tries = [(f"{mart} docs --serve", "read why each feature is there")]
     if not done.settings.is_sample:
         mine = f"export MART_DWH={shlex.quote(str(done.settings.dwh))}"
         tries.insert(0, (mine, "the commands below then mean this warehouse"))
     tries += [
-        (f"{mart} snapshot verify {_near(each.address)}", "read all of it again")
+        (f"{mart} snapshot verify {near(each.address)}", "read all of it again")
         for each in done.snapshots[:1]
     ]
     if done.settings.is_sample:
@@ -108,10 +69,10 @@ def _next_steps(done: RunSummary) -> list[str]:
 def print_sample(done: SampleReport, settings: Settings) -> None:
     """The summary of `mart sample`."""
     rows = ", ".join(f"{table} {count:,}" for table, count in done.rows.items())
-    _print(_near(done.folder), f"  rows       {rows}")
+    say(near(done.folder), f"  rows       {rows}")
     if settings.is_sample and settings.mart_path.is_file():
-        _print(
-            f"  next       {_mart()} build --full-refresh, since the mart was built from another sample"
+        say(
+            f"  next       {own_name()} build --full-refresh, since the mart was built from another sample"
         )
 
 
@@ -119,10 +80,10 @@ def print_build(done: BuildReport, settings: Settings, bulk: Sequence[BulkLoad])
     """The summary of `mart build`."""
     zone = ZoneInfo(settings.clock.timezone)
     at = done.as_of_at.astimezone(zone)
-    _print(
+    say(
         f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}",
         *_build_lines(done),
-        f"  mart       {_near(settings.mart_path)}",
+        f"  mart       {near(settings.mart_path)}",
     )
     _print_bulk(bulk, settings)
 
@@ -140,16 +101,16 @@ def _build_lines(built: BuildReport) -> list[str]:
 
 def _print_bulk(found: Sequence[BulkLoad], settings: Settings) -> None:
     for bulk in found:
-        _print(
+        say(
             f"  warning    {bulk.table}: {bulk.rows:,} of {bulk.of:,} rows were loaded on one day, {bulk.day}"
         )
         line = bulk.seed_line(settings.warehouse)
         if line is None:
-            _print(
+            say(
                 "             no line in seeds/load_clock.csv is needed: none would be known sooner"
             )
         else:
-            _print(
+            say(
                 "             if that was one bulk load, add to seeds/load_clock.csv (24 hours is a guess):",
                 f"             {line}",
             )
@@ -158,10 +119,10 @@ def _print_bulk(found: Sequence[BulkLoad], settings: Settings) -> None:
 def print_snapshot(done: SnapshotReport, settings: Settings) -> None:
     """The summary of `mart export`."""
     _print_splits(done, ZoneInfo(settings.clock.timezone))
-    _print(
+    say(
         "",
         f"  snapshot   {done.id} ({_HOW[done.status]})",
-        f"  address    {_near(done.address)}",
+        f"  address    {near(done.address)}",
     )
 
 
@@ -170,7 +131,7 @@ def _print_splits(done: SnapshotReport, zone: ZoneInfo) -> None:
         return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
 
     first, last = local(done.splits[0].start), local(done.splits[-1].end)
-    _print(
+    say(
         f"  {done.consumer}: {done.mart_rows:,} rows, {len(done.columns)} columns (label first), "
         f"{first} to {last}"
     )
@@ -183,13 +144,13 @@ def _print_splits(done: SnapshotReport, zone: ZoneInfo) -> None:
     for reason, count in sorted(done.excluded.items()):
         table.add_row(f"    excluded: {reason}", f"{count:,}", "", "", "")
     table.add_row("    all, purged ones too", f"{done.mart_rows:,}", "", "", "")
-    _print_table(table)
+    print_table(table)
 
 
 def print_lines(lines: Sequence[SnapshotLine], root: Path) -> None:
     """The table of `mart snapshot list`."""
     if not lines:
-        _print(f"No snapshots under {_near(root)}.")
+        say(f"No snapshots under {near(root)}.")
         return
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name in ("consumer", "id", "rows", "bytes", "", "address"):
@@ -202,15 +163,15 @@ def print_lines(lines: Sequence[SnapshotLine], root: Path) -> None:
             f"{sum(line.rows.values()):,}" if line.rows else "",
             f"{line.bytes:,}" if line.bytes is not None else "",
             note + (", held" if line.is_held and line.is_latest else ""),
-            _near(line.address),
+            near(line.address),
         )
-    _print_table(table)
+    print_table(table)
 
 
 def print_verdict(verdict: Verdict) -> None:
     """The verdict of `mart snapshot verify`."""
     if not verdict.problems:
-        _print(f"good: {verdict.id}, {verdict.parts} parts, {verdict.rows:,} rows")
+        say(f"good: {verdict.id}, {verdict.parts} parts, {verdict.rows:,} rows")
         return
-    _print(f"bad: {_near(verdict.address)}")
-    _print(*(f"  - {problem.where}: {problem.what}" for problem in verdict.problems))
+    say(f"bad: {near(verdict.address)}")
+    say(*(f"  - {problem.where}: {problem.what}" for problem in verdict.problems))

@@ -1,0 +1,155 @@
+"""Two builds side by side: which values differ, in which column, of which entity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from feature_mart.manifest import FEATURES_AT_REQUEST, Column, Manifest
+
+FEATURE_TABLES = "feat_"
+MARTS = "mart_"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One column of a model that differs in `rows` rows; `entity`, `whole` and `truncated` are of one of them.
+
+    `column` is empty where a row is in one build only; the side without it says "no row".
+    """
+
+    model: str
+    column: str
+    rows: int
+    entity: str
+    whole: str
+    truncated: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How much of a model was compared: rows, and per column whether it ever varied in them."""
+
+    model: str
+    rows: int
+    varying: frozenset[str]
+    constant: frozenset[str]
+
+
+def judged_models(names: Sequence[str]) -> tuple[str, ...]:
+    """Of those models, in their order, the feature tables and marts."""
+    return tuple(name for name in names if name.startswith((FEATURE_TABLES, MARTS)))
+
+
+def compare_features(
+    manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path, at: datetime
+) -> tuple[list[Difference], list[Compared]]:
+    """As-of rows up to an instant and rows of jobs requested and known by it, in two builds.
+
+    ``names`` are the models, in the order in which they are reported.
+    """
+    instant = f"timestamptz '{at.isoformat()}'"
+    job = (
+        "job_id in (select job_id from {side}.main.int_job__requests "
+        f"where requested_at <= {instant} and known_at <= {instant})"
+    )
+    differences: list[Difference] = []
+    compared: list[Compared] = []
+    with _both(whole, truncated) as con:
+        for name in names:
+            if name.endswith("__training"):
+                continue
+            columns = manifest.columns(name)
+            is_job_keyed = name.startswith((FEATURES_AT_REQUEST, MARTS))
+            where = job if is_job_keyed else f"as_of_at <= {instant}"
+            found, seen = _compare(con, name, columns, where)
+            differences += found
+            compared.append(seen)
+    return differences, compared
+
+
+def compare_marts(
+    manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path
+) -> tuple[list[Difference], list[Compared]]:
+    """Every row of the training marts, labels included, in two builds as of one refresh."""
+    differences: list[Difference] = []
+    compared: list[Compared] = []
+    with _both(whole, truncated) as con:
+        for name in names:
+            if name.endswith("__training"):
+                found, seen = _compare(con, name, manifest.columns(name), "true")
+                differences += found
+                compared.append(seen)
+    return differences, compared
+
+
+def _both(whole: Path, truncated: Path) -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    con.execute("set TimeZone = 'UTC'; set threads = 1; set enable_progress_bar = false")
+    con.execute(
+        f"attach '{whole}' as whole (read_only); attach '{truncated}' as truncated (read_only)"
+    )
+    return con
+
+
+def _compare(
+    con: duckdb.DuckDBPyConnection, name: str, columns: Sequence[Column], where: str
+) -> tuple[list[Difference], Compared]:
+    key = [column.name for column in columns if column.role == "key"]
+    values = [column.name for column in columns if column.role != "key"]
+    for side in ("whole", "truncated"):
+        condition = where.format(side=side)
+        con.execute(
+            f"create or replace temp view {side}_rows as "
+            f"select *, true as is_there from {side}.main.{name} where {condition}"
+        )
+    joined = f"whole_rows w full join truncated_rows t using ({', '.join(key)})"
+    lost = "w.is_there is null or t.is_there is null"
+    counts = ", ".join(
+        f"count(*) filter (w.is_there and t.is_there and w.{value} is distinct from t.{value}), "
+        f"min(t.{value}) is distinct from max(t.{value}) or count(t.{value}) not in (0, count(t.is_there))"
+        for value in values
+    )
+    row = con.execute(
+        f"select count(*), count(*) filter ({lost}), {counts} from {joined}"
+    ).fetchone()
+    assert row is not None
+    differences = []
+    if row[1]:
+        differences.append(_example(con, name, "", row[1], key, joined, lost))
+    varying = set()
+    for number, value in enumerate(values):
+        count, is_varying = row[2 + 2 * number], row[3 + 2 * number]
+        if is_varying:
+            varying.add(value)
+        if count:
+            differs = f"w.is_there and t.is_there and w.{value} is distinct from t.{value}"
+            differences.append(_example(con, name, value, count, key, joined, differs))
+    return differences, Compared(name, row[0], frozenset(varying), frozenset(values) - varying)
+
+
+def _example(
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    column: str,
+    rows: int,
+    key: Sequence[str],
+    joined: str,
+    condition: str,
+) -> Difference:
+    shown = (
+        f"w.{column}::varchar, t.{column}::varchar"
+        if column
+        else "if(w.is_there, 'a row', 'no row'), if(t.is_there, 'a row', 'no row')"
+    )
+    row = con.execute(
+        f"select {', '.join(f'{part}::varchar' for part in key)}, {shown} from {joined} "
+        f"where {condition} order by all limit 1"
+    ).fetchone()
+    assert row is not None
+    entity = ", ".join(f"{part}={value}" for part, value in zip(key, row[:-2], strict=True))
+    return Difference(name, column, rows, entity, str(row[-2]), str(row[-1]))

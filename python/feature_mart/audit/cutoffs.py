@@ -1,0 +1,96 @@
+"""The instants at which the future is taken away: chosen where mistakes in time hide, by a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from random import Random
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from feature_mart.audit.raw_rows import RawWarehouse
+from feature_mart.errors import UsageError
+from feature_mart.settings import Clock
+
+#: Shares of the warehouse's postings between which cutoffs lie: something before each, something after.
+_FROM, _TO = 0.3, 0.97
+_EARLY = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoff:
+    """An instant, and why it was chosen."""
+
+    at: datetime
+    about: str
+
+
+def choose_cutoffs(
+    warehouse: RawWarehouse, whole: Path, clock: Clock, count: int, seed: int
+) -> tuple[Cutoff, ...]:
+    """Distinct cutoffs, the earliest first; ``whole`` is a full build, whose label times are drawn from.
+
+    The first five are: a load instant, the microsecond before it, a business midnight, a label time, and any instant,
+    which lies before the load clock is trusted where there is such a time. More are any instants.
+
+    Raises:
+        UsageError: all of the warehouse's rows were loaded at once.
+    """
+    rng = Random(seed)
+    with duckdb.connect(str(whole), read_only=True) as con:
+        con.execute("set TimeZone = 'UTC'")
+        first, last = _span(con, _FROM), _span(con, _TO)
+        early = _span(con, _EARLY)
+        loads = _instants(con, "dwh.contracts", "loaded_at", first, last) or _instants(
+            con, "dwh.jobs", "loaded_at", first, last
+        )
+        labels = _instants(con, "int_job__price_label", "label_known_at", first, last)
+    if not loads:
+        raise UsageError(
+            f"{warehouse.folder}: every row was loaded at one time, so there is no future to take away."
+        )
+    load = rng.choice(loads)
+    found = [Cutoff(load, "a load instant"), Cutoff(_just_before(load), "just before it")]
+    day = _anywhere(rng, first, last).astimezone(ZoneInfo(clock.timezone)).date()
+    midnight = datetime.combine(day, time(), ZoneInfo(clock.timezone)).astimezone(UTC)
+    found.append(Cutoff(midnight, "a business midnight"))
+    if labels:
+        found.append(Cutoff(rng.choice(labels), "a label time"))
+    trusted = [line.trusted_from for line in warehouse.load_clock.values()]
+    if trusted and min(trusted) > early:
+        at = _anywhere(rng, early, min(trusted))
+        found.append(Cutoff(at, "any instant before the load clock is trusted"))
+    while len({cutoff.at for cutoff in found}) < count:
+        found.append(Cutoff(_anywhere(rng, first, last), "any instant"))
+    distinct = {cutoff.at: cutoff for cutoff in reversed(found[:count])}
+    return tuple(distinct[at] for at in sorted(distinct))
+
+
+def _just_before(instant: datetime) -> datetime:
+    return instant - timedelta(microseconds=1)
+
+
+def _span(con: duckdb.DuckDBPyConnection, share: float) -> datetime:
+    """The instant before which this share of the postings lies."""
+    row = con.execute("select quantile_disc(posted_at, ?) from dwh.jobs", [share]).fetchone()
+    assert row is not None
+    at: datetime = row[0]
+    return at
+
+
+def _instants(
+    con: duckdb.DuckDBPyConnection, table: str, column: str, first: datetime, last: datetime
+) -> list[datetime]:
+    rows = con.execute(
+        f"select distinct {column} from {table} where {column} between ? and ? order by all",
+        [first, last],
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _anywhere(rng: Random, first: datetime, last: datetime) -> datetime:
+    return first + timedelta(
+        microseconds=rng.randrange(int((last - first) / timedelta(microseconds=1)))
+    )

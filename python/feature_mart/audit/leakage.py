@@ -1,0 +1,119 @@
+"""`mart audit leakage`: compile the project once, choose cutoffs, perturb if asked, take the future away, compare."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from feature_mart.audit.cutoffs import Cutoff, choose_cutoffs
+from feature_mart.audit.perturb import perturb_warehouse
+from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
+from feature_mart.audit.truncation import LeakageReport, build_whole, compare_cutoffs
+from feature_mart.errors import UsageError
+from feature_mart.runner import Progress, RunLog
+from feature_mart.runner.compiled import CompiledProject, compile_project
+from feature_mart.runner.decide import choose_refresh
+from feature_mart.settings import Settings
+from feature_mart.warehouse import check_warehouse, newest_load
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an audit judges: the project's compiled code, a raw warehouse, and the refresh it is built as of.
+
+    `folder` is empty and gone when the audit ends.
+    """
+
+    settings: Settings
+    project: CompiledProject
+    raw: RawWarehouse
+    as_of_at: datetime
+    folder: Path
+
+
+@contextmanager
+def open_subject(settings: Settings, log: RunLog, as_of: str | None) -> Iterator[Subject]:
+    """Compile the project and read the load clock, inside `open_run`; the mart itself is not touched.
+
+    Raises:
+        UsageError: the raw warehouse is not as the contract says, or a source keeps no history.
+        TerminalError: dbt could not compile the project.
+    """
+    if settings.overwritten_sources:
+        raise UsageError(
+            f"{', '.join(settings.overwritten_sources)}: overwritten sources cannot be audited, since their rows "
+            "say nothing of when they were known. Leave overwritten_sources empty in dbt_project.yml to audit "
+            "the definitions on what these tables hold now."
+        )
+    check_warehouse(settings.dwh)
+    as_of_at = choose_refresh(settings, None, newest_load(settings.dwh), as_of=as_of)
+    log.as_of_at = as_of_at
+    folder = settings.scratch_dir / "audit"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        with log.stage("compile"):
+            project = compile_project(settings, as_of_at, folder)
+        raw = read_raw_warehouse(settings.dwh, project.seeds, settings.warehouse)
+        yield Subject(settings, project, raw, as_of_at, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def audit_leakage(
+    settings: Settings,
+    log: RunLog,
+    *,
+    as_of: str | None = None,
+    cutoffs: int = 5,
+    seed: int = 0,
+    perturb: int | None = None,
+    progress: Progress | None = None,
+) -> LeakageReport:
+    """Judge every feature and training mart of a warehouse, inside `open_run`.
+
+    ``seed`` draws the cutoffs. With ``perturb``, a seed, what is judged is a perturbed copy of the warehouse, which
+    finds more.
+
+    Raises:
+        UsageError: the warehouse cannot be audited.
+        TerminalError: a model could not be built.
+    """
+
+    def show(done: int, what: str) -> None:
+        if progress is not None:
+            progress(done, 0, what)
+
+    show(0, "compile")
+    with open_subject(settings, log, as_of) as subject:
+        show(1, "the whole warehouse")
+        with log.stage("whole"):
+            whole = build_whole(subject.project, subject.raw, subject.as_of_at, subject.folder)
+            chosen = choose_cutoffs(subject.raw, whole, settings.clock, cutoffs, seed)
+        if perturb is not None:
+            show(2, "the perturbed warehouse")
+            with log.stage("perturb"):
+                subject = perturbed(subject, chosen, perturb)
+                build_whole(subject.project, subject.raw, subject.as_of_at, subject.folder)
+        with log.stage("cutoffs"):
+            return compare_cutoffs(
+                subject.project,
+                subject.raw,
+                settings.clock,
+                subject.as_of_at,
+                chosen,
+                subject.folder,
+                progress=progress,
+            )
+
+
+def perturbed(subject: Subject, cutoffs: tuple[Cutoff, ...], seed: int) -> Subject:
+    """The same over a perturbed copy of the warehouse, in a folder below the subject's own."""
+    folder = subject.folder / "perturbed"
+    instants = [cutoff.at for cutoff in cutoffs]
+    raw = perturb_warehouse(subject.raw, folder / "dwh", instants, seed)
+    return replace(subject, raw=raw, folder=folder)

@@ -1,0 +1,100 @@
+"""Raw tables as SELECTs over the files of a warehouse: all of their rows, or those known by an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from feature_mart.warehouse import CONTRACT, EVENTS, OPTIONAL
+
+#: What stays at its initial state until a row of the time before the load clock is loaded, and that state.
+_INITIAL: Mapping[str, Mapping[str, str]] = {
+    "clients": {"client_kind": "null", "prefecture": "null"},
+    "freelancers": {"freelancer_kind": "null"},
+    "jobs": {"apply_deadline_at": "null", "status": "null"},
+    "proposals": {},
+    "contracts": {"status": "'active'"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadClockLine:
+    """From when a table's load times are true, and how long after its event an older row is assumed known."""
+
+    trusted_from: datetime
+    assumed_lag_hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class RawWarehouse:
+    """A folder of Parquet files, with the load clock that holds for it.
+
+    `untimed` are the tables without load times: what they hold is known from the start, and nothing can be taken away.
+    """
+
+    folder: Path
+    load_clock: Mapping[str, LoadClockLine]
+    untimed: tuple[str, ...]
+
+    def every_row(self) -> dict[str, str]:
+        """A SELECT of each table."""
+        return {table: self._source(table) for table in CONTRACT}
+
+    def known_by(self, at: datetime) -> dict[str, str]:
+        """A SELECT of each table's rows that were known at an instant.
+
+        A row loaded later but assumed known is there in its initial state.
+        """
+        return {table: self._known_by(table, at) for table in CONTRACT}
+
+    def _source(self, table: str) -> str:
+        types = {"loaded_at": "timestamptz", "is_deleted": "boolean"}
+        absent = ", ".join(f"cast(null as {types[name]}) as {name}" for name in OPTIONAL[table])
+        path = str(self.folder / f"{table}.parquet").replace("'", "''")
+        return f"select * from read_parquet('{path}') union all by name select {absent} where false"
+
+    def _known_by(self, table: str, at: datetime) -> str:
+        source, instant = self._source(table), f"timestamptz '{at.isoformat()}'"
+        if table in self.untimed:
+            return source
+        loaded = f"select * from ({source}) where loaded_at <= {instant}"
+        line = self.load_clock.get(table)
+        if line is None or table not in _INITIAL:
+            return loaded
+        key = next(iter(CONTRACT[table]))
+        columns = {**_INITIAL[table], "is_deleted": "false"}
+        initial = ", ".join(f"{value} as {name}" for name, value in columns.items())
+        known_at = (
+            f"{EVENTS[table]} + to_microseconds({int(line.assumed_lag_hours * 3_600_000_000)})"
+        )
+        return (
+            f"{loaded} union all by name select * replace ({initial}) from ("
+            f"select * from ({source}) where loaded_at < timestamptz '{line.trusted_from.isoformat()}' "
+            f"qualify row_number() over (partition by {key} order by loaded_at) = 1"
+            f") where loaded_at > {instant} and {known_at} <= {instant}"
+        )
+
+
+def read_raw_warehouse(folder: Path, seeds: Path, warehouse: str) -> RawWarehouse:
+    """The warehouse in a folder; its load clock is that of the seed in ``seeds``, a DuckDB file."""
+    with duckdb.connect(str(seeds), read_only=True) as con:
+        con.execute("set TimeZone = 'UTC'")
+        lines = con.execute(
+            'select "table", trusted_from, assumed_lag_hours from main.load_clock '
+            "where warehouse is null or warehouse = ?",
+            [warehouse],
+        ).fetchall()
+        untimed = []
+        for table in CONTRACT:
+            path = str(folder / f"{table}.parquet")
+            columns = con.execute("describe select * from read_parquet(?)", [path]).fetchall()
+            if "loaded_at" not in {str(column[0]).lower() for column in columns}:
+                untimed.append(table)
+    clock = {
+        table: LoadClockLine(trusted_from, float(hours)) for table, trusted_from, hours in lines
+    }
+    return RawWarehouse(folder, clock, tuple(untimed))

@@ -1,0 +1,208 @@
+"""Truncation invariance: take away what was not known at an instant, and nothing of before may change.
+
+For each cutoff T the raw rows known after T are removed (a row known only in part goes back to its initial state) and
+the mart is built anew, by the project's own compiled SQL and Python functions. Compared bit by bit are
+
+(a) with the whole build: every as-of row with ``as_of_at <= T``, and every spine-keyed feature row and features mart
+    row of a job that was requested and known by T;
+(b) with a build of the whole warehouse as of the last refresh by T: every training mart, labels included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing import get_context
+from pathlib import Path
+
+from feature_mart.audit.compare import (
+    Compared,
+    Difference,
+    compare_features,
+    compare_marts,
+    judged_models,
+)
+from feature_mart.audit.cutoffs import Cutoff
+from feature_mart.audit.raw_rows import RawWarehouse
+from feature_mart.runner import Progress
+from feature_mart.runner.compiled import CompiledProject, build_compiled
+from feature_mart.settings import Clock
+
+_WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CutoffReport:
+    """What one cutoff showed. `rows` counts those compared, over all models; none judged nothing."""
+
+    cutoff: Cutoff
+    rows: int
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeakageReport:
+    """The verdict of an audit, and what it could not judge.
+
+    `constant` are feature columns, by model, that had one value only wherever they were compared; `untimed` raw tables
+    without load times; `empty` cutoffs without rows to compare.
+    """
+
+    as_of_at: datetime
+    cutoffs: tuple[CutoffReport, ...]
+    constant: Mapping[str, tuple[str, ...]]
+    untimed: tuple[str, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing differed."""
+        return not any(report.differences for report in self.cutoffs)
+
+    @property
+    def empty(self) -> tuple[Cutoff, ...]:
+        """Cutoffs before which there was nothing."""
+        return tuple(report.cutoff for report in self.cutoffs if report.rows == 0)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Every column that differed anywhere."""
+        return frozenset(
+            difference.column for report in self.cutoffs for difference in report.differences
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """A build as of a refresh, of the whole warehouse or of the rows known by an instant."""
+
+    as_of_at: datetime
+    known_by: datetime | None = None
+
+    def path(self, folder: Path) -> Path:
+        known = "whole" if self.known_by is None else f"{self.known_by:%Y%m%dT%H%M%S.%f}"
+        return folder / f"{self.as_of_at:%Y%m%dT%H%M}-{known}.duckdb"
+
+
+def build_whole(
+    project: CompiledProject,
+    raw: RawWarehouse,
+    as_of_at: datetime,
+    folder: Path,
+    *,
+    base: Path | None = None,
+    changed: Collection[str] = (),
+) -> Path:
+    """The build that all others are compared with; its file."""
+    build = _Build(as_of_at)
+    _make(project, raw, build, folder, base, changed, threads=2)
+    return build.path(folder)
+
+
+def compare_cutoffs(
+    project: CompiledProject,
+    raw: RawWarehouse,
+    clock: Clock,
+    as_of_at: datetime,
+    cutoffs: Sequence[Cutoff],
+    folder: Path,
+    *,
+    base: Path | None = None,
+    changed: Collection[str] = (),
+    progress: Progress | None = None,
+) -> LeakageReport:
+    """Build what each cutoff needs, two at a time, and compare; `build_whole` comes first.
+
+    With ``base``, the folder of an earlier audit over the same rows and cutoffs, only the models in ``changed`` are
+    built anew.
+    """
+    needed: dict[_Build, None] = {}
+    for cutoff in cutoffs:
+        for build in _builds(clock, as_of_at, cutoff.at):
+            needed[build] = None
+    needed.pop(_Build(as_of_at), None)
+    with ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn")) as pool:
+        waiting = [
+            pool.submit(_make, project, raw, build, folder, base, changed) for build in needed
+        ]
+        for number, done in enumerate(as_completed(waiting), start=1):
+            done.result()
+            if progress is not None:
+                progress(number, len(waiting), "builds with the future taken away")
+        names = judged_models([model.name for model in project.models])
+        judged = [
+            pool.submit(_judge, project, names, clock, as_of_at, cutoff, folder)
+            for cutoff in cutoffs
+        ]
+        reports = [each.result() for each in judged]
+    return LeakageReport(
+        as_of_at,
+        tuple(report for report, _ in reports),
+        _constant(project, [compared for _, seen in reports for compared in seen]),
+        raw.untimed,
+    )
+
+
+def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:
+    """For (a) the first refresh that knows all of the truncated rows, for (b) the last before, twice."""
+    first = min(clock.refresh_at(at), as_of_at)
+    last = min(clock.refresh_before(at), as_of_at)
+    return _Build(first, at), _Build(last, at), _Build(last)
+
+
+def _make(
+    project: CompiledProject,
+    raw: RawWarehouse,
+    build: _Build,
+    folder: Path,
+    base: Path | None,
+    changed: Collection[str],
+    threads: int = 1,
+) -> None:
+    rows = raw.every_row() if build.known_by is None else raw.known_by(build.known_by)
+    build_compiled(
+        project,
+        build.path(folder),
+        rows,
+        build.as_of_at,
+        base=None if base is None else build.path(base),
+        only=changed,
+        threads=threads,
+    )
+
+
+def _judge(
+    project: CompiledProject,
+    names: Sequence[str],
+    clock: Clock,
+    as_of_at: datetime,
+    cutoff: Cutoff,
+    folder: Path,
+) -> tuple[CutoffReport, list[Compared]]:
+    features, truncated, whole = (
+        build.path(folder) for build in _builds(clock, as_of_at, cutoff.at)
+    )
+    manifest = project.manifest
+    found, seen = compare_features(
+        manifest, names, _Build(as_of_at).path(folder), features, cutoff.at
+    )
+    found_marts, seen_marts = compare_marts(manifest, names, whole, truncated)
+    differences = (*found, *found_marts)
+    rows = sum(compared.rows for compared in (*seen, *seen_marts))
+    return CutoffReport(cutoff, rows, differences), [*seen, *seen_marts]
+
+
+def _constant(project: CompiledProject, compared: Sequence[Compared]) -> dict[str, tuple[str, ...]]:
+    constant: dict[str, tuple[str, ...]] = {}
+    for model in dict.fromkeys(each.model for each in compared):
+        own = [each for each in compared if each.model == model]
+        varying = frozenset().union(*(each.varying for each in own))
+        columns = tuple(
+            column.name
+            for column in project.manifest.columns(model)
+            if column.role is None and column.name not in varying
+        )
+        if columns:
+            constant[model] = columns
+    return constant

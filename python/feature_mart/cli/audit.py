@@ -1,0 +1,59 @@
+"""`mart audit` and its commands: proofs, each a verdict and what could not be judged; 1 where something differs."""
+
+from __future__ import annotations
+
+import click
+
+from feature_mart.cli.console import Console
+from feature_mart.cli.options import as_of_option, emit, explained, json_option
+
+_perturb = click.option(
+    "--perturb",
+    metavar="SEED",
+    type=click.IntRange(0),
+    help="Judge a copy in which rows come late, are corrected, cancelled, deleted … by this seed.",
+)
+
+
+@click.group()
+def audit() -> None:
+    """Prove that the mart is right in time; 1 if it is not."""
+
+
+@audit.command()
+@click.option(
+    "--cutoffs",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1, 50),
+    help="At how many instants the future is taken away.",
+)
+@click.option("--seed", default=0, show_default=True, help="Draws the instants.")
+@_perturb
+@as_of_option
+@json_option
+@explained
+def leakage(cutoffs: int, seed: int, perturb: int | None, as_of: str | None, as_json: bool) -> None:
+    """Take the future away: does anything of before it change?"""
+    from feature_mart.audit import audit_leakage
+    from feature_mart.cli import verdicts
+    from feature_mart.runner import open_run
+    from feature_mart.settings import resolve_settings
+
+    settings = resolve_settings()
+    with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
+        report = audit_leakage(
+            settings,
+            log,
+            as_of=as_of,
+            cutoffs=cutoffs,
+            seed=seed,
+            perturb=perturb,
+            progress=console.stage("leakage"),
+        )
+    if as_json:
+        emit(verdicts.leakage_document(report, settings))
+    else:
+        verdicts.print_leakage(report, settings)
+    if not report.is_clean:
+        raise SystemExit(1)

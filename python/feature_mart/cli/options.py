@@ -1,0 +1,52 @@
+"""What every command shares: its options, its failures explained, its JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
+
+import click
+
+from feature_mart.errors import FeatureMartError, StopRequestedError
+
+P = ParamSpec("P")
+
+
+def explained(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn an explained failure into its message and exit code; no traceback for those."""
+
+    @wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except FeatureMartError as error:
+            _stop(str(error), error.exit_code)
+        except StopRequestedError as error:
+            _stop("told to stop; nothing half-written was kept", error.exit_code)
+        except KeyboardInterrupt:
+            _stop("interrupted; nothing half-written was kept", 130)
+        except OSError as error:
+            # A full disk, a folder that may not be written: the machine's fault, and named by it.
+            _stop(f"{error}; the mart and its snapshots are as they were", 1)
+
+    return guarded
+
+
+def _stop(message: str, code: int) -> None:
+    click.echo(f"mart: {message}", err=True)
+    raise SystemExit(code) from None
+
+
+def emit(document: dict[str, Any]) -> None:
+    """Print what a command gives to machines."""
+    click.echo(json.dumps({"schema": 1, **document}, default=str, ensure_ascii=False))
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object instead of text."
+)
+as_of_option = click.option(
+    "--as-of", metavar="WHEN", help="A date, or an instant with offset [the newest refresh]."
+)

@@ -1,0 +1,47 @@
+"""How commands print for people: lines, tables, paths, and their own name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+_WIDE = 250
+
+
+def _console() -> Console:
+    """A pipe has no width: nothing is cut or folded there."""
+    console = Console(soft_wrap=True, highlight=False)
+    return console if console.is_terminal else Console(width=_WIDE, highlight=False)
+
+
+def say(*lines: str, style: str | None = None) -> None:
+    """Print lines as they are."""
+    console = _console()
+    for line in lines:
+        console.print(line, markup=False, style=style)
+
+
+def near(path: Path | str) -> str:
+    """A path as seen from the working folder, where it lies below it."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def print_table(table: Table) -> None:
+    """A table without the blanks that fill its last column."""
+    console = _console()
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
+
+
+def own_name() -> str:
+    """How to call `mart` again."""
+    called = Path(sys.argv[0])
+    return near(called) if called.name == "mart" else "mart"

@@ -1,0 +1,116 @@
+"""What audits print: the verdict, what differs, and what could not be judged."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.table import Table
+
+from feature_mart.audit import LeakageReport
+from feature_mart.cli.printing import print_table, say
+from feature_mart.settings import Settings
+
+_SHOWN = 20
+
+
+def leakage_document(report: LeakageReport, settings: Settings) -> dict[str, Any]:
+    """`mart audit leakage --json`."""
+    return {
+        "warehouse_id": settings.warehouse,
+        "as_of_at": report.as_of_at.isoformat(),
+        "is_clean": report.is_clean,
+        "cutoffs": [
+            {
+                "at": each.cutoff.at.isoformat(),
+                "about": each.cutoff.about,
+                "rows": each.rows,
+                "differences": [asdict(difference) for difference in each.differences],
+            }
+            for each in report.cutoffs
+        ],
+        "not_judged": {
+            "never_vary": {model: list(columns) for model, columns in report.constant.items()},
+            "cutoffs_without_rows": [cutoff.at.isoformat() for cutoff in report.empty],
+            "tables_without_load_times": list(report.untimed),
+        },
+    }
+
+
+def print_leakage(report: LeakageReport, settings: Settings) -> None:
+    """The verdict of `mart audit leakage`."""
+    zone = ZoneInfo(settings.clock.timezone)
+    say(
+        "",
+        f"Leakage audit of {settings.warehouse}, as of {report.as_of_at.astimezone(zone):%Y-%m-%d %H:%M} {zone.key}",
+        style="bold",
+    )
+    say("")
+    table = _table("cutoff", "chosen as", "rows compared", "that differ")
+    for each in report.cutoffs:
+        at = each.cutoff.at.astimezone(zone)
+        differing = sum(difference.rows for difference in each.differences)
+        table.add_row(
+            f"  {at:%Y-%m-%d %H:%M:%S.%f}", each.cutoff.about, f"{each.rows:,}", f"{differing:,}"
+        )
+    print_table(table)
+    say("")
+    if report.is_clean:
+        say(
+            "clean: nothing of before a cutoff changes when what was known after it is taken away",
+            style="bold",
+        )
+    else:
+        _print_differences(report, zone)
+    _print_not_judged(report, zone)
+
+
+def _print_differences(report: LeakageReport, zone: ZoneInfo) -> None:
+    """One line a column, the first in build order first: there it began."""
+    first: dict[tuple[str, str], tuple[Any, Any]] = {}
+    for each in report.cutoffs:
+        for difference in each.differences:
+            first.setdefault((difference.model, difference.column), (each.cutoff, difference))
+    say(f"leaks: {len(first)} columns know what came later", style="bold")
+    table = _table("  column", "rows", "for example", "cutoff", "in the mart", "without the future")
+    for (model, column), (cutoff, difference) in list(first.items())[:_SHOWN]:
+        table.add_row(
+            f"  {model}.{column or '(rows)'}",
+            f"{difference.rows:,}",
+            difference.entity,
+            f"{cutoff.at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
+            difference.whole,
+            difference.truncated,
+        )
+    print_table(table)
+    if len(first) > _SHOWN:
+        say(f"  … and {len(first) - _SHOWN} more (--json has all)")
+    say("  Models stand in the order in which they are built: look at the first one first.")
+
+
+def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
+    lines = [
+        f"  {model}.{column} never varies in these data"
+        for model, columns in report.constant.items()
+        for column in columns
+    ]
+    lines += [
+        f"  {cutoff.at.astimezone(zone):%Y-%m-%d %H:%M:%S}: no rows by then"
+        for cutoff in report.empty
+    ]
+    lines += [
+        f"  {table} has no load times: what it holds counts as known from the start"
+        for table in report.untimed
+    ]
+    if lines:
+        say("", "not judged:", *lines[:_SHOWN])
+    if len(lines) > _SHOWN:
+        say(f"  … and {len(lines) - _SHOWN} more (--json has all)")
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for name in names:
+        table.add_column(name, justify="right" if name.startswith(("rows", "that")) else "left")
+    return table

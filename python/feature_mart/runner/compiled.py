@@ -1,0 +1,190 @@
+"""The project as dbt compiled it once for a full build, to be built again and again without dbt.
+
+A dbt build takes seconds before its first row; audits need dozens of builds, each over another raw warehouse or as of
+another refresh. Built here is what dbt would build in full: the same compiled SELECTs, the same Python models' own
+functions, in the same order; no checks, and no seals.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import duckdb
+
+from feature_mart.errors import TerminalError
+from feature_mart.manifest import Manifest, parse_manifest
+from feature_mart.runner.dbt import invoke_dbt
+from feature_mart.runner.failures import describe_failures
+from feature_mart.settings import Settings
+
+#: Seals compare a build with earlier ones of the same mart; a build of its own has none.
+_NOT_BUILT = frozenset({"int_mart__seals", "int_mart__sealed_rows"})
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledModel:
+    """One model: the SELECT that dbt compiled, or a Python model's file."""
+
+    name: str
+    code: str
+    is_python: bool
+    is_view: bool
+    parents: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledProject:
+    """Every model in an order in which they can be built, and the DuckDB file that holds the seeds.
+
+    `as_of` is the text by which the compiled clock names its refresh.
+    """
+
+    models: tuple[CompiledModel, ...]
+    seeds: Path
+    as_of: str
+    manifest: Manifest
+
+    def downstream(self, names: Collection[str]) -> frozenset[str]:
+        """Those models and all that read them, directly or not."""
+        found = set(names)
+        for model in self.models:
+            if model.parents & found:
+                found.add(model.name)
+        return frozenset(found)
+
+
+def compile_project(
+    settings: Settings, as_of_at: datetime, folder: Path, step: str = "audit"
+) -> CompiledProject:
+    """Compile for a full build and load the seeds; ``folder`` takes the seeds' file.
+
+    Raises:
+        TerminalError: dbt could not compile it, with dbt's own reason.
+    """
+    seeds = folder / "mart.duckdb"  # Compiled SQL names its catalog after the file.
+    variables = {"as_of": as_of_at.isoformat(), "warehouse": settings.warehouse}
+    for arguments in (["seed", "--full-refresh"], ["compile", "--full-refresh"]):
+        result = invoke_dbt(settings, arguments, step=step, database=seeds, variables=variables)
+        if not result.success:
+            raise TerminalError(describe_failures(settings, result, seeds))
+    document = json.loads((result.target / "manifest.json").read_text(encoding="utf-8"))
+    return CompiledProject(
+        _in_order(document), seeds, as_of_at.isoformat(), parse_manifest(document)
+    )
+
+
+def _in_order(document: Mapping[str, Any]) -> tuple[CompiledModel, ...]:
+    nodes = {
+        key: node for key, node in document["nodes"].items() if node["resource_type"] == "model"
+    }
+    waiting = {
+        node["name"]: CompiledModel(
+            name=node["name"],
+            code=node["raw_code"] if node.get("language") == "python" else node["compiled_code"],
+            is_python=node.get("language") == "python",
+            is_view=node["config"].get("materialized") == "view",
+            parents=frozenset(
+                nodes[parent]["name"]
+                for parent in node["depends_on"].get("nodes", [])
+                if parent in nodes
+            ),
+        )
+        for node in nodes.values()
+        if node["name"] not in _NOT_BUILT
+    }
+    ordered: list[CompiledModel] = []
+    while waiting:
+        ready = sorted(name for name, model in waiting.items() if not model.parents & set(waiting))
+        ordered += [waiting.pop(name) for name in ready]
+    return tuple(ordered)
+
+
+def build_compiled(
+    project: CompiledProject,
+    database: Path,
+    raw: Mapping[str, str],
+    as_of_at: datetime,
+    *,
+    base: Path | None = None,
+    only: Collection[str] | None = None,
+    threads: int = 2,
+) -> None:
+    """Build every model into a new DuckDB file.
+
+    ``raw`` is a SELECT per raw table. With ``base``, an earlier build over the same raw rows and refresh, models
+    outside of ``only`` are taken from there.
+
+    Raises:
+        TerminalError: a model failed, naming it.
+    """
+    database.unlink(missing_ok=True)
+    con = duckdb.connect()
+    try:
+        con.execute(f"set TimeZone = 'UTC'; set threads = {threads}")
+        con.execute("set preserve_insertion_order = false; set enable_progress_bar = false")
+        con.execute(f"attach '{database}' as mart; create schema mart.dwh; use mart.main")
+        for table, select in raw.items():
+            con.execute(f"create table dwh.{table} as {select}")
+        _copy_seeds(con, project.seeds)
+        if base is not None:
+            con.execute(f"attach '{base}' as base (read_only)")
+        for model in project.models:
+            try:
+                if base is not None and only is not None and model.name not in only:
+                    con.execute(f"create view main.{model.name} as from base.main.{model.name}")
+                elif model.is_python:
+                    _run_python(con, model)
+                else:
+                    code = model.code.replace(project.as_of, as_of_at.isoformat())
+                    kind = "view" if model.is_view else "table"
+                    con.execute(f"create {kind} main.{model.name} as {code}")
+            except Exception as error:
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise TerminalError(f"{model.name} could not be built: {reason}") from error
+    finally:
+        con.close()
+
+
+def _copy_seeds(con: duckdb.DuckDBPyConnection, seeds: Path) -> None:
+    con.execute(f"attach '{seeds}' as seeds (read_only)")
+    names = con.execute(
+        "select table_name from duckdb_tables() where database_name = 'seeds' and schema_name = 'main'"
+    ).fetchall()
+    for (name,) in names:
+        con.execute(f"create table main.{name} as from seeds.main.{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class FullBuild:
+    """What dbt hands to a Python model in a full build, over the tables of one connection."""
+
+    con: duckdb.DuckDBPyConnection
+    is_incremental: bool = False
+
+    def config(self, **_: object) -> None:
+        """Of no meaning here."""
+
+    def ref(self, name: str) -> duckdb.DuckDBPyRelation:
+        """The table of that name."""
+        return self.con.table(f"main.{name}")
+
+
+def load_python_model(name: str, source: str) -> ModuleType:
+    """A Python model's file as a module."""
+    module = sys.modules[name] = ModuleType(name)
+    exec(compile(source, name, "exec"), module.__dict__)
+    return module
+
+
+def _run_python(con: duckdb.DuckDBPyConnection, model: CompiledModel) -> None:
+    rows = load_python_model(model.name, model.code).model(FullBuild(con), con)
+    con.register("python_rows", rows)
+    con.execute(f"create table main.{model.name} as select * from python_rows")
+    con.unregister("python_rows")
