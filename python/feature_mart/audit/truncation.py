@@ -11,7 +11,7 @@ the mart is built anew, by the project's own compiled SQL and Python functions. 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing import get_context
@@ -110,19 +110,21 @@ def compare_cutoffs(
     *,
     base: Path | None = None,
     changed: Collection[str] = (),
+    is_small: bool = False,
     progress: Progress | None = None,
 ) -> LeakageReport:
     """Build what each cutoff needs, two at a time, and compare; `build_whole` comes first.
 
     With ``base``, the folder of an earlier audit over the same rows and cutoffs, only the models in ``changed`` are
-    built anew.
+    built anew. A small warehouse is built in this process, one build after the other: two processes take longer to
+    start.
     """
     needed: dict[_Build, None] = {}
     for cutoff in cutoffs:
         for build in _builds(clock, as_of_at, cutoff.at):
             needed[build] = None
     needed.pop(_Build(as_of_at), None)
-    with ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn")) as pool:
+    with _pool(is_small) as pool:
         waiting = [
             pool.submit(_make, project, raw, build, folder, base, changed) for build in needed
         ]
@@ -142,6 +144,12 @@ def compare_cutoffs(
         _constant(project, [compared for _, seen in reports for compared in seen]),
         raw.untimed,
     )
+
+
+def _pool(is_small: bool) -> Executor:
+    if is_small:
+        return ThreadPoolExecutor(1)
+    return ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn"))
 
 
 def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:
