@@ -13,6 +13,7 @@ from feature_mart.manifest import FEATURES_AT_REQUEST, Column, Manifest
 
 FEATURE_TABLES = "feat_"
 MARTS = "mart_"
+SPINE = "int_job__requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def compare_features(
     """
     instant = f"timestamptz '{at.isoformat()}'"
     job = (
-        "job_id in (select job_id from {side}.main.int_job__requests "
+        f"job_id in (select job_id from {{side}}.main.{SPINE} "
         f"where requested_at <= {instant} and known_at <= {instant})"
     )
     differences: list[Difference] = []

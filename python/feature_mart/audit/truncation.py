@@ -18,6 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from feature_mart.audit.compare import (
+    SPINE,
     Compared,
     Difference,
     compare_features,
@@ -116,8 +117,8 @@ def compare_cutoffs(
     """Build what each cutoff needs, two at a time, and compare; `build_whole` comes first.
 
     With ``base``, the folder of an earlier audit over the same rows and cutoffs, only the models in ``changed`` are
-    built anew. A small warehouse is built in this process, one build after the other: two processes take longer to
-    start.
+    built anew and compared. A small warehouse is built in this process, one build after the other: two processes
+    take longer to start.
     """
     needed: dict[_Build, None] = {}
     for cutoff in cutoffs:
@@ -132,7 +133,9 @@ def compare_cutoffs(
             done.result()
             if progress is not None:
                 progress(number, len(waiting), "builds with the future taken away")
-        names = judged_models([model.name for model in project.models])
+        names = judged_models(
+            [model.name for model in project.models if base is None or model.name in changed]
+        )
         judged = [
             pool.submit(_judge, project, names, clock, as_of_at, cutoff, folder)
             for cutoff in cutoffs
@@ -176,6 +179,7 @@ def _make(
         build.as_of_at,
         base=None if base is None else build.path(base),
         only=changed,
+        kept=(SPINE,),
         threads=threads,
     )
 

@@ -57,3 +57,59 @@ def leakage(cutoffs: int, seed: int, perturb: int | None, as_of: str | None, as_
         verdicts.print_leakage(report, settings)
     if not report.is_clean:
         raise SystemExit(1)
+
+
+@audit.command()
+@click.option(
+    "--schedules",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="How many random series of refreshes.",
+)
+@click.option(
+    "--universes",
+    default=0,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(0, 99),
+    help="Use N disjoint made-up warehouses at once in place of the own one.",
+)
+@click.option(
+    "--jobs",
+    default=60,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Postings of each universe.",
+)
+@click.option("--seed", default=0, show_default=True, help="Draws schedules and universes.")
+@_perturb
+@json_option
+@explained
+def incremental(
+    schedules: int, universes: int, jobs: int, seed: int, perturb: int | None, as_json: bool
+) -> None:
+    """Build day by day, with refreshes skipped, repeated and killed: is it what one full build makes?"""
+    from feature_mart.audit import audit_incremental
+    from feature_mart.cli import verdicts
+    from feature_mart.runner import open_run
+    from feature_mart.settings import resolve_settings
+
+    settings = resolve_settings()
+    with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
+        report = audit_incremental(
+            settings,
+            log,
+            schedules=schedules,
+            universes=universes,
+            jobs=jobs,
+            seed=seed,
+            perturb=perturb,
+            progress=console.stage("incremental"),
+        )
+    if as_json:
+        emit(verdicts.incremental_document(report, settings))
+    else:
+        verdicts.print_incremental(report, settings)
+    if not report.is_clean:
+        raise SystemExit(1)

@@ -8,11 +8,13 @@ from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
-from feature_mart.audit import LeakageReport
+from feature_mart.audit import IncrementalReport, LeakageReport
 from feature_mart.cli.printing import print_table, say
 from feature_mart.settings import Settings
 
 _SHOWN = 20
+_EXAMPLE = 120
+_COUNTS = ("built", "skipped", "repeated", "killed")
 
 
 def leakage_document(report: LeakageReport, settings: Settings) -> dict[str, Any]:
@@ -109,8 +111,70 @@ def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
         say(f"  … and {len(lines) - _SHOWN} more (--json has all)")
 
 
+def incremental_document(report: IncrementalReport, settings: Settings) -> dict[str, Any]:
+    """`mart audit incremental --json`."""
+    return {
+        "warehouse_id": settings.warehouse,
+        "is_clean": report.is_clean,
+        "schedules_times_universes": report.count,
+        "models": list(report.models),
+        "schedules": [
+            {
+                "refreshes": [asdict(refresh) for refresh in each.schedule.refreshes],
+                "is_backfill": each.schedule.is_backfill,
+                "universes": each.universes,
+                "rows": each.rows,
+                "differences": [asdict(difference) for difference in each.differences],
+            }
+            for each in report.schedules
+        ],
+    }
+
+
+def print_incremental(report: IncrementalReport, settings: Settings) -> None:
+    """The verdict of `mart audit incremental`."""
+    zone = ZoneInfo(settings.clock.timezone)
+    say("", f"Incremental audit of {settings.warehouse}", style="bold")
+    say("")
+    table = _table("schedule", "from", "to", *_COUNTS, "rows at the end", "that differ")
+    for each in report.schedules:
+        refreshes, counts = each.schedule.refreshes, each.schedule.count()
+        table.add_row(
+            f"  {each.schedule.number}{' (backfill)' if each.schedule.is_backfill else ''}",
+            f"{refreshes[0].as_of_at.astimezone(zone):%Y-%m-%d}",
+            f"{refreshes[-1].as_of_at.astimezone(zone):%Y-%m-%d}",
+            *(str(counts[name]) for name in _COUNTS),
+            f"{each.rows:,}",
+            f"{sum(d.only_first + d.only_second for d in each.differences):,}",
+        )
+    print_table(table)
+    say("")
+    times = f", each over {report.schedules[0].universes} disjoint warehouses at once"
+    many = report.count > len(report.schedules)
+    if report.is_clean:
+        say(
+            f"clean: {len(report.schedules)} schedules{times if many else ''}: all {len(report.models)} tables are "
+            "what one full build makes",
+            style="bold",
+        )
+        return
+    say("differs: a mart that grew is not what a full build makes", style="bold")
+    shown = _table("  model", "schedule", "rows that grew", "rows of the full build", "for example")
+    differences = [(each, d) for each in report.schedules for d in each.differences]
+    for each, d in differences[:_SHOWN]:
+        number = str(each.schedule.number)
+        shown.add_row(
+            f"  {d.model}", number, f"{d.only_first:,}", f"{d.only_second:,}", d.example[:_EXAMPLE]
+        )
+    print_table(shown)
+    if len(differences) > _SHOWN:
+        say(f"  … and {len(differences) - _SHOWN} more (--json has all)")
+    say("  Models stand in the order in which they are built: look at the first one first.")
+
+
 def _table(*names: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name in names:
-        table.add_column(name, justify="right" if name.startswith(("rows", "that")) else "left")
+        is_number = name.startswith(("rows", "that")) or name in _COUNTS
+        table.add_column(name, justify="right" if is_number else "left")
     return table

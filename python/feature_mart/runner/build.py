@@ -48,12 +48,13 @@ class BuildReport:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A build, decided. `select` is empty for the whole."""
+    """A build, decided. `select` is empty for the whole; without `is_checked` no check runs."""
 
     wanted: datetime
     because: str | None
     definitions: str
     select: tuple[str, ...]
+    is_checked: bool
     built: BuiltMart | None
 
 
@@ -64,11 +65,13 @@ def build_mart(
     as_of: str | None = None,
     full_refresh: bool = False,
     select: Sequence[str] = (),
+    is_checked: bool = True,
     progress: Progress | None = None,
 ) -> BuildReport:
     """Build and test the mart of one warehouse as of a refresh, inside `open_run`.
 
     With ``select`` only those models (dbt's selection) are built anew, at the refresh that the mart stands at.
+    Without ``is_checked`` it is not tested, which is for audits that look at the rows themselves.
 
     Raises:
         UsageError: the raw warehouse is not as the contract says, or the refresh lies behind the mart's.
@@ -84,7 +87,7 @@ def build_mart(
     log.as_of_at = wanted
     definitions = hash_definitions(settings.project)
     because = why_full(settings, built, wanted, definitions, full_refresh)
-    task = _Task(wanted, because, definitions, tuple(select), built)
+    task = _Task(wanted, because, definitions, tuple(select), is_checked, built)
     draft = settings.draft_path
     shutil.rmtree(draft.parent, ignore_errors=True)
     draft.parent.mkdir(parents=True)
@@ -123,6 +126,8 @@ def _run_dbt(
     progress: Progress | None,
 ) -> DbtResult:
     arguments = ["build", "--exclude-resource-type", "snapshot"]
+    if not task.is_checked:
+        arguments += ["test", "unit_test"]
     if task.because is not None:
         arguments.append("--full-refresh")
     if task.select:

@@ -1,0 +1,207 @@
+"""`mart audit incremental`: a mart that grew day by day, through every mishap, against one built in full."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from random import Random
+
+import duckdb
+
+from feature_mart.audit.leakage import Subject, open_subject
+from feature_mart.audit.perturb import perturb_warehouse
+from feature_mart.audit.raw_rows import RawWarehouse
+from feature_mart.audit.schedules import Refresh, Schedule, draw_schedule
+from feature_mart.audit.tables import TableDifference, compare_tables
+from feature_mart.audit.universes import write_universes
+from feature_mart.errors import TerminalError, UsageError
+from feature_mart.runner import Progress, RunLog, build_mart, open_run
+from feature_mart.runner.compiled import build_compiled
+from feature_mart.settings import Settings
+
+_BUILDS = 4
+_KILLED_WITHIN_S = 12.0
+_STARTED_WITHIN_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleReport:
+    """One schedule: how many rows its mart had at the end, and what of them a full build has not, or the other way."""
+
+    schedule: Schedule
+    universes: int
+    rows: int
+    differences: tuple[TableDifference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IncrementalReport:
+    """The verdict of an audit; `models` are those compared."""
+
+    schedules: tuple[ScheduleReport, ...]
+    models: tuple[str, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every mart was the same."""
+        return not any(report.differences for report in self.schedules)
+
+    @property
+    def count(self) -> int:
+        """Schedules times the disjoint warehouses that each was tried on."""
+        return sum(report.universes for report in self.schedules)
+
+
+def audit_incremental(
+    settings: Settings,
+    log: RunLog,
+    *,
+    schedules: int = 2,
+    universes: int = 0,
+    jobs: int = 60,
+    seed: int = 0,
+    perturb: int | None = None,
+    progress: Progress | None = None,
+) -> IncrementalReport:
+    """Run random schedules of refreshes through dbt and compare each mart with a full build, inside `open_run`.
+
+    The rows are the warehouse's own or, with ``perturb``, a seed, those of a perturbed copy. With ``universes`` they
+    are that many made-up warehouses of ``jobs`` postings each instead, disjoint and perturbed.
+
+    Raises:
+        UsageError: the warehouse cannot be audited, or is not the sample and universes are asked for.
+        TerminalError: a refresh failed that was not killed.
+    """
+    if universes and not settings.is_sample:
+        raise UsageError(
+            "--universes makes its own warehouses, by the sample's load clock: unset MART_DWH for it, or leave it "
+            f"out to judge {settings.warehouse}."
+        )
+    reports = []
+    with open_subject(settings, log, None) as subject:
+        for number in range(schedules):
+            if progress is not None:
+                progress(number, schedules, "schedules")
+            with log.stage(f"schedule {number}"):
+                schedule, raw = _prepare(subject, number, universes, jobs, seed, perturb)
+                reports.append(_run_schedule(subject, schedule, raw, max(universes, 1)))
+    return IncrementalReport(
+        tuple(reports), tuple(model.name for model in subject.project.models if not model.is_view)
+    )
+
+
+def _prepare(
+    subject: Subject, number: int, universes: int, jobs: int, seed: int, perturb: int | None
+) -> tuple[Schedule, RawWarehouse]:
+    """A schedule, and all the raw rows that there will ever be."""
+    folder = subject.folder / "raw"
+    shutil.rmtree(folder, ignore_errors=True)
+    clock = subject.settings.clock
+    early, trusted, last = _span(subject.raw)
+    is_backfill = trusted >= last or number % 4 == 3
+    span = (early if is_backfill else trusted, last)
+    schedule = draw_schedule(number, seed, clock, span, _BUILDS, is_backfill)
+    if universes:
+        first = seed + number * universes
+        seeds = subject.project.seeds
+        raw = write_universes(folder, seeds, universes, jobs, schedule.storms, first)
+    elif perturb is not None:
+        raw = perturb_warehouse(subject.raw, folder, schedule.storms, perturb + number)
+    else:
+        raw = subject.raw
+    return schedule, raw
+
+
+def _span(raw: RawWarehouse) -> tuple[datetime, datetime, datetime]:
+    """The instants between which schedules lie: of a backfill, of rows as they were loaded, and the end of both."""
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        row = con.execute(
+            "select quantile_disc(posted_at, 0.2), quantile_disc(posted_at, 0.4), max(posted_at) "
+            f"from ({raw.every_row()['jobs']})"
+        ).fetchone()
+    assert row is not None
+    trusted = [line.trusted_from for line in raw.load_clock.values()]
+    return row[0], max([row[1], *trusted]), row[2]
+
+
+def _run_schedule(
+    subject: Subject, schedule: Schedule, raw: RawWarehouse, universes: int
+) -> ScheduleReport:
+    dwh = subject.folder / "dwh" / subject.settings.warehouse
+    settings = replace(
+        subject.settings,
+        home=subject.folder / "home",
+        dwh=dwh,
+        address=str(dwh),
+        is_sample=False,
+    )
+    settings.mart_path.unlink(missing_ok=True)
+    rng = Random(f"{schedule.number}")
+    for refresh in schedule.refreshes:
+        _write_raw(raw, dwh, None if schedule.is_backfill else refresh.ran_at)
+        if refresh.is_killed:
+            _build_and_kill(settings, refresh, rng.random() * _KILLED_WITHIN_S)
+            continue
+        with open_run(settings, "build") as log:
+            build_mart(settings, log, as_of=refresh.as_of_at.isoformat(), is_checked=False)
+    whole = subject.folder / "whole.duckdb"
+    known = RawWarehouse(dwh, raw.load_clock, raw.untimed)
+    last = schedule.refreshes[-1].as_of_at
+    build_compiled(subject.project, whole, known.every_row(), last)
+    names = [model.name for model in subject.project.models if not model.is_view]
+    rows, differences = compare_tables(settings.mart_path, whole, names)
+    return ScheduleReport(schedule, universes, rows, tuple(differences))
+
+
+def _write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None:
+    """The raw warehouse as it was at an instant; None for all of its rows."""
+    shutil.rmtree(dwh, ignore_errors=True)
+    dwh.mkdir(parents=True)
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+        for table, select in raw.every_row().items():
+            is_timed = table not in raw.untimed
+            known = (
+                f"where loaded_at <= timestamptz '{loaded_by.isoformat()}'"
+                if loaded_by is not None and is_timed
+                else ""
+            )
+            columns = "*" if is_timed else "* exclude (loaded_at)"
+            path = str(dwh / f"{table}.parquet").replace("'", "''")
+            con.execute(f"copy (select {columns} from ({select}) {known}) to '{path}'")
+
+
+def _build_and_kill(settings: Settings, refresh: Refresh, after_s: float) -> None:
+    """Start `mart build` as a scheduler does, and kill it that long after it has begun to work."""
+    settings.draft_path.parent.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "feature_mart", "build", "--as-of", refresh.as_of_at.isoformat()],
+        cwd=settings.project,
+        env=os.environ | {"MART_HOME": str(settings.home), "MART_DWH": str(settings.dwh)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in _moments(_STARTED_WITHIN_S):
+        if process.poll() is not None or settings.draft_path.exists():
+            break
+    time.sleep(after_s)
+    process.kill()
+    _, message = process.communicate()
+    if process.returncode > 0:
+        raise TerminalError(f"The refresh of {refresh.as_of_at.isoformat()} failed: {message}")
+
+
+def _moments(within_s: float) -> Iterator[float]:
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        time.sleep(0.05)
+        yield until

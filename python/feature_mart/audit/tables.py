@@ -1,0 +1,53 @@
+"""Two marts that should be one: rows that only one of them has, table by table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+
+@dataclass(frozen=True, slots=True)
+class TableDifference:
+    """A table of which `only_first` rows are in the first mart alone and `only_second` in the second.
+
+    `example` is one of those rows.
+    """
+
+    model: str
+    only_first: int
+    only_second: int
+    example: str
+
+
+def compare_tables(
+    first: Path, second: Path, models: Sequence[str]
+) -> tuple[int, list[TableDifference]]:
+    """How many rows the first mart has in these models, and which models differ, in their order."""
+    differences: list[TableDifference] = []
+    rows = 0
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+        con.execute(f"attach '{first}' as one (read_only); attach '{second}' as other (read_only)")
+        for model in models:
+            counted = con.execute(f"select count(*) from one.main.{model}").fetchone()
+            rows += counted[0] if counted else 0
+            sides = [_only(con, *pair, model) for pair in (("one", "other"), ("other", "one"))]
+            if any(count for count, _ in sides):
+                example = next(example for count, example in sides if count)
+                differences.append(TableDifference(model, sides[0][0], sides[1][0], example))
+    return rows, differences
+
+
+def _only(con: duckdb.DuckDBPyConnection, one: str, other: str, model: str) -> tuple[int, str]:
+    names = ", ".join(
+        f'"{column[0]}"' for column in con.execute(f"describe {one}.main.{model}").fetchall()
+    )
+    row = con.execute(
+        f"select count(*), any_value(rest::varchar) from (select {names} from {one}.main.{model} "
+        f"except all select {names} from {other}.main.{model}) rest"
+    ).fetchone()
+    assert row is not None
+    return int(row[0]), str(row[1])

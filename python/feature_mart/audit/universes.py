@@ -1,0 +1,54 @@
+"""Many small made-up warehouses in one, with nothing in common but the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from feature_mart.audit.perturb import perturb_warehouse
+from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
+from feature_mart.sample import write_sample
+from feature_mart.settings import SAMPLE
+from feature_mart.warehouse import CONTRACT
+
+
+def write_universes(
+    out: Path, seeds: Path, count: int, jobs: int, storms: Sequence[datetime], seed: int
+) -> RawWarehouse:
+    """Write ``count`` perturbed samples of ``jobs`` postings each into the folder ``out``, every id its universe's own.
+
+    ``seeds`` is the DuckDB file that holds the load clock. The samples themselves stay below ``out``.
+    """
+    worlds = [
+        _write_one(out / "worlds" / f"{number}", seeds, jobs, storms, seed + number)
+        for number in range(count)
+    ]
+    untimed = worlds[0].untimed
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+        for table, columns in CONTRACT.items():
+            ids = [name for name in columns if name.endswith("_id")]
+            absent = "exclude (loaded_at)" if table in untimed else ""
+            selects = [
+                f"select * {absent} replace ({_prefixed(ids, f'u{number:02d}-')}) from ({world.every_row()[table]})"
+                for number, world in enumerate(worlds)
+            ]
+            path = str(out / f"{table}.parquet").replace("'", "''")
+            con.execute(f"copy ({' union all by name '.join(selects)}) to '{path}'")
+    return RawWarehouse(out, worlds[0].load_clock, untimed)
+
+
+def _write_one(
+    folder: Path, seeds: Path, jobs: int, storms: Sequence[datetime], seed: int
+) -> RawWarehouse:
+    natural = folder / "natural"
+    write_sample(natural, jobs=jobs, seed=seed)
+    raw = read_raw_warehouse(natural, seeds, SAMPLE)
+    return perturb_warehouse(raw, folder / "perturbed", storms, seed)
+
+
+def _prefixed(ids: Sequence[str], prefix: str) -> str:
+    return ", ".join(f"'{prefix}' || {name} as {name}" for name in ids)

@@ -1,0 +1,200 @@
+"""Changes planted into a copy of the project, and what the leakage audit says of each.
+
+What a change leaves alone is built once, so that a plant costs seconds: dbt compiles the changed project, and only
+those models are built anew whose compiled code differs, with all that read them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import yaml
+
+from compiled_mart import PROJECT
+from feature_mart.audit.cutoffs import choose_cutoffs
+from feature_mart.audit.perturb import perturb_warehouse
+from feature_mart.audit.raw_rows import read_raw_warehouse
+from feature_mart.audit.truncation import build_whole, compare_cutoffs
+from feature_mart.runner.compiled import CompiledModel, compile_project
+from feature_mart.sample import write_sample
+from feature_mart.settings import resolve_settings
+from feature_mart.warehouse import newest_load
+
+PLANTS = PROJECT / "tests" / "plants"
+_PARTS = ("models", "macros", "seeds", "profiles", "tests/generic", "tests/fixtures")
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A text that stands once in a file of the project, and what takes its place."""
+
+    file: str
+    find: str
+    replace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """One planted change: `columns` are those that must be named, empty for a clean one."""
+
+    name: str
+    kind: str
+    patches: tuple[Patch, ...]
+    columns: frozenset[str]
+    about: str
+
+    def overlaps(self, other: Plant) -> bool:
+        """Whether both touch one file, so that they cannot stand in one project."""
+        return bool(
+            {patch.file for patch in self.patches} & {patch.file for patch in other.patches}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the audit named, as `model.column`, and the models whose compiled code the change altered."""
+
+    named: frozenset[str]
+    altered: frozenset[str]
+
+
+def read_plants(name: str) -> list[Plant]:
+    """The plants of one YAML file in tests/plants."""
+    return [
+        Plant(
+            name=entry["name"],
+            kind=entry["kind"],
+            patches=tuple(
+                Patch(patch["file"], patch["find"].strip("\n"), patch["replace"].strip("\n"))
+                for patch in (entry, *(entry.get("also") or ()))
+            ),
+            columns=frozenset(entry.get("columns", ())),
+            about=entry["about"],
+        )
+        for entry in yaml.safe_load((PLANTS / f"{name}.yml").read_text(encoding="utf-8"))
+    ]
+
+
+def in_batches(plants: Sequence[Plant]) -> list[list[Plant]]:
+    """Few groups in which no two plants touch one file."""
+    batches: list[list[Plant]] = []
+    for plant in plants:
+        for batch in batches:
+            if not any(plant.overlaps(other) for other in batch):
+                batch.append(plant)
+                break
+        else:
+            batches.append([plant])
+    return batches
+
+
+class PlantBench:
+    """A small sample in which everything goes wrong, and a copy of the project to plant changes in."""
+
+    def __init__(self, folder: Path, jobs: int = 2000, seed: int = 11) -> None:
+        dwh = folder / "sample"  # The name that seeds/load_clock.csv knows.
+        write_sample(dwh, jobs=jobs, seed=seed)
+        self.copy = folder / "project"
+        for part in _PARTS:
+            shutil.copytree(PROJECT / part, self.copy / part)
+        shutil.copy(PROJECT / "dbt_project.yml", self.copy)
+        settings = resolve_settings(dwh=str(dwh), environment={"MART_HOME": str(folder / "home")})
+        self.settings = replace(settings, project=self.copy)
+        self.clock = settings.clock
+        self.as_of_at = self.clock.refresh_at(newest_load(dwh))
+        self.base, self.changed = folder / "base", folder / "changed"
+        self.base.mkdir()
+        self.seeds_text = self._seeds_text()
+        self.project = compile_project(self.settings, self.as_of_at, self.base)
+        natural = read_raw_warehouse(dwh, self.project.seeds, settings.warehouse)
+        whole = build_whole(self.project, natural, self.as_of_at, self.base)
+        self.cutoffs = choose_cutoffs(natural, whole, self.clock, 5, seed)
+        around = [cutoff.at for cutoff in self.cutoffs]
+        self.raw = perturb_warehouse(natural, folder / "perturbed" / "sample", around, seed)
+        build_whole(self.project, self.raw, self.as_of_at, self.base)
+        self.clean = compare_cutoffs(
+            self.project,
+            self.raw,
+            self.clock,
+            self.as_of_at,
+            self.cutoffs,
+            self.base,
+            is_small=True,
+        )
+
+    def judge(self, plants: Sequence[Plant]) -> Verdict:
+        """What the audit names with these changes in place; it ends as soon as all columns are named that must be.
+
+        Raises:
+            AssertionError: a text to be replaced does not stand once in its file.
+            TerminalError: the changed project does not compile or build.
+        """
+        wanted = frozenset(column for plant in plants for column in plant.columns)
+        shutil.rmtree(self.changed, ignore_errors=True)
+        self.changed.mkdir()
+        with self._planted(plants):
+            has_own_seeds = self._seeds_text() != self.seeds_text
+            if not has_own_seeds:
+                shutil.copy(self.project.seeds, self.changed)
+            project = compile_project(self.settings, self.as_of_at, self.changed)
+        old = {model.name: _code(model) for model in self.project.models}
+        altered = frozenset(
+            model.name for model in project.models if _code(model) != old.get(model.name)
+        )
+        if has_own_seeds:
+            altered = frozenset(model.name for model in project.models)
+        changed = project.downstream(altered)
+        base = {"base": self.base, "changed": changed}
+        build_whole(project, self.raw, self.as_of_at, self.changed, **base)
+        named: set[str] = set()
+        for cutoff in reversed(self.cutoffs):
+            report = compare_cutoffs(
+                project,
+                self.raw,
+                self.clock,
+                self.as_of_at,
+                [cutoff],
+                self.changed,
+                is_small=True,
+                **base,
+            )
+            named |= {
+                f"{difference.model}.{difference.column}".rstrip(".")
+                for difference in report.cutoffs[0].differences
+            }
+            if wanted and wanted <= named:
+                break
+        return Verdict(frozenset(named), altered)
+
+    def _seeds_text(self) -> Mapping[str, bytes]:
+        return {path.name: path.read_bytes() for path in sorted((self.copy / "seeds").iterdir())}
+
+    @contextmanager
+    def _planted(self, plants: Sequence[Plant]) -> Iterator[None]:
+        """Put the changes in place and, on every way out, take them away again."""
+        before: dict[Path, str] = {}
+        try:
+            for plant in plants:
+                for patch in plant.patches:
+                    path = self.copy / patch.file
+                    text = path.read_text(encoding="utf-8")
+                    assert text.count(patch.find) == 1, f"{plant.name}: not once in {patch.file}"
+                    before.setdefault(path, text)
+                    path.write_text(text.replace(patch.find, patch.replace), encoding="utf-8")
+            yield
+        finally:
+            for path, text in before.items():
+                path.write_text(text, encoding="utf-8")
+
+
+def _code(model: CompiledModel) -> str:
+    """What the engine gets to see of a model: no layout and, in Python, no comments."""
+    if model.is_python:
+        return ast.dump(ast.parse(model.code))
+    return re.sub(r"\s+", " ", re.sub(r"--[^\n]*", "", model.code)) + str(model.is_view)
