@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+
+from feature_mart.runner.compiled import FullBuild, load_python_model
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -126,28 +126,6 @@ def load_text_words(con: duckdb.DuckDBPyConnection) -> None:
     """Create the seed that Python models read."""
     seed = PROJECT / "seeds" / "text_words.csv"
     con.execute(f"create table main.text_words as select * from read_csv('{seed}')")
-
-
-@dataclass(frozen=True, slots=True)
-class FullBuild:
-    """What dbt hands to a Python model in a full build, over the tables of one connection."""
-
-    con: duckdb.DuckDBPyConnection
-    is_incremental: bool = False
-
-    def config(self, **_: object) -> None:
-        """Of no meaning here."""
-
-    def ref(self, name: str) -> duckdb.DuckDBPyRelation:
-        """The table of that name."""
-        return self.con.table(f"main.{name}")
-
-
-def load_python_model(name: str, source: str) -> ModuleType:
-    """A Python model's file as a module."""
-    module = sys.modules[name] = ModuleType(name)
-    exec(compile(source, name, "exec"), module.__dict__)
-    return module
 
 
 @dataclass(frozen=True, slots=True)

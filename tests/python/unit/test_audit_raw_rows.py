@@ -1,0 +1,120 @@
+"""Raw rows known by an instant, on a handful written by hand; the load clock is trusted from 2024-01-10."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from compiled_mart import RAW_TABLES, connect, empty_warehouse, load_table
+from feature_mart.audit.cutoffs import choose_cutoffs
+from feature_mart.audit.raw_rows import LoadClockLine, RawWarehouse, read_raw_warehouse
+from feature_mart.errors import UsageError
+from feature_mart.settings import Clock
+
+TRUSTED = datetime(2024, 1, 10, tzinfo=UTC)
+LINE = LoadClockLine(TRUSTED, 24.0)
+
+
+def january(day: int, hour: int = 0) -> datetime:
+    return datetime(2024, 1, day, hour, tzinfo=UTC)
+
+
+def contract(name: str, at: datetime, loaded_at: datetime, **more: Any) -> dict[str, Any]:
+    return {
+        "contract_id": name,
+        "job_id": "j",
+        "agreed_price": 1000,
+        "contracted_at": at,
+        "status": "active",
+        "loaded_at": loaded_at,
+        **more,
+    }
+
+
+def warehouse(folder: Path, contracts: list[dict[str, Any]]) -> RawWarehouse:
+    empty_warehouse(folder)
+    con = connect()
+    load_table(con, "main.contracts", RAW_TABLES["contracts"], contracts)
+    con.execute(f"copy main.contracts to '{folder / 'contracts.parquet'}'")
+    return RawWarehouse(folder, {"contracts": LINE}, ("categories",))
+
+
+def known(raw: RawWarehouse, at: datetime) -> set[tuple[str, str | None, datetime]]:
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        select = raw.known_by(at)["contracts"]
+        rows = con.execute(f"select contract_id, status, loaded_at from ({select})").fetchall()
+    return set(rows)
+
+
+def test_a_row_is_known_from_its_load_instant_on_and_not_a_microsecond_before(
+    tmp_path: Path,
+) -> None:
+    raw = warehouse(tmp_path, [contract("a", january(11), january(12))])
+    assert known(raw, january(12)) == {("a", "active", january(12))}
+    assert known(raw, january(12) - timedelta(microseconds=1)) == set()
+
+
+def test_a_row_of_before_the_load_clock_is_known_in_its_initial_state_after_the_assumed_lag(
+    tmp_path: Path,
+) -> None:
+    bulk = [contract("b", january(2), january(9, 18), status="cancelled")]
+    raw = warehouse(tmp_path, bulk)
+    assert known(raw, january(2, 23)) == set()
+    assert known(raw, january(3)) == {("b", "active", january(9, 18))}
+    assert known(raw, january(9, 18)) == {("b", "cancelled", january(9, 18))}
+
+
+def test_only_the_first_of_a_key_s_untrusted_rows_stands_in_for_it(tmp_path: Path) -> None:
+    rows = [
+        contract("c", january(2), january(8)),
+        contract("c", january(1), january(9), status="void"),
+    ]
+    raw = warehouse(tmp_path, rows)
+    assert known(raw, january(4)) == {("c", "active", january(8))}
+
+
+def test_a_table_without_load_times_is_known_from_the_start(tmp_path: Path) -> None:
+    raw = warehouse(tmp_path, [])
+    category = "select 'c' as category_id, null as parent_category_id, 'design' as name"
+    duckdb.sql(f"copy ({category}) to '{tmp_path / 'categories.parquet'}'")
+    count = f"select count(*) from ({raw.known_by(january(1))['categories']})"
+    assert duckdb.sql(count).fetchall() == [(1,)]
+
+
+def test_the_load_clock_of_another_warehouse_does_not_hold(tmp_path: Path) -> None:
+    folder = empty_warehouse(tmp_path / "dwh")
+    seeds = tmp_path / "seeds.duckdb"
+    with duckdb.connect(str(seeds)) as con:
+        con.execute(
+            "create table load_clock as from (values "
+            "('mine', 'jobs', timestamptz '2024-01-10 00:00:00+00', 24), "
+            "('other', 'reviews', timestamptz '2024-02-10 00:00:00+00', 24), "
+            "(null, 'contracts', timestamptz '2024-03-10 00:00:00+00', 0.5)) "
+            't(warehouse, "table", trusted_from, assumed_lag_hours)'
+        )
+    raw = read_raw_warehouse(folder, seeds, "mine")
+    assert raw.load_clock == {
+        "jobs": LINE,
+        "contracts": LoadClockLine(datetime(2024, 3, 10, tzinfo=UTC), 0.5),
+    }
+    assert raw.untimed == ()
+
+
+def test_a_warehouse_that_was_loaded_at_one_time_has_no_future_to_take_away(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.duckdb"
+    with duckdb.connect(str(whole)) as con:
+        con.execute(
+            "create schema dwh; create table dwh.jobs as "
+            "select timestamptz '2024-01-01 00:00:00+00' + to_days(n::int) as posted_at, "
+            "timestamptz '2025-01-01 00:00:00+00' as loaded_at from range(100) t(n); "
+            "create table dwh.contracts as select loaded_at from dwh.jobs; "
+            "create table int_job__price_label as select loaded_at as label_known_at from dwh.jobs"
+        )
+    raw = RawWarehouse(tmp_path, {}, ())
+    with pytest.raises(UsageError, match="no future to take away"):
+        choose_cutoffs(raw, whole, Clock(), 5, 0)
