@@ -108,7 +108,8 @@ def _compare(
             f"create or replace temp view {side}_rows as "
             f"select *, true as is_there from {side}.main.{name} where {condition}"
         )
-    joined = f"whole_rows w full join truncated_rows t using ({', '.join(key)})"
+    same = " and ".join(f"w.{part} is not distinct from t.{part}" for part in key)
+    joined = f"whole_rows w full join truncated_rows t on {same}"
     lost = "w.is_there is null or t.is_there is null"
     counts = ", ".join(
         f"count(*) filter (w.is_there and t.is_there and w.{value} is distinct from t.{value}), "
@@ -148,7 +149,7 @@ def _example(
         else "if(w.is_there, 'a row', 'no row'), if(t.is_there, 'a row', 'no row')"
     )
     row = con.execute(
-        f"select {', '.join(f'{part}::varchar' for part in key)}, {shown} from {joined} "
+        f"select {', '.join(f'coalesce(w.{part}, t.{part})::varchar' for part in key)}, {shown} from {joined} "
         f"where {condition} order by all limit 1"
     ).fetchone()
     assert row is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from feature_mart.settings import Settings
 
 _SHOWN = 20
 _EXAMPLE = 120
+_NAMED = 6
 _COUNTS = ("built", "skipped", "repeated", "killed")
 
 
@@ -93,9 +95,8 @@ def _print_differences(report: LeakageReport, zone: ZoneInfo) -> None:
 
 def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
     lines = [
-        f"  {model}.{column} never varies in these data"
+        f"  {model}: never varying in these data: {_named(columns)}"
         for model, columns in report.constant.items()
-        for column in columns
     ]
     lines += [
         f"  {cutoff.at.astimezone(zone):%Y-%m-%d %H:%M:%S}: no rows by then"
@@ -106,9 +107,12 @@ def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
         for table in report.untimed
     ]
     if lines:
-        say("", "not judged:", *lines[:_SHOWN])
-    if len(lines) > _SHOWN:
-        say(f"  … and {len(lines) - _SHOWN} more (--json has all)")
+        say("", "not judged:", *lines)
+
+
+def _named(columns: Sequence[str]) -> str:
+    more = len(columns) - _NAMED
+    return ", ".join(columns[:_NAMED]) + (f" and {more} more (--json has all)" if more > 0 else "")
 
 
 def incremental_document(report: IncrementalReport, settings: Settings) -> dict[str, Any]:
@@ -149,14 +153,8 @@ def print_incremental(report: IncrementalReport, settings: Settings) -> None:
         )
     print_table(table)
     say("")
-    times = f", each over {report.schedules[0].universes} disjoint warehouses at once"
-    many = report.count > len(report.schedules)
     if report.is_clean:
-        say(
-            f"clean: {len(report.schedules)} schedules{times if many else ''}: all {len(report.models)} tables are "
-            "what one full build makes",
-            style="bold",
-        )
+        say(f"clean: {_histories(report)} made what one full build makes", style="bold")
         return
     say("differs: a mart that grew is not what a full build makes", style="bold")
     shown = _table("  model", "schedule", "rows that grew", "rows of the full build", "for example")
@@ -170,6 +168,14 @@ def print_incremental(report: IncrementalReport, settings: Settings) -> None:
     if len(differences) > _SHOWN:
         say(f"  … and {len(differences) - _SHOWN} more (--json has all)")
     say("  Models stand in the order in which they are built: look at the first one first.")
+
+
+def _histories(report: IncrementalReport) -> str:
+    count, tables = len(report.schedules), len(report.models)
+    text = f"{count} schedule{'s' if count > 1 else ''} of {tables} tables"
+    if report.count > count:
+        text += f", each over {report.count // count} disjoint warehouses at once,"
+    return text
 
 
 def _table(*names: str) -> Table:

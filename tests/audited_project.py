@@ -1,0 +1,148 @@
+"""A dbt project of one feature, one consumer and its label, small enough that an audit of it takes seconds."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from compiled_mart import PROJECT
+from toy_project import job, write_warehouse
+
+_PROJECT = """
+name: toy
+version: 0.1.0
+config-version: 2
+profile: feature_mart
+on-run-start:
+  - "create schema if not exists dwh"
+  - "create or replace view dwh.jobs as from read_parquet('{{ env_var(\\"MART_DWH\\") }}/jobs.parquet')"
+  - "create or replace view dwh.contracts as from read_parquet('{{ env_var(\\"MART_DWH\\") }}/contracts.parquet')"
+models:
+  +materialized: table
+seeds:
+  toy:
+    load_clock:
+      +column_types: {trusted_from: timestamptz, assumed_lag_hours: double}
+vars:
+  business_timezone: Asia/Tokyo
+  refresh_hour: 3
+  publish_lag_minutes: 60
+  as_of: ""
+  warehouse: sample
+  overwritten_sources: []
+  snapshot_at: ""
+flags:
+  send_anonymous_usage_stats: false
+"""
+_KNOWN = "cast('{{ var(\"as_of\") }}' as timestamptz)"
+_SPINE = f"""
+select job_id, client_id, posted_at as requested_at, min(loaded_at) as known_at
+from dwh.jobs
+where loaded_at <= {_KNOWN}
+group by job_id, client_id, posted_at
+"""
+_LABEL = f"""
+select job_id, min(loaded_at) as label_known_at, max(agreed_price) as price
+from dwh.contracts
+where loaded_at <= {_KNOWN}
+group by job_id
+"""
+_HISTORY = """
+{{ config(materialized='incremental') }}
+select client_id, known_at as as_of_at, count(*) over seen as client_job_count
+from {{ ref('int_job__requests') }}
+window seen as (partition by client_id order by known_at, job_id WINDOW)
+"""
+#: What a client's job count sees: the rows so far, or all of them.
+_SO_FAR = "range between unbounded preceding and current row"
+_ALL = "rows between unbounded preceding and unbounded following"
+#: Where a build ends that appends: at what it knew last or, by mistake, a day before.
+_APPENDED = """
+{% if is_incremental() %}
+qualify known_at > (select max(as_of_at) - interval APART from {{ this }})
+{% endif %}
+"""
+_FEATURES = """
+select requests.job_id, requests.requested_at, history.client_job_count
+from {{ ref('int_job__requests') }} as requests
+left join {{ ref('feat_client__history') }} as history
+    on requests.client_id = history.client_id and requests.known_at = history.as_of_at
+qualify row_number() over (
+    partition by requests.job_id order by requests.known_at, history.client_job_count
+) = 1
+"""
+_TRAINING = """
+select features.*, labels.price
+from {{ ref('mart_toy__features') }} as features
+inner join {{ ref('int_job__price_label') }} as labels on features.job_id = labels.job_id
+"""
+_YAML = """
+version: 2
+models:
+  - name: feat_client__history
+    columns:
+      - {name: client_id, data_type: varchar, config: {meta: {role: key}}}
+      - {name: as_of_at, data_type: timestamptz, config: {meta: {role: key}}}
+      - {name: client_job_count, data_type: bigint}
+  - name: mart_toy__features
+    columns: &features
+      - {name: job_id, data_type: varchar, config: {meta: {role: key}}}
+      - {name: requested_at, data_type: timestamptz, config: {meta: {role: audit}}}
+      - {name: client_job_count, data_type: bigint}
+  - name: mart_toy__training
+    columns:
+      - {name: job_id, data_type: varchar, config: {meta: {role: key}}}
+      - {name: requested_at, data_type: timestamptz, config: {meta: {role: audit}}}
+      - {name: client_job_count, data_type: bigint}
+      - {name: price, data_type: double, config: {meta: {role: label}}}
+"""
+_CLOCK = (
+    "warehouse,table,trusted_from,assumed_lag_hours,note\nother,jobs,2020-01-01 00:00:00+00,1,\n"
+)
+
+
+def write_audited_project(folder: Path, *, leaks: bool = False, overlaps: bool = False) -> Path:
+    """Write the project into ``folder``; it ``leaks`` all of a client's jobs, or appends some of them twice."""
+    window = _ALL if leaks else _SO_FAR
+    appended = _APPENDED.replace("APART", "3 day" if overlaps else "0 day")
+    files = {
+        "dbt_project.yml": _PROJECT,
+        "seeds/load_clock.csv": _CLOCK,
+        "models/int_job__requests.sql": _SPINE,
+        "models/int_job__price_label.sql": _LABEL,
+        "models/feat_client__history.sql": _HISTORY.replace("WINDOW", window) + appended,
+        "models/mart_toy__features.sql": _FEATURES,
+        "models/mart_toy__training.sql": _TRAINING,
+        "models/toy.yml": _YAML.replace("&features", ""),
+    }
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.lstrip(), encoding="utf-8")
+    shutil.copytree(PROJECT / "profiles", folder / "profiles")
+    return folder
+
+
+def write_audited_warehouse(folder: Path, days: int = 120) -> Path:
+    """Two jobs a day of seven clients, loaded a night after, and a contract of every second, a week after."""
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    jobs: list[dict[str, Any]] = []
+    contracts: list[dict[str, Any]] = []
+    for number in range(2 * days):
+        posted = start + timedelta(hours=12 * number)
+        loaded = posted.replace(hour=17, minute=number % 60) + timedelta(days=1)
+        jobs.append(job(number, client_id=f"c{number % 7}", posted_at=posted, loaded_at=loaded))
+        if number % 2:
+            contracts.append(
+                {
+                    "contract_id": f"d{number}",
+                    "job_id": f"j{number}",
+                    "agreed_price": 1000 * number,
+                    "contracted_at": posted + timedelta(days=6),
+                    "loaded_at": loaded + timedelta(days=6),
+                    "status": "active",
+                }
+            )
+    return write_warehouse(folder, jobs, contracts=contracts)

@@ -1,0 +1,83 @@
+"""`mart audit leakage` and `incremental` as they are called: verdict, exit code, what is named, JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from audited_project import write_audited_project, write_audited_warehouse
+from feature_mart.audit import incremental
+from feature_mart.cli import main
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_audited_warehouse(tmp_path_factory.mktemp("dwh") / "toy")
+
+
+def call(project: Path, warehouse: Path, *arguments: str) -> Result:
+    environment = {"MART_HOME": str(project.parent / "home"), "MART_DWH": str(warehouse)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        return CliRunner().invoke(main, ["audit", *arguments], env=environment)
+
+
+def test_a_leak_is_named_by_model_column_entity_cutoff_and_both_values(
+    tmp_path: Path, warehouse: Path
+) -> None:
+    project = write_audited_project(tmp_path / "toy", leaks=True)
+    result = call(project, warehouse, "leakage", "--cutoffs", "3", "--json")
+    assert result.exit_code == 1, result.output
+    report = json.loads(result.stdout)
+    assert report["is_clean"] is False
+    found = {(d["model"], d["column"]) for each in report["cutoffs"] for d in each["differences"]}
+    assert {
+        ("feat_client__history", "client_job_count"),
+        ("mart_toy__features", "client_job_count"),
+    } <= found
+    assert ("mart_toy__training", "price") not in found
+    first = report["cutoffs"][0]["differences"][0]
+    assert first["model"] == "feat_client__history" and first["entity"].startswith("client_id=c")
+    assert int(first["whole"]) > int(first["truncated"]) > 0 and first["rows"] > 0
+
+
+def test_a_clean_project_is_told_what_could_not_be_judged(tmp_path: Path, warehouse: Path) -> None:
+    project = write_audited_project(tmp_path / "toy")
+    result = call(project, warehouse, "leakage", "--perturb", "1")
+    assert result.exit_code == 0, result.output
+    assert "clean: nothing of before a cutoff changes" in result.stdout
+    assert "just before it" in result.stdout and "a business midnight" in result.stdout
+    assert not list((tmp_path / "home" / "toy").glob("scratch/*")), "it leaves nothing behind"
+
+
+def test_a_mart_that_appends_twice_is_not_what_a_full_build_makes(
+    tmp_path: Path, warehouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incremental, "_BUILDS", 2)
+    monkeypatch.setattr(incremental, "_KILLED_WITHIN_S", 2)
+    project = write_audited_project(tmp_path / "toy", overlaps=True)
+    result = call(project, warehouse, "incremental", "--schedules", "1", "--json")
+    assert result.exit_code == 1, result.output
+    differences = json.loads(result.stdout)["schedules"][0]["differences"]
+    assert differences[0]["model"] == "feat_client__history"
+    assert differences[0]["only_first"] > 0 and differences[0]["only_second"] == 0
+
+
+def test_a_mart_that_appends_what_is_new_is_what_a_full_build_makes(
+    tmp_path: Path, warehouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incremental, "_BUILDS", 2)
+    monkeypatch.setattr(incremental, "_KILLED_WITHIN_S", 2)
+    project = write_audited_project(tmp_path / "toy")
+    result = call(project, warehouse, "incremental", "--schedules", "1")
+    assert result.exit_code == 0, result.output
+    assert "clean: 1 schedule of 5 tables made what one full build makes" in result.stdout
+
+
+def test_universes_do_not_go_with_a_warehouse_of_one_s_own(tmp_path: Path, warehouse: Path) -> None:
+    project = write_audited_project(tmp_path / "toy")
+    result = call(project, warehouse, "incremental", "--universes", "2")
+    assert result.exit_code == 2 and "unset MART_DWH" in result.output
