@@ -3,27 +3,38 @@
 =========================  =========================================================================
 ``audit_leakage()``         truncation invariance: nothing of before an instant knows what came after
 ``audit_incremental()``     random schedules of refreshes through dbt make what one full build makes
+``audit_conservation()``    every raw row is in the mart and the snapshot, or a reason why not
+``audit_reproduce()``       a snapshot built anew from its manifest, by the code of its commit
 ``perturb_warehouse()``     a copy of a raw warehouse in which everything goes wrong that can
 =========================  =========================================================================
 """
 
+from feature_mart.audit.accounts import Account, ConservationReport
 from feature_mart.audit.compare import Difference
+from feature_mart.audit.conservation import audit_conservation
 from feature_mart.audit.cutoffs import Cutoff
 from feature_mart.audit.incremental import IncrementalReport, ScheduleReport, audit_incremental
 from feature_mart.audit.leakage import audit_leakage
 from feature_mart.audit.perturb import perturb_warehouse
+from feature_mart.audit.reproduce import ReproduceReport, audit_reproduce, find_snapshot
 from feature_mart.audit.tables import TableDifference
 from feature_mart.audit.truncation import CutoffReport, LeakageReport
 
 __all__ = [
+    "Account",
+    "ConservationReport",
     "Cutoff",
     "CutoffReport",
     "Difference",
     "IncrementalReport",
     "LeakageReport",
+    "ReproduceReport",
     "ScheduleReport",
     "TableDifference",
+    "audit_conservation",
     "audit_incremental",
     "audit_leakage",
+    "audit_reproduce",
+    "find_snapshot",
     "perturb_warehouse",
 ]

@@ -11,8 +11,8 @@ import duckdb
 
 from feature_mart.warehouse import CONTRACT, EVENTS, OPTIONAL
 
-#: What stays at its initial state until a row of the time before the load clock is loaded, and that state.
-_INITIAL: Mapping[str, Mapping[str, str]] = {
+#: Which tables' rows can be assumed known before they were loaded, and what stays at its initial state until then.
+INITIAL_STATE: Mapping[str, Mapping[str, str]] = {
     "clients": {"client_kind": "null", "prefecture": "null"},
     "freelancers": {"freelancer_kind": "null"},
     "jobs": {"apply_deadline_at": "null", "status": "null"},
@@ -63,10 +63,10 @@ class RawWarehouse:
             return source
         loaded = f"select * from ({source}) where loaded_at <= {instant}"
         line = self.load_clock.get(table)
-        if line is None or table not in _INITIAL:
+        if line is None or table not in INITIAL_STATE:
             return loaded
         key = next(iter(CONTRACT[table]))
-        columns = {**_INITIAL[table], "is_deleted": "false"}
+        columns = {**INITIAL_STATE[table], "is_deleted": "false"}
         initial = ", ".join(f"{value} as {name}" for name, value in columns.items())
         known_at = (
             f"{EVENTS[table]} + to_microseconds({int(line.assumed_lag_hours * 3_600_000_000)})"

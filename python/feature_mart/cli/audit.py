@@ -113,3 +113,59 @@ def incremental(
         verdicts.print_incremental(report, settings)
     if not report.is_clean:
         raise SystemExit(1)
+
+
+@audit.command()
+@_perturb
+@json_option
+@explained
+def conservation(perturb: int | None, as_json: bool) -> None:
+    """Account for every raw row: is it in the mart and in the latest snapshots?"""
+    from feature_mart import job
+    from feature_mart.audit import audit_conservation
+    from feature_mart.cli import verdicts
+    from feature_mart.runner import open_run
+    from feature_mart.settings import resolve_settings
+
+    settings = resolve_settings()
+    with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
+        report = audit_conservation(
+            settings,
+            log,
+            job.snapshot_root(settings),
+            perturb=perturb,
+            progress=console.stage("conservation"),
+        )
+    if as_json:
+        emit(verdicts.conservation_document(report, settings))
+    else:
+        verdicts.print_conservation(report, settings)
+    if not report.is_clean:
+        raise SystemExit(1)
+
+
+@audit.command()
+@click.argument("snapshot")
+@json_option
+@explained
+def reproduce(snapshot: str, as_json: bool) -> None:
+    """Build a snapshot anew from its manifest, by its commit: is it the same?
+
+    SNAPSHOT is an id, a consumer (its latest), or a folder.
+    """
+    from feature_mart import job
+    from feature_mart.audit import audit_reproduce, find_snapshot
+    from feature_mart.cli import verdicts
+    from feature_mart.runner import open_run
+    from feature_mart.settings import resolve_settings
+
+    settings = resolve_settings()
+    folder = find_snapshot(job.snapshot_root(settings), snapshot)
+    with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
+        report = audit_reproduce(settings, log, folder, console.stage("reproduce"))
+    if as_json:
+        emit(verdicts.reproduce_document(report))
+    else:
+        verdicts.print_reproduce(report)
+    if not report.is_same:
+        raise SystemExit(1)

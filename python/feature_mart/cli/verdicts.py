@@ -9,7 +9,12 @@ from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
-from feature_mart.audit import IncrementalReport, LeakageReport
+from feature_mart.audit import (
+    ConservationReport,
+    IncrementalReport,
+    LeakageReport,
+    ReproduceReport,
+)
 from feature_mart.cli.printing import print_table, say
 from feature_mart.settings import Settings
 
@@ -176,6 +181,84 @@ def _histories(report: IncrementalReport) -> str:
     if report.count > count:
         text += f", each over {report.count // count} disjoint warehouses at once,"
     return text
+
+
+def conservation_document(report: ConservationReport, settings: Settings) -> dict[str, Any]:
+    """`mart audit conservation --json`."""
+    return {
+        "warehouse_id": settings.warehouse,
+        "as_of_at": report.as_of_at.isoformat(),
+        "is_clean": report.is_clean,
+        "accounts": [
+            {
+                **asdict(account),
+                "lines": [{"about": about, "amount": amount} for about, amount in account.lines],
+                "expected": account.expected,
+                "is_balanced": account.is_balanced,
+            }
+            for account in report.accounts
+        ],
+        "not_judged": list(report.not_judged),
+    }
+
+
+def print_conservation(report: ConservationReport, settings: Settings) -> None:
+    """The verdict of `mart audit conservation`."""
+    zone = ZoneInfo(settings.clock.timezone)
+    at = report.as_of_at.astimezone(zone)
+    say("", f"Accounts of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}", style="bold")
+    say("")
+    table = _table("account", "that should be", "that are", "unit", "of which")
+    for account in report.accounts:
+        lines = ", ".join(f"{amount:,} {about}" for about, amount in account.lines if amount)
+        table.add_row(
+            f"  {account.name}", f"{account.expected:,}", f"{account.found:,}", account.unit, lines
+        )
+    print_table(table)
+    say("")
+    wrong = [account for account in report.accounts if not account.is_balanced]
+    if wrong:
+        say(f"unbalanced: {len(wrong)} accounts", style="bold")
+        for account in wrong:
+            off = account.found - account.expected
+            example = f"; {account.example}" if account.example else ""
+            say(f"  {account.name}: {off:+,} {account.unit}{example}")
+    else:
+        say(f"balanced: all {len(report.accounts)} accounts, to the row and the yen", style="bold")
+    if report.not_judged:
+        say("", "not judged:", *(f"  {line}" for line in report.not_judged))
+
+
+def reproduce_document(report: ReproduceReport) -> dict[str, Any]:
+    """`mart audit reproduce --json`."""
+    return {
+        "id": report.id,
+        "address": report.address,
+        "commit": report.commit,
+        "as_of_at": report.as_of_at,
+        "is_same": report.is_same,
+        "checks": [{**asdict(check), "is_same": check.is_same} for check in report.checks],
+        "not_judged": list(report.not_judged),
+    }
+
+
+def print_reproduce(report: ReproduceReport) -> None:
+    """The verdict of `mart audit reproduce`."""
+    say("", f"Snapshot {report.id}, rebuilt by commit {report.commit[:9]}", style="bold")
+    say("")
+    table = _table("", "in the manifest", "rebuilt")
+    for check in report.checks:
+        now = "the same" if check.is_same else check.now
+        table.add_row(f"  {check.name}", check.then, now)
+    print_table(table)
+    say("")
+    wrong = [check.name for check in report.checks if not check.is_same]
+    if wrong:
+        say(f"differs: {', '.join(wrong)}", style="bold")
+    else:
+        say(f"reproduced: all {len(report.checks)} lines are the same", style="bold")
+    if report.not_judged:
+        say("", "not judged:", *(f"  {line}" for line in report.not_judged))
 
 
 def _table(*names: str) -> Table:

@@ -1,0 +1,348 @@
+"""Accounts of rows and yen from the raw files to a snapshot: what goes in is there, or a reason why not.
+
+They are taken from the raw files by SQL of their own, written from the raw contract, which shares nothing with the
+models but the names of the tables that are counted at the end of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from feature_mart.audit.raw_rows import INITIAL_STATE, RawWarehouse
+from feature_mart.manifest import FEATURES_AT_REQUEST, Consumer, Manifest
+from feature_mart.settings import Clock
+from feature_mart.snapshot_files import read_committed
+from feature_mart.warehouse import CONTRACT, EVENTS
+
+#: The raw tables whose versions the mart keeps, and the table that keeps them.
+_VERSIONS: Mapping[str, str] = {
+    "clients": "int_client__versions",
+    "jobs": "int_job__versions",
+    "proposals": "int_proposal__versions",
+    "contracts": "int_contract__versions",
+    "reviews": "int_review__versions",
+}
+_SPINE = "int_job__requests"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What goes into a table, line by line, and what is in it.
+
+    The amounts of `lines` add up to `expected`; those that are taken away are negative. `example` is a key that is in
+    one only, None where there is none.
+    """
+
+    name: str
+    unit: str
+    lines: tuple[tuple[str, int], ...]
+    found: int
+    example: str | None = None
+
+    @property
+    def expected(self) -> int:
+        """What should be in the table."""
+        return sum(amount for _, amount in self.lines)
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether that is there, and every key in its place."""
+        return self.expected == self.found and self.example is None
+
+
+@dataclass(frozen=True, slots=True)
+class ConservationReport:
+    """The verdict of an audit, account by account, and what was not judged."""
+
+    as_of_at: datetime
+    accounts: tuple[Account, ...]
+    not_judged: tuple[str, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every account is balanced."""
+        return all(account.is_balanced for account in self.accounts)
+
+
+def take_accounts(
+    mart: Path,
+    raw: RawWarehouse,
+    clock: Clock,
+    as_of_at: datetime,
+    manifest: Manifest,
+    snapshots: Mapping[str, Path],
+) -> ConservationReport:
+    """Account for every raw row in a mart as of a refresh, and for its rows in the snapshots.
+
+    ``snapshots`` are folders by consumer; a consumer without one, or with one of another refresh, is not judged there.
+    """
+    not_judged: list[str] = []
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+        con.execute(f"attach '{mart}' as mart (read_only)")
+        _load_refreshes(con, clock, as_of_at)
+        accounts = []
+        for table in CONTRACT:
+            _load_raw(con, table, raw, as_of_at)
+            accounts.append(_staging(con, table, table in raw.untimed))
+        for table, model in _VERSIONS.items():
+            accounts += _versions(con, table, model)
+        accounts += _spine(con, as_of_at, manifest)
+        accounts += _facts(con, as_of_at)
+        accounts.append(_prices(con))
+        for consumer in manifest.consumers:
+            accounts += _labels(con, consumer)
+            folder = snapshots.get(consumer.name)
+            if folder is None:
+                not_judged.append(f"{consumer.name} has no snapshot")
+            elif read_committed(folder).manifest["as_of_at"] != _text(as_of_at):
+                not_judged.append(f"{consumer.name}: its latest snapshot is of another refresh")
+            else:
+                accounts += _snapshot(con, consumer, folder)
+    return ConservationReport(as_of_at, tuple(accounts), tuple(not_judged))
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def _load_refreshes(con: duckdb.DuckDBPyConnection, clock: Clock, as_of_at: datetime) -> None:
+    """Every refresh up to the mart's: an instant belongs to the first one at or after it."""
+    refreshes = [as_of_at]
+    while refreshes[-1] > _EPOCH:
+        refreshes.append(clock.refresh_before(refreshes[-1] - timedelta(microseconds=1)))
+    con.execute("create temp table refreshes (refresh_at timestamptz)")
+    con.execute("insert into refreshes select unnest(?)", [refreshes])
+
+
+def _load_raw(
+    con: duckdb.DuckDBPyConnection, table: str, raw: RawWarehouse, as_of_at: datetime
+) -> None:
+    """The table's file as it is, and its versions that were known by the refresh."""
+    key = next(iter(CONTRACT[table]))
+    con.execute(f"create temp table file_{table} as {raw.every_row()[table]}")
+    known = (
+        f"select distinct on ({key}, loaded_at) *, loaded_at as known_at, false as is_assumed "
+        f"from file_{table} where loaded_at <= timestamptz '{as_of_at.isoformat()}'"
+    )
+    line = raw.load_clock.get(table)
+    if line is not None and table in INITIAL_STATE:
+        lag = f"to_microseconds({int(line.assumed_lag_hours * 3_600_000_000)})"
+        known += (
+            f" union all by name select * from (select distinct on ({key}) *, "
+            f"{EVENTS[table]} + {lag} as known_at, true as is_assumed from file_{table} "
+            f"where loaded_at < timestamptz '{line.trusted_from.isoformat()}' order by {key}, loaded_at) "
+            f"where known_at < loaded_at and known_at <= timestamptz '{as_of_at.isoformat()}'"
+        )
+    con.execute(f"create temp table known_{table} as {known}")
+
+
+def _staging(con: duckdb.DuckDBPyConnection, table: str, is_untimed: bool) -> Account:
+    key = next(iter(CONTRACT[table]))
+    if is_untimed:
+        keys = ", ".join(list(CONTRACT[table])[:2]) if table == "job_skills" else key
+        rows, distinct = _row(con, f"select count(*), count(distinct ({keys})) from file_{table}")
+        counts = (("rows of the file", rows), ("exact duplicates", distinct - rows))
+        (found,) = _row(con, f"select count(*) from mart.main.stg_dwh__{table}")
+        return Account(f"{table} → stg_dwh__{table}", "rows", counts, found)
+    rows, later = _row(
+        con,
+        f"select count(*), count(*) filter (loaded_at > (select max(refresh_at) from refreshes)) from file_{table}",
+    )
+    known, assumed = _row(
+        con,
+        f"select count(*) filter (not is_assumed), count(*) filter (is_assumed) from known_{table}",
+    )
+    lines = (
+        ("rows of the file", rows),
+        ("loaded after the refresh", -later),
+        ("exact duplicates", known - (rows - later)),
+        ("known before they were loaded, by the load clock", assumed),
+    )
+    staged = f"(from mart.main.stg_dwh__{table} where known_at <= (select max(refresh_at) from refreshes))"
+    (found,) = _row(con, f"select count(*) from {staged}")
+    example = _apart(con, f"known_{table}", staged, (key, "known_at", "loaded_at"))
+    return Account(f"{table} → stg_dwh__{table}", "rows", lines, found, example)
+
+
+def _versions(con: duckdb.DuckDBPyConnection, table: str, model: str) -> Iterator[Account]:
+    """Of the versions that one refresh first saw, the last."""
+    key = next(iter(CONTRACT[table]))
+    con.execute(
+        f"create temp table seen_{table} as select * from (select k.*, r.refresh_at as seen_at "
+        f"from known_{table} k asof join refreshes r on k.known_at <= r.refresh_at) "
+        f"qualify row_number() over (partition by {key}, seen_at order by known_at desc, loaded_at desc) = 1"
+    )
+    (known,) = _row(con, f"select count(*) from known_{table}")
+    (seen,) = _row(con, f"select count(*) from seen_{table}")
+    lines = (
+        ("known rows", known),
+        ("replaced before a refresh saw them", seen - known),
+    )
+    (found,) = _row(con, f"select count(*) from mart.main.{model}")
+    example = _apart(con, f"seen_{table}", f"mart.main.{model}", (key, "seen_at"))
+    yield Account(f"stg_dwh__{table} → {model}", "rows", lines, found, example)
+    if table == "contracts":
+        raw_yen, yen = "sum(round(agreed_price)::hugeint)", "sum(agreed_price_jpy)"
+        (expected,) = _row(con, f"select coalesce({raw_yen}, 0) from seen_{table}")
+        (found,) = _row(con, f"select coalesce({yen}, 0) from mart.main.{model}")
+        yield Account(
+            f"agreed prices → {model}", "yen", (("of the rows seen", expected),), int(found)
+        )
+
+
+def _spine(
+    con: duckdb.DuckDBPyConnection, as_of_at: datetime, manifest: Manifest
+) -> Iterator[Account]:
+    con.execute(
+        "create temp table posted as select job_id, arg_min(posted_at, (known_at, loaded_at)) as posted_at "
+        "from known_jobs group by job_id"
+    )
+    jobs, ahead = _row(
+        con,
+        f"select count(*), count(*) filter (posted_at > timestamptz '{as_of_at.isoformat()}') from posted",
+    )
+    lines = (("jobs ever known", jobs), ("not posted yet", -ahead))
+    entered = f"(from posted where posted_at <= timestamptz '{as_of_at.isoformat()}')"
+    (found,) = _row(con, f"select count(*) from mart.main.{_SPINE}")
+    example = _apart(con, entered, f"mart.main.{_SPINE}", ("job_id",))
+    yield Account(f"jobs → {_SPINE}", "rows", lines, found, example)
+    marts = [
+        name for each in manifest.consumers for name in (each.features_model, each.training_model)
+    ]
+    features = con.execute(
+        "select table_name from duckdb_tables() where database_name = 'mart' "
+        f"and starts_with(table_name, '{FEATURES_AT_REQUEST}') order by 1"
+    ).fetchall()
+    for model in (*(name for (name,) in features), *marts):
+        (found,) = _row(con, f"select count(*) from mart.main.{model}")
+        example = _apart(con, f"mart.main.{_SPINE}", f"mart.main.{model}", ("job_id",))
+        yield Account(f"{_SPINE} → {model}", "rows", (("requests", jobs - ahead),), found, example)
+
+
+def _facts(con: duckdb.DuckDBPyConnection, as_of_at: datetime) -> Iterator[Account]:
+    """Contracts that count at the refresh: all of the market's, each client's and each client's in a category."""
+    con.execute(
+        "create temp table counted as select distinct on (contract_id) * from seen_contracts "
+        "order by contract_id, seen_at desc"
+    )
+    counts = (
+        "not coalesce(is_deleted, false) and lower(trim(status)) in ('active', 'completed') "
+        f"and contracted_at <= timestamptz '{as_of_at.isoformat()}'"
+    )
+    total, no_client = _row(
+        con, f"select count(*), count(*) filter (client_id is null) from counted where {counts}"
+    )
+    (unpriced,) = _row(
+        con,
+        f"select count(*) from counted where {counts} and coalesce(round(agreed_price), 0) <= 0",
+    )
+    newest = "(select distinct on ({key}) * from mart.main.{model} order by {key}, as_of_at desc)"
+    market = newest.format(key="market_id", model="feat_market__prices")
+    clients = newest.format(key="client_id", model="feat_client__history")
+    (found,) = _row(con, f"select coalesce(sum(market_contract_count_all), 0) from {market}")
+    lines = (("contracts that count", total), ("without a price", -unpriced))
+    yield Account("contracts → feat_market__prices", "contracts", lines, int(found))
+    (found,) = _row(con, f"select coalesce(sum(client_contract_count_all), 0) from {clients}")
+    lines = (("contracts that count", total), ("without a client", -no_client))
+    yield Account("contracts → feat_client__history", "contracts", lines, int(found))
+
+
+def _labels(con: duckdb.DuckDBPyConnection, consumer: Consumer) -> Iterator[Account]:
+    model = consumer.training_model
+    reasons = con.execute(
+        f"select exclusion_reason, count(*) from mart.main.{model} "
+        "where exclusion_reason is not null group by all order by all"
+    ).fetchall()
+    (requests,) = _row(con, f"select count(*) from mart.main.{_SPINE}")
+    lines = (("requests", requests), *((reason, -count) for reason, count in reasons))
+    (found,) = _row(
+        con, f"select count(*) from mart.main.{model} where {consumer.label} is not null"
+    )
+    yield Account(f"{model}, labelled", "rows", tuple(lines), found)
+
+
+def _prices(con: duckdb.DuckDBPyConnection) -> Account:
+    """Every label is a price that one of its job's contracts had."""
+    labels = "mart.main.int_job__price_label"
+    (labelled,) = _row(con, f"select count(*) from {labels} where price_log is not null")
+    agreed = (
+        "select 1 from known_contracts c where c.job_id = l.job_id and c.known_at <= l.label_known_at "
+        "and abs(ln(nullif(round(c.agreed_price), 0)::double) - l.price_log) < 1e-5"
+    )
+    invented = f"select {{}} from {labels} l where price_log is not null and not exists ({agreed})"
+    (count,) = _row(con, invented.format("count(*)"))
+    (job,) = _row(con, invented.format("min(job_id)"))
+    example = f"job_id={job} has a price that none of its contracts had" if count else None
+    lines = (("labels", labelled),)
+    return Account("contracts → int_job__price_label", "rows", lines, labelled - count, example)
+
+
+def _snapshot(
+    con: duckdb.DuckDBPyConnection, consumer: Consumer, folder: Path
+) -> Iterator[Account]:
+    """Labelled rows are in one split, once, or purged between two; the label goes with its row."""
+    document = read_committed(folder).manifest
+    model, label = consumer.training_model, consumer.label
+    files = {
+        kind: sorted(str(path) for path in (folder / kind).glob("*/*.parquet"))
+        for kind in ("keys", "data")
+    }
+    con.execute("create or replace temp table shipped as from read_parquet(?)", [files["keys"]])
+    labelled = f"(from mart.main.{model} where exclusion_reason is null)"
+    (rows,) = _row(con, f"select count(*) from {labelled}")
+    purged = sum(document["purged"].values())
+    (found,) = _row(con, "select count(*) from shipped")
+    (foreign,) = _row(
+        con,
+        f"select min(job_id) from (select job_id from shipped except all select job_id from {labelled})",
+    )
+    lines = (("labelled rows", rows), ("purged before a split", -purged))
+    example = None if foreign is None else f"{foreign} is in the snapshot alone, or twice"
+    name = f"{model} → {document['id']}"
+    yield Account(name, "rows", lines, found, example)
+    (expected,) = _row(
+        con,
+        f"select coalesce(sum(round({label}::float::double * 1000000)::hugeint), 0) "
+        f"from mart.main.{model} where job_id in (select job_id from shipped)",
+    )
+    (found,) = _row(
+        con,
+        f"select coalesce(sum(round({label}::double * 1000000)::hugeint), 0) from read_parquet(?)",
+        [files["data"]],
+    )
+    shipped = (("of the rows shipped", int(expected)),)
+    yield Account(f"{label} → {document['id']}", "millionths", shipped, int(found))
+
+
+def _apart(
+    con: duckdb.DuckDBPyConnection, expected: str, found: str, key: Sequence[str]
+) -> str | None:
+    """A key that is in one of two relations only, or more often; None where both have the same."""
+    columns = ", ".join(key)
+    for one, other, where in (
+        (expected, found, "is missing"),
+        (found, expected, "is too much"),
+    ):
+        row = con.execute(
+            f"select {columns} from (select {columns} from {one} except all select {columns} from {other}) "
+            "order by all limit 1"
+        ).fetchone()
+        if row is not None:
+            named = ", ".join(f"{name}={value}" for name, value in zip(key, row, strict=True))
+            return f"{named} {where}"
+    return None
+
+
+def _row(
+    con: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] = ()
+) -> tuple[int, ...]:
+    row = con.execute(sql, list(values)).fetchone()
+    assert row is not None
+    return tuple(row)

@@ -1,0 +1,78 @@
+"""`mart audit conservation`: every raw row is in the mart and in the snapshot, or there is a reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from feature_mart.audit.accounts import ConservationReport, take_accounts
+from feature_mart.audit.cutoffs import choose_cutoffs
+from feature_mart.audit.leakage import open_subject, perturbed
+from feature_mart.audit.raw_rows import read_raw_warehouse
+from feature_mart.audit.truncation import build_whole
+from feature_mart.exporter import list_snapshots
+from feature_mart.manifest import parse_manifest
+from feature_mart.runner import Progress, RunLog, read_dbt_manifest, require_built
+from feature_mart.settings import Settings
+
+_STORMS = 5
+
+
+def audit_conservation(
+    settings: Settings,
+    log: RunLog,
+    snapshots: Path,
+    *,
+    perturb: int | None = None,
+    progress: Progress | None = None,
+) -> ConservationReport:
+    """Account for every raw row in the built mart and in the latest snapshots below a folder, inside `open_run`.
+
+    With ``perturb``, a seed, the mart is one built in full from a perturbed copy of the warehouse, without snapshots.
+
+    Raises:
+        UsageError: there is no mart, or the warehouse cannot be audited.
+        TerminalError: a model could not be built.
+    """
+
+    def show(what: str) -> None:
+        if progress is not None:
+            progress(0, 0, what)
+
+    if perturb is not None:
+        return _perturbed_accounts(settings, log, perturb, show)
+    built = require_built(settings)
+    log.as_of_at = built.as_of_at
+    latest = {
+        line.consumer: Path(line.address) for line in list_snapshots(snapshots) if line.is_latest
+    }
+    raw = read_raw_warehouse(settings.dwh, settings.mart_path, settings.warehouse)
+    manifest = parse_manifest(read_dbt_manifest(settings.mart_path))
+    with log.stage("accounts"):
+        show("accounts")
+        return take_accounts(
+            settings.mart_path, raw, settings.clock, built.as_of_at, manifest, latest
+        )
+
+
+def _perturbed_accounts(
+    settings: Settings, log: RunLog, seed: int, show: Callable[[str], None]
+) -> ConservationReport:
+    show("compile")
+    with open_subject(settings, log, None) as subject:
+        with log.stage("perturb"):
+            show("the perturbed warehouse")
+            whole = build_whole(subject.project, subject.raw, subject.as_of_at, subject.folder)
+            storms = choose_cutoffs(subject.raw, whole, settings.clock, _STORMS, seed)
+            subject = perturbed(subject, storms, seed)
+            mart = build_whole(subject.project, subject.raw, subject.as_of_at, subject.folder)
+        with log.stage("accounts"):
+            show("accounts")
+            return take_accounts(
+                mart,
+                subject.raw,
+                settings.clock,
+                subject.as_of_at,
+                subject.project.manifest,
+                {},
+            )

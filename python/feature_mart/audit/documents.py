@@ -1,0 +1,103 @@
+"""Two manifests of what should be one snapshot: what each says, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that both snapshots say; `then` and `now` are its texts."""
+
+    name: str
+    then: str
+    now: str
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both say the same."""
+        return self.then == self.now
+
+
+def compare_manifests(
+    then: Mapping[str, Any], now: Mapping[str, Any]
+) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """Every check of an older manifest against a newer one, and what could not be compared.
+
+    Files' SHA-256 and the engine's own hash of the raw keys are compared where both were made by one version of one
+    engine; content hashes always.
+    """
+    not_judged = []
+    checks = [*_definitions(then, now), *_rows(then, now)]
+    engines = [f"{each['engine']['name']} {each['engine']['version']}" for each in (then, now)]
+    is_one_engine = engines[0] == engines[1]
+    checks += _sources(then, now, is_one_engine)
+    if is_one_engine:
+        checks += _parts(then, now)
+    else:
+        not_judged.append(
+            f"SHA-256 of the files and hashes of the raw keys: made by {engines[0]} then, by {engines[1]} now"
+        )
+    if then["git"]["dirty"]:
+        not_judged.append(
+            "the code that made it, where that is not its commit's: it was exported with uncommitted changes"
+        )
+    return tuple(checks), tuple(not_judged)
+
+
+def _definitions(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Check]:
+    hashes = [each["dbt_manifest_sha256"][:16] for each in (then, now)]
+    yield Check("definitions (dbt manifest)", *hashes)
+    yield Check("refresh", then["as_of_at"], now["as_of_at"])
+    columns = [{f"{c['name']} {c['type']}" for c in each["columns"]} for each in (then, now)]
+    only = [", ".join(sorted(columns[side] - columns[1 - side])) for side in (0, 1)]
+    yield Check(
+        "columns",
+        *(
+            f"{len(each)}" + (f", of them alone: {names}" if names else "")
+            for each, names in zip(columns, only, strict=True)
+        ),
+    )
+
+
+def _rows(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Check]:
+    new = {split["name"]: split for split in now["splits"]}
+    for old in then["splits"]:
+        other = new.get(old["name"], {})
+        for field in ("from", "to", "rows", "content_hash"):
+            name = f"{old['name']} {field.replace('_', ' ')}"
+            yield Check(name, str(old[field]), str(other.get(field, "none")))
+    for field in ("excluded", "purged"):
+        yield Check(field, _listed(then[field]), _listed(now[field]))
+    yield Check("id", then["id"], now["id"])
+
+
+def _sources(
+    then: Mapping[str, Any], now: Mapping[str, Any], is_one_engine: bool
+) -> Iterator[Check]:
+    new = {source["table"]: source for source in now["sources"]}
+    fields = ["rows", "max_loaded_at", "assumed_rows", *(["keys_hash"] if is_one_engine else [])]
+    for old in then["sources"]:
+        texts = [
+            ", ".join(f"{field.replace('_', ' ')} {each.get(field)}" for field in fields)
+            for each in (old, new.get(old["table"], {}))
+        ]
+        yield Check(f"raw {old['table']}", *texts)
+
+
+def _parts(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Check]:
+    new = {part["path"]: part for part in now["parts"]}
+    for old in then["parts"]:
+        yield Check(
+            f"SHA-256 of {old['path']}",
+            old["sha256"][:16],
+            new.get(old["path"], {"sha256": "none"})["sha256"][:16],
+        )
+    for path in sorted(new.keys() - {part["path"] for part in then["parts"]}):
+        yield Check(f"SHA-256 of {path}", "none", new[path]["sha256"][:16])
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"

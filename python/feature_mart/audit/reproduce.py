@@ -1,0 +1,192 @@
+"""`mart audit reproduce`: a snapshot built anew from what its manifest says, by the code of its commit."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from feature_mart.audit.documents import Check, compare_manifests
+from feature_mart.errors import TerminalError, UsageError
+from feature_mart.exporter import list_snapshots, verify_snapshot
+from feature_mart.runner import Progress, RunLog
+from feature_mart.settings import SAMPLE, Settings
+from feature_mart.snapshot_files import read_committed
+
+_TAIL = 12
+_AS_SAID = "as its manifest says"
+
+
+@dataclass(frozen=True, slots=True)
+class ReproduceReport:
+    """A snapshot then and now, check by check, and what could not be compared."""
+
+    id: str
+    address: str
+    commit: str
+    as_of_at: str
+    checks: tuple[Check, ...]
+    not_judged: tuple[str, ...]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether every check agreed."""
+        return all(check.is_same for check in self.checks)
+
+
+def find_snapshot(root: Path, wanted: str) -> Path:
+    """The folder of a snapshot that is named by its folder, its id, or its consumer, whose latest is meant.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
+    if Path(wanted).expanduser().is_dir():
+        return Path(wanted).expanduser().absolute()
+    lines = list_snapshots(root)
+    found = [line for line in lines if line.id == wanted] or [
+        line for line in lines if line.consumer == wanted and line.is_latest
+    ]
+    if len(found) == 1:
+        return Path(found[0].address)
+    known = ", ".join(line.id for line in lines[-3:]) or "none"
+    raise UsageError(
+        f"{wanted!r} is no snapshot in {root}: give an id, a consumer or a folder; the last are {known} "
+        "(`mart snapshot list`)."
+    )
+
+
+def audit_reproduce(
+    settings: Settings, log: RunLog, snapshot: Path, progress: Progress | None = None
+) -> ReproduceReport:
+    """Check out the snapshot's commit, build the mart as of its refresh, export, and compare, inside `open_run`.
+
+    The code, the runner and the exporter too, is the commit's; the installed packages are those of now. The raw
+    warehouse may have grown since: what was known at a refresh stays what it was.
+
+    Raises:
+        UsageError: it is another warehouse's snapshot, or one without a commit.
+        TerminalError: the commit is not there, or its code could not build or export.
+    """
+
+    def show(done: int, what: str) -> None:
+        if progress is not None:
+            progress(done, 4, what)
+
+    then = read_committed(snapshot).manifest
+    commit = _commit_of(then, settings)
+    folder = settings.scratch_dir / "audit"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        with log.stage("verify"):
+            show(0, "verify its files")
+            problems = [f"{each.where}: {each.what}" for each in verify_snapshot(snapshot).problems]
+        with log.stage("code"):
+            show(1, f"code of {commit[:9]}")
+            code = _extract(settings.project, commit, folder / "code")
+        rebuild = _Rebuild(settings, code, folder)
+        with log.stage("build"):
+            show(2, f"build as of {then['as_of_at']}")
+            rebuild.call("build", "--full-refresh", "--as-of", then["as_of_at"])
+        with log.stage("export"):
+            show(3, "export")
+            now = rebuild.export(then)
+        checks, not_judged = compare_manifests(then, now)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    files = Check("its own files", _AS_SAID, "; ".join(problems) or _AS_SAID)
+    checks = (files, *checks)
+    return ReproduceReport(
+        then["id"], str(snapshot), commit, then["as_of_at"], checks, tuple(not_judged)
+    )
+
+
+def _commit_of(then: Mapping[str, Any], settings: Settings) -> str:
+    if then["warehouse_id"] != settings.warehouse:
+        raise UsageError(
+            f"Snapshot {then['id']} is of the warehouse {then['warehouse_id']}, not of {settings.warehouse}: set "
+            "MART_DWH to its folder."
+        )
+    commit = then["git"]["commit"]
+    if commit is None:
+        raise UsageError(
+            f"Snapshot {then['id']} was exported outside a repository: no commit says by which code."
+        )
+    return str(commit)
+
+
+def _extract(project: Path, commit: str, out: Path) -> Path:
+    """The project's files of a commit; returns the folder of its dbt_project.yml."""
+    out.mkdir(parents=True)
+    process = subprocess.Popen(
+        ["git", "-C", str(project), "archive", "--format=tar", commit, "."],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    try:
+        with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+            archive.extractall(out, filter="data")
+    except tarfile.ReadError:
+        reason = process.stderr.read().decode(errors="replace").strip()
+        raise TerminalError(
+            f"The commit {commit} of the snapshot is not in this repository ({reason}): fetch it, and try again."
+        ) from None
+    finally:
+        process.stdout.close()
+        process.stderr.close()
+        process.wait()
+    if not (out / "dbt_project.yml").is_file():
+        raise TerminalError(f"The commit {commit} has no dbt_project.yml: it is another project's.")
+    return out
+
+
+class _Rebuild:
+    """The commands of an older commit, on the same raw warehouse, with a state folder of their own."""
+
+    def __init__(self, settings: Settings, code: Path, folder: Path) -> None:
+        self.code, self.snapshots = code, folder / "snapshots"
+        home = folder / "home"
+        kept = {name: value for name, value in os.environ.items() if name != "MART_DWH"}
+        path = os.pathsep.join(filter(None, (str(code / "python"), os.environ.get("PYTHONPATH"))))
+        self.environment = {**kept, "MART_HOME": str(home), "PYTHONPATH": path}
+        if settings.is_sample:
+            # Only where no warehouse is named does the sample's own name hold, and with it its load clock.
+            (home / SAMPLE).mkdir(parents=True)
+            (home / SAMPLE / "dwh").symlink_to(settings.dwh, target_is_directory=True)
+        else:
+            self.environment["MART_DWH"] = str(settings.dwh)
+
+    def call(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "feature_mart", *arguments],
+            cwd=self.code,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-_TAIL:])
+            raise TerminalError(f"`mart {arguments[0]}` of the snapshot's commit failed:\n{tail}")
+        return done.stdout
+
+    def export(self, then: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The manifest of the rebuilt snapshot, in as many parts as the first."""
+        parts = max(_count_parts(then["parts"], split["name"]) for split in then["splits"])
+        arguments = ["export", then["consumer"], "--to", str(self.snapshots), "--json"]
+        if then["allow_failed"]:
+            arguments.append("--allow-failed")
+        done = json.loads(self.call(*arguments, "--min-parts", str(parts)))
+        return read_committed(done["snapshots"][0]["address"]).manifest
+
+
+def _count_parts(parts: Sequence[Mapping[str, Any]], split: str) -> int:
+    return sum(part["path"].startswith(f"data/{split}/") for part in parts)
