@@ -87,6 +87,11 @@ class Manifest:
     rationale_sha256: str
     _columns: Mapping[str, tuple[Column, ...]]
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of all models, in dbt's order."""
+        return tuple(self._columns)
+
     def consumer(self, name: str) -> Consumer:
         """The consumer of that name. Raises: UsageError naming those there are."""
         for consumer in self.consumers:

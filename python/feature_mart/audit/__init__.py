@@ -5,6 +5,7 @@
 ``audit_incremental()``     random schedules of refreshes through dbt make what one full build makes
 ``audit_conservation()``    every raw row is in the mart and the snapshot, or a reason why not
 ``audit_reproduce()``       a snapshot built anew from its manifest, by the code of its commit
+``judge_file()``            a training file made elsewhere: what in it could not have been known
 ``perturb_warehouse()``     a copy of a raw warehouse in which everything goes wrong that can
 =========================  =========================================================================
 """
@@ -13,6 +14,8 @@ from feature_mart.audit.accounts import Account, ConservationReport
 from feature_mart.audit.compare import Difference
 from feature_mart.audit.conservation import audit_conservation
 from feature_mart.audit.cutoffs import Cutoff
+from feature_mart.audit.file import ColumnVerdict, FileReport, judge_file
+from feature_mart.audit.given_file import Question
 from feature_mart.audit.incremental import IncrementalReport, ScheduleReport, audit_incremental
 from feature_mart.audit.leakage import audit_leakage
 from feature_mart.audit.perturb import perturb_warehouse
@@ -22,12 +25,15 @@ from feature_mart.audit.truncation import CutoffReport, LeakageReport
 
 __all__ = [
     "Account",
+    "ColumnVerdict",
     "ConservationReport",
     "Cutoff",
     "CutoffReport",
     "Difference",
+    "FileReport",
     "IncrementalReport",
     "LeakageReport",
+    "Question",
     "ReproduceReport",
     "ScheduleReport",
     "TableDifference",
@@ -36,5 +42,6 @@ __all__ = [
     "audit_leakage",
     "audit_reproduce",
     "find_snapshot",
+    "judge_file",
     "perturb_warehouse",
 ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from feature_mart.cli.console import Console
 from feature_mart.cli.options import as_of_option, emit, explained, json_option
+from feature_mart.errors import UsageError
 
 _perturb = click.option(
     "--perturb",
@@ -169,3 +172,63 @@ def reproduce(snapshot: str, as_json: bool) -> None:
         verdicts.print_reproduce(report)
     if not report.is_same:
         raise SystemExit(1)
+
+
+@audit.command()
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--entity",
+    multiple=True,
+    required=True,
+    metavar="COLUMN[=KEY]",
+    help="The file's column of the entity, and the mart's key if called otherwise (job_id …).",
+)
+@click.option(
+    "--time", required=True, metavar="COLUMN", help="When a row's values had to be known."
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="COLUMN=FEATURE",
+    help="A column that is called otherwise than its feature.",
+)
+@json_option
+@explained
+def file(
+    path: Path, entity: tuple[str, ...], time: str, columns: tuple[str, ...], as_json: bool
+) -> None:
+    """Judge a training file made elsewhere: what in it could not have been known?
+
+    FILE is Parquet or CSV. 1 if it leaks, or has lost or doubled rows.
+    """
+    from feature_mart.audit import Question, judge_file
+    from feature_mart.cli import file_verdict
+    from feature_mart.manifest import parse_manifest
+    from feature_mart.runner import read_dbt_manifest, require_built
+    from feature_mart.settings import resolve_settings
+
+    settings = resolve_settings()
+    built = require_built(settings)
+    question = Question(
+        path.expanduser(), _pairs("--entity", entity), time, _pairs("--column", columns)
+    )
+    manifest = parse_manifest(read_dbt_manifest(settings.mart_path))
+    report = judge_file(question, settings.mart_path, manifest, settings.clock, built.as_of_at)
+    if as_json:
+        emit(file_verdict.file_document(report, settings))
+    else:
+        file_verdict.print_file(report, settings)
+    if not report.is_good:
+        raise SystemExit(1)
+
+
+def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
+    """``a=b`` as a to b, ``a`` as a to a."""
+    pairs = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not name or (sign and not value):
+            raise UsageError(f"{option} {text!r}: write COLUMN=NAME.")
+        pairs[name] = value or name
+    return pairs

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from built_sample import BuiltSample, build_sample
 from feature_mart.audit.accounts import ConservationReport, take_accounts
-from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
+from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.exporter import export_snapshot
-from feature_mart.manifest import Manifest
-from feature_mart.runner.compiled import build_compiled, compile_project
-from feature_mart.sample import write_sample
-from feature_mart.settings import Clock, resolve_settings
-from feature_mart.warehouse import newest_load
 from python.unit import snapshot_case as case
 
 FAULTS = [
@@ -47,50 +42,36 @@ FAULTS = [
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    mart: Path
-    raw: RawWarehouse
-    clock: Clock
-    as_of_at: datetime
-    manifest: Manifest
+class Shipped:
+    """A mart and a snapshot of each of its consumers."""
+
+    sample: BuiltSample
     snapshots: dict[str, Path]
 
-    def judge(self, mart: Path) -> ConservationReport:
-        return take_accounts(
-            mart, self.raw, self.clock, self.as_of_at, self.manifest, self.snapshots
-        )
+    def judge(self, mart: Path | None = None) -> ConservationReport:
+        of = self.sample
+        path = mart or of.mart
+        return take_accounts(path, of.raw, of.clock, of.as_of_at, of.manifest, self.snapshots)
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
     folder = tmp_path_factory.mktemp("conservation")
-    write_sample(folder / "sample", jobs=1200, seed=9)
-    settings = resolve_settings(
-        dwh=str(folder / "sample"), environment={"MART_HOME": str(folder / "home")}
-    )
-    # A refresh before the end: some rows are loaded after it.
-    as_of_at = settings.clock.refresh_before(newest_load(settings.dwh).replace(month=1))
-    project = compile_project(settings, as_of_at, folder)
-    raw = read_raw_warehouse(settings.dwh, project.seeds, settings.warehouse)
-    mart = folder / "built.duckdb"
-    build_compiled(project, mart, raw.every_row(), as_of_at)
+    sample = build_sample(folder, jobs=1200, seed=9)
+    context = case.context(as_of_at=sample.as_of_at, sources=())
     snapshots = {
         consumer.name: Path(
             export_snapshot(
-                mart,
-                project.manifest,
-                consumer,
-                folder / "snapshots",
-                context=case.context(as_of_at=as_of_at, sources=()),
+                sample.mart, sample.manifest, consumer, folder / "snapshots", context=context
             ).address
         )
-        for consumer in project.manifest.consumers
+        for consumer in sample.manifest.consumers
     }
-    return Built(mart, raw, settings.clock, as_of_at, project.manifest, snapshots)
+    return Shipped(sample, snapshots)
 
 
-def test_every_account_of_a_built_mart_is_balanced(built: Built) -> None:
-    report = built.judge(built.mart)
+def test_every_account_of_a_built_mart_is_balanced(shipped: Shipped) -> None:
+    report = shipped.judge()
     assert report.is_clean and report.not_judged == ()
     amounts = {about: amount for each in report.accounts for about, amount in each.lines}
     assert amounts["loaded after the refresh"] < 0, "the warehouse goes on after the refresh"
@@ -101,28 +82,29 @@ def test_every_account_of_a_built_mart_is_balanced(built: Built) -> None:
 
 @pytest.mark.parametrize(("fault", "account"), FAULTS, ids=lambda text: text[:40])
 def test_a_row_lost_doubled_moved_or_changed_unbalances_its_account(
-    tmp_path: Path, built: Built, fault: str, account: str
+    tmp_path: Path, shipped: Shipped, fault: str, account: str
 ) -> None:
-    mart = Path(shutil.copy(built.mart, tmp_path / "mart.duckdb"))
+    mart = Path(shutil.copy(shipped.sample.mart, tmp_path / "mart.duckdb"))
     table = next(word for word in fault.split() if word.startswith(("int_", "feat_", "mart_")))
     with duckdb.connect(str(mart)) as con:
         con.execute(fault.format(first=f"rowid = (select min(rowid) from {table})"))
-    wrong = [each for each in built.judge(mart).accounts if not each.is_balanced]
+    wrong = [each for each in shipped.judge(mart).accounts if not each.is_balanced]
     assert any(account in f"{each.name} {each.unit}" for each in wrong)
 
 
 def test_a_raw_row_that_vanished_unbalances_staging_and_names_its_key(
-    tmp_path: Path, built: Built
+    tmp_path: Path, shipped: Shipped
 ) -> None:
-    shutil.copytree(built.raw.folder, tmp_path / "raw")
+    of = shipped.sample
+    shutil.copytree(of.raw.folder, tmp_path / "raw")
     with duckdb.connect() as con:
         path = tmp_path / "raw" / "proposals.parquet"
         con.execute(
             f"create table kept as from '{path}' where proposal_id > (select min(proposal_id) from '{path}'); "
             f"copy kept to '{path}'"
         )
-    raw = RawWarehouse(tmp_path / "raw", built.raw.load_clock, built.raw.untimed)
-    report = take_accounts(built.mart, raw, built.clock, built.as_of_at, built.manifest, {})
+    raw = RawWarehouse(tmp_path / "raw", of.raw.load_clock, of.raw.untimed)
+    report = take_accounts(of.mart, raw, of.clock, of.as_of_at, of.manifest, {})
     wrong = [each for each in report.accounts if not each.is_balanced]
     assert "proposals" in wrong[0].name
     assert "proposal_id=" in str(wrong[0].example) and "is too much" in str(wrong[0].example)
@@ -131,10 +113,9 @@ def test_a_raw_row_that_vanished_unbalances_staging_and_names_its_key(
     ]
 
 
-def test_a_snapshot_of_another_refresh_is_not_judged(built: Built) -> None:
-    other = built.as_of_at.replace(year=2024)
-    report = take_accounts(
-        built.mart, built.raw, built.clock, other, built.manifest, built.snapshots
-    )
+def test_a_snapshot_of_another_refresh_is_not_judged(shipped: Shipped) -> None:
+    of = shipped.sample
+    other = of.as_of_at.replace(year=2024)
+    report = take_accounts(of.mart, of.raw, of.clock, other, of.manifest, shipped.snapshots)
     assert len(report.not_judged) == 2
     assert all("of another refresh" in line for line in report.not_judged)

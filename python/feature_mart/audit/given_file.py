@@ -1,0 +1,193 @@
+"""A training file that was made elsewhere: its rows, their entity and their time, as the mart reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import duckdb
+
+from feature_mart.errors import UsageError
+from feature_mart.manifest import FEATURES_AT_REQUEST, Manifest
+
+JOB = "job_id"
+_AS_OF = "as_of_at"
+_INSTANT, _LOCAL, _DATE, _TEXT = "TIMESTAMP WITH TIME ZONE", "TIMESTAMP", "DATE", "VARCHAR"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a file's columns mean.
+
+    `entity` maps its columns to the mart's keys, `columns` some of its columns to features, as ``column`` or
+    ``model.column``; columns that are called like a feature need no entry.
+    """
+
+    path: Path
+    entity: Mapping[str, str]
+    time: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A feature that a file's column is compared with.
+
+    `as_of_model` holds its values over time for `keys`, None where the mart has only that of the request, which is in
+    `job_model`; that is None where no request is served it.
+    """
+
+    column: str
+    name: str
+    as_of_model: str | None
+    keys: tuple[str, ...]
+    job_model: str | None
+
+    @property
+    def model(self) -> str:
+        """Where its values come from."""
+        return self.as_of_model or self.job_model or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A file, loaded into the table ``given``: a row number ``n``, its keys, its time ``t``, its columns ``v0`` on.
+
+    `is_local` says that its times had no offset; `unjudged` are columns that are called like no feature.
+    """
+
+    keys: tuple[str, ...]
+    features: tuple[Feature, ...]
+    is_local: bool
+    unjudged: tuple[str, ...]
+
+
+def load_given(
+    con: duckdb.DuckDBPyConnection, question: Question, manifest: Manifest, zone: str
+) -> Given:
+    """Read a Parquet or CSV file into the temp table ``given``; times without offset are in ``zone``.
+
+    Raises:
+        UsageError: it cannot be read, or the question names what neither it nor the mart has.
+    """
+    types = _open(con, question.path)
+    for name in (*question.entity, question.time, *question.columns):
+        _require(name, types, f"{question.path.name} has no column", "its columns")
+    keys = tuple(question.entity.values())
+    features = _features(question, types, manifest, keys)
+    selected = [f'cast("{column}" as varchar) as {key}' for column, key in question.entity.items()]
+    time, is_local = _time(question.time, types[question.time], zone)
+    selected += [f'"{feature.column}" as v{number}' for number, feature in enumerate(features)]
+    try:
+        con.execute(
+            "create temp table given as select row_number() over () as n, "
+            f"{', '.join(selected)}, {time} as t from opened"
+        )
+    except duckdb.Error as error:
+        raise UsageError(f"{question.path} cannot be read: {_first_line(error)}") from None
+    used = {*question.entity, question.time, *(feature.column for feature in features)}
+    return Given(keys, features, is_local, tuple(name for name in types if name not in used))
+
+
+def _open(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}.")
+    kind = path.suffix.lower()
+    if kind not in {".parquet", ".csv"}:
+        raise UsageError(f"{path.name} is neither .parquet nor .csv: save it as one of them.")
+    quoted = str(path).replace("'", "''")
+    reader = (
+        f"read_parquet('{quoted}')"
+        if kind == ".parquet"
+        else f"read_csv('{quoted}', sample_size=-1)"
+    )
+    try:
+        con.execute(f"create temp view opened as from {reader}")
+        described = con.execute("describe opened").fetchall()
+    except duckdb.Error as error:
+        raise UsageError(f"{path} cannot be read: {_first_line(error)}") from None
+    return {str(name): str(type_) for name, type_, *_ in described}
+
+
+def _time(column: str, type_: str, zone: str) -> tuple[str, bool]:
+    if type_ == _INSTANT:
+        return f'"{column}"', False
+    if type_.startswith((_LOCAL, _DATE)):
+        return f"cast(\"{column}\" as timestamp) at time zone '{zone}'", True
+    if type_ == _TEXT:
+        return f'cast("{column}" as timestamptz)', False
+    raise UsageError(
+        f"--time {column} holds {type_}: it has to be a date, or an instant with or without offset."
+    )
+
+
+def _features(
+    question: Question, types: Mapping[str, str], manifest: Manifest, keys: Sequence[str]
+) -> tuple[Feature, ...]:
+    known = _known_features(manifest, keys)
+    wanted = dict(question.columns)
+    taken = {*question.entity, question.time}
+    for column in types:
+        if column in known and column not in taken:
+            wanted.setdefault(column, column)
+    if not wanted:
+        raise UsageError(
+            f"No column of {question.path.name} is called like a feature of {' and '.join(keys)}: name them with "
+            "--column FILE_COLUMN=FEATURE."
+        )
+    found = []
+    for column, text in wanted.items():
+        model, _, name = text.rpartition(".")
+        _require(name, known, f"There is no feature of {' and '.join(keys)} called", "features")
+        feature = known[name]
+        if model and model not in (feature.as_of_model, feature.job_model):
+            raise UsageError(f"{text}: {name} is a column of {feature.model}.")
+        found.append(Feature(column, name, feature.as_of_model, feature.keys, feature.job_model))
+    return tuple(found)
+
+
+def _known_features(manifest: Manifest, keys: Sequence[str]) -> dict[str, Feature]:
+    """By name: of a job all that the mart has at its request, of another entity its own."""
+    models = [name for name in manifest.models if name.startswith("feat_")]
+    as_of: dict[str, tuple[str | None, tuple[str, ...]]] = {}
+    at_request: dict[str, str] = {}
+    for model in models:
+        columns = manifest.columns(model)
+        model_keys = tuple(c.name for c in columns if c.role == "key" and c.name != _AS_OF)
+        for column in columns:
+            if column.role is not None:
+                continue
+            if model.startswith(FEATURES_AT_REQUEST):
+                at_request[column.name] = model
+            else:
+                as_of[column.name] = (model, model_keys)
+    if tuple(keys) == (JOB,):
+        return {
+            name: Feature(name, name, as_of_model, model_keys, model)
+            for name, model in at_request.items()
+            for as_of_model, model_keys in (as_of.get(name, (None, ())),)
+        }
+    found = {
+        name: Feature(name, name, model, model_keys, at_request.get(name))
+        for name, (model, model_keys) in as_of.items()
+        if set(model_keys) <= set(keys)
+    }
+    if not found:
+        entities = sorted({" and ".join(each) for _, each in as_of.values()} | {JOB})
+        raise UsageError(
+            f"The mart has no features of {' and '.join(keys)}: --entity FILE_COLUMN=KEY, where KEY is one of "
+            f"{', '.join(entities)}."
+        )
+    return found
+
+
+def _require(name: str, known: Mapping[str, object], what: str, of: str) -> None:
+    if name not in known:
+        near = get_close_matches(name, known, n=3) or sorted(known)[:8]
+        raise UsageError(f"{what} {name!r}; {of} like it: {', '.join(near)}.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,38 @@
+"""A small sample, built without dbt's own build, for tests that look at a mart as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
+from feature_mart.manifest import Manifest
+from feature_mart.runner.compiled import build_compiled, compile_project
+from feature_mart.sample import write_sample
+from feature_mart.settings import Clock, resolve_settings
+from feature_mart.warehouse import newest_load
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltSample:
+    """A mart as of a refresh before the end, so that some raw rows were loaded after it."""
+
+    mart: Path
+    raw: RawWarehouse
+    clock: Clock
+    as_of_at: datetime
+    manifest: Manifest
+
+
+def build_sample(folder: Path, jobs: int, seed: int) -> BuiltSample:
+    """Write a sample into ``folder`` and build all of its models."""
+    warehouse = folder / "sample"  # The name that seeds/load_clock.csv knows.
+    write_sample(warehouse, jobs=jobs, seed=seed)
+    settings = resolve_settings(dwh=str(warehouse), environment={"MART_HOME": str(folder / "home")})
+    as_of_at = settings.clock.refresh_before(newest_load(warehouse).replace(month=1))
+    project = compile_project(settings, as_of_at, folder)
+    raw = read_raw_warehouse(warehouse, project.seeds, settings.warehouse)
+    mart = folder / "built.duckdb"
+    build_compiled(project, mart, raw.every_row(), as_of_at)
+    return BuiltSample(mart, raw, settings.clock, as_of_at, project.manifest)
