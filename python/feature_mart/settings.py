@@ -108,6 +108,11 @@ class Settings:
         return self.state_dir / "history" / "history.duckdb"
 
     @property
+    def profiles_path(self) -> Path:
+        """The Parquet copy of what every refresh measured of its columns, by the definitions of its time."""
+        return self.state_dir / "quality" / "profiles.parquet"
+
+    @property
     def scratch_dir(self) -> Path:
         """What is being written; anything left here by a dead process may go."""
         return self.state_dir / "scratch"

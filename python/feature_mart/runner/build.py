@@ -16,6 +16,7 @@ from feature_mart.runner.dbt import DbtResult, Node, Progress, invoke_dbt
 from feature_mart.runner.decide import choose_refresh, why_full
 from feature_mart.runner.failures import describe_check, describe_failures
 from feature_mart.runner.history import take_snapshots
+from feature_mart.runner.profiles import keep_profiles, restore_profiles
 from feature_mart.runner.report import RunLog
 from feature_mart.runner.state import (
     BuiltMart,
@@ -93,6 +94,8 @@ def build_mart(
     draft.parent.mkdir(parents=True)
     if because is None or select:
         shutil.copyfile(settings.mart_path, draft)
+    else:
+        restore_profiles(settings, draft)
     variables = dbt_variables(settings, wanted)
     if settings.overwritten_sources and not select:
         with log.stage("snapshot"):
@@ -169,6 +172,7 @@ def _commit(settings: Settings, log: RunLog, task: _Task, result: DbtResult) -> 
     )
     write_built(settings.draft_path, record, result.target / "manifest.json")
     log.marts = _describe_marts(settings.draft_path, result)
+    keep_profiles(settings, settings.draft_path)
     settings.draft_path.replace(settings.mart_path)
     return log.tests
 

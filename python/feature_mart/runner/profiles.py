@@ -1,0 +1,40 @@
+"""What refreshes measured of their columns outlives the mart: a full build begins with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from feature_mart.settings import Settings
+
+PROFILES = "int_mart__profiles"
+
+
+def restore_profiles(settings: Settings, draft: Path) -> None:
+    """Put what former refreshes measured into the empty DuckDB file of a full build, where there is any."""
+    if not settings.profiles_path.is_file():
+        return
+    with duckdb.connect(str(draft)) as con:
+        con.execute("set TimeZone = 'UTC'")
+        con.execute(
+            f"create table main.{PROFILES} as from read_parquet(?)", [str(settings.profiles_path)]
+        )
+
+
+def keep_profiles(settings: Settings, draft: Path) -> None:
+    """Copy what a finished build holds of them; a project without that model has none."""
+    with duckdb.connect(str(draft), read_only=True) as con:
+        con.execute("set TimeZone = 'UTC'")
+        found = con.execute(
+            "select 1 from duckdb_tables() where schema_name = 'main' and table_name = ?",
+            [PROFILES],
+        ).fetchone()
+        if found is None:
+            return
+        path = settings.profiles_path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".part")
+        target = str(new).replace("'", "''")
+        con.execute(f"copy (from main.{PROFILES} order by all) to '{target}' (format parquet)")
+    new.replace(path)

@@ -1,0 +1,25 @@
+{#- Fails where a column has fewer or more distinct values, NULL aside, in the rows of the last days
+    than it should. Fewer rows than `at_least_rows` say nothing. -#}
+{% test cardinality(model, column_name, at_least=1, at_most=none, at_least_rows=100) %}
+with {{ compared_profiles(model, column_name) }},
+
+counted as (
+
+    select
+        sum(newest_count) as newest_rows,
+        sum(newest_distinct_count) as distinct_count
+    from profiles
+
+)
+
+select
+    newest_rows,
+    distinct_count
+from counted
+where
+    newest_rows >= {{ at_least_rows }}
+    and not coalesce(
+        distinct_count >= {{ at_least }}
+        {%- if at_most is not none %} and distinct_count <= {{ at_most }}{% endif %}, false
+    )
+{% endtest %}

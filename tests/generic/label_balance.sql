@@ -1,0 +1,23 @@
+{#- Fails where too small or too great a share of the labels of the last days is 1; labels are 0, 1
+    or NULL. Fewer labels than `at_least_rows` say nothing. -#}
+{% test label_balance(model, column_name, at_least, at_most, at_least_rows=100) %}
+with {{ compared_profiles(model, column_name) }},
+
+shares as (
+
+    select
+        sum(case when bin >= 0 then newest_count else 0 end) as labels,
+        sum(newest_total) / nullif(sum(case when bin >= 0 then newest_count else 0 end), 0)
+            as positive_share
+    from profiles
+
+)
+
+select
+    labels,
+    positive_share
+from shares
+where
+    labels >= {{ at_least_rows }}
+    and not (positive_share >= {{ at_least }} and positive_share <= {{ at_most }})
+{% endtest %}

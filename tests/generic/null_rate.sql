@@ -1,0 +1,41 @@
+{#- Fails where the share of NULLs among the rows of the last days is over a bound, or further from
+    that of the days before than it may be. Fewer rows than `at_least_rows` say nothing. -#}
+{% test null_rate(
+    model, column_name, at_most=none, at_most_change=none, at_least_rows=100
+) %}
+with {{ compared_profiles(model, column_name) }},
+
+shares as (
+
+    select
+        sum(newest_count) as newest_rows,
+        sum(former_count) as former_rows,
+        sum(case when bin = -1 then newest_count else 0 end)
+        / nullif(sum(newest_count), 0) as newest_null_rate,
+        sum(case when bin = -1 then former_count else 0 end)
+        / nullif(sum(former_count), 0) as former_null_rate
+    from profiles
+
+)
+
+select
+    newest_rows,
+    former_rows,
+    newest_null_rate,
+    former_null_rate
+from shares
+where
+    {%- if at_most is not none %}
+    (newest_rows >= {{ at_least_rows }} and newest_null_rate > {{ at_most }})
+    {%- endif %}
+    {%- if at_most is not none and at_most_change is not none %}
+    or
+    {%- endif %}
+    {%- if at_most_change is not none %}
+    (
+        newest_rows >= {{ at_least_rows }}
+        and former_rows >= {{ at_least_rows }}
+        and abs(newest_null_rate - former_null_rate) > {{ at_most_change }}
+    )
+    {%- endif %}
+{% endtest %}

@@ -1,0 +1,50 @@
+{#- Fails where a column's values are spread over its bins otherwise than in the days before: the
+    population stability index is over a bound. It is the sum over the bins, NULL one of them, of
+    (p - q) ln(p / q), with p and q the shares of the last days and of those before, each at least
+    `epsilon`, so that an empty bin stays finite (Siddiqi, Credit Risk Scorecards, 2006: below 0.1
+    stable, over 0.25 shifted). Bins are the column's `bins`. -#}
+{% test psi(model, column_name, at_most=0.25, epsilon=0.0001, at_least_rows=100) %}
+with {{ compared_profiles(model, column_name) }},
+
+shares as (
+
+    select
+        sum(newest_count) over () as newest_rows,
+        sum(former_count) over () as former_rows,
+        newest_count / nullif(sum(newest_count) over (), 0) as newest_share,
+        former_count / nullif(sum(former_count) over (), 0) as former_share
+    from profiles
+
+),
+
+floored as (
+
+    select
+        newest_rows,
+        former_rows,
+        case when newest_share > {{ epsilon }} then newest_share else {{ epsilon }} end as p,
+        case when former_share > {{ epsilon }} then former_share else {{ epsilon }} end as q
+    from shares
+
+),
+
+indexed as (
+
+    select
+        newest_rows,
+        former_rows,
+        -- allow log: an index that is compared with a bound, and never summed further
+        sum((p - q) * ln(p / q)) as psi
+    from floored
+    where newest_rows >= {{ at_least_rows }} and former_rows >= {{ at_least_rows }}
+    group by newest_rows, former_rows
+
+)
+
+select
+    newest_rows,
+    former_rows,
+    psi
+from indexed
+where psi > {{ at_most }}
+{% endtest %}

@@ -1,0 +1,28 @@
+{#- Fails where the last days brought far fewer or more rows than the days before. Days before with
+    fewer rows than `at_least_rows` say nothing. -#}
+{% test volume_change(model, at_least_ratio, at_most_ratio, at_least_rows=100) %}
+with {{ compared_profiles(model, none) }},
+
+counted as (
+
+    select
+        sum(newest_count) as newest_rows,
+        sum(former_count) as former_rows
+    from profiles
+    group by column_name
+
+)
+
+select
+    newest_rows,
+    former_rows,
+    newest_rows / former_rows as ratio
+from counted
+where
+    former_rows >= {{ at_least_rows }}
+    and not (
+        newest_rows >= {{ at_least_ratio }} * former_rows
+        and newest_rows <= {{ at_most_ratio }} * former_rows
+    )
+limit 1
+{% endtest %}
