@@ -28,9 +28,18 @@ test: venv ## every test: unit, contract, integration (ARGS="-k splits" for some
 	@.venv/bin/python -m pytest -n 2 --dist loadscope $(ARGS)
 
 .PHONY: audit
-audit: venv ## the long checks: 30,000 random histories against brute force, ten days against one
+audit: venv ## an hour: every audit on the sample and a perturbed copy, planted changes, 30,000 histories, 500 schedules
+	@$(MART) run
+	@$(MART) audit leakage
+	@$(MART) audit leakage --perturb 1
+	@$(MART) audit conservation
+	@$(MART) audit conservation --perturb 1
+	@$(MART) audit incremental --perturb 1
 	@ORACLE_HISTORIES=30000 .venv/bin/python -m pytest -n 2 --dist loadscope -m "audit or not audit" \
-	    tests/python/integration/test_days.py tests/python/integration/test_oracle.py $(ARGS)
+	    tests/python/integration/test_days.py tests/python/integration/test_oracle.py \
+	    tests/python/integration/test_planted_cleans.py tests/python/integration/test_planted_leaks.py \
+	    tests/python/integration/test_reproduce.py $(ARGS)
+	@$(MART) audit incremental --universes 20 --schedules 25
 
 .PHONY: bench
 bench: venv ## seconds, CPU and memory by stage (JOBS="10000 100000 1000000")

@@ -1,6 +1,6 @@
-"""What the leakage audit is worth: planted leaks are named by their columns, clean changes raise no alarm.
+"""Changes that let nothing of the future in: the leakage audit raises no alarm, whatever they do to the plan.
 
-tests/plants/leaks.yml and cleans.yml were written by people who had not read the audit, and are not fitted to it.
+tests/plants/cleans.yml was written by somebody who had not read the audit.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import pytest
 from plants import Plant, PlantBench, in_batches, read_plants
 
 CLEANS = read_plants("cleans")
+_BATCHES = in_batches(CLEANS)
+#: The largest take a minute and hold three changes of four; `make audit` judges all, and each by itself.
+_QUICK = 2
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> PlantBench:
-    return PlantBench(tmp_path_factory.mktemp("plants"))
+    return PlantBench(tmp_path_factory.mktemp("cleans"))
 
 
 def test_the_mart_as_it_is_raises_no_alarm_and_is_judged_at_every_cutoff(bench: PlantBench) -> None:
@@ -25,11 +28,17 @@ def test_the_mart_as_it_is_raises_no_alarm_and_is_judged_at_every_cutoff(bench: 
 
 
 @pytest.mark.parametrize(
-    "batch", in_batches(CLEANS), ids=lambda batch: f"{len(batch)} from {batch[0].name}"
+    "batch",
+    [
+        pytest.param(
+            batch, marks=[] if number < _QUICK else [pytest.mark.audit], id=f"{len(batch)} at once"
+        )
+        for number, batch in enumerate(_BATCHES)
+    ],
 )
 def test_clean_changes_raise_no_alarm(bench: PlantBench, batch: list[Plant]) -> None:
     verdict = bench.judge(batch)
-    assert verdict.altered
+    assert len(verdict.altered) > len(batch) / 4
     assert not verdict.named
 
 
