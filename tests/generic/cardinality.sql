@@ -1,6 +1,10 @@
 {#- Fails where a column has fewer or more distinct values, NULL aside, in the rows of the last days
     than it should. Fewer rows than `at_least_rows` say nothing. -#}
 {% test cardinality(model, column_name, at_least=1, at_most=none, at_least_rows=100) %}
+{{ config(meta={
+    'message': 'too few or too many distinct values',
+    'fix': 'look for a default that took the place of values, or for an id that got into them',
+}) }}
 with {{ compared_profiles(model, column_name) }},
 
 counted as (

@@ -1,6 +1,10 @@
 {#- Fails where too small or too great a share of the labels of the last days is 1; labels are 0, 1
     or NULL. Fewer labels than `at_least_rows` say nothing. -#}
 {% test label_balance(model, column_name, at_least, at_most, at_least_rows=100) %}
+{{ config(meta={
+    'message': 'nearly all labels of the last weeks are the same',
+    'fix': 'nothing can be learned from one class: look at how the label is made',
+}) }}
 with {{ compared_profiles(model, column_name) }},
 
 shares as (

@@ -3,6 +3,10 @@
 {% test null_rate(
     model, column_name, at_most=none, at_most_change=none, at_least_rows=100
 ) %}
+{{ config(meta={
+    'message': 'more or fewer NULLs than there should be',
+    'fix': 'look for what stopped to be filled, from the column back to the raw table',
+}) }}
 with {{ compared_profiles(model, column_name) }},
 
 shares as (

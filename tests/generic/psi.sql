@@ -4,6 +4,10 @@
     `epsilon`, so that an empty bin stays finite (Siddiqi, Credit Risk Scorecards, 2006: below 0.1
     stable, over 0.25 shifted). Bins are the column's `bins`. -#}
 {% test psi(model, column_name, at_most=0.25, epsilon=0.0001, at_least_rows=100) %}
+{{ config(meta={
+    'message': 'values are spread otherwise than in the weeks before',
+    'fix': 'a season or a new definition explains it, or the source has broken: docs/quality.md',
+}) }}
 with {{ compared_profiles(model, column_name) }},
 
 shares as (

@@ -1,6 +1,10 @@
 {#- Fails where the last days brought far fewer or more rows than the days before. Days before with
     fewer rows than `at_least_rows` say nothing. -#}
 {% test volume_change(model, at_least_ratio, at_most_ratio, at_least_rows=100) %}
+{{ config(meta={
+    'message': 'far fewer or more rows than in the weeks before',
+    'fix': 'look whether the raw tables were loaded whole, and once',
+}) }}
 with {{ compared_profiles(model, none) }},
 
 counted as (

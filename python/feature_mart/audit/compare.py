@@ -14,6 +14,7 @@ from feature_mart.manifest import FEATURES_AT_REQUEST, Column, Manifest
 FEATURE_TABLES = "feat_"
 MARTS = "mart_"
 SPINE = "int_job__requests"
+_AS_OF, _AVAILABLE = "as_of_at", "available_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,25 @@ def compare_features(
     return differences, compared
 
 
+def compare_requests(
+    manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path, at: datetime
+) -> tuple[list[Difference], list[Compared]]:
+    """Rows of jobs requested by an instant, known by then or not, in two builds that both know the requests."""
+    job = (
+        f"job_id in (select job_id from {{side}}.main.{SPINE} "
+        f"where requested_at <= timestamptz '{at.isoformat()}')"
+    )
+    differences: list[Difference] = []
+    compared: list[Compared] = []
+    with _both(whole, truncated) as con:
+        for name in names:
+            if name.startswith((FEATURES_AT_REQUEST, MARTS)) and not name.endswith("__training"):
+                found, seen = _compare(con, name, manifest.columns(name), job)
+                differences += found
+                compared.append(seen)
+    return differences, compared
+
+
 def compare_marts(
     manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path
 ) -> tuple[list[Difference], list[Compared]]:
@@ -122,16 +142,58 @@ def _compare(
     assert row is not None
     differences = []
     if row[1]:
-        differences.append(_example(con, name, "", row[1], key, joined, lost))
+        differences = _states(con, name, key, values) if _AS_OF in key else []
+        differences = differences or [_example(con, name, "", row[1], key, joined, lost)]
+    named = {difference.column for difference in differences}
     varying = set()
     for number, value in enumerate(values):
         count, is_varying = row[2 + 2 * number], row[3 + 2 * number]
         if is_varying:
             varying.add(value)
-        if count:
+        if count and value not in named:
             differs = f"w.is_there and t.is_there and w.{value} is distinct from t.{value}"
             differences.append(_example(con, name, value, count, key, joined, differs))
     return differences, Compared(name, row[0], frozenset(varying), frozenset(values) - varying)
+
+
+def _states(
+    con: duckdb.DuckDBPyConnection, name: str, key: Sequence[str], values: Sequence[str]
+) -> list[Difference]:
+    """Columns in which the states in force differ at the instants of rows that one side has not.
+
+    A row stands for what is in force until the next one, so a row too much says nothing yet: what was in force on the
+    other side says which of its columns know more.
+    """
+    entity = [part for part in key if part != _AS_OF]
+    e = " || chr(31) || ".join(f"coalesce({part}::varchar, '')" for part in entity)
+    for side in ("whole", "truncated"):
+        con.execute(
+            f"create or replace temp table {side}_states as select *, {e} as entity from {side}_rows"
+        )
+    con.execute(
+        "create or replace temp table instants as "
+        f"select entity, {', '.join(key)} from whole_states union "
+        f"select entity, {', '.join(key)} from truncated_states"
+    )
+    joined = "instants i " + " ".join(
+        f"asof left join {side}_states {letter} on i.entity = {letter}.entity and i.{_AS_OF} >= {letter}.{_AS_OF}"
+        for side, letter in (("whole", "w"), ("truncated", "t"))
+    )
+    columns = [value for value in values if value != _AVAILABLE]
+    counts = ", ".join(f"count(*) filter (w.{c} is distinct from t.{c})" for c in columns)
+    row = con.execute(f"select {counts} from {joined}").fetchone()
+    assert row is not None
+    found = []
+    shown = ", ".join(f"i.{part}::varchar" for part in key)
+    for column, count in zip(columns, row, strict=True):
+        if count:
+            example = con.execute(
+                f"select {shown}, w.{column}::varchar, t.{column}::varchar from {joined} "
+                f"where w.{column} is distinct from t.{column} order by all limit 1"
+            ).fetchone()
+            assert example is not None
+            found.append(_difference(name, column, count, key, example))
+    return found
 
 
 def _example(
@@ -153,5 +215,12 @@ def _example(
         f"where {condition} order by all limit 1"
     ).fetchone()
     assert row is not None
-    entity = ", ".join(f"{part}={value}" for part, value in zip(key, row[:-2], strict=True))
-    return Difference(name, column, rows, entity, str(row[-2]), str(row[-1]))
+    return _difference(name, column, rows, key, row)
+
+
+def _difference(
+    name: str, column: str, rows: int, key: Sequence[str], example: Sequence[object]
+) -> Difference:
+    """``example`` is a key's values, then the column's on both sides."""
+    entity = ", ".join(f"{part}={value}" for part, value in zip(key, example[:-2], strict=True))
+    return Difference(name, column, rows, entity, str(example[-2]), str(example[-1]))

@@ -51,7 +51,7 @@ _VERSIONS: dict[str, tuple[tuple[float, str], ...]] = {
 
 #: New keys that copy an old one: share, days from the instant to the event, and whether other tables' rows follow.
 _COPIES: dict[str, tuple[tuple[float, int], ...]] = {
-    "jobs": ((0.04, -100), (0.05, 0), (0.02, 60)),
+    "jobs": ((0.04, -100), (0.08, -1), (0.05, 0), (0.02, 60)),
     "contracts": ((0.05, -30), (0.04, 0), (0.02, 60)),
     "proposals": ((0.04, -10), (0.03, 0)),
     "reviews": ((0.08, -10), (0.03, 60)),

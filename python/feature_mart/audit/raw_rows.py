@@ -51,6 +51,28 @@ class RawWarehouse:
         """
         return {table: self._known_by(table, at) for table in CONTRACT}
 
+    def known_by_with_requests(self, at: datetime) -> dict[str, str]:
+        """The same, and the first row of every job that was posted by then, though it was loaded later.
+
+        A request is known to whoever makes it; nothing else is that came between it and its load.
+        """
+        known = self.known_by(at)
+        line = self.load_clock.get("jobs")
+        instant = f"timestamptz '{at.isoformat()}'"
+        assumed = "false"
+        if line is not None:
+            lag = f"to_microseconds({int(line.assumed_lag_hours * 3_600_000_000)})"
+            assumed = (
+                f"loaded_at < timestamptz '{line.trusted_from.isoformat()}' "
+                f"and posted_at + {lag} <= {instant}"
+            )
+        known["jobs"] += (
+            f" union all by name select * from (select * from ({self._source('jobs')}) "
+            "qualify row_number() over (partition by job_id order by loaded_at) = 1) "
+            f"where posted_at <= {instant} and loaded_at > {instant} and not ({assumed})"
+        )
+        return known
+
     def _source(self, table: str) -> str:
         types = {"loaded_at": "timestamptz", "is_deleted": "boolean"}
         absent = ", ".join(f"cast(null as {types[name]}) as {name}" for name in OPTIONAL[table])

@@ -5,7 +5,9 @@ the mart is built anew, by the project's own compiled SQL and Python functions. 
 
 (a) with the whole build: every as-of row with ``as_of_at <= T``, and every spine-keyed feature row and features mart
     row of a job that was requested and known by T;
-(b) with a build of the whole warehouse as of the last refresh by T: every training mart, labels included.
+(b) with the whole build, where the requests made by T are known though they were loaded later: every such row of every
+    job requested by T, since what came between a request and its load is of the future too;
+(c) with a build of the whole warehouse as of the last refresh by T: every training mart, labels included.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from feature_mart.audit.compare import (
     Difference,
     compare_features,
     compare_marts,
+    compare_requests,
     judged_models,
 )
 from feature_mart.audit.cutoffs import Cutoff
@@ -76,14 +79,24 @@ class LeakageReport:
 
 @dataclass(frozen=True, slots=True)
 class _Build:
-    """A build as of a refresh, of the whole warehouse or of the rows known by an instant."""
+    """A build as of a refresh, of the whole warehouse or of the rows known by an instant, with requests or without."""
 
     as_of_at: datetime
     known_by: datetime | None = None
+    has_requests: bool = False
 
     def path(self, folder: Path) -> Path:
         known = "whole" if self.known_by is None else f"{self.known_by:%Y%m%dT%H%M%S.%f}"
-        return folder / f"{self.as_of_at:%Y%m%dT%H%M}-{known}.duckdb"
+        requests = "-requests" if self.has_requests else ""
+        return folder / f"{self.as_of_at:%Y%m%dT%H%M}-{known}{requests}.duckdb"
+
+    def rows(self, raw: RawWarehouse) -> dict[str, str]:
+        """The raw rows that it is made of."""
+        if self.known_by is None:
+            return raw.every_row()
+        if self.has_requests:
+            return raw.known_by_with_requests(self.known_by)
+        return raw.known_by(self.known_by)
 
 
 def build_whole(
@@ -155,11 +168,17 @@ def _pool(is_small: bool) -> Executor:
     return ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn"))
 
 
-def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:
-    """For (a) the first refresh that knows all of the truncated rows, for (b) the last before, twice."""
+def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, ...]:
+    """For (a) the first refresh that knows all of the truncated rows, for (b) the newest, at which late requests are
+    known, for (c) the last before, twice."""
     first = min(clock.refresh_at(at), as_of_at)
     last = min(clock.refresh_before(at), as_of_at)
-    return _Build(first, at), _Build(last, at), _Build(last)
+    return (
+        _Build(first, at),
+        _Build(as_of_at, at, has_requests=True),
+        _Build(last, at),
+        _Build(last),
+    )
 
 
 def _make(
@@ -171,11 +190,10 @@ def _make(
     changed: Collection[str],
     threads: int = 1,
 ) -> None:
-    rows = raw.every_row() if build.known_by is None else raw.known_by(build.known_by)
     build_compiled(
         project,
         build.path(folder),
-        rows,
+        build.rows(raw),
         build.as_of_at,
         base=None if base is None else build.path(base),
         only=changed,
@@ -192,17 +210,18 @@ def _judge(
     cutoff: Cutoff,
     folder: Path,
 ) -> tuple[CutoffReport, list[Compared]]:
-    features, truncated, whole = (
+    features, requests, truncated, before = (
         build.path(folder) for build in _builds(clock, as_of_at, cutoff.at)
     )
-    manifest = project.manifest
-    found, seen = compare_features(
-        manifest, names, _Build(as_of_at).path(folder), features, cutoff.at
+    manifest, whole = project.manifest, _Build(as_of_at).path(folder)
+    results = (
+        compare_features(manifest, names, whole, features, cutoff.at),
+        compare_requests(manifest, names, whole, requests, cutoff.at),
+        compare_marts(manifest, names, before, truncated),
     )
-    found_marts, seen_marts = compare_marts(manifest, names, whole, truncated)
-    differences = (*found, *found_marts)
-    rows = sum(compared.rows for compared in (*seen, *seen_marts))
-    return CutoffReport(cutoff, rows, differences), [*seen, *seen_marts]
+    differences = tuple(each for found, _ in results for each in found)
+    compared = [each for _, seen in results for each in seen]
+    return CutoffReport(cutoff, sum(each.rows for each in compared), differences), compared
 
 
 def _constant(project: CompiledProject, compared: Sequence[Compared]) -> dict[str, tuple[str, ...]]:

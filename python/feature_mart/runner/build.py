@@ -14,7 +14,7 @@ import duckdb
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.runner.dbt import DbtResult, Node, Progress, invoke_dbt
 from feature_mart.runner.decide import choose_refresh, why_full
-from feature_mart.runner.failures import describe_check, describe_failures
+from feature_mart.runner.failures import describe_check, describe_failures, first_rows
 from feature_mart.runner.history import take_snapshots
 from feature_mart.runner.profiles import keep_profiles, restore_profiles
 from feature_mart.runner.report import RunLog
@@ -108,7 +108,7 @@ def build_mart(
         full_because=because,
         models=sum(node.kind == "model" and node.status == "success" for node in result.nodes),
         tests=tests,
-        warnings=tuple(_warning(node) for node in result.nodes if node.status == "warn"),
+        warnings=tuple(_warning(settings, node) for node in result.nodes if node.status == "warn"),
     )
 
 
@@ -186,9 +186,10 @@ def _count_tests(nodes: Sequence[Node]) -> CheckCounts:
     )
 
 
-def _warning(node: Node) -> str:
-    fix = node.meta.get("fix")
-    return describe_check(node) + (f"; {fix}" if fix else "")
+def _warning(settings: Settings, node: Node) -> str:
+    """A check that only warns, with its row where it found one, and what to do."""
+    rows = first_rows(settings, node, settings.mart_path) if node.failures == 1 else ()
+    return "; ".join(filter(None, (describe_check(node), *rows, node.meta.get("fix"))))
 
 
 def _describe_marts(database: Path, result: DbtResult) -> list[dict[str, Any]]:

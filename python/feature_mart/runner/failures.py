@@ -69,11 +69,11 @@ def _describe(settings: Settings, node: Node, database: Path) -> list[str]:
     lines = [f"  - {describe_check(node)}"]
     if node.meta.get("fix"):
         lines.append(f"    to do: {node.meta['fix']}")
-    rows = [f"    {row}" for row in _first_rows(settings, node, database)]
+    rows = [f"    {row}" for row in first_rows(settings, node, database)]
     return [*lines, *rows, *where]
 
 
-def _first_rows(settings: Settings, node: Node, database: Path) -> Sequence[str]:
+def first_rows(settings: Settings, node: Node, database: Path) -> Sequence[str]:
     """The first failing rows as text, in order; none where the check can no longer be asked."""
     if not node.compiled or not database.is_file():
         return []

@@ -78,6 +78,45 @@ def test_only_the_first_of_a_key_s_untrusted_rows_stands_in_for_it(tmp_path: Pat
     assert known(raw, january(4)) == {("c", "active", january(8))}
 
 
+def jobs_known(folder: Path, at: datetime, jobs: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    empty_warehouse(folder)
+    con = connect()
+    load_table(con, "main.jobs", RAW_TABLES["jobs"], jobs)
+    con.execute(f"copy main.jobs to '{folder / 'jobs.parquet'}'")
+    raw = RawWarehouse(folder, {"jobs": LINE}, ())
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        select = raw.known_by_with_requests(at)["jobs"]
+        return con.execute(
+            f"select job_id, title, status, loaded_at from ({select}) order by all"
+        ).fetchall()
+
+
+def posting(at: datetime, loaded_at: datetime, title: str) -> dict[str, Any]:
+    return {
+        "job_id": "j",
+        "title": title,
+        "status": "open",
+        "posted_at": at,
+        "loaded_at": loaded_at,
+    }
+
+
+def test_a_request_is_known_though_its_job_was_loaded_later_and_its_later_versions_are_not(
+    tmp_path: Path,
+) -> None:
+    jobs = [posting(january(11), january(13), "first"), posting(january(11), january(14), "second")]
+    assert jobs_known(tmp_path, january(12), jobs) == [("j", "first", "open", january(13))]
+    assert jobs_known(tmp_path, january(10, 23), jobs) == []
+    assert len(jobs_known(tmp_path, january(14), jobs)) == 2
+
+
+def test_a_request_of_before_the_load_clock_is_there_once(tmp_path: Path) -> None:
+    bulk = [posting(january(2), january(9), "bulk")]
+    assert jobs_known(tmp_path, january(2, 12), bulk) == [("j", "bulk", "open", january(9))]
+    assert jobs_known(tmp_path, january(4), bulk) == [("j", "bulk", None, january(9))]
+
+
 def test_a_table_without_load_times_is_known_from_the_start(tmp_path: Path) -> None:
     raw = warehouse(tmp_path, [])
     category = "select 'c' as category_id, null as parent_category_id, 'design' as name"

@@ -13,6 +13,10 @@ import pytest
 GENERIC = Path(__file__).resolve().parents[2] / "generic"
 
 
+#: Those that compare with the weeks before; integration/test_quality.py sees each of them red.
+OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
+
+
 def render(name: str, present: list[str], **arguments: Any) -> str:
     """The SQL of a generic test on the relation ``tested``."""
     source = (GENERIC / f"{name}.sql").read_text()
@@ -99,7 +103,8 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
 
 
 def test_every_generic_check_is_covered() -> None:
-    assert {case[0] for case in CASES.values()} == {path.stem for path in GENERIC.glob("*.sql")}
+    known = {case[0] for case in CASES.values()} | OVER_TIME
+    assert known == {path.stem for path in GENERIC.glob("*.sql")}
 
 
 @pytest.mark.parametrize("case", CASES)
