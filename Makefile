@@ -37,7 +37,7 @@ audit: venv ## an hour: every audit on the sample and a perturbed copy, planted 
 	@$(MART) audit incremental --perturb 1
 	@ORACLE_HISTORIES=30000 .venv/bin/python -m pytest -n 2 --dist loadscope -m "audit or not audit" \
 	    tests/python/integration/test_days.py tests/python/integration/test_oracle.py \
-	    tests/python/integration/test_planted_cleans.py tests/python/integration/test_planted_leaks.py \
+	    tests/python/integration/test_planted_changes.py \
 	    tests/python/integration/test_reproduce.py $(ARGS)
 	@$(MART) audit incremental --universes 20 --schedules 25
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -256,7 +256,7 @@ def _judge(
     )
     median, most = (None if each is None else timedelta(seconds=each) for each in counts[5:])
     same, later, older, either, neither = counts[:5]
-    return ColumnVerdict(
+    column = ColumnVerdict(
         column=feature.column,
         feature=feature.name,
         model=feature.model if found is not None else str(feature.job_model),
@@ -269,8 +269,9 @@ def _judge(
         lead_median=median,
         lead_most=most,
         fit=fit,
-        example=_example(con, given),
+        example=None,
     )
+    return replace(column, example=_example(con, given, column.verdict))
 
 
 def _fit(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Fit | None:
@@ -306,13 +307,14 @@ def _place(con: duckdb.DuckDBPyConnection, *, has_versions: bool) -> None:
     )
 
 
-def _example(con: duckdb.DuckDBPyConnection, given: Given) -> Example | None:
-    """The first row whose value was known later; else the first that differs."""
+def _example(con: duckdb.DuckDBPyConnection, given: Given, verdict: Verdict) -> Example | None:
+    """The first row that shows the verdict: of a leak one whose value was known later; else the first that differs."""
     shown = " || ', ' || ".join(f"'{key}=' || j.{key}" for key in given.keys)
+    known_at = "p.later_at" if verdict == "leaks" else "if(p.older_at is null, p.later_at, null)"
     row = con.execute(
-        f"select {shown}, p.t, p.given_value::varchar, p.right_value::varchar, "
-        "if(p.older_at is null, p.later_at, null) as known_at from placed p join sorted j on p.n = j.n "
-        "order by known_at is null, p.n limit 1"
+        f"select {shown}, p.t, p.given_value::varchar, p.right_value::varchar, {known_at} as known_at "
+        "from placed p join sorted j on p.n = j.n "
+        "order by known_at is null, p.older_at is not null, p.n limit 1"
     ).fetchone()
     if row is None:
         return None

@@ -77,9 +77,13 @@ def load_given(
         _require(name, types, f"{question.path.name} has no column", "its columns")
     keys = tuple(question.entity.values())
     features = _features(question, types, manifest, keys)
-    selected = [f'cast("{column}" as varchar) as {key}' for column, key in question.entity.items()]
+    selected = [
+        f"cast({_quoted(column)} as varchar) as {key}" for column, key in question.entity.items()
+    ]
     time, is_local = _time(question.time, types[question.time], zone)
-    selected += [f'"{feature.column}" as v{number}' for number, feature in enumerate(features)]
+    selected += [
+        f"{_quoted(feature.column)} as v{number}" for number, feature in enumerate(features)
+    ]
     try:
         con.execute(
             "create temp table given as select row_number() over () as n, "
@@ -87,6 +91,8 @@ def load_given(
         )
     except duckdb.Error as error:
         raise UsageError(f"{question.path} cannot be read: {_first_line(error)}") from None
+    if con.execute("select 1 from given limit 1").fetchone() is None:
+        raise UsageError(f"{question.path} has no rows.")
     used = {*question.entity, question.time, *(feature.column for feature in features)}
     return Given(keys, features, is_local, tuple(name for name in types if name not in used))
 
@@ -113,11 +119,11 @@ def _open(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
 
 def _time(column: str, type_: str, zone: str) -> tuple[str, bool]:
     if type_ == _INSTANT:
-        return f'"{column}"', False
+        return _quoted(column), False
     if type_.startswith((_LOCAL, _DATE)):
-        return f"cast(\"{column}\" as timestamp) at time zone '{zone}'", True
+        return f"cast({_quoted(column)} as timestamp) at time zone '{zone}'", True
     if type_ == _TEXT:
-        return f'cast("{column}" as timestamptz)', False
+        return f"cast({_quoted(column)} as timestamptz)", False
     raise UsageError(
         f"--time {column} holds {type_}: it has to be a date, or an instant with or without offset."
     )
@@ -187,6 +193,10 @@ def _require(name: str, known: Mapping[str, object], what: str, of: str) -> None
     if name not in known:
         near = get_close_matches(name, known, n=3) or sorted(known)[:8]
         raise UsageError(f"{what} {name!r}; {of} like it: {', '.join(near)}.")
+
+
+def _quoted(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
 
 
 def _first_line(error: Exception) -> str:

@@ -38,7 +38,7 @@ class Notebook:
 
     @staticmethod
     def frame(con: duckdb.DuckDBPyConnection, sql: str) -> pd.DataFrame:
-        frame = con.execute(sql).to_arrow_table().to_pandas()
+        frame = con.sql(sql).to_arrow_table().to_pandas()
         for name in frame.columns:
             if isinstance(frame[name].dtype, pd.DatetimeTZDtype):
                 frame[name] = frame[name].astype("datetime64[us, UTC]")
@@ -275,7 +275,12 @@ def test_a_question_that_cannot_be_meant_is_answered_in_one_line(
 def test_what_is_no_table_is_refused(tmp_path: Path, sample: BuiltSample) -> None:
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"no parquet at all")
-    for path, message in ((broken, "cannot be read"), (tmp_path / "no.csv", "There is no file")):
+    empty, odd = tmp_path / "empty.csv", tmp_path / "odd.csv"
+    empty.write_text("job_id,requested_at,job_skill_count\n")
+    odd.write_text("job_id,requested_at,job_skill_count\nj1,yesterday,1\n")
+    cases = [(broken, "cannot be read"), (tmp_path / "no.csv", "There is no file")]
+    cases += [(empty, "has no rows"), (odd, "yesterday")]
+    for path, message in cases:
         question = Question(path, {"job_id": "job_id"}, "requested_at", {})
         with pytest.raises(UsageError, match=message):
             judge_file(question, sample.mart, sample.manifest, sample.clock, sample.as_of_at)

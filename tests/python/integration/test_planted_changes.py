@@ -1,0 +1,89 @@
+"""What the leakage audit is worth: planted leaks are named by their columns, clean changes raise no alarm.
+
+Caught is a leak only when all of the columns are named that tests/plants/leaks.yml says. cleans.yml was written by
+somebody who had not read the audit.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from plants import Plant, PlantBench, in_batches, read_plants
+
+LEAKS, CLEANS = read_plants("leaks"), read_plants("cleans")
+#: A leak each of SQL, Python, a macro's neighbour and a mart; all of them in `make audit`.
+_QUICK = {
+    *("client_contracts_from_agreement_on", "category_sums_one_change_ahead"),
+    *("client_last_contract_of_all_time", "client_history_as_of_the_load"),
+    *("text_ratio_centred", "text_price_of_the_word", "budget_filled_with_the_price"),
+    *("title_length_as_a_rank", "mart_budget_relative_to_all"),
+}
+_QUICK_BATCHES = 1
+_SLOW = pytest.mark.audit
+KINDS = {
+    *("future_window", "event_time_for_known_time", "latest_value", "whole_table_statistics"),
+    *("target_encoding", "same_day_aggregate", "back_fill", "off_by_one_frame"),
+    *("version_after_request", "label_column", "wrong_zone", "current_dimension"),
+    *("seed_from_future", "filter_before_chaining", "other"),
+}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> PlantBench:
+    return PlantBench(tmp_path_factory.mktemp("plants"))
+
+
+def test_the_mart_as_it_is_raises_no_alarm_and_is_judged_at_every_cutoff(bench: PlantBench) -> None:
+    assert bench.clean.is_clean
+    assert len(bench.clean.cutoffs) == 5 and not bench.clean.empty
+    never = {f"{model}.{name}" for model, names in bench.clean.constant.items() for name in names}
+    assert len(never) < 20, "so few columns vary that the audit says little"
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        pytest.param(plant, id=plant.name, marks=[] if plant.name in _QUICK else [_SLOW])
+        for plant in LEAKS
+    ],
+)
+def test_a_leak_is_named_by_its_columns(bench: PlantBench, plant: Plant) -> None:
+    verdict = bench.judge([plant])
+    assert verdict.named >= plant.columns, sorted(plant.columns - verdict.named)
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        pytest.param(
+            batch, id=f"{len(batch)} at once", marks=[] if number < _QUICK_BATCHES else [_SLOW]
+        )
+        for number, batch in enumerate(in_batches(CLEANS))
+    ],
+)
+def test_clean_changes_raise_no_alarm(bench: PlantBench, batch: list[Plant]) -> None:
+    verdict = bench.judge(batch)
+    assert len(verdict.altered) > len(batch) / 4
+    assert not verdict.named
+
+
+@_SLOW
+@pytest.mark.parametrize("plant", CLEANS, ids=lambda plant: plant.name)
+def test_each_clean_change_alters_compiled_code_and_raises_no_alarm(
+    bench: PlantBench, plant: Plant
+) -> None:
+    verdict = bench.judge([plant])
+    assert verdict.altered, "this change does not reach the compiled code"
+    assert not verdict.named
+
+
+def test_there_are_forty_leaks_of_every_kind_in_sql_and_python() -> None:
+    assert len(LEAKS) >= 40 and {plant.kind for plant in LEAKS} == KINDS
+    assert all(plant.columns for plant in LEAKS) and {plant.name for plant in LEAKS} >= _QUICK
+    endings = {patch.file.rpartition(".")[2] for plant in LEAKS for patch in plant.patches}
+    assert endings == {"sql", "py", "csv"}
+
+
+def test_there_are_forty_clean_changes_and_half_of_them_change_the_plan() -> None:
+    plans = sum(plant.kind == "plan" for plant in CLEANS)
+    assert len(CLEANS) >= 40 and 2 * plans >= len(CLEANS) - 1
