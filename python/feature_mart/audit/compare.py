@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from feature_mart.manifest import FEATURES_AT_REQUEST, Column, Manifest
 FEATURE_TABLES = "feat_"
 MARTS = "mart_"
 SPINE = "int_job__requests"
+_TRAINING = "__training"
 _AS_OF, _AVAILABLE = "as_of_at", "available_at"
 
 
@@ -52,44 +53,45 @@ def compare_features(
 ) -> tuple[list[Difference], list[Compared]]:
     """As-of rows up to an instant and rows of jobs requested and known by it, in two builds.
 
-    ``names`` are the models, in the order in which they are reported.
+    ``names`` are the models, in the order in which they are reported. Of a training mart the features are compared: its
+    labels become known later.
     """
     instant = f"timestamptz '{at.isoformat()}'"
-    job = (
-        f"job_id in (select job_id from {{side}}.main.{SPINE} "
-        f"where requested_at <= {instant} and known_at <= {instant})"
-    )
-    differences: list[Difference] = []
-    compared: list[Compared] = []
-    with _both(whole, truncated) as con:
-        for name in names:
-            if name.endswith("__training"):
-                continue
-            columns = manifest.columns(name)
-            is_job_keyed = name.startswith((FEATURES_AT_REQUEST, MARTS))
-            where = job if is_job_keyed else f"as_of_at <= {instant}"
-            found, seen = _compare(con, name, columns, where)
-            differences += found
-            compared.append(seen)
-    return differences, compared
+    job = _of_jobs(f"requested_at <= {instant} and known_at <= {instant}")
+    where = {name: job if _is_job_keyed(name) else f"as_of_at <= {instant}" for name in names}
+    return _compare_all(manifest, where, whole, truncated)
 
 
 def compare_requests(
     manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path, at: datetime
 ) -> tuple[list[Difference], list[Compared]]:
     """Rows of jobs requested by an instant, known by then or not, in two builds that both know the requests."""
-    job = (
-        f"job_id in (select job_id from {{side}}.main.{SPINE} "
-        f"where requested_at <= timestamptz '{at.isoformat()}')"
-    )
+    job = _of_jobs(f"requested_at <= timestamptz '{at.isoformat()}'")
+    where = {name: job for name in names if _is_job_keyed(name)}
+    return _compare_all(manifest, where, whole, truncated)
+
+
+def _is_job_keyed(name: str) -> bool:
+    return name.startswith((FEATURES_AT_REQUEST, MARTS))
+
+
+def _of_jobs(condition: str) -> str:
+    return f"job_id in (select job_id from {{side}}.main.{SPINE} where {condition})"
+
+
+def _compare_all(
+    manifest: Manifest, where: Mapping[str, str], whole: Path, truncated: Path
+) -> tuple[list[Difference], list[Compared]]:
     differences: list[Difference] = []
     compared: list[Compared] = []
     with _both(whole, truncated) as con:
-        for name in names:
-            if name.startswith((FEATURES_AT_REQUEST, MARTS)) and not name.endswith("__training"):
-                found, seen = _compare(con, name, manifest.columns(name), job)
-                differences += found
-                compared.append(seen)
+        for name, condition in where.items():
+            columns = manifest.columns(name)
+            if name.endswith(_TRAINING):
+                columns = tuple(each for each in columns if each.role in (None, "key"))
+            found, seen = _compare(con, name, columns, condition)
+            differences += found
+            compared.append(seen)
     return differences, compared
 
 
@@ -101,7 +103,7 @@ def compare_marts(
     compared: list[Compared] = []
     with _both(whole, truncated) as con:
         for name in names:
-            if name.endswith("__training"):
+            if name.endswith(_TRAINING):
                 found, seen = _compare(con, name, manifest.columns(name), "true")
                 differences += found
                 compared.append(seen)

@@ -3,8 +3,8 @@
 For each cutoff T the raw rows known after T are removed (a row known only in part goes back to its initial state) and
 the mart is built anew, by the project's own compiled SQL and Python functions. Compared bit by bit are
 
-(a) with the whole build: every as-of row with ``as_of_at <= T``, and every spine-keyed feature row and features mart
-    row of a job that was requested and known by T;
+(a) with the whole build: every as-of row with ``as_of_at <= T``, and every spine-keyed feature row and mart row, less
+    labels, of a job that was requested and known by T;
 (b) with the whole build, where the requests made by T are known though they were loaded later: every such row of every
     job requested by T, since what came between a request and its load is of the future too;
 (c) with a build of the whole warehouse as of the last refresh by T: every training mart, labels included.

@@ -92,7 +92,10 @@ def leakage(cutoffs: int, seed: int, perturb: int | None, as_of: str | None, as_
 def incremental(
     schedules: int, universes: int, jobs: int, seed: int, perturb: int | None, as_json: bool
 ) -> None:
-    """Build day by day, with refreshes skipped, repeated and killed: is it what one full build makes?"""
+    """Is a mart that grew what a full build makes?
+
+    Builds day by day, with refreshes skipped, repeated and killed.
+    """
     from feature_mart.audit import audit_incremental
     from feature_mart.cli import verdicts
     from feature_mart.runner import open_run
@@ -123,7 +126,7 @@ def incremental(
 @json_option
 @explained
 def conservation(perturb: int | None, as_json: bool) -> None:
-    """Account for every raw row: is it in the mart and in the latest snapshots?"""
+    """Account for every raw row, to the snapshots."""
     from feature_mart import job
     from feature_mart.audit import audit_conservation
     from feature_mart.cli import verdicts
@@ -152,9 +155,9 @@ def conservation(perturb: int | None, as_json: bool) -> None:
 @json_option
 @explained
 def reproduce(snapshot: str, as_json: bool) -> None:
-    """Build a snapshot anew from its manifest, by its commit: is it the same?
+    """Build a snapshot anew: is it the same?
 
-    SNAPSHOT is an id, a consumer (its latest), or a folder.
+    From its manifest alone, by the code of its commit. SNAPSHOT is an id, a consumer (its latest), or a folder.
     """
     from feature_mart import job
     from feature_mart.audit import audit_reproduce, find_snapshot
@@ -198,7 +201,9 @@ def reproduce(snapshot: str, as_json: bool) -> None:
 def file(
     path: Path, entity: tuple[str, ...], time: str, columns: tuple[str, ...], as_json: bool
 ) -> None:
-    """Judge a training file made elsewhere: what in it could not have been known?
+    """Judge a training file that was made elsewhere.
+
+    What in it could not have been known, and what would have been right?
 
     FILE is Parquet or CSV. 1 if it leaks, or has lost or doubled rows.
     """
