@@ -138,9 +138,11 @@ def compare_cutoffs(
         for build in _builds(clock, as_of_at, cutoff.at):
             needed[build] = None
     needed.pop(_Build(as_of_at), None)
+    # The longest first, so that no worker waits for the other's last one.
+    by_length = sorted(needed, key=lambda build: build.known_by or build.as_of_at, reverse=True)
     with _pool(is_small) as pool:
         waiting = [
-            pool.submit(_make, project, raw, build, folder, base, changed) for build in needed
+            pool.submit(_make, project, raw, build, folder, base, changed) for build in by_length
         ]
         for number, done in enumerate(as_completed(waiting), start=1):
             done.result()
