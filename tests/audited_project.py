@@ -67,11 +67,9 @@ qualify known_at > (select max(as_of_at) - interval APART from {{ this }})
 _FEATURES = """
 select requests.job_id, requests.requested_at, history.client_job_count
 from {{ ref('int_job__requests') }} as requests
-left join {{ ref('feat_client__history') }} as history
-    on requests.client_id = history.client_id and requests.known_at = history.as_of_at
-qualify row_number() over (
-    partition by requests.job_id order by requests.known_at, history.client_job_count
-) = 1
+asof left join {{ ref('feat_client__history') }} as history
+    on requests.client_id = history.client_id and requests.requested_at >= history.as_of_at
+qualify row_number() over (partition by requests.job_id order by requests.known_at) = 1
 """
 _TRAINING = """
 select features.*, labels.price

@@ -161,7 +161,8 @@ def test_a_warning_is_shown_and_stops_nothing(mart: Mart) -> None:
     done = mart.build()
     assert done["tests"] == {"passed": 1, "failed": 0, "warned": 1}
     assert done["warnings"] == [
-        "jobs.client_id is NULL in some rows (toy_jobs.client_id): 1 row; fill it in the raw table"
+        "jobs.client_id is NULL in some rows (toy_jobs.client_id): 1 row; "
+        "client_id=None; fill it in the raw table"
     ]
 
 
