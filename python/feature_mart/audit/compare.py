@@ -51,7 +51,7 @@ def judged_models(names: Sequence[str]) -> tuple[str, ...]:
 def compare_features(
     manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path, at: datetime
 ) -> tuple[list[Difference], list[Compared]]:
-    """As-of rows up to an instant and rows of jobs requested and known by it, in two builds.
+    """As-of rows up to a refresh and rows of jobs requested and known by it, in two builds.
 
     ``names`` are the models, in the order in which they are reported. Of a training mart the features are compared: its
     labels become known later.

@@ -3,11 +3,12 @@
 For each cutoff T the raw rows known after T are removed (a row known only in part goes back to its initial state) and
 the mart is built anew, by the project's own compiled SQL and Python functions. Compared bit by bit are
 
-(a) with the whole build: every as-of row with ``as_of_at <= T``, and every spine-keyed feature row and mart row, less
-    labels, of a job that was requested and known by T;
-(b) with the whole build, where the requests made by T are known though they were loaded later: every such row of every
-    job requested by T, since what came between a request and its load is of the future too;
-(c) with a build of the whole warehouse as of the last refresh by T: every training mart, labels included.
+(a) as of the last refresh by T, with the whole build: every as-of row with ``as_of_at <= T``, and every spine-keyed
+    feature row and mart row, less labels, of a job that was known by that refresh;
+(b) as of the whole build's refresh, with the whole build, where the requests made by T are known though they were
+    loaded later: every such row of every job requested by T, since what came between a request and its load is of the
+    future too;
+(c) as of the last refresh by T, with a build of the whole warehouse as of it: every training mart, labels included.
 """
 
 from __future__ import annotations
@@ -170,17 +171,10 @@ def _pool(is_small: bool) -> Executor:
     return ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn"))
 
 
-def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, ...]:
-    """For (a) the first refresh that knows all of the truncated rows, for (b) the newest, at which late requests are
-    known, for (c) the last before, twice."""
-    first = min(clock.refresh_at(at), as_of_at)
+def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:
+    """For (a) and (c) that of the last refresh, for (b) that with requests, for (c) that of the whole warehouse."""
     last = min(clock.refresh_before(at), as_of_at)
-    return (
-        _Build(first, at),
-        _Build(as_of_at, at, has_requests=True),
-        _Build(last, at),
-        _Build(last),
-    )
+    return _Build(last, at), _Build(as_of_at, at, has_requests=True), _Build(last)
 
 
 def _make(
@@ -212,12 +206,11 @@ def _judge(
     cutoff: Cutoff,
     folder: Path,
 ) -> tuple[CutoffReport, list[Compared]]:
-    features, requests, truncated, before = (
-        build.path(folder) for build in _builds(clock, as_of_at, cutoff.at)
-    )
+    builds = _builds(clock, as_of_at, cutoff.at)
+    truncated, requests, before = (build.path(folder) for build in builds)
     manifest, whole = project.manifest, _Build(as_of_at).path(folder)
     results = (
-        compare_features(manifest, names, whole, features, cutoff.at),
+        compare_features(manifest, names, whole, truncated, builds[0].as_of_at),
         compare_requests(manifest, names, whole, requests, cutoff.at),
         compare_marts(manifest, names, before, truncated),
     )
