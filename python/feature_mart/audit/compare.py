@@ -86,9 +86,9 @@ def _compare_all(
     compared: list[Compared] = []
     with _both(whole, truncated) as con:
         for name, condition in where.items():
-            columns = manifest.columns(name)
+            columns = _columns(con, manifest, name)
             if name.endswith(_TRAINING):
-                columns = tuple(each for each in columns if each.role in (None, "key"))
+                columns = [each for each in columns if each.role in (None, "key")]
             found, seen = _compare(con, name, columns, condition)
             # A training mart may hold labelled rows alone, and those become more.
             differences += [each for each in found if each.column or not name.endswith(_TRAINING)]
@@ -105,10 +105,23 @@ def compare_marts(
     with _both(whole, truncated) as con:
         for name in names:
             if name.endswith(_TRAINING):
-                found, seen = _compare(con, name, manifest.columns(name), "true")
+                found, seen = _compare(con, name, _columns(con, manifest, name), "true")
                 differences += found
                 compared.append(seen)
     return differences, compared
+
+
+def _columns(con: duckdb.DuckDBPyConnection, manifest: Manifest, name: str) -> list[Column]:
+    """Those that the model declares, and features that it has beside them: a Python model's columns are not enforced."""
+    declared = manifest.columns(name)
+    built = con.execute(f"describe whole.main.{name}").fetchall()
+    names = {column.name for column in declared}
+    beside = [
+        Column(str(name), str(type_), None, None, False, "")
+        for name, type_, *_ in built
+        if name not in names
+    ]
+    return [*declared, *beside]
 
 
 def _both(whole: Path, truncated: Path) -> duckdb.DuckDBPyConnection:
