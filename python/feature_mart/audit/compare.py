@@ -112,7 +112,7 @@ def compare_marts(
 
 
 def _columns(con: duckdb.DuckDBPyConnection, manifest: Manifest, name: str) -> list[Column]:
-    """Those that the model declares, and features that it has beside them: a Python model's columns are not enforced."""
+    """Those that the model declares, and what it has beside them: of a Python model no contract is enforced."""
     declared = manifest.columns(name)
     built = con.execute(f"describe whole.main.{name}").fetchall()
     names = {column.name for column in declared}

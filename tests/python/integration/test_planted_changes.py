@@ -1,7 +1,7 @@
 """What the leakage audit is worth: planted leaks are named by their columns, clean changes raise no alarm.
 
-Caught is a leak only when all of the columns are named that it lists. leaks.yml and cleans.yml were written by people who
-had not read the audit, leaks_of_the_author.yml by its author.
+Caught is a leak only when all of the columns are named that it lists. leaks.yml and cleans.yml were written by people
+who had not read the audit, leaks_of_the_author.yml by its author.
 """
 
 from __future__ import annotations
