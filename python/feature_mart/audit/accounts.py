@@ -216,11 +216,8 @@ def _spine(
     marts = [
         name for each in manifest.consumers for name in (each.features_model, each.training_model)
     ]
-    features = con.execute(
-        "select table_name from duckdb_tables() where database_name = 'mart' "
-        f"and starts_with(table_name, '{FEATURES_AT_REQUEST}') order by 1"
-    ).fetchall()
-    for model in (*(name for (name,) in features), *marts):
+    features = sorted(name for name in manifest.models if name.startswith(FEATURES_AT_REQUEST))
+    for model in (*features, *marts):
         (found,) = _row(con, f"select count(*) from mart.main.{model}")
         example = _apart(con, f"mart.main.{_SPINE}", f"mart.main.{model}", ("job_id",))
         yield Account(f"{_SPINE} → {model}", "rows", (("requests", jobs - ahead),), found, example)

@@ -186,13 +186,21 @@ def read_dbt_manifest(mart_path: Path) -> dict[str, Any]:
 
 
 def write_built(mart_path: Path, built: BuiltMart, dbt_manifest: Path) -> None:
-    """Put the record and dbt's manifest into a finished mart that is not yet in its place."""
+    """Put the record and dbt's manifest into a finished mart that is not yet in its place.
+
+    The tables through which dbt-duckdb appends what a Python model returned, and which it leaves, go.
+    """
     document = asdict(built) | {"as_of_at": built.as_of_at.isoformat()}
     kept = {
         "built": json.dumps(document),
         "dbt_manifest": dbt_manifest.read_text(encoding="utf-8"),
     }
     with duckdb.connect(str(mart_path)) as con:
+        left = con.execute(
+            "select schema_name, table_name from duckdb_tables() where contains(table_name, '__dbt_tmp')"
+        ).fetchall()
+        for schema, table in left:
+            con.execute(f'drop table "{schema}"."{table}"')
         con.execute("create schema if not exists mart_state")
         for name, text in kept.items():
             con.execute(

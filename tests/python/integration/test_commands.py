@@ -117,6 +117,19 @@ def test_the_first_build_is_full_and_the_next_appends(mart: Mart) -> None:
     assert not (mart.state / "scratch").exists()
 
 
+def test_an_appending_python_model_leaves_no_table_of_its_own_behind(mart: Mart) -> None:
+    (mart.project / "models" / "toy_python.py").write_text(
+        "def model(dbt, session):\n"
+        "    dbt.config(materialized='incremental')\n"
+        "    return dbt.ref('toy_daily').df()\n"
+    )
+    mart.build("--as-of", "2024-03-02")
+    assert mart.build("--as-of", "2024-03-04")["full_because"] is None
+    assert mart.rows("select count(*) from toy_python")[0][0] > 1
+    tables = "select table_name from duckdb_tables() where schema_name = 'main'"
+    assert not [name for (name,) in mart.rows(tables) if "__dbt_tmp" in name]
+
+
 def test_going_back_needs_a_full_refresh(mart: Mart) -> None:
     mart.build("--as-of", "2024-03-04")
     before = mart.mark()
