@@ -17,6 +17,24 @@
     end
 {%- endmacro %}
 
+{#- A text without white space at its ends, as Unicode defines it. That is BigQuery's trim; DuckDB's
+    leaves some of it, so there the characters are named. -#}
+{% macro trimmed(text) %}
+    {{- return(adapter.dispatch('trimmed')(text)) -}}
+{% endmacro %}
+{% macro default__trimmed(text) -%}
+    trim({{ text }})
+{%- endmacro %}
+{% macro duckdb__trimmed(text) -%}
+    trim(
+        {{ text }},
+        ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(133) || chr(160)
+        || chr(5760) || chr(8192) || chr(8193) || chr(8194) || chr(8195) || chr(8196)
+        || chr(8197) || chr(8198) || chr(8199) || chr(8200) || chr(8201) || chr(8202)
+        || chr(8232) || chr(8233) || chr(8239) || chr(8287) || chr(12288)
+    )
+{%- endmacro %}
+
 {#- Whole quotient of two non-negative integers. -#}
 {% macro whole_quotient(a, b) %}
     {{- return(adapter.dispatch('whole_quotient')(a, b)) -}}
@@ -51,7 +69,9 @@
     farm_fingerprint(to_json_string(struct({{ columns | join(', ') }})))
 {%- endmacro %}
 {% macro duckdb__row_hash(columns) -%}
-    hash({{ columns | join(', ') }})
+    {#- Hashed twice: one hash of several columns is a bit_xor of theirs, and a bit_xor over rows
+        would not see two of them swap a value. -#}
+    hash(hash({{ columns | join(', ') }}))
 {%- endmacro %}
 
 {#- Such a hash as hexadecimal digits, and back. -#}
@@ -59,7 +79,11 @@
     {{- return(adapter.dispatch('hash_to_text')(number)) -}}
 {% endmacro %}
 {% macro default__hash_to_text(number) -%}
-    format('%016x', {{ number }})
+    {#- By halves: FORMAT may refuse the hexadecimal digits of a negative number. -#}
+    concat(
+        format('%08x', ({{ number }} >> 32) & 4294967295),
+        format('%08x', ({{ number }}) & 4294967295)
+    )
 {%- endmacro %}
 {% macro duckdb__hash_to_text(number) -%}
     printf('%016x', {{ number }})
@@ -69,11 +93,11 @@
     {{- return(adapter.dispatch('hash_from_text')(text)) -}}
 {% endmacro %}
 {% macro default__hash_from_text(text) -%}
-    cast(
-        case
-            when starts_with({{ text }}, '-') then concat('-0x', substr({{ text }}, 2))
-            else concat('0x', {{ text }})
-        end as bigint
+    {%- set high = "cast(concat('0x', substr(" ~ text ~ ", 1, 8)) as bigint)" -%}
+    {%- set low = "cast(concat('0x', substr(" ~ text ~ ", 9, 8)) as bigint)" -%}
+    (
+        (case when {{ high }} >= 2147483648 then {{ high }} - 4294967296 else {{ high }} end)
+        * 4294967296 + {{ low }}
     )
 {%- endmacro %}
 {% macro duckdb__hash_from_text(text) -%}
@@ -86,13 +110,13 @@
 {%- endmacro %}
 
 {#- A relation of the whole numbers from `first` to `last`, one row each, for a join: `cross join {{
-    … }}`. The number is `numbers.n`. -#}
+    … }}`. The number is `whole_number`, without a table's name: BigQuery has none for it. -#}
 {% macro whole_numbers(first, last) %}
     {{- return(adapter.dispatch('whole_numbers')(first, last)) -}}
 {% endmacro %}
 {% macro default__whole_numbers(first, last) -%}
-    unnest(generate_array({{ first }}, {{ last }})) as n
+    unnest(generate_array({{ first }}, {{ last }})) as whole_number
 {%- endmacro %}
 {% macro duckdb__whole_numbers(first, last) -%}
-    unnest(generate_series({{ first }}, {{ last }})) as numbers (n)
+    unnest(generate_series({{ first }}, {{ last }})) as whole_numbers (whole_number)
 {%- endmacro %}

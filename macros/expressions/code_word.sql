@@ -1,4 +1,5 @@
-{#- A word from a fixed list, such as a status: lower-cased and trimmed. Not for free text. -#}
+{#- A word from a fixed list, such as a status: lower-cased, and without white space at its ends.
+    Not for free text. -#}
 {% macro code_word(text) -%}
-    lower(trim(cast({{ text }} as string)))
+    lower({{ trimmed('cast(' ~ text ~ ' as string)') }})
 {%- endmacro %}

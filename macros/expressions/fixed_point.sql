@@ -12,7 +12,8 @@
 
 {#- A variance in millionths, from the sum and sum of squares of numbers in millionths, shrunk to a
     prior variance that counts as `prior_count` more observations (the mean of the posterior of a
-    normal's variance under its conjugate prior; Gelman et al., Bayesian Data Analysis, 2.6). -#}
+    normal's variance under its conjugate prior; Gelman et al., Bayesian Data Analysis, 2.6). NULL
+    where neither the prior nor a second observation says anything. -#}
 {% macro shrunk_variance(square_sum_e6, sum_e6, count, prior_e6, prior_count) -%}
     cast(
         round(
@@ -20,7 +21,7 @@
                 cast({{ square_sum_e6 }} as {{ type_double() }})
                 - coalesce({{ ratio(sum_e6, count) }} * {{ sum_e6 }}, 0) / 1e6
                 + {{ prior_count }} * {{ prior_e6 }}
-            ) / cast({{ count }} - 1 + {{ prior_count }} as {{ type_double() }})
+            ) / nullif(cast({{ count }} - 1 + {{ prior_count }} as {{ type_double() }}), 0)
         ) as bigint
     )
 {%- endmacro %}

@@ -80,8 +80,7 @@ profiles as (
         bin,
         sum(case when is_newest then row_count else 0 end) as newest_count,
         sum(case when is_newest then 0 else row_count end) as former_count,
-        sum(case when is_newest then distinct_count end) as newest_distinct_count,
-        sum(case when is_newest then total end) as newest_total
+        sum(case when is_newest then distinct_count end) as newest_distinct_count
     from sided
     group by column_name, bin
 

@@ -20,3 +20,26 @@
 {% macro assumed_known_at(table, event_at) -%}
     {{ add_hours(event_at, load_clock(table, 'assumed_lag_hours')) }}
 {%- endmacro %}
+
+{#- Whether a raw row was loaded before its table's clock is to be trusted. BigQuery is asked while
+    compiling: without a line the branch reads nothing, with one only the partitions before it. -#}
+{% macro is_untrusted(table) %}
+    {{- return(adapter.dispatch('is_untrusted')(table)) -}}
+{% endmacro %}
+{% macro duckdb__is_untrusted(table) -%}
+    loaded_at < {{ trusted_from(table) }}
+{%- endmacro %}
+{% macro default__is_untrusted(table) -%}
+    {%- if model.resource_type == 'unit_test' -%}
+        {#- There the load clock is a fixture, which cannot be asked beforehand. -#}
+        loaded_at < {{ trusted_from(table) }}
+    {%- else -%}
+        {%- set found = none -%}
+        {%- if execute and flags.INTROSPECT -%}
+            {%- set found = run_query(
+                'select ' ~ to_epoch_us(trusted_from(table)) ~ ' as us'
+            ).columns[0].values()[0] -%}
+        {%- endif -%}
+        {{ 'false' if found is none else 'loaded_at < ' ~ from_epoch_us(found) }}
+    {%- endif -%}
+{%- endmacro %}

@@ -14,19 +14,20 @@ from pathlib import Path
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.exporter import BuildContext, SnapshotReport, export_snapshot, read_seals
 from feature_mart.manifest import Consumer, Manifest, parse_manifest
+from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner import (
     BuildReport,
     Progress,
     RunLog,
     build_docs,
     build_mart,
+    open_engine,
     open_run,
     read_dbt_manifest,
     require_built,
 )
 from feature_mart.sample import SampleReport, write_sample
 from feature_mart.settings import Settings
-from feature_mart.warehouse import BulkLoad, bulk_loads
 
 SAMPLE_JOBS = 20_000
 SAMPLE_SEED = 0
@@ -93,9 +94,7 @@ def find_bulk_loads(settings: Settings) -> tuple[BulkLoad, ...]:
                 for line in csv.DictReader(lines)
                 if (line.get("warehouse") or "") in {"", settings.warehouse}
             ]
-    return bulk_loads(
-        settings.dwh, settings.clock.timezone, (*known, *settings.overwritten_sources)
-    )
+    return open_engine(settings).bulk_loads((*known, *settings.overwritten_sources))
 
 
 def snapshot_root(settings: Settings, to: str | None = None) -> Path:
@@ -134,10 +133,10 @@ def export_consumers(
     with log.stage("export"):
         built = require_built(settings)
         log.as_of_at = built.as_of_at
-        manifest = parse_manifest(read_dbt_manifest(settings.mart_path))
+        manifest = parse_manifest(read_dbt_manifest(settings))
         consumers = _choose_consumers(manifest, names)
         context = BuildContext(
-            warehouse_id=settings.warehouse,
+            warehouse_id=settings.warehouse_id,
             as_of_at=built.as_of_at,
             created_at=settings.now,
             business_timezone=settings.clock.timezone,

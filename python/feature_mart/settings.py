@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,6 +23,18 @@ import yaml
 from feature_mart.errors import UsageError
 
 SAMPLE = "sample"
+EMBEDDED = "duckdb"
+#: The targets of profiles/profiles.yml on BigQuery, and each one's dataset where MART_DATASET names none.
+DATASETS = {
+    "bigquery_dev": "feature_mart_dev",
+    "bigquery_ci": "feature_mart_ci",
+    "bigquery_prod": "feature_mart",
+}
+TARGETS = (EMBEDDED, *DATASETS)
+#: A pull request's tables go after a week.
+CI_EXPIRES_DAYS = 7
+#: US dollars on demand in most regions, November 2026; asia-northeast1 takes more. MART_BQ_PRICE_PER_TIB is yours.
+PRICE_PER_TIB = 6.25
 _DAY = timedelta(days=1)
 
 
@@ -61,6 +74,35 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
+class BigQueryAddress:
+    """Where the raw warehouse and the mart are on BigQuery, and what a command may take there.
+
+    Attributes:
+        project: the Google Cloud project that pays and holds the mart.
+        location: where all datasets are.
+        raw: the raw warehouse, ``project.dataset``.
+        dataset: the mart's.
+        max_bytes: a query that would read more is refused; 0 for no limit.
+        timeout_s: seconds that one query may take.
+        retry_s: seconds that what may be tried again is tried for, in all.
+        price_per_tib: money for 1,099,511,627,776 bytes read.
+        expires_days: the age at which tables of the mart's dataset expire; None for never.
+        endpoint: another address than Google's, asked without credentials; empty for Google's.
+    """
+
+    project: str
+    location: str
+    raw: str
+    dataset: str
+    max_bytes: int
+    timeout_s: int
+    retry_s: int
+    price_per_tib: float
+    expires_days: int | None
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One command's settings, resolved.
 
@@ -68,8 +110,10 @@ class Settings:
         project: the folder of dbt_project.yml.
         target: the dbt profile's target.
         home: MART_HOME, under which each warehouse has a state folder.
-        warehouse: the state folder's name.
-        dwh: the folder of Parquet files.
+        warehouse: what seeds/load_clock.csv calls the warehouse: its folder's or dataset's name.
+        warehouse_id: what snapshots and reports call it: `warehouse`, on BigQuery ``project.dataset``.
+        state_name: the state folder's name: `warehouse`, on BigQuery the mart's ``project.dataset``.
+        dwh: the folder of Parquet files; on BigQuery no folder.
         address: what tells this warehouse from another of the same name.
         is_sample: no warehouse was named, so the sample is meant and made when absent.
         snapshots: where snapshots go, a folder or an ``s3://`` address.
@@ -91,11 +135,21 @@ class Settings:
     as_of: str
     overwritten_sources: tuple[str, ...]
     now: datetime
+    warehouse_id: str
+    state_name: str
+    bigquery: BigQueryAddress | None = None
 
     @property
     def state_dir(self) -> Path:
         """The warehouse's own folder."""
-        return self.home / self.warehouse
+        return self.home / self.state_name
+
+    @property
+    def mart_address(self) -> str:
+        """Where the mart is, for people: a file, or a dataset of BigQuery's."""
+        if self.bigquery is not None:
+            return f"{self.bigquery.project}.{self.bigquery.dataset}"
+        return str(self.mart_path)
 
     @property
     def mart_path(self) -> Path:
@@ -156,14 +210,51 @@ def resolve_settings(
     env = os.environ if environment is None else environment
     project = _find_project()
     variables = _project_vars(project)
-    target = env.get("MART_TARGET") or "duckdb"
-    if target != "duckdb":
+    target = env.get("MART_TARGET") or EMBEDDED
+    if target not in TARGETS:
         raise UsageError(
-            f"MART_TARGET is {target!r}: `mart` builds on the embedded engine, target duckdb. "
-            "Unset it."
+            f"MART_TARGET is {target!r}: use one of {', '.join(TARGETS)}, or unset it."
         )
     home = Path(env.get("MART_HOME") or project / ".mart").expanduser().resolve()
     given = dwh or env.get("MART_DWH") or None
+    address = None if target == EMBEDDED else _bigquery_address(env, target, given)
+    if address is not None:
+        state_name = f"{address.project}.{address.dataset}"
+        place: dict[str, Any] = {
+            "warehouse": address.raw.rpartition(".")[2],
+            "warehouse_id": address.raw,
+            "state_name": state_name,
+            "dwh": home / state_name / "dwh",
+            "address": f"{address.raw} on BigQuery",
+            "is_sample": False,
+        }
+    else:
+        place = _folder_place(home, given)
+    return Settings(
+        project=project,
+        target=target,
+        home=home,
+        **place,
+        snapshots=env.get("MART_SNAPSHOTS") or str(home / place["state_name"] / "snapshots"),
+        clock=_clock(variables),
+        as_of=str(variables.get("as_of") or ""),
+        overwritten_sources=_overwritten(variables),
+        now=now or datetime.now(UTC),
+        bigquery=address,
+    )
+
+
+def require_embedded(settings: Settings, what: str) -> None:
+    """Raises: UsageError where the target is another than the embedded engine, on which alone ``what`` works."""
+    if settings.bigquery is not None:
+        raise UsageError(
+            f"{what} works on the embedded engine: unset MART_TARGET (it is {settings.target}), and name a folder "
+            "of Parquet files with MART_DWH."
+        )
+
+
+def _folder_place(home: Path, given: str | None) -> dict[str, Any]:
+    """The fields of Settings that a folder of Parquet files decides."""
     folder = Path(given).expanduser().resolve() if given else home / SAMPLE / "dwh"
     warehouse = folder.name if given else SAMPLE
     if not warehouse:
@@ -171,19 +262,59 @@ def resolve_settings(
     is_sample = folder == home / SAMPLE / "dwh"
     if is_sample:
         warehouse = SAMPLE
-    return Settings(
+    return {
+        "warehouse": warehouse,
+        "warehouse_id": warehouse,
+        "state_name": warehouse,
+        "dwh": folder,
+        "address": SAMPLE if is_sample else str(folder),
+        "is_sample": is_sample,
+    }
+
+
+def _bigquery_address(env: Mapping[str, str], target: str, given: str | None) -> BigQueryAddress:
+    """What the environment says of BigQuery; profiles/profiles.yml reads the same names.
+
+    Raises:
+        UsageError: the project is not named, or a value cannot be meant.
+    """
+    project = env.get("MART_GCP_PROJECT") or ""
+    if not project:
+        raise UsageError(
+            f"MART_TARGET is {target}, and MART_GCP_PROJECT is not set: name the Google Cloud project that holds "
+            "the mart and pays for its queries."
+        )
+    raw = given or "dwh"
+    dataset = env.get("MART_DATASET") or DATASETS[target]
+    for name, value in (("MART_DWH", raw.rpartition(".")[2]), ("MART_DATASET", dataset)):
+        if not re.fullmatch(r"\w{1,1024}", value, re.ASCII):
+            raise UsageError(
+                f"{name} is {value!r}: on BigQuery it names a dataset, of letters, digits and underscores; MART_DWH "
+                "may have its project before it, as in my-project.dwh."
+            )
+
+    def number(name: str, default: float) -> float:
+        text = env.get(name) or ""
+        try:
+            value = float(text) if text else default
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < float("inf"):
+            raise UsageError(f"{name} is {text!r}: use a number of at least 0.")
+        return value
+
+    is_prod = target == "bigquery_prod"
+    return BigQueryAddress(
         project=project,
-        target=target,
-        home=home,
-        warehouse=warehouse,
-        dwh=folder,
-        address=SAMPLE if is_sample else str(folder),
-        is_sample=is_sample,
-        snapshots=env.get("MART_SNAPSHOTS") or str(home / warehouse / "snapshots"),
-        clock=_clock(variables),
-        as_of=str(variables.get("as_of") or ""),
-        overwritten_sources=_overwritten(variables),
-        now=now or datetime.now(UTC),
+        location=env.get("MART_GCP_LOCATION") or "asia-northeast1",
+        raw=raw if "." in raw else f"{project}.{raw}",
+        dataset=dataset,
+        max_bytes=int(number("MART_BQ_MAX_BYTES", 20e12 if is_prod else 200e9)),
+        timeout_s=int(number("MART_BQ_TIMEOUT_S", 7200 if is_prod else 1800)),
+        retry_s=int(number("MART_BQ_RETRY_S", 120)),
+        price_per_tib=number("MART_BQ_PRICE_PER_TIB", PRICE_PER_TIB),
+        expires_days=CI_EXPIRES_DAYS if target == "bigquery_ci" else None,
+        endpoint=env.get("MART_BQ_API_ENDPOINT") or "",
     )
 
 

@@ -1,4 +1,4 @@
-"""The raw warehouse as files: whether its structure is what the contract says, before dbt starts.
+"""The raw warehouse as files: whether its structure is what the raw contract says, before dbt starts.
 
 What needs the rows themselves (currencies, prices, versions) is tested by dbt, on either engine.
 """
@@ -6,153 +6,37 @@ What needs the rows themselves (currencies, prices, versions) is tested by dbt, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
 from feature_mart.errors import UsageError
+from feature_mart.raw_contract import (
+    BULK_HOURS,
+    BULK_ROWS,
+    BULK_SHARE,
+    CONTRACT,
+    EVENTS,
+    BulkLoad,
+    Kind,
+    column_faults,
+    raise_faults,
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TEXT = ("VARCHAR",)
-_NUMBER = (
-    *("DECIMAL", "DOUBLE", "FLOAT", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
-    *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
-)
-_INSTANT = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
-# A column in which no writer ever put a value: Parquet has a type for that, and it casts to any other.
+#: What DuckDB calls the contract's kinds of value.
+_TYPES: Mapping[Kind, tuple[str, ...]] = {
+    Kind.TEXT: ("VARCHAR",),
+    Kind.NUMBER: (
+        *("DECIMAL", "DOUBLE", "FLOAT", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
+        *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+    ),
+    Kind.INSTANT: ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"),
+    Kind.FLAG: ("BOOLEAN",),
+}
+# Parquet has a type for a column of nothing but NULL, and it casts to any other.
 _NOTHING = '"NULL"'
-_FLAG = ("BOOLEAN",)
-_NAMES = {
-    _TEXT: "text",
-    _NUMBER: "a number",
-    _INSTANT: "an instant with a time zone",
-    _FLAG: "a boolean",
-}
-
-#: The raw contract: each table's columns and what they hold; the first is the key.
-CONTRACT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "categories": {"category_id": _TEXT, "parent_category_id": _TEXT, "name": _TEXT},
-    "clients": {
-        "client_id": _TEXT,
-        "client_kind": _TEXT,
-        "prefecture": _TEXT,
-        "registered_at": _INSTANT,
-        "loaded_at": _INSTANT,
-    },
-    "freelancers": {
-        "freelancer_id": _TEXT,
-        "freelancer_kind": _TEXT,
-        "registered_at": _INSTANT,
-        "loaded_at": _INSTANT,
-    },
-    "jobs": {
-        "job_id": _TEXT,
-        "client_id": _TEXT,
-        "category_id": _TEXT,
-        "title": _TEXT,
-        "description": _TEXT,
-        "job_type": _TEXT,
-        "budget_min": _NUMBER,
-        "budget_max": _NUMBER,
-        "currency": _TEXT,
-        "posted_at": _INSTANT,
-        "apply_deadline_at": _INSTANT,
-        "status": _TEXT,
-        "loaded_at": _INSTANT,
-    },
-    "job_skills": {"job_id": _TEXT, "skill": _TEXT},
-    "proposals": {
-        "proposal_id": _TEXT,
-        "job_id": _TEXT,
-        "freelancer_id": _TEXT,
-        "proposed_price": _NUMBER,
-        "proposed_at": _INSTANT,
-        "loaded_at": _INSTANT,
-    },
-    "contracts": {
-        "contract_id": _TEXT,
-        "job_id": _TEXT,
-        "client_id": _TEXT,
-        "freelancer_id": _TEXT,
-        "agreed_price": _NUMBER,
-        "currency": _TEXT,
-        "contracted_at": _INSTANT,
-        "status": _TEXT,
-        "loaded_at": _INSTANT,
-    },
-    "reviews": {
-        "review_id": _TEXT,
-        "contract_id": _TEXT,
-        "reviewer_kind": _TEXT,
-        "rating": _NUMBER,
-        "reviewed_at": _INSTANT,
-        "loaded_at": _INSTANT,
-    },
-}
-
-#: Those that hold a value in every row; the others may be NULL. dbt tests the values.
-REQUIRED: Mapping[str, frozenset[str]] = {
-    "categories": frozenset({"category_id", "name"}),
-    "clients": frozenset({"client_id", "loaded_at"}),
-    "freelancers": frozenset({"freelancer_id", "loaded_at"}),
-    "jobs": frozenset({"job_id", "client_id", "posted_at", "loaded_at"}),
-    "job_skills": frozenset({"job_id", "skill"}),
-    "proposals": frozenset({"proposal_id", "job_id", "freelancer_id", "proposed_at", "loaded_at"}),
-    "contracts": frozenset({"contract_id", "job_id", "client_id", "contracted_at", "loaded_at"}),
-    "reviews": frozenset({"review_id", "contract_id", "reviewed_at", "loaded_at"}),
-}
-
-#: Columns that a table may carry beside those.
-OPTIONAL: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    table: {
-        "is_deleted": _FLAG,
-        **({"loaded_at": _INSTANT} if table in ("categories", "job_skills") else {}),
-    }
-    for table in CONTRACT
-}
-
-#: The event from whose time a row may be assumed known (seeds/load_clock.csv); a table without one has none.
-EVENTS: Mapping[str, str] = {
-    "clients": "registered_at",
-    "freelancers": "registered_at",
-    "jobs": "posted_at",
-    "proposals": "proposed_at",
-    "contracts": "contracted_at",
-    "reviews": "reviewed_at",
-}
-
-#: Where rows of one day are more than this share of a table, it was loaded in bulk.
-BULK_SHARE = 0.5
-_BULK_ROWS = 100
-_ASSUMED_LAG_HOURS = 24
-
-
-@dataclass(frozen=True, slots=True)
-class BulkLoad:
-    """A table of which the loads of one business day hold over half of the rows.
-
-    `earlier` of that day's rows tell of an event more than a day before their load: they alone would be known sooner
-    by a line in seeds/load_clock.csv. `trusted_from` is the second after the day's last load.
-    """
-
-    table: str
-    day: str
-    rows: int
-    of: int
-    earlier: int
-    trusted_from: str
-
-    def seed_line(self, warehouse: str) -> str | None:
-        """The line for seeds/load_clock.csv, whose hours a person has to judge; None where it would change nothing."""
-        if not self.earlier:
-            return None
-        hours = str(_ASSUMED_LAG_HOURS)
-        note = f"bulk load of {self.day}"
-        return ",".join(
-            f'"{value}"' for value in (warehouse, self.table, self.trusted_from, hours, note)
-        )
 
 
 def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
@@ -174,11 +58,7 @@ def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
             faults += _table_faults(con, folder, table, table in overwritten)
         if not faults and _count(con, folder / "jobs.parquet") == 0:
             faults.append("jobs: the table has no rows; without jobs there is nothing to build")
-    if faults:
-        raise UsageError(
-            f"The warehouse {folder} is not as the raw contract says:\n"
-            + "\n".join(f"  - {fault}" for fault in faults)
-        )
+    raise_faults(folder, faults)
 
 
 def newest_load(folder: Path) -> datetime | None:
@@ -208,10 +88,10 @@ def bulk_loads(folder: Path, timezone: str, known: Sequence[str] = ()) -> tuple[
             if table in known or "loaded_at" not in _columns(con, path):
                 continue
             row = con.execute(
-                _BULK_QUERY.format(event_at=event_at, hours=_ASSUMED_LAG_HOURS),
+                _BULK_QUERY.format(event_at=event_at, hours=BULK_HOURS),
                 [timezone, str(path)],
             ).fetchone()
-            if row and row[2] > _BULK_ROWS and row[1] > BULK_SHARE * row[2]:
+            if row and row[2] > BULK_ROWS and row[1] > BULK_SHARE * row[2]:
                 found.append(BulkLoad(table, *row))
     return tuple(found)
 
@@ -264,25 +144,12 @@ def _table_faults(
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         return [f"{table}: {path.name} cannot be read as Parquet ({reason}); write it again"]
-    faults = []
-    for column, types in {**CONTRACT[table], **OPTIONAL[table]}.items():
-        is_optional = column in OPTIONAL[table] or (is_overwritten and column == "loaded_at")
-        found = present.get(column)
-        if found is None:
-            if not is_optional:
-                filled = "filled" if column in REQUIRED[table] else "NULL where unknown"
-                faults.append(
-                    f"{table}.{column} is missing; add the column as {_NAMES[types]}, {filled}"
-                )
-        elif found == _NOTHING:
-            continue
-        elif types is _INSTANT and found.startswith("TIMESTAMP") and found not in types:
-            faults.append(
-                f"{table}.{column} is {found}, a time without a zone; write it as {_NAMES[types]} "
-                "(timestamptz), or nobody knows when it was"
-            )
-        elif not any(found == type_ or found.startswith(f"{type_}(") for type_ in types):
-            faults.append(
-                f"{table}.{column} is {found}; it must be {_NAMES[types]}: convert it there"
-            )
-    return faults
+    return column_faults(table, present, _fits, is_overwritten)
+
+
+def _fits(found: str, kind: Kind) -> bool:
+    """Whether a column of DuckDB's type holds the kind; one in which no writer ever put a value holds any."""
+    types = _TYPES[kind]
+    return found == _NOTHING or any(
+        found == type_ or found.startswith(f"{type_}(") for type_ in types
+    )

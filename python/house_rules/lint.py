@@ -53,6 +53,11 @@ CHECKS = (
         "sqlfluff, the models compiled for BigQuery, offline",
         ((PYTHON, "-m", "house_rules.sqlfluff", "lint", "bigquery"),),
     ),
+    Check(
+        "portable",
+        "what DuckDB runs and BigQuery would not, in the compiled SQL",
+        ((PYTHON, "-m", "house_rules.portability"),),
+    ),
     Check("types", "mypy, strict", (tool("mypy"),)),
     Check("house", "house rules of SQL, names and files", ((PYTHON, "-m", "house_rules"),)),
     Check("imports", "import-linter, layers downward only", (tool("lint-imports", "--no-cache"),)),

@@ -1,6 +1,7 @@
 """House rules of SQL that sqlfluff has no rule for: read in the file as written, macros too.
 
-A line may be excepted, with its reason: ``-- allow <rule>: <reason>`` on it or on the line before.
+A line may be excepted, with its reason: ``-- allow <rule>: <reason>`` on it or on the line before;
+several rules are parted by commas.
 """
 
 import re
@@ -8,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from house_rules.masking import Parts, closing, split, top_level
-from house_rules.words import WORDS
+from house_rules.words import DIALECT, KEYWORDS, SHARED_FUNCTIONS, WORDS
 
-ALLOW = re.compile(r"(?:--|\{#-?)\s*allow\s+(?P<rule>[a-z-]+)(?::\s*(?P<reason>\w.*))?")
+ALLOW = re.compile(
+    r"(?:--|\{#-?)\s*allow\s+(?P<rules>[a-z-]+(?:,\s*[a-z-]+)*)(?::\s*(?P<reason>\w.*))?"
+)
 MAX_COLUMNS = 100
 
 
@@ -42,21 +45,32 @@ def check_sql(path: str, source: str) -> list[Finding]:
         *_orders(parts),
         *_collections(parts),
         *_constants(parts),
+        *_functions(path, parts),
+        *_strings(parts),
     ]
     found = {
         Finding(path, source.count("\n", 0, offset) + 1, rule, remedy)
         for offset, rule, remedy in offsets
     }
     found.update(_columns(path, source))
-    allowed: set[tuple[int, str]] = set()
     for number, line in enumerate(source.splitlines(), 1):
-        for allow in ALLOW.finditer(line):
-            if allow["reason"]:
-                allowed |= {(number, allow["rule"]), (number + 1, allow["rule"])}
-            else:
-                found.add(Finding(path, number, "allow", "say why: -- allow <rule>: <reason>"))
+        if any(not allow["reason"] for allow in ALLOW.finditer(line)):
+            found.add(Finding(path, number, "allow", "say why: -- allow <rule>: <reason>"))
+    allowed = allowed_lines(source)
     kept = (finding for finding in found if (finding.line, finding.rule) not in allowed)
     return sorted(kept, key=lambda finding: (finding.line, finding.rule, finding.remedy))
+
+
+def allowed_lines(source: str) -> set[tuple[int, str]]:
+    """Line and rule of everything that a file excepts with a reason."""
+    return {
+        (place, rule.strip())
+        for number, line in enumerate(source.splitlines(), 1)
+        for allow in ALLOW.finditer(line)
+        if allow["reason"]
+        for rule in allow["rules"].split(",")
+        for place in (number, number + 1)
+    }
 
 
 Place = tuple[int, str, str]
@@ -144,6 +158,33 @@ def _constants(parts: Parts) -> Iterator[Place]:
                 match.start(),
                 "constant",
                 "a date decided in code: a line of a seed or a var, with its reason",
+            )
+
+
+def _functions(path: str, parts: Parts) -> Iterator[Place]:
+    if path.startswith(DIALECT):
+        return
+    for text in (parts.sql, parts.arguments):
+        for call in re.finditer(r"(?<![\w.])([a-z_]\w*)\s*\(", text, re.IGNORECASE):
+            name = call[1].lower()
+            known = name in SHARED_FUNCTIONS or name in KEYWORDS
+            # Words with a rule of their own say better what to write, and where they may stand.
+            if not known and not any(word.pattern.match(f"{name}(") for word in WORDS):
+                yield (
+                    call.start(),
+                    "function",
+                    f"`{name}`: not known to be the same on both engines: a macro in macros/dialect, "
+                    "or SHARED_FUNCTIONS in words.py once it is tried on both",
+                )
+
+
+def _strings(parts: Parts) -> Iterator[Place]:
+    for text in re.finditer(r"'((?:[^']|'')*)'", parts.literals):
+        if "\\" in text[1] or "''" in text[1]:
+            yield (
+                text.start(),
+                "escape",
+                "a backslash escapes on BigQuery alone, a doubled quote on DuckDB alone: text without",
             )
 
 

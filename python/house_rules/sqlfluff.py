@@ -3,7 +3,7 @@
 ``python -m house_rules.sqlfluff lint|fix duckdb|bigquery [path …]``. For DuckDB an empty file
 stands in for the mart, so models are read as a full build takes them. For BigQuery every relation is
 said to be there, so they are read as a later run takes them; nothing goes over the network and no
-credentials are needed. A model that queries while it compiles fails here, on purpose.
+credentials are needed. A model that asks the engine while it compiles gets one row with a 1.
 """
 
 import os
@@ -36,8 +36,28 @@ def block_lines(sql: str) -> frozenset[int]:
     return frozenset(lines)
 
 
-def forget_bigquery() -> None:
-    """Make dbt's BigQuery adapter answer by itself: every relation asked for is a table."""
+def scratch_environment(dialect: str, scratch: str) -> dict[str, str]:
+    """Settings under which dbt compiles for a dialect, and leaves its files in ``scratch``."""
+    return {
+        "DBT_TARGET": TARGETS[dialect],
+        "DBT_TARGET_PATH": f"{scratch}/target",
+        "DBT_LOG_PATH": scratch,
+        "DBT_PROFILES_DIR": "profiles",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "MART_DUCKDB_PATH": f"{scratch}/mart.duckdb",
+        "MART_HISTORY_PATH": f"{scratch}/history.duckdb",
+    }
+
+
+def forget_bigquery(*, is_there: bool = True) -> None:
+    """Make dbt's BigQuery adapter answer by itself, and nothing go over the network.
+
+    Args:
+        is_there: whether every relation asked for is a table, as in a later run, or none is there,
+            as in the first.
+    """
+    import agate
+    from dbt.adapters.bigquery.connections import BigQueryConnectionManager
     from dbt.adapters.bigquery.impl import BigQueryAdapter, BigQueryRelation
 
     def fill_cache(*_: object, **__: object) -> None:
@@ -46,16 +66,25 @@ def forget_bigquery() -> None:
     def a_table(_: object, database: str, schema: str, identifier: str) -> object:
         return BigQueryRelation.create(database, schema, identifier, type="table")
 
+    def no_table(*_: object, **__: object) -> None:
+        return None
+
     def none_known(*_: object, **__: object) -> list[object]:
         return []
 
+    def one_number(*_: object, **__: object) -> tuple[str, agate.Table]:
+        return "OK", agate.Table([[1]], ["us"])
+
     for method, answer in {
         "set_relations_cache": fill_cache,
-        "get_relation": a_table,
+        "get_relation": a_table if is_there else no_table,
         "list_relations": none_known,
         "get_columns_in_relation": none_known,
+        "execute": one_number,
     }.items():
         setattr(BigQueryAdapter, method, answer)
+    # A connection is opened when it is first asked for its handle, by closing it at the latest.
+    BigQueryConnectionManager.close = classmethod(lambda _, connection: connection)
 
 
 def findings(dialect: str, paths: Iterable[str]) -> Iterator[str]:
@@ -127,14 +156,7 @@ def main(argv: list[str]) -> int:
     command, dialect, *paths = argv
     paths = paths or [path for path in LINTED if any(Path(path).rglob("*.sql"))]
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ |= {
-            "DBT_TARGET": TARGETS[dialect],
-            "DBT_TARGET_PATH": f"{scratch}/target",
-            "DBT_LOG_PATH": scratch,
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-            "MART_DUCKDB_PATH": f"{scratch}/mart.duckdb",
-            "MART_HISTORY_PATH": f"{scratch}/history.duckdb",
-        }
+        os.environ |= scratch_environment(dialect, scratch)
         if dialect == "bigquery":
             forget_bigquery()
         if command == "fix":

@@ -77,16 +77,18 @@ WORDS = (
     _word("asof", r"\basof\b", "pit_join() has both engines' shapes", POINT_IN_TIME),
     _word(
         "struct",
-        _calls("struct", "struct_pack") + r"|\bas\s+struct\b",
+        _calls("struct", "struct_pack", "row") + r"|\bas\s+struct\b|\{",
         "pit_join() or a macro in macros/dialect",
         POINT_IN_TIME,
     ),
     _word("cast", r"::", "cast(… as …)"),
     _word(
         "type",
-        r"\bas\s+(?:double|float(?:4|8|32|64)?|real|timestamp(?:tz)?|int(?:4|8|64|eger)?|hugeint|varchar|text"
-        r"|bool)\s*\)",
-        "types both engines know: bigint, string, boolean, numeric, type_double(), type_instant()",
+        r"\bas\s+(?!bigint\b)(?:double|float(?:4|8|32|64)?|real|(?:big)?(?:numeric|decimal)|timestamp(?:tz)?"
+        r"|datetime|time|u?(?:tiny|small|big|huge)?int(?:eger|\d+)?|varchar|char|text|bool|bytea|bytes|blob|uuid"
+        r"|json|struct|list|map|array)\s*(?:\([\s\d,]*\)\s*)?\)",
+        "types both engines know: bigint, string, boolean, date; type_double(), type_decimal() "
+        "(DuckDB's numeric has 3 places, BigQuery's 9), type_instant()",
     ),
     _word(
         "hash",
@@ -153,7 +155,8 @@ WORDS = (
     _word("division", r"//|(?<!')%(?!')", "whole_quotient(), or mod(a, b)"),
     _word(
         "random",
-        _calls("random", "rand", "uuid", "gen_random_uuid", "generate_uuid"),
+        _calls("random", "rand", "uuid", "gen_random_uuid", "generate_uuid")
+        + r"|\busing\s+sample\b|\btablesample\b",
         "no two builds would agree",
         (),
     ),
@@ -166,4 +169,66 @@ WORDS = (
         "a CTE with a verb in its name",
         ("macros/point_in_time/pit_join.sql",),
     ),
+    _word(
+        "operator",
+        r"==|<=>|\*\*|\^|!?~|&&|@|->|\blambda\b",
+        "= for equality; a power, a pattern, a lambda or a JSON path reads otherwise on BigQuery, or not "
+        "at all (^ is a power on DuckDB and an exclusive or there)",
+    ),
+    _word(
+        "list",
+        r"\[",
+        "counts from 1 on DuckDB and from 0 on BigQuery, whose arrays hold no NULL: rows, or pit_join()",
+    ),
+    _word(
+        "text-prefix",
+        r"\b(?:e|r|b|rb|br|x)'",
+        "each engine has its own prefixes: a plain string",
+    ),
+    _word("number", r"(?<![\w.])\d+_\d", "BigQuery takes it for an alias: digits alone"),
+    _word(
+        "set",
+        r"\bunion\b(?!\s+(?:all|distinct)\b)|\bintersect\b(?!\s+distinct\b)"
+        r"|(?<!\*)(?<!\* )\bexcept\b(?!\s+distinct\b)|\b(?:union|all)\s+by\s+name\b",
+        "BigQuery wants union all, or distinct after union, intersect and except; columns by place",
+    ),
+    _word(
+        "star-except",
+        r"\*\s*(?:except|exclude|replace|rename)\b|(?<![\w.])columns\s*\(",
+        "exclude on one engine, except on the other: write the columns out",
+    ),
+    _word("materialized", r"\bas\s+(?:not\s+)?materialized\b", "BigQuery knows it not: inlined()"),
+    _word(
+        "join-kind",
+        r"\b(?:semi|anti|positional|natural)\s+(?:(?:left|right|full|inner)\s+)?join\b|\blateral\b",
+        "BigQuery has none of them: exists or in with an equality, or a CTE",
+    ),
+    _word(
+        "quantified",
+        r"[<>=]\s*(?:any|all|some)\s*\(\s*select\b",
+        "BigQuery has none: exists, or max()",
+    ),
+    _word("values", r"\bvalues\s*\(", "BigQuery has none in a query: select … union all select …"),
+    _word("null-test", r"\b(?:isnull|notnull)\b", "BigQuery has none: is null, is not null"),
+    _word(
+        "frame",
+        r"\bgroups\s+(?:between|unbounded|current|\d)|\bexclude\s+(?:current|group|ties|no)\b",
+        "BigQuery has rows and range frames only",
+    ),
 )
+
+# Functions that give the same answer on both engines, to the last bit; what else is called belongs into a macro
+# of macros/dialect. Not here, for example: substr (position 0), left and right (negative lengths), sign (a byte
+# on DuckDB), array_agg (no NULL in it on BigQuery), exp and pow (the last bit is the library's).
+_SHARED = """
+abs bit_xor cast ceil coalesce count dense_rank first_value floor lag last_value lead length max min mod nullif rank
+round row_number sqrt starts_with sum
+"""
+SHARED_FUNCTIONS = frozenset(_SHARED.split())
+# What stands before a bracket and is no function.
+_KEYWORDS = """
+all and any as between by case distinct else except exists filter from having in include intersect is join like
+materialized not nulls on or over partition pivot qualify select then union unpivot using values when where window
+with within jinja
+"""
+KEYWORDS = frozenset(_KEYWORDS.split())

@@ -7,13 +7,29 @@
 }) }}
 with {{ compared_profiles(model, column_name) }},
 
+-- A sum of labels is a whole number, so that no order of rows changes it.
+positives as (
+
+    select sum(cast(round(total) as bigint)) as positive_count
+    from sided
+    where is_newest
+
+),
+
+counted as (
+
+    select sum(case when bin >= 0 then newest_count else 0 end) as labels
+    from profiles
+
+),
+
 shares as (
 
     select
-        sum(case when bin >= 0 then newest_count else 0 end) as labels,
-        sum(newest_total) / nullif(sum(case when bin >= 0 then newest_count else 0 end), 0)
-            as positive_share
-    from profiles
+        counted.labels,
+        {{ ratio('positives.positive_count', 'counted.labels') }} as positive_share
+    from counted
+    cross join positives
 
 )
 

@@ -37,8 +37,8 @@ indexed as (
     select
         newest_rows,
         former_rows,
-        -- allow log: an index that is compared with a bound, and never summed further
-        sum((p - q) * ln(p / q)) as psi
+        -- allow log, float-sum: an index that is compared with a bound, and never summed further
+        sum((p - q) * ln(p / nullif(q, 0))) as psi
     from floored
     where newest_rows >= {{ at_least_rows }} and former_rows >= {{ at_least_rows }}
     group by newest_rows, former_rows

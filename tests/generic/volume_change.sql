@@ -20,13 +20,13 @@ counted as (
 select
     newest_rows,
     former_rows,
-    newest_rows / former_rows as ratio
+    {{ ratio('newest_rows', 'former_rows') }} as ratio
 from counted
 where
     former_rows >= {{ at_least_rows }}
     and not (
-        newest_rows >= {{ at_least_ratio }} * former_rows
-        and newest_rows <= {{ at_most_ratio }} * former_rows
+        newest_rows >= cast({{ at_least_ratio }} as {{ type_double() }}) * former_rows
+        and newest_rows <= cast({{ at_most_ratio }} as {{ type_double() }}) * former_rows
     )
 limit 1
 {% endtest %}

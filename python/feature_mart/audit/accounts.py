@@ -15,9 +15,9 @@ import duckdb
 
 from feature_mart.audit.raw_rows import INITIAL_STATE, RawWarehouse
 from feature_mart.manifest import FEATURES_AT_REQUEST, Consumer, Manifest
+from feature_mart.raw_contract import CONTRACT, EVENTS
 from feature_mart.settings import Clock
 from feature_mart.snapshot_files import read_committed
-from feature_mart.warehouse import CONTRACT, EVENTS
 
 #: The raw tables whose versions the mart keeps, and the table that keeps them.
 _VERSIONS: Mapping[str, str] = {

@@ -47,7 +47,7 @@ def audit_conservation(
         line.consumer: Path(line.address) for line in list_snapshots(snapshots) if line.is_latest
     }
     raw = read_raw_warehouse(settings.dwh, settings.mart_path, settings.warehouse)
-    manifest = parse_manifest(read_dbt_manifest(settings.mart_path))
+    manifest = parse_manifest(read_dbt_manifest(settings))
     with log.stage("accounts"):
         show("accounts")
         return take_accounts(

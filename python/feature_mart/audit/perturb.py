@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from feature_mart.audit.raw_rows import RawWarehouse
-from feature_mart.warehouse import CONTRACT, EVENTS
+from feature_mart.raw_contract import CONTRACT, EVENTS
 
 #: Changed versions of a key: share of the keys, and what the new version says.
 _VERSIONS: dict[str, tuple[tuple[float, str], ...]] = {

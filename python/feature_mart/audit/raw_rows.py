@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from feature_mart.warehouse import CONTRACT, EVENTS, OPTIONAL
+from feature_mart.raw_contract import CONTRACT, EVENTS, OPTIONAL
 
 #: Which tables' rows can be assumed known before they were loaded, and what stays at its initial state until then.
 INITIAL_STATE: Mapping[str, Mapping[str, str]] = {

@@ -10,9 +10,9 @@ import duckdb
 
 from feature_mart.audit.perturb import perturb_warehouse
 from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
+from feature_mart.raw_contract import CONTRACT
 from feature_mart.sample import write_sample
 from feature_mart.settings import SAMPLE
-from feature_mart.warehouse import CONTRACT
 
 
 def write_universes(

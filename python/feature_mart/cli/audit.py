@@ -218,7 +218,7 @@ def file(
     question = Question(
         path.expanduser(), _pairs("--entity", entity), time, _pairs("--column", columns)
     )
-    manifest = parse_manifest(read_dbt_manifest(settings.mart_path))
+    manifest = parse_manifest(read_dbt_manifest(settings))
     report = judge_file(question, settings.mart_path, manifest, settings.clock, built.as_of_at)
     if as_json:
         emit(file_verdict.file_document(report, settings))

@@ -8,10 +8,10 @@ from typing import Any
 
 from feature_mart.exporter import SnapshotLine, SnapshotReport, Verdict
 from feature_mart.job import RunSummary
+from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner import BuildReport
 from feature_mart.sample import SampleReport
 from feature_mart.settings import Settings
-from feature_mart.warehouse import BulkLoad
 
 
 def run_document(done: RunSummary) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def build_document(
         "run_id": run_id,
         "warehouse_id": settings.warehouse,
         "as_of_at": done.as_of_at.isoformat(),
-        "mart": str(settings.mart_path),
+        "mart": settings.mart_address,
         "models": done.models,
         "full_because": done.full_because,
         "tests": asdict(done.tests),

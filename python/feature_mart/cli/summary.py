@@ -13,10 +13,10 @@ from rich.table import Table
 from feature_mart.cli.printing import near, own_name, print_table, say
 from feature_mart.exporter import SnapshotLine, SnapshotReport, Verdict
 from feature_mart.job import RunSummary
+from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner import BuildReport
 from feature_mart.sample import SampleReport
 from feature_mart.settings import Settings
-from feature_mart.warehouse import BulkLoad
 
 _HOW = {
     "written": "new",
@@ -40,7 +40,7 @@ def print_run(done: RunSummary) -> None:
     say(
         "",
         f"  docs       {near(done.site)}",
-        f"  mart       {near(settings.mart_path)}",
+        f"  mart       {near(settings.mart_address)}",
         *(f"  snapshot   {near(each.address)} ({_HOW[each.status]})" for each in done.snapshots),
     )
     _print_bulk(done.bulk_loads, settings)
@@ -83,7 +83,7 @@ def print_build(done: BuildReport, settings: Settings, bulk: Sequence[BulkLoad])
     say(
         f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}",
         *_build_lines(done),
-        f"  mart       {near(settings.mart_path)}",
+        f"  mart       {near(settings.mart_address)}",
     )
     _print_bulk(bulk, settings)
 

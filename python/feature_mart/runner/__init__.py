@@ -5,36 +5,37 @@
 ``build_mart(settings, log)``        build and test on a copy; replace the mart when all is well
 ``build_docs(settings, log)``        the documentation site of the built mart
 ``require_built(settings)``          what the present mart was built from
-``read_dbt_manifest(mart_path)``     dbt's manifest of that build
+``read_dbt_manifest(settings)``      dbt's manifest of that build
 ==================================  ================================================================
 """
 
 from feature_mart.runner.build import BuildReport, build_mart
+from feature_mart.runner.built import read_dbt_manifest, require_built
 from feature_mart.runner.dbt import Progress
 from feature_mart.runner.docs import build_docs, open_site, serve_docs
-from feature_mart.runner.report import GitState, RunLog, open_run, read_git
+from feature_mart.runner.engine import Engine, open_engine
+from feature_mart.runner.git import GitState, read_git
+from feature_mart.runner.report import RunLog, open_run
 from feature_mart.runner.state import (
     BuiltMart,
     CheckCounts,
     check_address,
-    read_built,
-    read_dbt_manifest,
-    require_built,
 )
 
 __all__ = [
     "BuildReport",
     "BuiltMart",
     "CheckCounts",
+    "Engine",
     "GitState",
     "Progress",
     "RunLog",
     "build_docs",
     "build_mart",
     "check_address",
+    "open_engine",
     "open_run",
     "open_site",
-    "read_built",
     "read_dbt_manifest",
     "read_git",
     "require_built",

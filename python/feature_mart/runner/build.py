@@ -1,33 +1,26 @@
-"""Build the mart on a copy, and put it in its place only when every blocking check has passed."""
+"""Build and test the mart, and publish it only when every blocking check has passed."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-import duckdb
-
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.errors import UsageError
 from feature_mart.runner.dbt import DbtResult, Node, Progress, invoke_dbt
 from feature_mart.runner.decide import choose_refresh, why_full
-from feature_mart.runner.failures import describe_check, describe_failures, first_rows
-from feature_mart.runner.history import take_snapshots
-from feature_mart.runner.profiles import keep_profiles, restore_profiles
+from feature_mart.runner.engine import Engine, Outset, open_engine
+from feature_mart.runner.failures import build_failure, describe_check
 from feature_mart.runner.report import RunLog
 from feature_mart.runner.state import (
     BuiltMart,
     CheckCounts,
     clock_document,
+    format_built,
     hash_definitions,
-    read_built,
-    write_built,
+    parse_built,
 )
 from feature_mart.settings import Settings
-from feature_mart.warehouse import check_warehouse, newest_load
 
 _CHECKS = frozenset({"test", "unit_test"})
 
@@ -51,6 +44,7 @@ class BuildReport:
 class _Task:
     """A build, decided. `select` is empty for the whole; without `is_checked` no check runs."""
 
+    engine: Engine
     wanted: datetime
     because: str | None
     definitions: str
@@ -79,27 +73,27 @@ def build_mart(
         TerminalError: a model or a check failed; the earlier mart stays as it was.
         TransientError: another program has the mart open for writing.
     """
-    check_warehouse(settings.dwh, settings.overwritten_sources)
-    built = read_built(settings.mart_path)
-    loaded = None if settings.overwritten_sources else newest_load(settings.dwh)
+    engine = open_engine(settings)
+    engine.check_raw()
+    built = parse_built(engine.read_kept("built"))
     wanted = choose_refresh(
-        settings, built, loaded, as_of=as_of, full_refresh=full_refresh, select=select
+        settings,
+        built,
+        engine.newest_load(),
+        as_of=as_of,
+        full_refresh=full_refresh,
+        select=select,
     )
     log.as_of_at = wanted
     definitions = hash_definitions(settings.project)
-    because = why_full(settings, built, wanted, definitions, full_refresh)
-    task = _Task(wanted, because, definitions, tuple(select), is_checked, built)
-    draft = settings.draft_path
-    shutil.rmtree(draft.parent, ignore_errors=True)
-    draft.parent.mkdir(parents=True)
-    if because is None or select:
-        shutil.copyfile(settings.mart_path, draft)
-    else:
-        restore_profiles(settings, draft)
+    because = why_full(settings, engine, built, wanted, definitions, full_refresh)
+    is_new = because is not None and not select
+    engine.begin(Outset(is_new, log.run_id))
+    task = _Task(engine, wanted, because, definitions, tuple(select), is_checked, built)
     variables = dbt_variables(settings, wanted)
     if settings.overwritten_sources and not select:
         with log.stage("snapshot"):
-            take_snapshots(settings, draft, variables, is_taken=_stands_at(built, wanted))
+            engine.take_snapshots(variables, is_taken=_stands_at(built, wanted))
     with log.stage("build"):
         result = _run_dbt(settings, log, task, variables, progress)
         tests = _commit(settings, log, task, result)
@@ -108,7 +102,7 @@ def build_mart(
         full_because=because,
         models=sum(node.kind == "model" and node.status == "success" for node in result.nodes),
         tests=tests,
-        warnings=tuple(_warning(settings, node) for node in result.nodes if node.status == "warn"),
+        warnings=tuple(_warning(task, node) for node in result.nodes if node.status == "warn"),
     )
 
 
@@ -139,15 +133,16 @@ def _run_dbt(
         settings,
         arguments,
         step="build",
-        database=settings.draft_path,
+        database=task.engine.database,
         variables=variables,
         progress=progress,
     )
     log.nodes = result.nodes
     log.tests = _count_tests(result.nodes)
     if not result.success:
-        raise TerminalError(describe_failures(settings, result, settings.draft_path))
+        raise build_failure(settings, task.engine, result)
     if task.select and not any(node.kind in {"model", "seed"} for node in result.nodes):
+        task.engine.abandon(result)
         raise UsageError(f"--select {' '.join(task.select)} names no model of this project.")
     return result
 
@@ -164,16 +159,18 @@ def _commit(settings: Settings, log: RunLog, task: _Task, result: DbtResult) -> 
     record = BuiltMart(
         address=settings.address,
         as_of_at=task.wanted,
-        duckdb_version=duckdb.__version__,
+        engine=task.engine.version,
         clock=clock_document(settings),
         definitions=definitions,
         run_id=log.run_id,
         tests=tests,
     )
-    write_built(settings.draft_path, record, result.target / "manifest.json")
-    log.marts = _describe_marts(settings.draft_path, result)
-    keep_profiles(settings, settings.draft_path)
-    settings.draft_path.replace(settings.mart_path)
+    marts = [
+        node.name for node in result.nodes if node.kind == "model" and node.name.startswith("mart_")
+    ]
+    log.marts = task.engine.describe_marts(marts)
+    manifest = (result.target / "manifest.json").read_text(encoding="utf-8")
+    task.engine.publish({"built": format_built(record), "dbt_manifest": manifest})
     return log.tests
 
 
@@ -186,36 +183,7 @@ def _count_tests(nodes: Sequence[Node]) -> CheckCounts:
     )
 
 
-def _warning(settings: Settings, node: Node) -> str:
+def _warning(task: _Task, node: Node) -> str:
     """A check that only warns, with its row where it found one, and what to do."""
-    rows = first_rows(settings, node, settings.mart_path) if node.failures == 1 else ()
+    rows = task.engine.first_rows(node) if node.failures == 1 else ()
     return "; ".join(filter(None, (describe_check(node), *rows, node.meta.get("fix"))))
-
-
-def _describe_marts(database: Path, result: DbtResult) -> list[dict[str, Any]]:
-    """Rows, columns and exclusions of the marts that this build made."""
-    described = []
-    with duckdb.connect(str(database), read_only=True) as con:
-        for node in result.nodes:
-            if node.kind != "model" or not node.name.startswith("mart_"):
-                continue
-            columns = con.execute(f"describe main.{node.name}").fetchall()
-            count = con.execute(f"select count(*) from main.{node.name}").fetchone()
-            excluded: dict[str, int] = {}
-            if any(column[0] == "exclusion_reason" for column in columns):
-                excluded = dict(
-                    con.execute(
-                        f"select exclusion_reason, count(*) from main.{node.name} "
-                        "where exclusion_reason is not null group by all order by all"
-                    ).fetchall()
-                )
-            described.append(
-                {
-                    "name": node.name,
-                    "rows": int(count[0]) if count else 0,
-                    "columns": len(columns),
-                    "splits": {},
-                    "excluded": excluded,
-                }
-            )
-    return described

@@ -85,7 +85,8 @@ def compile_project(
     for arguments in commands:
         result = invoke_dbt(settings, arguments, step=step, database=seeds, variables=variables)
         if not result.success:
-            raise TerminalError(describe_failures(settings, result, seeds))
+            head = "The project could not be compiled; the mart is as it was."
+            raise TerminalError(describe_failures(settings, result, lambda _: (), head))
     document = json.loads((result.target / "manifest.json").read_text(encoding="utf-8"))
     return CompiledProject(
         _in_order(document), seeds, as_of_at.isoformat(), parse_manifest(document)

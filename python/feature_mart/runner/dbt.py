@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from feature_mart.errors import TerminalError
-from feature_mart.settings import Settings
+from feature_mart.runner.git import read_git
+from feature_mart.settings import BigQueryAddress, Settings
 
 #: done, of, what
 Progress = Callable[[int, int, str], None]
@@ -172,14 +173,16 @@ def _first_lines(text: str, count: int = 6) -> str:
 @contextmanager
 def _environment(settings: Settings, database: Path) -> Iterator[None]:
     """What profiles.yml and the raw views read, for as long as dbt runs."""
-    wanted = {
-        "MART_DWH": str(settings.dwh),
-        "MART_DUCKDB_PATH": str(database),
-        "MART_HISTORY_PATH": (
-            str(settings.history_path) if settings.overwritten_sources else ":memory:"
-        ),
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    }
+    wanted = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", **_labels(settings)}
+    if settings.bigquery is not None:
+        wanted |= _bigquery_environment(settings.bigquery)
+    else:
+        history = str(settings.history_path) if settings.overwritten_sources else ":memory:"
+        wanted |= {
+            "MART_DWH": str(settings.dwh),
+            "MART_DUCKDB_PATH": str(database),
+            "MART_HISTORY_PATH": history,
+        }
     saved = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -190,3 +193,25 @@ def _environment(settings: Settings, database: Path) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _bigquery_environment(address: BigQueryAddress) -> dict[str, str]:
+    return {
+        "MART_DWH": address.raw,
+        "MART_GCP_PROJECT": address.project,
+        "MART_GCP_LOCATION": address.location,
+        "MART_DATASET": address.dataset,
+        "MART_BQ_MAX_BYTES": str(address.max_bytes),
+        "MART_BQ_TIMEOUT_S": str(address.timeout_s),
+        "MART_BQ_RETRY_S": str(address.retry_s),
+        "MART_BQ_API_ENDPOINT": address.endpoint,
+    }
+
+
+def _labels(settings: Settings) -> dict[str, str]:
+    """By which BigQuery's jobs are found again (macros/project/job_labels.sql)."""
+    commit = read_git(settings.project).commit
+    return {
+        "MART_RUN_LABEL": f"{settings.now:%Y%m%dt%H%M%Sz}",
+        "MART_COMMIT_LABEL": commit[:12] if commit else "unknown",
+    }

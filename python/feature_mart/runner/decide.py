@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import duckdb
-
 from feature_mart.errors import UsageError
+from feature_mart.runner.engine import Engine
 from feature_mart.runner.state import BuiltMart, clock_document
 from feature_mart.settings import Settings, parse_as_of
 
@@ -60,6 +59,7 @@ def choose_refresh(
 
 def why_full(
     settings: Settings,
+    engine: Engine,
     built: BuiltMart | None,
     wanted: datetime,
     definitions: str,
@@ -73,8 +73,10 @@ def why_full(
     if full_refresh:
         return "--full-refresh"
     if built is None:
-        there = settings.mart_path.is_file()
-        return "the mart there is not one that this DuckDB can read" if there else "no mart yet"
+        there = engine.has_mart()
+        return (
+            f"the mart there is not one that {engine.version} can read" if there else "no mart yet"
+        )
     clock = clock_document(settings)
     if built.clock != clock:
         changed = ", ".join(
@@ -93,8 +95,8 @@ def why_full(
         )
     if built.address != settings.address:
         return f"the mart was built from {built.address}"
-    if built.duckdb_version != duckdb.__version__:
-        return f"DuckDB {duckdb.__version__}, the mart is {built.duckdb_version}'s"
+    if built.engine != engine.version:
+        return f"{engine.version}, the mart is {built.engine}'s"
     if built.definitions != definitions:
         return "definitions have changed"
     return None

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.runner.build import dbt_variables
+from feature_mart.runner.built import require_built
 from feature_mart.runner.dbt import Progress, invoke_dbt, require_success
+from feature_mart.runner.engine import open_engine
 from feature_mart.runner.report import RunLog
-from feature_mart.runner.state import require_built
 from feature_mart.settings import Settings
 
 
@@ -28,20 +29,18 @@ def build_docs(settings: Settings, log: RunLog, progress: Progress | None = None
     with log.stage("docs"):
         target = settings.target_dir("docs")
         _share_parse(settings, target)
-        # dbt opens what it describes for writing; a mart that somebody is reading allows that of a copy only.
-        draft = settings.draft_path
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(settings.mart_path, draft)
+        engine = open_engine(settings)
+        engine.open_for_docs()
         result = invoke_dbt(
             settings,
             ["docs", "generate", "--static"],
             step="docs",
-            database=draft,
+            database=engine.database,
             variables=dbt_variables(settings, built.as_of_at),
             progress=progress,
         )
         require_success(result, "dbt docs generate")
-        draft.unlink()
+        engine.database.unlink(missing_ok=True)
         staged = settings.scratch_dir / "site"
         staged.mkdir(parents=True)
         # dbt's own page fetches its JSON, which a browser refuses from a file; this one carries it.

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-import duckdb
-
+from feature_mart.bigquery.errors import is_transient, remedy
+from feature_mart.errors import FeatureMartError, TerminalError, TransientError
 from feature_mart.runner.dbt import FAILED, DbtResult, Node
+from feature_mart.runner.engine import Engine
 from feature_mart.settings import Settings
 
 _SHOWN_NODES = 10
-_SHOWN_ROWS = 5
 _SHOWN_LINES = 12
 
+#: Gives the first rows that a failing check found.
+Rows = Callable[[Node], Sequence[str]]
 
-def describe_failures(settings: Settings, result: DbtResult, database: Path) -> str:
-    """One message for all that failed in a build, while the copy it worked on is still there.
+
+def build_failure(settings: Settings, engine: Engine, result: DbtResult) -> FeatureMartError:
+    """The error of a build that failed, while what it worked on is still there; the engine leaves it behind.
+
+    Transient where nothing failed but what may pass when tried again.
+    """
+    said = [node.message for node in result.nodes if node.status in FAILED]
+    said = said or [result.problem or ""]
+    ended = engine.abandon(result)
+    message = describe_failures(settings, result, engine.first_rows, f"The build stopped; {ended}.")
+    is_passing = settings.bigquery is not None and all(is_transient(text) for text in said)
+    return TransientError(message) if is_passing else TerminalError(message)
+
+
+def describe_failures(settings: Settings, result: DbtResult, rows: Rows, head: str) -> str:
+    """One message for all that failed.
 
     A failing check gives its own message and what to do about it (``meta.message``, ``meta.fix``), with the first
-    of its rows; a failing model the first line of what the database said.
+    of its rows; a failing model the first line of what the database said, and on BigQuery what to do.
     """
     failed = [node for node in result.nodes if node.status in FAILED]
     skipped = sum(node.status == "skipped" for node in result.nodes)
-    there = settings.mart_path.is_file()
-    lines = [
-        f"The build stopped; {settings.mart_path} is as it was before."
-        if there
-        else "The build stopped; no mart was made."
-    ]
+    lines = [head]
     if not failed:
-        lines.append(f"  - dbt: {result.problem or 'it gave no reason'}")
+        problem = result.problem or "it gave no reason"
+        lines += [f"  - dbt: {problem}", *_to_do(settings, problem)]
     for node in failed[:_SHOWN_NODES]:
-        lines += _describe(settings, node, database)
+        lines += _describe(settings, node, rows)
     if len(failed) > _SHOWN_NODES:
         lines.append(f"  (and {len(failed) - _SHOWN_NODES} more failures)")
     if skipped:
@@ -57,7 +68,7 @@ def database_error(message: str) -> str:
     return lines[0][:400] if lines else "no reason was given"
 
 
-def _describe(settings: Settings, node: Node, database: Path) -> list[str]:
+def _describe(settings: Settings, node: Node, rows: Rows) -> list[str]:
     where = [f"    sql: {node.compiled_path}"] if node.compiled_path else []
     if node.kind == "unit_test" and node.status == "fail":
         shown = [line.rstrip() for line in node.message.splitlines() if line.strip()]
@@ -65,33 +76,14 @@ def _describe(settings: Settings, node: Node, database: Path) -> list[str]:
         return [head, *(f"    {line}" for line in shown[:_SHOWN_LINES]), *where]
     if node.status != "fail":
         kind = node.kind.replace("_", " ")
-        return [f"  - {kind} {node.name} ({node.path}): {database_error(node.message)}", *where]
+        said = f"  - {kind} {node.name} ({node.path}): {database_error(node.message)}"
+        return [said, *_to_do(settings, node.message), *where]
     lines = [f"  - {describe_check(node)}"]
     if node.meta.get("fix"):
         lines.append(f"    to do: {node.meta['fix']}")
-    rows = [f"    {row}" for row in first_rows(settings, node, database)]
-    return [*lines, *rows, *where]
+    return [*lines, *(f"    {row}" for row in rows(node)), *where]
 
 
-def first_rows(settings: Settings, node: Node, database: Path) -> Sequence[str]:
-    """The first failing rows as text, in order; none where the check can no longer be asked."""
-    if not node.compiled or not database.is_file():
-        return []
-    history = f"'{str(settings.history_path).replace(chr(39), chr(39) * 2)}' as history (read_only)"
-    try:
-        with duckdb.connect(str(database), read_only=True) as con:
-            con.execute("set TimeZone = 'UTC'")
-            if settings.history_path.is_file():
-                con.execute(f"attach {history}")
-            found = con.execute(
-                f"select columns(*)::varchar from ({node.compiled}) order by all limit {_SHOWN_ROWS}"
-            )
-            names = [str(column[0]) for column in found.description or []]
-            rows = found.fetchall()
-    except duckdb.Error:
-        return []
-    shown = [
-        ", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in rows
-    ]
-    more = (node.failures or 0) - len(rows)
-    return shown + ([f"… and {more:,} more"] if more > 0 else [])
+def _to_do(settings: Settings, text: str) -> list[str]:
+    advice = remedy(text, settings.bigquery) if settings.bigquery is not None else None
+    return [f"    to do: {advice}"] if advice else []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -19,19 +18,12 @@ import jsonschema
 
 from feature_mart.errors import StopRequestedError, UsageError
 from feature_mart.runner.dbt import Node
+from feature_mart.runner.git import GitState, read_git
 from feature_mart.runner.stages import Stage, measured
 from feature_mart.runner.state import CheckCounts, check_address, hold_state
 from feature_mart.settings import Settings
 
 _INTERRUPTED = 130
-
-
-@dataclass(frozen=True, slots=True)
-class GitState:
-    """The commit of the project. `commit` is None outside a repository."""
-
-    commit: str | None
-    dirty: bool
 
 
 @dataclass(slots=True)
@@ -62,7 +54,7 @@ class RunLog:
             "command": self.command,
             "git": asdict(self.git),
             "target": self.settings.target,
-            "warehouse_id": self.settings.warehouse,
+            "warehouse_id": self.settings.warehouse_id,
             "as_of_at": self.as_of_at.isoformat() if self.as_of_at else None,
             "started_at": self.started_at.isoformat(),
             "ended_at": datetime.now(UTC).isoformat(),
@@ -118,7 +110,8 @@ def open_run(settings: Settings, command: str) -> Iterator[RunLog]:
         StopRequestedError: the process was told to stop.
     """
     check_address(settings)
-    if not (settings.is_sample or settings.dwh.is_dir() or settings.state_dir.is_dir()):
+    is_there = settings.is_sample or settings.dwh.is_dir() or settings.state_dir.is_dir()
+    if settings.bigquery is None and not is_there:
         raise UsageError(
             f"The warehouse {settings.dwh} is not a folder: set MART_DWH (or `make mart DWH=…`) to a "
             "folder of Parquet files, one a raw table."
@@ -134,26 +127,6 @@ def open_run(settings: Settings, command: str) -> Iterator[RunLog]:
                 log.write(error)
             raise
         log.write()
-
-
-def read_git(project: Path) -> GitState:
-    """The project's commit, and whether the tree differs from it."""
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(project), *arguments],
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=20,
-            )
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout.strip()
-
-    commit = git("rev-parse", "HEAD")
-    return GitState(commit, bool(git("status", "--porcelain")) if commit else False)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The state folder of one warehouse: its lock, its address, and what the mart in it was built from."""
+"""The state folder of one warehouse: its lock, its address, and the record of what its mart was built from."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from feature_mart.errors import LeaseHeldError, TerminalError, TransientError, UsageError
+from feature_mart.errors import LeaseHeldError, TerminalError, UsageError
 from feature_mart.settings import Settings
 
 #: What decides the rows besides the raw ones.
@@ -35,18 +33,21 @@ class CheckCounts:
 
 @dataclass(frozen=True, slots=True)
 class BuiltMart:
-    """What the present mart.duckdb says of itself; kept inside it, so that both move at once.
+    """What the present mart says of itself; kept with it, so that both move at once.
 
-    `definitions` is the hash of what decided its rows, or no hash where they were built from several.
+    `engine` is its engine's name and version; `definitions` the hash of what decided its rows, or no hash where they
+    were built from several. `published_at` is the moment as of which a reader takes its tables, None where the mart
+    moves as one file.
     """
 
     address: str
     as_of_at: datetime
-    duckdb_version: str
+    engine: str
     clock: dict[str, Any]
     definitions: str
     run_id: str
     tests: CheckCounts
+    published_at: datetime | None = None
 
 
 def clock_document(settings: Settings) -> dict[str, Any]:
@@ -137,90 +138,27 @@ def hash_definitions(project: Path) -> str:
     return digest.hexdigest()
 
 
-def read_built(mart_path: Path) -> BuiltMart | None:
-    """What the mart was built from; None where there is none, or none that this DuckDB can read.
-
-    Raises:
-        TransientError: another program has the file open for writing.
-    """
-    text = _read_kept(mart_path, "built")
-    if text is None:
+def parse_built(text: str | None) -> BuiltMart | None:
+    """The record that a build kept with its mart; None where there is none, or one of another form."""
+    document = json.loads(text) if text is not None else {}
+    if "engine" not in document:
         return None
-    document = json.loads(text)
+    published_at = document.get("published_at")
     return BuiltMart(
         address=document["address"],
         as_of_at=datetime.fromisoformat(document["as_of_at"]),
-        duckdb_version=document["duckdb_version"],
+        engine=document["engine"],
         clock=document["clock"],
         definitions=document["definitions"],
         run_id=document["run_id"],
         tests=CheckCounts(**document["tests"]),
+        published_at=datetime.fromisoformat(published_at) if published_at else None,
     )
 
 
-def require_built(settings: Settings) -> BuiltMart:
-    """What the present mart was built from.
-
-    Raises:
-        UsageError: there is none, or the state folder is another warehouse's.
-        TransientError: another program has the file open for writing.
-    """
-    check_address(settings)
-    built = read_built(settings.mart_path)
-    if built is None:
-        raise UsageError(f"There is no mart at {settings.mart_path} yet: run `mart build` first.")
-    return built
-
-
-def read_dbt_manifest(mart_path: Path) -> dict[str, Any]:
-    """The dbt manifest of the build that made a mart.
-
-    Raises:
-        TerminalError: the mart holds none.
-    """
-    text = _read_kept(mart_path, "dbt_manifest")
-    if text is None:
-        raise TerminalError(f"{mart_path} holds no dbt manifest: build it with --full-refresh.")
-    document: dict[str, Any] = json.loads(text)
-    return document
-
-
-def write_built(mart_path: Path, built: BuiltMart, dbt_manifest: Path) -> None:
-    """Put the record and dbt's manifest into a finished mart that is not yet in its place.
-
-    The tables through which dbt-duckdb appends what a Python model returned, and which it leaves, go.
-    """
-    document = asdict(built) | {"as_of_at": built.as_of_at.isoformat()}
-    kept = {
-        "built": json.dumps(document),
-        "dbt_manifest": dbt_manifest.read_text(encoding="utf-8"),
-    }
-    with duckdb.connect(str(mart_path)) as con:
-        left = con.execute(
-            "select schema_name, table_name from duckdb_tables() where contains(table_name, '__dbt_tmp')"
-        ).fetchall()
-        for schema, table in left:
-            con.execute(f'drop table "{schema}"."{table}"')
-        con.execute("create schema if not exists mart_state")
-        for name, text in kept.items():
-            con.execute(
-                f"create or replace table mart_state.{name} as select ? as document", [text]
-            )
-        con.execute("checkpoint")
-
-
-def _read_kept(mart_path: Path, name: str) -> str | None:
-    if not mart_path.is_file():
-        return None
-    try:
-        with duckdb.connect(str(mart_path), read_only=True) as con:
-            row = con.execute(f"select document from mart_state.{name}").fetchone()
-    except duckdb.IOException as error:
-        if "lock" in str(error):
-            raise TransientError(
-                f"Another program has {mart_path} open for writing: close it and try again."
-            ) from None
-        return None
-    except duckdb.Error:
-        return None
-    return None if row is None else str(row[0])
+def format_built(built: BuiltMart) -> str:
+    """The record as the text that is kept."""
+    published = built.published_at.isoformat() if built.published_at else None
+    return json.dumps(
+        asdict(built) | {"as_of_at": built.as_of_at.isoformat(), "published_at": published}
+    )

@@ -19,7 +19,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from feature_mart.cli import main
-from feature_mart.runner import open_site, read_built
+from feature_mart.runner import open_site
+from feature_mart.runner.kept import read_document
+from feature_mart.runner.state import parse_built
 from feature_mart.settings import resolve_settings
 from toy_project import job, write_project, write_warehouse
 
@@ -321,7 +323,7 @@ def test_another_warehouse_of_the_same_name_is_refused_by_every_command(
 
 def test_the_record_is_that_of_the_build(mart: Mart) -> None:
     done = mart.build()
-    built = read_built(mart.path)
+    built = parse_built(read_document(mart.path, "built"))
     assert built is not None
     assert (built.run_id, built.address) == (done["run_id"], str(mart.folder / "raw" / "dwh"))
     assert (built.tests.passed, built.tests.failed) == (2, 0)

@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 from compiled_mart import PROJECT
 from feature_mart.cli import main
 from feature_mart.exporter import export_snapshot
+from feature_mart.raw_contract import CONTRACT
 from feature_mart.sample import write_sample
-from feature_mart.warehouse import CONTRACT
 from python.unit import snapshot_case as case
 
 DAY, LATER = "2025-11-01", "2026-02-01"

@@ -74,6 +74,14 @@ select * from final
 
 
 def lint(project: Path, dialect: str) -> tuple[int, str]:
+    return run(project, "house_rules.sqlfluff", "lint", dialect)
+
+
+def portable(project: Path) -> tuple[int, str]:
+    return run(project, "house_rules.portability")
+
+
+def run(project: Path, module: str, *arguments: str) -> tuple[int, str]:
     # No credentials, and no way out: a model that asked BigQuery anything would fail.
     environment = {
         "PATH": os.environ["PATH"],
@@ -81,7 +89,7 @@ def lint(project: Path, dialect: str) -> tuple[int, str]:
         "https_proxy": "http://[::1]:9",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "house_rules.sqlfluff", "lint", dialect],
+        [sys.executable, "-m", module, *arguments],
         check=False,
         cwd=project,
         env=environment | {"PYTHONPATH": str(PROJECT / "python")},
@@ -156,3 +164,76 @@ def test_nothing_to_lint_is_a_failure(tiny: Path) -> None:
     code, output = lint(tiny, "duckdb")
     assert code != 0
     assert "no SQL file" in output
+
+
+# A model that branches, a macro that divides, a generic test that sums; and what is wrong with each.
+BRANCHES = """\
+{{ config(materialized='incremental') }}
+select things.thing_id
+from {{ ref('source_things') }} as things
+{%- if is_incremental() %}
+where exists (
+    select 1 from {{ ref('source_things') }} as later where later.thing_id < things.thing_id
+)
+{%- else %}
+where exists (
+    select 1 from {{ ref('source_things') }} as first where first.thing_id < things.thing_id
+)
+{%- endif %}
+"""
+SHARES = """\
+select
+    {{ share('things.thing_id', 'things.thing_id') }} as half,
+    -- allow divisor: ids begin at 1
+    {{ share('things.thing_id', 'things.thing_id') }} as other_half
+from {{ ref('source_things') }} as things
+"""
+SHARE = "{% macro share(a, b) %}\n    {{ a }}\n    / {{ b }}\n{% endmacro %}\n"
+POSITIVE = """\
+{% test positive(model, column_name) %}
+select sum({{ column_name }}) as total
+from {{ model }}
+having sum({{ column_name }}) <= 0
+{% endtest %}
+"""
+SHARES_YML = """\
+models:
+  - name: shares
+    columns:
+      - name: half
+        data_tests: [positive, not_null]
+"""
+
+
+def test_what_is_not_portable_is_found_at_its_line(tiny: Path) -> None:
+    files = {
+        "models/branches.sql": BRANCHES,
+        "models/shares.sql": SHARES,
+        "models/shares.yml": SHARES_YML,
+        "macros/share.sql": SHARE,
+        "tests/generic/positive.sql": POSITIVE,
+    }
+    for path, text in files.items():
+        (tiny / path).parent.mkdir(parents=True, exist_ok=True)
+        (tiny / path).write_text(text)
+    code, output = portable(tiny)
+    assert code == 1
+    assert [tuple(line.split(": ")[:2]) for line in output.splitlines()] == [
+        ("models/branches.sql:6", "correlated"),
+        ("models/branches.sql:10", "correlated"),
+        ("models/shares.sql:2", "divisor"),
+        ("tests/generic/positive.sql:2", "float-sum"),
+        ("tests/generic/positive.sql:4", "float-sum"),
+    ]
+
+
+def test_portable_models_pass_without_a_warehouse(tiny: Path) -> None:
+    assert portable(tiny) == (0, "\n")
+
+
+@pytest.mark.parametrize("sql", ["{{ no_such_macro() }}", "{{ run_query('select 1').columns[0] }}"])
+def test_portability_of_a_model_that_does_not_compile_offline_fails(tiny: Path, sql: str) -> None:
+    (tiny / "models" / "things.sql").write_text(f"select {sql}\n")
+    code, output = portable(tiny)
+    assert code != 0
+    assert "no_such_macro" in output or "models/things.sql" in output

@@ -32,6 +32,10 @@ CASES = [
     ("cast", "select a::int", "select cast(a as bigint), 'a::int'"),
     ("type", "cast(a as double)", "cast(a as {{ type_double() }}), cast(a as bigint)"),
     ("type", "cast(a as timestamptz)", "select a as timestamp_at"),
+    ("type", "cast(a as numeric)", "cast(a as {{ type_decimal() }}), cast(a as date)"),
+    ("type", "cast(a as decimal(18, 3))", "cast(a as bigint) as numeric_id, cast(a as string)"),
+    ("type", "cast(a as integer)", "(select a as integers)"),
+    ("struct", "select {'a': 1}", "select {{ a }}, {# {b} #} {% if c %}{% endif %}"),
     ("hash", "select md5(client_id)", "select {{ order_free_hash(['client_id']) }}, a.hash"),
     ("float-aggregate", "select stddev_samp(x)", "select sum(x)"),
     ("float-aggregate", "select avg(x)", "select {{ ratio('sum(x)', 'count(x)') }}"),
@@ -49,6 +53,32 @@ CASES = [
     ("division", "select a // b", "select {{ whole_quotient('a', 'b') }}, '//', '50%'"),
     ("division", "select a % 2", "{% if a %}{% endif %} select mod(a, 2)"),
     ("random", "select random()", "select randomised"),
+    ("random", "from a using sample 10", "from samples"),
+    ("operator", "where a == b", "where a = b and c <> d and e >= f"),
+    ("operator", "select a ^ 2", "select a * a"),
+    ("operator", "where a ~ 'x'", "where a like '~x'"),
+    ("operator", "select a -> 'x'", "select a - b"),
+    ("list", "select [1, 2]", "select 1, '[2]'"),
+    ("list", "select a[1]", "{{ f(['a', 'b']) }}"),
+    ("text-prefix", "select e'x'", "select 'e' || 'x'"),
+    ("number", "select 1_000", "select 1000, a_1_000"),
+    ("set", "select a union select b", "select a union all select b"),
+    ("set", "select a except select b", "select a except distinct select b"),
+    ("set", "select a union all by name select b", "group by name"),
+    ("star-except", "select * exclude (a)", "where exclude_a * b"),
+    ("star-except", "select columns('a')", "select a.columns"),
+    ("materialized", "a as not materialized (", "a as {{ inlined() }} ("),
+    ("join-kind", "a semi join b", "a left join b"),
+    ("join-kind", "a cross join lateral b", "a cross join lateral_moves"),
+    ("quantified", "where a > all (select b)", "union all (select b)"),
+    ("values", "from (values (1))", "select a as values_known"),
+    ("null-test", "where a notnull", "where a is not null"),
+    ("frame", "groups between 1 preceding", "rows between 1 preceding"),
+    ("frame", "exclude current row", "and current row"),
+    ("function", "select list_sum(a)", "select sum(a), a in (1), {{ f(b) }} (c)"),
+    ("function", "select {{ ratio('sinh(a)', 'b') }}", "select {{ ratio('abs(a)', 'b') }}"),
+    ("escape", r"select 'a\d'", "select 'a/d', '', a"),
+    ("escape", "select 'it''s'", "select '', 'its', ''"),
     ("quote", 'select "table"', """select {{ adapter.quote("table") }}, 'say "x"'"""),
     ("using", "join b using (id)", "join b on a.id = b.id"),
     ("position", "group by 1, 2", "group by a, b limit 1"),
@@ -86,6 +116,18 @@ def test_rule_fires_on_what_breaks_it_and_on_nothing_else(
 
 def test_every_word_rule_has_a_case_that_breaks_it() -> None:
     assert {word.rule for word in WORDS} <= {rule for rule, _, _ in CASES}
+
+
+def test_function_with_a_rule_of_its_own_is_found_once() -> None:
+    assert rules("greatest(a, b)", "macros/a.sql") == {"null-order"}
+    assert rules("lower(a)", "macros/a.sql") == set()
+    assert rules("array_agg(a order by a)", "macros/dialect/a.sql") == {"nulls"}
+
+
+def test_exception_may_name_several_rules() -> None:
+    sql = "-- allow log, concat: of no consequence\nselect ln(a), concat(b, c)\nselect * from final"
+    assert rules(sql) == set()
+    assert rules(sql.replace("log, concat", "log, hash")) == {"concat"}
 
 
 def test_dialect_words_are_free_in_their_homes() -> None:

@@ -19,16 +19,17 @@ import pytest
 from compiled_mart import PROJECT
 from feature_mart.errors import LeaseHeldError, StopRequestedError, TransientError, UsageError
 from feature_mart.runner.decide import choose_refresh, why_full
+from feature_mart.runner.duckdb_engine import DuckDBEngine
+from feature_mart.runner.kept import read_document, write_documents
 from feature_mart.runner.report import open_run
 from feature_mart.runner.state import (
     BuiltMart,
     CheckCounts,
     clock_document,
+    format_built,
     hash_definitions,
     hold_state,
-    read_built,
-    read_dbt_manifest,
-    write_built,
+    parse_built,
 )
 from feature_mart.settings import Clock, Settings, resolve_settings
 from toy_project import job, write_project, write_warehouse
@@ -50,7 +51,7 @@ def built_at(settings: Settings, as_of_at: datetime = FIRST, definitions: str = 
     return BuiltMart(
         address=settings.address,
         as_of_at=as_of_at,
-        duckdb_version=duckdb.__version__,
+        engine=f"DuckDB {duckdb.__version__}",
         clock=clock_document(settings),
         definitions=definitions,
         run_id="r",
@@ -145,38 +146,36 @@ def test_sigterm_ends_a_run_and_then_is_as_it_was(settings: Settings) -> None:
 
 
 def test_the_record_and_the_manifest_move_with_the_mart(settings: Settings, tmp_path: Path) -> None:
-    manifest = tmp_path / "manifest.json"
-    manifest.write_text('{"nodes": {}}')
     path = tmp_path / "mart.duckdb"
-    write_built(path, built_at(settings), manifest)
+    kept = {"built": format_built(built_at(settings)), "dbt_manifest": '{"nodes": {}}'}
+    write_documents(path, kept)
     moved = path.replace(tmp_path / "elsewhere.duckdb")
-    assert read_built(moved) == built_at(settings)
-    assert read_dbt_manifest(moved) == {"nodes": {}}
+    assert parse_built(read_document(moved, "built")) == built_at(settings)
+    assert read_document(moved, "dbt_manifest") == '{"nodes": {}}'
 
 
 def test_no_mart_and_a_strange_file_hold_no_record(tmp_path: Path) -> None:
-    assert read_built(tmp_path / "absent.duckdb") is None
+    assert parse_built(None) is None
+    assert read_document(tmp_path / "absent.duckdb", "built") is None
     (tmp_path / "strange.duckdb").write_bytes(b"not a database, whatever its name says" * 400)
-    assert read_built(tmp_path / "strange.duckdb") is None
+    assert read_document(tmp_path / "strange.duckdb", "built") is None
     with duckdb.connect(str(tmp_path / "other.duckdb")) as con:
         con.execute("create table t as select 1")
-    assert read_built(tmp_path / "other.duckdb") is None
+    assert read_document(tmp_path / "other.duckdb", "built") is None
 
 
 def test_a_mart_that_another_program_writes_is_not_taken_for_none(
     settings: Settings, tmp_path: Path
 ) -> None:
-    manifest = tmp_path / "manifest.json"
-    manifest.write_text("{}")
     path = tmp_path / "mart.duckdb"
-    write_built(path, built_at(settings), manifest)
+    write_documents(path, {"built": format_built(built_at(settings))})
     code = f"import duckdb, time; c = duckdb.connect({str(path)!r}); print(1, flush=True); time.sleep(60)"
     other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     try:
         assert other.stdout is not None
         other.stdout.readline()
         with pytest.raises(TransientError, match="open for writing"):
-            read_built(path)
+            read_document(path, "built")
     finally:
         other.kill()
         other.communicate()
@@ -246,26 +245,29 @@ def test_a_build_appends_only_to_what_it_would_build_the_same(settings: Settings
     built = built_at(settings)
 
     def because(mart: BuiltMart | None, full_refresh: bool = False) -> str | None:
-        return why_full(settings, mart, SECOND, "d", full_refresh)
+        return why_full(settings, DuckDBEngine(settings), mart, SECOND, "d", full_refresh)
 
     assert because(built) is None
     assert because(None) == "no mart yet"
     assert because(built, full_refresh=True) == "--full-refresh"
     assert because(replace(built, address="/elsewhere")) == "the mart was built from /elsewhere"
-    assert str(because(replace(built, duckdb_version="1.0.0"))).endswith("1.0.0's")
+    assert str(because(replace(built, engine="1.0.0"))).endswith("1.0.0's")
     assert because(replace(built, definitions="e")) == "definitions have changed"
 
 
 def test_going_back_is_refused_without_full_refresh(settings: Settings) -> None:
     with pytest.raises(UsageError, match="build with --full-refresh to go back"):
-        why_full(settings, built_at(settings, SECOND), FIRST, "d", False)
-    assert why_full(settings, built_at(settings, SECOND), FIRST, "d", True) == "--full-refresh"
+        why_full(settings, DuckDBEngine(settings), built_at(settings, SECOND), FIRST, "d", False)
+    assert (
+        why_full(settings, DuckDBEngine(settings), built_at(settings, SECOND), FIRST, "d", True)
+        == "--full-refresh"
+    )
 
 
 def test_another_clock_is_refused_without_full_refresh(settings: Settings) -> None:
     later = replace(settings, clock=Clock("Asia/Tokyo", 4, 60))
     with pytest.raises(UsageError, match="refresh_hour from 3 to 4"):
-        why_full(later, built_at(settings), SECOND, "d", False)
+        why_full(later, DuckDBEngine(later), built_at(settings), SECOND, "d", False)
 
 
 def test_the_real_project_has_definitions() -> None:

@@ -10,14 +10,8 @@ import pytest
 
 from compiled_mart import RAW_TABLES
 from feature_mart.errors import UsageError
-from feature_mart.warehouse import (
-    CONTRACT,
-    OPTIONAL,
-    REQUIRED,
-    bulk_loads,
-    check_warehouse,
-    newest_load,
-)
+from feature_mart.raw_contract import CONTRACT, OPTIONAL, REQUIRED
+from feature_mart.warehouse import bulk_loads, check_warehouse, newest_load
 from toy_project import job, write_warehouse
 
 LOADED = "2024-03-01 00:00:00+00"

@@ -1,3 +1,5 @@
+{{ config(cluster_by=['category_id']) }}
+
 -- One row per category that ever held a known job, at most 64: its code, by the time its first job
 -- was known. The list only grows at its end, so that a code never changes its meaning and none is
 -- used again.

@@ -1,3 +1,5 @@
+{{ config(cluster_by=['category_id']) }}
+
 -- One row per category and refresh at which its demand changed: the jobs posted in it in the last
 -- 90 days, what was offered for them, and how many of them were given away. All three facts leave
 -- with their posting, so that the ratios are over one set of jobs. A run recounts the facts still
@@ -53,6 +55,7 @@ postings as (
             as leaves_at
     from requests
     where requests.category_id is not null and {{ is_recent('requests.requested_at', 90) }}
+        and {{ is_recent('requests.entered_at', 90) }}
 
 ),
 

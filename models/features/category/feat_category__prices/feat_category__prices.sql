@@ -1,3 +1,4 @@
+{{ config(cluster_by=['category_id']) }}
 {%- set sums = ['contract_count', 'priced_count', 'price_log_e6', 'active_freelancer_count'] -%}
 {%- set counts = [
     'category_contract_count_90d',
@@ -282,7 +283,7 @@ filled_buckets as (
         bucket_runs.category_id,
         bucket_runs.window_days,
         bucket_runs.price_bucket,
-        numbers.n as change_number,
+        whole_number as change_number,
         bucket_runs.bucket_count
     from bucket_runs
     cross join {{ whole_numbers('bucket_runs.first_number', 'bucket_runs.last_number') }}

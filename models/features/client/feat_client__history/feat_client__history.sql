@@ -1,3 +1,5 @@
+{{ config(cluster_by=['client_id']) }}
+
 -- One row per client and refresh at which its history changed: the running sum of facts that enter
 -- and leave. A run recounts the facts still in their windows, with those that entered before
 -- standing at the opening, and keeps what comes after.

@@ -1,3 +1,5 @@
+{{ config(cluster_by=['client_id', 'category_id']) }}
+
 -- One row per client and category, and refresh at which the prices of the one's contracts in the
 -- other changed. A run recounts the pairs of which something moves, and keeps what comes after the
 -- opening.

@@ -1,3 +1,5 @@
+{{ config(cluster_by=['job_id']) }}
+
 -- One row per spine row: its category's prices, demand and code as they could be served at the
 -- request.
 with requests as (

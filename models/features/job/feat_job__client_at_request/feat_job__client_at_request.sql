@@ -1,3 +1,5 @@
+{{ config(cluster_by=['job_id']) }}
+
 -- One row per spine row: its client's history as it could be served at the request.
 with requests as (
 

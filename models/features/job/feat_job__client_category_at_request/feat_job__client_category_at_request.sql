@@ -1,3 +1,5 @@
+{{ config(cluster_by=['job_id']) }}
+
 -- One row per spine row: what its client had paid in its category, as could be served at the
 -- request, and the price to be expected from that alone.
 with requests as (
@@ -77,9 +79,9 @@ priors as (
         ) as prior_log_e6
     from joined
     left join category
-        on joined.job_id = category.job_id
+        on joined.job_id = category.job_id and category.entered_at > {{ opened_at('entered_at') }}
     left join market
-        on joined.job_id = market.job_id
+        on joined.job_id = market.job_id and market.entered_at > {{ opened_at('entered_at') }}
 
 ),
 

@@ -1,3 +1,5 @@
+{{ config(cluster_by=['job_id']) }}
+
 -- One row per spine row: its type of job, by code and by what such jobs were agreed at, as could be
 -- served at the request.
 with requests as (

@@ -1,3 +1,5 @@
+{{ config(cluster_by=['job_id']) }}
+
 -- One row per spine row: the market as a whole as could be served at the request, and which windows
 -- reach back before the data begin. Those flags are of the request's own time: an as-of row, kept
 -- until the next change, would carry an old one.

@@ -1,3 +1,5 @@
+{{ config(cluster_by=['job_id']) }}
+
 -- One row per spine row: what the posting itself says. Needs nothing but the request.
 with requests as (
 
@@ -17,6 +19,7 @@ skill_counts as (
         job_id,
         count(*) as skill_count
     from skills
+    where entered_at > {{ opened_at('entered_at') }}
     group by job_id
 
 ),

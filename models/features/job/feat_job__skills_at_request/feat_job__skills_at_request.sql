@@ -1,3 +1,5 @@
+{{ config(cluster_by=['job_id']) }}
+
 -- One row per spine row: what its skills had cost, as could be served at the request. Only a skill
 -- of three contracts or more speaks.
 with requests as (
@@ -43,7 +45,7 @@ request_skills as (
         spine.requested_at
     from skills
     inner join spine
-        on skills.job_id = spine.job_id
+        on skills.job_id = spine.job_id and skills.entered_at > {{ opened_at('entered_at') }}
 
 ),
 
@@ -87,7 +89,7 @@ market_means as (
         {{ fixed_point('market.market_log_price_mean_all') }} as price_log_mean_e6
     from market
     inner join spine
-        on market.job_id = spine.job_id
+        on market.job_id = spine.job_id and market.entered_at > {{ opened_at('entered_at') }}
 
 ),
 

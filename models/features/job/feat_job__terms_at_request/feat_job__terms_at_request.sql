@@ -1,3 +1,5 @@
+{{ config(cluster_by=['job_id']) }}
+
 -- One row per spine row: what its terms had cost, as could be served at the request. Only a term
 -- of three contracts or more speaks.
 with requests as (
@@ -43,7 +45,7 @@ request_terms as (
         spine.requested_at
     from terms
     inner join spine
-        on terms.job_id = spine.job_id
+        on terms.job_id = spine.job_id and terms.entered_at > {{ opened_at('entered_at') }}
 
 ),
 
@@ -97,7 +99,7 @@ market_means as (
         {{ fixed_point('market.market_log_price_mean_all') }} as price_log_mean_e6
     from market
     inner join spine
-        on market.job_id = spine.job_id
+        on market.job_id = spine.job_id and market.entered_at > {{ opened_at('entered_at') }}
 
 ),
 

@@ -207,7 +207,11 @@ def _rows(page: pd.DataFrame, words: Words) -> pd.DataFrame:
 
 def model(dbt: Any, session: Any) -> Any:
     """The features of the spine rows that entered after those the table holds."""
-    dbt.config(materialized="incremental")
+    dbt.config(
+        materialized="incremental",
+        submission_method="bigframes",
+        cluster_by=["entered_at", "job_id"],
+    )
     requests, seed = dbt.ref("int_job__requests"), dbt.ref("text_words")
     columns = ["job_id", "requested_at", "entered_at", "title", "description"]
     if hasattr(requests, "to_arrow_reader"):

@@ -1,3 +1,5 @@
+{{ config(cluster_by=['job_type']) }}
+
 -- One row per type of job that ever stood on a spine row, at most 64: its code, by when its first
 -- job entered. The list only grows at its end, so that a code never changes its meaning and none is
 -- used again.

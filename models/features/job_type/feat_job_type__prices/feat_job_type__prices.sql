@@ -1,3 +1,5 @@
+{{ config(cluster_by=['job_type']) }}
+
 -- One row per type of job and refresh at which its prices changed. A run recounts the facts still
 -- in the window, with those that entered before standing at the opening, and keeps what comes
 -- after.

@@ -1,3 +1,5 @@
+{{ config(cluster_by=['market_id']) }}
+
 -- One row per refresh at which the market as a whole changed: the prior of every rarer mean, and
 -- since when events are known. The market is all that is paid in the mart's one currency.
 with clock as (

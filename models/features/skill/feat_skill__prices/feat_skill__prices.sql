@@ -1,3 +1,5 @@
+{{ config(cluster_by=['skill']) }}
+
 -- One row per skill and refresh at which the prices of contracts with it changed. A run recounts
 -- the skills of which something moves, and keeps what comes after the opening.
 with clock as (

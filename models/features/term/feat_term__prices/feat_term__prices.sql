@@ -1,3 +1,5 @@
+{{ config(cluster_by=['term']) }}
+
 -- One row per term and refresh at which the prices of contracts with it changed. A run recounts the
 -- terms of which something moves, and keeps what comes after the opening.
 with clock as (

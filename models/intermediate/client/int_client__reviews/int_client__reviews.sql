@@ -1,4 +1,8 @@
-{{ config(materialized='incremental', unique_key=['review_id', 'seen_at']) }}
+{{ config(
+    materialized='incremental',
+    unique_key=['review_id', 'seen_at'],
+    cluster_by=['review_id']
+) }}
 
 -- One row per counted review version with the client it is of: that of its contract as known when
 -- the review first entered, frozen. A review is a fact of two rows, its own and its contract's, so

@@ -1,4 +1,8 @@
-{{ config(materialized='incremental', unique_key=['client_id', 'seen_at']) }}
+{{ config(
+    materialized='incremental',
+    unique_key=['client_id', 'seen_at'],
+    cluster_by=['client_id']
+) }}
 
 -- One row per client and refresh at which a version of it was first seen. A run chains the new
 -- versions to those that the table holds of the same clients, so that the former newest learns by

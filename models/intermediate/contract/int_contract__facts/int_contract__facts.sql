@@ -1,4 +1,8 @@
-{{ config(materialized='incremental', unique_key=['contract_id', 'seen_at']) }}
+{{ config(
+    materialized='incremental',
+    unique_key=['contract_id', 'seen_at'],
+    cluster_by=['contract_id']
+) }}
 
 -- One row per counted contract version, with its job's category as known when the contract first
 -- entered, frozen. A contract is a fact of two rows, its own and its job's, so it enters when the

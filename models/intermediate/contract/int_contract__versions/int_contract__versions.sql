@@ -1,4 +1,8 @@
-{{ config(materialized='incremental', unique_key=['contract_id', 'seen_at']) }}
+{{ config(
+    materialized='incremental',
+    unique_key=['contract_id', 'seen_at'],
+    cluster_by=['contract_id']
+) }}
 
 -- One row per contract and refresh at which a version of it was first seen. A run chains again the
 -- contracts that have a new version, whole, so that the former newest learns by which it was

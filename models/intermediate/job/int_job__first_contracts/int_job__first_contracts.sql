@@ -1,4 +1,4 @@
-{{ config(materialized='incremental') }}
+{{ config(materialized='incremental', cluster_by=['job_id']) }}
 
 -- One row per job of which a contract was ever known: the first known, ties by its id. It stays the
 -- first: what is known later cannot be. A run adds the jobs that had none.

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', unique_key='job_id') }}
+{{ config(materialized='incremental', unique_key='job_id', cluster_by=['job_id']) }}
 
 {%- set horizon_days = 14 -%}
 -- One row per spine row: whether somebody was hired within 14 days of the request, as read from the
@@ -41,6 +41,13 @@ due_requests as (
             )
         ) }} as label_known_at
     from requests
+    -- Rows that were due before the opening are settled; two days for the zone and the refreshes.
+    where
+        requests.entered_at
+        > {{ add_hours(
+            opened_at('revised_at'),
+            '-24 * ' ~ (horizon_days + var('hire_label_lag_days') + 2)
+        ) }}
 
 ),
 

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', unique_key='job_id') }}
+{{ config(materialized='incremental', unique_key='job_id', cluster_by=['job_id']) }}
 
 -- One row per spine row: the price its job was agreed at, as read from the versions known once the
 -- label was, and frozen then; or why there is none. A job's second contract is no label. A run

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental') }}
+{{ config(materialized='incremental', cluster_by=['job_id']) }}
 
 {%- set first_to_enter -%}
 select coalesce(min(job_versions.first_known_at), {{ opened_at('entered_at') }}) as found_at

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental') }}
+{{ config(materialized='incremental', cluster_by=['job_id']) }}
 
 -- One row per spine row and skill: the job's first known skill set, as the request carried it. A
 -- set that became known only after the spine row entered is not the request's, and a later set

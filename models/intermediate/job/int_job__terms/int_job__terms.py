@@ -75,7 +75,11 @@ def _rows(page: pd.DataFrame) -> pd.DataFrame:
 
 def model(dbt: Any, session: Any) -> Any:
     """The terms of the spine rows that entered after those the table holds."""
-    dbt.config(materialized="incremental")
+    dbt.config(
+        materialized="incremental",
+        submission_method="bigframes",
+        cluster_by=["entered_at", "job_id"],
+    )
     requests = dbt.ref("int_job__requests")
     if hasattr(requests, "to_arrow_reader"):
         if dbt.is_incremental:

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', unique_key=['job_id', 'seen_at']) }}
+{{ config(materialized='incremental', unique_key=['job_id', 'seen_at'], cluster_by=['job_id']) }}
 
 -- One row per job and refresh at which a version of it was first seen. A run chains the new
 -- versions to those that the table holds of the same jobs, so that the former newest learns by

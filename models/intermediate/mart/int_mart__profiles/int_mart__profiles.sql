@@ -37,6 +37,22 @@ with clock as (
 ),
 {%- endfor %}
 
+{%- if is_incremental() %}
+
+-- One row: the newest refresh that measured the days before, NULL where none did. An aggregate, not
+-- `not exists`: BigQuery refuses one without an equality.
+measured_before as (
+
+    select max(built.measured_at) as measured_at
+    from {{ this }} as built
+    cross join clock
+    where
+        built.measured_at <= {{ days_before }}
+        and built.measured_at > {{ add_hours(days_before, -24 * var('profile_days')) }}
+
+),
+{%- endif %}
+
 instants as (
 
     select as_of_at as measured_at from clock
@@ -44,13 +60,8 @@ instants as (
     select {{ days_before }} as measured_at
     from clock
     {%- if is_incremental() %}
-    where not exists (
-        select 1 as is_there
-        from {{ this }} as measured_before
-        where
-            measured_before.measured_at <= {{ days_before }}
-            and measured_before.measured_at > {{ add_hours(days_before, -24 * var('profile_days')) }}
-    )
+    cross join measured_before
+    where measured_before.measured_at is null
     {%- endif %}
 
 ),
@@ -68,6 +79,10 @@ instants as (
     from {{ table }}
     inner join instants
         on
+            {%- if var('as_of') %}
+            {{ table }}.{{ known_at }} > {{ add_hours(instant(var('as_of')), -24 * 2 * var('profile_days')) }}
+            and
+            {%- endif %}
             {{ table }}.{{ known_at }} <= instants.measured_at
             and {{ table }}.{{ known_at }}
             > {{ add_hours('instants.measured_at', -24 * var('profile_days')) }}
@@ -131,6 +146,7 @@ final as (
         count(distinct cell) as distinct_count,
         min(cell) as least,
         max(cell) as greatest,
+        -- allow float-sum: exact for a label, 0 or 1; of a feature nothing is worked out from it
         sum(cell) as total
     from binned
     group by measured_at, model_name, column_name, bin

@@ -49,6 +49,7 @@ changes as (
     union all
     select
         seals_before.table_name,
+        -- allow text-number: digits that hash_to_text() wrote, and read back by its own counterpart
         {{ hash_from_text('seals_before.keys_hash') }} as row_hash,
         seals_before.key_count,
         seals_before.max_loaded_at,

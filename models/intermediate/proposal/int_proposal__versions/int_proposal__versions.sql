@@ -1,4 +1,8 @@
-{{ config(materialized='incremental', unique_key=['proposal_id', 'seen_at']) }}
+{{ config(
+    materialized='incremental',
+    unique_key=['proposal_id', 'seen_at'],
+    cluster_by=['proposal_id']
+) }}
 
 -- One row per proposal and refresh at which a version of it was first seen. A run chains the new
 -- versions to those that the table holds of the same proposals, so that the former newest learns by

@@ -1,3 +1,5 @@
+{{ config(cluster_by=['job_id']) }}
+{%- set opening = opened_at('entered_at') -%}
 -- One row per spine row: what the price model is given, in training and online alike. A mart only
 -- selects.
 with requests as (
@@ -160,24 +162,42 @@ final as (
         market.is_demand_window_short
     from requests
     left join posting
-        on requests.job_id = posting.job_id
+        on
+            requests.job_id = posting.job_id
+            and posting.entered_at > {{ opening }}
     left join texts
-        on requests.job_id = texts.job_id
+        on
+            requests.job_id = texts.job_id
+            and texts.entered_at > {{ opening }}
     left join job_type
-        on requests.job_id = job_type.job_id
+        on
+            requests.job_id = job_type.job_id
+            and job_type.entered_at > {{ opening }}
     left join client
-        on requests.job_id = client.job_id
+        on
+            requests.job_id = client.job_id
+            and client.entered_at > {{ opening }}
     left join category
-        on requests.job_id = category.job_id
+        on
+            requests.job_id = category.job_id
+            and category.entered_at > {{ opening }}
     left join client_category
-        on requests.job_id = client_category.job_id
+        on
+            requests.job_id = client_category.job_id
+            and client_category.entered_at > {{ opening }}
     left join skills
-        on requests.job_id = skills.job_id
+        on
+            requests.job_id = skills.job_id
+            and skills.entered_at > {{ opening }}
     left join terms
-        on requests.job_id = terms.job_id
+        on
+            requests.job_id = terms.job_id
+            and terms.entered_at > {{ opening }}
     left join market
-        on requests.job_id = market.job_id
-    where requests.entered_at > {{ opened_at('entered_at') }}
+        on
+            requests.job_id = market.job_id
+            and market.entered_at > {{ opening }}
+    where requests.entered_at > {{ opening }}
 
 )
 

@@ -1,4 +1,4 @@
-{{ config(unique_key='job_id') }}
+{{ config(unique_key='job_id', cluster_by=['job_id']) }}
 
 -- One row per spine row: its features, its label and, where it must not be trained on, why. A mart
 -- only selects.

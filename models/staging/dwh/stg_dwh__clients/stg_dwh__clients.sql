@@ -45,7 +45,7 @@ first_untrusted as (
         loaded_at,
         {{ assumed_known_at('clients', 'registered_at') }} as known_at
     from renamed
-    where loaded_at < {{ trusted_from('clients') }}
+    where {{ is_untrusted('clients') }}
     qualify row_number() over (partition by client_id order by loaded_at asc nulls last) = 1
 
 ),

@@ -57,7 +57,7 @@ first_untrusted as (
         loaded_at,
         {{ assumed_known_at('contracts', 'contracted_at') }} as known_at
     from renamed
-    where loaded_at < {{ trusted_from('contracts') }}
+    where {{ is_untrusted('contracts') }}
     qualify row_number() over (partition by contract_id order by loaded_at asc nulls last) = 1
 
 ),

@@ -42,7 +42,7 @@ first_untrusted as (
         loaded_at,
         {{ assumed_known_at('freelancers', 'registered_at') }} as known_at
     from renamed
-    where loaded_at < {{ trusted_from('freelancers') }}
+    where {{ is_untrusted('freelancers') }}
     qualify row_number() over (partition by freelancer_id order by loaded_at asc nulls last) = 1
 
 ),

@@ -69,7 +69,7 @@ first_untrusted as (
         loaded_at,
         {{ assumed_known_at('jobs', 'posted_at') }} as known_at
     from renamed
-    where loaded_at < {{ trusted_from('jobs') }}
+    where {{ is_untrusted('jobs') }}
     qualify row_number() over (partition by job_id order by loaded_at asc nulls last) = 1
 
 ),

@@ -48,7 +48,7 @@ first_untrusted as (
         loaded_at,
         {{ assumed_known_at('proposals', 'proposed_at') }} as known_at
     from renamed
-    where loaded_at < {{ trusted_from('proposals') }}
+    where {{ is_untrusted('proposals') }}
     qualify row_number() over (partition by proposal_id order by loaded_at asc nulls last) = 1
 
 ),

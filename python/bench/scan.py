@@ -1,0 +1,236 @@
+"""``python -m bench.scan MART [--jobs N] [--days N] [--usd-per-tib N]``: what a run reads on BigQuery, and its price.
+
+MART is a mart that DuckDB built: rows and mean widths are taken from it, and grown to so many jobs over so many days.
+The models and their checks are compiled for BigQuery in this process, as a full refresh and as a later run, and
+nothing goes over the network. The Markdown table compares a full refresh with one more day, on tables without
+partitions and on tables partitioned as the models are configured. What is assumed, and the rules of billing, stand in
+docs/decisions/0010-physical-design-on-bigquery.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from sqlglot import exp, parse_one
+
+from bench.reads import Read, Reader, Table
+from house_rules.sqlfluff import forget_bigquery
+
+GIB, TIB = 2**30, 2**40
+#: On demand in asia-northeast1, 2026; 6.25 in the US.
+USD_PER_TIB = 7.50
+#: A query is billed for so much of each table that it names, at the least.
+LEAST = 10 * 2**20
+#: Logical bytes of a value: a NULL has none, a STRING 2 and those of its UTF-8.
+SIZES = {"BOOLEAN": 1, "BIGINT": 8, "INTEGER": 8, "DOUBLE": 8, "TIMESTAMP WITH TIME ZONE": 8}
+#: Tables with such a key grow with the jobs. The others keep the keys they have, each with a row a day at most.
+GROWING = re.compile(r"(job|client|contract|proposal|review|freelancer)_id")
+PARTITION_DAYS = {"hour": 1 / 24, "day": 1.0, "month": 30.0, "year": 365.0}
+#: What raw tables are taken to be partitioned by, where the mart's are.
+RAW_PARTITION = ("loaded_at", 1.0)
+MONTH_DAYS = 30
+#: `mart` gives dbt the refresh to build; which one is of no matter here.
+VARIABLES = '{"as_of": "2026-01-01T18:00:00+00:00"}'
+
+Node = dict[str, Any]
+Partitions = dict[str, tuple[str, float]]
+
+
+def measure(mart: Path, jobs: int, days: float | None) -> tuple[dict[str, Table], float]:
+    """Tables of a mart and of its raw warehouse, grown to so many jobs; and the days of its history."""
+    tables: dict[str, Table] = {}
+    with duckdb.connect(str(mart), read_only=True) as con:
+        con.execute("set TimeZone = 'UTC'; set search_path = 'main,dwh'")
+        found = con.execute(
+            "select table_name, list((column_name, data_type)) from information_schema.columns "
+            "where table_schema = 'dwh' or table_schema = 'main' and table_name in "
+            "(select table_name from duckdb_tables() where not table_name like '%tmp%') group by 1"
+        ).fetchall()
+        [(now_jobs, now_days)] = con.execute(
+            "select count(*), count(distinct entered_at) from int_job__requests"
+        ).fetchall()
+        days = days or float(now_days)
+        for name, columns in found:
+            sums = [
+                f'sum(strlen("{column}") + 2)'
+                if type_ == "VARCHAR"
+                else f'count("{column}") * {SIZES.get(type_, 8)}'
+                for column, type_ in columns
+            ]
+            names = [column for column, _ in columns]
+            keys = f"count(distinct {names[0]})" if "as_of_at" in names else "null"
+            [(rows, keys, *sizes)] = con.execute(
+                f"select count(*), {keys}, {', '.join(sums)} from {name}"
+            ).fetchall()
+            widths = {
+                column: float(size or 0) / max(rows, 1)
+                for column, size in zip(names, sizes, strict=True)
+            }
+            grown = rows * jobs / now_jobs
+            if not any(GROWING.match(column) for column in names):
+                grown = rows if keys is None else min(grown, keys * days)
+            tables[name] = Table(grown, widths)
+    return tables, days
+
+
+def compiled(full_refresh: bool) -> dict[str, Node]:
+    """Models and tests as compiled for BigQuery; nobody is asked anything."""
+    from dbt.cli.main import dbtRunner
+
+    # Credentials that are none, for an address where nobody listens.
+    os.environ |= {"MART_BQ_API_ENDPOINT": "http://127.0.0.1:9"}
+    forget_bigquery()
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments = ["compile", "--profiles-dir", "profiles", "--target", "bigquery_dev", "--quiet"]
+        arguments += ["--no-introspect", "--no-populate-cache", "--no-send-anonymous-usage-stats"]
+        arguments += ["--target-path", scratch, "--log-path", scratch, "--vars", VARIABLES]
+        result = dbtRunner().invoke([*arguments, *(["--full-refresh"] if full_refresh else [])])
+        if not result.success:
+            raise SystemExit(
+                f"the models do not compile for BigQuery: {result.exception or result.result}"
+            )
+        nodes: dict[str, Node] = json.loads((Path(scratch) / "manifest.json").read_text())["nodes"]
+    return nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One way to run: the compiled nodes, the tables, and how they are partitioned."""
+
+    nodes: dict[str, Node]
+    tables: dict[str, Table]
+    days: float
+    partitions: Partitions
+    is_daily: bool
+
+    def bytes_by_node(self) -> dict[str, float]:
+        """Bytes billed by model, and for `checks` together. A seed is loaded, and a view read by its readers."""
+        views = {
+            node["name"]: parse_one(node["compiled_code"], dialect="bigquery")
+            for node in self.nodes.values()
+            if node["resource_type"] == "model" and node["config"]["materialized"] == "view"
+        }
+        reader = Reader(views, self.tables, self.partitions, self.days)
+        totals: dict[str, float] = defaultdict(float)
+        for node in self.nodes.values():
+            if node["resource_type"] == "model" and node["name"] not in views:
+                totals[node["name"]] += self._billed(self._model(node, reader))
+                if self.is_daily and node["config"].get("unique_key"):
+                    # A MERGE that may update is billed for the whole of the table besides what it reads.
+                    totals[node["name"]] += self.tables[node["name"]].size
+            elif node["resource_type"] == "test":
+                # Failures are counted, so no column is needed but those of the conditions.
+                needed: set[str] | None = (
+                    set() if node["config"]["fail_calc"] == "count(*)" else None
+                )
+                query = parse_one(node["compiled_code"], dialect="bigquery")
+                totals["checks"] += self._billed(reader.reads(query, {}, needed))
+        return totals
+
+    def _model(self, node: Node, reader: Reader) -> Iterable[Read]:
+        name, code = node["name"], node["raw_code"]
+        if node["language"] == "python":
+            # It takes columns by name, of rows after a mark that it asked for.
+            for upstream in (unique_id.split(".")[-1] for unique_id in node["depends_on"]["nodes"]):
+                source = exp.select("*").from_(exp.table_(upstream, db="mart"))
+                rows = source.where("entered_at > timestamp_micros(0)") if self.is_daily else source
+                named = {column for column in self.tables[upstream].widths if f'"{column}"' in code}
+                yield from reader.reads(rows, {}, named)
+        else:
+            yield from reader.reads(parse_one(node["compiled_code"], dialect="bigquery"), {})
+        if self.is_daily and node["config"]["materialized"] == "incremental":
+            # What the low-water mark is asked of.
+            marks = {mark or "as_of_at" for mark in re.findall(r"opened_at\((?:'(\w+)')?\)", code)}
+            marks |= {"entered_at"} if node["language"] == "python" else set()
+            yield Read(name, frozenset(marks & self.tables[name].widths.keys()), 1.0)
+
+    def _billed(self, reads: Iterable[Read]) -> float:
+        shares: dict[str, dict[str, float]] = defaultdict(dict)
+        for read in reads:
+            own = shares[read.table]
+            # However often a query reads a column, it is billed once.
+            own |= {column: max(own.get(column, 0.0), read.share) for column in read.columns}
+        total = 0.0
+        for name, columns in shares.items():
+            table = self.tables[name]
+            total += max(
+                table.rows * sum(table.widths[c] * share for c, share in columns.items()), LEAST
+            )
+        return total
+
+
+def configured(nodes: dict[str, Node], raw: Iterable[str]) -> Partitions:
+    """How the models are partitioned by their configuration, and the raw tables as assumed.
+
+    dbt-bigquery gives a Python model's table no partitions. Clustered first by a column it is pruned by blocks, here
+    taken as of a day each.
+    """
+    found = dict.fromkeys(raw, RAW_PARTITION)
+    for node in nodes.values():
+        by, clusters = node["config"].get("partition_by"), node["config"].get("cluster_by")
+        if node.get("language") == "python" and clusters:
+            found[node["name"]] = clusters[0], 1.0
+        elif node.get("language") == "sql" and by:
+            found[node["name"]] = by["field"], PARTITION_DAYS[by.get("granularity", "day")]
+    return found
+
+
+def main(mart: Path, jobs: int, days: float | None, usd_per_tib: float) -> None:
+    """Print the table, and what raw tables without partitions would add."""
+    tables, history = measure(mart, jobs, days)
+    full, daily = compiled(full_refresh=True), compiled(full_refresh=False)
+    raw = [name for name in tables if name not in {node["name"] for node in daily.values()}]
+    parted = configured(daily, raw)
+    runs = [
+        Run(full, tables, history, {}, is_daily=False).bytes_by_node(),
+        Run(daily, tables, history, {}, is_daily=True).bytes_by_node(),
+        Run(daily, tables, history, parted, is_daily=True).bytes_by_node(),
+    ]
+    ours = {name: by for name, by in parted.items() if name not in raw}
+    raw_whole = sum(Run(daily, tables, history, ours, is_daily=True).bytes_by_node().values())
+    lines: dict[str, list[float]] = {"the others": [0.0, 0.0, 0.0]}
+    for name in sorted(runs[2], key=lambda name: -runs[2][name]):
+        line = [run[name] for run in runs]
+        if max(line) >= GIB:
+            lines[name] = line
+        else:
+            lines["the others"] = [a + b for a, b in zip(lines["the others"], line, strict=True)]
+    both = [sum(column) for column in zip(*lines.values(), strict=True)]
+    checks, others = lines.pop("checks"), lines.pop("the others")
+    models = [a - b for a, b in zip(both, checks, strict=True)]
+    lines |= {"the others": others, "all models": models, "checks": checks, "all": both}
+    print(f"{jobs:,} jobs over {history:,.0f} days, {usd_per_tib:.2f} USD a TiB\n")
+    print("| GiB | in full | a day, no partitions | a day, partitioned | USD a day |")
+    print("|---|---|---|---|---|")
+    for name, line in lines.items():
+        sizes = " | ".join(f"{size / GIB:,.1f}" for size in line)
+        print(f"| {name} | {sizes} | {line[2] / TIB * usd_per_tib:.2f} |")
+    usd = [size / TIB * usd_per_tib for size in both]
+    months = ", ".join(f"{MONTH_DAYS * each:,.0f}" for each in usd)
+    more = (raw_whole - both[2]) / GIB
+    print(f"\n{MONTH_DAYS} such runs, USD: {months}.")
+    print(
+        f"Where raw tables are not partitioned by {RAW_PARTITION[0]}: {more:,.1f} GiB more a day."
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m bench.scan")
+    parser.add_argument("mart", type=Path)
+    parser.add_argument("--jobs", type=int, default=100_000_000)
+    parser.add_argument(
+        "--days", type=float, default=None, help="of history; else those of the mart"
+    )
+    parser.add_argument("--usd-per-tib", type=float, default=USD_PER_TIB)
+    given = parser.parse_args()
+    main(given.mart, given.jobs, given.days, given.usd_per_tib)

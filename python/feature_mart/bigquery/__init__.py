@@ -1,0 +1,24 @@
+"""BigQuery as the engine: the client, what its errors mean, and the raw warehouse there.
+
+============================  ======================================================================
+``open_client(address)``       Google's own client, with bounded retries
+``explained_errors(address)``  what Google says as an error that says what to do
+``check_dataset(…)``           whether a raw dataset is as the contract says
+``load_folder(…)``             a folder of Parquet files into a raw dataset
+============================  ======================================================================
+"""
+
+from feature_mart.bigquery.client import explained_errors, open_client, retry
+from feature_mart.bigquery.errors import explain, is_transient
+from feature_mart.bigquery.raw import bulk_loads, check_dataset, load_folder
+
+__all__ = [
+    "bulk_loads",
+    "check_dataset",
+    "explain",
+    "explained_errors",
+    "is_transient",
+    "load_folder",
+    "open_client",
+    "retry",
+]

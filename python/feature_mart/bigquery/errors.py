@@ -1,0 +1,95 @@
+"""What BigQuery says, as an error that says what to do.
+
+dbt hands on what Google's client raised as text alone, so the text decides for both. The reasons are those of
+BigQuery's documentation, "Error messages"; the numbers are HTTP's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from feature_mart.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.settings import BigQueryAddress
+
+_TRANSIENT = re.compile(
+    r"rateLimitExceeded|jobRateLimitExceeded|quotaExceeded|Quota exceeded|Exceeded rate limits|backendError"
+    r"|internalError|jobInternalError|tableUnavailable|Too Many Requests|Service Unavailable|Bad Gateway"
+    r"|Gateway Time-?out|Internal Server Error|Timeout of [\d.]+s exceeded|timed out|did not complete within"
+    r"|Connection (?:reset|aborted|refused|broken)|RemoteDisconnected|IncompleteRead|Max retries exceeded"
+    r"|Remote end closed|\b(?:429|500|502|503|504) (?:GET|POST|PUT|PATCH|DELETE)\b|\b(?:429|500|502|503|504) [A-Z]",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    pattern: re.Pattern[str]
+    remedy: Callable[[BigQueryAddress], str]
+
+
+def _known(pattern: str, remedy: Callable[[BigQueryAddress], str]) -> _Known:
+    return _Known(re.compile(pattern, re.IGNORECASE), remedy)
+
+
+#: The first that fits is told; what fits none keeps Google's own words alone.
+_KNOWN = (
+    _known(
+        r"default credentials|could not automatically determine credentials|RefreshError|invalid_grant"
+        r"|Reauthentication is needed|unauthori[sz]ed|\b401\b",
+        lambda _: (
+            "there are no Google credentials that hold: run `gcloud auth application-default login`, or set "
+            "GOOGLE_APPLICATION_CREDENTIALS to a service account's key file"
+        ),
+    ),
+    _known(
+        r"bytesBilledLimitExceeded|limit for bytes billed",
+        lambda address: (
+            f"a query would read more than MART_BQ_MAX_BYTES ({address.max_bytes:,} bytes): see `mart cost` for "
+            "what reads how much, or set MART_BQ_MAX_BYTES higher"
+        ),
+    ),
+    _known(
+        r"accessDenied|Access Denied|does not have .*permission|\b403\b",
+        lambda address: (
+            f"permission is missing: it takes roles/bigquery.jobUser in the project {address.project} "
+            f"(MART_GCP_PROJECT), roles/bigquery.dataViewer on {address.raw} (MART_DWH) and "
+            f"roles/bigquery.dataEditor on {address.project}.{address.dataset} (MART_DATASET)"
+        ),
+    ),
+    _known(
+        r"Unknown project|project .*not (?:found|exist)|Invalid project|The project .* has not enabled BigQuery",
+        lambda address: (
+            f"there is no project {address.project} with BigQuery: set MART_GCP_PROJECT to one's id"
+        ),
+    ),
+    _known(
+        r"Not found: (?:Dataset|Table)|not found in location|different locations|\b404\b",
+        lambda address: (
+            f"a dataset or table is not there, or not in {address.location} (MART_GCP_LOCATION): the raw ones are {address.raw}.* (MART_DWH; `mart sample --to "
+            f"bigquery` makes some to try), the mart's {address.project}.{address.dataset}.* (MART_DATASET; "
+            "`mart build` makes them)"
+        ),
+    ),
+)
+
+
+def is_transient(text: str) -> bool:
+    """Whether what Google said may pass when tried again later."""
+    return _TRANSIENT.search(text) is not None
+
+
+def remedy(text: str, address: BigQueryAddress) -> str | None:
+    """What to do about what Google said; None where nothing better than its own words is known."""
+    if is_transient(text):
+        return "BigQuery could not do it just now: try again later; nothing was written twice"
+    return next((known.remedy(address) for known in _KNOWN if known.pattern.search(text)), None)
+
+
+def explain(text: str, address: BigQueryAddress) -> FeatureMartError:
+    """The error for what Google said: transient or not, what to do, and its own first line."""
+    said = next((line.strip() for line in text.splitlines() if line.strip()), "no reason was given")
+    advice = remedy(text, address)
+    message = f"{advice[0].upper()}{advice[1:]}. BigQuery: {said[:300]}" if advice else said[:400]
+    return TransientError(message) if is_transient(text) else TerminalError(message)

@@ -1,0 +1,196 @@
+"""The raw warehouse as a BigQuery dataset: whether it is as the contract says, and how the sample gets there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from feature_mart.bigquery.client import explained_errors, retry
+from feature_mart.errors import TerminalError, UsageError
+from feature_mart.raw_contract import (
+    BULK_HOURS,
+    BULK_ROWS,
+    BULK_SHARE,
+    CONTRACT,
+    EVENTS,
+    BulkLoad,
+    Kind,
+    column_faults,
+    raise_faults,
+)
+from feature_mart.settings import BigQueryAddress
+
+#: What BigQuery calls the contract's kinds of value.
+_TYPES: dict[Kind, tuple[str, ...]] = {
+    Kind.TEXT: ("STRING",),
+    Kind.NUMBER: ("INTEGER", "INT64", "FLOAT", "FLOAT64", "NUMERIC", "BIGNUMERIC"),
+    Kind.INSTANT: ("TIMESTAMP",),
+    Kind.FLAG: ("BOOLEAN", "BOOL"),
+}
+#: The label by which a dataset that `mart sample` made is known again.
+_SAMPLE_LABEL = ("feature_mart", "sample")
+
+
+def check_dataset(client: Any, address: BigQueryAddress, overwritten: Sequence[str] = ()) -> None:
+    """Compare a raw dataset with the contract; a table in ``overwritten`` needs no load time.
+
+    Raises:
+        UsageError: naming every table and column that is not as the contract says.
+        FeatureMartError: BigQuery did not answer.
+    """
+    from google.cloud.exceptions import NotFound
+
+    faults: list[str] = []
+    with explained_errors(address):
+        for table in CONTRACT:
+            try:
+                found = client.get_table(f"{address.raw}.{table}", retry=retry(address))
+            except NotFound:
+                faults.append(
+                    f"{table}: there is no table {address.raw}.{table}; an empty table needs its columns too"
+                )
+                continue
+            present = {field.name.lower(): field.field_type for field in found.schema}
+            faults += column_faults(table, present, _fits, table in overwritten)
+            if table == "jobs" and found.table_type == "TABLE" and found.num_rows == 0:
+                faults.append("jobs: the table has no rows; without jobs there is nothing to build")
+    if len(faults) == len(CONTRACT):
+        raise UsageError(
+            f"There is no raw warehouse in {address.raw}: set MART_DWH to a dataset, or to project.dataset; "
+            "`mart sample --to bigquery` makes one to try."
+        )
+    raise_faults(address.raw, faults)
+
+
+def _fits(found: str, kind: Kind) -> bool:
+    return found in _TYPES[kind]
+
+
+def bulk_loads(
+    client: Any, address: BigQueryAddress, timezone: str, known: Sequence[str] = ()
+) -> tuple[BulkLoad, ...]:
+    """As `feature_mart.warehouse.bulk_loads`, of a dataset: one query a table, of two columns."""
+    found: list[BulkLoad] = []
+    with explained_errors(address):
+        for table, event_at in EVENTS.items():
+            schema = client.get_table(f"{address.raw}.{table}", retry=retry(address)).schema
+            if table in known or "loaded_at" not in {field.name.lower() for field in schema}:
+                continue
+            query = _BULK_QUERY.format(
+                raw=address.raw, table=table, event_at=event_at, zone=timezone, hours=BULK_HOURS
+            )
+            rows = list(client.query(query, retry=retry(address)).result())
+            if rows and rows[0][2] > BULK_ROWS and rows[0][1] > BULK_SHARE * rows[0][2]:
+                day, count, total, earlier, trusted_from = rows[0]
+                found.append(BulkLoad(table, day, count, total, earlier, trusted_from))
+    return tuple(found)
+
+
+_BULK_QUERY = """
+with days as (
+    select
+        format_timestamp('%Y-%m-%d', loaded_at, '{zone}') as day,
+        count(*) as row_count,
+        countif(timestamp_add({event_at}, interval {hours} hour) < loaded_at) as earlier_count,
+        max(loaded_at) as last_loaded_at
+    from `{raw}.{table}`
+    where loaded_at is not null
+    group by day
+)
+select
+    day,
+    row_count,
+    (select sum(all_days.row_count) from days as all_days) as total,
+    earlier_count,
+    format_timestamp('%Y-%m-%d %H:%M:%S+00', timestamp_add(last_loaded_at, interval 1 second), 'UTC')
+from days
+order by row_count desc, day
+limit 1
+"""
+
+
+def load_folder(
+    client: Any,
+    address: BigQueryAddress,
+    folder: Path,
+    dataset: str,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, int]:
+    """Load a folder of raw Parquet files into a dataset of that project; rows by table.
+
+    The dataset is made where it is absent, and labelled. One that this never made is left alone. Each table is
+    replaced whole, by one load job, which BigQuery does at once or not at all.
+
+    Raises:
+        UsageError: the dataset is there and was not made by this.
+        FeatureMartError: BigQuery did not do it.
+    """
+    from google.cloud import bigquery
+    from google.cloud.exceptions import NotFound
+
+    name = f"{address.project}.{dataset}"
+    key, value = _SAMPLE_LABEL
+    loaded: dict[str, int] = {}
+    with explained_errors(address):
+        try:
+            labels = client.get_dataset(name, retry=retry(address)).labels or {}
+            if labels.get(key) != value:
+                raise UsageError(
+                    f"The dataset {name} is there and was not made by `mart sample`, so nothing was written: "
+                    "name another with --out."
+                )
+        except NotFound:
+            made = bigquery.Dataset(name)
+            made.location, made.labels = address.location, {key: value}
+            made.description = (
+                f"Sample of a freelance marketplace, made {datetime.now(UTC):%Y-%m-%d}"
+            )
+            client.create_dataset(made, retry=retry(address))
+        for table in CONTRACT:
+            if progress is not None:
+                progress(table)
+            path = folder / f"{table}.parquet"
+            reference = bigquery.Table(f"{name}.{table}", schema=schema_of(path))
+            client.create_table(reference, exists_ok=True, retry=retry(address))
+            config = bigquery.LoadJobConfig(
+                source_format=bigquery.SourceFormat.PARQUET,
+                schema=reference.schema,
+                write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            )
+            with path.open("rb") as file:
+                job = client.load_table_from_file(
+                    file, f"{name}.{table}", job_config=config, timeout=address.timeout_s
+                )
+            job.result(retry=retry(address), timeout=address.timeout_s)
+            loaded[table] = client.get_table(f"{name}.{table}", retry=retry(address)).num_rows
+    return loaded
+
+
+def schema_of(path: Path) -> list[Any]:
+    """A Parquet file's columns as BigQuery's.
+
+    Raises:
+        TerminalError: a column is of a type that the contract has no use for.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from google.cloud.bigquery import SchemaField
+
+    tests: tuple[tuple[Callable[[Any], bool], str], ...] = (
+        (pa.types.is_string, "STRING"),
+        (pa.types.is_large_string, "STRING"),
+        (pa.types.is_timestamp, "TIMESTAMP"),
+        (pa.types.is_boolean, "BOOLEAN"),
+        (pa.types.is_integer, "INTEGER"),
+        (pa.types.is_floating, "FLOAT"),
+        (pa.types.is_decimal, "NUMERIC"),
+    )
+    fields = []
+    for field in pq.read_schema(path):
+        kind = next((name for test, name in tests if test(field.type)), None)
+        if kind is None:
+            raise TerminalError(f"{path}: {field.name} is {field.type}, which no raw table has.")
+        fields.append(SchemaField(field.name, kind))
+    return fields

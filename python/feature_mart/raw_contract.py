@@ -1,0 +1,184 @@
+"""The raw contract: the eight tables that the mart reads, whichever engine holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from feature_mart.errors import UsageError
+
+
+class Kind(Enum):
+    """What a raw column holds, in the words of messages."""
+
+    TEXT = "text"
+    NUMBER = "a number"
+    INSTANT = "an instant with a time zone"
+    FLAG = "a boolean"
+
+
+#: The raw contract: each table's columns and what they hold; the first is the key.
+CONTRACT: Mapping[str, Mapping[str, Kind]] = {
+    "categories": {"category_id": Kind.TEXT, "parent_category_id": Kind.TEXT, "name": Kind.TEXT},
+    "clients": {
+        "client_id": Kind.TEXT,
+        "client_kind": Kind.TEXT,
+        "prefecture": Kind.TEXT,
+        "registered_at": Kind.INSTANT,
+        "loaded_at": Kind.INSTANT,
+    },
+    "freelancers": {
+        "freelancer_id": Kind.TEXT,
+        "freelancer_kind": Kind.TEXT,
+        "registered_at": Kind.INSTANT,
+        "loaded_at": Kind.INSTANT,
+    },
+    "jobs": {
+        "job_id": Kind.TEXT,
+        "client_id": Kind.TEXT,
+        "category_id": Kind.TEXT,
+        "title": Kind.TEXT,
+        "description": Kind.TEXT,
+        "job_type": Kind.TEXT,
+        "budget_min": Kind.NUMBER,
+        "budget_max": Kind.NUMBER,
+        "currency": Kind.TEXT,
+        "posted_at": Kind.INSTANT,
+        "apply_deadline_at": Kind.INSTANT,
+        "status": Kind.TEXT,
+        "loaded_at": Kind.INSTANT,
+    },
+    "job_skills": {"job_id": Kind.TEXT, "skill": Kind.TEXT},
+    "proposals": {
+        "proposal_id": Kind.TEXT,
+        "job_id": Kind.TEXT,
+        "freelancer_id": Kind.TEXT,
+        "proposed_price": Kind.NUMBER,
+        "proposed_at": Kind.INSTANT,
+        "loaded_at": Kind.INSTANT,
+    },
+    "contracts": {
+        "contract_id": Kind.TEXT,
+        "job_id": Kind.TEXT,
+        "client_id": Kind.TEXT,
+        "freelancer_id": Kind.TEXT,
+        "agreed_price": Kind.NUMBER,
+        "currency": Kind.TEXT,
+        "contracted_at": Kind.INSTANT,
+        "status": Kind.TEXT,
+        "loaded_at": Kind.INSTANT,
+    },
+    "reviews": {
+        "review_id": Kind.TEXT,
+        "contract_id": Kind.TEXT,
+        "reviewer_kind": Kind.TEXT,
+        "rating": Kind.NUMBER,
+        "reviewed_at": Kind.INSTANT,
+        "loaded_at": Kind.INSTANT,
+    },
+}
+
+#: Those that hold a value in every row; the others may be NULL. dbt tests the values.
+REQUIRED: Mapping[str, frozenset[str]] = {
+    "categories": frozenset({"category_id", "name"}),
+    "clients": frozenset({"client_id", "loaded_at"}),
+    "freelancers": frozenset({"freelancer_id", "loaded_at"}),
+    "jobs": frozenset({"job_id", "client_id", "posted_at", "loaded_at"}),
+    "job_skills": frozenset({"job_id", "skill"}),
+    "proposals": frozenset({"proposal_id", "job_id", "freelancer_id", "proposed_at", "loaded_at"}),
+    "contracts": frozenset({"contract_id", "job_id", "client_id", "contracted_at", "loaded_at"}),
+    "reviews": frozenset({"review_id", "contract_id", "reviewed_at", "loaded_at"}),
+}
+
+#: Columns that a table may carry beside those.
+OPTIONAL: Mapping[str, Mapping[str, Kind]] = {
+    table: {
+        "is_deleted": Kind.FLAG,
+        **({"loaded_at": Kind.INSTANT} if table in ("categories", "job_skills") else {}),
+    }
+    for table in CONTRACT
+}
+
+#: The event from whose time a row may be assumed known (seeds/load_clock.csv); a table without one has none.
+EVENTS: Mapping[str, str] = {
+    "clients": "registered_at",
+    "freelancers": "registered_at",
+    "jobs": "posted_at",
+    "proposals": "proposed_at",
+    "contracts": "contracted_at",
+    "reviews": "reviewed_at",
+}
+
+#: Where rows of one day are more than this share of a table of more than so many rows, it was loaded in bulk; rows of
+#: events so many hours before their load would be known sooner by a line in the load clock.
+BULK_SHARE, BULK_ROWS, BULK_HOURS = 0.5, 100, 24
+
+
+@dataclass(frozen=True, slots=True)
+class BulkLoad:
+    """A table of which the loads of one business day hold over half of the rows.
+
+    `earlier` of that day's rows tell of an event more than a day before their load: they alone would be known sooner
+    by a line in seeds/load_clock.csv. `trusted_from` is the second after the day's last load.
+    """
+
+    table: str
+    day: str
+    rows: int
+    of: int
+    earlier: int
+    trusted_from: str
+
+    def seed_line(self, warehouse: str) -> str | None:
+        """The line for seeds/load_clock.csv, whose hours a person has to judge; None where it would change nothing."""
+        if not self.earlier:
+            return None
+        hours = str(BULK_HOURS)
+        note = f"bulk load of {self.day}"
+        return ",".join(
+            f'"{value}"' for value in (warehouse, self.table, self.trusted_from, hours, note)
+        )
+
+
+def column_faults(
+    table: str,
+    present: Mapping[str, str],
+    fits: Callable[[str, Kind], bool],
+    is_overwritten: bool,
+) -> list[str]:
+    """What is wrong with a table's columns: ``present`` are their types by lower-case name.
+
+    ``fits`` says whether an engine's type holds a kind. A table in ``overwritten_sources`` needs no load time.
+    """
+    faults = []
+    for column, kind in {**CONTRACT[table], **OPTIONAL[table]}.items():
+        is_optional = column in OPTIONAL[table] or (is_overwritten and column == "loaded_at")
+        found = present.get(column)
+        if found is None:
+            if not is_optional:
+                filled = "filled" if column in REQUIRED[table] else "NULL where unknown"
+                faults.append(
+                    f"{table}.{column} is missing; add the column as {kind.value}, {filled}"
+                )
+        elif (
+            not fits(found, kind)
+            and kind is Kind.INSTANT
+            and found.startswith(("TIMESTAMP", "DATETIME"))
+        ):
+            faults.append(
+                f"{table}.{column} is {found}, a time without a zone; write it as {kind.value} "
+                "(timestamptz; BigQuery's TIMESTAMP), or nobody knows when it was"
+            )
+        elif not fits(found, kind):
+            faults.append(f"{table}.{column} is {found}; it must be {kind.value}: convert it there")
+    return faults
+
+
+def raise_faults(warehouse: object, faults: Sequence[str]) -> None:
+    """Raises: UsageError naming every fault, where there is any."""
+    if faults:
+        raise UsageError(
+            f"The warehouse {warehouse} is not as the raw contract says:\n"
+            + "\n".join(f"  - {fault}" for fault in faults)
+        )

@@ -1,0 +1,215 @@
+"""BigQuery: dbt builds in the mart's dataset itself, and a record says up to which moment it is good.
+
+There are no two copies: a table of BigQuery's can be read as it was at a moment of the last days, so a reader takes
+every table as of the record's `published_at`, and sees no part of a build that is going on or has failed. The record is
+the last thing that a build writes. While one is under way the mart is marked; a mark that is still there says that rows
+of a build that never ended may be in the tables, so the next build starts from nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from feature_mart.bigquery import bulk_loads, check_dataset, explained_errors, open_client, retry
+from feature_mart.errors import FeatureMartError
+from feature_mart.raw_contract import BulkLoad
+from feature_mart.runner.dbt import DbtResult, Node, invoke_dbt, require_success
+from feature_mart.runner.engine import Outset
+from feature_mart.settings import BigQueryAddress, Settings
+
+#: One row a document: `built`, `dbt_manifest`, and `under_way` while a build is.
+STATE_TABLE = "mart_state"
+_DAY_MS = 24 * 60 * 60 * 1000
+_SHOWN_ROWS = 5
+_CHANGED = frozenset({"model", "seed"})
+
+
+class BigQueryEngine:
+    """`feature_mart.runner.engine.Engine` over a dataset."""
+
+    def __init__(self, settings: Settings, address: BigQueryAddress) -> None:
+        self._settings = settings
+        self._address = address
+        self._client: Any = None
+
+    @property
+    def version(self) -> str:
+        return "BigQuery"
+
+    def check_raw(self) -> None:
+        check_dataset(self._connect(), self._address, self._settings.overwritten_sources)
+
+    def newest_load(self) -> datetime | None:
+        # Rows are loaded day and night there: what is known is what the wall clock has reached.
+        return None
+
+    def bulk_loads(self, known: Sequence[str]) -> tuple[BulkLoad, ...]:
+        return bulk_loads(self._connect(), self._address, self._settings.clock.timezone, known)
+
+    def read_kept(self, name: str) -> str | None:
+        if name == "built" and self._document("under_way") is not None:
+            return None
+        return self._document(name)
+
+    def has_mart(self) -> bool:
+        return self._document("under_way") is not None or self._document("built") is not None
+
+    def begin(self, outset: Outset) -> None:
+        self._make_dataset()
+        self._write({"under_way": json.dumps({"run_id": outset.run_id})})
+
+    @property
+    def database(self) -> Path:
+        return self._settings.state_dir / "no.duckdb"
+
+    def take_snapshots(self, variables: Mapping[str, object], *, is_taken: bool) -> None:
+        if is_taken:
+            return
+        taken = {**variables, "snapshot_at": self._settings.now.isoformat()}
+        result = invoke_dbt(
+            self._settings, ["snapshot"], step="snapshot", database=self.database, variables=taken
+        )
+        require_success(result, "dbt snapshot of the overwritten sources")
+
+    def first_rows(self, node: Node) -> Sequence[str]:
+        if not node.compiled:
+            return []
+        query = f"select * from ({node.compiled}) limit {_SHOWN_ROWS}"
+        try:
+            with explained_errors(self._address):
+                rows = list(self._connect().query(query, retry=retry(self._address)).result())
+        except FeatureMartError:
+            return []
+        return [", ".join(f"{name}={value}" for name, value in row.items()) for row in rows]
+
+    def abandon(self, result: DbtResult) -> str:
+        place = self._settings.mart_address
+        changed = any(node.kind in _CHANGED and node.status == "success" for node in result.nodes)
+        try:
+            if not changed:
+                self._drop_mark()
+            was = self._document("built")
+        except FeatureMartError:
+            return f"the next build of {place} starts from nothing, since this one's rows are in it"
+        if was is None:
+            return "no mart was made" if not changed else f"{place} holds no finished mart"
+        if not changed:
+            return f"{place} is as it was before"
+        return (
+            f"readers of {place} still get what was published at {json.loads(was)['published_at']}; the next build "
+            "starts from nothing, since this one's rows are in its tables"
+        )
+
+    def describe_marts(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        described = []
+        client, address = self._connect(), self._address
+        with explained_errors(address):
+            for name in names:
+                table = client.get_table(f"{self._settings.mart_address}.{name}")
+                excluded: dict[str, int] = {}
+                if any(field.name == "exclusion_reason" for field in table.schema):
+                    rows = client.query(
+                        f"select exclusion_reason, count(*) from `{self._settings.mart_address}.{name}` "
+                        "where exclusion_reason is not null group by exclusion_reason order by exclusion_reason",
+                        retry=retry(address),
+                    ).result()
+                    excluded = {str(row[0]): int(row[1]) for row in rows}
+                described.append(
+                    {
+                        "name": name,
+                        "rows": int(table.num_rows),
+                        "columns": len(table.schema),
+                        "splits": {},
+                        "excluded": excluded,
+                    }
+                )
+        return described
+
+    def publish(self, documents: Mapping[str, str]) -> None:
+        built = json.loads(documents["built"])
+        # By BigQuery's clock, which is the one that its tables are read as of.
+        with explained_errors(self._address):
+            rows = self._connect().query("select current_timestamp()").result()
+        at = next(iter(rows))[0].astimezone(UTC)
+        record = json.dumps({**built, "published_at": at.isoformat()})
+        self._write({**documents, "built": record}, replaced=True)
+
+    def open_for_docs(self) -> None:
+        """Nothing: dbt only reads there."""
+
+    def _connect(self) -> Any:
+        if self._client is None:
+            self._client = open_client(self._address, {"mart_target": self._settings.target})
+        return self._client
+
+    def _make_dataset(self) -> None:
+        from google.cloud import bigquery
+        from google.cloud.exceptions import NotFound
+
+        client, address = self._connect(), self._address
+        name = self._settings.mart_address
+        with explained_errors(address):
+            try:
+                client.get_dataset(name, retry=retry(address))
+            except NotFound:
+                made = bigquery.Dataset(name)
+                made.location, made.labels = address.location, {"feature_mart": "mart"}
+                if address.expires_days is not None:
+                    made.default_table_expiration_ms = address.expires_days * _DAY_MS
+                client.create_dataset(made, exists_ok=True, retry=retry(address))
+
+    def _document(self, name: str) -> str | None:
+        from google.cloud.exceptions import NotFound
+
+        client, address = self._connect(), self._address
+        with explained_errors(address):
+            try:
+                client.get_table(
+                    f"{self._settings.mart_address}.{STATE_TABLE}", retry=retry(address)
+                )
+            except NotFound:
+                return None
+            rows = client.query(
+                f"select document from `{self._settings.mart_address}.{STATE_TABLE}` where name = '{name}'",
+                retry=retry(address),
+            ).result()
+            found = [str(row[0]) for row in rows]
+        return found[0] if found else None
+
+    def _drop_mark(self) -> None:
+        with explained_errors(self._address):
+            self._connect().query(
+                f"delete from `{self._settings.mart_address}.{STATE_TABLE}` where name = 'under_way'",
+                retry=retry(self._address),
+            ).result()
+
+    def _write(self, documents: Mapping[str, str], *, replaced: bool = False) -> None:
+        """Load the documents in one job, in place of all or beside what is there."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+        from google.cloud import bigquery
+
+        client, address = self._connect(), self._address
+        schema = [bigquery.SchemaField(name, "STRING") for name in ("name", "document")]
+        table = bigquery.Table(f"{self._settings.mart_address}.{STATE_TABLE}", schema=schema)
+        if address.expires_days is None:
+            table.expires = None
+        how = bigquery.WriteDisposition
+        config = bigquery.LoadJobConfig(
+            source_format=bigquery.SourceFormat.PARQUET,
+            schema=schema,
+            write_disposition=how.WRITE_TRUNCATE if replaced else how.WRITE_APPEND,
+        )
+        columns = {"name": list(documents), "document": list(documents.values())}
+        with explained_errors(address), tempfile.TemporaryFile() as file:
+            client.create_table(table, exists_ok=True, retry=retry(address))
+            pq.write_table(pa.table(columns), file)
+            file.seek(0)
+            client.load_table_from_file(file, table.reference, job_config=config).result(
+                retry=retry(address)
+            )

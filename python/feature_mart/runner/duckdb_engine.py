@@ -1,0 +1,129 @@
+"""The embedded engine: a DuckDB file, built on a copy that takes its place when every blocking check has passed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from feature_mart.raw_contract import BulkLoad
+from feature_mart.runner.dbt import DbtResult, Node
+from feature_mart.runner.engine import Outset
+from feature_mart.runner.history import take_snapshots
+from feature_mart.runner.kept import read_document, write_documents
+from feature_mart.runner.profiles import keep_profiles, restore_profiles
+from feature_mart.settings import Settings
+from feature_mart.warehouse import bulk_loads, check_warehouse, newest_load
+
+_SHOWN_ROWS = 5
+
+
+class DuckDBEngine:
+    """`feature_mart.runner.engine.Engine` over a state folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def version(self) -> str:
+        return f"DuckDB {duckdb.__version__}"
+
+    def check_raw(self) -> None:
+        check_warehouse(self._settings.dwh, self._settings.overwritten_sources)
+
+    def newest_load(self) -> datetime | None:
+        settings = self._settings
+        return None if settings.overwritten_sources else newest_load(settings.dwh)
+
+    def bulk_loads(self, known: Sequence[str]) -> tuple[BulkLoad, ...]:
+        return bulk_loads(self._settings.dwh, self._settings.clock.timezone, known)
+
+    def read_kept(self, name: str) -> str | None:
+        return read_document(self._settings.mart_path, name)
+
+    def has_mart(self) -> bool:
+        return self._settings.mart_path.is_file()
+
+    def begin(self, outset: Outset) -> None:
+        draft = self._settings.draft_path
+        shutil.rmtree(draft.parent, ignore_errors=True)
+        draft.parent.mkdir(parents=True)
+        if outset.is_new:
+            restore_profiles(self._settings, draft)
+        else:
+            shutil.copyfile(self._settings.mart_path, draft)
+
+    @property
+    def database(self) -> Path:
+        return self._settings.draft_path
+
+    def take_snapshots(self, variables: Mapping[str, object], *, is_taken: bool) -> None:
+        take_snapshots(self._settings, self.database, variables, is_taken=is_taken)
+
+    def first_rows(self, node: Node) -> Sequence[str]:
+        if not node.compiled or not self.database.is_file():
+            return []
+        history = self._settings.history_path
+        try:
+            with duckdb.connect(str(self.database), read_only=True) as con:
+                con.execute("set TimeZone = 'UTC'")
+                if history.is_file():
+                    quoted = str(history).replace("'", "''")
+                    con.execute(f"attach '{quoted}' as history (read_only)")
+                found = con.execute(
+                    f"select columns(*)::varchar from ({node.compiled}) order by all limit {_SHOWN_ROWS}"
+                )
+                names = [str(column[0]) for column in found.description or []]
+                rows = found.fetchall()
+        except duckdb.Error:
+            return []
+        shown = [
+            ", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True))
+            for row in rows
+        ]
+        more = (node.failures or 0) - len(rows)
+        return shown + ([f"… and {more:,} more"] if more > 0 else [])
+
+    def abandon(self, result: DbtResult) -> str:  # noqa: ARG002 - the copy goes, whatever was in it
+        there = self.has_mart()
+        return f"{self._settings.mart_path} is as it was before" if there else "no mart was made"
+
+    def describe_marts(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        described = []
+        with duckdb.connect(str(self.database), read_only=True) as con:
+            for name in names:
+                columns = con.execute(f"describe main.{name}").fetchall()
+                count = con.execute(f"select count(*) from main.{name}").fetchone()
+                excluded: dict[str, int] = {}
+                if any(column[0] == "exclusion_reason" for column in columns):
+                    excluded = dict(
+                        con.execute(
+                            f"select exclusion_reason, count(*) from main.{name} "
+                            "where exclusion_reason is not null group by all order by all"
+                        ).fetchall()
+                    )
+                described.append(
+                    {
+                        "name": name,
+                        "rows": int(count[0]) if count else 0,
+                        "columns": len(columns),
+                        "splits": {},
+                        "excluded": excluded,
+                    }
+                )
+        return described
+
+    def publish(self, documents: Mapping[str, str]) -> None:
+        write_documents(self.database, documents)
+        keep_profiles(self._settings, self.database)
+        self.database.replace(self._settings.mart_path)
+
+    def open_for_docs(self) -> None:
+        # dbt opens what it describes for writing; a mart that somebody is reading allows that of a copy only.
+        draft = self._settings.draft_path
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._settings.mart_path, draft)

@@ -1,0 +1,94 @@
+"""Where a target keeps its mart: the seam between what a build does and the engine that it does it on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from feature_mart.raw_contract import BulkLoad
+from feature_mart.runner.dbt import DbtResult, Node
+from feature_mart.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Outset:
+    """What a build begins from. Without `is_new` it appends to the mart that is there, or builds parts of it anew."""
+
+    is_new: bool
+    run_id: str
+
+
+class Engine(Protocol):
+    """The mart of one warehouse on one engine."""
+
+    @property
+    def version(self) -> str:
+        """The engine's name and version; a mart of another one is built anew."""
+        ...
+
+    def check_raw(self) -> None:
+        """Raise UsageError unless the raw warehouse is as the contract says."""
+        ...
+
+    def newest_load(self) -> datetime | None:
+        """The greatest load time of the raw rows; None where the wall clock alone decides what is known."""
+        ...
+
+    def bulk_loads(self, known: Sequence[str]) -> tuple[BulkLoad, ...]:
+        """Tables of which one day's loads hold over half; those in ``known`` have their line."""
+        ...
+
+    def read_kept(self, name: str) -> str | None:
+        """A document kept with the mart; None where there is no mart, or none that this engine can read."""
+        ...
+
+    def has_mart(self) -> bool:
+        """Whether something is there that calls itself a mart, readable or not."""
+        ...
+
+    def begin(self, outset: Outset) -> None:
+        """Make ready for a build by dbt."""
+        ...
+
+    @property
+    def database(self) -> Path:
+        """What dbt is given as its file, which only DuckDB has."""
+        ...
+
+    def take_snapshots(self, variables: Mapping[str, object], *, is_taken: bool) -> None:
+        """Note what overwritten sources hold now, unless ``is_taken`` says that this refresh did."""
+        ...
+
+    def first_rows(self, node: Node) -> Sequence[str]:
+        """The first rows that a failing check found, as text; none where it can no longer be asked."""
+        ...
+
+    def abandon(self, result: DbtResult) -> str:
+        """Leave a failed build behind; one sentence that says what became of the mart."""
+        ...
+
+    def describe_marts(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Rows, columns and exclusions of marts, for the run report."""
+        ...
+
+    def publish(self, documents: Mapping[str, str]) -> None:
+        """Put a finished build in the mart's place, with the documents kept with it: one step."""
+        ...
+
+    def open_for_docs(self) -> None:
+        """Make ready for dbt to describe the mart without changing it."""
+        ...
+
+
+def open_engine(settings: Settings) -> Engine:
+    """The engine of the settings' target."""
+    if settings.bigquery is not None:
+        from feature_mart.runner.bigquery_engine import BigQueryEngine
+
+        return BigQueryEngine(settings, settings.bigquery)
+    from feature_mart.runner.duckdb_engine import DuckDBEngine
+
+    return DuckDBEngine(settings)

@@ -1,0 +1,51 @@
+"""What a DuckDB mart says of itself, kept inside its file so that both move at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+from feature_mart.errors import TransientError
+
+
+def read_document(mart_path: Path, name: str) -> str | None:
+    """A document of a mart; None where there is no mart, or none that this DuckDB can read.
+
+    Raises:
+        TransientError: another program has the file open for writing.
+    """
+    if not mart_path.is_file():
+        return None
+    try:
+        with duckdb.connect(str(mart_path), read_only=True) as con:
+            row = con.execute(f"select document from mart_state.{name}").fetchone()
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise TransientError(
+                f"Another program has {mart_path} open for writing: close it and try again."
+            ) from None
+        return None
+    except duckdb.Error:
+        return None
+    return None if row is None else str(row[0])
+
+
+def write_documents(mart_path: Path, documents: Mapping[str, str]) -> None:
+    """Put documents into a finished mart that is not yet in its place.
+
+    The tables through which dbt-duckdb appends what a Python model returned, and which it leaves, go.
+    """
+    with duckdb.connect(str(mart_path)) as con:
+        left = con.execute(
+            "select schema_name, table_name from duckdb_tables() where contains(table_name, '__dbt_tmp')"
+        ).fetchall()
+        for schema, table in left:
+            con.execute(f'drop table "{schema}"."{table}"')
+        con.execute("create schema if not exists mart_state")
+        for name, text in documents.items():
+            con.execute(
+                f"create or replace table mart_state.{name} as select ? as document", [text]
+            )
+        con.execute("checkpoint")

@@ -1,0 +1,143 @@
+"""A stand-in for the notebook service and for BigFrames: what dbt would hand over runs here, against the emulator.
+
+dbt-bigquery compiles a Python model into one script and sends it to a notebook beside the data. Here the same script
+runs in this process, where ``bigframes.pandas`` is this module's: frames are pandas', read from and written to
+BigQuery's REST interface by Google's own client. It proves the script, the model's other branch and what is done with
+the rows; it does not prove BigFrames, which is not installed.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from google.cloud import bigquery
+
+from feature_mart.bigquery.raw import schema_of
+
+
+class Frame:
+    """The few things that a model asks of a BigFrames frame."""
+
+    def __init__(self, session: Session, rows: pd.DataFrame) -> None:
+        self._session, self._rows = session, rows
+
+    def __getitem__(self, wanted: Any) -> Any:
+        chosen = self._rows[wanted]
+        return Frame(self._session, chosen) if isinstance(chosen, pd.DataFrame) else chosen
+
+    def head(self, count: int) -> Frame:
+        return Frame(self._session, self._rows.head(count))
+
+    def to_pandas(self) -> pd.DataFrame:
+        return self._rows.copy()
+
+    def to_pandas_batches(self, page_size: int) -> Iterator[pd.DataFrame]:
+        for start in range(0, len(self._rows), page_size):
+            yield self._rows.iloc[start : start + page_size].copy()
+
+    def to_gbq(self, name: str, if_exists: str, clustering_columns: list[str]) -> None:
+        assert if_exists == "replace" and set(clustering_columns) <= set(self._rows)
+        self._session.write(name, self._rows)
+
+
+class Session:
+    """What ``bigframes.pandas.get_global_session()`` gives."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.closed = False
+
+    def read_gbq(self, name: str) -> Frame:
+        table = self._client.get_table(name.replace("`", ""))
+        rows = self._client.list_rows(table).to_arrow(create_bqstorage_client=False)
+        # BigFrames' own types are Arrow's.
+        return Frame(self, rows.to_pandas(types_mapper=pd.ArrowDtype))
+
+    def read_pandas(self, rows: pd.DataFrame) -> Frame:
+        return Frame(self, rows)
+
+    def write(self, name: str, rows: pd.DataFrame) -> None:
+        file = io.BytesIO()
+        pq.write_table(as_arrow(rows), file)
+        schema = schema_of(io.BytesIO(file.getvalue()))
+        name = name.replace("`", "")
+        self._client.delete_table(name, not_found_ok=True)
+        self._client.create_table(bigquery.Table(name, schema=schema))
+        file.seek(0)
+        config = bigquery.LoadJobConfig(source_format="PARQUET", schema=schema)
+        self._client.load_table_from_file(file, name, job_config=config).result()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def as_arrow(rows: pd.DataFrame) -> pa.Table:
+    """The rows with the types that BigQuery has: an index left out, instants in microseconds."""
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    fields = []
+    for field in table.schema:
+        if pa.types.is_timestamp(field.type):
+            field = field.with_type(pa.timestamp("us", tz="UTC"))
+        elif pa.types.is_null(field.type):
+            field = field.with_type(pa.string())
+        fields.append(field)
+    return table.cast(pa.schema(fields)).replace_schema_metadata(None)
+
+
+def run_script(script: str, client: Any) -> Session:
+    """Run a compiled Python model, as the notebook would."""
+    session = Session(client)
+    pandas = ModuleType("bigframes.pandas")
+    pandas.options = SimpleNamespace(
+        compute=SimpleNamespace(extra_query_labels={}), bigquery=SimpleNamespace()
+    )
+    pandas.get_global_session = lambda: session
+    pandas.read_gbq = session.read_gbq
+    package = ModuleType("bigframes")
+    package.pandas = pandas
+    module = ModuleType("notebook")
+    modules = {"bigframes": package, "bigframes.pandas": pandas, "notebook": module}
+    saved = {name: sys.modules.get(name) for name in modules}
+    sys.modules |= modules
+    try:
+        exec(compile(script, module.__name__, "exec"), module.__dict__)
+    finally:
+        for name, former in saved.items():
+            if former is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = former
+    return session
+
+
+@contextmanager
+def notebooks(client: Any) -> Iterator[list[str]]:
+    """While inside, what dbt hands to the notebook service runs here; gives the scripts, as they come."""
+    from dbt.adapters.bigquery.impl import BigQueryAdapter
+    from dbt.adapters.bigquery.python_submissions import PythonSubmissionResult
+
+    scripts: list[str] = []
+
+    class Service:
+        def __init__(self, _model: dict[str, Any], credentials: Any) -> None:
+            assert credentials.gcs_bucket, "the notebook service takes its files from a bucket"
+
+        def submit(self, compiled_code: str) -> PythonSubmissionResult:
+            scripts.append(compiled_code)
+            run_script(compiled_code, client)
+            return PythonSubmissionResult(run_id="here", compiled_code=compiled_code)
+
+    theirs = BigQueryAdapter.python_submission_helpers
+    BigQueryAdapter.python_submission_helpers = property(lambda _: {"bigframes": Service})
+    try:
+        yield scripts
+    finally:
+        BigQueryAdapter.python_submission_helpers = theirs

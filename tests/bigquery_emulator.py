@@ -1,0 +1,171 @@
+"""BigQuery's REST and Storage Read interfaces on loopback, by an emulator that runs on DuckDB; for tests alone.
+
+``python tests/bigquery_emulator.py READY`` serves until it is told to stop or the process that began it is gone, and
+writes ``rest grpc``, its two ports, to the file READY. The emulator is mended where it cannot do what the mart needs;
+dbt and Google's clients are never touched. Each mend has a canary (tests/python/integration/test_emulator.py) that goes
+red when the emulator no longer needs it. What green here does not mean is in docs/bigquery.md.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_STARTUP_S = 90
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """Where it listens."""
+
+    rest_port: int
+    grpc_port: int
+
+    @property
+    def endpoint(self) -> str:
+        """For ``MART_BQ_API_ENDPOINT``; the scheme is required."""
+        return f"http://127.0.0.1:{self.rest_port}"
+
+    @property
+    def storage_endpoint(self) -> str:
+        """For ``MART_BQ_STORAGE_ENDPOINT``, without transport security."""
+        return f"127.0.0.1:{self.grpc_port}"
+
+
+@contextmanager
+def run_emulator() -> Iterator[Emulator]:
+    """An emulator in a process of its own, gone at the end.
+
+    Raises:
+        RuntimeError: it did not start, with what it said.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        ready, log = Path(folder) / "ready", Path(folder) / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, __file__, str(ready)],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                cwd=folder,
+            )
+        try:
+            deadline = time.monotonic() + _STARTUP_S
+            while not ready.exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    said = log.read_text(errors="replace")[-3000:]
+                    raise RuntimeError(f"the emulator did not start:\n{said}")
+                time.sleep(_POLL_S)
+            rest, grpc = ready.read_text(encoding="ascii").split()
+            yield Emulator(int(rest), int(grpc))
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def mend_boot() -> None:
+    """GEOGRAPHY needs an extension that cannot be downloaded here; without it the emulator would not start."""
+    import duckdb
+    from bqemulator.storage.engine import DuckDBEngine
+
+    def load_if_there(self: Any) -> None:
+        try:
+            self._connection.execute("LOAD spatial")
+        except duckdb.Error as error:
+            print(f"without GEOGRAPHY: {str(error).splitlines()[0]}")
+
+    DuckDBEngine._load_spatial = load_if_there
+
+
+def mend_contracts() -> None:
+    """dbt writes the SELECT of a table with a contract in parentheses, which the emulator does not look into."""
+    from bqemulator.sql.rewriter import create_table_schema_ctas
+    from sqlglot import exp
+
+    first_select = create_table_schema_ctas._first_select
+
+    def unwrapped(body: exp.Expression | None) -> exp.Select | None:
+        while isinstance(body, exp.Subquery):
+            body = body.this
+        return first_select(body)
+
+    create_table_schema_ctas._first_select = unwrapped
+
+
+def mend_null_order() -> None:
+    """Between its steps it writes BigQuery's SQL anew, by a library that leaves NULLS LAST out of windows."""
+    from sqlglot.generators.bigquery import BigQueryGenerator
+
+    BigQueryGenerator.NULL_ORDERING_SUPPORTED = True
+
+
+def mend_literals() -> None:
+    """It marks float literals by looking for quotes, and loses its way in triple quotes and in comments."""
+    import sqlglot
+    from bqemulator.sql import translator
+    from sqlglot.tokens import TokenType
+
+    def mark_floats(bq_sql: str) -> str:
+        parts, done = [], 0
+        for token in sqlglot.tokenize(bq_sql, read="bigquery"):
+            text = token.text.lower()
+            if token.token_type == TokenType.NUMBER and "." in text and "e" not in text:
+                parts.append(bq_sql[done : token.end + 1] + "e0")
+                done = token.end + 1
+        return "".join(parts) + bq_sql[done:]
+
+    translator.rewrite_decimal_literals = mark_floats
+
+
+MENDS = (mend_boot, mend_contracts, mend_null_order, mend_literals)
+
+
+def _serve(ready: Path) -> None:
+    os.environ["OTEL_SDK_DISABLED"] = "true"
+    # The package's own test helpers import a container library that is not installed.
+    helpers = types.ModuleType("bqemulator.testing.testcontainers")
+    helpers.BigQueryEmulatorContainer = object
+    sys.modules[helpers.__name__] = helpers
+    from bqemulator.config import Settings
+    from bqemulator.testing._thread_runner import ThreadedEmulator
+
+    for mend in MENDS:
+        mend()
+    server = ThreadedEmulator(
+        Settings(
+            rest_port=0,
+            grpc_port=0,
+            enable_format_extensions=False,
+            gcs_local_root=Path.cwd() / "gcs",
+        )
+    )
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    parent = os.getppid()
+    server.start()
+    part = ready.with_suffix(".part")
+    part.write_text(f"{server.server.rest_port} {server.server.grpc_port}", encoding="ascii")
+    part.rename(ready)
+    while not stopped.wait(timeout=1) and os.getppid() == parent:
+        continue
+    server.stop()
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))
