@@ -6,13 +6,21 @@ What needs a run's log happens inside ``runner.open_run``.
 from __future__ import annotations
 
 import csv
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from feature_mart.bigquery import load_folder, open_client
 from feature_mart.errors import TerminalError, UsageError
-from feature_mart.exporter import BuildContext, SnapshotReport, export_snapshot, read_seals
+from feature_mart.exporter import (
+    SEALS,
+    BuildContext,
+    SnapshotReport,
+    export_snapshot,
+    read_seals,
+)
 from feature_mart.manifest import Consumer, Manifest, parse_manifest
 from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner import (
@@ -83,6 +91,38 @@ def make_sample(log: RunLog, out: Path, jobs: int, seed: int, progress: Progress
         return write_sample(out, jobs, seed, lambda step: progress(0, 0, step))
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedSample:
+    """A sample on BigQuery: its dataset, as ``project.dataset``, and rows by table."""
+
+    dataset: str
+    rows: dict[str, int]
+
+
+def load_sample(
+    settings: Settings, dataset: str, jobs: int, seed: int, progress: Progress
+) -> LoadedSample:
+    """Make a sample and load it into a dataset of the target's project.
+
+    Raises:
+        UsageError: the target is not BigQuery, or the dataset is there and was not made by this.
+        FeatureMartError: BigQuery did not do it.
+    """
+    address = settings.bigquery
+    if address is None:
+        raise UsageError(
+            "--to bigquery needs a target there: set MART_TARGET (bigquery_dev, say) and MART_GCP_PROJECT."
+        )
+    client = open_client(address, {"mart_command": "sample"})
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / dataset
+        write_sample(folder, jobs, seed, lambda step: progress(0, 0, step))
+        rows = load_folder(
+            client, address, folder, dataset, lambda table: progress(0, 0, f"load {table}")
+        )
+    return LoadedSample(f"{address.project}.{dataset}", rows)
+
+
 def find_bulk_loads(settings: Settings) -> tuple[BulkLoad, ...]:
     """Tables loaded in bulk for which seeds/load_clock.csv has no line of this warehouse."""
     path = settings.project / "seeds" / "load_clock.csv"
@@ -135,40 +175,43 @@ def export_consumers(
         log.as_of_at = built.as_of_at
         manifest = parse_manifest(read_dbt_manifest(settings))
         consumers = _choose_consumers(manifest, names)
-        context = BuildContext(
-            warehouse_id=settings.warehouse_id,
-            as_of_at=built.as_of_at,
-            created_at=settings.now,
-            business_timezone=settings.clock.timezone,
-            git_commit=log.git.commit,
-            git_dirty=log.git.dirty,
-            dbt_manifest_sha256=manifest.sha256,
-            rationale_sha256=manifest.rationale_sha256,
-            tests_passed=built.tests.passed,
-            tests_failed=built.tests.failed,
-            tests_warned=built.tests.warned,
-            sources=read_seals(settings.mart_path),
-            allow_failed=allow_failed,
-        )
-        reports = []
-        for number, consumer in enumerate(consumers):
-
-            def show(step: str, number: int = number, name: str = consumer.name) -> None:
-                if progress is not None:
-                    progress(number, len(consumers), f"{name}: {step}")
-
-            reports.append(
-                export_snapshot(
-                    settings.mart_path,
-                    manifest,
-                    consumer,
-                    root,
-                    context=context,
-                    dry_run=dry_run,
-                    min_parts=min_parts,
-                    progress=show,
-                )
+        tables = [*(consumer.training_model for consumer in consumers), SEALS]
+        with open_engine(settings).local_mart(tables, built.published_at) as mart:
+            context = BuildContext(
+                warehouse_id=settings.warehouse_id,
+                as_of_at=built.as_of_at,
+                created_at=settings.now,
+                business_timezone=settings.clock.timezone,
+                git_commit=log.git.commit,
+                git_dirty=log.git.dirty,
+                dbt_manifest_sha256=manifest.sha256,
+                rationale_sha256=manifest.rationale_sha256,
+                tests_passed=built.tests.passed,
+                tests_failed=built.tests.failed,
+                tests_warned=built.tests.warned,
+                sources=read_seals(mart),
+                allow_failed=allow_failed,
+                engine=built.engine,
             )
+            reports = []
+            for number, consumer in enumerate(consumers):
+
+                def show(step: str, number: int = number, name: str = consumer.name) -> None:
+                    if progress is not None:
+                        progress(number, len(consumers), f"{name}: {step}")
+
+                reports.append(
+                    export_snapshot(
+                        mart,
+                        manifest,
+                        consumer,
+                        root,
+                        context=context,
+                        dry_run=dry_run,
+                        min_parts=min_parts,
+                        progress=show,
+                    )
+                )
     return tuple(reports)
 
 

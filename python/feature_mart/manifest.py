@@ -19,6 +19,9 @@ LABEL_KINDS = ("regression", "binary")
 # The models keyed by spine row, from which marts select.
 FEATURES_AT_REQUEST = "feat_job__"
 
+#: How BigQuery spells the types of a contract, in the words of DuckDB, which the rest of the package speaks.
+_TYPES = {"string": "varchar", "timestamp": "timestamptz", "float64": "double", "int64": "bigint"}
+
 # Of a node only what decides its rows: paths, times and compiled code differ from machine to
 # machine.
 _STABLE_KEYS = (
@@ -164,6 +167,8 @@ def parse_manifest(document: Mapping[str, Any]) -> Manifest:
         for node in nodes.values()
         if node.get("resource_type") in ("model", "seed", "snapshot")
     }
+    is_bigquery = (document.get("metadata") or {}).get("adapter_type") == "bigquery"
+    types = _TYPES if is_bigquery else {}
     exposures: Mapping[str, Any] = document.get("exposures", {})
     consumers = tuple(
         _consumer(exposure["name"], _meta(exposure))
@@ -176,7 +181,7 @@ def parse_manifest(document: Mapping[str, Any]) -> Manifest:
             {"nodes": _stable(nodes), "macros": _macros(document), "exposures": _stable(exposures)}
         ),
         rationale_sha256=_digest(_rationale(models)),
-        _columns={name: _columns(name, node) for name, node in models.items()},
+        _columns={name: _columns(name, node, types) for name, node in models.items()},
     )
 
 
@@ -185,7 +190,7 @@ def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
     return meta if isinstance(meta, Mapping) else {}
 
 
-def _columns(model: str, node: Mapping[str, Any]) -> tuple[Column, ...]:
+def _columns(model: str, node: Mapping[str, Any], types: Mapping[str, str]) -> tuple[Column, ...]:
     columns = []
     for name, column in node.get("columns", {}).items():
         meta = _meta(column)
@@ -198,7 +203,7 @@ def _columns(model: str, node: Mapping[str, Any]) -> tuple[Column, ...]:
         columns.append(
             Column(
                 name=name,
-                data_type=column.get("data_type"),
+                data_type=types.get(str(column.get("data_type")).lower(), column.get("data_type")),
                 role=role,
                 serve=meta.get("serve"),
                 categorical=bool(meta.get("categorical", False)),

@@ -197,10 +197,11 @@ class Settings:
 def resolve_settings(
     *,
     dwh: str | None = None,
+    target: str | None = None,
     environment: Mapping[str, str] | None = None,
     now: datetime | None = None,
 ) -> Settings:
-    """Settings of this process; ``dwh`` is a flag's value and wins over MART_DWH.
+    """Settings of this process; ``dwh`` and ``target`` are flags' values and win over MART_DWH and MART_TARGET.
 
     ``environment`` and ``now`` stand in for the process's own.
 
@@ -281,7 +282,7 @@ def _bigquery_address(env: Mapping[str, str], target: str, given: str | None) ->
     project = env.get("MART_GCP_PROJECT") or ""
     if not project:
         raise UsageError(
-            f"MART_TARGET is {target}, and MART_GCP_PROJECT is not set: name the Google Cloud project that holds "
+            f"The target is {target}, and MART_GCP_PROJECT is not set: name the Google Cloud project that holds "
             "the mart and pays for its queries."
         )
     raw = given or "dwh"

@@ -67,7 +67,8 @@ _KNOWN = (
     _known(
         r"Not found: (?:Dataset|Table)|not found in location|different locations|\b404\b",
         lambda address: (
-            f"a dataset or table is not there, or not in {address.location} (MART_GCP_LOCATION): the raw ones are {address.raw}.* (MART_DWH; `mart sample --to "
+            f"a dataset or table is not there, or not in {address.location} (MART_GCP_LOCATION): the raw ones are "
+            f"{address.raw}.* (MART_DWH; `mart sample --to "
             f"bigquery` makes some to try), the mart's {address.project}.{address.dataset}.* (MART_DATASET; "
             "`mart build` makes them)"
         ),

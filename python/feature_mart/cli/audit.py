@@ -41,9 +41,10 @@ def leakage(cutoffs: int, seed: int, perturb: int | None, as_of: str | None, as_
     from feature_mart.audit import audit_leakage
     from feature_mart.cli import verdicts
     from feature_mart.runner import open_run
-    from feature_mart.settings import resolve_settings
+    from feature_mart.settings import require_embedded, resolve_settings
 
     settings = resolve_settings()
+    require_embedded(settings, "mart audit")
     with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
         report = audit_leakage(
             settings,
@@ -99,9 +100,10 @@ def incremental(
     from feature_mart.audit import audit_incremental
     from feature_mart.cli import verdicts
     from feature_mart.runner import open_run
-    from feature_mart.settings import resolve_settings
+    from feature_mart.settings import require_embedded, resolve_settings
 
     settings = resolve_settings()
+    require_embedded(settings, "mart audit")
     with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
         report = audit_incremental(
             settings,
@@ -131,9 +133,10 @@ def conservation(perturb: int | None, as_json: bool) -> None:
     from feature_mart.audit import audit_conservation
     from feature_mart.cli import verdicts
     from feature_mart.runner import open_run
-    from feature_mart.settings import resolve_settings
+    from feature_mart.settings import require_embedded, resolve_settings
 
     settings = resolve_settings()
+    require_embedded(settings, "mart audit")
     with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
         report = audit_conservation(
             settings,
@@ -163,9 +166,10 @@ def reproduce(snapshot: str, as_json: bool) -> None:
     from feature_mart.audit import audit_reproduce, find_snapshot
     from feature_mart.cli import verdicts
     from feature_mart.runner import open_run
-    from feature_mart.settings import resolve_settings
+    from feature_mart.settings import require_embedded, resolve_settings
 
     settings = resolve_settings()
+    require_embedded(settings, "mart audit")
     folder = find_snapshot(job.snapshot_root(settings), snapshot)
     with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
         report = audit_reproduce(settings, log, folder, console.stage("reproduce"))
@@ -211,9 +215,10 @@ def file(
     from feature_mart.cli import file_verdict
     from feature_mart.manifest import parse_manifest
     from feature_mart.runner import read_dbt_manifest, require_built
-    from feature_mart.settings import resolve_settings
+    from feature_mart.settings import require_embedded, resolve_settings
 
     settings = resolve_settings()
+    require_embedded(settings, "mart audit")
     built = require_built(settings)
     question = Question(
         path.expanduser(), _pairs("--entity", entity), time, _pairs("--column", columns)

@@ -9,6 +9,7 @@ import click
 from feature_mart import __version__
 from feature_mart.cli.audit import audit
 from feature_mart.cli.console import Console
+from feature_mart.cli.engines import conformance, cost
 from feature_mart.cli.options import as_of_option, emit, explained, json_option
 from feature_mart.errors import UsageError
 
@@ -17,7 +18,8 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "First": ("run", "build", "docs", "export"),
     "Raw data": ("sample",),
     "Snapshots": ("snapshot",),
-    "Proofs": ("audit",),
+    "Proofs": ("audit", "conformance"),
+    "BigQuery": ("cost",),
 }
 
 
@@ -45,7 +47,8 @@ class _Grouped(click.Group):
 def main() -> None:
     """From a raw warehouse to tested, documented, point-in-time-correct training snapshots.
 
-    Begin with `mart run`. The warehouse is MART_DWH, a folder of Parquet files; without it, a sample.
+    Begin with `mart run`. The warehouse is MART_DWH, a folder of Parquet files; without it, a sample. With MART_TARGET
+    and MART_GCP_PROJECT set, the same commands work on BigQuery.
     """
 
 
@@ -179,25 +182,39 @@ def export(
 @click.option("--jobs", default=20_000, show_default=True, help="How many job postings.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same bytes.")
 @click.option("--out", metavar="DIR", help="Folder to write [the sample's own].")
+@click.option(
+    "--to", type=click.Choice(["bigquery"]), help="Load it there; --out then names the dataset."
+)
 @json_option
 @explained
-def sample(jobs: int, seed: int, out: str | None, as_json: bool) -> None:
+def sample(jobs: int, seed: int, out: str | None, to: str | None, as_json: bool) -> None:
     """Write a sample warehouse: a freelance marketplace with real dirt."""
     from feature_mart import job
     from feature_mart.cli import documents, summary
     from feature_mart.runner import open_run
     from feature_mart.sample import write_sample
-    from feature_mart.settings import SAMPLE, resolve_settings
+    from feature_mart.settings import EMBEDDED, SAMPLE, resolve_settings
 
-    settings = resolve_settings(dwh=out or str(resolve_settings().home / SAMPLE / "dwh"))
     with Console(quiet=as_json) as console:
         show = console.stage("sample")
-        if settings.is_sample:
-            with open_run(settings, "sample") as log:
-                done = job.make_sample(log, settings.dwh, jobs, seed, show)
+        if to is not None:
+            loaded = job.load_sample(resolve_settings(), out or SAMPLE, jobs, seed, show)
+            place: str | None = loaded.dataset
         else:
-            done = write_sample(settings.dwh, jobs, seed, lambda table: show(0, 0, table))
-    if as_json:
+            home = resolve_settings(target=EMBEDDED).home
+            settings = resolve_settings(dwh=out or str(home / SAMPLE / "dwh"), target=EMBEDDED)
+            place = None
+            if settings.is_sample:
+                with open_run(settings, "sample") as log:
+                    done = job.make_sample(log, settings.dwh, jobs, seed, show)
+            else:
+                done = write_sample(settings.dwh, jobs, seed, lambda table: show(0, 0, table))
+    if place is not None:
+        if as_json:
+            emit({"dataset": place, "jobs": jobs, "seed": seed, "rows": loaded.rows})
+        else:
+            summary.print_loaded(place, loaded.rows)
+    elif as_json:
         emit(documents.sample_document(done))
     else:
         summary.print_sample(done, settings)
@@ -248,3 +265,5 @@ def verify(address: str, as_json: bool) -> None:
 
 
 main.add_command(audit)
+main.add_command(conformance)
+main.add_command(cost)

@@ -76,6 +76,16 @@ def print_sample(done: SampleReport, settings: Settings) -> None:
         )
 
 
+def print_loaded(dataset: str, rows: dict[str, int]) -> None:
+    """The summary of `mart sample --to bigquery`."""
+    counts = ", ".join(f"{table} {count:,}" for table, count in rows.items())
+    say(
+        dataset,
+        f"  rows       {counts}",
+        f"  next       export MART_DWH={dataset}; {own_name()} build",
+    )
+
+
 def print_build(done: BuildReport, settings: Settings, bulk: Sequence[BulkLoad]) -> None:
     """The summary of `mart build`."""
     zone = ZoneInfo(settings.clock.timezone)

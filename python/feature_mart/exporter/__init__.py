@@ -9,7 +9,7 @@
 """
 
 from feature_mart.exporter.listing import SnapshotLine, list_snapshots
-from feature_mart.exporter.seals import SourceSeal, read_seals
+from feature_mart.exporter.seals import SEALS, SourceSeal, read_seals
 from feature_mart.exporter.snapshot import (
     BuildContext,
     SnapshotReport,
@@ -20,6 +20,7 @@ from feature_mart.exporter.snapshot import (
 from feature_mart.exporter.verify import Problem, Verdict, verify_snapshot
 
 __all__ = [
+    "SEALS",
     "BuildContext",
     "Problem",
     "SnapshotLine",

@@ -39,7 +39,8 @@ class BuildContext:
     """What the build that made the mart says about itself; it goes into manifest.json.
 
     `git_commit` is None outside a repository. `published_late_rows` is None where nobody judged it.
-    `fencing` is 0 without a lease. `created_at` is the clock, read by the caller.
+    `engine` is the name and version of the engine that built the mart, where it is not the one that the rows are read
+    with. `fencing` is 0 without a lease. `created_at` is the clock, read by the caller.
     """
 
     warehouse_id: str
@@ -55,6 +56,7 @@ class BuildContext:
     tests_warned: int
     sources: tuple[SourceSeal, ...] = ()
     allow_failed: bool = False
+    engine: str | None = None
     fencing: int = 0
     published_late_rows: int | None = None
 
@@ -277,7 +279,7 @@ def _document(
         "id": plan.id,
         "consumer": consumer.name,
         "warehouse_id": context.warehouse_id,
-        "engine": {"name": source.engine.name, "version": source.engine.version},
+        "engine": _engine(source, context),
         "created_at": instant_text(context.created_at),
         "as_of_at": instant_text(context.as_of_at),
         "git": {"commit": context.git_commit, "dirty": context.git_dirty},
@@ -360,3 +362,10 @@ def _report(
         bytes=None if parts is None else sum(part["bytes"] for part in parts),
         latest=latest,
     )
+
+
+def _engine(source: RowSource, context: BuildContext) -> dict[str, str]:
+    if context.engine is None:
+        return {"name": source.engine.name, "version": source.engine.version}
+    name, _, version = context.engine.partition(" ")
+    return {"name": name.lower(), "version": version or "unknown"}

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import duckdb
+import pyarrow as pa
 
 from feature_mart.bigquery import bulk_loads, check_dataset, explained_errors, open_client, retry
 from feature_mart.errors import FeatureMartError
@@ -139,6 +143,47 @@ class BigQueryEngine:
         record = json.dumps({**built, "published_at": at.isoformat()})
         self._write({**documents, "built": record}, replaced=True)
 
+    @contextmanager
+    def local_mart(self, tables: Sequence[str], published_at: datetime | None) -> Iterator[Path]:
+        folder = self._settings.scratch_dir / "local"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "mart.duckdb"
+        path.unlink(missing_ok=True)
+        try:
+            with duckdb.connect(str(path)) as con:
+                con.execute("set TimeZone = 'UTC'")
+                for table in tables:
+                    self._copy(con, table, published_at)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _copy(
+        self, con: duckdb.DuckDBPyConnection, name: str, published_at: datetime | None
+    ) -> None:
+        """A table's rows as of the moment, page by page; listing them is free, asking for an older state is not."""
+        client, address = self._connect(), self._address
+        place = f"{self._settings.mart_address}.{name}"
+        with explained_errors(address):
+            table = client.get_table(place, retry=retry(address))
+            if published_at is None or table.modified <= published_at:
+                rows = client.list_rows(table, retry=retry(address))
+            else:
+                at = published_at.isoformat()
+                query = f"select * from `{place}` for system_time as of timestamp '{at}'"
+                rows = client.query(query, retry=retry(address)).result()
+            is_made = False
+            for page in rows.to_arrow_iterable():
+                batch = pa.Table.from_batches([page])
+                con.register("page", batch)
+                start = f"insert into {name}" if is_made else f"create table {name} as"
+                con.execute(f"{start} select * from page")
+                con.unregister("page")
+                is_made = True
+            if not is_made:
+                con.register("page", rows.to_arrow())
+                con.execute(f"create table {name} as select * from page")
+
     def open_for_docs(self) -> None:
         """Nothing: dbt only reads there."""
 
@@ -190,7 +235,6 @@ class BigQueryEngine:
 
     def _write(self, documents: Mapping[str, str], *, replaced: bool = False) -> None:
         """Load the documents in one job, in place of all or beside what is there."""
-        import pyarrow as pa
         import pyarrow.parquet as pq
         from google.cloud import bigquery
 

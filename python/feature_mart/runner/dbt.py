@@ -26,7 +26,7 @@ class Node:
     """One node of a dbt run.
 
     `kind` is model, seed, snapshot, test, unit_test, exposure or operation; `status` dbt's own word. `rows` is None
-    where the adapter reports none; `failures` where it was no test.
+    where the adapter reports none; `failures` where it was no test. `path` is its file in the project.
     """
 
     id: str
@@ -41,6 +41,7 @@ class Node:
     compiled: str | None
     compiled_path: str | None
     path: str
+    materialized: str
     meta: Mapping[str, Any]
 
 
@@ -139,6 +140,7 @@ def _node(result: Any) -> Node:
         compiled=getattr(node, "compiled_code", None),
         compiled_path=getattr(node, "compiled_path", None),
         path=str(getattr(node, "original_file_path", "")),
+        materialized=str(getattr(config, "materialized", "") or ""),
         meta=dict(meta),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,13 @@ class DuckDBEngine:
         write_documents(self.database, documents)
         keep_profiles(self._settings, self.database)
         self.database.replace(self._settings.mart_path)
+
+    def local_mart(
+        self,
+        tables: Sequence[str],  # noqa: ARG002 - the file holds them all
+        published_at: datetime | None,  # noqa: ARG002 - and moves as one
+    ) -> AbstractContextManager[Path]:
+        return nullcontext(self._settings.mart_path)
 
     def open_for_docs(self) -> None:
         # dbt opens what it describes for writing; a mart that somebody is reading allows that of a copy only.

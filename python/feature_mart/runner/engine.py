@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -76,6 +77,12 @@ class Engine(Protocol):
 
     def publish(self, documents: Mapping[str, str]) -> None:
         """Put a finished build in the mart's place, with the documents kept with it: one step."""
+        ...
+
+    def local_mart(
+        self, tables: Sequence[str], published_at: datetime | None
+    ) -> AbstractContextManager[Path]:
+        """A DuckDB file that holds these tables as they were published, for as long as the context lasts."""
         ...
 
     def open_for_docs(self) -> None:

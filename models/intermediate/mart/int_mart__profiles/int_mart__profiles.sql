@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     full_refresh=false,
-    unique_key='measured_at',
+    unique_key=['measured_at', 'model_name', 'column_name', 'bin'],
     on_schema_change='append_new_columns'
 ) }}
 {%- set profiled_tables = {

@@ -1,0 +1,147 @@
+"""The golden cases (cases.yml) on an engine: rendered by dbt for the target, asked one by one, compared as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib import resources
+from typing import Any
+
+import duckdb
+import yaml
+
+from feature_mart.bigquery import explained_errors, open_client, retry
+from feature_mart.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.runner import Progress, RunLog
+from feature_mart.runner.dbt import invoke_dbt
+from feature_mart.settings import Settings
+
+#: Between two cases in the text that dbt renders at once.
+_SPLIT = "-- case: "
+
+#: Runs one SELECT of one column; its values in order.
+Ask = Callable[[str], list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """One case: `found` is what the engine gave, as text, or its error; `because` why the expected value is right."""
+
+    name: str
+    expected: str
+    found: str
+    source: str
+    because: str
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the engine gave what was expected."""
+        return self.found == self.expected
+
+
+def check_cases(
+    settings: Settings, log: RunLog, progress: Progress | None = None
+) -> tuple[CaseResult, ...]:
+    """Every golden case on the target's engine, inside `open_run`; no mart is needed.
+
+    Raises:
+        TerminalError: dbt could not render the cases.
+        TransientError: BigQuery does not answer.
+    """
+    cases = read_cases()
+    with log.stage("cases"):
+        rendered = _render(settings, cases)
+        results = []
+        with _asking(settings) as ask:
+            for number, case in enumerate(cases, start=1):
+                expected = json.dumps(case["expect"], ensure_ascii=False)
+                try:
+                    values = [as_text(value) for value in ask(rendered[case["name"]])]
+                    answer = values if isinstance(case["expect"], list) else values[0]
+                    found = json.dumps(answer, ensure_ascii=False)
+                except TransientError:
+                    raise
+                except FeatureMartError as error:
+                    found = str(error)
+                results.append(
+                    CaseResult(case["name"], expected, found, case["source"], case["because"])
+                )
+                if progress is not None:
+                    progress(number, len(cases), case["name"])
+    return tuple(results)
+
+
+def read_cases() -> list[dict[str, Any]]:
+    """The cases as cases.yml has them."""
+    text = resources.files("feature_mart.conformance").joinpath("cases.yml")
+    cases: list[dict[str, Any]] = yaml.safe_load(text.read_text(encoding="utf-8"))
+    return cases
+
+
+def as_text(value: Any) -> str | None:
+    """A value as the cases write it."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    return str(value)
+
+
+def _render(settings: Settings, cases: list[dict[str, Any]]) -> dict[str, str]:
+    texts = [f"{_SPLIT}{case['name']}\n{_select(case)}\n" for case in cases]
+    result = invoke_dbt(
+        settings,
+        ["compile", "--inline", "\n".join(texts), "--no-introspect", "--no-populate-cache"],
+        step="conformance",
+        database=settings.state_dir / "conformance.duckdb",
+        variables={"as_of": "", "warehouse": settings.warehouse},
+    )
+    if not result.success:
+        raise TerminalError(f"The cases could not be rendered: {result.problem or 'see the log'}")
+    compiled = next(node.compiled for node in result.nodes if node.compiled)
+    parts = compiled.split(_SPLIT)[1:]
+    return {part.partition("\n")[0].strip(): part.partition("\n")[2].strip() for part in parts}
+
+
+def _select(case: Mapping[str, Any]) -> str:
+    if "select" in case:
+        return str(case["select"])
+    given = case["given"]
+    rows = given if isinstance(given, list) else [given]
+    selects = " union all ".join(
+        "select " + ", ".join(f"{value} as {name}" for name, value in row.items()) for row in rows
+    )
+    return f"with given as ({selects}) select {case['sql']} as value from given"
+
+
+@contextmanager
+def _asking(settings: Settings) -> Iterator[Ask]:
+    address = settings.bigquery
+    if address is not None:
+        client = open_client(address, {"mart_command": "conformance"})
+
+        def ask_bigquery(sql: str) -> list[Any]:
+            with explained_errors(address):
+                rows = client.query(sql, retry=retry(address), job_retry=None).result()
+                return [row[0] for row in rows]
+
+        yield ask_bigquery
+        return
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+
+        def ask_duckdb(sql: str) -> list[Any]:
+            try:
+                return [row[0] for row in con.execute(sql).fetchall()]
+            except duckdb.Error as error:
+                raise TerminalError(str(error).splitlines()[0]) from error
+
+        yield ask_duckdb

@@ -1,0 +1,93 @@
+"""The same sample on both engines: on BigQuery day by day, on DuckDB in full; then table beside table."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from feature_mart.audit.raw_rows import read_raw_warehouse
+from feature_mart.bigquery import load_folder, open_client
+from feature_mart.conformance.tables import TableComparison, compare_marts
+from feature_mart.errors import UsageError
+from feature_mart.runner import Progress, build_mart, open_run
+from feature_mart.runner.compiled import build_compiled, compile_project
+from feature_mart.sample import write_sample
+from feature_mart.settings import SAMPLE, BigQueryAddress, Settings, resolve_settings
+from feature_mart.warehouse import newest_load
+
+_DAYS_BEFORE = 12
+
+
+def compare_sample(
+    settings: Settings,
+    *,
+    jobs: int,
+    seed: int,
+    is_checked: bool = False,
+    progress: Progress | None = None,
+) -> tuple[TableComparison, ...]:
+    """Load a sample into a dataset of its own, build it there as of two refreshes, and compare with one full build.
+
+    The datasets are the mart's with `_conformance` and `_conformance_raw` behind it; they stay, for a look.
+
+    Raises:
+        UsageError: the target is not BigQuery.
+        FeatureMartError: as a build does.
+    """
+    if settings.bigquery is None:
+        raise UsageError(
+            "--tables compares BigQuery with the embedded engine: name a target with --target, such as bigquery_dev."
+        )
+
+    def show(what: str) -> None:
+        if progress is not None:
+            progress(0, 0, what)
+
+    there = _conformance_settings(settings, settings.bigquery)
+    address = there.bigquery
+    assert address is not None
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        sample = folder / SAMPLE  # The name that seeds/load_clock.csv knows.
+        show("a sample")
+        write_sample(sample, jobs, seed)
+        loaded = newest_load(sample)
+        assert loaded is not None
+        last = settings.clock.refresh_at(loaded)
+        client = open_client(address, {"mart_command": "conformance"})
+        load_folder(client, address, sample, address.raw.rpartition(".")[2], show)
+        for as_of_at in (settings.clock.refresh_before(last - timedelta(days=_DAYS_BEFORE)), last):
+            show(f"a build on BigQuery as of {as_of_at:%Y-%m-%d}")
+            with open_run(there, "conformance") as log:
+                build_mart(
+                    there,
+                    log,
+                    as_of=as_of_at.isoformat(),
+                    full_refresh=as_of_at < last,
+                    is_checked=is_checked,
+                )
+        show("a build on DuckDB")
+        here = resolve_settings(dwh=str(sample), environment={"MART_HOME": str(folder / "home")})
+        project = compile_project(here, last, folder)
+        raw = read_raw_warehouse(sample, project.seeds, here.warehouse)
+        whole = folder / "whole.duckdb"
+        build_compiled(project, whole, raw.every_row(), last)
+        show("table beside table")
+        tables = [model.name for model in project.models if not model.is_view]
+        return compare_marts(client, address, whole, tables)
+
+
+def _conformance_settings(settings: Settings, address: BigQueryAddress) -> Settings:
+    """The same project, its datasets beside the mart's own."""
+    dataset = f"{address.dataset}_conformance"
+    raw = f"{address.project}.{dataset}_raw"
+    return replace(
+        settings,
+        warehouse=SAMPLE,
+        warehouse_id=raw,
+        state_name=f"{address.project}.{dataset}",
+        address=f"{raw} on BigQuery",
+        bigquery=replace(address, raw=raw, dataset=dataset),
+    )

@@ -1,0 +1,125 @@
+"""Two marts of two engines that should be one: a BigQuery dataset beside a DuckDB file, table by table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from feature_mart.bigquery import explained_errors
+from feature_mart.settings import BigQueryAddress
+
+#: How far two floats may lie apart, as a share of the greater.
+TOLERANCE = 1e-12
+_FLOATS = frozenset({"DOUBLE", "FLOAT"})
+
+
+@dataclass(frozen=True, slots=True)
+class TableComparison:
+    """One table on both engines.
+
+    Attributes:
+        rows, columns: of the DuckDB mart's.
+        differences: rows that are not in both, or of which a value differs.
+        example: the first of them, and in which columns; None where there is none.
+        float_gap: the greatest distance of two floats that count as equal, as a share of the greater.
+    """
+
+    model: str
+    rows: int
+    columns: int
+    differences: int
+    example: str | None
+    float_gap: float
+
+
+def compare_marts(
+    client: Any, address: BigQueryAddress, mart: Path, models: Sequence[str]
+) -> tuple[TableComparison, ...]:
+    """Every row of these tables: whole numbers, texts and instants equal, floats within `TOLERANCE`.
+
+    The rows of a table are read whole, so it is for a sample.
+
+    Raises:
+        FeatureMartError: BigQuery did not hand a table over.
+    """
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+        con.execute(f"attach '{mart}' as mart (read_only)")
+        return tuple(_compare(con, client, address, model) for model in models)
+
+
+def _compare(
+    con: duckdb.DuckDBPyConnection, client: Any, address: BigQueryAddress, model: str
+) -> TableComparison:
+    with explained_errors(address):
+        table = client.get_table(f"{address.project}.{address.dataset}.{model}")
+        rows = client.list_rows(table).to_arrow(create_bqstorage_client=False)
+    con.register("there_rows", rows)
+    types = {row[0]: row[1] for row in con.execute(f"describe mart.main.{model}").fetchall()}
+    found = set(rows.column_names)
+    if found != set(types):
+        odd = ", ".join(sorted(found ^ set(types)))
+        return TableComparison(model, 0, len(types), max(len(rows), 1), f"columns: {odd}", 0.0)
+    exact = [name for name, kind in types.items() if kind not in _FLOATS]
+    floats = [name for name in types if name not in exact]
+    order = ", ".join(f'"{name}" nulls first' for name in (*exact, *floats))
+    # BigQuery's types are wider: a boolean, a 32-bit number and a decimal are cast to what they are here.
+    cast = ", ".join(f'cast("{name}" as {kind}) as "{name}"' for name, kind in types.items())
+    for side, source in (("here", f"mart.main.{model}"), ("there", "there_rows")):
+        con.execute(
+            f"create or replace temp table {side} as select *, row_number() over (order by {order}) as at_row "
+            f"from (select {cast} from {source})"
+        )
+    con.unregister("there_rows")
+    differs = [f'here."{name}" is distinct from there."{name}"' for name in exact]
+    differs += [_apart(name) for name in floats]
+    any_of = " or ".join(differs)
+    joined = "here full join there on here.at_row = there.at_row"
+    count, total = _row(
+        con,
+        f"select count(*) filter (here.at_row is null or there.at_row is null or {any_of}), "
+        f"count(here.at_row) from {joined}",
+    )
+    gaps = [f"max({_gap(name)})" for name in floats]
+    gap = max((_row(con, f"select {', '.join(gaps)} from {joined}")), default=0.0) if gaps else 0.0
+    example = _example(con, joined, any_of, list(types), exact) if count else None
+    return TableComparison(model, int(total), len(types), int(count), example, float(gap or 0.0))
+
+
+def _gap(name: str) -> str:
+    """The distance of two floats as a share of the greater; 0 for two that are the same, both infinite included."""
+    here, there = f'here."{name}"', f'there."{name}"'
+    return (
+        f"case when {here} = {there} or {here} is null or {there} is null then 0.0 "
+        f"else abs({here} - {there}) / greatest(abs({here}), abs({there})) end"
+    )
+
+
+def _apart(name: str) -> str:
+    null = f'(here."{name}" is null) <> (there."{name}" is null)'
+    return f"({null} or not ({_gap(name)} <= {TOLERANCE}))"
+
+
+def _example(
+    con: duckdb.DuckDBPyConnection, joined: str, any_of: str, names: list[str], exact: list[str]
+) -> str:
+    shown = ", ".join(f'here."{name}", there."{name}"' for name in names)
+    row = _row(
+        con,
+        f"select {shown} from {joined} where here.at_row is null or there.at_row is null or {any_of} "
+        "order by coalesce(here.at_row, there.at_row) limit 1",
+    )
+    pairs = {name: (row[2 * n], row[2 * n + 1]) for n, name in enumerate(names)}
+    key = next((f"{name}={pairs[name][0]}" for name in exact if pairs[name][0] is not None), "")
+    apart = [f"{name}: {a} here, {b} there" for name, (a, b) in pairs.items() if a != b]
+    return f"{key}; {'; '.join(apart[:4])}"
+
+
+def _row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    # All of it: DuckDB does nothing else on a connection while rows are left.
+    (row,) = con.execute(query).fetchall()
+    return tuple(row)

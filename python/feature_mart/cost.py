@@ -1,0 +1,150 @@
+"""What a build reads on BigQuery, and what that costs: every query dry-run, none executed.
+
+A dry run says how many bytes a query would read. What an appending model's MERGE reads of its own table comes on top,
+so its figure is a lower bound. Python models read through BigFrames and cannot be asked beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from feature_mart.bigquery import explained_errors, open_client, retry
+from feature_mart.errors import TerminalError, UsageError
+from feature_mart.runner import Progress, RunLog, require_built
+from feature_mart.runner.build import dbt_variables
+from feature_mart.runner.dbt import DbtResult, Node, invoke_dbt
+from feature_mart.settings import BigQueryAddress, Settings
+
+TIB = 2**40
+#: BigQuery bills ten mebibytes of each query at least.
+LEAST_BYTES = 10 * 2**20
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCost:
+    """One model: bytes of its query and of its checks, as billed. `is_lower_bound` where it appends."""
+
+    model: str
+    bytes: int
+    check_bytes: int
+    is_lower_bound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CostReport:
+    """All models that were asked, the dearest first; `not_judged` are Python models.
+
+    `money` is in the currency of MART_BQ_PRICE_PER_TIB.
+    """
+
+    models: tuple[ModelCost, ...]
+    not_judged: tuple[str, ...]
+    price_per_tib: float
+    is_full: bool
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all models and checks."""
+        return sum(model.bytes + model.check_bytes for model in self.models)
+
+    def money(self, count: int) -> float:
+        """What so many bytes cost."""
+        return count / TIB * self.price_per_tib
+
+
+def measure_cost(
+    settings: Settings,
+    log: RunLog,
+    *,
+    select: Sequence[str] = (),
+    full_refresh: bool = False,
+    progress: Progress | None = None,
+) -> CostReport:
+    """Compile as the next build would and dry-run every model and check, inside `open_run`.
+
+    Raises:
+        UsageError: the target is not BigQuery, nothing is selected, or there is no mart yet.
+        TerminalError: dbt could not compile, or a query is refused.
+        TransientError: BigQuery does not answer.
+    """
+    address = settings.bigquery
+    if address is None:
+        raise UsageError(
+            "mart cost asks BigQuery: set MART_TARGET (bigquery_dev, say) and MART_GCP_PROJECT."
+        )
+    built = require_built(settings)
+    log.as_of_at = built.as_of_at
+    arguments = ["compile", "--exclude", "resource_type:unit_test", "resource_type:snapshot"]
+    arguments += ["--select", *select] if select else []
+    arguments += ["--full-refresh"] if full_refresh else []
+    with log.stage("compile"):
+        result = invoke_dbt(
+            settings,
+            arguments,
+            step="cost",
+            database=settings.state_dir / "no.duckdb",
+            variables=dbt_variables(settings, built.as_of_at),
+        )
+        if not result.success:
+            raise TerminalError(f"The project could not be compiled: {_reason(result)}")
+    asked = [node for node in result.nodes if node.kind in {"model", "test"} and node.compiled]
+    models = [node for node in asked if node.kind == "model"]
+    if not models:
+        raise UsageError(f"--select {' '.join(select)} names no model of this project.")
+    queries = [node for node in asked if not node.path.endswith(".py")]
+    with log.stage("dry runs"):
+        counts = _dry_run(address, queries, progress)
+    checks: dict[str, int] = {}
+    for node in queries:
+        if node.kind == "test":
+            about = node.about.partition(".")[0]
+            checks[about] = checks.get(about, 0) + counts[node.id]
+    costs = [
+        ModelCost(
+            node.name,
+            counts[node.id],
+            checks.pop(node.name, 0),
+            is_lower_bound=node.materialized == "incremental" and not full_refresh,
+        )
+        for node in models
+        if node.id in counts
+    ]
+    costs += [ModelCost(about, 0, count, is_lower_bound=False) for about, count in checks.items()]
+    costs.sort(key=lambda cost: (-cost.bytes - cost.check_bytes, cost.model))
+    python = tuple(node.name for node in models if node.path.endswith(".py"))
+    return CostReport(tuple(costs), python, address.price_per_tib, full_refresh)
+
+
+def _dry_run(
+    address: BigQueryAddress, nodes: Sequence[Node], progress: Progress | None
+) -> Mapping[str, int]:
+    from google.cloud import bigquery
+
+    client = open_client(address, {"mart_command": "cost"})
+    config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
+
+    def ask(node: Node) -> int:
+        # A view is made for nothing: it is read by those that name it.
+        if node.materialized == "view" and node.kind == "model":
+            return 0
+        with explained_errors(address):
+            job: Any = client.query(node.compiled, job_config=config, retry=retry(address))
+        count = int(job.total_bytes_processed or 0)
+        return max(count, LEAST_BYTES) if count else 0
+
+    counts: dict[str, int] = {}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for node, count in zip(nodes, pool.map(ask, nodes), strict=True):
+            counts[node.id] = count
+            if progress is not None:
+                progress(len(counts), len(nodes), node.name)
+    return counts
+
+
+def _reason(result: DbtResult) -> str:
+    said = [node.message for node in result.nodes if node.status in {"error", "fail"}]
+    return said[0] if said else result.problem or "see its log"

@@ -1,0 +1,156 @@
+"""A proxy on loopback before the emulator, in which BigQuery's bad days happen, and its dry runs have bytes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+_HANG_S = 60
+
+
+@dataclass(slots=True)
+class Fault:
+    """What befalls requests whose body or path holds `on`: the first `times` of them, after `spared` that go through.
+
+    `how` is ``status``, ``hang`` (no answer), ``cut`` (the request never arrives, the connection breaks) or ``lost``
+    (it arrives and is carried out; the answer breaks off in its middle).
+    """
+
+    how: str
+    on: str
+    times: int = 10_000
+    spared: int = 0
+    status: int = 500
+    reason: str = "backendError"
+    message: str = "it went wrong"
+    seen: int = 0
+
+
+@dataclass(slots=True)
+class Proxy:
+    """The proxy's address, what befalls its requests, and how many bytes a dry run of a text costs."""
+
+    endpoint: str
+    faults: list[Fault] = field(default_factory=list)
+    bytes_by_text: Sequence[tuple[str, int]] = ()
+    requests: list[str] = field(default_factory=list)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+
+
+@contextmanager
+def run_proxy(port: int) -> Iterator[Proxy]:
+    """A proxy before the emulator at that port, gone at the end."""
+    released = threading.Event()
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            return
+
+        def _serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            text = f"{self.command} {self.path} {body.decode(errors='replace')}"
+            with lock:
+                proxy.requests.append(f"{self.command} {self.path}")
+                if self.command == "POST" and body[:1] == b"{" and "/jobs" in self.path:
+                    proxy.jobs.append(json.loads(body))
+                fault = self._fault(text)
+            if fault is not None and fault.how == "status":
+                error = {"reason": fault.reason, "message": fault.message}
+                document = {
+                    "error": {"code": fault.status, "message": fault.message, "errors": [error]}
+                }
+                self._answer(fault.status, json.dumps(document).encode())
+                return
+            if fault is not None and fault.how == "hang":
+                released.wait(_HANG_S)
+                self.close_connection = True
+                return
+            if fault is not None and fault.how == "cut":
+                self.close_connection = True
+                self.connection.close()
+                return
+            status, answer, kind = self._forward(body)
+            answer = self._with_bytes(text, answer)
+            if fault is not None:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer[: len(answer) // 2])
+                self.wfile.flush()
+                self.close_connection = True
+                self.connection.close()
+                return
+            self._answer(status, answer, kind)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
+
+        def _fault(self, text: str) -> Fault | None:
+            for fault in proxy.faults:
+                if fault.on in text:
+                    fault.seen += 1
+                    if fault.spared < fault.seen <= fault.spared + fault.times:
+                        return fault
+            return None
+
+        def _forward(self, body: bytes) -> tuple[int, bytes, str]:
+            there = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+            try:
+                headers = {
+                    name: value
+                    for name, value in self.headers.items()
+                    if name.lower() not in {"host", "accept-encoding", "connection"}
+                }
+                there.request(self.command, self.path, body, headers)
+                answer = there.getresponse()
+                location = answer.getheader("Location")
+                if location:
+                    # An upload goes on where this says, which must be here as well.
+                    self.upload_to = location.replace(f":{port}", f":{self.server.server_port}")
+                kind = answer.getheader("Content-Type") or "application/json"
+                return answer.status, answer.read(), kind
+            finally:
+                there.close()
+
+        def _with_bytes(self, text: str, answer: bytes) -> bytes:
+            if '"dryRun": true' not in text or not proxy.bytes_by_text:
+                return answer
+            count = next((count for part, count in proxy.bytes_by_text if part in text), 0)
+            document = json.loads(answer)
+            statistics = document.setdefault("statistics", {})
+            statistics["totalBytesProcessed"] = str(count)
+            statistics.setdefault("query", {})["totalBytesProcessed"] = str(count)
+            return json.dumps(document).encode()
+
+        upload_to = ""
+
+        def _answer(self, status: int, body: bytes, kind: str = "application/json") -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            if self.upload_to:
+                self.send_header("Location", self.upload_to)
+                self.upload_to = ""
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    proxy = Proxy(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

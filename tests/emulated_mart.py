@@ -1,0 +1,146 @@
+"""A mart on the emulated BigQuery, built by `mart` itself, and the same mart on DuckDB beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from click.testing import CliRunner, Result
+
+from bigframes_stand_in import notebooks
+from bigquery_emulator import Emulator
+from feature_mart.audit.raw_rows import read_raw_warehouse
+from feature_mart.bigquery import load_folder, open_client
+from feature_mart.cli import main
+from feature_mart.conformance import TableComparison, compare_marts
+from feature_mart.raw_contract import CONTRACT
+from feature_mart.runner import build_mart, open_run
+from feature_mart.runner.compiled import build_compiled, compile_project
+from feature_mart.settings import Settings, resolve_settings
+
+PROJECT_ID = "mart-test"
+
+
+def environment_of(emulator: Emulator, home: Path, **others: str) -> dict[str, str]:
+    """What a person would set, but for the address of the stand-in and short waits."""
+    return {
+        "MART_TARGET": "bigquery_ci",
+        "MART_GCP_PROJECT": PROJECT_ID,
+        "MART_GCP_LOCATION": "US",
+        "MART_GCS_BUCKET": "none",
+        "MART_BQ_API_ENDPOINT": emulator.endpoint,
+        "MART_BQ_TIMEOUT_S": "120",
+        "MART_BQ_RETRY_S": "10",
+        "MART_BQ_RETRIES": "0",
+        # The emulator has one connection, and refuses two calls at once.
+        "MART_BQ_THREADS": "1",
+        "MART_HOME": str(home),
+        **others,
+    }
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """The process's environment with these and without any other MART_ name."""
+    saved = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("MART_")]:
+        del os.environ[name]
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+
+
+def call(variables: Mapping[str, str], *arguments: str) -> Result:
+    """A command of `mart`, with the stand-in for notebooks."""
+    with environment(variables):
+        address = resolve_settings().bigquery
+        assert address is not None
+        with notebooks(open_client(address)):
+            return CliRunner().invoke(main, [*arguments])
+
+
+def result_of(variables: Mapping[str, str], *arguments: str) -> dict[str, Any]:
+    """What a command that has to succeed prints as JSON."""
+    done = call(variables, *arguments, "--json")
+    assert done.exit_code == 0, done.output
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatedMart:
+    """A mart on the emulator, and its raw rows as files."""
+
+    variables: Mapping[str, str]
+    settings: Settings
+    raw: Path
+
+    @property
+    def client(self) -> Any:
+        assert self.settings.bigquery is not None
+        return open_client(self.settings.bigquery)
+
+    def load(self, dataset: str) -> None:
+        """The raw rows into a dataset that this may make."""
+        assert self.settings.bigquery is not None
+        load_folder(self.client, self.settings.bigquery, self.raw, dataset)
+
+    def build(self, as_of: str, *, full_refresh: bool = False) -> None:
+        """Build without checks."""
+        with (
+            environment(self.variables),
+            notebooks(self.client),
+            open_run(self.settings, "build") as log,
+        ):
+            build_mart(self.settings, log, as_of=as_of, full_refresh=full_refresh, is_checked=False)
+
+    def compare(self, as_of_at: datetime, folder: Path) -> tuple[TableComparison, ...]:
+        """Every table beside that of one full build on DuckDB."""
+        variables = {"MART_HOME": str(folder / "home")}
+        here = resolve_settings(dwh=str(self.raw), environment=variables)
+        here = replace(here, warehouse=self.settings.warehouse)
+        project = compile_project(here, as_of_at, folder)
+        raw = read_raw_warehouse(self.raw, project.seeds, here.warehouse)
+        whole = folder / "whole.duckdb"
+        build_compiled(project, whole, raw.every_row(), as_of_at)
+        tables = [model.name for model in project.models if not model.is_view]
+        assert self.settings.bigquery is not None
+        return compare_marts(self.client, self.settings.bigquery, whole, tables)
+
+
+def emulated_mart(variables: Mapping[str, str], raw: Path) -> EmulatedMart:
+    """A mart of that environment over those raw rows; nothing is loaded or built yet."""
+    return EmulatedMart(variables, resolve_settings(environment=variables), raw)
+
+
+def write_slice(source: Path, out: Path, jobs: int) -> Path:
+    """A warehouse of the last so many jobs of another, with all that belongs to them."""
+    out.mkdir(parents=True)
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        con.execute(
+            "create table chosen as select job_id from (select job_id, max(posted_at) as last_posted_at "
+            f"from '{source / 'jobs.parquet'}' group by job_id order by last_posted_at desc, job_id limit {jobs})"
+        )
+        for table, columns in CONTRACT.items():
+            path = source / f"{table}.parquet"
+            where = "true"
+            if "job_id" in columns:
+                where = "job_id in (from chosen)"
+            elif table == "reviews":
+                kept = f"select contract_id from '{source / 'contracts.parquet'}' where job_id in (from chosen)"
+                where = f"contract_id in ({kept})"
+            con.execute(
+                f"copy (from '{path}' where {where}) to '{out / path.name}' (format parquet)"
+            )
+    return out
