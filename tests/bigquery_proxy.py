@@ -12,6 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 _HANG_S = 60
+_DUPLICATE = (
+    409,
+    b'{"error": {"code": 409, "message": "Already Exists: Job", "errors": [{"reason": "duplicate"}]}}',
+    "application/json",
+)
 
 
 @dataclass(slots=True)
@@ -48,6 +53,7 @@ def run_proxy(port: int) -> Iterator[Proxy]:
     """A proxy before the emulator at that port, gone at the end."""
     released = threading.Event()
     lock = threading.Lock()
+    job_ids: set[str | None] = set()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -78,7 +84,7 @@ def run_proxy(port: int) -> Iterator[Proxy]:
                 self.close_connection = True
                 self.connection.close()
                 return
-            status, answer, kind = self._forward(body)
+            status, answer, kind = self._forward(body) if self._is_new(body) else _DUPLICATE
             answer = self._with_bytes(text, answer)
             if fault is not None:
                 self.send_response(status)
@@ -92,6 +98,16 @@ def run_proxy(port: int) -> Iterator[Proxy]:
             self._answer(status, answer, kind)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
+
+        def _is_new(self, body: bytes) -> bool:
+            """BigQuery takes a job's id once; the emulator would do the job again."""
+            if self.command != "POST" or not self.path.split("?")[0].endswith("/jobs"):
+                return True
+            reference = json.loads(body).get("jobReference") or {}
+            with lock:
+                is_new = reference.get("jobId") not in job_ids
+                job_ids.add(reference.get("jobId"))
+            return is_new
 
         def _fault(self, text: str) -> Fault | None:
             for fault in proxy.faults:

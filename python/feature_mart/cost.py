@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from feature_mart.bigquery import explained_errors, open_client, retry
+from feature_mart.bigquery import bounds, explained_errors, open_client
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.runner import Progress, RunLog, require_built
 from feature_mart.runner.build import dbt_variables
@@ -132,7 +132,9 @@ def _dry_run(
         if node.materialized == "view" and node.kind == "model":
             return 0
         with explained_errors(address):
-            job: Any = client.query(node.compiled, job_config=config, retry=retry(address))
+            job: Any = client.query(
+                node.compiled, job_config=config, job_retry=None, **bounds(address)
+            )
         count = int(job.total_bytes_processed or 0)
         return max(count, LEAST_BYTES) if count else 0
 

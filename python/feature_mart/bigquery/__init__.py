@@ -8,17 +8,19 @@
 ============================  ======================================================================
 """
 
-from feature_mart.bigquery.client import explained_errors, open_client, retry
+from feature_mart.bigquery.client import ask, bounds, explained_errors, finish, open_client
 from feature_mart.bigquery.errors import explain, is_transient
 from feature_mart.bigquery.raw import bulk_loads, check_dataset, load_folder
 
 __all__ = [
+    "ask",
+    "bounds",
     "bulk_loads",
     "check_dataset",
     "explain",
     "explained_errors",
+    "finish",
     "is_transient",
     "load_folder",
     "open_client",
-    "retry",
 ]

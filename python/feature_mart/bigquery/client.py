@@ -35,11 +35,24 @@ def open_client(address: BigQueryAddress, labels: Mapping[str, str] | None = Non
         )
 
 
-def retry(address: BigQueryAddress) -> Any:
-    """Google's own list of what may be tried again, with backoff, for `retry_s` seconds in all."""
+def bounds(address: BigQueryAddress) -> dict[str, Any]:
+    """Options of every call: what may be tried again is, with Google's backoff, for `retry_s` seconds in all.
+
+    One answer may take `retry_s` seconds too, or one that never comes would be waited for for ever.
+    """
     from google.cloud.bigquery.retry import DEFAULT_RETRY
 
-    return DEFAULT_RETRY.with_timeout(address.retry_s)
+    return {"retry": DEFAULT_RETRY.with_timeout(address.retry_s), "timeout": address.retry_s}
+
+
+def ask(client: Any, sql: str, address: BigQueryAddress) -> Any:
+    """The rows of a query. One that failed is not run again: what it did is not known."""
+    return finish(client.query(sql, job_retry=None, **bounds(address)), address)
+
+
+def finish(job: Any, address: BigQueryAddress) -> Any:
+    """A job's result, waited for `timeout_s` seconds at most; of a query its rows."""
+    return job.result(retry=bounds(address)["retry"], timeout=address.timeout_s)
 
 
 @contextmanager
@@ -56,5 +69,11 @@ def explained_errors(address: BigQueryAddress) -> Iterator[None]:
 
     try:
         yield
-    except (GoogleAPIError, GoogleAuthError, RequestException, ConnectionError) as error:
+    except (
+        GoogleAPIError,
+        GoogleAuthError,
+        RequestException,
+        ConnectionError,
+        TimeoutError,
+    ) as error:
         raise explain(str(error) or type(error).__name__, address) from error

@@ -16,9 +16,10 @@ from feature_mart.settings import BigQueryAddress
 _TRANSIENT = re.compile(
     r"rateLimitExceeded|jobRateLimitExceeded|quotaExceeded|Quota exceeded|Exceeded rate limits|backendError"
     r"|internalError|jobInternalError|tableUnavailable|Too Many Requests|Service Unavailable|Bad Gateway"
-    r"|Gateway Time-?out|Internal Server Error|Timeout of [\d.]+s exceeded|timed out|did not complete within"
-    r"|Connection (?:reset|aborted|refused|broken)|RemoteDisconnected|IncompleteRead|Max retries exceeded"
-    r"|Remote end closed|\b(?:429|500|502|503|504) (?:GET|POST|PUT|PATCH|DELETE)\b|\b(?:429|500|502|503|504) [A-Z]",
+    r"|Gateway Time-?out|Internal Server Error|Timeout of [\d.]+s exceeded|TimeoutError|timed out"
+    r"|did not complete within|Connection (?:reset|aborted|refused|broken)|RemoteDisconnected|IncompleteRead"
+    r"|Max retries exceeded|Remote end closed"
+    r"|\b(?:429|500|502|503|504) (?:GET|POST|PUT|PATCH|DELETE)\b|\b(?:429|500|502|503|504) [A-Z]",
     re.IGNORECASE,
 )
 
@@ -36,8 +37,8 @@ def _known(pattern: str, remedy: Callable[[BigQueryAddress], str]) -> _Known:
 #: The first that fits is told; what fits none keeps Google's own words alone.
 _KNOWN = (
     _known(
-        r"default credentials|could not automatically determine credentials|RefreshError|invalid_grant"
-        r"|Reauthentication is needed|unauthori[sz]ed|\b401\b",
+        r"default credentials|could not automatically determine credentials|RefreshError"
+        r"|cannot be refreshed|invalid_grant|Reauthentication is needed|unauthori[sz]ed|\b401\b",
         lambda _: (
             "there are no Google credentials that hold: run `gcloud auth application-default login`, or set "
             "GOOGLE_APPLICATION_CREDENTIALS to a service account's key file"
@@ -59,7 +60,7 @@ _KNOWN = (
         ),
     ),
     _known(
-        r"Unknown project|project .*not (?:found|exist)|Invalid project|The project .* has not enabled BigQuery",
+        r"Unknown project|Not found: Project|project .*not (?:found|exist)|Invalid project|The project .* has not enabled BigQuery",
         lambda address: (
             f"there is no project {address.project} with BigQuery: set MART_GCP_PROJECT to one's id"
         ),

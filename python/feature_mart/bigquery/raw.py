@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from feature_mart.bigquery.client import explained_errors, retry
+from feature_mart.bigquery.client import ask, bounds, explained_errors, finish
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.raw_contract import (
     BULK_HOURS,
@@ -46,7 +46,7 @@ def check_dataset(client: Any, address: BigQueryAddress, overwritten: Sequence[s
     with explained_errors(address):
         for table in CONTRACT:
             try:
-                found = client.get_table(f"{address.raw}.{table}", retry=retry(address))
+                found = client.get_table(f"{address.raw}.{table}", **bounds(address))
             except NotFound:
                 faults.append(
                     f"{table}: there is no table {address.raw}.{table}; an empty table needs its columns too"
@@ -75,13 +75,13 @@ def bulk_loads(
     found: list[BulkLoad] = []
     with explained_errors(address):
         for table, event_at in EVENTS.items():
-            schema = client.get_table(f"{address.raw}.{table}", retry=retry(address)).schema
+            schema = client.get_table(f"{address.raw}.{table}", **bounds(address)).schema
             if table in known or "loaded_at" not in {field.name.lower() for field in schema}:
                 continue
             query = _BULK_QUERY.format(
                 raw=address.raw, table=table, event_at=event_at, zone=timezone, hours=BULK_HOURS
             )
-            rows = list(client.query(query, retry=retry(address)).result())
+            rows = list(ask(client, query, address))
             if rows and rows[0][2] > BULK_ROWS and rows[0][1] > BULK_SHARE * rows[0][2]:
                 day, count, total, earlier, trusted_from = rows[0]
                 found.append(BulkLoad(table, day, count, total, earlier, trusted_from))
@@ -135,7 +135,7 @@ def load_folder(
     loaded: dict[str, int] = {}
     with explained_errors(address):
         try:
-            labels = client.get_dataset(name, retry=retry(address)).labels or {}
+            labels = client.get_dataset(name, **bounds(address)).labels or {}
             if labels.get(key) != value:
                 raise UsageError(
                     f"The dataset {name} is there and was not made by `mart sample`, so nothing was written: "
@@ -147,13 +147,13 @@ def load_folder(
             made.description = (
                 f"Sample of a freelance marketplace, made {datetime.now(UTC):%Y-%m-%d}"
             )
-            client.create_dataset(made, retry=retry(address))
+            client.create_dataset(made, **bounds(address))
         for table in CONTRACT:
             if progress is not None:
                 progress(table)
             path = folder / f"{table}.parquet"
             reference = bigquery.Table(f"{name}.{table}", schema=schema_of(path))
-            client.create_table(reference, exists_ok=True, retry=retry(address))
+            client.create_table(reference, exists_ok=True, **bounds(address))
             config = bigquery.LoadJobConfig(
                 source_format=bigquery.SourceFormat.PARQUET,
                 schema=reference.schema,
@@ -163,8 +163,8 @@ def load_folder(
                 job = client.load_table_from_file(
                     file, f"{name}.{table}", job_config=config, timeout=address.timeout_s
                 )
-            job.result(retry=retry(address), timeout=address.timeout_s)
-            loaded[table] = client.get_table(f"{name}.{table}", retry=retry(address)).num_rows
+            finish(job, address)
+            loaded[table] = client.get_table(f"{name}.{table}", **bounds(address)).num_rows
     return loaded
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import yaml
 
-from feature_mart.bigquery import explained_errors, open_client, retry
+from feature_mart.bigquery import ask, explained_errors, open_client
 from feature_mart.errors import FeatureMartError, TerminalError, TransientError
 from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.dbt import invoke_dbt
@@ -130,8 +130,7 @@ def _asking(settings: Settings) -> Iterator[Ask]:
 
         def ask_bigquery(sql: str) -> list[Any]:
             with explained_errors(address):
-                rows = client.query(sql, retry=retry(address), job_retry=None).result()
-                return [row[0] for row in rows]
+                return [row[0] for row in ask(client, sql, address)]
 
         yield ask_bigquery
         return

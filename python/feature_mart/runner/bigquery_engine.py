@@ -19,7 +19,15 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from feature_mart.bigquery import bulk_loads, check_dataset, explained_errors, open_client, retry
+from feature_mart.bigquery import (
+    ask,
+    bounds,
+    bulk_loads,
+    check_dataset,
+    explained_errors,
+    finish,
+    open_client,
+)
 from feature_mart.errors import FeatureMartError
 from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner.dbt import DbtResult, Node, invoke_dbt, require_success
@@ -85,8 +93,7 @@ class BigQueryEngine:
             return []
         query = f"select * from ({node.compiled}) limit {_SHOWN_ROWS}"
         try:
-            with explained_errors(self._address):
-                rows = list(self._connect().query(query, retry=retry(self._address)).result())
+            rows = list(self._ask(query))
         except FeatureMartError:
             return []
         return [", ".join(f"{name}={value}" for name, value in row.items()) for row in rows]
@@ -117,11 +124,10 @@ class BigQueryEngine:
                 table = client.get_table(f"{self._settings.mart_address}.{name}")
                 excluded: dict[str, int] = {}
                 if any(field.name == "exclusion_reason" for field in table.schema):
-                    rows = client.query(
+                    rows = self._ask(
                         f"select exclusion_reason, count(*) from `{self._settings.mart_address}.{name}` "
-                        "where exclusion_reason is not null group by exclusion_reason order by exclusion_reason",
-                        retry=retry(address),
-                    ).result()
+                        "where exclusion_reason is not null group by exclusion_reason order by exclusion_reason"
+                    )
                     excluded = {str(row[0]): int(row[1]) for row in rows}
                 described.append(
                     {
@@ -137,9 +143,7 @@ class BigQueryEngine:
     def publish(self, documents: Mapping[str, str]) -> None:
         built = json.loads(documents["built"])
         # By BigQuery's clock, which is the one that its tables are read as of.
-        with explained_errors(self._address):
-            rows = self._connect().query("select current_timestamp()").result()
-        at = next(iter(rows))[0].astimezone(UTC)
+        at = next(iter(self._ask("select current_timestamp()")))[0].astimezone(UTC)
         record = json.dumps({**built, "published_at": at.isoformat()})
         self._write({**documents, "built": record}, replaced=True)
 
@@ -165,13 +169,13 @@ class BigQueryEngine:
         client, address = self._connect(), self._address
         place = f"{self._settings.mart_address}.{name}"
         with explained_errors(address):
-            table = client.get_table(place, retry=retry(address))
+            table = client.get_table(place, **bounds(address))
             if published_at is None or table.modified <= published_at:
-                rows = client.list_rows(table, retry=retry(address))
+                rows = client.list_rows(table, **bounds(address))
             else:
                 at = published_at.isoformat()
                 query = f"select * from `{place}` for system_time as of timestamp '{at}'"
-                rows = client.query(query, retry=retry(address)).result()
+                rows = self._ask(query)
             is_made = False
             for page in rows.to_arrow_iterable():
                 batch = pa.Table.from_batches([page])
@@ -200,13 +204,13 @@ class BigQueryEngine:
         name = self._settings.mart_address
         with explained_errors(address):
             try:
-                client.get_dataset(name, retry=retry(address))
+                client.get_dataset(name, **bounds(address))
             except NotFound:
                 made = bigquery.Dataset(name)
                 made.location, made.labels = address.location, {"feature_mart": "mart"}
                 if address.expires_days is not None:
                     made.default_table_expiration_ms = address.expires_days * _DAY_MS
-                client.create_dataset(made, exists_ok=True, retry=retry(address))
+                client.create_dataset(made, exists_ok=True, **bounds(address))
 
     def _document(self, name: str) -> str | None:
         from google.cloud.exceptions import NotFound
@@ -214,24 +218,24 @@ class BigQueryEngine:
         client, address = self._connect(), self._address
         with explained_errors(address):
             try:
-                client.get_table(
-                    f"{self._settings.mart_address}.{STATE_TABLE}", retry=retry(address)
-                )
+                client.get_table(f"{self._settings.mart_address}.{STATE_TABLE}", **bounds(address))
             except NotFound:
                 return None
-            rows = client.query(
-                f"select document from `{self._settings.mart_address}.{STATE_TABLE}` where name = '{name}'",
-                retry=retry(address),
-            ).result()
+            rows = self._ask(
+                f"select document from `{self._settings.mart_address}.{STATE_TABLE}` where name = '{name}'"
+            )
             found = [str(row[0]) for row in rows]
         return found[0] if found else None
 
     def _drop_mark(self) -> None:
+        self._ask(
+            f"delete from `{self._settings.mart_address}.{STATE_TABLE}` where name = 'under_way'"
+        )
+
+    def _ask(self, sql: str) -> Any:
+        """The rows of a query, waited for as long as the settings allow."""
         with explained_errors(self._address):
-            self._connect().query(
-                f"delete from `{self._settings.mart_address}.{STATE_TABLE}` where name = 'under_way'",
-                retry=retry(self._address),
-            ).result()
+            return ask(self._connect(), sql, self._address)
 
     def _write(self, documents: Mapping[str, str], *, replaced: bool = False) -> None:
         """Load the documents in one job, in place of all or beside what is there."""
@@ -251,9 +255,8 @@ class BigQueryEngine:
         )
         columns = {"name": list(documents), "document": list(documents.values())}
         with explained_errors(address), tempfile.TemporaryFile() as file:
-            client.create_table(table, exists_ok=True, retry=retry(address))
+            client.create_table(table, exists_ok=True, **bounds(address))
             pq.write_table(pa.table(columns), file)
             file.seek(0)
-            client.load_table_from_file(file, table.reference, job_config=config).result(
-                retry=retry(address)
-            )
+            job = client.load_table_from_file(file, table.reference, job_config=config)
+            finish(job, address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,10 @@ from click.testing import Result
 
 from bigquery_emulator import Emulator, run_emulator
 from bigquery_proxy import Fault, Proxy, run_proxy
+from compiled_mart import PROJECT
 from emulated_mart import call, emulated_mart, environment_of
+from feature_mart.bigquery import open_client
+from feature_mart.errors import TerminalError
 from toy_project import job, write_project, write_warehouse
 
 _JOBS = """
@@ -53,6 +57,13 @@ class Toy:
         project = write_project(folder / "toy")
         (project / "models" / "toy_jobs.sql").write_text(_JOBS.lstrip())
         (project / "models" / "toy_daily.sql").write_text(_DAILY.lstrip())
+        # The mart's own labels on every job.
+        settings = project / "dbt_project.yml"
+        own = (PROJECT / "dbt_project.yml").read_text(encoding="utf-8")
+        labels = own[own.index("query-comment:") : own.index("flags:")]
+        settings.write_text(settings.read_text(encoding="utf-8") + labels, encoding="utf-8")
+        (project / "macros").mkdir()
+        shutil.copy(PROJECT / "macros" / "project" / "job_labels.sql", project / "macros")
         self.name = name
         raw = write_warehouse(folder / f"raw_{name}", [job(1), job(2)])
         straight = environment_of(
@@ -63,7 +74,7 @@ class Toy:
         self.variables = straight | {
             "MART_BQ_API_ENDPOINT": proxy.endpoint,
             "MART_BQ_RETRIES": "2",
-            "MART_BQ_RETRY_S": "3",
+            "MART_BQ_RETRY_S": "1",
             "MART_BQ_TIMEOUT_S": "4",
         }
 
@@ -95,15 +106,43 @@ def toy(
 
 
 PASSING = [
-    Fault("status", "/jobs", status=403, reason="quotaExceeded", message="Quota exceeded: a day's"),
     Fault(
-        "status", "/jobs", status=403, reason="rateLimitExceeded", message="Exceeded rate limits"
+        "status",
+        "/mart-test/jobs",
+        status=403,
+        reason="quotaExceeded",
+        message="Quota exceeded: a day's",
     ),
-    Fault("status", "/jobs", status=429, reason="rateLimitExceeded", message="Too Many Requests"),
-    Fault("status", "/jobs", status=500, reason="internalError", message="Internal Server Error"),
-    Fault("status", "/jobs", status=503, reason="backendError", message="Service Unavailable"),
-    Fault("cut", "/jobs"),
-    Fault("hang", MERGE),
+    Fault(
+        "status",
+        "/mart-test/jobs",
+        status=403,
+        reason="rateLimitExceeded",
+        message="Exceeded rate limits",
+    ),
+    Fault(
+        "status",
+        "/mart-test/jobs",
+        status=429,
+        reason="rateLimitExceeded",
+        message="Too Many Requests",
+    ),
+    Fault(
+        "status",
+        "/mart-test/jobs",
+        status=500,
+        reason="internalError",
+        message="Internal Server Error",
+    ),
+    Fault(
+        "status",
+        "/mart-test/jobs",
+        status=503,
+        reason="backendError",
+        message="Service Unavailable",
+    ),
+    Fault("cut", "/mart-test/jobs"),
+    Fault("hang", "/mart-test/jobs"),
 ]
 
 
@@ -144,15 +183,29 @@ def test_once_is_no_fault_and_nothing_is_there_twice(toy: Toy, fault: Fault) -> 
     ("fault", "words"),
     [
         (
-            Fault("status", "/jobs", status=403, reason="accessDenied", message="Access Denied: p"),
+            Fault(
+                "status",
+                "/mart-test/jobs",
+                status=403,
+                reason="accessDenied",
+                message="Access Denied: p",
+            ),
             "roles/bigquery.jobUser",
         ),
         (
-            Fault("status", "/jobs", status=404, reason="notFound", message="Not found: Project x"),
+            Fault(
+                "status",
+                "/mart-test/jobs",
+                status=404,
+                reason="notFound",
+                message="Not found: Project x",
+            ),
             "MART_GCP_PROJECT",
         ),
         (
-            Fault("status", "/jobs", status=401, reason="authError", message="Unauthorized"),
+            Fault(
+                "status", "/mart-test/jobs", status=401, reason="authError", message="Unauthorized"
+            ),
             "gcloud auth application-default login",
         ),
         (
@@ -180,8 +233,6 @@ def test_what_will_not_pass_ends_in_1_and_says_what_to_set(
 def test_missing_credentials_are_named(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("CLOUDSDK_CONFIG", "nowhere")
-    from feature_mart.bigquery import open_client
-    from feature_mart.errors import TerminalError
 
     address = toy.straight.settings.bigquery
     assert address is not None
@@ -214,14 +265,14 @@ def test_jobs_carry_labels_and_a_limit_of_bytes(toy: Toy) -> None:
 
 def test_cost_adds_up_what_dry_runs_say(toy: Toy) -> None:
     gib = 2**30
-    toy.proxy.bytes_by_text = [("job_count", 3 * gib), ("price_log", 1), ("client_id is null", gib)]
+    toy.proxy.bytes_by_text = [("job_count", 1), ("client_id is null", 3 * gib)]
     done = call(toy.variables, "cost", "--json")
     toy.proxy.bytes_by_text = []
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     models = {model["model"]: model for model in report["models"]}
-    assert models["toy_daily"]["bytes"] == 3 * gib and models["toy_daily"]["is_lower_bound"]
-    # Ten mebibytes are billed at least.
-    assert models["mart_toy__training"]["bytes"] == 10 * 2**20
+    # Ten mebibytes are billed at least; a view reads nothing by itself, its check does.
+    assert models["toy_daily"]["bytes"] == 10 * 2**20 and models["toy_daily"]["is_lower_bound"]
+    assert (models["toy_jobs"]["bytes"], models["toy_jobs"]["check_bytes"]) == (0, 3 * gib)
     assert report["bytes"] == sum(m["bytes"] + m["check_bytes"] for m in report["models"])
     assert report["money"] == pytest.approx(report["bytes"] / 2**40 * report["price_per_tib"])

@@ -6,6 +6,8 @@ The emulator runs on DuckDB, so equal tables prove the translation of the SQL, n
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +30,7 @@ from feature_mart.cli import main
 from feature_mart.conformance import TableComparison
 from feature_mart.conformance.cases import check_cases
 from feature_mart.runner import build_mart, open_run, require_built
+from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.sample import write_sample
 from feature_mart.settings import resolve_settings
 
@@ -60,6 +63,7 @@ def mart(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Emulat
     write_sample(raw, 800, 5)
     made = emulated_mart(variables, raw)
     made.build(EARLIER)
+    shutil.copytree(made.settings.target_dir("build") / "run", folder / "first_run")
     return made
 
 
@@ -79,6 +83,48 @@ def test_the_second_build_appends_and_every_check_passes(
     assert built["mart"] == "mart-test.mart"
     with environment(mart.variables):
         assert require_built(resolve_settings()).published_at is not None
+
+
+def sent_sql(folder: Path) -> dict[str, str]:
+    """What dbt sent for each model, in one line."""
+    return {
+        path.stem: re.sub(r"\s+", " ", path.read_text(encoding="utf-8")).lower()
+        for path in folder.rglob("*.sql")
+    }
+
+
+def test_tables_are_partitioned_by_the_refresh_and_clustered_by_their_entity(
+    mart: EmulatedMart, built: dict[str, object]
+) -> None:
+    first = sent_sql(mart.raw.parent / "first_run")
+    for model, column, key in (
+        ("feat_client__history", "as_of_at", "client_id"),
+        ("feat_client_category__prices", "as_of_at", "client_id`,`category_id"),
+        ("int_contract__facts", "seen_at", "contract_id"),
+        ("feat_job__posting", "entered_at", "job_id"),
+        ("mart_price_estimation__features", "entered_at", "job_id"),
+        ("mart_price_estimation__training", "entered_at", "job_id"),
+    ):
+        head = first[model].partition(" as ( ")[0]
+        assert f"partition by timestamp_trunc({column}, month)" in head, (model, head[:600])
+        assert re.search(rf"cluster by `?{key}`?", head.replace(", ", "`,`")), (model, head[-300:])
+    for model, sql in first.items():
+        if model.startswith("feat_") and "create or replace table" in sql:
+            assert "partition by" in sql and "cluster by" in sql, model
+
+
+def test_a_later_run_only_appends_what_is_new_behind_a_literal(
+    mart: EmulatedMart, built: dict[str, object]
+) -> None:
+    later = sent_sql(mart.settings.target_dir("build") / "run")
+    history = later["feat_client__history"]
+    assert "merge into" in history and "on (false)" in history and "delete" not in history
+    assert "when not matched then insert" in history and "when matched" not in history
+    compiled = sent_sql(mart.settings.target_dir("build") / "compiled")
+    for model in ("feat_client__history", "feat_job__posting", "mart_hire_within_14d__features"):
+        # The low-water mark, as BigQuery's partitions are pruned by it.
+        assert re.search(r"> timestamp_micros\(\d{15,}\)", compiled[model]), model
+        assert "select max(built" not in compiled[model]
 
 
 def test_both_texts_of_sql_give_the_same_tables(
@@ -175,3 +221,47 @@ def test_duckdb_gives_the_golden_values(tmp_path: Path) -> None:
         results = check_cases(settings, log)
     assert not [result for result in results if not result.is_same]
     assert len(results) > 150
+
+
+def test_overwritten_sources_are_kept_by_dbt_snapshots(emulator: Emulator, tmp_path: Path) -> None:
+    raw = tmp_path / "over"
+    write_sample(raw, 40, 3)
+    variables = environment_of(
+        emulator, tmp_path / "home", MART_DWH="over", MART_DATASET="over_mart"
+    )
+    mart = emulated_mart(variables, raw)
+    mart.load("over")
+
+    def take(at: str) -> None:
+        taken = {"snapshot_at": at, "overwritten_sources": ["clients"], "warehouse": "over"}
+        with environment(variables):
+            done = invoke_dbt(
+                mart.settings,
+                ["snapshot"],
+                step="snapshot",
+                database=tmp_path / "none.duckdb",
+                variables=taken,
+            )
+        assert done.success, [node.message for node in done.nodes] or done.problem
+
+    def rows(query: str) -> list[tuple[object, ...]]:
+        return [tuple(row) for row in mart.client.query(query).result()]
+
+    take("2026-05-01 03:00:00+00:00")
+    (first, gone), *_ = zip(
+        *rows("select client_id from over.clients group by client_id order by client_id limit 2"),
+        strict=True,
+    )
+    rows(f"update over.clients set prefecture = 'elsewhere' where client_id = '{first}'")
+    rows(f"delete from over.clients where client_id = '{gone}'")
+    take("2026-05-02 03:00:00+00:00")
+    history = "over_mart_history.snap_dwh__clients"
+    kept = f"select prefecture, dbt_is_deleted from {history} where client_id = '{{}}' order by dbt_valid_from"
+    assert [row[0] for row in rows(kept.format(first))][-1] == "elsewhere"
+    assert len(rows(kept.format(first))) >= 2
+    assert rows(kept.format(gone))[-1][1] == "True"
+
+
+def test_a_pull_requests_tables_expire(mart: EmulatedMart) -> None:
+    dataset = mart.client.get_dataset("mart")
+    assert dataset.default_table_expiration_ms == 7 * 24 * 60 * 60 * 1000

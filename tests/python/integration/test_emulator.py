@@ -1,0 +1,79 @@
+"""Canaries: each mend of the emulator is still needed, and does what it says. Red here means: drop the mend."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from bigquery_emulator import MENDS
+from compiled_mart import PROJECT
+
+_HEAD = """
+import sys, types
+sys.path.insert(0, {tests!r})
+helpers = types.ModuleType("bqemulator.testing.testcontainers")
+helpers.BigQueryEmulatorContainer = object
+sys.modules[helpers.__name__] = helpers
+import bigquery_emulator as emulator
+from bqemulator.sql.translator import SQLTranslator
+def translated(sql):
+    return SQLTranslator().translate(sql).unwrap()
+"""
+_CONTRACT = """
+sql = "create or replace table d.t (a int64) as ( select 1 as a )"
+result = translated(sql)
+print("(a " not in result.lower())
+"""
+_NULLS = """
+import sqlglot
+window = "partition by a order by b asc nulls last rows between unbounded preceding and current row"
+tree = sqlglot.parse_one(f"select sum(x) over ({window}) as y from t", read="bigquery")
+print("NULLS LAST" in tree.sql("bigquery"))
+"""
+_LITERALS = """
+print("1.5e0" in translated("-- its client\'s\\nselect 1.5 as x, \'b\' as y").lower())
+"""
+_BOOT = """
+from bqemulator.storage.engine import DuckDBEngine
+import duckdb
+class Engine:
+    _connection = duckdb.connect()
+try:
+    DuckDBEngine._load_spatial(Engine())
+    print(True)
+except Exception:
+    print(False)
+"""
+CASES = {
+    "mend_boot": _BOOT,
+    "mend_contracts": _CONTRACT,
+    "mend_null_order": _NULLS,
+    "mend_literals": _LITERALS,
+}
+
+
+def says(code: str, mend: str | None) -> str:
+    """What the code prints in a process of its own, with the mend or without."""
+    head = _HEAD.format(tests=str(PROJECT / "tests"))
+    mended = f"emulator.{mend}()\n" if mend else ""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(head) + mended + code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.split()[-1]
+
+
+@pytest.mark.parametrize("mend", sorted(CASES))
+def test_a_mend_is_needed_and_mends(mend: str) -> None:
+    assert says(CASES[mend], None) == "False", "the emulator does it by itself now"
+    assert says(CASES[mend], mend) == "True"
+
+
+def test_every_mend_has_a_canary() -> None:
+    assert {mend.__name__ for mend in MENDS} == {*CASES, "spare_parsing"}
