@@ -60,7 +60,7 @@ _KNOWN = (
         ),
     ),
     _known(
-        r"Unknown project|Not found: Project|project .*not (?:found|exist)|Invalid project|The project .* has not enabled BigQuery",
+        r"Unknown project|Not found: Project|project .*not (?:found|exist)|Invalid project|has not enabled BigQuery",
         lambda address: (
             f"there is no project {address.project} with BigQuery: set MART_GCP_PROJECT to one's id"
         ),
