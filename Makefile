@@ -38,7 +38,8 @@ audit: venv ## an hour: every audit on the sample and a perturbed copy, planted 
 	@ORACLE_HISTORIES=30000 .venv/bin/python -m pytest -n 2 --dist loadscope -m "audit or not audit" \
 	    tests/python/integration/test_days.py tests/python/integration/test_oracle.py \
 	    tests/python/integration/test_planted_changes.py \
-	    tests/python/integration/test_reproduce.py $(ARGS)
+	    tests/python/integration/test_reproduce.py \
+	    tests/python/integration/test_bigquery_mart.py $(ARGS)
 	@$(MART) audit incremental --universes 20 --schedules 25
 
 .PHONY: bench

@@ -74,9 +74,7 @@ def why_full(
         return "--full-refresh"
     if built is None:
         there = engine.has_mart()
-        return (
-            f"the mart there is not one that {engine.version} can read" if there else "no mart yet"
-        )
+        return f"no finished mart that {engine.version} can read" if there else "no mart yet"
     clock = clock_document(settings)
     if built.clock != clock:
         changed = ", ".join(

@@ -66,11 +66,13 @@ class DuckDBEngine:
         take_snapshots(self._settings, self.database, variables, is_taken=is_taken)
 
     def first_rows(self, node: Node) -> Sequence[str]:
-        if not node.compiled or not self.database.is_file():
+        # Once published, the copy is the mart.
+        place = self.database if self.database.is_file() else self._settings.mart_path
+        if not node.compiled or not place.is_file():
             return []
         history = self._settings.history_path
         try:
-            with duckdb.connect(str(self.database), read_only=True) as con:
+            with duckdb.connect(str(place), read_only=True) as con:
                 con.execute("set TimeZone = 'UTC'")
                 if history.is_file():
                     quoted = str(history).replace("'", "''")

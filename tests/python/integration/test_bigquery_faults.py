@@ -247,9 +247,7 @@ def test_a_failed_build_leaves_readers_what_was_published(toy: Toy) -> None:
     toy.proxy.faults.clear()
     again = toy.build("--as-of", DAYS[1], "--json")
     assert again.exit_code == 0, again.output
-    assert json.loads(again.stdout)["full_because"] == (
-        "the mart there is not one that BigQuery can read"
-    )
+    assert json.loads(again.stdout)["full_because"] == ("no finished mart that BigQuery can read")
 
 
 def test_jobs_carry_labels_and_a_limit_of_bytes(toy: Toy) -> None:

@@ -274,7 +274,7 @@ def test_a_killed_build_is_cleared_away_by_the_next(mart: Mart) -> None:
 def test_an_unreadable_mart_is_built_anew(mart: Mart) -> None:
     mart.build()
     mart.path.write_bytes(b"of another DuckDB" * 1000)
-    assert "not one that this DuckDB can read" in mart.build()["full_because"]
+    assert "no finished mart that DuckDB" in mart.build()["full_because"]
 
 
 def test_docs_are_one_page_served_on_this_machine_only(mart: Mart) -> None:

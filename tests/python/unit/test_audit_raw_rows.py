@@ -120,7 +120,8 @@ def test_a_request_of_before_the_load_clock_is_there_once(tmp_path: Path) -> Non
 def test_a_table_without_load_times_is_known_from_the_start(tmp_path: Path) -> None:
     raw = warehouse(tmp_path, [])
     category = "select 'c' as category_id, null as parent_category_id, 'design' as name"
-    duckdb.sql(f"copy ({category}) to '{tmp_path / 'categories.parquet'}'")
+    with duckdb.connect() as con:
+        con.execute(f"copy ({category}) to '{tmp_path / 'categories.parquet'}'")
     count = f"select count(*) from ({raw.known_by(january(1))['categories']})"
     assert duckdb.sql(count).fetchall() == [(1,)]
 

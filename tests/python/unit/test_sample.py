@@ -76,7 +76,7 @@ def test_the_report_counts_the_rows(folder: Path, tmp_path: Path) -> None:
     assert seen == list(TABLES) and list(report.rows) == list(TABLES)
     for table, rows in report.rows.items():
         path = str(tmp_path / "dwh" / f"{table}.parquet")
-        counted = duckdb.execute("select count(*) from read_parquet(?)", [path]).fetchone()
+        (counted,) = duckdb.execute("select count(*) from read_parquet(?)", [path]).fetchall()
         assert counted == (rows,)
 
 
@@ -87,8 +87,8 @@ def test_small_samples_are_warehouses_too(tmp_path: Path, jobs: int) -> None:
     check_warehouse(out)
     found = duckdb.execute(
         "select count(distinct job_id) from read_parquet(?)", [str(out / "jobs.parquet")]
-    ).fetchone()
-    assert found == (jobs,)
+    ).fetchall()
+    assert found == [(jobs,)]
 
 
 def test_the_seed_has_the_load_clock_lines() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import rendered_macros
 from feature_mart.errors import UsageError
-from feature_mart.settings import Clock, parse_as_of, resolve_settings
+from feature_mart.settings import Clock, parse_as_of, require_embedded, resolve_settings
 from toy_project import write_project
 
 TOKYO = Clock()
@@ -159,9 +159,50 @@ def test_the_sample_named_by_its_folder_is_the_sample(project: Path) -> None:
     assert named.warehouse == "sample"
 
 
-def test_another_target_is_refused(project: Path) -> None:
+def test_an_unknown_target_is_refused(project: Path) -> None:
     with pytest.raises(UsageError, match="MART_TARGET"):
+        resolve_settings(environment={"MART_TARGET": "snowflake"})
+
+
+ON_BIGQUERY = {"MART_TARGET": "bigquery_dev", "MART_GCP_PROJECT": "my-project"}
+
+
+def test_bigquery_needs_a_project_and_the_rest_has_defaults(project: Path) -> None:
+    with pytest.raises(UsageError, match="MART_GCP_PROJECT is not set"):
         resolve_settings(environment={"MART_TARGET": "bigquery_dev"})
+    settings = resolve_settings(environment=ON_BIGQUERY)
+    assert settings.bigquery is not None
+    assert settings.mart_address == "my-project.feature_mart_dev"
+    assert (settings.warehouse_id, settings.warehouse) == ("my-project.dwh", "dwh")
+    assert settings.state_dir.name == "my-project.feature_mart_dev"
+    assert settings.bigquery.location == "asia-northeast1" and not settings.is_sample
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"MART_DWH": "path/to/folder"}, "MART_DWH is 'path/to/folder'"),
+        ({"MART_DATASET": "with-hyphen"}, "MART_DATASET is 'with-hyphen'"),
+        ({"MART_BQ_MAX_BYTES": "much"}, "MART_BQ_MAX_BYTES is 'much'"),
+        ({"MART_BQ_PRICE_PER_TIB": "-1"}, "MART_BQ_PRICE_PER_TIB is '-1'"),
+    ],
+)
+def test_a_setting_of_bigquery_that_cannot_be_meant_is_named(
+    project: Path, variables: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        resolve_settings(environment=ON_BIGQUERY | variables)
+
+
+def test_the_raw_dataset_may_be_another_projects(project: Path) -> None:
+    settings = resolve_settings(environment=ON_BIGQUERY | {"MART_DWH": "other-project.raw"})
+    assert settings.warehouse_id == "other-project.raw" and settings.warehouse == "raw"
+
+
+def test_what_needs_the_embedded_engine_says_so(project: Path) -> None:
+    with pytest.raises(UsageError, match="unset MART_TARGET"):
+        require_embedded(resolve_settings(environment=ON_BIGQUERY), "mart audit")
+    require_embedded(resolve_settings(environment={}), "mart audit")
 
 
 def test_the_package_finds_its_own_project_from_elsewhere(
