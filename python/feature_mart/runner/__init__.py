@@ -13,7 +13,8 @@ from feature_mart.runner.build import BuildReport, build_mart
 from feature_mart.runner.built import read_dbt_manifest, require_built
 from feature_mart.runner.dbt import Progress
 from feature_mart.runner.docs import build_docs, open_site, serve_docs
-from feature_mart.runner.engine import Engine, open_engine
+from feature_mart.runner.engine import Engine
+from feature_mart.runner.engines import open_engine
 from feature_mart.runner.git import GitState, read_git
 from feature_mart.runner.report import RunLog, open_run
 from feature_mart.runner.state import (

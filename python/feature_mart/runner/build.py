@@ -9,7 +9,8 @@ from datetime import datetime
 from feature_mart.errors import UsageError
 from feature_mart.runner.dbt import DbtResult, Node, Progress, invoke_dbt
 from feature_mart.runner.decide import choose_refresh, why_full
-from feature_mart.runner.engine import Engine, Outset, open_engine
+from feature_mart.runner.engine import Engine, Outset
+from feature_mart.runner.engines import open_engine
 from feature_mart.runner.failures import build_failure, describe_check
 from feature_mart.runner.report import RunLog
 from feature_mart.runner.state import (

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from feature_mart.errors import TerminalError, UsageError
-from feature_mart.runner.engine import open_engine
+from feature_mart.runner.engines import open_engine
 from feature_mart.runner.state import BuiltMart, check_address, parse_built
 from feature_mart.settings import Settings
 

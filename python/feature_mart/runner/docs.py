@@ -11,7 +11,7 @@ from feature_mart.errors import TerminalError, UsageError
 from feature_mart.runner.build import dbt_variables
 from feature_mart.runner.built import require_built
 from feature_mart.runner.dbt import Progress, invoke_dbt, require_success
-from feature_mart.runner.engine import open_engine
+from feature_mart.runner.engines import open_engine
 from feature_mart.runner.report import RunLog
 from feature_mart.settings import Settings
 

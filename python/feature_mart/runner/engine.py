@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner.dbt import DbtResult, Node
-from feature_mart.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +87,3 @@ class Engine(Protocol):
     def open_for_docs(self) -> None:
         """Make ready for dbt to describe the mart without changing it."""
         ...
-
-
-def open_engine(settings: Settings) -> Engine:
-    """The engine of the settings' target."""
-    if settings.bigquery is not None:
-        from feature_mart.runner.bigquery_engine import BigQueryEngine
-
-        return BigQueryEngine(settings, settings.bigquery)
-    from feature_mart.runner.duckdb_engine import DuckDBEngine
-
-    return DuckDBEngine(settings)
