@@ -10,7 +10,7 @@
 
 from feature_mart.bigquery.client import ask, bounds, explained_errors, finish, open_client
 from feature_mart.bigquery.errors import explain, is_transient
-from feature_mart.bigquery.raw import bulk_loads, check_dataset, load_folder
+from feature_mart.bigquery.raw import bulk_loads, check_dataset, load_folder, sample_loaded_at
 
 __all__ = [
     "ask",
@@ -23,4 +23,5 @@ __all__ = [
     "is_transient",
     "load_folder",
     "open_client",
+    "sample_loaded_at",
 ]

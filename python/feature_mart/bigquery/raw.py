@@ -111,6 +111,23 @@ limit 1
 """
 
 
+def sample_loaded_at(client: Any, address: BigQueryAddress) -> datetime | None:
+    """The newest load of a raw dataset that `mart sample` made: nothing comes after it, whatever the wall clock says.
+
+    None for any other dataset.
+    """
+    key, value = _SAMPLE_LABEL
+    with explained_errors(address):
+        if (client.get_dataset(address.raw, **bounds(address)).labels or {}).get(key) != value:
+            return None
+        loads = " union all ".join(
+            f"select max(loaded_at) as loaded_at from `{address.raw}.{table}`" for table in EVENTS
+        )
+        rows = ask(client, f"select max(loads.loaded_at) from ({loads}) as loads", address)
+        newest: datetime | None = next(iter(rows))[0]
+    return newest
+
+
 def load_folder(
     client: Any,
     address: BigQueryAddress,

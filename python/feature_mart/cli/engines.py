@@ -114,7 +114,8 @@ def _print_cost(report: CostReport) -> None:
             f"{model.check_bytes / _GIB:,.3f}",
             f"{least}{report.money(model.bytes + model.check_bytes):,.4f}",
         )
-    print_table(table)
+    if table.row_count:
+        print_table(table)
     what = "a full refresh" if report.is_full else "the next run"
     say(
         "",

@@ -52,7 +52,7 @@ def print_run(done: RunSummary) -> None:
 def _next_steps(done: RunSummary) -> list[str]:
     mart = own_name()
     tries = [(f"{mart} docs --serve", "read why each feature is there")]
-    if not done.settings.is_sample:
+    if not done.settings.is_sample and done.settings.bigquery is None:
         mine = f"export MART_DWH={shlex.quote(str(done.settings.dwh))}"
         tries.insert(0, (mine, "the commands below then mean this warehouse"))
     tries += [

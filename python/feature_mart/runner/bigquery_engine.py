@@ -27,6 +27,7 @@ from feature_mart.bigquery import (
     explained_errors,
     finish,
     open_client,
+    sample_loaded_at,
 )
 from feature_mart.errors import FeatureMartError
 from feature_mart.raw_contract import BulkLoad
@@ -57,8 +58,8 @@ class BigQueryEngine:
         check_dataset(self._connect(), self._address, self._settings.overwritten_sources)
 
     def newest_load(self) -> datetime | None:
-        # Rows are loaded day and night there: what is known is what the wall clock has reached.
-        return None
+        # Rows are loaded day and night there: what is known is what the wall clock has reached. Into a sample none are.
+        return sample_loaded_at(self._connect(), self._address)
 
     def bulk_loads(self, known: Sequence[str]) -> tuple[BulkLoad, ...]:
         return bulk_loads(self._connect(), self._address, self._settings.clock.timezone, known)
