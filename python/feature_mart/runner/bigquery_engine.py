@@ -65,12 +65,13 @@ class BigQueryEngine:
         return bulk_loads(self._connect(), self._address, self._settings.clock.timezone, known)
 
     def read_kept(self, name: str) -> str | None:
-        if name == "built" and self._document("under_way") is not None:
-            return None
         return self._document(name)
 
+    def is_unfinished(self) -> bool:
+        return self._document("under_way") is not None
+
     def has_mart(self) -> bool:
-        return self._document("under_way") is not None or self._document("built") is not None
+        return self.is_unfinished() or self._document("built") is not None
 
     def begin(self, outset: Outset) -> None:
         self._make_dataset()

@@ -76,7 +76,7 @@ def build_mart(
     """
     engine = open_engine(settings)
     engine.check_raw()
-    built = parse_built(engine.read_kept("built"))
+    built = None if engine.is_unfinished() else parse_built(engine.read_kept("built"))
     wanted = choose_refresh(
         settings,
         built,

@@ -46,6 +46,9 @@ class DuckDBEngine:
     def read_kept(self, name: str) -> str | None:
         return read_document(self._settings.mart_path, name)
 
+    def is_unfinished(self) -> bool:
+        return False
+
     def has_mart(self) -> bool:
         return self._settings.mart_path.is_file()
 

@@ -45,6 +45,10 @@ class Engine(Protocol):
         """A document kept with the mart; None where there is no mart, or none that this engine can read."""
         ...
 
+    def is_unfinished(self) -> bool:
+        """Whether rows of a build that never ended may be in the mart's tables, so that no build may append to them."""
+        ...
+
     def has_mart(self) -> bool:
         """Whether something is there that calls itself a mart, readable or not."""
         ...

@@ -18,6 +18,7 @@ from compiled_mart import PROJECT
 from emulated_mart import call, emulated_mart, environment_of
 from feature_mart.bigquery import open_client
 from feature_mart.errors import TerminalError
+from feature_mart.runner import require_built
 from toy_project import job, write_project, write_warehouse
 
 _JOBS = """
@@ -244,6 +245,7 @@ def test_a_failed_build_leaves_readers_what_was_published(toy: Toy) -> None:
     toy.proxy.faults.append(Fault("status", MERGE, status=400, reason="invalid", message="no"))
     done = toy.build("--as-of", DAYS[1])
     assert done.exit_code == 1 and "readers of mart-test" in done.stderr
+    assert require_built(toy.straight.settings).as_of_at.day == 1
     toy.proxy.faults.clear()
     again = toy.build("--as-of", DAYS[1], "--json")
     assert again.exit_code == 0, again.output
