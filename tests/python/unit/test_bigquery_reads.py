@@ -1,4 +1,4 @@
-"""Readers of a mart on BigQuery take its tables as they were published; the emulator has no older state to try it on."""
+"""Readers of a mart on BigQuery take its tables as published; the emulator has no older state to try it on."""
 
 from __future__ import annotations
 
