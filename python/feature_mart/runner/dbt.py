@@ -97,14 +97,22 @@ def invoke_dbt(
             outcome = dbtRunner(callbacks=[on_event]).invoke(command)
         finally:
             DuckDBConnectionManager.close_all_connections()
-    if isinstance(outcome.exception, KeyboardInterrupt):
-        raise outcome.exception
+    stop = _interrupt_behind(outcome.exception)
+    if stop is not None:
+        raise stop
     results = getattr(outcome.result, "results", None) or ()
     nodes = tuple(_node(result) for result in results)
     problem = None
     if outcome.exception is not None and not nodes:
         problem = _first_lines(str(outcome.exception))
     return DbtResult(nodes, bool(outcome.success), problem, target)
+
+
+def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The interrupt that a failure came of: cancelling queries may itself fail, and hide it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 _FINISHED = frozenset(

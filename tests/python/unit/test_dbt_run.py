@@ -1,0 +1,50 @@
+"""dbt in this process: what an ended run says to its caller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+
+from feature_mart.runner.dbt import invoke_dbt
+from feature_mart.settings import resolve_settings
+
+PROJECT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("chained", ["directly", "on cancelling", "by a wrapper"])
+def test_an_interrupt_stays_one_where_cancelling_fails(
+    chained: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dbtRunner, "invoke", lambda *_: dbtRunnerResult(False, _hidden(chained)))
+    with pytest.raises(KeyboardInterrupt):
+        _invoke(tmp_path)
+
+
+def test_a_failure_without_an_interrupt_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = dbtRunnerResult(False, RuntimeError("no such profile\n\nsay which"))
+    monkeypatch.setattr(dbtRunner, "invoke", lambda *_: failed)
+    assert _invoke(tmp_path).problem == "no such profile say which"
+
+
+def _invoke(folder: Path) -> Any:
+    settings = resolve_settings(environment={"MART_HOME": str(folder), "MART_PROJECT_DIR": str(PROJECT)})
+    return invoke_dbt(settings, ["run"], step="run", database=folder / "d.duckdb", variables={})
+
+
+def _hidden(chained: str) -> BaseException:
+    try:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as stop:
+            if chained == "directly":
+                raise
+            if chained == "on cancelling":
+                raise ConnectionError("Connection already closed!") from None
+            raise RuntimeError("wrapped") from stop
+    except BaseException as error:
+        return error
