@@ -32,19 +32,20 @@ def test_a_failure_without_an_interrupt_is_a_problem(
 
 
 def _invoke(folder: Path) -> Any:
-    settings = resolve_settings(environment={"MART_HOME": str(folder), "MART_PROJECT_DIR": str(PROJECT)})
+    settings = resolve_settings(
+        environment={"MART_HOME": str(folder), "MART_PROJECT_DIR": str(PROJECT)}
+    )
     return invoke_dbt(settings, ["run"], step="run", database=folder / "d.duckdb", variables={})
 
 
 def _hidden(chained: str) -> BaseException:
-    try:
-        try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt as stop:
-            if chained == "directly":
-                raise
-            if chained == "on cancelling":
-                raise ConnectionError("Connection already closed!") from None
-            raise RuntimeError("wrapped") from stop
-    except BaseException as error:
-        return error
+    """An interrupt as dbt may hand it out: itself, or behind what failed while it was handled."""
+    stop = KeyboardInterrupt()
+    closed = ConnectionError("Connection already closed!")
+    if chained == "directly":
+        return stop
+    if chained == "on cancelling":
+        closed.__context__ = stop
+    else:
+        closed.__cause__ = stop
+    return closed
