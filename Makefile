@@ -12,6 +12,11 @@ help: ## what there is
 venv:
 	@.ci/venv
 
+# Apart and for tests alone: what builds a mart does not wait for it.
+.PHONY: venv-aws
+venv-aws: venv
+	@.ci/venv-aws
+
 # MART_DWH is exported, not passed as a flag, so that a path with spaces needs no second quoting.
 .PHONY: mart
 mart: export MART_DWH := $(if $(DWH),$(DWH),$(MART_DWH))
@@ -24,11 +29,11 @@ sample: venv ## only the sample warehouse (JOBS=20000, SEED=0)
 
 # One worker a file or class: a mart built for one of them is not built again by the other worker.
 .PHONY: test
-test: venv ## every test: unit, contract, integration (ARGS="-k splits" for some)
+test: venv-aws ## every test: unit, contract, integration (ARGS="-k splits" for some)
 	@.venv/bin/python -m pytest -n 2 --dist loadscope $(ARGS)
 
 .PHONY: audit
-audit: venv ## an hour: every audit on the sample and a perturbed copy, planted changes, 30,000 histories, 500 schedules
+audit: venv-aws ## an hour: every audit on the sample and a perturbed copy, planted changes, 30,000 histories, 500 schedules
 	@$(MART) run
 	@$(MART) audit leakage
 	@$(MART) audit leakage --perturb 1
@@ -43,7 +48,7 @@ audit: venv ## an hour: every audit on the sample and a perturbed copy, planted 
 	@$(MART) audit incremental --universes 20 --schedules 25
 
 .PHONY: bench
-bench: venv ## seconds, CPU and memory by stage (JOBS="10000 100000 1000000")
+bench: venv-aws ## seconds, CPU and memory by stage (JOBS="10000 100000 1000000")
 	@PYTHONPATH=python .venv/bin/python -m bench $(JOBS)
 
 .PHONY: lint
@@ -63,13 +68,15 @@ docs: venv ## the documentation site, without building the mart anew
 # Pins every dependency with its hashes, and keeps the present pins where they still fit; UPGRADE=1 takes the newest.
 # Neither an index address nor a path gets into the files; the marker that is true of every supported Python is dropped.
 .PHONY: lock
+lock: PIN = .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+    --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) --quiet
 lock: venv
-	@.venv/bin/uv pip compile pyproject.toml --extra train --group dev --universal --python-version 3.11 --generate-hashes \
-	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) --quiet \
-	    --output-file requirements.txt
-	@sed -i.bak -e "s/ ; python_full_version < '3.12' and / ; /" -e "s/ ; python_full_version < '3.12'//" requirements.txt
-	@rm -f requirements.txt.bak
+	@$(PIN) pyproject.toml --extra train --group dev --output-file requirements.txt
+	@$(PIN) requirements-aws.in --output-file requirements-aws.txt
+	@sed -i.bak -e "s/ ; python_full_version < '3.12' and / ; /" -e "s/ ; python_full_version < '3.12'//" \
+	    requirements.txt requirements-aws.txt
+	@rm -f requirements.txt.bak requirements-aws.txt.bak
 
 .PHONY: clean
-clean: ## remove .venv, caches and build output; the mart's state in .mart stays
-	@rm -rf .venv target logs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis python/*.egg-info
+clean: ## remove .venv and .venv-aws, caches and build output; the mart's state in .mart stays
+	@rm -rf .venv .venv-aws target logs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis python/*.egg-info

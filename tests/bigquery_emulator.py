@@ -10,12 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
-import subprocess
 import sys
-import tempfile
-import threading
-import time
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_STARTUP_S = 90
-_POLL_S = 0.05
+from loopback import run_process, say_ready, watch_for_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +46,9 @@ def run_emulator() -> Iterator[Emulator]:
     Raises:
         RuntimeError: it did not start, with what it said.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        ready, log = Path(folder) / "ready", Path(folder) / "log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, __file__, str(ready)],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                cwd=folder,
-            )
-        try:
-            deadline = time.monotonic() + _STARTUP_S
-            while not ready.exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    said = log.read_text(errors="replace")[-3000:]
-                    raise RuntimeError(f"the emulator did not start:\n{said}")
-                time.sleep(_POLL_S)
-            rest, grpc = ready.read_text(encoding="ascii").split()
-            yield Emulator(int(rest), int(grpc))
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    with run_process("the emulator", [sys.executable, __file__]) as ports:
+        rest, grpc = ports.split()
+        yield Emulator(int(rest), int(grpc))
 
 
 def mend_boot() -> None:
@@ -151,6 +122,7 @@ MENDS = (mend_boot, mend_contracts, mend_null_order, mend_literals, spare_parsin
 
 
 def _serve(ready: Path) -> None:
+    wait_for_end = watch_for_end()
     os.environ["OTEL_SDK_DISABLED"] = "true"
     # The package's own test helpers import a container library that is not installed.
     helpers = types.ModuleType("bqemulator.testing.testcontainers")
@@ -169,15 +141,9 @@ def _serve(ready: Path) -> None:
             gcs_local_root=Path.cwd() / "gcs",
         )
     )
-    stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    parent = os.getppid()
     server.start()
-    part = ready.with_suffix(".part")
-    part.write_text(f"{server.server.rest_port} {server.server.grpc_port}", encoding="ascii")
-    part.rename(ready)
-    while not stopped.wait(timeout=1) and os.getppid() == parent:
-        continue
+    say_ready(ready, f"{server.server.rest_port} {server.server.grpc_port}")
+    wait_for_end()
     server.stop()
 
 

@@ -8,8 +8,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from loopback import serve_http
 
 _HANG_S = 60
 _DUPLICATE = (
@@ -158,15 +160,9 @@ def run_proxy(port: int) -> Iterator[Proxy]:
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    proxy = Proxy(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield proxy
-    finally:
-        released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    proxy = Proxy("")
+    with serve_http(Handler) as proxy.endpoint:
+        try:
+            yield proxy
+        finally:
+            released.set()

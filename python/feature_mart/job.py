@@ -17,6 +17,7 @@ from feature_mart.errors import TerminalError, UsageError
 from feature_mart.exporter import (
     SEALS,
     BuildContext,
+    FileFormat,
     SnapshotReport,
     export_snapshot,
     read_seals,
@@ -36,6 +37,7 @@ from feature_mart.runner import (
 )
 from feature_mart.sample import SampleReport, write_sample
 from feature_mart.settings import Settings
+from feature_mart.storage import Store, open_store
 
 SAMPLE_JOBS = 20_000
 SAMPLE_SEED = 0
@@ -68,7 +70,7 @@ def run(
         FeatureMartError: as the stages do; what earlier stages finished stays.
     """
     started = time.monotonic()
-    snapshot_root(settings)
+    snapshot_store(settings)
     with open_run(settings, "run") as log:
         if settings.is_sample and not settings.dwh.exists():
             make_sample(log, settings.dwh, SAMPLE_JOBS, SAMPLE_SEED, stage("sample"))
@@ -137,19 +139,13 @@ def find_bulk_loads(settings: Settings) -> tuple[BulkLoad, ...]:
     return open_engine(settings).bulk_loads((*known, *settings.overwritten_sources))
 
 
-def snapshot_root(settings: Settings, to: str | None = None) -> Path:
-    """The folder that snapshots go to.
+def snapshot_store(settings: Settings, to: str | None = None) -> Store:
+    """Where snapshots go: MART_SNAPSHOTS, or what --to named.
 
     Raises:
-        UsageError: what was named is an address of another kind.
+        UsageError: the address is none of a folder or a bucket.
     """
-    root = to or settings.snapshots
-    if "://" in root:
-        raise UsageError(
-            f"{root} is no folder: snapshots are written to folders. Name one with --to or "
-            "MART_SNAPSHOTS, or leave both out."
-        )
-    return Path(root).expanduser().absolute()
+    return open_store(to or settings.snapshots, settings.s3, settings.scratch_dir / "export")
 
 
 def export_consumers(
@@ -161,6 +157,7 @@ def export_consumers(
     min_parts: int = 1,
     dry_run: bool = False,
     allow_failed: bool = False,
+    file_format: FileFormat = "parquet",
     progress: Progress | None = None,
 ) -> tuple[SnapshotReport, ...]:
     """A snapshot of each named consumer, or of all, from the mart as it is.
@@ -169,7 +166,7 @@ def export_consumers(
         UsageError: there is no mart, no such consumer, or the place is none that can be written.
         TerminalError: as `export_snapshot`.
     """
-    root = snapshot_root(settings, to)
+    store = snapshot_store(settings, to)
     with log.stage("export"):
         built = require_built(settings)
         log.as_of_at = built.as_of_at
@@ -194,25 +191,65 @@ def export_consumers(
                 engine=built.engine,
             )
             reports = []
-            for number, consumer in enumerate(consumers):
-
-                def show(step: str, number: int = number, name: str = consumer.name) -> None:
-                    if progress is not None:
-                        progress(number, len(consumers), f"{name}: {step}")
-
+            for consumer in consumers:
+                meter = _Meter(consumer.name, progress)
                 reports.append(
                     export_snapshot(
                         mart,
                         manifest,
                         consumer,
-                        root,
+                        store,
                         context=context,
                         dry_run=dry_run,
                         min_parts=min_parts,
-                        progress=show,
+                        file_format=file_format,
+                        progress=meter.step,
+                        meter=meter.moved,
                     )
                 )
     return tuple(reports)
+
+
+def training_image(settings: Settings, consumer: str) -> str | None:
+    """The container image that a consumer's exposure names, by the last build; None where it names none.
+
+    Raises:
+        UsageError: there is no mart, or no such consumer.
+    """
+    require_built(settings)
+    return parse_manifest(read_dbt_manifest(settings)).consumer(consumer).image
+
+
+class _Meter:
+    """Says of one export what it does, and how many rows and bytes are in their places, and how fast."""
+
+    def __init__(self, name: str, progress: Progress | None) -> None:
+        self._name, self._progress = name, progress
+        self._began: float | None = None
+        self._rows = self._bytes = 0
+        self._step = ""
+
+    def step(self, step: str) -> None:
+        """Another step begins; the rate counts from the first part's."""
+        self._step = step
+        if self._began is None and step.startswith("write "):
+            self._began = time.monotonic()
+        self._show()
+
+    def moved(self, rows: int, size: int) -> None:
+        """So many rows and bytes, of all parts so far."""
+        self._rows, self._bytes = rows, size
+        self._show()
+
+    def _show(self) -> None:
+        if self._progress is None:
+            return
+        moved = ""
+        if self._began is not None and self._bytes:
+            seconds = max(time.monotonic() - self._began, 0.001)
+            megabytes = self._bytes / 1e6
+            moved = f" · {self._rows:,} rows, {megabytes:,.0f} MB, {megabytes / seconds:,.0f} MB/s"
+        self._progress(0, 0, f"{self._name}: {self._step}{moved}")
 
 
 def _choose_consumers(manifest: Manifest, names: Sequence[str]) -> tuple[Consumer, ...]:

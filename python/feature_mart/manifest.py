@@ -57,7 +57,7 @@ class Consumer:
 
     Shares are 0-1 of the newest labelled rows; `validation_from` and `test_from`, when set, replace
     them and are dates in the business zone. `label_horizon_days` is None when the label has no
-    horizon.
+    horizon. `image` is that of the container which trains, None where the exposure names none.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Consumer:
     embargo_days: int = 0
     metrics: tuple[str, ...] = ()
     part_rows: int = 250_000
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +267,7 @@ def _consumer(exposure: str, meta: Mapping[str, Any]) -> Consumer:
         embargo_days=whole("embargo_days", 0, 0) or 0,
         metrics=tuple(metrics),
         part_rows=whole("part_rows", 250_000, 1) or 250_000,
+        image=text("image") if "image" in meta else None,
     )
     if (consumer.validation_from is None) != (consumer.test_from is None):
         raise fail(

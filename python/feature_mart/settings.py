@@ -103,6 +103,27 @@ class BigQueryAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class S3Options:
+    """How files are written to S3. Credentials and region are AWS's own settings.
+
+    Attributes:
+        endpoint: another service than Amazon's that speaks like it; empty for Amazon's.
+        encryption: ``AES256`` or ``aws:kms``; empty for what the bucket does by default.
+        kms_key: the key to encrypt with, by id or ARN; with it `encryption` is ``aws:kms``.
+        expected_owner: the account that must own the bucket; empty for any.
+        tags: on every object, as ``key=value&key=value``.
+        attempts: how often a request is tried in all.
+    """
+
+    endpoint: str = ""
+    encryption: str = ""
+    kms_key: str = ""
+    expected_owner: str = ""
+    tags: str = ""
+    attempts: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One command's settings, resolved.
 
@@ -138,6 +159,7 @@ class Settings:
     warehouse_id: str
     state_name: str
     bigquery: BigQueryAddress | None = None
+    s3: S3Options = S3Options()
 
     @property
     def state_dir(self) -> Path:
@@ -242,6 +264,7 @@ def resolve_settings(
         overwritten_sources=_overwritten(variables),
         now=now or datetime.now(UTC),
         bigquery=address,
+        s3=_s3_options(env),
     )
 
 
@@ -316,6 +339,36 @@ def _bigquery_address(env: Mapping[str, str], target: str, given: str | None) ->
         price_per_tib=number("MART_BQ_PRICE_PER_TIB", PRICE_PER_TIB),
         expires_days=CI_EXPIRES_DAYS if target == "bigquery_ci" else None,
         endpoint=env.get("MART_BQ_API_ENDPOINT") or "",
+    )
+
+
+def _s3_options(env: Mapping[str, str]) -> S3Options:
+    """What the environment says of S3. Raises: UsageError where a value cannot be meant."""
+    given = {
+        name: env.get(f"MART_S3_{name}") or ""
+        for name in ("ENDPOINT", "ENCRYPTION", "KMS_KEY", "EXPECTED_OWNER", "TAGS", "ATTEMPTS")
+    }
+    wanted = {
+        "ENDPOINT": (r"https?://\S+", "use an address such as http://127.0.0.1:9000"),
+        "ENCRYPTION": (r"AES256|aws:kms", "use AES256 or aws:kms"),
+        "EXPECTED_OWNER": (r"\d{12}", "use the account's 12 digits"),
+        "TAGS": (r"[^=&\s]+=[^=&]*(&[^=&\s]+=[^=&]*){0,9}", "use key=value&key=value, ten at most"),
+        "ATTEMPTS": (r"[1-9]\d?", "use a whole number from 1 to 99"),
+    }
+    for name, (pattern, advice) in wanted.items():
+        if given[name] and not re.fullmatch(pattern, given[name]):
+            raise UsageError(f"MART_S3_{name} is {given[name]!r}: {advice}.")
+    if given["KMS_KEY"] and given["ENCRYPTION"] == "AES256":
+        raise UsageError(
+            "MART_S3_KMS_KEY is set and MART_S3_ENCRYPTION is AES256: unset one of them."
+        )
+    return S3Options(
+        endpoint=given["ENDPOINT"],
+        encryption=given["ENCRYPTION"],
+        kms_key=given["KMS_KEY"],
+        expected_owner=given["EXPECTED_OWNER"],
+        tags=given["TAGS"],
+        attempts=int(given["ATTEMPTS"] or S3Options().attempts),
     )
 
 

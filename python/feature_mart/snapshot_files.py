@@ -5,7 +5,7 @@ Writers (`exporter`) and readers (`training`) share this module and nothing else
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -113,27 +113,44 @@ def read_committed(address: str | Path) -> Committed:
         TerminalError: never committed, or a document was changed or is missing.
     """
     folder = snapshot_folder(address)
+
+    def read(name: str) -> bytes | None:
+        try:
+            return (folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    return Committed(folder, *committed_documents(read, str(folder)))
+
+
+def committed_documents(
+    read: Callable[[str], bytes | None], where: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """manifest.json and schema.json of a snapshot, whose files ``read`` gives by their names in it.
+
+    Raises:
+        TerminalError: never committed, or a document was changed or is missing.
+    """
     data = {}
     for name in (SUCCESS, MANIFEST, SCHEMA):
-        try:
-            data[name] = (folder / name).read_bytes()
-        except FileNotFoundError:
+        found = read(name)
+        if found is None:
             why = (
                 "it was never committed; export again"
                 if name == SUCCESS
                 else "the snapshot is damaged"
             )
-            raise TerminalError(f"{folder} has no {name}: {why}.") from None
+            raise TerminalError(f"{where} has no {name}: {why}.")
+        data[name] = found
     if hashlib.sha256(data[MANIFEST]).hexdigest() != data[SUCCESS].decode(errors="replace").strip():
         raise TerminalError(
-            f"{folder / MANIFEST} is not the one that was committed: its SHA-256 is not in "
-            "_SUCCESS."
+            f"{where}/{MANIFEST} is not the one that was committed: its SHA-256 is not in _SUCCESS."
         )
-    manifest = decode_document(data[MANIFEST], "snapshot_manifest", str(folder / MANIFEST))
-    schema = decode_document(data[SCHEMA], "schema", str(folder / SCHEMA))
+    manifest = decode_document(data[MANIFEST], "snapshot_manifest", f"{where}/{MANIFEST}")
+    schema = decode_document(data[SCHEMA], "schema", f"{where}/{SCHEMA}")
     if schema["columns"] != manifest["columns"]:
-        raise TerminalError(f"{folder / SCHEMA} and manifest.json disagree about the columns.")
-    return Committed(folder, manifest, schema)
+        raise TerminalError(f"{where}/{SCHEMA} and manifest.json disagree about the columns.")
+    return manifest, schema
 
 
 @cache

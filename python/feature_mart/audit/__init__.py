@@ -19,7 +19,7 @@ from feature_mart.audit.given_file import Question
 from feature_mart.audit.incremental import IncrementalReport, ScheduleReport, audit_incremental
 from feature_mart.audit.leakage import audit_leakage
 from feature_mart.audit.perturb import perturb_warehouse
-from feature_mart.audit.reproduce import ReproduceReport, audit_reproduce, find_snapshot
+from feature_mart.audit.reproduce import ReproduceReport, audit_reproduce
 from feature_mart.audit.tables import TableDifference
 from feature_mart.audit.truncation import CutoffReport, LeakageReport
 
@@ -41,7 +41,6 @@ __all__ = [
     "audit_incremental",
     "audit_leakage",
     "audit_reproduce",
-    "find_snapshot",
     "judge_file",
     "perturb_warehouse",
 ]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import ExitStack
 
 from feature_mart.audit.accounts import ConservationReport, take_accounts
 from feature_mart.audit.cutoffs import choose_cutoffs
 from feature_mart.audit.leakage import open_subject, perturbed
 from feature_mart.audit.raw_rows import read_raw_warehouse
 from feature_mart.audit.truncation import build_whole
-from feature_mart.exporter import list_snapshots
+from feature_mart.exporter import list_snapshots, snapshot_on_disk
 from feature_mart.manifest import parse_manifest
 from feature_mart.runner import Progress, RunLog, read_dbt_manifest, require_built
 from feature_mart.settings import Settings
+from feature_mart.storage import Store
 
 _STORMS = 5
 
@@ -21,12 +22,12 @@ _STORMS = 5
 def audit_conservation(
     settings: Settings,
     log: RunLog,
-    snapshots: Path,
+    snapshots: Store,
     *,
     perturb: int | None = None,
     progress: Progress | None = None,
 ) -> ConservationReport:
-    """Account for every raw row in the built mart and in the latest snapshots below a folder, inside `open_run`.
+    """Account for every raw row in the built mart and in the latest snapshots of a store, inside `open_run`.
 
     With ``perturb``, a seed, the mart is one built in full from a perturbed copy of the warehouse, without snapshots.
 
@@ -43,13 +44,15 @@ def audit_conservation(
         return _perturbed_accounts(settings, log, perturb, show)
     built = require_built(settings)
     log.as_of_at = built.as_of_at
-    latest = {
-        line.consumer: Path(line.address) for line in list_snapshots(snapshots) if line.is_latest
-    }
     raw = read_raw_warehouse(settings.dwh, settings.mart_path, settings.warehouse)
     manifest = parse_manifest(read_dbt_manifest(settings))
-    with log.stage("accounts"):
+    with log.stage("accounts"), ExitStack() as stack:
         show("accounts")
+        latest = {
+            line.consumer: stack.enter_context(snapshot_on_disk(line.address, settings.s3))
+            for line in list_snapshots(snapshots)
+            if line.is_latest
+        }
         return take_accounts(
             settings.mart_path, raw, settings.clock, built.as_of_at, manifest, latest
         )

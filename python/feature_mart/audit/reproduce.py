@@ -15,12 +15,14 @@ from typing import Any
 
 from feature_mart.audit.documents import Check, compare_manifests
 from feature_mart.errors import TerminalError, UsageError
-from feature_mart.exporter import list_snapshots, verify_snapshot
+from feature_mart.exporter import locate_snapshot, verify_snapshot
 from feature_mart.runner import Progress, RunLog
 from feature_mart.settings import SAMPLE, Settings
 from feature_mart.snapshot_files import read_committed
 
 _TAIL = 12
+#: What would point the commands of an older commit at this warehouse's own places.
+_OURS = frozenset({"MART_DWH", "MART_SNAPSHOTS"})
 _AS_SAID = "as its manifest says"
 
 
@@ -41,29 +43,8 @@ class ReproduceReport:
         return all(check.is_same for check in self.checks)
 
 
-def find_snapshot(root: Path, wanted: str) -> Path:
-    """The folder of a snapshot that is named by its folder, its id, or its consumer, whose latest is meant.
-
-    Raises:
-        UsageError: there is none, or several.
-    """
-    if Path(wanted).expanduser().is_dir():
-        return Path(wanted).expanduser().absolute()
-    lines = list_snapshots(root)
-    found = [line for line in lines if line.id == wanted] or [
-        line for line in lines if line.consumer == wanted and line.is_latest
-    ]
-    if len(found) == 1:
-        return Path(found[0].address)
-    known = ", ".join(line.id for line in lines[-3:]) or "none"
-    raise UsageError(
-        f"{wanted!r} is no snapshot in {root}: give an id, a consumer or a folder; the last are {known} "
-        "(`mart snapshot list`)."
-    )
-
-
 def audit_reproduce(
-    settings: Settings, log: RunLog, snapshot: Path, progress: Progress | None = None
+    settings: Settings, log: RunLog, address: str, progress: Progress | None = None
 ) -> ReproduceReport:
     """Check out the snapshot's commit, build the mart as of its refresh, export, and compare, inside `open_run`.
 
@@ -79,7 +60,7 @@ def audit_reproduce(
         if progress is not None:
             progress(done, 4, what)
 
-    then = read_committed(snapshot).manifest
+    then, _ = locate_snapshot(address, settings.s3).documents()
     commit = _commit_of(then, settings)
     folder = settings.scratch_dir / "audit"
     shutil.rmtree(folder, ignore_errors=True)
@@ -87,7 +68,8 @@ def audit_reproduce(
     try:
         with log.stage("verify"):
             show(0, "verify its files")
-            problems = [f"{each.where}: {each.what}" for each in verify_snapshot(snapshot).problems]
+            verdict = verify_snapshot(address, settings.s3)
+            problems = [f"{each.where}: {each.what}" for each in verdict.problems]
         with log.stage("code"):
             show(1, f"code of {commit[:9]}")
             code = _extract(settings.project, commit, folder / "code")
@@ -103,9 +85,7 @@ def audit_reproduce(
         shutil.rmtree(folder, ignore_errors=True)
     files = Check("its own files", _AS_SAID, "; ".join(problems) or _AS_SAID)
     checks = (files, *checks)
-    return ReproduceReport(
-        then["id"], str(snapshot), commit, then["as_of_at"], checks, tuple(not_judged)
-    )
+    return ReproduceReport(then["id"], address, commit, then["as_of_at"], checks, tuple(not_judged))
 
 
 def _commit_of(then: Mapping[str, Any], settings: Settings) -> str:
@@ -154,7 +134,7 @@ class _Rebuild:
     def __init__(self, settings: Settings, code: Path, folder: Path) -> None:
         self.code, self.snapshots = code, folder / "snapshots"
         home = folder / "home"
-        kept = {name: value for name, value in os.environ.items() if name != "MART_DWH"}
+        kept = {name: value for name, value in os.environ.items() if name not in _OURS}
         path = os.pathsep.join(filter(None, (str(code / "python"), os.environ.get("PYTHONPATH"))))
         self.environment = {**kept, "MART_HOME": str(home), "PYTHONPATH": path}
         if settings.is_sample:

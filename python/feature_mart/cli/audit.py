@@ -141,7 +141,7 @@ def conservation(perturb: int | None, as_json: bool) -> None:
         report = audit_conservation(
             settings,
             log,
-            job.snapshot_root(settings),
+            job.snapshot_store(settings),
             perturb=perturb,
             progress=console.stage("conservation"),
         )
@@ -160,19 +160,20 @@ def conservation(perturb: int | None, as_json: bool) -> None:
 def reproduce(snapshot: str, as_json: bool) -> None:
     """Build a snapshot anew: is it the same?
 
-    From its manifest alone, by the code of its commit. SNAPSHOT is an id, a consumer (its latest), or a folder.
+    From its manifest alone, by the code of its commit. SNAPSHOT is an id, a consumer (its latest), or an address.
     """
     from feature_mart import job
-    from feature_mart.audit import audit_reproduce, find_snapshot
+    from feature_mart.audit import audit_reproduce
     from feature_mart.cli import verdicts
+    from feature_mart.exporter import find_snapshot
     from feature_mart.runner import open_run
     from feature_mart.settings import require_embedded, resolve_settings
 
     settings = resolve_settings()
     require_embedded(settings, "mart audit")
-    folder = find_snapshot(job.snapshot_root(settings), snapshot)
+    address = find_snapshot(job.snapshot_store(settings), snapshot)
     with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
-        report = audit_reproduce(settings, log, folder, console.stage("reproduce"))
+        report = audit_reproduce(settings, log, address, console.stage("reproduce"))
     if as_json:
         emit(verdicts.reproduce_document(report))
     else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from feature_mart.exporter import SnapshotLine, SnapshotReport, Verdict
+from feature_mart.exporter import SnapshotReport
 from feature_mart.job import RunSummary
 from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner import BuildReport
@@ -68,30 +68,8 @@ def snapshot_document(done: SnapshotReport) -> dict[str, Any]:
             for split in done.splits
         ],
         "excluded": done.excluded,
+        "parts": done.parts,
         "bytes": done.bytes,
-    }
-
-
-def line_document(line: SnapshotLine) -> dict[str, Any]:
-    """One line of `mart snapshot list --json`."""
-    return {
-        "consumer": line.consumer,
-        "id": line.id,
-        "address": line.address,
-        "is_latest": line.is_latest,
-        "is_held": line.is_held,
-        "problem": line.problem,
-        "rows": line.rows,
-        "bytes": line.bytes,
-    }
-
-
-def verdict_document(verdict: Verdict) -> dict[str, Any]:
-    """`mart snapshot verify --json`."""
-    return {
-        "address": verdict.address,
-        "id": verdict.id,
-        "parts": verdict.parts,
-        "rows": verdict.rows,
-        "problems": [{"where": each.where, "what": each.what} for each in verdict.problems],
+        "sent_bytes": done.sent_bytes,
+        "latest": done.latest,
     }

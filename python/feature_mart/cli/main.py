@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +11,11 @@ from feature_mart.cli.audit import audit
 from feature_mart.cli.console import Console
 from feature_mart.cli.engines import conformance, cost
 from feature_mart.cli.options import as_of_option, emit, explained, json_option
+from feature_mart.cli.snapshot import snapshot
 from feature_mart.errors import UsageError
+
+if TYPE_CHECKING:
+    from feature_mart.exporter import FileFormat
 
 #: How `mart --help` groups the commands: a newcomer's first, in the order in which they are used.
 _SECTIONS: dict[str, tuple[str, ...]] = {
@@ -129,7 +133,19 @@ def docs(serve: bool, port: int, as_json: bool) -> None:
 @main.command()
 @click.argument("consumer", required=False)
 @click.option("--all", "every", is_flag=True, help="Every consumer.")
-@click.option("--to", metavar="DIR", help="Where snapshots go [MART_SNAPSHOTS; the state folder].")
+@click.option(
+    "--to",
+    metavar="PLACE",
+    help="Where snapshots go: a folder or s3://bucket/prefix [MART_SNAPSHOTS; the state folder].",
+)
+@click.option(
+    "--format",
+    "file_format",
+    default="parquet",
+    show_default=True,
+    type=click.Choice(["parquet", "csv"]),
+    help="Of the data parts; CSV has the label first and no header, and is never the latest.",
+)
 @click.option(
     "--min-parts",
     default=1,
@@ -145,6 +161,7 @@ def export(
     consumer: str | None,
     every: bool,
     to: str | None,
+    file_format: FileFormat,
     min_parts: int,
     dry_run: bool,
     allow_failed: bool,
@@ -169,6 +186,7 @@ def export(
             min_parts=min_parts,
             dry_run=dry_run,
             allow_failed=allow_failed,
+            file_format=file_format,
             progress=console.stage("export"),
         )
     if as_json:
@@ -220,50 +238,7 @@ def sample(jobs: int, seed: int, out: str | None, to: str | None, as_json: bool)
         summary.print_sample(done, settings)
 
 
-@main.group()
-def snapshot() -> None:
-    """Look at snapshots: list, verify."""
-
-
-@snapshot.command("list")
-@click.argument("consumer", required=False)
-@json_option
-@explained
-def list_(consumer: str | None, as_json: bool) -> None:
-    """List the snapshots of a consumer, or of all (in MART_SNAPSHOTS)."""
-    from feature_mart import job
-    from feature_mart.cli import documents, summary
-    from feature_mart.exporter import list_snapshots
-    from feature_mart.settings import resolve_settings
-
-    root = job.snapshot_root(resolve_settings())
-    lines = list_snapshots(root, consumer)
-    if as_json:
-        emit({"snapshots": [documents.line_document(line) for line in lines]})
-    else:
-        summary.print_lines(lines, root)
-
-
-@snapshot.command()
-@click.argument("address")
-@json_option
-@explained
-def verify(address: str, as_json: bool) -> None:
-    """Read a snapshot again, compare it with its manifest; 1 if it differs."""
-    from feature_mart.cli import documents, summary
-    from feature_mart.exporter import verify_snapshot
-
-    if "://" in address:
-        raise UsageError(f"{address} is no folder: give the folder of a snapshot.")
-    verdict = verify_snapshot(Path(address).expanduser().absolute())
-    if as_json:
-        emit(documents.verdict_document(verdict))
-    else:
-        summary.print_verdict(verdict)
-    if verdict.problems:
-        raise SystemExit(1)
-
-
 main.add_command(audit)
 main.add_command(conformance)
 main.add_command(cost)
+main.add_command(snapshot)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
 from feature_mart.cli.printing import near, own_name, print_table, say
-from feature_mart.exporter import SnapshotLine, SnapshotReport, Verdict
+from feature_mart.exporter import SnapshotReport
 from feature_mart.job import RunSummary
 from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner import BuildReport
@@ -23,6 +22,14 @@ _HOW = {
     "adopted": "finished a crashed attempt",
     "unchanged": "the same content was there, nothing written",
     "planned": "dry run, nothing written",
+}
+_LATEST = {
+    "moved": "names it",
+    "already": "names it",
+    "held": "is held by a rollback and stays; `mart snapshot rollback CONSUMER --release` lets it go",
+    "newer": "names one of a later refresh and stays",
+    "fenced": "was written under a newer lease and stays",
+    "csv": "stays: it names snapshots in Parquet only",
 }
 
 
@@ -129,11 +136,15 @@ def _print_bulk(found: Sequence[BulkLoad], settings: Settings) -> None:
 def print_snapshot(done: SnapshotReport, settings: Settings) -> None:
     """The summary of `mart export`."""
     _print_splits(done, ZoneInfo(settings.clock.timezone))
-    say(
-        "",
-        f"  snapshot   {done.id} ({_HOW[done.status]})",
-        f"  address    {near(done.address)}",
-    )
+    lines = ["", f"  snapshot   {done.id} ({_HOW[done.status]})"]
+    if done.bytes is not None:
+        lines.append(
+            f"  files      {done.parts} parts, {done.bytes:,} bytes, {done.sent_bytes:,} of them written now"
+        )
+    if done.latest is not None:
+        lines.append(f"  latest     {_LATEST[done.latest]}")
+    # What a training job's channels begin with: data/train/, data/validation/, data/test/.
+    say(*lines, f"  address    {near(done.address)}")
 
 
 def _print_splits(done: SnapshotReport, zone: ZoneInfo) -> None:
@@ -155,33 +166,3 @@ def _print_splits(done: SnapshotReport, zone: ZoneInfo) -> None:
         table.add_row(f"    excluded: {reason}", f"{count:,}", "", "", "")
     table.add_row("    all, purged ones too", f"{done.mart_rows:,}", "", "", "")
     print_table(table)
-
-
-def print_lines(lines: Sequence[SnapshotLine], root: Path) -> None:
-    """The table of `mart snapshot list`."""
-    if not lines:
-        say(f"No snapshots under {near(root)}.")
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for name in ("consumer", "id", "rows", "bytes", "", "address"):
-        table.add_column(name, justify="right" if name in {"rows", "bytes"} else "left")
-    for line in lines:
-        note = line.problem or ("latest" if line.is_latest else "")
-        table.add_row(
-            line.consumer,
-            line.id,
-            f"{sum(line.rows.values()):,}" if line.rows else "",
-            f"{line.bytes:,}" if line.bytes is not None else "",
-            note + (", held" if line.is_held and line.is_latest else ""),
-            near(line.address),
-        )
-    print_table(table)
-
-
-def print_verdict(verdict: Verdict) -> None:
-    """The verdict of `mart snapshot verify`."""
-    if not verdict.problems:
-        say(f"good: {verdict.id}, {verdict.parts} parts, {verdict.rows:,} rows")
-        return
-    say(f"bad: {near(verdict.address)}")
-    say(*(f"  - {problem.where}: {problem.what}" for problem in verdict.problems))

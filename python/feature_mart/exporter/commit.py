@@ -1,28 +1,16 @@
 """Publishing a snapshot: parts, then `_meta`, then `_SUCCESS`, whose appearance is the commit."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from feature_mart.errors import TerminalError
-from feature_mart.exporter.store import Store
+from feature_mart.exporter.uploads import begun_otherwise
 from feature_mart.snapshot_files import MANIFEST, SUCCESS, decode_document, encode_document
+from feature_mart.storage import Entry, Store
 
 Step = Callable[[str], None]
 """Called with what is about to be done."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalPart:
-    """A part that was written and hashed; `path` is its place in the snapshot."""
-
-    path: str
-    local: Path
-    rows: int
-    bytes: int
-    sha256: str
 
 
 def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
@@ -40,26 +28,34 @@ def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
     if data is None or hashlib.sha256(data).hexdigest() != success.decode(errors="replace").strip():
         raise _damaged(store, prefix, "its manifest.json is not the one that was committed")
     document = decode_document(data, "snapshot_manifest", where)
-    there = set(store.keys(f"{prefix}/data")) | set(store.keys(f"{prefix}/keys"))
+    there = {entry.key for entry in _part_entries(store, prefix)}
     for part in document["parts"]:
         if f"{prefix}/{part['path']}" not in there:
             raise _damaged(store, prefix, f"{part['path']} is gone")
     return document
 
 
+def begun_parts(store: Store, prefix: str) -> dict[str, str] | None:
+    """SHA-256 by path, by the manifest.json of an attempt without a commit; None where there is none."""
+    data = store.read(f"{prefix}/{MANIFEST}")
+    if data is None:
+        return None
+    where = store.address(f"{prefix}/{MANIFEST}")
+    document = decode_document(data, "snapshot_manifest", where)
+    return {part["path"]: part["sha256"] for part in document["parts"]}
+
+
 def publish(
     store: Store,
     prefix: str,
     document: Mapping[str, Any],
-    parts: Sequence[LocalPart],
     others: Mapping[str, bytes],
     step: Step,
 ) -> tuple[Literal["written", "adopted", "unchanged"], Mapping[str, Any]]:
-    """Bring parts and documents to their place and commit them.
+    """Commit parts that are in their places, by the documents of `_meta`.
 
-    Nothing committed is touched. A folder that was begun and not committed is finished where its
-    manifest.json names these very parts, and refused where it names others; without a manifest.json
-    it is simply overwritten.
+    Nothing committed is touched. Where a manifest.json is there already that names these very parts, it is kept and
+    committed; where it names others, nothing is.
 
     Args:
         document: manifest.json.
@@ -76,21 +72,13 @@ def publish(
     done = committed_manifest(store, prefix)
     if done is not None:
         return "unchanged", done
-    status: Literal["written", "adopted"] = "written"
-    found = store.read(f"{prefix}/{MANIFEST}")
-    if found is not None:
-        document, status = _adopt(store, prefix, document, found), "adopted"
-    for part in parts:
-        step(f"put {part.path}")
-        store.put_file(f"{prefix}/{part.path}", part.local, part.sha256)
     for path, data in others.items():
         step(f"put {path}")
         store.put(f"{prefix}/{path}", data)
     step(f"put {MANIFEST}")
+    status: Literal["written", "adopted"] = "written"
     data = encode_document(document)
-    if status == "adopted":
-        data = found or data
-    elif not store.put_if_absent(f"{prefix}/{MANIFEST}", data):
+    if not store.put_if_absent(f"{prefix}/{MANIFEST}", data):
         data = store.read(f"{prefix}/{MANIFEST}") or b""
         document, status = _adopt(store, prefix, document, data), "adopted"
     step("check parts")
@@ -107,20 +95,16 @@ def publish(
 def _adopt(store: Store, prefix: str, ours: Mapping[str, Any], data: bytes) -> Mapping[str, Any]:
     theirs = decode_document(data, "snapshot_manifest", store.address(f"{prefix}/{MANIFEST}"))
     if theirs["parts"] != ours["parts"]:
-        raise TerminalError(
-            f"{store.address(prefix)} was begun with other part files and never committed "
-            "(another engine "
-            "version, --min-parts or part_rows). Remove that folder, then export again."
-        )
+        raise begun_otherwise(store, prefix)
     return theirs
 
 
 def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None:
     wanted = {f"{prefix}/{part['path']}": part["sha256"] for part in document["parts"]}
-    for key in (*store.keys(f"{prefix}/data"), *store.keys(f"{prefix}/keys")):
-        if key not in wanted:
+    for entry in _part_entries(store, prefix):
+        if entry.key not in wanted:
             # Left by an attempt with more parts that was never committed.
-            store.delete(key)
+            store.delete(entry.key)
     for key, sha256 in wanted.items():
         if store.sha256(key) != sha256:
             raise TerminalError(
@@ -130,9 +114,12 @@ def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None
             )
 
 
+def _part_entries(store: Store, prefix: str) -> tuple[Entry, ...]:
+    return (*store.entries(f"{prefix}/data"), *store.entries(f"{prefix}/keys"))
+
+
 def _damaged(store: Store, prefix: str, what: str) -> TerminalError:
     return TerminalError(
         f"{store.address(prefix)} holds this content already, but {what}. A committed snapshot is "
-        "never "
-        "repaired in place: look at it with `mart snapshot verify`, move it away, and export again."
+        "never repaired in place: look at it with `mart snapshot verify`, move it away, and export again."
     )

@@ -1,36 +1,39 @@
 """latest.json: which snapshot of a consumer is current. An export moves it forward only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from feature_mart.errors import TerminalError, TransientError
-from feature_mart.exporter.store import Store
+from feature_mart.errors import TerminalError, TransientError, UsageError
+from feature_mart.exporter.pins import require_snapshot
 from feature_mart.snapshot_files import (
     LATEST,
+    SUCCESS,
     check_document,
     decode_document,
     encode_document,
     instant_text,
     parse_instant,
 )
+from feature_mart.storage import Store
 
-LatestOutcome = Literal["moved", "already", "held", "newer", "fenced"]
-"""moved; named it already; held by a rollback; names a newer as_of; written under a newer lease."""
+LatestOutcome = Literal["moved", "already", "held", "newer", "fenced", "csv"]
+"""moved; named it already; held by a rollback; names a newer as_of; written under a newer lease; names Parquet only."""
 
 _ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """latest.json, parsed. `held` is true after a rollback until it is released."""
+    """latest.json, parsed. `held` is true after a rollback until it is released, and `reason` says why."""
 
     id: str
     as_of_at: datetime
     warehouse_id: str
     fencing: int
     held: bool
+    reason: str | None = None
 
 
 def read_latest(store: Store, consumer: str) -> Latest | None:
@@ -65,13 +68,10 @@ def move_latest(
 
     Raises:
         TerminalError: the file belongs to another warehouse.
-        TransientError: others kept changing it.
+        TransientError: others kept changing it, or the snapshot was removed meanwhile.
     """
-    key = f"{consumer}/{LATEST}"
-    for _ in range(_ATTEMPTS):
+    for before, now in _attempts(store, consumer):
         check_warehouse(store, consumer, warehouse_id)
-        before = store.read(key)
-        now = None if before is None else _parse(store, consumer, before)
         if now is not None:
             if now.id == snapshot_id:
                 return "already"
@@ -81,19 +81,88 @@ def move_latest(
                 return "newer"
             if 0 < fencing < now.fencing:
                 return "fenced"
-        document: Mapping[str, Any] = {
-            "schema": 1,
-            "id": snapshot_id,
-            "as_of_at": instant_text(as_of_at),
-            "warehouse_id": warehouse_id,
-            "fencing": max(fencing, now.fencing if now else 0),
-            "held": False,
-        }
-        check_document(document, "latest", key)
-        if store.swap(key, encode_document(document), before):
+        lease = max(fencing, now.fencing if now else 0)
+        moved = Latest(snapshot_id, as_of_at, warehouse_id, lease, held=False)
+        if _swap(store, consumer, moved, before):
             return "moved"
-    raise TransientError(
-        f"{store.address(key)} kept changing; the snapshot is committed, export again to move it."
+    raise _kept_changing(store, consumer)
+
+
+def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | None:
+    """Point latest.json at another committed snapshot and hold it there; exports leave it until `release`.
+
+    Returns:
+        What it named before, None when there was none.
+
+    Raises:
+        UsageError: there is no such snapshot, or it is damaged.
+        TransientError: others kept changing the file, or the snapshot was removed meanwhile.
+    """
+    manifest, schema = require_snapshot(store, consumer, to).documents()
+    if schema.get("format", "parquet") != "parquet":
+        raise UsageError(f"{to} is in CSV; latest.json names snapshots in Parquet only.")
+    for before, now in _attempts(store, consumer):
+        moved = Latest(
+            to,
+            parse_instant(manifest["as_of_at"]),
+            manifest["warehouse_id"],
+            now.fencing if now else 0,
+            held=True,
+            reason=reason,
+        )
+        if _swap(store, consumer, moved, before):
+            return now
+    raise _kept_changing(store, consumer)
+
+
+def release(store: Store, consumer: str) -> Latest | None:
+    """Let exports move latest.json again; it names what it named until one does. None where none was held."""
+    for before, now in _attempts(store, consumer):
+        if now is None or not now.held:
+            return None
+        freed = Latest(now.id, now.as_of_at, now.warehouse_id, now.fencing, held=False)
+        if _swap(store, consumer, freed, before):
+            return freed
+    raise _kept_changing(store, consumer)
+
+
+def _attempts(store: Store, consumer: str) -> Iterator[tuple[bytes | None, Latest | None]]:
+    """What latest.json holds now, as often as it is worth trying to replace it."""
+    for _ in range(_ATTEMPTS):
+        before = store.read(f"{consumer}/{LATEST}")
+        yield before, None if before is None else _parse(store, consumer, before)
+
+
+def _swap(store: Store, consumer: str, latest: Latest, before: bytes | None) -> bool:
+    key = f"{consumer}/{LATEST}"
+    document: dict[str, Any] = {
+        "schema": 1,
+        "id": latest.id,
+        "as_of_at": instant_text(latest.as_of_at),
+        "warehouse_id": latest.warehouse_id,
+        "fencing": latest.fencing,
+        "held": latest.held,
+    }
+    if latest.reason is not None:
+        document["reason"] = latest.reason
+    check_document(document, "latest", key)
+    data = encode_document(document)
+    if not store.swap(key, data, before):
+        return False
+    # Whoever cleans looks at latest.json after the commit is gone, and puts it back: one of the two sees the other.
+    if store.read(f"{consumer}/snapshots/{latest.id}/{SUCCESS}") is None:
+        if before is not None:
+            store.swap(key, before, data)
+        raise TransientError(
+            f"{latest.id} of {consumer} was removed by `mart snapshot clean` meanwhile; export again."
+        )
+    return True
+
+
+def _kept_changing(store: Store, consumer: str) -> TransientError:
+    where = store.address(f"{consumer}/{LATEST}")
+    return TransientError(
+        f"{where} kept changing; the snapshot is committed, export again to move it."
     )
 
 
@@ -105,4 +174,5 @@ def _parse(store: Store, consumer: str, data: bytes) -> Latest:
         warehouse_id=document["warehouse_id"],
         fencing=document["fencing"],
         held=document["held"],
+        reason=document.get("reason"),
     )

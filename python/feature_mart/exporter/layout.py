@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from feature_mart.errors import TerminalError
 from feature_mart.manifest import Column, Consumer
 from feature_mart.snapshot_files import KEY_COLUMNS
 
 EXCLUSION = "exclusion_reason"
+
+FileFormat = Literal["parquet", "csv"]
+"""Of the data parts: Parquet, or text with the label first and no header, an unknown being empty. Keys are Parquet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Layout:
     features: tuple[str, ...]
     categorical: frozenset[str]
     declared: tuple[tuple[str, str], ...]
+    file_format: FileFormat = "parquet"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -33,8 +37,11 @@ class Layout:
 
     def schema_document(self) -> dict[str, Any]:
         """_meta/schema.json."""
+        # Parquet goes without saying, so that the ids of older snapshots stay what they are.
+        said = {} if self.file_format == "parquet" else {"format": self.file_format}
         return {
             "schema": 1,
+            **said,
             "label": self.label,
             "label_kind": self.label_kind,
             "columns": [
@@ -50,7 +57,9 @@ class Layout:
         }
 
 
-def plan_layout(consumer: Consumer, columns: Sequence[Column]) -> Layout:
+def plan_layout(
+    consumer: Consumer, columns: Sequence[Column], file_format: FileFormat = "parquet"
+) -> Layout:
     """Pick label and features from a training model's contract. Audit and key columns stay out.
 
     Raises:
@@ -89,4 +98,5 @@ def plan_layout(consumer: Consumer, columns: Sequence[Column]) -> Layout:
             column.name for column in columns if column.role is None and column.categorical
         ),
         declared=tuple((column.name, column.data_type or "") for column in columns),
+        file_format=file_format,
     )

@@ -1,13 +1,16 @@
-"""What snapshots a folder holds."""
+"""What snapshots a folder or a bucket holds."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from feature_mart.errors import TerminalError
+from feature_mart.errors import TerminalError, UsageError
 from feature_mart.exporter.latest import Latest, read_latest
-from feature_mart.exporter.store import FolderStore
-from feature_mart.snapshot_files import parse_instant, read_committed
+from feature_mart.exporter.pins import read_pins
+from feature_mart.exporter.places import SnapshotPlace
+from feature_mart.snapshot_files import parse_instant
+from feature_mart.storage import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,7 @@ class SnapshotLine:
 
     `problem` is None for a committed snapshot whose documents are sound (parts are not read:
     `verify_snapshot` does that); else it says why it is none, and the fields after it are empty.
+    `pinned` is the reason of its pin, None without one.
     """
 
     consumer: str
@@ -23,43 +27,73 @@ class SnapshotLine:
     address: str
     is_latest: bool
     is_held: bool
+    pinned: str | None
     problem: str | None
     as_of_at: datetime | None = None
     created_at: datetime | None = None
     warehouse_id: str | None = None
+    file_format: str | None = None
     rows: dict[str, int] | None = None
     bytes: int | None = None
 
 
-def list_snapshots(root: Path, consumer: str | None = None) -> tuple[SnapshotLine, ...]:
-    """Every snapshot below a folder, by consumer and id: the newest as_of comes last."""
+def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotLine, ...]:
+    """Every snapshot of a store, by consumer and id: the newest as_of comes last."""
     lines: list[SnapshotLine] = []
-    store = FolderStore(root)
-    for folder in sorted(root.glob("[!.]*/snapshots/*")):
-        name = folder.parent.parent.name
-        if folder.is_dir() and consumer in (None, name):
-            lines.append(_line(folder, name, read_latest(store, name)))
+    for name in store.folders("") if consumer is None else (consumer,):
+        latest, pins = read_latest(store, name), read_pins(store, name)
+        for snapshot in store.folders(f"{name}/snapshots"):
+            place = SnapshotPlace(store, f"{name}/snapshots/{snapshot}")
+            lines.append(_line(place, name, latest, pins.get(snapshot)))
     return tuple(lines)
 
 
-def _line(folder: Path, consumer: str, latest: Latest | None) -> SnapshotLine:
-    is_latest = latest is not None and latest.id == folder.name
-    is_held = is_latest and latest is not None and latest.held
-    address = str(folder.absolute())
+def find_snapshot(store: Store, wanted: str) -> str:
+    """The address of a snapshot that is named by its address, its id, or its consumer, whose latest is meant.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
+    if "://" in wanted:
+        return wanted
+    if Path(wanted).expanduser().is_dir():
+        return str(Path(wanted).expanduser().absolute())
+    lines = list_snapshots(store)
+    found = [line for line in lines if line.id == wanted] or [
+        line for line in lines if line.consumer == wanted and line.is_latest
+    ]
+    if len(found) == 1:
+        return found[0].address
+    known = ", ".join(line.id for line in lines[-3:]) or "none"
+    raise UsageError(
+        f"{wanted!r} is no snapshot in {store.address()}: give an id, a consumer or an address; the last "
+        f"are {known} (`mart snapshot list`)."
+    )
+
+
+def _line(
+    place: SnapshotPlace, consumer: str, latest: Latest | None, pinned: str | None
+) -> SnapshotLine:
+    is_latest = latest is not None and latest.id == place.name
+    common: dict[str, Any] = {
+        "consumer": consumer,
+        "id": place.name,
+        "address": place.address,
+        "is_latest": is_latest,
+        "is_held": is_latest and latest is not None and latest.held,
+        "pinned": pinned,
+    }
     try:
-        manifest = read_committed(folder).manifest
+        manifest, schema = place.documents()
     except TerminalError as error:
-        return SnapshotLine(consumer, folder.name, address, is_latest, is_held, str(error))
+        return SnapshotLine(**common, problem=str(error))
     return SnapshotLine(
-        consumer=consumer,
-        id=folder.name,
-        address=address,
-        is_latest=is_latest,
-        is_held=is_held,
+        **common,
         problem=None,
         as_of_at=parse_instant(manifest["as_of_at"]),
         created_at=parse_instant(manifest["created_at"]),
         warehouse_id=manifest["warehouse_id"],
+        file_format=schema.get("format", "parquet"),
         rows={split["name"]: split["rows"] for split in manifest["splits"]},
         bytes=sum(part["bytes"] for part in manifest["parts"]),
     )

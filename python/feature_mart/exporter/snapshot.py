@@ -8,14 +8,14 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from feature_mart.errors import TerminalError
-from feature_mart.exporter.commit import LocalPart, committed_manifest, publish
+from feature_mart.exporter.commit import begun_parts, committed_manifest, publish
 from feature_mart.exporter.content import snapshot_id
 from feature_mart.exporter.latest import LatestOutcome, check_warehouse, move_latest
-from feature_mart.exporter.layout import Layout, plan_layout
+from feature_mart.exporter.layout import FileFormat, Layout, plan_layout
 from feature_mart.exporter.seals import SourceSeal
 from feature_mart.exporter.source import Key, Measure, RowSource, Survey, open_duckdb
 from feature_mart.exporter.splits import SPLITS, Window, part_slices, plan_windows
-from feature_mart.exporter.store import FolderStore, Store
+from feature_mart.exporter.uploads import Meter, Part, Uploads
 from feature_mart.manifest import Consumer, Manifest
 from feature_mart.snapshot_files import (
     SCHEMA,
@@ -23,9 +23,9 @@ from feature_mart.snapshot_files import (
     encode_document,
     instant_text,
     part_path,
-    sha256_file,
     split_manifest,
 )
+from feature_mart.storage import Store
 
 Progress = Callable[[str], None]
 """Called with one short line before each step."""
@@ -76,7 +76,8 @@ class SplitReport:
 class SnapshotReport:
     """What an export did. `mart_rows` = rows of all splits + purged + excluded.
 
-    `parts`, `bytes` and `latest` are None on a dry run of something new.
+    `parts` and `bytes` are None on a dry run of something new, `latest` on every dry run. `sent_bytes` are those of
+    parts that were not in their places before.
     """
 
     consumer: str
@@ -90,6 +91,7 @@ class SnapshotReport:
     parts: int | None
     bytes: int | None
     latest: LatestOutcome | None
+    sent_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,41 +119,56 @@ def export_snapshot(
     mart_path: Path,
     manifest: Manifest,
     consumer: Consumer,
-    root: Path,
+    store: Store,
     *,
     context: BuildContext,
     dry_run: bool = False,
     min_parts: int = 1,
+    file_format: FileFormat = "parquet",
     progress: Progress | None = None,
+    meter: Meter | None = None,
 ) -> SnapshotReport:
-    """Write one consumer's snapshot from a DuckDB mart to a folder.
+    """Write one consumer's snapshot from a DuckDB mart to a folder or a bucket.
 
     The same content again writes nothing. Each split has about ``rows / part_rows`` parts and at
-    least `min_parts`, but none more than rows; an empty split has one part of 0 rows.
+    least `min_parts`, but none more than rows; an empty split has one part of 0 rows. A snapshot in CSV is
+    another one than that in Parquet, and never the latest.
 
     Raises:
         TerminalError: tests failed and were not allowed to, the table is not its contract, no
             labelled row, a value no float32 can hold, rows lost, another warehouse's folder, a
-            damaged snapshot of the same id.
+            damaged snapshot of the same id; or the store refuses.
+        TransientError: the store may take it later.
     """
-    layout = plan_layout(consumer, manifest.columns(consumer.training_model))
-    step = progress or _quiet
-    store = FolderStore(root)
+    layout = plan_layout(consumer, manifest.columns(consumer.training_model), file_format)
+    show = Show(progress or _quiet, meter or _unmeasured)
     try:
         if dry_run:
             with open_duckdb(mart_path) as source:
                 return export_rows(
-                    source, layout, consumer, store, Path(), context, step, min_parts, dry_run=True
+                    source, layout, consumer, store, Path(), context, show, min_parts, dry_run=True
                 )
         with store.scratch() as scratch, open_duckdb(mart_path, scratch) as source:
-            return export_rows(source, layout, consumer, store, scratch, context, step, min_parts)
+            return export_rows(source, layout, consumer, store, scratch, context, show, min_parts)
     except OSError as error:
         raise TerminalError(
-            f"Writing to {root} failed: {error}. Nothing was committed; mend that and export again."
+            f"Writing to {store.address()} failed: {error}. Nothing was committed; mend that and export again."
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Show:
+    """What an export tells while it goes on."""
+
+    step: Progress
+    meter: Meter
+
+
 def _quiet(_line: str) -> None:
+    pass
+
+
+def _unmeasured(_rows: int, _bytes: int) -> None:
     pass
 
 
@@ -162,7 +179,7 @@ def export_rows(
     store: Store,
     scratch: Path,
     context: BuildContext,
-    step: Progress,
+    show: Show,
     min_parts: int = 1,
     *,
     dry_run: bool = False,
@@ -175,31 +192,40 @@ def export_rows(
             "--allow-failed, which the snapshot will say."
         )
     check_warehouse(store, consumer.name, context.warehouse_id)
-    plan = _plan(source, layout, consumer, context, step)
+    plan = _plan(source, layout, consumer, context, show.step)
     prefix = f"{consumer.name}/snapshots/{plan.id}"
     done = committed_manifest(store, prefix)
     if done is not None:
         _check_min_parts(plan, done, min_parts, store.address(prefix))
-        if dry_run:
-            return _report(plan, store, prefix, "unchanged", done, None)
-        return _report(
-            plan, store, prefix, "unchanged", done, _move(store, consumer, plan, context)
-        )
+        moved = None if dry_run else _move(store, consumer, plan, context)
+        return _report(plan, store, prefix, "unchanged", done, moved)
     if dry_run:
         return _report(plan, store, prefix, "planned", None, None)
-    parts = _write_parts(source, plan, consumer, scratch, step, min_parts)
-    document = _document(plan, source, consumer, context, parts)
-    check_document(document, "snapshot_manifest", "The new manifest.json")
-    others = {SCHEMA: encode_document(layout.schema_document())}
-    for split in SPLITS:
-        others[split_manifest(split)] = _sagemaker_manifest(store, prefix, split, parts)
+    # All but the parts is known: what would be refused in the end is refused before the first byte.
+    shapes = [part_path(kind, split, 0) for kind in ("data", "keys") for split in SPLITS]
+    parts = tuple(Part(path, 0, 0, "0" * 64, is_sent=False) for path in shapes)
+    likely = _document(plan, source, consumer, context, parts)
+    check_document(likely, "snapshot_manifest", "The new manifest.json")
     check_document(layout.schema_document(), "schema", "The new schema.json")
-    step("wait for other exports")
+    show.step("wait for other exports")
     with store.exclusive(consumer.name):
-        status, kept = publish(store, prefix, document, parts, others, step)
-        step("move latest.json")
+        done = committed_manifest(store, prefix)
+        if done is not None:
+            moved = _move(store, consumer, plan, context)
+            return _report(plan, store, prefix, "unchanged", done, moved)
+        begun = begun_parts(store, prefix)
+        with Uploads(store, prefix, begun, context.created_at, show.meter) as uploads:
+            _write_parts(source, plan, consumer, uploads, scratch, show.step, min_parts)
+            parts = uploads.finish()
+        document = _document(plan, source, consumer, context, parts)
+        others = {SCHEMA: encode_document(layout.schema_document())}
+        for split in SPLITS:
+            others[split_manifest(split)] = _sagemaker_manifest(store, prefix, split, parts)
+        status, kept = publish(store, prefix, document, others, show.step)
+        show.step("move latest.json")
         latest = _move(store, consumer, plan, context)
-    return _report(plan, store, prefix, status, kept, latest)
+    sent = sum(part.bytes for part in parts if part.is_sent)
+    return _report(plan, store, prefix, status, kept, latest, sent)
 
 
 def _plan(
@@ -236,11 +262,12 @@ def _write_parts(
     source: RowSource,
     plan: _Plan,
     consumer: Consumer,
+    uploads: Uploads,
     scratch: Path,
     step: Progress,
     min_parts: int,
-) -> tuple[LocalPart, ...]:
-    parts: list[LocalPart] = []
+) -> None:
+    """Write each part, and have it sent while the next is written."""
     for window, measure in zip(plan.windows, plan.measures, strict=True):
         starts = part_slices(measure.rows, consumer.part_rows, min_parts)
         cuts: tuple[Key | None, ...] = (
@@ -251,20 +278,21 @@ def _write_parts(
         written = 0
         for index in range(len(starts)):
             step(f"write {window.name} part {index + 1} of {len(starts)}")
-            paths = [part_path(kind, window.name, index) for kind in ("data", "keys")]
+            paths = [
+                part_path("data", window.name, index, plan.layout.file_format),
+                part_path("keys", window.name, index),
+            ]
             local = [scratch / path.replace("/", "-") for path in paths]
             rows = source.write_part(plan.layout, window, (cuts[index], cuts[index + 1]), *local)
             written += rows
-            parts.extend(
-                LocalPart(path, file, rows, file.stat().st_size, sha256_file(file))
-                for path, file in zip(paths, local, strict=True)
-            )
+            for path, file in zip(paths, local, strict=True):
+                step(f"put {path}")
+                uploads.add(path, file, rows, is_first=index == 0)
         if written != measure.rows:
             raise TerminalError(
                 f"{plan.layout.model}: {written} rows were written for {window.name}, "
                 f"{measure.rows} were counted."
             )
-    return tuple(sorted(parts, key=lambda part: part.path))
 
 
 def _document(
@@ -272,7 +300,7 @@ def _document(
     source: RowSource,
     consumer: Consumer,
     context: BuildContext,
-    parts: Sequence[LocalPart],
+    parts: Sequence[Part],
 ) -> dict[str, Any]:
     return {
         "schema": 1,
@@ -305,7 +333,7 @@ def _document(
     }
 
 
-def _sagemaker_manifest(store: Store, prefix: str, split: str, parts: Sequence[LocalPart]) -> bytes:
+def _sagemaker_manifest(store: Store, prefix: str, split: str, parts: Sequence[Part]) -> bytes:
     folder = f"data/{split}/"
     names = ",\n  ".join(
         f'"{part.path.removeprefix(folder)}"' for part in parts if part.path.startswith(folder)
@@ -327,6 +355,8 @@ def _check_min_parts(plan: _Plan, done: dict[str, Any], min_parts: int, address:
 
 
 def _move(store: Store, consumer: Consumer, plan: _Plan, context: BuildContext) -> LatestOutcome:
+    if plan.layout.file_format != "parquet":
+        return "csv"
     return move_latest(
         store,
         consumer.name,
@@ -344,6 +374,7 @@ def _report(
     status: Status,
     document: Any,
     latest: LatestOutcome | None,
+    sent_bytes: int = 0,
 ) -> SnapshotReport:
     parts = None if document is None else document["parts"]
     return SnapshotReport(
@@ -361,6 +392,7 @@ def _report(
         parts=None if parts is None else len(parts),
         bytes=None if parts is None else sum(part["bytes"] for part in parts),
         latest=latest,
+        sent_bytes=sent_bytes,
     )
 
 

@@ -22,7 +22,11 @@ from feature_mart.exporter.splits import Window
 from feature_mart.snapshot_files import KEY_COLUMNS
 
 FLOAT32_MAX = 3.4028234663852886e38
-COPY_OPTIONS = "format parquet, compression zstd, row_group_size 122880"
+COPY_OPTIONS = {
+    "parquet": "format parquet, compression zstd, row_group_size 122880",
+    # Read by position, and an empty field as a missing value: what XGBoost makes of CSV.
+    "csv": "format csv, header false, nullstr ''",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +264,13 @@ class DuckDBSource:
                 f"{layout.model} has job_id {twice[0][0]} at {twice[0][1]} more than once; a "
                 "snapshot's key is unique."
             )
-        for columns, path in ((layout.columns, data), (tuple(KEY_COLUMNS), keys)):
+        for columns, path, kind in (
+            (layout.columns, data, layout.file_format),
+            (tuple(KEY_COLUMNS), keys, "parquet"),
+        ):
             chosen = ", ".join(f'"{name}"' for name in columns)
             self._con.execute(
-                f"copy (select {chosen} from part) to {_text(str(path))} ({COPY_OPTIONS})"
+                f"copy (select {chosen} from part) to {_text(str(path))} ({COPY_OPTIONS[kind]})"
             )
         ((rows,),) = self._rows("select count(*) from part")
         self._con.execute("drop table part")

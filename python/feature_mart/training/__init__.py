@@ -2,14 +2,16 @@
 
 =============================  ==============================================================
 ``load_snapshot(address)``     features, label and keys of each split, only if committed
+``load_channels(meta, …)``      the same without keys, from the folders that a training job gets
 ``fit(snapshot, seed=0)``      boosted trees on train, or on train and validation
 ``evaluate(snapshot, model)``  metrics on the test split
 ``score_seeds(snapshot)``      five seeds: mean and spread
 ``group_median(snapshot)``     the baseline by category
+``load_model(folder)``         the model that a training job saved
 =============================  ==============================================================
 """
 
-from feature_mart.training.dataset import Snapshot, Split, load_snapshot
+from feature_mart.training.dataset import Snapshot, Split, load_channels, load_snapshot
 from feature_mart.training.model import (
     DEFAULT_PARAMS,
     GroupMedian,
@@ -19,6 +21,7 @@ from feature_mart.training.model import (
     fit,
     group_median,
 )
+from feature_mart.training.saved import load_model
 from feature_mart.training.scores import SeedScores, score_seeds
 
 __all__ = [
@@ -32,6 +35,8 @@ __all__ = [
     "evaluate",
     "fit",
     "group_median",
+    "load_channels",
+    "load_model",
     "load_snapshot",
     "score_seeds",
 ]

@@ -1,4 +1,4 @@
-"""A committed snapshot, loaded."""
+"""A committed snapshot, loaded: from its own folder, or from the folders a training job gets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_mart.errors import TerminalError, UsageError
-from feature_mart.snapshot_files import read_committed, sha256_file
+from feature_mart.snapshot_files import committed_documents, read_committed, sha256_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ class Split:
 
     `features` is float32 of shape (rows, columns), NaN where a value is NULL; `label` is float32 of
     shape (rows,). `keys` holds `job_id` (text) and `requested_at`, `label_known_at`
-    (datetime64[us], UTC).
+    (datetime64[us], UTC); it is empty where the split was loaded without them.
     """
 
     columns: tuple[str, ...]
@@ -113,64 +113,148 @@ def load_snapshot(address: str | Path) -> Snapshot:
         TerminalError: it was never committed, or a document or a part was changed or is missing.
     """
     committed = read_committed(address)
-    manifest, schema = committed.manifest, committed.schema
+    manifest, schema, folder = committed.manifest, committed.schema, committed.folder
     for part in manifest["parts"]:
-        path = committed.folder / part["path"]
-        if not path.is_file() or sha256_file(path) != part["sha256"]:
-            raise TerminalError(
-                f"{path} is missing or was changed since the snapshot was committed; see `mart "
-                "snapshot verify`."
+        _check_part(folder / part["path"], part["sha256"], "see `mart snapshot verify`")
+    splits = {}
+    for name in SPLITS:
+        data, keys = (
+            [folder / part["path"] for part in _parts(manifest, kind, name)]
+            for kind in ("data", "keys")
+        )
+        splits[name] = _read_split(data, schema, _read_keys(keys))
+    return _snapshot(manifest, schema, splits)
+
+
+def load_channels(meta: Path, channels: Mapping[str, Path]) -> Snapshot:
+    """Load a committed snapshot from folders that hold one split's data parts each, without keys.
+
+    So a training job gets it: `meta` is the snapshot's ``_meta``, `channels` maps a split to its
+    ``data/<split>``. A split may be left out where it has no rows.
+
+    Raises:
+        UsageError: `meta` or the folder of a split that has rows is missing.
+        TerminalError: never committed; a document or a part was changed or is missing; or a folder
+            holds another file.
+    """
+
+    def read(name: str) -> bytes | None:
+        path = meta / Path(name).name
+        return path.read_bytes() if path.is_file() else None
+
+    if not meta.is_dir():
+        raise UsageError(
+            f"There is no channel meta at {meta}; it is the snapshot's folder _meta/, by which the "
+            "rest is checked."
+        )
+    manifest, schema = committed_documents(read, str(meta))
+    rows = {split["name"]: split["rows"] for split in manifest["splits"]}
+    splits = {}
+    for name in SPLITS:
+        folder = channels.get(name)
+        if folder is None and not rows[name]:
+            paths = []
+        elif folder is None or not folder.is_dir():
+            raise UsageError(
+                f"There is no channel {name}{f' at {folder}' if folder else ''}, but {rows[name]} "
+                f"rows of {manifest['id']} are in it; `mart snapshot train-request` asks for all."
             )
-    columns = tuple(column["name"] for column in schema["columns"] if column["role"] == "feature")
+        else:
+            paths = _channel_parts(folder, manifest, name)
+        splits[name] = _read_split(paths, schema, {})
+    return _snapshot(manifest, schema, splits)
+
+
+def _channel_parts(folder: Path, manifest: Mapping[str, Any], split: str) -> list[Path]:
+    wanted = {Path(part["path"]).name: part for part in _parts(manifest, "data", split)}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and str(path.relative_to(folder)) not in wanted:
+            raise TerminalError(
+                f"{path} is no part of {manifest['id']}, {split}: the channel is not its folder "
+                f"data/{split}/, or somebody else wrote there."
+            )
+    for name, part in wanted.items():
+        _check_part(folder / name, part["sha256"], "see `mart snapshot verify`")
+    return [folder / name for name in wanted]
+
+
+def _parts(manifest: Mapping[str, Any], kind: str, split: str) -> list[Mapping[str, Any]]:
+    return [part for part in manifest["parts"] if part["path"].startswith(f"{kind}/{split}/")]
+
+
+def _check_part(path: Path, sha256: str, advice: str) -> None:
+    if not path.is_file() or sha256_file(path) != sha256:
+        raise TerminalError(
+            f"{path} is missing or was changed since the snapshot was committed; {advice}."
+        )
+
+
+def _snapshot(
+    manifest: Mapping[str, Any], schema: Mapping[str, Any], splits: Mapping[str, Split]
+) -> Snapshot:
     return Snapshot(
         id=manifest["id"],
         consumer=manifest["consumer"],
-        columns=columns,
+        columns=_features(schema),
         categorical=frozenset(each["name"] for each in schema["columns"] if each["categorical"]),
         label=schema["label"],
         label_kind=schema["label_kind"],
-        splits={
-            name: _read_split(committed.folder, manifest, name, columns, schema["label"])
-            for name in SPLITS
-        },
+        splits=splits,
         manifest=manifest,
     )
 
 
+def _features(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(column["name"] for column in schema["columns"] if column["role"] == "feature")
+
+
 def _read_split(
-    folder: Path, manifest: Mapping[str, Any], name: str, columns: tuple[str, ...], label: str
+    paths: Sequence[Path], schema: Mapping[str, Any], keys: Mapping[str, NDArray[Any]]
 ) -> Split:
-    paths = {
-        kind: [
-            str(folder / part["path"])
-            for part in manifest["parts"]
-            if part["path"].startswith(f"{kind}/{name}/")
-        ]
-        for kind in ("data", "keys")
-    }
+    columns = _features(schema)
+    if not paths:
+        return Split(
+            columns, np.empty((0, len(columns)), np.float32), np.empty(0, np.float32), keys
+        )
+    read = _read_csv if schema.get("format") == "csv" else _read_parquet
+    found = read(paths, [column["name"] for column in schema["columns"]])
+    label = np.asarray(found[schema["label"]], dtype=np.float32)
+    features = np.empty((len(label), len(columns)), dtype=np.float32)
+    for index, column in enumerate(columns):
+        features[:, index] = np.ma.filled(found[column], np.nan)
+    return Split(columns, features, label, keys)
+
+
+def _read_parquet(paths: Sequence[Path], _names: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+    with duckdb.connect() as con:
+        return con.execute(
+            "select * from read_parquet($1)", [[str(path) for path in paths]]
+        ).fetchnumpy()
+
+
+def _read_csv(paths: Sequence[Path], names: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+    """Columns by their places: the label first, no header, an empty field is NULL."""
+    types = ", ".join(f"'{index}': 'float'" for index in range(len(names)))
+    with duckdb.connect() as con:
+        found = con.execute(
+            "select * from read_csv($1, auto_detect = false, header = false, delim = ',', quote = '', "
+            f"escape = '', nullstr = '', columns = {{{types}}})",
+            [[str(path) for path in paths]],
+        ).fetchnumpy()
+    return dict(zip(names, found.values(), strict=True))
+
+
+def _read_keys(paths: Sequence[Path]) -> dict[str, NDArray[Any]]:
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
-        found = con.execute("select * from read_parquet($1)", [paths["data"]]).fetchnumpy()
         keys = con.execute(
             "select job_id, epoch_us(requested_at) as requested_at, epoch_us(label_known_at) as "
             "label_known_at "
             "from read_parquet($1)",
-            [paths["keys"]],
+            [[str(path) for path in paths]],
         ).fetchnumpy()
-    features = np.empty((len(found[label]), len(columns)), dtype=np.float32)
-    for index, column in enumerate(columns):
-        features[:, index] = np.ma.filled(found[column], np.nan)
-    return Split(
-        columns,
-        features,
-        np.asarray(found[label], dtype=np.float32),
-        {
-            "job_id": np.asarray(keys["job_id"], dtype=object),
-            "requested_at": np.asarray(keys["requested_at"], dtype=np.int64).astype(
-                "datetime64[us]"
-            ),
-            "label_known_at": np.asarray(keys["label_known_at"], dtype=np.int64).astype(
-                "datetime64[us]"
-            ),
-        },
-    )
+    moments = {
+        name: np.asarray(keys[name], dtype=np.int64).astype("datetime64[us]")
+        for name in ("requested_at", "label_known_at")
+    }
+    return {"job_id": np.asarray(keys["job_id"], dtype=object), **moments}

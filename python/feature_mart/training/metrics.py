@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 
+REGRESSION = ("r2", "mae", "rmse")
+LOG_REGRESSION = ("ape_mean", "ape_median")
+BINARY = ("auc", "logloss", "average_precision", "positive_ratio")
+
 
 def regression_metrics(
     label: Floats, predicted: Floats, *, is_log: bool
@@ -18,7 +22,7 @@ def regression_metrics(
     all are None without rows.
     """
     if not len(label):
-        return dict.fromkeys(("r2", "mae", "rmse", *(("ape_mean", "ape_median") if is_log else ())))
+        return dict.fromkeys((*REGRESSION, *(LOG_REGRESSION if is_log else ())))
     truth, guess = label.astype(np.float64), predicted.astype(np.float64)
     error = guess - truth
     spread = float(np.sum((truth - truth.mean()) ** 2))
@@ -41,7 +45,7 @@ def binary_metrics(label: Floats, predicted: Floats) -> dict[str, float | None]:
     rows.
     """
     if not len(label):
-        return dict.fromkeys(("auc", "logloss", "average_precision", "positive_ratio"))
+        return dict.fromkeys(BINARY)
     truth = label > 0.5
     guess = predicted.astype(np.float64)
     clipped = np.clip(guess, 1e-15, 1 - 1e-15)

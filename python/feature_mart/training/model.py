@@ -56,7 +56,7 @@ class Model:
             raise UsageError("The model was fitted on other columns than the split has.")
         if not split.rows:
             return np.empty(0, dtype=np.float32)
-        matrix = _matrix(_xgboost(), split, self.categorical)
+        matrix = _matrix(require_xgboost(), split, self.categorical)
         return np.asarray(
             self.booster.predict(matrix, iteration_range=(0, self.rounds)), dtype=np.float32
         )
@@ -85,6 +85,7 @@ def fit(
     params: Mapping[str, Any] | None = None,
     on: Sequence[str] = TRAIN,
     rounds: int | None = None,
+    log_every: int | None = None,
 ) -> Model:
     """Fit boosted trees; the same seed gives the same model.
 
@@ -95,10 +96,11 @@ def fit(
     Args:
         params: xgboost parameters over the defaults.
         rounds: how many trees, instead of choosing.
+        log_every: print the error on validation whenever so many trees were added.
 
     Raises:
-        TerminalError: xgboost is not installed, a fitted split has no rows, or a binary label has
-            one class.
+        TerminalError: xgboost is not installed or refuses a parameter, a fitted split has no rows,
+            or a binary label has one class.
         UsageError: `on` is neither train nor train and validation.
     """
     on = tuple(on)
@@ -106,27 +108,38 @@ def fit(
         raise UsageError(
             f"A model is fitted on train, or on train and validation; not on {list(on)}."
         )
-    xgboost = _xgboost()
+    xgboost = require_xgboost()
     split, validation = snapshot.joined(on), snapshot.splits["validation"]
     _check_label(snapshot, split, on)
-    settings = {**DEFAULT_PARAMS, **_objective(snapshot), **(params or {}), "seed": seed}
+    settings = booster_params(snapshot, seed=seed, params=params)
     watched: list[tuple[Any, str]] = []
     if rounds is None and not validation.rows:
         rounds = ROUNDS_WITHOUT_VALIDATION
     if rounds is None and on == TRAIN_AND_VALIDATION:
-        rounds = fit(snapshot, seed=seed, params=params).rounds
+        rounds = fit(snapshot, seed=seed, params=params, log_every=log_every).rounds
     if rounds is None:
         watched = [(_matrix(xgboost, validation, snapshot.categorical), "validation")]
-    booster = xgboost.train(
-        settings,
-        _matrix(xgboost, split, snapshot.categorical),
-        num_boost_round=rounds or MAX_ROUNDS,
-        evals=watched,
-        early_stopping_rounds=PATIENCE if watched else None,
-        verbose_eval=False,
-    )
+    try:
+        booster = xgboost.train(
+            settings,
+            _matrix(xgboost, split, snapshot.categorical),
+            num_boost_round=rounds or MAX_ROUNDS,
+            evals=watched,
+            early_stopping_rounds=PATIENCE if watched else None,
+            verbose_eval=log_every or False,
+        )
+    except xgboost.core.XGBoostError as error:
+        first = str(error).partition("\n")[0]
+        raise TerminalError(f"xgboost refused to fit {snapshot.id}: {first}.") from error
     kept = booster.best_iteration + 1 if watched else booster.num_boosted_rounds()
     return Model(booster, int(kept), seed, on, snapshot.columns, snapshot.categorical)
+
+
+def booster_params(
+    snapshot: Snapshot, *, seed: int, params: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What `fit` hands to xgboost: the defaults, what the label asks for, then `params`."""
+    return {**DEFAULT_PARAMS, **objective(snapshot.label_kind), **(params or {}), "seed": seed}
 
 
 def group_median(
@@ -163,8 +176,9 @@ def evaluate(
     return regression_metrics(rows.label, predicted, is_log=snapshot.is_log_label)
 
 
-def _objective(snapshot: Snapshot) -> dict[str, str]:
-    if snapshot.label_kind == "binary":
+def objective(label_kind: str) -> dict[str, str]:
+    """xgboost's objective and the metric that stops it, for a label that is regression or binary."""
+    if label_kind == "binary":
         return {"objective": "binary:logistic", "eval_metric": "logloss"}
     return {"objective": "reg:squarederror", "eval_metric": "rmse"}
 
@@ -198,7 +212,8 @@ def _matrix(xgboost: ModuleType, split: Split, categorical: frozenset[str]) -> A
     )
 
 
-def _xgboost() -> ModuleType:
+def require_xgboost() -> ModuleType:
+    """The module. Raises: TerminalError where it is not installed."""
     try:
         import xgboost
     except ImportError as error:

@@ -13,6 +13,7 @@ from built_sample import BuiltSample, build_sample
 from feature_mart.audit.accounts import ConservationReport, take_accounts
 from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.exporter import export_snapshot
+from feature_mart.storage import FolderStore
 from python.unit import snapshot_case as case
 
 FAULTS = [
@@ -62,7 +63,11 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
     snapshots = {
         consumer.name: Path(
             export_snapshot(
-                sample.mart, sample.manifest, consumer, folder / "snapshots", context=context
+                sample.mart,
+                sample.manifest,
+                consumer,
+                FolderStore(folder / "snapshots"),
+                context=context,
             ).address
         )
         for consumer in sample.manifest.consumers

@@ -19,6 +19,7 @@ from feature_mart.cli import main
 from feature_mart.exporter import export_snapshot
 from feature_mart.raw_contract import CONTRACT
 from feature_mart.sample import write_sample
+from feature_mart.storage import FolderStore
 from python.unit import snapshot_case as case
 
 DAY, LATER = "2025-11-01", "2026-02-01"
@@ -143,7 +144,7 @@ def test_what_cannot_be_rebuilt_is_said_in_one_line(
         case.build_mart(tmp_path / "mart"),
         case.manifest(),
         case.consumer(),
-        home / "toy" / "snapshots",
+        FolderStore(home / "toy" / "snapshots"),
         context=case.context(**{"warehouse_id": "toy", **context}),
     )
     result = call(repository, home, "audit", "reproduce", wanted, dwh=dwh)

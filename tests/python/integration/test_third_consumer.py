@@ -16,6 +16,7 @@ from compiled_mart import PROJECT
 from feature_mart.exporter import BuildContext, export_snapshot
 from feature_mart.manifest import load_manifest
 from feature_mart.sample import write_sample
+from feature_mart.storage import FolderStore
 from feature_mart.training import load_snapshot
 
 FEATURES = """
@@ -160,7 +161,7 @@ def test_a_third_consumer_is_one_mart_and_one_exposure(
         database,
         manifest,
         manifest.consumer("quick_price"),
-        tmp_path / "snapshots",
+        FolderStore(tmp_path / "snapshots"),
         context=BuildContext(
             warehouse_id="sample",
             as_of_at=datetime(2026, 3, 31, 18, tzinfo=UTC),

@@ -75,8 +75,16 @@ def test_help_imports_none_of_the_heavy_packages() -> None:
         (("docs", "--serve"), "There is no mart at"),
         (("build",), "`mart sample` makes one to try"),
         (("sample", "--jobs", "0"), "--jobs is 0"),
-        (("snapshot", "verify", "/not/there"), "There is no snapshot folder"),
-        (("snapshot", "verify", "s3://bucket/x"), "is no folder"),
+        (("snapshot", "verify", "/not/there"), "'/not/there' is no snapshot in"),
+        (("snapshot", "verify", "gs://bucket/a/b"), "use a folder, or s3://bucket/prefix"),
+        (("snapshot", "verify", "s3://bucket"), "is no snapshot: its address ends in"),
+        (("snapshot", "verify", "file:///not/there"), "There is no snapshot folder"),
+        (("snapshot", "rollback", "price_estimation"), "Give --to ID and --reason TEXT"),
+        (("snapshot", "rollback", "c", "--to", "x", "--reason", " "), "--reason is empty"),
+        (("snapshot", "pin", "c", "x", "--reason", "a"), "x is no snapshot of c to rely on"),
+        (("snapshot", "diff", "a", "b"), "'a' is no snapshot in"),
+        (("snapshot", "train-request", "c", "--role", "r"), "'c' is no snapshot in"),
+        (("snapshot", "clean", "--keep", "0"), "0 is not in the range"),
         (("run", "--dwh", "/not/there"), "The warehouse /not/there is not a folder"),
         (("no-such-command",), "No such command"),
     ],
@@ -89,10 +97,12 @@ def test_wrong_usage_is_exit_code_2_and_one_message(arguments: tuple[str, ...], 
 
 
 @pytest.mark.parametrize("command", ["run", "snapshot list"])
-def test_a_bucket_is_refused_before_anything_is_done(command: str, tmp_path: Path) -> None:
-    done = call(*command.split(), MART_SNAPSHOTS="s3://bucket/snapshots")
+def test_a_place_of_another_kind_is_refused_before_anything_is_done(
+    command: str, tmp_path: Path
+) -> None:
+    done = call(*command.split(), MART_SNAPSHOTS="gs://bucket/snapshots")
     assert done.exit_code == 2
-    assert "s3://bucket/snapshots is no folder" in done.stderr
+    assert "gs://bucket/snapshots is no address for snapshots" in done.stderr
     assert not (tmp_path / "home").exists()
 
 

@@ -18,6 +18,7 @@ from feature_mart.exporter.content import coefficients
 from feature_mart.exporter.layout import plan_layout
 from feature_mart.exporter.source import DuckDBSource
 from feature_mart.exporter.splits import plan_windows
+from feature_mart.storage import FolderStore
 from python.unit import snapshot_case as case
 
 SPLITS = ("train", "validation", "test")
@@ -28,7 +29,9 @@ def export(
 ) -> SnapshotReport:
     manifest = case.manifest(**(exposure or {}))
     context = case.context(**options.pop("context", {}))
-    return export_snapshot(mart, manifest, manifest.consumers[0], root, context=context, **options)
+    return export_snapshot(
+        mart, manifest, manifest.consumers[0], FolderStore(root), context=context, **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -378,13 +381,13 @@ def test_export_validates_the_manifest_before_writing(mart: Path, tmp_path: Path
 
 
 def test_list_shows_every_snapshot_and_which_is_latest(mart: Path, tmp_path: Path) -> None:
-    assert list_snapshots(tmp_path / "nowhere") == ()
+    assert list_snapshots(FolderStore(tmp_path / "nowhere")) == ()
     first = export(mart, tmp_path)
     second = export(mart, tmp_path, context={"as_of_at": case.AS_OF + timedelta(days=1)})
-    lines = list_snapshots(tmp_path)
+    lines = list_snapshots(FolderStore(tmp_path))
     assert [line.id for line in lines] == [first.id, second.id]
     assert [line.is_latest for line in lines] == [False, True]
     assert lines[0].rows == {split.name: split.rows for split in first.splits}
-    assert list_snapshots(tmp_path, "another") == ()
+    assert list_snapshots(FolderStore(tmp_path), "another") == ()
     Path(second.address, "_meta/_SUCCESS").unlink()
-    assert "never committed" in str(list_snapshots(tmp_path)[1].problem)
+    assert "never committed" in str(list_snapshots(FolderStore(tmp_path))[1].problem)

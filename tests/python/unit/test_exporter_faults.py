@@ -19,7 +19,7 @@ import pytest
 from feature_mart.errors import TerminalError
 from feature_mart.exporter import SnapshotReport, export_snapshot, list_snapshots, verify_snapshot
 from feature_mart.exporter.latest import move_latest, read_latest
-from feature_mart.exporter.store import FolderStore
+from feature_mart.storage import FolderStore
 from feature_mart.training import load_snapshot
 from python.unit import snapshot_case as case
 
@@ -38,7 +38,9 @@ def export(
 ) -> SnapshotReport:
     manifest = case.manifest(**(PARTS if exposure is None else exposure))
     context = case.context(**options.pop("context", {}))
-    return export_snapshot(mart, manifest, manifest.consumers[0], root, context=context, **options)
+    return export_snapshot(
+        mart, manifest, manifest.consumers[0], FolderStore(root), context=context, **options
+    )
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -80,7 +82,7 @@ def test_export_killed_before_any_step_leaves_nothing_to_be_mistaken(
 
         with pytest.raises(Killed):
             export(mart, root, progress=kill)
-        lines = {line.id: line for line in list_snapshots(root)}
+        lines = {line.id: line for line in list_snapshots(FolderStore(root))}
         broken = [line for line in lines.values() if line.problem is not None]
         committed = fatal == "move latest.json"
         assert len(lines) - len(broken) == (2 if committed else 1)
@@ -121,11 +123,12 @@ from pathlib import Path
 sys.path[:0] = {paths!r}
 from python.unit import snapshot_case as case
 from feature_mart.exporter import export_snapshot
+from feature_mart.storage import FolderStore
 def step(name):
     if name == {fatal!r}:
         os.kill(os.getpid(), signal.SIGKILL)
 manifest = case.manifest(**{exposure!r})
-places = Path({mart!r}), manifest, manifest.consumers[0], Path({root!r})
+places = Path({mart!r}), manifest, manifest.consumers[0], FolderStore(Path({root!r}))
 print(export_snapshot(*places, context=case.context(), progress=step).status)
 """
 
@@ -145,7 +148,7 @@ def test_export_survives_sigkill(fatal: str, mart: Path, tmp_path: Path) -> None
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert list((root / ".scratch").glob("export-*")), "a killed export leaves its scratch folder"
-    assert all(line.problem for line in list_snapshots(root))
+    assert all(line.problem for line in list_snapshots(FolderStore(root)))
     report = export(mart, root)
     assert report.status in ("written", "adopted")
     assert verify_snapshot(report.address).ok
@@ -156,7 +159,7 @@ def test_two_exporting_processes_make_one_snapshot(mart: Path, tmp_path: Path) -
     processes = [child(mart, tmp_path / "snapshots") for _ in range(3)]
     said = sorted(process.communicate()[0].strip() for process in processes)
     assert said == ["unchanged", "unchanged", "written"]
-    (line,) = list_snapshots(tmp_path / "snapshots")
+    (line,) = list_snapshots(FolderStore(tmp_path / "snapshots"))
     assert line.is_latest
     assert verify_snapshot(line.address).ok
 
@@ -176,7 +179,7 @@ def test_exporters_at_once_of_one_content_cut_differently_make_one_snapshot(
     with ThreadPoolExecutor(6) as pool:
         said = sorted(pool.map(run, (50, 100, 150, 50, 100, 150)))
     assert said == ["unchanged"] * 5 + ["written"]
-    (line,) = list_snapshots(tmp_path)
+    (line,) = list_snapshots(FolderStore(tmp_path))
     assert verify_snapshot(line.address).ok
 
 
@@ -207,7 +210,7 @@ def test_commit_does_not_rest_on_the_lock(
         with ThreadPoolExecutor(3) as pool:
             said = list(pool.map(run, range(3)))
         assert said.count("unchanged") == 2
-        (line,) = list_snapshots(root)
+        (line,) = list_snapshots(FolderStore(root))
         assert line.problem is None
         assert verify_snapshot(line.address).ok
 
@@ -261,7 +264,7 @@ def test_export_stops_where_a_part_changes_under_its_hands(mart: Path, tmp_path:
 
     with pytest.raises(TerminalError, match="is not what was written a moment ago"):
         export(mart, tmp_path, progress=meddle)
-    assert all(line.problem for line in list_snapshots(tmp_path))
+    assert all(line.problem for line in list_snapshots(FolderStore(tmp_path)))
 
 
 def test_export_does_not_call_a_damaged_snapshot_unchanged(mart: Path, tmp_path: Path) -> None:
@@ -348,6 +351,7 @@ def test_latest_swap_of_many_at_once_ends_at_the_newest(tmp_path: Path) -> None:
     def move(day: int) -> str:
         name = f"202611{day:02d}T1800Z-{'a' * 12}"
         instant = datetime(2026, 11, day, 18, tzinfo=UTC)
+        store.put(f"c/snapshots/{name}/_meta/_SUCCESS", b"")
         return move_latest(
             store, "c", snapshot_id=name, as_of_at=instant, warehouse_id="sample", fencing=0
         )

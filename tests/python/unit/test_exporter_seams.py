@@ -4,16 +4,17 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from feature_mart.errors import TerminalError
-from feature_mart.exporter import SnapshotReport, export_rows
+from feature_mart.exporter import Show, SnapshotReport, export_rows
 from feature_mart.exporter.layout import Layout, plan_layout
 from feature_mart.exporter.source import DuckDBSource, Key, Measure
 from feature_mart.exporter.splits import Window
-from feature_mart.exporter.store import Store
+from feature_mart.storage import Entry, Store
 from python.unit import snapshot_case as case
 
 LAYOUT = plan_layout(case.consumer(), case.manifest().columns(case.MODEL))
@@ -25,7 +26,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
 
-    def address(self, key: str) -> str:
+    def address(self, key: str = "") -> str:
         return f"memory://{key}"
 
     @contextmanager
@@ -37,8 +38,22 @@ class MemoryStore:
     def exclusive(self, _consumer: str) -> Iterator[None]:
         yield
 
-    def keys(self, prefix: str) -> tuple[str, ...]:
-        return tuple(sorted(key for key in self.files if key.startswith(f"{prefix}/")))
+    def entries(self, prefix: str) -> tuple[Entry, ...]:
+        keys = sorted(key for key in self.files if key.startswith(f"{prefix}/"))
+        return tuple(Entry(key, len(self.files[key]), case.AS_OF) for key in keys)
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        start = f"{prefix}/".lstrip("/")
+        below = (key.removeprefix(start) for key in self.files if key.startswith(start))
+        return tuple(sorted({key.split("/")[0] for key in below if "/" in key}))
+
+    @contextmanager
+    def local(self, _key: str, _scratch: Path) -> Iterator[Path | None]:
+        raise AssertionError("an export reads no part back")
+        yield
+
+    def drop_uploads(self, _prefix: str, _before: datetime) -> int:
+        return 0
 
     def read(self, key: str) -> bytes | None:
         return self.files.get(key)
@@ -93,9 +108,10 @@ class LosingSource(DuckDBSource):
 def run(source: DuckDBSource, store: Store, scratch: Path) -> SnapshotReport:
     scratch.mkdir(exist_ok=True)
     steps: Callable[[str], None] = [].append
+    show = Show(steps, lambda _rows, _bytes: None)
     try:
         return export_rows(
-            source, LAYOUT, case.consumer(part_rows=100), store, scratch, case.context(), steps
+            source, LAYOUT, case.consumer(part_rows=100), store, scratch, case.context(), show
         )
     finally:
         source.close()
@@ -130,4 +146,4 @@ def test_export_stops_where_a_row_is_lost(
     store = MemoryStore()
     with pytest.raises(TerminalError, match=message):
         run(source(mart), store, tmp_path / "a")
-    assert store.files == {}
+    assert not [key for key in store.files if "/data/" not in key and "/keys/" not in key]

@@ -13,6 +13,7 @@ import pytest
 
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.exporter import export_snapshot, verify_snapshot
+from feature_mart.storage import FolderStore
 from feature_mart.training import load_snapshot
 from python.unit import snapshot_case as case
 
@@ -27,7 +28,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manifest = case.manifest(part_rows=150)
     mart = case.build_mart(folder / "mart")
     consumer = manifest.consumers[0]
-    report = export_snapshot(mart, manifest, consumer, folder / "s", context=case.context())
+    report = export_snapshot(
+        mart, manifest, consumer, FolderStore(folder / "s"), context=case.context()
+    )
     return Path(report.address)
 
 
@@ -107,7 +110,7 @@ RED: dict[str, tuple[Change, str, str]] = {
     "manifest gone": (
         lambda f: (f / "_meta/manifest.json").unlink(),
         "_meta",
-        "manifest.json is missing",
+        "has no _meta/manifest.json: the snapshot is damaged",
     ),
     "manifest changed": (
         lambda f: (f / "_meta/manifest.json").write_text("{}") and None,
@@ -122,7 +125,7 @@ RED: dict[str, tuple[Change, str, str]] = {
     "schema gone": (
         lambda f: (f / "_meta/schema.json").unlink(),
         "_meta",
-        "schema.json is missing",
+        "has no _meta/schema.json: the snapshot is damaged",
     ),
     "another id": (
         lambda f: edit(f, lambda d: d.update(id="20261103T1800Z-000000000000")),
@@ -135,14 +138,20 @@ RED: dict[str, tuple[Change, str, str]] = {
         "bounds and hashes make 20261104T1800Z",
     ),
     "label not first": (
-        lambda f: edit(f, lambda d: d["columns"].reverse(), "_meta/schema.json"),
+        lambda f: (
+            [
+                edit(f, lambda d: d["columns"].reverse(), name)
+                for name in ("_meta/schema.json", "_meta/manifest.json")
+            ]
+            and None
+        ),
         "_meta/schema.json",
         "label is not the first column",
     ),
     "columns disagree": (
         lambda f: edit(f, lambda d: d["columns"][1].update(name="other"), "_meta/schema.json"),
-        "_meta/schema.json",
-        "not those of manifest.json",
+        "_meta",
+        "disagree about the columns",
     ),
     "keys of another shape": (
         lambda f: edit(f, lambda d: d["keys"].pop(), "_meta/schema.json"),
@@ -167,7 +176,11 @@ RED: dict[str, tuple[Change, str, str]] = {
         "keys/test/part-00009.parquet",
         "foreign file",
     ),
-    "foreign folder": (foreign("data/day=1/part.parquet"), "data/day=1", "foreign file"),
+    "foreign folder": (
+        foreign("data/day=1/part.parquet"),
+        "data/day=1/part.parquet",
+        "foreign file",
+    ),
     "foreign file above": (foreign("data/manifest.json"), "data/manifest.json", "foreign file"),
     "list of parts": (
         lambda f: (f / "_meta/train.manifest").write_text('[{"prefix": "x/data/train/"}]') and None,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.exporter import export_snapshot
+from feature_mart.storage import FolderStore
 from feature_mart.training import Snapshot, evaluate, fit, group_median, load_snapshot, score_seeds
 from feature_mart.training.metrics import binary_metrics, regression_metrics
 from python.unit import snapshot_case as case
@@ -24,7 +25,9 @@ def snapshot_of(folder: Path, change: str = "", rows: int = 3000, **exposure: An
     manifest = case.manifest(part_rows=800, **exposure)
     mart = case.build_mart(folder / "mart", rows=rows, change=change)
     root = folder / "snapshots"
-    report = export_snapshot(mart, manifest, manifest.consumers[0], root, context=case.context())
+    report = export_snapshot(
+        mart, manifest, manifest.consumers[0], FolderStore(root), context=case.context()
+    )
     return load_snapshot(report.address)
 
 

@@ -1,0 +1,305 @@
+"""`mart snapshot`: what there is, whether it is sound, how two differ, what is kept, which one is current."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from feature_mart.cli.console import Console
+from feature_mart.cli.options import emit, explained, json_option
+from feature_mart.errors import UsageError
+
+
+@click.group()
+def snapshot() -> None:
+    """Look at snapshots, compare, keep, clear and train on them.
+
+    They are those in MART_SNAPSHOTS. SNAPSHOT is an id, a consumer (its latest), a folder or an s3:// address.
+    """
+
+
+@snapshot.command("list")
+@click.argument("consumer", required=False)
+@json_option
+@explained
+def list_(consumer: str | None, as_json: bool) -> None:
+    """List the snapshots of a consumer, or of all."""
+    from feature_mart import job
+    from feature_mart.cli import snapshot_summary as summary
+    from feature_mart.exporter import list_snapshots
+    from feature_mart.settings import resolve_settings
+
+    store = job.snapshot_store(resolve_settings())
+    lines = list_snapshots(store, consumer)
+    if as_json:
+        emit({"snapshots": [summary.line_document(line) for line in lines]})
+    else:
+        summary.print_lines(lines, store.address())
+
+
+@snapshot.command()
+@click.argument("wanted", metavar="SNAPSHOT")
+@json_option
+@explained
+def verify(wanted: str, as_json: bool) -> None:
+    """Read a snapshot again, compare it with its manifest; 1 if it differs."""
+    from feature_mart import job
+    from feature_mart.cli import snapshot_summary as summary
+    from feature_mart.exporter import find_snapshot, verify_snapshot
+    from feature_mart.settings import resolve_settings
+
+    settings = resolve_settings()
+    address = find_snapshot(job.snapshot_store(settings), wanted)
+    verdict = verify_snapshot(address, settings.s3)
+    if as_json:
+        emit(summary.verdict_document(verdict))
+    else:
+        summary.print_verdict(verdict)
+    if verdict.problems:
+        raise SystemExit(1)
+
+
+@snapshot.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option("--all", "every", is_flag=True, help="Every column, not only those that moved most.")
+@json_option
+@explained
+def diff(a: str, b: str, every: bool, as_json: bool) -> None:
+    """Compare two snapshots: columns, rows, labels, distributions."""
+    from feature_mart import job
+    from feature_mart.cli import snapshot_summary as summary
+    from feature_mart.exporter import diff_snapshots, find_snapshot, snapshot_on_disk
+    from feature_mart.settings import resolve_settings
+
+    settings = resolve_settings()
+    store = job.snapshot_store(settings)
+    addresses = [find_snapshot(store, each) for each in (a, b)]
+    with Console(quiet=as_json) as console:
+        console.stage("diff")
+        with (
+            snapshot_on_disk(addresses[0], settings.s3) as old,
+            snapshot_on_disk(addresses[1], settings.s3) as new,
+        ):
+            found = diff_snapshots(old, new)
+    if as_json:
+        emit(summary.diff_document(found))
+    else:
+        summary.print_diff(found, every=every)
+
+
+@snapshot.command()
+@click.argument("consumer")
+@click.argument("id_", metavar="ID")
+@click.option("--reason", required=True, metavar="TEXT", help="Why it is kept.")
+@json_option
+@explained
+def pin(consumer: str, id_: str, reason: str, as_json: bool) -> None:
+    """Keep a snapshot whatever is cleaned."""
+    from feature_mart import job
+    from feature_mart.exporter import pin_snapshot
+    from feature_mart.settings import resolve_settings
+
+    settings = resolve_settings()
+    is_new = pin_snapshot(
+        job.snapshot_store(settings), consumer, id_, _reason(reason), settings.now
+    )
+    if as_json:
+        emit({"consumer": consumer, "id": id_, "is_new": is_new})
+    else:
+        click.echo(f"{'pinned' if is_new else 'was pinned already'}: {consumer} {id_}")
+
+
+@snapshot.command()
+@click.argument("consumer")
+@click.argument("id_", metavar="ID")
+@json_option
+@explained
+def unpin(consumer: str, id_: str, as_json: bool) -> None:
+    """Let a pinned snapshot go when its time comes."""
+    from feature_mart import job
+    from feature_mart.exporter import unpin_snapshot
+    from feature_mart.settings import resolve_settings
+
+    was_pinned = unpin_snapshot(job.snapshot_store(resolve_settings()), consumer, id_)
+    if as_json:
+        emit({"consumer": consumer, "id": id_, "was_pinned": was_pinned})
+    else:
+        click.echo(f"{'unpinned' if was_pinned else 'was not pinned'}: {consumer} {id_}")
+
+
+@snapshot.command()
+@click.argument("consumer", required=False)
+@click.option(
+    "--keep", type=click.IntRange(1), metavar="N", help="The newest N stay, of each format."
+)
+@click.option(
+    "--keep-days", type=click.IntRange(0), metavar="D", help="What was made in D days stays."
+)
+@click.option(
+    "--attempts",
+    default=24.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    metavar="HOURS",
+    help="Exports that died, and uploads that never ended, go after so long.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would go.")
+@json_option
+@explained
+def clean(
+    consumer: str | None,
+    keep: int | None,
+    keep_days: int | None,
+    attempts: float,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Remove old snapshots and what dead exports left.
+
+    Without --keep and --keep-days no snapshot goes; with both, one goes that neither keeps. The latest, held, pinned
+    and damaged ones stay.
+    """
+    from feature_mart import job
+    from feature_mart.cli import snapshot_summary as summary
+    from feature_mart.exporter import Rule, clean_snapshots
+    from feature_mart.settings import resolve_settings
+
+    settings = resolve_settings()
+    done = clean_snapshots(
+        job.snapshot_store(settings),
+        Rule(keep, keep_days, attempts),
+        now=settings.now,
+        consumer=consumer,
+        dry_run=dry_run,
+    )
+    if as_json:
+        emit(summary.clean_document(done))
+    else:
+        summary.print_clean(done)
+
+
+@snapshot.command()
+@click.argument("consumer")
+@click.option("--to", metavar="ID", help="The snapshot that latest.json is to name.")
+@click.option("--reason", metavar="TEXT", help="Why; it is kept in latest.json.")
+@click.option("--release", "is_release", is_flag=True, help="Let exports move it again.")
+@json_option
+@explained
+def rollback(
+    consumer: str, to: str | None, reason: str | None, is_release: bool, as_json: bool
+) -> None:
+    """Move latest.json back and hold it, or release it."""
+    from feature_mart import job
+    from feature_mart.exporter import release, roll_back
+    from feature_mart.settings import resolve_settings
+
+    if is_release == (to is not None) or (to is None) != (reason is None):
+        raise UsageError("Give --to ID and --reason TEXT, or --release alone.")
+    store = job.snapshot_store(resolve_settings())
+    if to is None or reason is None:
+        freed = release(store, consumer)
+        document: dict[str, Any] = {"consumer": consumer, "id": freed.id if freed else None}
+        text = (
+            f"released: latest of {consumer} names {freed.id} until the next export"
+            if freed
+            else f"latest of {consumer} was not held"
+        )
+    else:
+        before = roll_back(store, consumer, to, _reason(reason))
+        former = before.id if before else None
+        document = {"consumer": consumer, "id": to, "before": former}
+        text = (
+            f"latest of {consumer} names {to} and is held there (before: {former}); "
+            f"`mart snapshot rollback {consumer} --release` lets it go"
+        )
+    if as_json:
+        emit(document)
+    else:
+        click.echo(text)
+
+
+@snapshot.command("train-request")
+@click.argument("consumer")
+@click.option("--id", "id_", metavar="ID", help="Another snapshot than the latest.")
+@click.option("--role", required=True, metavar="ARN", help="The role that the training job takes.")
+@click.option("--image", metavar="URI", help="The container's image [the exposure's `image`].")
+@click.option("--source", metavar="S3", help="Script mode: the program, as a tar.gz in S3.")
+@click.option("--built-in", is_flag=True, help="AWS's own XGBoost: no program of ours.")
+@click.option("--hyperparameter", "given", multiple=True, metavar="NAME=VALUE", help="Any number.")
+@click.option("--instance-type", default="ml.m5.large", show_default=True, help="Of SageMaker's.")
+@click.option(
+    "--instance-count", default=1, show_default=True, type=click.IntRange(1), help="How many."
+)
+@click.option(
+    "--volume-gb", default=30, show_default=True, type=click.IntRange(1), help="Disk of each."
+)
+@click.option(
+    "--max-runtime-s",
+    default=3600,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Then it stops.",
+)
+@click.option("--output", metavar="S3", help="Where models go [models beside the snapshots].")
+@click.option("--name-suffix", default="", help="Tells two jobs on one snapshot apart.")
+@explained
+def train_request(
+    consumer: str,
+    id_: str | None,
+    role: str,
+    image: str | None,
+    source: str | None,
+    built_in: bool,
+    given: tuple[str, ...],
+    instance_type: str,
+    instance_count: int,
+    volume_gb: int,
+    max_runtime_s: int,
+    output: str | None,
+    name_suffix: str,
+) -> None:
+    """Print the create_training_job request of SageMaker.
+
+    For `aws sagemaker create-training-job --cli-input-json`; nothing is asked of AWS but the snapshot's own documents.
+    """
+    from feature_mart import job
+    from feature_mart.exporter import find_snapshot, locate_snapshot
+    from feature_mart.settings import resolve_settings
+    from feature_mart.training.request import training_request
+
+    settings = resolve_settings()
+    address = find_snapshot(job.snapshot_store(settings), id_ or consumer)
+    manifest, schema = locate_snapshot(address, settings.s3).documents()
+    if manifest["consumer"] != consumer:
+        raise UsageError(
+            f"{manifest['id']} is a snapshot of {manifest['consumer']}, not of {consumer}."
+        )
+    pairs = [each.partition("=") for each in given]
+    if any(not sign for _, sign, _ in pairs):
+        raise UsageError("--hyperparameter takes NAME=VALUE, as in max_depth=6.")
+    request = training_request(
+        manifest,
+        address,
+        label_kind=schema["label_kind"],
+        role=role,
+        image=image or job.training_image(settings, consumer) or "",
+        hyperparameters={name: value for name, _, value in pairs},
+        source=source,
+        is_built_in=built_in,
+        instance_type=instance_type,
+        instance_count=instance_count,
+        volume_gb=volume_gb,
+        max_runtime_s=max_runtime_s,
+        output=output,
+        name_suffix=name_suffix,
+    )
+    click.echo(json.dumps(request, indent=2, ensure_ascii=False))
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise UsageError("--reason is empty: say why, for whoever comes after you.")
+    return text.strip()

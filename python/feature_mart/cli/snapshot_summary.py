@@ -1,0 +1,146 @@
+"""What `mart snapshot` prints, for people and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from feature_mart.cli.printing import near, print_table, say
+from feature_mart.exporter import (
+    CleanReport,
+    ColumnDiff,
+    SnapshotDiff,
+    SnapshotLine,
+    Verdict,
+)
+
+_MOST = 15
+
+
+def line_document(line: SnapshotLine) -> dict[str, Any]:
+    """One line of `mart snapshot list --json`."""
+    document = asdict(line)
+    for name in ("as_of_at", "created_at"):
+        at = document[name]
+        document[name] = at.isoformat() if at else None
+    return document
+
+
+def print_lines(lines: Sequence[SnapshotLine], where: str) -> None:
+    """The table of `mart snapshot list`."""
+    if not lines:
+        say(f"No snapshots under {near(where)}.")
+        return
+    table = _table("consumer", "id", "rows", "bytes", "", "address")
+    for line in lines:
+        notes = [
+            line.problem,
+            "latest" if line.is_latest else None,
+            "held" if line.is_held else None,
+            f"pinned: {line.pinned}" if line.pinned else None,
+            line.file_format if line.file_format != "parquet" else None,
+        ]
+        table.add_row(
+            line.consumer,
+            line.id,
+            f"{sum(line.rows.values()):,}" if line.rows else "",
+            f"{line.bytes:,}" if line.bytes is not None else "",
+            ", ".join(note for note in notes if note),
+            near(line.address),
+        )
+    print_table(table)
+
+
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
+    """`mart snapshot verify --json`."""
+    return {
+        "address": verdict.address,
+        "id": verdict.id,
+        "parts": verdict.parts,
+        "rows": verdict.rows,
+        "problems": [{"where": each.where, "what": each.what} for each in verdict.problems],
+    }
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """The verdict of `mart snapshot verify`."""
+    if not verdict.problems:
+        say(f"good: {verdict.id}, {verdict.parts} parts, {verdict.rows:,} rows")
+        return
+    say(f"bad: {near(verdict.address)}")
+    say(*(f"  - {problem.where}: {problem.what}" for problem in verdict.problems))
+
+
+def diff_document(found: SnapshotDiff) -> dict[str, Any]:
+    """`mart snapshot diff --json`."""
+    return {**asdict(found), "is_same": found.is_same}
+
+
+def print_diff(found: SnapshotDiff, *, every: bool) -> None:
+    """What differs between two snapshots; of the columns, those that moved most."""
+    say(f"A {found.a}", f"B {found.b}", "")
+    for name, (one, other) in found.facts.items():
+        say(f"  {name:<24} {_shown(one)} → {_shown(other)}")
+    say(*(f"  column added             {name}" for name in found.added))
+    say(*(f"  column removed           {name}" for name in found.removed))
+    say(*(f"  column changed           {n}: {a} → {b}" for n, (a, b) in found.changed.items()))
+    say("")
+    table = _table("", "in both", "only in A", "only in B", "relabelled")
+    for split in found.splits:
+        counts = (split.both, split.only_a, split.only_b, split.relabelled)
+        table.add_row(split.name, *(f"{count:,}" for count in counts))
+    print_table(table)
+    moved = sorted(found.columns, key=lambda column: (-column.psi, column.name))
+    if not every:
+        moved = [column for column in moved if column.psi > 0][:_MOST]
+    if not moved:
+        say("", "No column's distribution moved.")
+        return
+    say("")
+    table = _table("column, all splits", "PSI", "NULL", "mean", "median")
+    for column in moved:
+        table.add_row(column.name, f"{column.psi:.4f}", *_values(column))
+    print_table(table)
+    if len(moved) < len(found.columns):
+        say(f"  {len(found.columns) - len(moved)} more columns: --all")
+
+
+def clean_document(done: CleanReport) -> dict[str, Any]:
+    """`mart snapshot clean --json`."""
+    return asdict(done)
+
+
+def print_clean(done: CleanReport) -> None:
+    """What `mart snapshot clean` removed, or would."""
+    for each in done.removed:
+        what = "dead export" if each.kind == "attempt" else "snapshot"
+        verb = "would remove" if done.is_dry_run else "removed"
+        say(f"{verb} {what} {near(each.address)} ({each.files} files, {each.bytes:,} bytes)")
+    if done.uploads:
+        say(f"dropped {done.uploads} uploads that never ended")
+    say(f"{done.kept} snapshots {'would stay' if done.is_dry_run else 'stay'}")
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    words = {"", "consumer", "id", "address", "column, all splits"}
+    for name in names:
+        table.add_column(name, justify="left" if name in words else "right")
+    return table
+
+
+def _values(column: ColumnDiff) -> tuple[str, str, str]:
+    one, other = column.null_share
+    nulls = f"{one:.1%} → {other:.1%}"
+    return nulls, _pair(column.mean), _pair(column.median)
+
+
+def _pair(pair: tuple[float | None, float | None]) -> str:
+    return " → ".join("–" if value is None else f"{value:.4g}" for value in pair)
+
+
+def _shown(value: object) -> str:
+    return "–" if value is None else str(value)

@@ -1,0 +1,73 @@
+"""Pins: snapshots that are kept whatever is cleaned, each with its reason, beside the snapshots themselves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from feature_mart.errors import TerminalError, UsageError
+from feature_mart.exporter.places import SnapshotPlace
+from feature_mart.snapshot_files import (
+    SUCCESS,
+    check_document,
+    decode_document,
+    encode_document,
+    instant_text,
+)
+from feature_mart.storage import Store
+
+
+def read_pins(store: Store, consumer: str) -> dict[str, str]:
+    """The reason of each pin, by the id of its snapshot. Raises: TerminalError when a pin breaks its schema."""
+    pins: dict[str, str] = {}
+    for entry in store.entries(f"{consumer}/pins"):
+        data = store.read(entry.key)
+        if data is not None:
+            document = decode_document(data, "pin", store.address(entry.key))
+            pins[document["id"]] = document["reason"]
+    return pins
+
+
+def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datetime) -> bool:
+    """Pin a committed snapshot; False, and nothing changed, when it was pinned already.
+
+    Raises:
+        UsageError: there is no such snapshot, or it is damaged.
+        TerminalError: it was removed meanwhile.
+    """
+    require_snapshot(store, consumer, name)
+    document = {"schema": 1, "id": name, "reason": reason, "pinned_at": instant_text(now)}
+    key = _key(consumer, name)
+    check_document(document, "pin", key)
+    is_new = store.put_if_absent(key, encode_document(document))
+    # Whoever cleans looks for pins after the commit is gone, and puts it back: one of the two sees the other.
+    if store.read(f"{consumer}/snapshots/{name}/{SUCCESS}") is None:
+        store.delete(key)
+        raise TerminalError(f"{name} of {consumer} was removed meanwhile; nothing was pinned.")
+    return is_new
+
+
+def unpin_snapshot(store: Store, consumer: str, name: str) -> bool:
+    """Let go of a pin; False when there was none."""
+    key = _key(consumer, name)
+    if store.read(key) is None:
+        return False
+    store.delete(key)
+    return True
+
+
+def require_snapshot(store: Store, consumer: str, name: str) -> SnapshotPlace:
+    """A committed snapshot whose documents are sound. Raises: UsageError, saying what there is."""
+    place = SnapshotPlace(store, f"{consumer}/snapshots/{name}")
+    try:
+        place.documents()
+    except TerminalError as error:
+        known = ", ".join(store.folders(f"{consumer}/snapshots")[-3:]) or "none"
+        raise UsageError(
+            f"{name} is no snapshot of {consumer} to rely on: {error} The last are {known} "
+            "(`mart snapshot list`)."
+        ) from None
+    return place
+
+
+def _key(consumer: str, name: str) -> str:
+    return f"{consumer}/pins/{name}.json"

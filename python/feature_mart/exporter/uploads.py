@@ -1,0 +1,110 @@
+"""Parts on their way: hashed, put and removed from local disk while the next one is being written."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+
+from feature_mart.errors import TerminalError
+from feature_mart.snapshot_files import sha256_file
+from feature_mart.storage import OccupiedError, Store
+
+#: Rows and bytes that are in their place.
+Meter = Callable[[int, int], None]
+
+#: An attempt that has put nothing for so long is dead; its parts may be replaced.
+DEAD_AFTER = timedelta(hours=24)
+_AT_ONCE = 2
+#: Parts on local disk at a time, besides the one that is being written.
+_WAITING = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part in its place: its path in the snapshot, and whether it was sent now or had been there."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    is_sent: bool
+
+
+class Uploads:
+    """Puts parts in the background; use it as a context, which at an error lets go of what waits.
+
+    Of a split, the first part has its place before the others are sent: exports of one content that are cut
+    differently meet there, where the second one stops before anything of it lies beside the first one's parts.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        prefix: str,
+        begun: Mapping[str, str] | None,
+        now: datetime,
+        meter: Meter,
+    ) -> None:
+        """`begun`: SHA-256 by path, of an attempt whose manifest is there and whose commit is not."""
+        self._store, self._prefix, self._begun, self._now = store, prefix, begun, now
+        self._meter = meter
+        self._pool = ThreadPoolExecutor(_AT_ONCE)
+        self._waiting: deque[Future[Part]] = deque()
+        self._parts: list[Part] = []
+
+    def __enter__(self) -> Uploads:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def add(self, path: str, local: Path, rows: int, *, is_first: bool) -> None:
+        """Send a file to `path`; raises what an earlier one failed with."""
+        self._wait(0 if is_first else _WAITING)
+        self._waiting.append(self._pool.submit(self._put, path, local, rows))
+        if is_first:
+            self._wait(0)
+
+    def finish(self) -> tuple[Part, ...]:
+        """Every part, by path, when all are in their places."""
+        self._wait(0)
+        return tuple(sorted(self._parts, key=lambda part: part.path))
+
+    def _wait(self, most: int) -> None:
+        while len(self._waiting) > most:
+            self._parts.append(self._waiting.popleft().result())
+            data = [part for part in self._parts if part.path.startswith("data/")]
+            self._meter(sum(part.rows for part in data), sum(part.bytes for part in self._parts))
+
+    def _put(self, path: str, local: Path, rows: int) -> Part:
+        size, sha256, key = local.stat().st_size, sha256_file(local), f"{self._prefix}/{path}"
+        if self._begun is not None and self._begun.get(path) != sha256:
+            raise begun_otherwise(self._store, self._prefix)
+        try:
+            is_sent = self._store.put_file(key, local, sha256)
+        except OccupiedError as found:
+            if self._now - found.entry.modified_at < DEAD_AFTER:
+                raise begun_otherwise(self._store, self._prefix) from None
+            self._store.delete(key)
+            is_sent = self._store.put_file(key, local, sha256)
+        local.unlink(missing_ok=True)
+        return Part(path, rows, size, sha256, is_sent)
+
+
+def begun_otherwise(store: Store, prefix: str) -> TerminalError:
+    """Another attempt at the same content has other files there."""
+    return TerminalError(
+        f"{store.address(prefix)} was begun with other part files and never committed (another engine version, "
+        "--min-parts or part_rows). If no other export is at work, remove it with `mart snapshot clean --attempts 0`, "
+        "then export again."
+    )

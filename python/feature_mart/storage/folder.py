@@ -1,0 +1,159 @@
+"""A folder on disk as a store."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from feature_mart.errors import TerminalError
+from feature_mart.snapshot_files import sha256_file
+from feature_mart.storage.scratch import hold_lock, open_scratch
+from feature_mart.storage.store import Entry
+
+
+class FolderStore:
+    """Files in a local folder; every one is synced under a temporary name first."""
+
+    def __init__(self, root: Path) -> None:
+        """The folder is made when something is first written."""
+        self._root = root.absolute()
+        # Beside what is stored, on the same file system, so that a rename is enough.
+        self._private = self._root / ".scratch"
+
+    def address(self, key: str = "") -> str:
+        """The absolute path."""
+        return str(self._root / key)
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A folder beside what is stored."""
+        return open_scratch(self._private)
+
+    def exclusive(self, name: str) -> AbstractContextManager[None]:
+        """A file lock."""
+        return hold_lock(self._private / f"consumer-{name}.lock")
+
+    def entries(self, prefix: str) -> tuple[Entry, ...]:
+        """Walk the folder."""
+        found = []
+        for path in (self._root / prefix).rglob("*"):
+            key = path.relative_to(self._root)
+            if (path.is_file() or path.is_symlink()) and key.parts[0] != self._private.name:
+                state = path.lstat()
+                at = datetime.fromtimestamp(state.st_mtime, UTC)
+                found.append(Entry(key.as_posix(), state.st_size, at))
+        return tuple(sorted(found, key=lambda entry: entry.key))
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """The folder's own folders; an empty one counts."""
+        with suppress(FileNotFoundError):
+            found = (path.name for path in (self._root / prefix).iterdir() if path.is_dir())
+            return tuple(sorted(name for name in found if name[0] != "."))
+        return ()
+
+    def read(self, key: str) -> bytes | None:
+        """Read the file."""
+        try:
+            return (self._root / key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def sha256(self, key: str) -> str | None:
+        """Hash the file."""
+        try:
+            return sha256_file(self._root / key)
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def local(self, key: str, scratch: Path) -> Iterator[Path | None]:  # noqa: ARG002
+        """The file itself."""
+        path = self._root / key
+        yield path if path.is_file() else None
+
+    def put_file(self, key: str, local: Path, sha256: str) -> bool:
+        """Sync, then rename; other bytes are replaced, since `exclusive` keeps their writer away."""
+        target = self._root / key
+        if self.sha256(key) == sha256:
+            return False
+        _sync(local)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        local.replace(target)
+        _sync(target.parent)
+        return True
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write, sync, rename."""
+        with self._written(key, data) as temporary:
+            temporary.replace(self._root / key)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Write, sync, link: a link fails on a taken name, and shows the whole file at once."""
+        with self._written(key, data) as temporary:
+            try:
+                os.link(temporary, self._root / key)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                raise TerminalError(
+                    f"{self._root} is on a file system without hard links ({error}); choose "
+                    "another MART_SNAPSHOTS."
+                ) from error
+        return True
+
+    def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
+        """Compare and replace under a lock of the key's own."""
+        name = hashlib.sha256(key.encode()).hexdigest()[:12]
+        with hold_lock(self._private / f"swap-{name}.lock"):
+            if self.read(key) != expected:
+                return False
+            self.put(key, data)
+            return True
+
+    def delete(self, key: str) -> None:
+        """Unlink, and the folders that are empty then."""
+        path = self._root / key
+        with suppress(FileNotFoundError):
+            path.unlink()
+        for folder in path.parents:
+            if folder == self._root:
+                break
+            try:
+                folder.rmdir()
+            except OSError:
+                break
+
+    def drop_uploads(self, prefix: str, before: datetime) -> int:  # noqa: ARG002
+        """None: a folder has no uploads, and `scratch` clears its own."""
+        return 0
+
+    @contextmanager
+    def _written(self, key: str, data: bytes) -> Iterator[Path]:
+        self._private.mkdir(parents=True, exist_ok=True)
+        parent = (self._root / key).parent
+        parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix="put-", dir=self._private)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            yield temporary
+            _sync(parent)
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

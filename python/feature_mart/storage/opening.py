@@ -1,0 +1,62 @@
+"""A store by its address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from feature_mart.errors import UsageError
+from feature_mart.settings import S3Options
+from feature_mart.storage.folder import FolderStore
+from feature_mart.storage.store import Store
+
+_CONNECT_S = 10
+_ANSWER_S = 60
+
+
+def open_store(root: str, options: S3Options, scratch: Path) -> Store:
+    """The store at a folder, a ``file://`` or an ``s3://bucket/prefix`` address.
+
+    Args:
+        scratch: the local folder in which exports to S3 make their parts.
+
+    Raises:
+        UsageError: the address is of another kind, or names no bucket.
+    """
+    if root.startswith("file://"):
+        root = unquote(urlparse(root).path)
+    if "://" not in root:
+        return FolderStore(Path(root).expanduser())
+    bucket, _, prefix = root.removeprefix("s3://").partition("/")
+    if not root.startswith("s3://") or not bucket:
+        raise UsageError(
+            f"{root} is no address for snapshots: use a folder, or s3://bucket/prefix."
+        )
+    # Imported here: a folder needs no boto3, which takes a third of a second.
+    from feature_mart.storage.s3 import S3Store
+
+    return S3Store(open_client(options), bucket, prefix, scratch, options)
+
+
+def open_client(options: S3Options) -> Any:
+    """boto3's client; credentials and region are those that its own settings name."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=_CONNECT_S,
+        read_timeout=_ANSWER_S,
+        retries={"mode": "standard", "total_max_attempts": options.attempts},
+        # What S3-compatible endpoints of every age take; each body has a SHA-256 of its own.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={
+            "addressing_style": "path" if options.endpoint else "auto",
+            "payload_signing_enabled": False,
+        },
+    )
+    try:
+        return boto3.client("s3", endpoint_url=options.endpoint or None, config=config)
+    except ValueError as error:
+        raise UsageError(f"MART_S3_ENDPOINT is {options.endpoint!r}: {error}.") from None

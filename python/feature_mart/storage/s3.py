@@ -1,0 +1,316 @@
+"""A bucket of S3, or of what speaks like it, as a store.
+
+Every body goes with its SHA-256, so that the service itself refuses what changed on the way. A part is written only if
+its key is absent: a committed snapshot cannot be written over, even by an export that has been asleep.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from feature_mart.errors import TransientError
+from feature_mart.settings import S3Options
+from feature_mart.storage.s3_errors import (
+    CHANGED_ON_THE_WAY,
+    CONFLICT,
+    MISSING,
+    PRECONDITION,
+    error_code,
+    explained_errors,
+)
+from feature_mart.storage.scratch import open_scratch
+from feature_mart.storage.store import Entry, OccupiedError
+
+#: Larger files go in pieces of this size, four at a time; S3 takes 5 GiB at once and 10,000 pieces.
+PIECE = 16 * 2**20
+_WHOLE_UP_TO = 4 * PIECE
+_AT_ONCE = 4
+_ATTEMPTS = 6
+#: The metadata of a file that went in pieces, of which S3 keeps a checksum of checksums only.
+_SHA256 = "feature-mart-sha256"
+
+
+class S3Store:
+    """Keys below ``s3://bucket/prefix``."""
+
+    def __init__(
+        self,
+        client: Any,
+        bucket: str,
+        prefix: str,
+        scratch: Path,
+        options: S3Options,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`client` is boto3's (`open_client`); `scratch` the local folder under which exports work."""
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix.strip("/")
+        self._scratch = scratch
+        self._owner = (
+            {"ExpectedBucketOwner": options.expected_owner} if options.expected_owner else {}
+        )
+        self._written_as: dict[str, str] = {}
+        if options.kms_key:
+            self._written_as |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": options.kms_key}
+        elif options.encryption:
+            self._written_as |= {"ServerSideEncryption": options.encryption}
+        if options.tags:
+            self._written_as |= {"Tagging": options.tags}
+        self._sleep = sleep
+
+    def address(self, key: str = "") -> str:
+        """``s3://bucket/prefix/key``."""
+        return f"s3://{self._bucket}/{self._key(key)}".rstrip("/")
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A folder on this machine."""
+        return open_scratch(self._scratch)
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:  # noqa: ARG002
+        """Nothing to hold on S3: parts that are written only if absent keep writers apart."""
+        yield
+
+    def entries(self, prefix: str) -> tuple[Entry, ...]:
+        """List, a thousand keys a request."""
+        start, found = f"{self._key(prefix)}/".lstrip("/"), []
+        for page in self._pages("list_objects_v2", Prefix=start):
+            for each in page.get("Contents", ()):
+                key = str(each["Key"]).removeprefix(self._prefix).lstrip("/")
+                found.append(Entry(key, int(each["Size"]), each["LastModified"].astimezone(UTC)))
+        return tuple(sorted(found, key=lambda entry: entry.key))
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """List with a delimiter."""
+        start = f"{self._key(prefix)}/".lstrip("/")
+        pages = self._pages("list_objects_v2", Prefix=start, Delimiter="/")
+        found = [str(each["Prefix"]) for page in pages for each in page.get("CommonPrefixes", ())]
+        names = (each.removeprefix(start).rstrip("/") for each in found)
+        return tuple(sorted(name for name in names if name and name[0] != "."))
+
+    def read(self, key: str) -> bytes | None:
+        """Get."""
+        found = self._get(key)
+        return None if found is None else found[0]
+
+    def sha256(self, key: str) -> str | None:
+        """The checksum that S3 holds; of a file sent in pieces, what was written with it."""
+        return self._told_sha256(self._head(key))
+
+    @contextmanager
+    def local(self, key: str, scratch: Path) -> Iterator[Path | None]:
+        """Download it, and remove the copy afterwards."""
+        copy = scratch / hashlib.sha256(key.encode()).hexdigest()[:24]
+        try:
+            with explained_errors(self.address(key)):
+                try:
+                    self._client.download_file(
+                        self._bucket, self._key(key), str(copy), ExtraArgs=self._owner
+                    )
+                except ClientError as error:
+                    if error_code(error) not in MISSING:
+                        raise
+            yield copy if copy.is_file() else None
+        finally:
+            copy.unlink(missing_ok=True)
+
+    def put_file(self, key: str, local: Path, sha256: str) -> bool:
+        """Put if absent, with its SHA-256; what is there already is asked for its own first."""
+        there = self._head(key)
+        if there is None:
+            send = self._send_whole if local.stat().st_size <= _WHOLE_UP_TO else self._send_pieces
+            if self._if_absent(key, lambda: send(key, local, sha256)):
+                return True
+            there = self._head(key)
+            if there is None:
+                raise TransientError(
+                    f"{self.address(key)} was written and removed meanwhile; try again."
+                )
+        if self._told_sha256(there) == sha256:
+            return False
+        raise OccupiedError(
+            Entry(key, int(there["ContentLength"]), there["LastModified"].astimezone(UTC))
+        )
+
+    def put(self, key: str, data: bytes) -> None:
+        """Put."""
+        self._tried(key, lambda: self._send(key, data, _digest(data)))
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Put with ``If-None-Match``."""
+        return self._if_absent(key, lambda: self._send(key, data, _digest(data), IfNoneMatch="*"))
+
+    def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
+        """Put with ``If-Match`` of what was found to be `expected`."""
+        if expected is None:
+            return self.put_if_absent(key, data)
+        found = self._get(key)
+        if found is None or found[0] != expected:
+            return False
+        etag = found[1]
+        return self._if_absent(key, lambda: self._send(key, data, _digest(data), IfMatch=etag))
+
+    def delete(self, key: str) -> None:
+        """Delete."""
+        with explained_errors(self.address(key)):
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(key), **self._owner)
+
+    def drop_uploads(self, prefix: str, before: datetime) -> int:
+        """Abort multipart uploads, whose pieces are paid for and seen by nobody."""
+        start, dropped = f"{self._key(prefix)}/".lstrip("/"), 0
+        for page in self._pages("list_multipart_uploads", Prefix=start):
+            for upload in page.get("Uploads", ()):
+                if upload["Initiated"].astimezone(UTC) < before:
+                    with explained_errors(self.address(prefix)):
+                        self._abort(upload["Key"], upload["UploadId"])
+                    dropped += 1
+        return dropped
+
+    def _key(self, key: str) -> str:
+        return "/".join(part for part in (self._prefix, key) if part)
+
+    def _pages(self, operation: str, **asked: Any) -> Iterator[dict[str, Any]]:
+        with explained_errors(self.address()):
+            pages = self._client.get_paginator(operation).paginate(
+                Bucket=self._bucket, **asked, **self._owner
+            )
+            yield from pages
+
+    def _get(self, key: str) -> tuple[bytes, str] | None:
+        with explained_errors(self.address(key)):
+            try:
+                found = self._client.get_object(
+                    Bucket=self._bucket, Key=self._key(key), **self._owner
+                )
+            except ClientError as error:
+                if error_code(error) in MISSING:
+                    return None
+                raise
+            return found["Body"].read(), str(found["ETag"])
+
+    def _head(self, key: str) -> dict[str, Any] | None:
+        with explained_errors(self.address(key)):
+            try:
+                found: dict[str, Any] = self._client.head_object(
+                    Bucket=self._bucket,
+                    Key=self._key(key),
+                    ChecksumMode="ENABLED",
+                    **self._owner,
+                )
+            except ClientError as error:
+                if error_code(error) in MISSING:
+                    return None
+                raise
+            return found
+
+    def _told_sha256(self, found: dict[str, Any] | None) -> str | None:
+        if found is None:
+            return None
+        told = str(found.get("ChecksumSHA256") or "")
+        # A checksum of checksums ends in the number of pieces, as in ``…=-3``.
+        if told and "-" not in told:
+            return base64.b64decode(told).hex()
+        return str(found.get("Metadata", {}).get(_SHA256) or "")
+
+    def _send(self, key: str, body: Any, digest: bytes, **more: Any) -> None:
+        self._client.put_object(
+            Bucket=self._bucket,
+            Key=self._key(key),
+            Body=body,
+            ChecksumSHA256=base64.b64encode(digest).decode(),
+            **self._written_as,
+            **self._owner,
+            **more,
+        )
+
+    def _send_whole(self, key: str, local: Path, sha256: str) -> None:
+        with local.open("rb") as file:
+            self._send(key, file, bytes.fromhex(sha256), IfNoneMatch="*")
+
+    def _send_pieces(self, key: str, local: Path, sha256: str) -> None:
+        place = {"Bucket": self._bucket, "Key": self._key(key), **self._owner}
+        upload = self._client.create_multipart_upload(
+            **place,
+            ChecksumAlgorithm="SHA256",
+            Metadata={_SHA256: sha256},
+            **self._written_as,
+        )["UploadId"]
+
+        def send(start: int) -> dict[str, Any]:
+            with local.open("rb") as file:
+                file.seek(start)
+                piece = file.read(PIECE)
+            told = base64.b64encode(_digest(piece)).decode()
+            number = start // PIECE + 1
+            done = self._client.upload_part(
+                **place, UploadId=upload, PartNumber=number, Body=piece, ChecksumSHA256=told
+            )
+            return {"PartNumber": number, "ETag": done["ETag"], "ChecksumSHA256": told}
+
+        try:
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                sent = list(pool.map(send, range(0, local.stat().st_size, PIECE)))
+            self._client.complete_multipart_upload(
+                **place, UploadId=upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
+            )
+        except BaseException:
+            # What remains after a kill goes with `mart snapshot clean`.
+            self._abort(place["Key"], upload)
+            raise
+
+    def _abort(self, key: str, upload: str) -> None:
+        try:
+            self._client.abort_multipart_upload(
+                Bucket=self._bucket, Key=key, UploadId=upload, **self._owner
+            )
+        except ClientError as error:
+            if error_code(error) not in {*MISSING, "NoSuchUpload"}:
+                raise
+
+    def _if_absent(self, key: str, send: Callable[[], None]) -> bool:
+        """Whether a conditional write went through; False where its condition does not hold."""
+        try:
+            self._tried(key, send)
+        except _RefusedError:
+            return False
+        return True
+
+    def _tried(self, key: str, send: Callable[[], None]) -> None:
+        """Send again what changed on the way, or met another writer; botocore itself tries the rest again.
+
+        Raises:
+            _RefusedError: the write's condition does not hold.
+        """
+        for attempt in range(_ATTEMPTS):
+            with explained_errors(self.address(key)):
+                try:
+                    send()
+                except ClientError as error:
+                    code = error_code(error)
+                    # A key that is gone fails as one that was changed.
+                    if code in PRECONDITION | MISSING:
+                        raise _RefusedError from error
+                    if code not in CHANGED_ON_THE_WAY | CONFLICT or attempt == _ATTEMPTS - 1:
+                        raise
+                else:
+                    return
+            self._sleep(0.1 * 2**attempt)
+
+
+class _RefusedError(Exception):
+    """The condition of a write does not hold."""
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()

@@ -1,0 +1,193 @@
+"""The program of a SageMaker training job: it reads what the job was given, fits, scores and saves.
+
+``python -m feature_mart.training.entry --seed 0 --max_depth 6``
+
+================  ============================================  ==============================
+what              from                                          else from, below /opt/ml
+================  ============================================  ==============================
+hyperparameters   ``--name value`` over ``SM_HPS`` (JSON)       input/config/hyperparameters.json
+data parts        ``SM_CHANNEL_TRAIN``, ``…_VALIDATION``,       input/data/train, validation, test
+                  ``…_TEST``: the snapshot's ``data/<split>/``
+documents         ``SM_CHANNEL_META``: its ``_meta/``           input/data/meta
+hosts             ``SM_HOSTS`` (JSON)                           input/config/resourceconfig.json
+model             ``SM_MODEL_DIR``                              model
+metrics.json      ``SM_OUTPUT_DATA_DIR``                        output/data
+why it failed     ``SM_OUTPUT_DIR``                             output/failure
+================  ============================================  ==============================
+
+SageMaker's training toolkit (script mode) sets the variables; a container that runs this module
+itself finds the same in the folders. ``SAGEMAKER_BASE_DIR`` stands for ``/opt/ml``. What is printed
+is in `metric_lines`, what is saved in `saved`. Exit code 0, or 1 with one line that says why.
+
+Needs duckdb, jsonschema and xgboost (which brings numpy) on Python 3.11: requirements.txt beside
+this file. Nothing else of the project is imported: no dbt, no pandas, no client of a cloud.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+
+from feature_mart.errors import FeatureMartError, UsageError
+from feature_mart.snapshot_files import encode_document
+from feature_mart.training.dataset import SPLITS, load_channels
+from feature_mart.training.hyperparameters import KNOWN, parse_hyperparameters
+from feature_mart.training.metric_lines import EVERY, metric_line
+from feature_mart.training.model import booster_params, evaluate, fit
+from feature_mart.training.saved import save_model
+
+BASE = "/opt/ml"
+META = "meta"
+
+_OPTION = re.compile(r"--?([A-Za-z][^=]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a training job was given. A channel that it did not get is absent from `channels`."""
+
+    hyperparameters: Mapping[str, object]
+    hosts: tuple[str, ...]
+    channels: Mapping[str, Path]
+    meta: Path
+    model_dir: Path
+    output_data_dir: Path
+
+
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
+    """Run one job; returns the exit code. Any failure leaves its reason in the failure file."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+    try:
+        train(read_job(sys.argv[1:] if argv is None else argv, environ))
+    except FeatureMartError as error:
+        _report_failure(environ, str(error))
+        print(error, file=sys.stderr)
+        return 1
+    except Exception as error:
+        _report_failure(environ, f"{type(error).__name__}: {error}")
+        raise
+    return 0
+
+
+def read_job(argv: Sequence[str], environ: Mapping[str, str]) -> Job:
+    """Read arguments, variables and the files below /opt/ml. Raises: UsageError."""
+    base = _base(environ)
+    config = base / "input/config"
+    given = _json(environ.get("SM_HPS"), "SM_HPS", config / "hyperparameters.json")
+    if not isinstance(given, dict):
+        raise UsageError(f"The hyperparameters are {given!r}; they must be a JSON object.")
+    resources = _json(environ.get("SM_HOSTS"), "SM_HOSTS", config / "resourceconfig.json")
+    hosts = resources.get("hosts", []) if isinstance(resources, dict) else resources
+    if not isinstance(hosts, list):
+        raise UsageError(f"The hosts are {hosts!r}; they must be a JSON list of names.")
+    folders = {
+        name: Path(environ.get(f"SM_CHANNEL_{name.upper()}") or base / "input/data" / name)
+        for name in (*SPLITS, META)
+    }
+    return Job(
+        hyperparameters={**given, **_arguments(argv)},
+        hosts=tuple(str(host) for host in hosts),
+        channels={
+            name: folder
+            for name, folder in folders.items()
+            if name != META and (folder.is_dir() or f"SM_CHANNEL_{name.upper()}" in environ)
+        },
+        meta=folders[META],
+        model_dir=Path(environ.get("SM_MODEL_DIR") or base / "model"),
+        output_data_dir=Path(environ.get("SM_OUTPUT_DATA_DIR") or base / "output/data"),
+    )
+
+
+def train(job: Job) -> None:
+    """Check the snapshot, fit, print the metrics, save.
+
+    Raises: UsageError and TerminalError, as `parse_hyperparameters`, `load_channels` and `fit`.
+    """
+    if len(job.hosts) > 1:
+        raise UsageError(
+            f"This job has {len(job.hosts)} instances ({', '.join(job.hosts)}), and the model is "
+            "fitted on one: on several, its trees would depend on how the rows were dealt out. Ask "
+            "for an instance count of 1, of a larger type if need be."
+        )
+    asked = parse_hyperparameters(job.hyperparameters)
+    snapshot = load_channels(job.meta, job.channels)
+    rows = ", ".join(f"{name} {split.rows}" for name, split in snapshot.splits.items())
+    print(f"{snapshot.id} of {snapshot.consumer}, {len(snapshot.columns)} features: {rows}")
+    model = fit(
+        snapshot,
+        seed=asked.seed,
+        params=asked.params,
+        on=asked.on,
+        rounds=asked.rounds,
+        log_every=EVERY,
+    )
+    # A split that was fitted on has no metrics: they would say how well it was learnt by heart.
+    metrics = {
+        name: evaluate(snapshot, model, split=name)
+        for name in ("validation", "test")
+        if name not in asked.on and snapshot.splits[name].rows
+    }
+    params = booster_params(snapshot, seed=asked.seed, params=asked.params)
+    about = save_model(job.model_dir, snapshot, model, params, metrics)
+    job.output_data_dir.mkdir(parents=True, exist_ok=True)
+    (job.output_data_dir / "metrics.json").write_bytes(encode_document(about["metrics"]))
+    print(metric_line("fit", "rounds", model.rounds))
+    for split, values in metrics.items():
+        for name, value in values.items():
+            print(metric_line(split, name, value))
+
+
+def _arguments(argv: Sequence[str]) -> dict[str, object]:
+    parser = argparse.ArgumentParser(
+        prog="feature_mart.training.entry",
+        description="Fit a model on a committed snapshot, as a SageMaker training job.",
+        allow_abbrev=False,
+        exit_on_error=False,
+    )
+    for name, kind in KNOWN.items():
+        parser.add_argument(f"--{name}", metavar=kind.__name__, default=argparse.SUPPRESS)
+    try:
+        known, others = parser.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise UsageError(f"{error}.") from None
+    # Unknown ones go on with the rest, to be refused where all hyperparameters are.
+    unknown = {found[1]: "" for each in others if (found := _OPTION.match(each))}
+    if others and not unknown:
+        raise UsageError(
+            f"{' '.join(others)} is no hyperparameter; they are given as --name value."
+        )
+    return {**vars(known), **unknown}
+
+
+def _json(text: str | None, name: str, path: Path) -> object:
+    if not text:
+        if not path.is_file():
+            return {}
+        text, name = path.read_text(encoding="utf-8"), str(path)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{name} is not JSON: {error}.") from None
+
+
+def _base(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("SAGEMAKER_BASE_DIR") or BASE)
+
+
+def _report_failure(environ: Mapping[str, str], reason: str) -> None:
+    """SageMaker shows the first 1,024 characters of this file as FailureReason."""
+    path = Path(environ.get("SM_OUTPUT_DIR") or _base(environ) / "output") / "failure"
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(reason, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

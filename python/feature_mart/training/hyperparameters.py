@@ -1,0 +1,95 @@
+"""What a training job may be told, in one list for those who ask for a job and for those who run it.
+
+xgboost takes a misspelt parameter with no more than a warning, and trains something else than was
+asked. So only what stands here is passed on. Objective and early-stopping metric are not in it:
+they follow from the label.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from feature_mart.errors import UsageError
+from feature_mart.training.model import TRAIN, TRAIN_AND_VALIDATION
+
+#: SageMaker's own, which it hands to the script among the others.
+RESERVED = "sagemaker_"
+
+XGBOOST: Mapping[str, type] = {
+    "tree_method": str,
+    "grow_policy": str,
+    "learning_rate": float,
+    "max_depth": int,
+    "max_leaves": int,
+    "max_bin": int,
+    "min_child_weight": float,
+    "max_delta_step": float,
+    "subsample": float,
+    "colsample_bytree": float,
+    "colsample_bylevel": float,
+    "colsample_bynode": float,
+    "gamma": float,
+    "reg_alpha": float,
+    "reg_lambda": float,
+    "scale_pos_weight": float,
+    "num_parallel_tree": int,
+    "max_cat_to_onehot": int,
+    "max_cat_threshold": int,
+    "nthread": int,
+}
+OWN: Mapping[str, type] = {"seed": int, "rounds": int, "on": str}
+KNOWN: Mapping[str, type] = {**OWN, **XGBOOST}
+
+_KINDS = {int: "a whole number", float: "a number", str: "a name"}
+_ON = {",".join(on): on for on in (TRAIN, TRAIN_AND_VALIDATION)}
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """The arguments of `fit`: `rounds` is None where validation chooses; `params` are xgboost's."""
+
+    seed: int
+    on: tuple[str, ...]
+    rounds: int | None
+    params: Mapping[str, Any]
+
+
+def parse_hyperparameters(given: Mapping[str, object]) -> Hyperparameters:
+    """Read them as SageMaker hands them over: every value may be text.
+
+    `on` is ``train`` or ``train,validation``. SageMaker's own (``sagemaker_…``) are passed over.
+
+    Raises:
+        UsageError: an unknown name, or a value of another kind.
+    """
+    asked = {name: value for name, value in given.items() if not name.startswith(RESERVED)}
+    unknown = sorted(set(asked).difference(KNOWN))
+    if unknown:
+        raise UsageError(
+            f"There is no hyperparameter {', '.join(unknown)}; known: {', '.join(sorted(KNOWN))}."
+        )
+    values = {name: _read(name, value) for name, value in asked.items()}
+    on = values.get("on", ",".join(TRAIN))
+    if on not in _ON:
+        raise UsageError(f"hyperparameter on is {on!r}; it must be {' or '.join(_ON)}.")
+    rounds = values.get("rounds")
+    if rounds is not None and rounds < 1:
+        raise UsageError(f"hyperparameter rounds is {rounds}; it must be at least 1.")
+    return Hyperparameters(
+        seed=values.get("seed", 0),
+        on=_ON[on],
+        rounds=rounds,
+        params={name: value for name, value in values.items() if name in XGBOOST},
+    )
+
+
+def _read(name: str, value: object) -> Any:
+    kind = KNOWN[name]
+    try:
+        read = kind(str(value))
+    except ValueError:
+        read = None
+    if read is None or read == "" or (kind is float and not math.isfinite(read)):
+        raise UsageError(f"hyperparameter {name} is {value!r}; it must be {_KINDS[kind]}.")
+    return read

@@ -1,0 +1,228 @@
+"""The `create_training_job` request for a committed snapshot. It asks AWS nothing.
+
+=================  ==========================================================================
+what runs          by
+=================  ==========================================================================
+our own image      `image` alone: the container runs ``python -m feature_mart.training.entry``
+script mode        `image` with SageMaker's training toolkit, `source` the program as a tar.gz
+built-in XGBoost   `is_built_in`, `image` AWS's own: no program, and its own metrics
+=================  ==========================================================================
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from feature_mart.errors import UsageError
+from feature_mart.training.hyperparameters import parse_hyperparameters
+from feature_mart.training.metric_lines import metric_definitions
+from feature_mart.training.model import (
+    DEFAULT_PARAMS,
+    MAX_ROUNDS,
+    PATIENCE,
+    ROUNDS_WITHOUT_VALIDATION,
+    TRAIN,
+    objective,
+)
+
+MODULE = "feature_mart.training.entry"
+PROGRAM = "feature_mart/training/entry.py"
+CONTENT_TYPES = {".parquet": "application/x-parquet", ".csv": "text/csv"}
+
+_NAME_LENGTH = 63
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+", re.ASCII)
+# What the built-in algorithm calls them; it knows no others of ours.
+_BUILT_IN = {"learning_rate": "eta", "reg_alpha": "alpha", "reg_lambda": "lambda"}
+_NOT_BUILT_IN = frozenset({"max_cat_to_onehot", "max_cat_threshold"})
+
+
+def training_request(
+    manifest: Mapping[str, Any],
+    address: str,
+    *,
+    label_kind: str,
+    role: str,
+    image: str,
+    hyperparameters: Mapping[str, object] | None = None,
+    source: str | None = None,
+    is_built_in: bool = False,
+    instance_type: str = "ml.m5.large",
+    instance_count: int = 1,
+    volume_gb: int = 30,
+    max_runtime_s: int = 3600,
+    output: str | None = None,
+    name_suffix: str = "",
+) -> dict[str, Any]:
+    """The keyword arguments of boto3's ``create_training_job``.
+
+    The job's name follows from consumer and snapshot, so the same request twice is refused by
+    SageMaker; `name_suffix` tells two jobs on one snapshot apart. A split without rows gets no
+    channel. Several instances get the built-in algorithm's train parts dealt out among them.
+
+    Args:
+        manifest: the snapshot's manifest.json.
+        address: where it is, ``s3://bucket/prefix/<consumer>/snapshots/<id>``.
+        label_kind: regression or binary, as its schema.json says.
+        hyperparameters: names and values as in `hyperparameters`.
+        output: where models go; ``models`` beside the snapshots where None.
+
+    Raises:
+        UsageError: not an s3:// address or not this snapshot's, a role that is no ARN, an unknown
+            hyperparameter, no rows to train on, or more instances than can be used.
+    """
+    root = _root(manifest, address)
+    asked = parse_hyperparameters(hyperparameters or {})
+    parts = _parts_by_split(manifest)
+    rows = {split["name"]: split["rows"] for split in manifest["splits"]}
+    if not _ROLE.fullmatch(role):
+        raise UsageError(f"{role!r} is not the ARN of an IAM role (arn:aws:iam::…:role/…).")
+    if not image:
+        raise UsageError("A training job needs an image: --image, or `image` in the exposure.")
+    if not rows["train"]:
+        raise UsageError(f"{manifest['id']} has no rows in train; there is nothing to fit on.")
+    _check_instances(instance_count, len(parts["train"]), is_built_in=is_built_in)
+    used = [name for name in ("train", "validation", "test") if rows[name]]
+    content_type = CONTENT_TYPES[PurePosixPath(parts["train"][0]).suffix]
+    algorithm: dict[str, Any] = {"TrainingImage": image, "TrainingInputMode": "File"}
+    if is_built_in:
+        used = [name for name in used if name != "test"]
+        values = _built_in(label_kind, asked.on, hyperparameters or {}, rows["validation"])
+        channels = [_channel(name, f"{root}/data/{name}/", content_type) for name in used]
+        if instance_count > 1:
+            s3 = channels[0]["DataSource"]["S3DataSource"]
+            s3["S3DataDistributionType"] = "ShardedByS3Key"
+    else:
+        values = {name: str(value) for name, value in (hyperparameters or {}).items()}
+        channels = [_channel(name, f"{root}/data/{name}/", content_type) for name in used]
+        channels.append(_channel("meta", f"{root}/_meta/", "application/json"))
+        algorithm["MetricDefinitions"] = metric_definitions(label_kind)
+        if source is None:
+            algorithm["ContainerEntrypoint"] = ["python", "-m", MODULE]
+        else:
+            values |= {"sagemaker_program": PROGRAM, "sagemaker_submit_directory": _s3(source)}
+    return {
+        "TrainingJobName": job_name(manifest, name_suffix),
+        "AlgorithmSpecification": algorithm,
+        "RoleArn": role,
+        "HyperParameters": values,
+        "InputDataConfig": channels,
+        "OutputDataConfig": {
+            "S3OutputPath": _s3(output or f"{root.rpartition('/snapshots/')[0]}/models")
+        },
+        "ResourceConfig": {
+            "InstanceType": instance_type,
+            "InstanceCount": instance_count,
+            "VolumeSizeInGB": volume_gb,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": max_runtime_s},
+        "Tags": _tags(manifest),
+    }
+
+
+def job_name(manifest: Mapping[str, Any], suffix: str = "") -> str:
+    """``<consumer>-<snapshot id>[-<suffix>]`` in letters, digits and hyphens, 63 at most.
+
+    A consumer's name that is too long is cut: the id alone tells snapshots apart.
+    """
+    tail = _plain(f"{manifest['id']}-{suffix}")
+    if len(tail) > _NAME_LENGTH:
+        raise UsageError(f"The suffix {suffix!r} makes the job's name longer than {_NAME_LENGTH}.")
+    head = _plain(_plain(manifest["consumer"])[: _NAME_LENGTH - len(tail) - 1])
+    return f"{head}-{tail}" if head else tail
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+
+
+def _root(manifest: Mapping[str, Any], address: str) -> str:
+    root = _s3(address).rstrip("/")
+    if not root.endswith(f"/{manifest['consumer']}/snapshots/{manifest['id']}"):
+        raise UsageError(
+            f"{address} is not where {manifest['id']} of {manifest['consumer']} would be; a "
+            "snapshot's address ends in <consumer>/snapshots/<id>."
+        )
+    return root
+
+
+def _s3(address: str) -> str:
+    if not re.fullmatch(r"s3://[^/]+(/.*)?", address):
+        raise UsageError(
+            f"{address} is not an s3:// address, and SageMaker reads and writes nothing else. "
+            "Export there: `mart export --to s3://bucket/prefix`."
+        )
+    return address
+
+
+def _parts_by_split(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
+    parts: dict[str, list[str]] = {}
+    for part in manifest["parts"]:
+        kind, split, _ = part["path"].split("/")
+        if kind == "data":
+            parts.setdefault(split, []).append(part["path"])
+    return parts
+
+
+def _check_instances(count: int, train_parts: int, *, is_built_in: bool) -> None:
+    if count < 1:
+        raise UsageError(f"A training job needs at least 1 instance, not {count}.")
+    if count > 1 and not is_built_in:
+        raise UsageError(
+            f"{MODULE} fits on one instance, not on {count}: take a larger instance type, or the "
+            "built-in algorithm."
+        )
+    if count > train_parts:
+        raise UsageError(
+            f"{count} instances would share {train_parts} part(s) of train, so some would have no "
+            f"rows. Export again with --min-parts {count}, to another place: a committed snapshot "
+            "is not rewritten."
+        )
+
+
+def _channel(name: str, address: str, content_type: str) -> dict[str, Any]:
+    # S3Prefix takes every key that begins with the text: the last slash keeps out data/train_2/.
+    return {
+        "ChannelName": name,
+        "DataSource": {
+            "S3DataSource": {
+                "S3DataType": "S3Prefix",
+                "S3Uri": address,
+                "S3DataDistributionType": "FullyReplicated",
+            }
+        },
+        "ContentType": content_type,
+        "CompressionType": "None",
+        "RecordWrapperType": "None",
+        "InputMode": "File",
+    }
+
+
+def _built_in(
+    label_kind: str, on: tuple[str, ...], given: Mapping[str, object], validation_rows: int
+) -> dict[str, str]:
+    """The hyperparameters of SageMaker's own XGBoost, from ours and our defaults."""
+    asked = parse_hyperparameters(given)
+    foreign = sorted(_NOT_BUILT_IN.intersection(asked.params))
+    if foreign or on != TRAIN:
+        raise UsageError(
+            f"The built-in algorithm has no {', '.join(foreign) or 'way to fit on validation'}; "
+            "leave it out, or run the project's own program."
+        )
+    watched = asked.rounds is None and validation_rows > 0
+    values = {**DEFAULT_PARAMS, **objective(label_kind), **asked.params, "seed": asked.seed}
+    values["num_round"] = asked.rounds or (MAX_ROUNDS if watched else ROUNDS_WITHOUT_VALIDATION)
+    if watched:
+        values["early_stopping_rounds"] = PATIENCE
+    return {_BUILT_IN.get(name, name): str(value) for name, value in values.items()}
+
+
+def _tags(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
+    git = manifest["git"]
+    commit = "unknown" if git["commit"] is None else git["commit"]
+    values = {
+        "snapshot": manifest["id"],
+        "consumer": manifest["consumer"],
+        "commit": f"{commit}{'+dirty' if git['dirty'] else ''}",
+    }
+    return [{"Key": key, "Value": value} for key, value in values.items()]

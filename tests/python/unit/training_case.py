@@ -1,0 +1,79 @@
+"""A snapshot on disk, and the folders in which a training job finds it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from feature_mart.exporter import export_snapshot
+from feature_mart.storage import FolderStore
+from python.unit import snapshot_case as case
+
+PYTHON = Path(__file__).parents[3] / "python"
+SPLITS = ("train", "validation", "test")
+ARGUMENTS = ("--seed", "3", "--learning_rate", "0.3", "--max_depth", "4")
+PARAMS = {"learning_rate": 0.3, "max_depth": 4}
+
+
+def export(
+    folder: Path,
+    *,
+    rows: int = 1500,
+    change: str = "",
+    file_format: Any = "parquet",
+    **exposure: Any,
+) -> Path:
+    """A committed snapshot of `rows` rows in parts of 400; returns its folder."""
+    manifest = case.manifest(part_rows=400, **exposure)
+    mart = case.build_mart(folder / "mart", rows=rows, change=change)
+    report = export_snapshot(
+        mart,
+        manifest,
+        manifest.consumers[0],
+        FolderStore(folder / "snapshots"),
+        context=case.context(),
+        file_format=file_format,
+    )
+    return Path(report.address)
+
+
+def mount(snapshot: Path, base: Path) -> Path:
+    """What SageMaker puts below /opt/ml: a copy of each channel's prefix."""
+    for split in SPLITS:
+        shutil.copytree(snapshot / "data" / split, base / "input/data" / split)
+    shutil.copytree(snapshot / "_meta", base / "input/data/meta")
+    return base
+
+
+def toolkit_variables(base: Path, **changes: str) -> dict[str, str]:
+    """What SageMaker's training toolkit says to the script."""
+    channels = {
+        f"SM_CHANNEL_{name.upper()}": str(base / "input/data" / name) for name in (*SPLITS, "meta")
+    }
+    return {
+        **channels,
+        "SM_MODEL_DIR": str(base / "model"),
+        "SM_OUTPUT_DIR": str(base / "output"),
+        "SM_OUTPUT_DATA_DIR": str(base / "output/data"),
+        "SM_HPS": "{}",
+        "SM_HOSTS": '["algo-1"]',
+        "SM_CURRENT_HOST": "algo-1",
+        **changes,
+    }
+
+
+def run(
+    variables: dict[str, str], *arguments: str, program: tuple[str, ...] = ("-m", "feature_mart.training.entry"),
+    path: Path = PYTHON,
+) -> subprocess.CompletedProcess[str]:  # fmt: skip
+    """Run the entry point as a container does: its own process, with these variables."""
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(path), **variables}
+    return subprocess.run(
+        [sys.executable, *program, *arguments],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )

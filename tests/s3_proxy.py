@@ -1,0 +1,237 @@
+"""A proxy on loopback before an S3, in which S3's bad days happen, and which keeps what was asked.
+
+Bodies pass through it a block at a time, so that it holds no part of a snapshot whole.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import parse_qsl, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from loopback import serve_http
+
+_HANG_S = 60
+_TIMEOUT_S = 120
+_BLOCK = 256 * 1024
+#: These are said anew on each leg; the proxy has answered `Expect` itself by then.
+_OF_ONE_LEG = frozenset({"connection", "keep-alive", "expect", "te"})
+
+
+@dataclass(slots=True)
+class Fault:
+    """What befalls requests of that method (empty: any) whose path or query holds `on`.
+
+    The first `times` of them, after `spared` that go through; of several that fit, the first in the list. `how` is
+    ``status`` (it never arrives; S3's error document with `status` and `code`, with 200 too, as S3 does where it had
+    begun to answer), ``cut`` (the connection breaks half-way through the body, and nothing arrives), ``lost`` (it
+    arrives and is carried out; the answer breaks off, or does not come when it is empty), ``hang`` (it never arrives,
+    and there is no answer) or ``corrupt`` (it arrives with one bit of its body flipped).
+    """
+
+    how: str
+    method: str
+    on: str
+    times: int = 10_000
+    spared: int = 0
+    status: int = 500
+    code: str = "InternalError"
+    message: str = "it went wrong"
+    seen: int = 0
+
+
+@dataclass(slots=True)
+class Request:
+    """What came. Header names in lower case; `length` of the body as it was sent; `status` 0 until it is answered."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    fault: str = ""
+    length: int = 0
+    status: int = 0
+
+
+@dataclass(slots=True)
+class Proxy:
+    """The proxy's address, what befalls its requests, and those that came, in their order."""
+
+    endpoint: str
+    faults: list[Fault] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    def asked(self, method: str, on: str = "") -> list[Request]:
+        """Those of that method whose path holds this."""
+        return [asked for asked in self.requests if asked.method == method and on in asked.path]
+
+
+@contextmanager
+def run_proxy(endpoint: str) -> Iterator[Proxy]:
+    """A proxy before the S3 at that address, gone at the end."""
+    host = urlsplit(endpoint).netloc
+    released = threading.Event()
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def log_message(self, *_: object) -> None:
+            return
+
+        def _serve(self) -> None:
+            address = urlsplit(self.path)
+            query = dict(parse_qsl(address.query, keep_blank_values=True))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = Request(self.command, unquote(address.path), query, headers)
+            with lock:
+                proxy.requests.append(request)
+                fault = self._fault()
+            request.fault = fault.how if fault is not None else ""
+            try:
+                self._befall(request, fault)
+            except (OSError, http.client.HTTPException):
+                # One of the two sides gave up; the other learns it from a connection that ends.
+                self.close_connection = True
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - http.server's names
+
+        def _fault(self) -> Fault | None:
+            for fault in proxy.faults:
+                if fault.method in {"", self.command} and fault.on in unquote(self.path):
+                    fault.seen += 1
+                    if fault.spared < fault.seen <= fault.spared + fault.times:
+                        return fault
+            return None
+
+        def _befall(self, request: Request, fault: Fault | None) -> None:
+            how = fault.how if fault is not None else ""
+            if fault is None or how in {"lost", "corrupt"}:
+                self._forward(request, is_corrupt=how == "corrupt", is_lost=how == "lost")
+                return
+            if how == "cut":
+                half = int(request.headers.get("content-length") or 0) // 2
+                deque(self._blocks(request, half), maxlen=0)
+                self._reset()
+                return
+            deque(self._body(request), maxlen=0)
+            if how == "hang":
+                released.wait(_HANG_S)
+                self._reset()
+                return
+            self._refuse(request, fault)
+
+        def _body(self, request: Request) -> Iterator[bytes]:
+            """Block by block, counted; chunks of the transfer are taken off."""
+            if "chunked" in request.headers.get("transfer-encoding", ""):
+                while size := int(self.rfile.readline().split(b";")[0], 16):
+                    yield from self._blocks(request, size)
+                    self.rfile.readline()
+                while self.rfile.readline().strip():
+                    continue
+            else:
+                yield from self._blocks(request, int(request.headers.get("content-length") or 0))
+
+        def _blocks(self, request: Request, size: int) -> Iterator[bytes]:
+            while size:
+                block = self.rfile.read(min(size, _BLOCK))
+                if not block:
+                    raise ConnectionError("the client broke off")
+                size -= len(block)
+                request.length += len(block)
+                yield block
+
+        def _corrupted(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+            """The middle byte of the first block with one bit flipped."""
+            for number, block in enumerate(blocks):
+                if number:
+                    yield block
+                    continue
+                spoilt = bytearray(block)
+                spoilt[len(spoilt) // 2] ^= 1
+                yield bytes(spoilt)
+
+        def _forward(self, request: Request, *, is_corrupt: bool, is_lost: bool) -> None:
+            headers = {n: v for n, v in request.headers.items() if n not in _OF_ONE_LEG}
+            # Without a length the client sent chunks, and so does this.
+            is_chunked = "transfer-encoding" in headers
+            body = self._body(request) if is_chunked or "content-length" in headers else None
+            if body is not None and is_corrupt:
+                body = self._corrupted(body)
+            there = http.client.HTTPConnection(host, timeout=_TIMEOUT_S)
+            try:
+                there.request(self.command, self.path, body, headers, encode_chunked=is_chunked)
+                answer = there.getresponse()
+                if is_lost:
+                    self._lose(answer)
+                else:
+                    request.status = answer.status
+                    self._answer(answer)
+            finally:
+                there.close()
+
+        def _start(self, answer: http.client.HTTPResponse, length: int) -> None:
+            self.send_response_only(answer.status, answer.reason)
+            for name, value in answer.getheaders():
+                if name.lower() not in {*_OF_ONE_LEG, "transfer-encoding", "content-length"}:
+                    self.send_header(name, value)
+            if answer.status != HTTPStatus.NO_CONTENT:
+                self.send_header("Content-Length", str(length))
+            self.end_headers()
+
+        def _answer(self, answer: http.client.HTTPResponse) -> None:
+            length = answer.getheader("Content-Length")
+            if length is None:
+                whole = answer.read()
+                self._start(answer, len(whole))
+                self.wfile.write(whole)
+                return
+            self._start(answer, int(length))
+            while block := answer.read(_BLOCK):
+                self.wfile.write(block)
+
+        def _lose(self, answer: http.client.HTTPResponse) -> None:
+            whole = answer.read()
+            if not whole:
+                self._reset()
+                return
+            self._start(answer, len(whole))
+            self.wfile.write(whole[: len(whole) // 2])
+            self.close_connection = True
+
+        def _refuse(self, request: Request, fault: Fault) -> None:
+            request.status = fault.status
+            document = (
+                '<?xml version="1.0" encoding="UTF-8"?>\n'
+                f"<Error><Code>{escape(fault.code)}</Code><Message>{escape(fault.message)}</Message>"
+                "<RequestId>proxy</RequestId><HostId>proxy</HostId></Error>"
+            ).encode()
+            self.send_response(fault.status)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(document)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(document)
+
+        def _reset(self) -> None:
+            """The end of the connection without a goodbye."""
+            self.close_connection = True
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+
+    proxy = Proxy("")
+    with serve_http(Handler) as proxy.endpoint:
+        try:
+            yield proxy
+        finally:
+            released.set()
