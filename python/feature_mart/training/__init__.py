@@ -2,7 +2,7 @@
 
 =============================  ==============================================================
 ``load_snapshot(address)``     features, label and keys of each split, only if committed
-``load_channels(meta, …)``      the same without keys, from the folders that a training job gets
+``load_channels(meta, …)``     the same without keys, from a training job's own folders
 ``fit(snapshot, seed=0)``      boosted trees on train, or on train and validation
 ``evaluate(snapshot, model)``  metrics on the test split
 ``score_seeds(snapshot)``      five seeds: mean and spread

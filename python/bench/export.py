@@ -1,0 +1,279 @@
+"""``python -m bench.export [ROWS …]``: an export of 30 columns beside a bare sorted COPY of each of its parts.
+
+Every measured thing is a process of its own: CPU seconds and peak memory are its own. The bare one is told where the
+parts begin; it writes the same parts, data and keys, with the same settings, and neither counts, hashes, checks nor
+commits. To S3 the server is a third process on this machine, so an upload takes CPU from what is measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from bench.__main__ import FOLDER, Measured, measure
+from feature_mart.exporter import BuildContext, export_snapshot
+from feature_mart.exporter.layout import plan_layout
+from feature_mart.exporter.source import COPY_OPTIONS
+from feature_mart.manifest import Manifest, parse_manifest
+from feature_mart.settings import S3Options
+from feature_mart.snapshot_files import read_committed
+from feature_mart.storage import open_store
+
+SIZES = (5_000_000, 20_000_000)
+MODEL = "mart_price_estimation__training"
+FEATURES = 29
+PART_ROWS = 250_000
+BUCKET = "bench"
+_ROUNDS = 3
+_AUDIT = ("entered_at", "label_known_at", "exclusion_reason")
+
+
+def make_mart(rows: int) -> Path:
+    """A training table in no order: a label and 29 features, a tenth of each unknown."""
+    path = FOLDER / f"export-{rows}.duckdb"
+    if path.exists():
+        return path
+    FOLDER.mkdir(exist_ok=True)
+    draft = path.with_suffix(".part")
+    draft.unlink(missing_ok=True)
+    # As a mart's own are: counts, codes and shares of few values; means and logs, which are all different.
+    kinds = (
+        "(hash(i, {n}) % 40)::double",
+        "ln(1 + hash(i, {n}) % 10000000)",
+        "(hash(i, {n}) % 1000)::double / 1000",
+    )
+    features = ", ".join(
+        f"case when hash(i, {n}, 1) % 10 = 0 then null else {kinds[n % 3].format(n=n)} end as f_{n:02d}"
+        for n in range(FEATURES)
+    )
+    with duckdb.connect(str(draft)) as con:
+        con.execute(
+            "set TimeZone = 'UTC'; set memory_limit = '4GB'; set enable_progress_bar = false"
+        )
+        con.execute(f"set temp_directory = '{FOLDER}/spill'")
+        con.execute(
+            f"""
+            create table {MODEL} as
+            select
+                'job-' || lpad(i::varchar, 9, '0') as job_id,
+                moment as requested_at,
+                moment + to_hours(1) as entered_at,
+                {features},
+                moment + to_hours(24) as label_known_at,
+                8 + (hash(i, 99) % 100000)::double / 20000 as price_log,
+                case when i % 20 = 0 then 'void' end as exclusion_reason
+            from (
+                select
+                    hash(n) % {rows * 4} as i,
+                    timestamptz '2021-01-01 00:00:00+00' + to_seconds((hash(n) % {rows * 4}) * 150000000.0 / {rows * 4})
+                        as moment
+                from range({rows}) as r (n)
+            )
+            qualify row_number() over (partition by i) = 1
+            """
+        )
+    draft.rename(path)
+    return path
+
+
+def describe() -> Manifest:
+    """What dbt's manifest would say of that table."""
+    kinds = {"job_id": "varchar", "requested_at": "timestamptz", "entered_at": "timestamptz"}
+    kinds |= {f"f_{n:02d}": "double" for n in range(FEATURES)}
+    kinds |= {"label_known_at": "timestamptz", "price_log": "double", "exclusion_reason": "varchar"}
+    roles = {"job_id": "key", "requested_at": "key", "price_log": "label"}
+    roles |= dict.fromkeys(_AUDIT, "audit")
+    columns = {
+        name: {
+            "name": name,
+            "data_type": kind,
+            "config": {"meta": {"role": roles[name]} if name in roles else {}},
+        }
+        for name, kind in kinds.items()
+    }
+    meta = {
+        "consumer": "price_estimation",
+        "features_model": "mart_price_estimation__features",
+        "training_model": MODEL,
+        "label": "price_log",
+        "label_kind": "regression",
+        "part_rows": PART_ROWS,
+    }
+    node = {"name": MODEL, "resource_type": "model", "raw_code": "select 1", "columns": columns}
+    exposure = {"name": "price_estimation", "config": {"meta": meta}}
+    return parse_manifest(
+        {
+            "metadata": {},
+            "nodes": {f"model.mart.{MODEL}": node},
+            "macros": {},
+            "exposures": {"exposure.mart.price_estimation": exposure},
+        }
+    )
+
+
+def export(mart: Path, to: str, endpoint: str) -> None:
+    """The whole export, as `mart export` calls it."""
+    manifest = describe()
+    context = BuildContext(
+        warehouse_id="bench",
+        as_of_at=datetime(2026, 11, 1, 18, tzinfo=UTC),
+        created_at=datetime.now(UTC),
+        business_timezone="Asia/Tokyo",
+        git_commit=None,
+        git_dirty=False,
+        dbt_manifest_sha256="a" * 64,
+        rationale_sha256="b" * 64,
+        tests_passed=0,
+        tests_failed=0,
+        tests_warned=0,
+    )
+    store = open_store(to, S3Options(endpoint=endpoint), FOLDER / "scratch")
+    report = export_snapshot(mart, manifest, manifest.consumers[0], store, context=context)
+    print(report.address)
+
+
+def copy_bare(mart: Path, like: Path, out: Path) -> None:
+    """Every part of a snapshot again: sorted and copied, and nothing else."""
+    layout = plan_layout(describe().consumers[0], describe().columns(MODEL))
+    manifest = read_committed(like).manifest
+    bounds: list[tuple[str, datetime, datetime]] = []
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        for part in manifest["parts"]:
+            if part["path"].startswith("keys/"):
+                ((low, high),) = con.execute(
+                    f"select min(requested_at), max(requested_at) from '{like / part['path']}'"
+                ).fetchall()
+                bounds.append((part["path"], low, high))
+    columns = ", ".join(f'"{name}"::float as "{name}"' for name in layout.columns)
+    out.mkdir(parents=True)
+    with duckdb.connect(config={"memory_limit": "2GB"}) as con:
+        con.execute("set TimeZone = 'UTC'")
+        con.execute(f"set temp_directory = '{FOLDER}/spill'; attach '{mart}' as mart (read_only)")
+        for path, low, high in bounds:
+            where = f"exclusion_reason is null and requested_at between '{low}' and '{high}'"
+            for kind, chosen in (
+                ("data", columns),
+                ("keys", "job_id, requested_at, label_known_at"),
+            ):
+                target = out / path.replace("keys/", f"{kind}/").replace("/", "-")
+                con.execute(
+                    f"copy (select {chosen} from mart.{MODEL} where {where} "
+                    f"order by requested_at, job_id) to '{target}' ({COPY_OPTIONS['parquet']})"
+                )
+
+
+def upload_bare(folder: Path, endpoint: str) -> None:
+    """The parts of a snapshot put one after the other, four at a time within boto3, with SHA-256."""
+    from boto3.s3.transfer import TransferConfig
+
+    from feature_mart.storage.opening import open_client
+
+    client = open_client(S3Options(endpoint=endpoint))
+    config = TransferConfig(max_concurrency=4, multipart_chunksize=16 * 2**20)
+    for path in sorted((folder / "data").rglob("*.parquet")) + sorted(
+        (folder / "keys").rglob("*.parquet")
+    ):
+        key = f"bare/{path.relative_to(folder)}"
+        client.upload_file(
+            str(path), BUCKET, key, ExtraArgs={"ChecksumAlgorithm": "SHA256"}, Config=config
+        )
+
+
+def main(sizes: list[int]) -> None:
+    """Measure every size, each thing in turn, and print the medians."""
+    print(f"{'rows':>11}  {'what':<28}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}{'MB':>8}")
+    for rows in sizes:
+        mart = make_mart(rows)
+        place = FOLDER / f"snapshots-{rows}"
+        rounds = _ROUNDS if rows <= SIZES[0] else 1
+        found: dict[str, list[Measured]] = {"export": [], "bare COPY": []}
+        for _ in range(rounds):
+            shutil.rmtree(place, ignore_errors=True)
+            found["export"].append(_child("export", mart, place, ""))
+            (snapshot,) = place.glob("price_estimation/snapshots/*")
+            shutil.rmtree(FOLDER / "bare", ignore_errors=True)
+            found["bare COPY"].append(_child("bare", mart, snapshot, FOLDER / "bare"))
+        if rows == sizes[0]:
+            with _server() as endpoint:
+                for _ in range(rounds):
+                    os.environ["BENCH_PREFIX"] = hashlib.sha256(os.urandom(8)).hexdigest()[:8]
+                    found.setdefault("upload alone", []).append(
+                        _child("upload", snapshot, endpoint)
+                    )
+                    to = f"s3://{BUCKET}/{os.environ['BENCH_PREFIX']}"
+                    found.setdefault("export to S3", []).append(
+                        _child("export", mart, to, endpoint)
+                    )
+        size = sum(path.stat().st_size for path in snapshot.rglob("*.parquet")) / 1e6
+        middle = {name: _median(values) for name, values in found.items()}
+        for name, each in middle.items():
+            print(
+                f"{rows:>11,}  {name:<28}{each.wall_s:>8.1f}{each.cpu_s:>8.1f}{each.peak_mb:>9,.0f}{size:>8,.0f}"
+            )
+        for name, bare in _ratios(middle):
+            print(f"{'':>11}  {name}: {bare:.2f}")
+
+
+def _ratios(of: dict[str, Measured]) -> Iterator[tuple[str, float]]:
+    yield "export / bare COPY", of["export"].wall_s / of["bare COPY"].wall_s
+    if "export to S3" in of:
+        slower = max(of["export"].wall_s, of["upload alone"].wall_s)
+        yield (
+            "export to S3 / the slower of export and upload alone",
+            of["export to S3"].wall_s / slower,
+        )
+
+
+def _median(values: list[Measured]) -> Measured:
+    return Measured(
+        statistics.median(each.wall_s for each in values),
+        statistics.median(each.cpu_s for each in values),
+        max(each.peak_mb for each in values),
+    )
+
+
+def _child(*arguments: object) -> Measured:
+    keys = {
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+        "AWS_REGION": "us-east-1",
+    }
+    command = [sys.executable, "-m", "bench.export", *(str(each) for each in arguments)]
+    return measure(command, {"PYTHONPATH": "python", **keys})
+
+
+@contextmanager
+def _server() -> Iterator[str]:
+    sys.path.append(str(Path(__file__).resolve().parents[2] / "tests"))
+    from s3_client import client_at, make_bucket
+    from s3_server import run_s3
+
+    with run_s3() as server:
+        make_bucket(client_at(server.endpoint), BUCKET)
+        yield server.endpoint
+
+
+_STEPS: dict[str, Callable[..., None]] = {
+    "export": lambda mart, to, endpoint="": export(Path(mart), to, endpoint),
+    "bare": lambda mart, like, out: copy_bare(Path(mart), Path(like), Path(out)),
+    "upload": lambda folder, endpoint: upload_bare(Path(folder), endpoint),
+}
+
+if __name__ == "__main__":
+    if sys.argv[1:2] and sys.argv[1] in _STEPS:
+        _STEPS[sys.argv[1]](*sys.argv[2:])
+    else:
+        began = time.monotonic()
+        main([int(size) for size in sys.argv[1:]] or list(SIZES))
+        print(f"{time.monotonic() - began:.0f} s")

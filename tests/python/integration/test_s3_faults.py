@@ -1,0 +1,207 @@
+"""Exports to a bucket on which requests go wrong: what a reader sees, what the user is told, what a retry does.
+
+With MART_FAULT_TABLE the name of a file, each case of this module and of test_s3_crashes writes a row of a table into
+it: fault, what a reader saw, what the user saw.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feature_mart.errors import FeatureMartError
+from feature_mart.exporter import verify_snapshot
+from feature_mart.settings import S3Options
+from s3_export_case import (
+    CONSUMER,
+    CREDENTIALS,
+    Bench,
+    Place,
+    make_place,
+    note_fault,
+    run_bench,
+)
+from s3_proxy import Fault
+
+FIRST = "data/train/part-00000.parquet"
+PART = "data/train/part-00001.parquet"
+MANIFEST = "_meta/manifest.json"
+SUCCESS = "_meta/_SUCCESS"
+LATEST = "latest.json"
+
+ALONE = "the earlier alone; latest.json names the earlier"
+ATTEMPT = f"{ALONE}; an attempt"
+COMMITTED = "both whole; latest.json names the earlier"
+BOTH = "both whole; latest.json names the new"
+
+LATER = "Try again later; what was uploaded is kept."
+UNREACHED = "S3 could not be reached"
+CHANGED = "the bytes changed on the way, and S3 did not take them. Try again; if it stays, look for a"
+
+BROKEN: dict[str, Any] = {"how": "status", "status": 500}
+BUSY: dict[str, Any] = {"how": "status", "status": 503, "code": "SlowDown"}
+DENIED: dict[str, Any] = {"how": "status", "status": 403, "code": "AccessDenied"}
+EXPIRED: dict[str, Any] = {"how": "status", "status": 400, "code": "ExpiredToken"}
+KEYLESS: dict[str, Any] = {"how": "status", "status": 400, "code": "KMS.DisabledException"}
+CONFLICT: dict[str, Any] = {"how": "status", "status": 409, "code": "ConditionalRequestConflict"}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What befalls an export, and what comes of it.
+
+    Attributes:
+        end: the report's status, or the exit code.
+        saw: what readers see then.
+        says: what the message says to do.
+        at: what the address in the message ends in.
+        retry: the status of the next export, on which nothing goes wrong.
+        attempts: of each request.
+        latest: what becomes of latest.json where the export ends well.
+    """
+
+    name: str
+    fault: Fault
+    end: str | int
+    saw: str = ATTEMPT
+    says: str = LATER
+    at: str = PART
+    retry: str = "written"
+    attempts: int = 1
+    latest: str = "moved"
+
+
+def put(on: str, **fault: Any) -> Fault:
+    return Fault(method="PUT", on=on, **fault)
+
+
+def survived(name: str, fault: Fault, end: str = "written", **case: Any) -> Case:
+    return Case(name, fault, end, saw=BOTH, retry="unchanged", **case)
+
+
+ON_MANIFEST: dict[str, Any] = {"at": MANIFEST}
+ON_SUCCESS: dict[str, Any] = {"at": SUCCESS, "retry": "adopted"}
+ON_LATEST: dict[str, Any] = {"at": LATEST, "saw": COMMITTED, "retry": "unchanged"}
+
+CASES = [
+    Case("500 to a part", put(PART, **BROKEN), 75),
+    Case("500 to the first part", put(FIRST, **BROKEN), 75, saw=ALONE, at=FIRST),
+    Case("500 to the first request", Fault("status", "GET", LATEST), 75, saw=ALONE, at=LATEST),
+    Case("503 SlowDown to a part", put(PART, **BUSY), 75),
+    survived("503 SlowDown to a part, twice of three", put(PART, **BUSY, times=2), attempts=3),
+    Case("503 SlowDown to manifest.json", put(MANIFEST, **BUSY), 75, **ON_MANIFEST),
+    Case("503 SlowDown to _SUCCESS", put(SUCCESS, **BUSY), 75, **ON_SUCCESS),
+    Case("503 SlowDown to latest.json", put(LATEST, **BUSY), 75, **ON_LATEST),
+    Case("503 to a listing", Fault(method="GET", on="list-type", **BUSY), 75, at="", retry="adopted"),
+    Case("503 to a HEAD", Fault(method="HEAD", on=PART, **BUSY), 75),
+    Case("403 to a part", put(PART, **DENIED), 1, says="Let the role do s3:PutObject"),
+    Case("403 to _SUCCESS", put(SUCCESS, **DENIED), 1, says="s3:PutObject", **ON_SUCCESS),
+    Case("403 to latest.json", put(LATEST, **DENIED), 1, says="s3:PutObject", **ON_LATEST),
+    Case(
+        "403 to reading",
+        Fault(method="GET", on=SUCCESS, **DENIED),
+        1,
+        saw=ALONE,
+        says="Let the role do s3:GetObject there",
+        at=SUCCESS,
+    ),
+    Case(
+        "403 to a HEAD",
+        Fault(method="HEAD", on=FIRST, **DENIED),
+        1,
+        saw=ALONE,
+        says="Let the role do s3:GetObject and s3:ListBucket there",
+        at=FIRST,
+    ),
+    Case(
+        "403 to a listing",
+        Fault(method="GET", on="list-type", **DENIED),
+        1,
+        says="Let the role do s3:ListBucket there",
+        at="",
+        retry="adopted",
+    ),
+    Case("a token that expires", put(PART, **EXPIRED), 1, says="Renew the credentials"),
+    Case("a disabled KMS key", put(PART, **KEYLESS), 1, says="Correct MART_S3_KMS_KEY"),
+    Case("a reset in mid-part", put(PART, how="cut"), 75, says=f"{UNREACHED} .*{LATER}"),
+    survived("a reset in mid-part, once of two", put(PART, how="cut", times=1), attempts=2),
+    Case("a part with a wrong checksum", put(PART, how="corrupt"), 75, says=CHANGED),
+    survived("a part with a wrong checksum, once", put(PART, how="corrupt", times=1)),
+    Case("manifest.json changed on the way", put(MANIFEST, how="corrupt"), 75, says=CHANGED, **ON_MANIFEST),
+    Case("409 to a part", put(PART, **CONFLICT), 75),
+    survived("409 to a part, twice", put(PART, **CONFLICT, times=2)),
+    survived("409 to _SUCCESS, twice", put(SUCCESS, **CONFLICT, times=2)),
+    survived("409 to latest.json, twice", put(LATEST, **CONFLICT, times=2)),
+    Case("a part's answer lost", put(PART, how="lost"), 75),
+    Case("manifest.json's answer lost", put(MANIFEST, how="lost"), 75, at=MANIFEST, retry="adopted"),
+    Case("_SUCCESS's answer lost", put(SUCCESS, how="lost"), 75, saw=COMMITTED, at=SUCCESS, retry="unchanged"),
+    Case("latest.json's answer lost", put(LATEST, how="lost"), 75, saw=BOTH, at=LATEST, retry="unchanged"),
+    survived("a part's answer lost, once of two", put(PART, how="lost", times=1), attempts=2),
+    survived("manifest.json's, once of two", put(MANIFEST, how="lost", times=1), "adopted", attempts=2),
+    survived("_SUCCESS's, once of two", put(SUCCESS, how="lost", times=1), "unchanged", attempts=2),
+    survived(
+        "latest.json's, once of two", put(LATEST, how="lost", times=1), attempts=2, latest="already"
+    ),
+    Case("no answer to a part", put(PART, how="hang"), 75),
+    Case("no answer to _SUCCESS", put(SUCCESS, how="hang"), 75, **ON_SUCCESS),
+    survived("no answer to a part, once of two", put(PART, how="hang", times=1), attempts=2),
+    Case(
+        "an answer that breaks off while latest.json is read",
+        Fault("lost", "GET", LATEST, times=1),
+        75,
+        saw=ALONE,
+        at=LATEST,
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with run_bench(tmp_path_factory.mktemp("mart")) as bench:
+        yield bench
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_request_goes_wrong(
+    case: Case, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = make_place(bench, tmp_path, re.sub(r"\W+", "-", case.name))
+    if case.fault.how == "hang":
+        monkeypatch.setattr("feature_mart.storage.opening._ANSWER_S", 1)
+    case.fault.seen = 0
+    bench.proxy.faults.append(case.fault)
+    said = ""
+    with place.watched():
+        if isinstance(case.end, str):
+            report = place.export(place.store(attempts=case.attempts))
+            assert (report.status, report.latest) == (case.end, case.latest)
+            said = report.status
+        else:
+            said = failure_of(place, case.end)
+            assert said.startswith(place.store().address())
+            assert f"{case.at}: " in said
+            assert re.search(case.says.replace("(", r"\("), said), said
+    assert case.fault.seen > 0, "it never befell the export"
+    place.assert_untouched(is_latest_free=case.saw == BOTH)
+    saw = place.saw()
+    assert saw == case.saw
+    note_fault(case.name, saw, said)
+
+    bench.proxy.faults.clear()
+    report = place.export()
+    assert (report.status, place.saw()) == (case.retry, BOTH)
+    place.assert_untouched(is_latest_free=True)
+
+
+def failure_of(place: Place, exit_code: int) -> str:
+    """What an export says that ends with that code."""
+    with pytest.raises(FeatureMartError) as failed:
+        place.export()
+    assert failed.value.exit_code == exit_code, str(failed.value)
+    return str(failed.value)
