@@ -263,9 +263,17 @@ def part(path: str, **fault: Any) -> Fault:
     return Fault(method="PUT", on=path, **fault)
 
 
-def note_fault(fault: str, saw: str, said: str) -> None:
-    """One line of the fault table, into the file that MART_FAULT_TABLE names; nowhere without it."""
+def note_fault(place: Place, fault: str, saw: str, said: str) -> None:
+    """A row of the fault table, into the file that MART_FAULT_TABLE names; nowhere without it."""
     if name := os.environ.get("MART_FAULT_TABLE"):
+        for mine, general in (
+            (f"s3://{place.bucket}/{place.prefix}", "s3://bucket/prefix"),
+            (f"{place.bench.proxy.endpoint}/{place.bucket}/{place.prefix}", "https://endpoint/…"),
+            (place.new_id, "<id>"),
+            (str(place.work), "<scratch>"),
+            (str(place.mart.parent), "<state>"),
+        ):
+            said = said.replace(mine, general)
         with Path(name).open("a", encoding="utf-8") as table:
             table.write(f"| {fault} | {saw} | {said} |\n")
 

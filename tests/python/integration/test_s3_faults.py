@@ -42,7 +42,9 @@ BOTH = "both whole; latest.json names the new"
 
 LATER = "Try again later; what was uploaded is kept."
 UNREACHED = "S3 could not be reached"
-CHANGED = "the bytes changed on the way, and S3 did not take them. Try again; if it stays, look for a"
+CHANGED = (
+    "the bytes changed on the way, and S3 did not take them. Try again; if it stays, look for a"
+)
 
 BROKEN: dict[str, Any] = {"how": "status", "status": 500}
 BUSY: dict[str, Any] = {"how": "status", "status": 503, "code": "SlowDown"}
@@ -98,7 +100,9 @@ CASES = [
     Case("503 SlowDown to manifest.json", put(MANIFEST, **BUSY), 75, **ON_MANIFEST),
     Case("503 SlowDown to _SUCCESS", put(SUCCESS, **BUSY), 75, **ON_SUCCESS),
     Case("503 SlowDown to latest.json", put(LATEST, **BUSY), 75, **ON_LATEST),
-    Case("503 to a listing", Fault(method="GET", on="list-type", **BUSY), 75, at="", retry="adopted"),
+    Case(
+        "503 to a listing", Fault(method="GET", on="list-type", **BUSY), 75, at="", retry="adopted"
+    ),
     Case("503 to a HEAD", Fault(method="HEAD", on=PART, **BUSY), 75),
     Case("403 to a part", put(PART, **DENIED), 1, says="Let the role do s3:PutObject"),
     Case("403 to _SUCCESS", put(SUCCESS, **DENIED), 1, says="s3:PutObject", **ON_SUCCESS),
@@ -133,17 +137,41 @@ CASES = [
     survived("a reset in mid-part, once of two", put(PART, how="cut", times=1), attempts=2),
     Case("a part with a wrong checksum", put(PART, how="corrupt"), 75, says=CHANGED),
     survived("a part with a wrong checksum, once", put(PART, how="corrupt", times=1)),
-    Case("manifest.json changed on the way", put(MANIFEST, how="corrupt"), 75, says=CHANGED, **ON_MANIFEST),
+    Case(
+        "manifest.json changed on the way",
+        put(MANIFEST, how="corrupt"),
+        75,
+        says=CHANGED,
+        **ON_MANIFEST,
+    ),
     Case("409 to a part", put(PART, **CONFLICT), 75),
     survived("409 to a part, twice", put(PART, **CONFLICT, times=2)),
     survived("409 to _SUCCESS, twice", put(SUCCESS, **CONFLICT, times=2)),
     survived("409 to latest.json, twice", put(LATEST, **CONFLICT, times=2)),
     Case("a part's answer lost", put(PART, how="lost"), 75),
-    Case("manifest.json's answer lost", put(MANIFEST, how="lost"), 75, at=MANIFEST, retry="adopted"),
-    Case("_SUCCESS's answer lost", put(SUCCESS, how="lost"), 75, saw=COMMITTED, at=SUCCESS, retry="unchanged"),
-    Case("latest.json's answer lost", put(LATEST, how="lost"), 75, saw=BOTH, at=LATEST, retry="unchanged"),
+    Case(
+        "manifest.json's answer lost", put(MANIFEST, how="lost"), 75, at=MANIFEST, retry="adopted"
+    ),
+    Case(
+        "_SUCCESS's answer lost",
+        put(SUCCESS, how="lost"),
+        75,
+        saw=COMMITTED,
+        at=SUCCESS,
+        retry="unchanged",
+    ),
+    Case(
+        "latest.json's answer lost",
+        put(LATEST, how="lost"),
+        75,
+        saw=BOTH,
+        at=LATEST,
+        retry="unchanged",
+    ),
     survived("a part's answer lost, once of two", put(PART, how="lost", times=1), attempts=2),
-    survived("manifest.json's, once of two", put(MANIFEST, how="lost", times=1), "adopted", attempts=2),
+    survived(
+        "manifest.json's, once of two", put(MANIFEST, how="lost", times=1), "adopted", attempts=2
+    ),
     survived("_SUCCESS's, once of two", put(SUCCESS, how="lost", times=1), "unchanged", attempts=2),
     survived(
         "latest.json's, once of two", put(LATEST, how="lost", times=1), attempts=2, latest="already"
@@ -191,7 +219,7 @@ def test_a_request_goes_wrong(
     place.assert_untouched(is_latest_free=case.saw == BOTH)
     saw = place.saw()
     assert saw == case.saw
-    note_fault(case.name, saw, said)
+    note_fault(place, case.name, saw, said)
 
     bench.proxy.faults.clear()
     report = place.export()

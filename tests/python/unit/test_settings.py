@@ -215,3 +215,41 @@ def test_the_package_finds_its_own_project_from_elsewhere(
 def test_a_date_names_its_own_refresh_in_every_zone() -> None:
     clock = Clock("Pacific/Auckland", 3, 60)
     assert clock.refresh_of(date(2026, 4, 1)) == at("2026-03-31T14:00:00+00:00")
+
+
+def test_s3_settings_come_from_the_environment(project: Path) -> None:
+    given = {
+        "MART_S3_ENDPOINT": "http://127.0.0.1:9000",
+        "MART_S3_KMS_KEY": "alias/mart",
+        "MART_S3_EXPECTED_OWNER": "123456789012",
+        "MART_S3_TAGS": "team=ml&cost=mart",
+        "MART_S3_ATTEMPTS": "2",
+    }
+    options = resolve_settings(environment=given).s3
+    assert (options.endpoint, options.kms_key) == ("http://127.0.0.1:9000", "alias/mart")
+    assert (options.expected_owner, options.tags) == ("123456789012", "team=ml&cost=mart")
+    assert (options.encryption, options.attempts) == ("", 2)
+    assert resolve_settings(environment={}).s3.attempts == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MART_S3_ENDPOINT", "127.0.0.1:9000"),
+        ("MART_S3_ENCRYPTION", "aes"),
+        ("MART_S3_EXPECTED_OWNER", "me"),
+        ("MART_S3_TAGS", "team"),
+        ("MART_S3_ATTEMPTS", "0"),
+    ],
+)
+def test_an_s3_setting_that_cannot_be_meant_is_refused(
+    project: Path, name: str, value: str
+) -> None:
+    with pytest.raises(UsageError, match=f"{name} is '{value}': use"):
+        resolve_settings(environment={name: value})
+
+
+def test_a_key_and_an_encryption_without_keys_contradict_each_other(project: Path) -> None:
+    given = {"MART_S3_KMS_KEY": "k", "MART_S3_ENCRYPTION": "AES256"}
+    with pytest.raises(UsageError, match="unset one of them"):
+        resolve_settings(environment=given)
