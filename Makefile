@@ -44,7 +44,7 @@ audit: venv-aws ## an hour: every audit on the sample and a perturbed copy, plan
 	    tests/python/integration/test_days.py tests/python/integration/test_oracle.py \
 	    tests/python/integration/test_planted_changes.py \
 	    tests/python/integration/test_reproduce.py \
-	    tests/python/integration/test_bigquery_mart.py $(ARGS)
+	    tests/python/integration/test_bigquery_mart.py tests/python/integration/test_train_on_real_snapshot.py $(ARGS)
 	@$(MART) audit incremental --universes 20 --schedules 25
 
 .PHONY: bench

@@ -39,6 +39,32 @@ CONSUMER = "price_estimation"
 #: Two parts of train, one each of the others.
 PARTS = {"part_rows": 150}
 EARLIER = {"as_of_at": case.AS_OF - timedelta(days=1)}
+#: What an export of the mart below, cut so, says it is about to do.
+STEPS = [
+    "count rows",
+    "hash content",
+    "wait for other exports",
+    "write train part 1 of 2",
+    "put data/train/part-00000.parquet",
+    "put keys/train/part-00000.parquet",
+    "write train part 2 of 2",
+    "put data/train/part-00001.parquet",
+    "put keys/train/part-00001.parquet",
+    "write validation part 1 of 1",
+    "put data/validation/part-00000.parquet",
+    "put keys/validation/part-00000.parquet",
+    "write test part 1 of 1",
+    "put data/test/part-00000.parquet",
+    "put keys/test/part-00000.parquet",
+    "put _meta/schema.json",
+    "put _meta/train.manifest",
+    "put _meta/validation.manifest",
+    "put _meta/test.manifest",
+    "put _meta/manifest.json",
+    "check parts",
+    "put _meta/_SUCCESS",
+    "move latest.json",
+]
 #: For boto3 as a user sets it up; the server takes any.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",

@@ -121,7 +121,7 @@ def print_clean(done: CleanReport) -> None:
         say(f"{verb} {what} {near(each.address)} ({each.files} files, {each.bytes:,} bytes)")
     if done.uploads:
         say(f"dropped {done.uploads} uploads that never ended")
-    say(f"{done.kept} snapshots {'would stay' if done.is_dry_run else 'stay'}")
+    say(f"snapshots that {'would stay' if done.is_dry_run else 'stay'}: {done.kept}")
 
 
 def _table(*names: str) -> Table:

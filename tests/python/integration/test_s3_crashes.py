@@ -32,6 +32,7 @@ from s3_export_case import (
     BUCKET,
     CONSUMER,
     CREDENTIALS,
+    STEPS,
     Bench,
     Place,
     make_place,
@@ -41,31 +42,6 @@ from s3_export_case import (
 )
 from s3_proxy import Fault
 
-STEPS = [
-    "count rows",
-    "hash content",
-    "wait for other exports",
-    "write train part 1 of 2",
-    "put data/train/part-00000.parquet",
-    "put keys/train/part-00000.parquet",
-    "write train part 2 of 2",
-    "put data/train/part-00001.parquet",
-    "put keys/train/part-00001.parquet",
-    "write validation part 1 of 1",
-    "put data/validation/part-00000.parquet",
-    "put keys/validation/part-00000.parquet",
-    "write test part 1 of 1",
-    "put data/test/part-00000.parquet",
-    "put keys/test/part-00000.parquet",
-    "put _meta/schema.json",
-    "put _meta/train.manifest",
-    "put _meta/validation.manifest",
-    "put _meta/test.manifest",
-    "put _meta/manifest.json",
-    "check parts",
-    "put _meta/_SUCCESS",
-    "move latest.json",
-]
 MANIFEST = "_meta/manifest.json"
 CLOSED = "http://127.0.0.1:9"
 UNKNOWN = "http://s3.invalid"
