@@ -36,6 +36,7 @@ def environment_of(emulator: Emulator, home: Path, **others: str) -> dict[str, s
         "MART_GCP_LOCATION": "US",
         "MART_GCS_BUCKET": "none",
         "MART_BQ_API_ENDPOINT": emulator.endpoint,
+        "MART_BQ_STORAGE_ENDPOINT": emulator.storage_endpoint,
         "MART_BQ_TIMEOUT_S": "120",
         "MART_BQ_RETRY_S": "10",
         "MART_BQ_RETRIES": "0",

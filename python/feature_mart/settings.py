@@ -88,6 +88,8 @@ class BigQueryAddress:
         price_per_tib: money for 1,099,511,627,776 bytes read.
         expires_days: the age at which tables of the mart's dataset expire; None for never.
         endpoint: another address than Google's, asked without credentials; empty for Google's.
+        storage_endpoint: the same for the Storage Read API, ``host:port``; on loopback asked without credentials and
+            without encryption.
     """
 
     project: str
@@ -100,6 +102,7 @@ class BigQueryAddress:
     price_per_tib: float
     expires_days: int | None
     endpoint: str
+    storage_endpoint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +330,11 @@ def _bigquery_address(env: Mapping[str, str], target: str, given: str | None) ->
             raise UsageError(f"{name} is {text!r}: use a number of at least 0.")
         return value
 
+    storage_endpoint = env.get("MART_BQ_STORAGE_ENDPOINT") or ""
+    if storage_endpoint and not re.fullmatch(r"[\w.:\-\[\]]+:\d{1,5}", storage_endpoint, re.ASCII):
+        raise UsageError(
+            f"MART_BQ_STORAGE_ENDPOINT is {storage_endpoint!r}: use host:port, without https://."
+        )
     is_prod = target == "bigquery_prod"
     return BigQueryAddress(
         project=project,
@@ -339,6 +347,7 @@ def _bigquery_address(env: Mapping[str, str], target: str, given: str | None) ->
         price_per_tib=number("MART_BQ_PRICE_PER_TIB", PRICE_PER_TIB),
         expires_days=CI_EXPIRES_DAYS if target == "bigquery_ci" else None,
         endpoint=env.get("MART_BQ_API_ENDPOINT") or "",
+        storage_endpoint=storage_endpoint,
     )
 
 

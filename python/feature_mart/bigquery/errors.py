@@ -19,6 +19,8 @@ _TRANSIENT = re.compile(
     r"|Gateway Time-?out|Internal Server Error|Timeout of [\d.]+s exceeded|TimeoutError|timed out"
     r"|did not complete within|Connection (?:reset|aborted|refused|broken)|RemoteDisconnected|IncompleteRead"
     r"|Max retries exceeded|Remote end closed"
+    # gRPC's: an aborted call, a broken stream, and a read session past its six hours.
+    r"|\b409 .*aborted|\b499 |RST_STREAM|Stream removed|session expired"
     r"|\b(?:429|500|502|503|504) (?:GET|POST|PUT|PATCH|DELETE)\b|\b(?:429|500|502|503|504) [A-Z]",
     re.IGNORECASE,
 )
@@ -49,6 +51,21 @@ _KNOWN = (
         lambda address: (
             f"a query would read more than MART_BQ_MAX_BYTES ({address.max_bytes:,} bytes): see `mart cost` for "
             "what reads how much, or set MART_BQ_MAX_BYTES higher"
+        ),
+    ),
+    _known(
+        r"Cannot read before|snapshot.?time|time.?travel",
+        lambda address: (
+            f"BigQuery no longer keeps what {address.project}.{address.dataset} (MART_DATASET) was when it was "
+            "published, for seven days at most, and its tables were changed since: run `mart build`, then export again"
+        ),
+    ),
+    _known(
+        r"bigquery\.readsessions",
+        lambda address: (
+            f"permission to read whole tables is missing: it takes roles/bigquery.readSessionUser in the project "
+            f"{address.project} (MART_GCP_PROJECT), and roles/bigquery.dataViewer on "
+            f"{address.project}.{address.dataset} (MART_DATASET)"
         ),
     ),
     _known(

@@ -36,7 +36,7 @@ PIECE = 16 * 2**20
 _WHOLE_UP_TO = 4 * PIECE
 _AT_ONCE = 4
 _ATTEMPTS = 6
-#: The metadata of a file that went in pieces, of which S3 keeps a checksum of checksums only.
+#: Metadata of a file: of one that went in pieces S3 keeps a checksum of checksums only, and other services none at all.
 _SHA256 = "feature-mart-sha256"
 
 
@@ -105,7 +105,7 @@ class S3Store:
         return None if found is None else found[0]
 
     def sha256(self, key: str) -> str | None:
-        """The checksum that S3 holds; of a file sent in pieces, what was written with it."""
+        """The checksum that S3 holds; where it holds none of the whole file, what was written with it."""
         return self._told_sha256(self._head(key))
 
     @contextmanager
@@ -236,7 +236,8 @@ class S3Store:
 
     def _send_whole(self, key: str, local: Path, sha256: str) -> None:
         with local.open("rb") as file:
-            self._send(key, file, bytes.fromhex(sha256), IfNoneMatch="*")
+            metadata = {_SHA256: sha256}
+            self._send(key, file, bytes.fromhex(sha256), IfNoneMatch="*", Metadata=metadata)
 
     def _send_pieces(self, key: str, local: Path, sha256: str) -> None:
         place = {"Bucket": self._bucket, "Key": self._key(key), **self._owner}

@@ -9,12 +9,14 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionClosedError,
     CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
     ResponseStreamingError,
+)
+from botocore.exceptions import (
+    ConnectionError as NoConnectionError,
 )
 
 from feature_mart.errors import FeatureMartError, TerminalError, TransientError
@@ -74,7 +76,7 @@ def explained_errors(where: str) -> Iterator[None]:
             f"{where}: no credentials for S3 ({error}). Give the task a role, or set AWS_PROFILE, or "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         ) from error
-    except (HTTPClientError, ConnectionClosedError, ResponseStreamingError, Boto3Error) as error:
+    except (HTTPClientError, NoConnectionError, ResponseStreamingError, Boto3Error) as error:
         raise TransientError(
             f"{where}: S3 could not be reached ({error}). Try again later; what was uploaded is kept."
         ) from error

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import grpc
 import pytest
 from click.testing import CliRunner
 
@@ -33,6 +34,7 @@ from feature_mart.runner import build_mart, open_run, require_built
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.sample import write_sample
 from feature_mart.settings import resolve_settings
+from read_api_proxy import ReadFault, ReadProxy, run_read_proxy
 
 MUNICIPAL = PROJECT.parent / "shared" / "data" / "municipal_awards"
 EARLIER, LAST = "2026-03-20", "2026-04-01"
@@ -162,10 +164,26 @@ def test_a_slice_of_a_real_warehouse_gives_the_same_tables(
     assert_equal(mart.compare(as_of_at, tmp_path))
 
 
-def test_a_snapshot_has_the_same_id_on_either_engine(
-    mart: EmulatedMart, built: dict[str, object], tmp_path: Path
+@pytest.fixture(scope="module")
+def read_proxy(emulator: Emulator) -> Iterator[ReadProxy]:
+    with run_read_proxy(emulator.storage_endpoint) as running:
+        yield running
+
+
+def snapshot_files(address: str) -> dict[str, bytes]:
+    """What is in a snapshot's Parquet files, by name."""
+    folder = Path(address)
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.parquet"))}
+
+
+def test_a_snapshot_is_the_same_on_either_engine_to_the_byte(
+    mart: EmulatedMart, built: dict[str, object], read_proxy: ReadProxy, tmp_path: Path
 ) -> None:
-    there = result_of(mart.variables, "export", "--all")["snapshots"]
+    proxied = {**mart.variables, "MART_BQ_STORAGE_ENDPOINT": read_proxy.endpoint}
+    there = result_of(proxied, "export", "--all")["snapshots"]
+    read = [each.read_session.table.rpartition("/")[2] for each in read_proxy.sessions]
+    assert len(read) == len(set(read)) == len(there) + 1, "a session each mart, and of the seals"
+    assert all(each.read_session.table_modifiers.snapshot_time for each in read_proxy.sessions)
     embedded = {"MART_HOME": str(tmp_path / "home"), "MART_DWH": str(mart.raw)}
     with environment(embedded):
         settings = resolve_settings()
@@ -175,11 +193,36 @@ def test_a_snapshot_has_the_same_id_on_either_engine(
     assert done.exit_code == 0, done.output
     here = json.loads(done.stdout)["snapshots"]
     assert [each["id"] for each in there] == [each["id"] for each in here]
+    for one, other in zip(there, here, strict=True):
+        files = snapshot_files(one["address"])
+        assert len(files) > 3 and files == snapshot_files(other["address"])
     manifest = json.loads(
         (Path(there[0]["address"]) / "_meta" / "manifest.json").read_text(encoding="utf-8")
     )
     assert manifest["engine"] == {"name": "bigquery", "version": "unknown"}
     assert manifest["warehouse_id"] == "mart-test.sample"
+
+
+def test_an_export_survives_a_read_that_fails_once_and_ends_in_75_where_it_always_does(
+    mart: EmulatedMart, built: dict[str, object], read_proxy: ReadProxy, tmp_path: Path
+) -> None:
+    proxied = {
+        **mart.variables,
+        "MART_BQ_STORAGE_ENDPOINT": read_proxy.endpoint,
+        "MART_BQ_RETRY_S": "2",
+    }
+    unavailable = ReadFault("ReadRows", grpc.StatusCode.UNAVAILABLE, "gone", 1)
+    read_proxy.faults = [unavailable]
+    try:
+        done = call(proxied, "export", "--all", "--to", str(tmp_path / "once"))
+        assert done.exit_code == 0, done.output
+        unavailable.times = 10_000
+        done = call(proxied, "export", "--all", "--to", str(tmp_path / "always"))
+    finally:
+        read_proxy.faults = []
+    assert done.exit_code == 75, done.output
+    assert "try again later" in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("always/**/*.parquet"))
 
 
 def test_the_site_is_made_of_a_mart_on_bigquery(

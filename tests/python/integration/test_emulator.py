@@ -47,11 +47,28 @@ try:
 except Exception:
     print(False)
 """
+_READS = """
+import pyarrow as pa
+from bqemulator.grpc_api.read_servicer import BigQueryReadHandler
+from bqemulator.streaming.read_session import create_read_session
+from google.cloud.bigquery_storage_v1 import types
+class Any:
+    def __getattr__(self, name):
+        return Any()
+    def __call__(self, *_):
+        return None
+session = create_read_session("p", "t", pa.table({"a": [1, 2, 3]}))
+request = types.ReadRowsRequest(read_stream=session.streams[0].name, offset=2)
+handler = BigQueryReadHandler(Any())
+answers = handler._handle_read_rows(types.ReadRowsRequest.serialize(request), None)
+print(sum(types.ReadRowsResponse.deserialize(answer).row_count for answer in answers) == 1)
+"""
 CASES = {
     "mend_boot": _BOOT,
     "mend_contracts": _CONTRACT,
     "mend_null_order": _NULLS,
     "mend_literals": _LITERALS,
+    "mend_reads": _READS,
 }
 
 

@@ -1,0 +1,95 @@
+"""What S3 says, as what a person can do about it; and the store on an S3 within this process."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from boto3.exceptions import RetriesExceededError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+from moto import mock_aws
+
+from feature_mart.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.settings import S3Options
+from feature_mart.storage import open_store
+from feature_mart.storage.s3_errors import explained_errors
+
+URL = "http://127.0.0.1:1"
+
+
+def answer(status: int, code: str, operation: str = "PutObject") -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": "as it said"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(response, operation)
+
+
+CASES: list[tuple[Exception, type[FeatureMartError], str]] = [
+    (answer(500, "InternalError"), TransientError, "Try again later"),
+    (answer(503, "SlowDown"), TransientError, "Try again later"),
+    (answer(429, "TooManyRequests"), TransientError, "Try again later"),
+    (answer(400, "RequestTimeout"), TransientError, "Try again later"),
+    (answer(409, "ConditionalRequestConflict"), TransientError, "Try again later"),
+    (answer(400, "BadDigest"), TransientError, "the bytes changed on the way"),
+    (answer(404, "NoSuchBucket"), TerminalError, "Create the bucket"),
+    (answer(403, "AccessDenied"), TerminalError, "s3:PutObject .*MART_S3_EXPECTED_OWNER"),
+    (answer(403, "403", "HeadObject"), TerminalError, "s3:GetObject and s3:ListBucket"),
+    (answer(403, "ExpiredToken"), TerminalError, "Renew the credentials"),
+    (answer(301, "PermanentRedirect"), TerminalError, "Set AWS_REGION"),
+    (answer(400, "KMS.NotFoundException"), TerminalError, "MART_S3_KMS_KEY"),
+    (answer(400, "InvalidRequest"), TerminalError, "InvalidRequest"),
+    (NoCredentialsError(), TerminalError, "no credentials for S3"),
+    (EndpointConnectionError(endpoint_url=URL), TransientError, "could not be reached"),
+    (ReadTimeoutError(endpoint_url=URL), TransientError, "could not be reached"),
+    (RetriesExceededError(OSError("reset")), TransientError, "could not be reached"),
+    (ParamValidationError(report="x"), TerminalError, "asked in a wrong way"),
+    (BotoCoreError(), TerminalError, "asked in a wrong way"),
+]
+
+
+@pytest.mark.parametrize(("error", "kind", "said"), CASES, ids=lambda case: str(case)[:60])
+def test_what_s3_says_becomes_what_to_do(
+    error: Exception, kind: type[FeatureMartError], said: str
+) -> None:
+    with (
+        pytest.raises(kind, match=rf"(?s)^s3://bucket/key: .*{said}") as caught,
+        explained_errors("s3://bucket/key"),
+    ):
+        raise error
+    assert caught.value.exit_code == (75 if kind is TransientError else 1)
+
+
+def test_a_store_on_amazons_own_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    local = tmp_path / "part"
+    local.write_bytes(b"rows")
+    with mock_aws():
+        boto3.client("s3").create_bucket(Bucket="bucket")
+        store = open_store("s3://bucket/a/b/", S3Options(tags="team=ml"), tmp_path)
+        assert store.address() == "s3://bucket/a/b"
+        assert store.put_file("c/x", local, hashlib.sha256(b"rows").hexdigest())
+        assert not store.put_file("c/x", local, hashlib.sha256(b"rows").hexdigest())
+        assert [entry.key for entry in store.entries("c")] == ["c/x"]
+        tags = boto3.client("s3").get_object_tagging(Bucket="bucket", Key="a/b/c/x")["TagSet"]
+        assert tags == [{"Key": "team", "Value": "ml"}]
+        missing = open_store("s3://nobody/x", S3Options(), tmp_path)
+        with pytest.raises(TerminalError, match="Create the bucket, or correct the address"):
+            missing.entries("c")
+        with pytest.raises(TerminalError, match="Create the bucket"):
+            missing.put("c", b"1")

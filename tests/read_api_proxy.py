@@ -1,0 +1,99 @@
+"""A proxy on loopback before the emulator's Storage Read API, in which its bad days happen; it notes what is asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from google.cloud.bigquery_storage_v1 import types
+
+_SERVICE = "/google.cloud.bigquery.storage.v1.BigQueryRead/"
+_THREADS = 16
+
+
+@dataclass(slots=True)
+class ReadFault:
+    """What befalls the first `times` calls of a method: they break with `code`, a stream after `spared` messages."""
+
+    method: str
+    code: grpc.StatusCode
+    message: str
+    times: int = 10_000
+    spared: int = 0
+    seen: int = 0
+
+
+@dataclass(slots=True)
+class ReadProxy:
+    """The proxy's address, what befalls its calls, and the sessions and streams that were asked for."""
+
+    endpoint: str = ""
+    faults: list[ReadFault] = field(default_factory=list)
+    sessions: list[Any] = field(default_factory=list)
+    reads: list[Any] = field(default_factory=list)
+
+    def fault(self, method: str) -> ReadFault | None:
+        """What befalls this call."""
+        for fault in self.faults:
+            if fault.method == method:
+                fault.seen += 1
+                if fault.seen <= fault.times:
+                    return fault
+        return None
+
+
+@contextmanager
+def run_read_proxy(endpoint: str) -> Iterator[ReadProxy]:
+    """A proxy before what answers at that ``host:port``, gone at the end."""
+    proxy, lock = ReadProxy(), threading.Lock()
+    there = grpc.insecure_channel(endpoint, [("grpc.max_receive_message_length", -1)])
+    create = there.unary_unary(f"{_SERVICE}CreateReadSession")
+    read = there.unary_stream(f"{_SERVICE}ReadRows")
+
+    def create_session(request: bytes, context: grpc.ServicerContext) -> bytes:
+        with lock:
+            proxy.sessions.append(types.CreateReadSessionRequest.deserialize(request))
+            fault = proxy.fault("CreateReadSession")
+        if fault is not None:
+            context.abort(fault.code, fault.message)
+        try:
+            answer: bytes = create(request)
+        except grpc.RpcError as error:
+            context.abort(error.code(), error.details())
+        return answer
+
+    def read_rows(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        with lock:
+            proxy.reads.append(types.ReadRowsRequest.deserialize(request))
+            fault = proxy.fault("ReadRows")
+        try:
+            # All of it: a stream that is not read to its end takes a thread of the emulator's for ever.
+            answers = list(read(request))
+        except grpc.RpcError as error:
+            context.abort(error.code(), error.details())
+        for number, answer in enumerate(answers):
+            if fault is not None and number == fault.spared:
+                context.abort(fault.code, fault.message)
+            yield answer
+
+    handlers = {
+        "CreateReadSession": grpc.unary_unary_rpc_method_handler(create_session),
+        "ReadRows": grpc.unary_stream_rpc_method_handler(read_rows),
+    }
+    service = grpc.method_handlers_generic_handler(_SERVICE.strip("/"), handlers)
+    server = grpc.server(
+        ThreadPoolExecutor(_THREADS), options=[("grpc.max_send_message_length", -1)]
+    )
+    server.add_generic_rpc_handlers((service,))
+    proxy.endpoint = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        yield proxy
+    finally:
+        server.stop(grace=None).wait()
+        there.close()
