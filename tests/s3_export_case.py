@@ -1,22 +1,15 @@
-"""A bucket in which a snapshot stands already, exports into it through the proxy, and who reads it meanwhile.
-
-``python tests/s3_export_case.py JOBS`` is what `run_children` starts: a process for each export, that may be killed.
-"""
+"""A bucket in which a snapshot stands already, exports into it through the proxy, and who reads it meanwhile."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import resource
-import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +23,24 @@ from feature_mart.storage import Store
 from feature_mart.storage.opening import open_client
 from feature_mart.storage.s3 import S3Store
 from python.unit import snapshot_case as case
-from s3_client import REGION, client_at, make_bucket
-from s3_proxy import Fault, Proxy, Request, run_proxy
+from s3_client import REGION, client_at, make_bucket, s3_sha256
+from s3_proxy import Proxy, Request, run_proxy
 from s3_server import run_s3
 
+#: The time between two looks of somebody who reads all the while.
+_LOOK_S = 0.3
+#: Where the earlier snapshot is made.
+_FIRST = "first"
 BUCKET = "mart-snapshots"
 CONSUMER = "price_estimation"
 #: Two parts of train, one each of the others.
 PARTS = {"part_rows": 150}
 EARLIER = {"as_of_at": case.AS_OF - timedelta(days=1)}
+#: What `Place.saw` says of them.
+ALONE = "the earlier alone; latest.json names the earlier"
+ATTEMPT = f"{ALONE}; an attempt"
+COMMITTED = "both whole; latest.json names the earlier"
+BOTH = "both whole; latest.json names the new"
 #: What an export of the mart below, cut so, says it is about to do.
 STEPS = [
     "count rows",
@@ -73,7 +75,6 @@ CREDENTIALS = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": os.devnull,
 }
-_PATHS = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "python")]
 
 
 class Killed(BaseException):
@@ -82,13 +83,19 @@ class Killed(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """An S3, the proxy before it, a mart, the id of its snapshot, and a client that goes past the proxy and our code."""
+    """An S3, the proxy before it, a mart, and a client that goes past the proxy and past our code.
+
+    `new_id` is the id of the mart's snapshot, `earlier` the files of one of an earlier as_of, `hashes` the SHA-256 of
+    every body that was read, by its ETag.
+    """
 
     server: str
     proxy: Proxy
     client: Any
     mart: Path
     new_id: str = ""
+    earlier: Mapping[str, bytes] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -104,8 +111,13 @@ def run_bench(folder: Path) -> Iterator[Bench]:
         client = client_at(server.endpoint)
         make_bucket(client, BUCKET)
         bench = Bench(server.endpoint, proxy, client, case.build_mart(folder))
-        new_id = Place(bench, "none", folder, bench.mart).plain(dry_run=True).id
-        yield replace(bench, new_id=new_id)
+        place = Place(bench, _FIRST, folder, bench.mart)
+        place.plain(context=EARLIER)
+        yield replace(
+            bench,
+            new_id=place.plain(dry_run=True).id,
+            earlier={key: place.body(key) or b"" for key in place.etags()},
+        )
 
 
 @dataclass(slots=True)
@@ -163,12 +175,12 @@ class Place:
 
     def objects(self) -> dict[str, str]:
         """ETag and hash of every object, by its key below the prefix."""
-        return {key: f"{etag} {_sha256(self.body(key))}" for key, etag in self.keys().items()}
+        return {key: f"{etag} {_sha256(self.body(key))}" for key, etag in self.etags().items()}
 
-    def keys(self) -> dict[str, str]:
+    def etags(self, below: str = "") -> dict[str, str]:
         """ETag of every object, by its key below the prefix."""
         pages = self.bench.client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=f"{self.prefix}/"
+            Bucket=self.bucket, Prefix=f"{self.prefix}/{below}"
         )
         start = len(self.prefix) + 1
         found = [each for page in pages for each in page.get("Contents", ())]
@@ -184,8 +196,11 @@ class Place:
         data: bytes = found["Body"].read()
         return data
 
-    def put(self, key: str, data: bytes) -> None:
-        self.bench.client.put_object(Bucket=self.bucket, Key=f"{self.prefix}/{key}", Body=data)
+    def put(self, key: str, data: bytes) -> str:
+        """Put it past the proxy and past our code; returns its ETag."""
+        at = {"Bucket": self.bucket, "Key": f"{self.prefix}/{key}"}
+        done = self.bench.client.put_object(**at, Body=data, ChecksumSHA256=s3_sha256(data))
+        return str(done["ETag"])
 
     def delete(self, key: str) -> None:
         self.bench.client.delete_object(Bucket=self.bucket, Key=f"{self.prefix}/{key}")
@@ -200,15 +215,15 @@ class Place:
 
     def assert_untouched(self, *, is_latest_free: bool = False) -> None:
         """All that was there before is as it was; latest.json too, but where an export may have moved it."""
-        now = self.objects()
+        etags = self.etags()
         for key, mark in self.before.items():
             if not (is_latest_free and key.endswith("latest.json")):
-                assert now.get(key) == mark, f"{key} was touched"
+                now = f"{etags.get(key)} {_sha256(self.body(key))}"
+                assert now == mark, f"{key} was touched"
 
     def whole(self) -> set[str]:
         """The snapshots that a reader without our code takes for whole; fails on half a one, and on a wrong latest."""
-        keys = self.keys()
-        ids = {key.split("/")[2] for key in keys if key.startswith(f"{CONSUMER}/snapshots/")}
+        ids = {key.split("/")[2] for key in self.etags(f"{CONSUMER}/snapshots/")}
         found = {name for name in ids if self._is_whole(name)}
         latest = json.loads(self.body(f"{CONSUMER}/latest.json") or b"{}").get("id")
         if latest is not None and latest not in found:
@@ -217,19 +232,29 @@ class Place:
         return found
 
     def _is_whole(self, name: str) -> bool:
-        """Read again where it does not fit: of a snapshot that is being removed, the commit goes first."""
         at = f"{CONSUMER}/snapshots/{name}"
         success = self.body(f"{at}/_meta/_SUCCESS")
         if success is None:
             return False
         manifest = self.body(f"{at}/_meta/manifest.json") or b"{}"
         wrong = [] if success.decode().strip() == _sha256(manifest) else ["manifest.json"]
-        for part in json.loads(manifest).get("parts", ()):
-            if _sha256(self.body(f"{at}/{part['path']}")) != part["sha256"]:
-                wrong.append(part["path"])
+        etags = self.etags(f"{at}/")
+        for each in json.loads(manifest).get("parts", ()):
+            key = f"{at}/{each['path']}"
+            if self._hash(key, etags.get(key)) != each["sha256"]:
+                wrong.append(each["path"])
+        # Of a snapshot that is being removed, the commit goes first.
         if wrong and self.body(f"{at}/_meta/_SUCCESS") is not None:
-            raise AssertionError(f"{name} says that it is whole, but {', '.join(wrong)} is not")
+            raise AssertionError(f"{name} says that it is whole, but not so: {', '.join(wrong)}")
         return not wrong
+
+    def _hash(self, key: str, etag: str | None) -> str:
+        if etag is None:
+            return ""
+        hashes = self.bench.hashes
+        if etag not in hashes:
+            hashes[etag] = _sha256(self.body(key))
+        return hashes[etag]
 
     def saw(self, *, is_verified: bool = True) -> str:
         """What readers see at this moment, ours and one without our code, in a few words."""
@@ -247,6 +272,11 @@ class Place:
         rest = {line.id for line in lines} - whole
         return f"{there}; latest.json names {current}" + ("; an attempt" if rest else "")
 
+    def earlier_id(self) -> str:
+        """The id of the snapshot that stands already."""
+        (name,) = {key.split("/")[2] for key in self.before if "/snapshots/" in key}
+        return name
+
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Somebody reads all the while, and never finds half a snapshot that says it is whole."""
@@ -255,7 +285,7 @@ class Place:
 
         def look() -> None:
             try:
-                while not is_over.wait(0.1):
+                while not is_over.wait(_LOOK_S):
                     lines = list_snapshots(store, CONSUMER)
                     whole = self.whole()
                     assert {line.id for line in lines if line.problem is None} <= whole
@@ -276,17 +306,13 @@ class Place:
 def make_place(bench: Bench, folder: Path, prefix: str) -> Place:
     """A prefix in which an earlier snapshot stands; nothing befalls the proxy yet."""
     bench.proxy.faults.clear()
-    place = Place(bench, prefix, folder, bench.mart)
-    place.plain(context=EARLIER)
-    place.new_id = bench.new_id
-    place.before = place.objects()
+    place = Place(bench, prefix, folder, bench.mart, new_id=bench.new_id)
+    for key, data in bench.earlier.items():
+        # SageMaker's lists name their own address.
+        there = data.replace(f"/{BUCKET}/{_FIRST}/".encode(), f"/{BUCKET}/{prefix}/".encode())
+        place.before[key] = f"{place.put(key, there)} {_sha256(there)}"
     bench.proxy.requests.clear()
     return place
-
-
-def part(path: str, **fault: Any) -> Fault:
-    """What befalls the writing of a file of a snapshot."""
-    return Fault(method="PUT", on=path, **fault)
 
 
 def note_fault(place: Place, fault: str, saw: str, said: str) -> None:
@@ -308,64 +334,38 @@ def _sha256(data: bytes | None) -> str:
     return "" if data is None else hashlib.sha256(data).hexdigest()
 
 
-def run_children(
-    places: Sequence[Place], fatal: Sequence[str] = (), limit: int = 0
-) -> list[tuple[int, str]]:
-    """Each place's export, past the proxy and in a process of its own: its exit code, or minus the signal that ended
-    it, and what it said.
+class Meddled:
+    """A store in which something happens once, before (or after) a method is called with that in its first argument."""
 
-    Args:
-        fatal: the step, of each, at which it kills itself.
-        limit: bytes past which it may write no file; 0 for none.
-    """
-    jobs = [
-        {
-            "server": place.bench.server,
-            "prefix": place.prefix,
-            "work": str(place.work),
-            "mart": str(place.mart),
-            "fatal": fatal[number] if fatal else "",
-            "limit": limit,
-        }
-        for number, place in enumerate(places)
-    ]
-    environment = {**os.environ, **CREDENTIALS, "PYTHONPATH": os.pathsep.join(_PATHS)}
-    command = [sys.executable, __file__, json.dumps(jobs)]
-    done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
-    return [(code, said) for code, said in json.loads(done.stdout)]
+    def __init__(
+        self, store: Store, method: str, on: str, act: Callable[[], Any], *, is_after: bool = False
+    ) -> None:
+        self._store, self._method, self._on, self._is_after = store, method, on, is_after
+        self._acts = [act]
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        if name != self._method:
+            return method
+
+        def call(*arguments: Any) -> Any:
+            acts = [self._acts.pop()] if self._acts and self._on in arguments[0] else []
+            done = method(*arguments) if self._is_after else None
+            for act in acts:
+                act()
+            return done if self._is_after else method(*arguments)
+
+        return call
 
 
-def _run_child(job: Mapping[str, Any]) -> str:
-    def step(name: str) -> None:
-        if name == job["fatal"]:
-            os.kill(os.getpid(), signal.SIGKILL)
+def at_step(step: str, act: Callable[[], Any]) -> Callable[[str], None]:
+    def progress(name: str) -> None:
+        if name == step:
+            act()
 
-    if job["limit"]:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (job["limit"], job["limit"]))
-    mart = Path(job["mart"])
-    bench = Bench(job["server"], Proxy(job["server"]), None, mart)
-    return Place(bench, job["prefix"], Path(job["work"]), mart).plain(progress=step).status
+    return progress
 
 
-def _fork_child(job: Mapping[str, Any]) -> tuple[int, str]:
-    """A process that has imported everything already, begun before any thread is."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 70
-        try:
-            os.write(writer, _run_child(job).encode())
-            code = 0
-        except FeatureMartError as error:
-            os.write(writer, str(error).encode())
-            code = error.exit_code
-        finally:
-            os._exit(code)
-    os.close(writer)
-    with os.fdopen(reader) as said:
-        text = said.read()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), text
-
-
-if __name__ == "__main__":
-    print(json.dumps([_fork_child(job) for job in json.loads(sys.argv[1])]))
+def soon() -> datetime:
+    """When everything that is there is older than nothing."""
+    return datetime.now(UTC) + timedelta(minutes=1)

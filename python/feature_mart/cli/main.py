@@ -10,6 +10,7 @@ from feature_mart import __version__
 from feature_mart.cli.audit import audit
 from feature_mart.cli.console import Console
 from feature_mart.cli.engines import conformance, cost
+from feature_mart.cli.knowledge import knowledge
 from feature_mart.cli.options import as_of_option, emit, explained, json_option
 from feature_mart.cli.snapshot import snapshot
 from feature_mart.errors import UsageError
@@ -22,6 +23,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "First": ("run", "build", "docs", "export"),
     "Raw data": ("sample",),
     "Snapshots": ("snapshot",),
+    "Knowledge": ("knowledge",),
     "Proofs": ("audit", "conformance"),
     "BigQuery": ("cost",),
 }
@@ -241,4 +243,5 @@ def sample(jobs: int, seed: int, out: str | None, to: str | None, as_json: bool)
 main.add_command(audit)
 main.add_command(conformance)
 main.add_command(cost)
+main.add_command(knowledge)
 main.add_command(snapshot)

@@ -15,7 +15,7 @@ from feature_mart.runner.dbt import Progress
 from feature_mart.runner.docs import build_docs, open_site, serve_docs
 from feature_mart.runner.engine import Engine
 from feature_mart.runner.engines import open_engine
-from feature_mart.runner.git import GitState, read_git
+from feature_mart.runner.git import GitState, read_files_at, read_git
 from feature_mart.runner.report import RunLog, open_run
 from feature_mart.runner.state import (
     BuiltMart,
@@ -38,6 +38,7 @@ __all__ = [
     "open_run",
     "open_site",
     "read_dbt_manifest",
+    "read_files_at",
     "read_git",
     "require_built",
     "serve_docs",

@@ -41,8 +41,8 @@ from feature_mart.settings import BigQueryAddress, Settings
 STATE_TABLE = "mart_state"
 _DAY_MS = 24 * 60 * 60 * 1000
 _SHOWN_ROWS = 5
-#: Of the local copy. Rows need no order in it, since the export sorts them by a key of its own. A thread holds half a MiB
-#: a column, 50 MiB of the widest mart; the rest of the memory fills with what is on disk already.
+#: Of the local copy. Rows need no order in it, since the export sorts them by a key of its own. A thread holds half
+#: a MiB a column, 50 MiB of the widest mart; the rest of the memory fills with what is on disk already.
 COPY_CONFIG: dict[str, Any] = {
     "memory_limit": "192MB",
     "threads": 1,

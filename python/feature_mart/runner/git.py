@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
+import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from feature_mart.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +38,36 @@ def read_git(project: Path) -> GitState:
 
     commit = git("rev-parse", "HEAD")
     return GitState(commit, bool(git("status", "--porcelain")) if commit else False)
+
+
+def read_files_at(project: Path, ref: str, folders: Sequence[str]) -> dict[str, str]:
+    """The text files below some folders of the project at a commit, by their paths in the project.
+
+    A folder that was not there yet has none.
+
+    Raises:
+        UsageError: there is no such commit, or no repository.
+    """
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(project), "archive", "--format=tar", ref, "."],
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip()
+        raise UsageError(
+            f"{ref!r} is no commit to compare with ({said}): fetch it, or name another."
+        ) from None
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UsageError(f"git could not be asked for {ref!r}: {error}.") from None
+    files: dict[str, str] = {}
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        for member in archive:
+            name = member.name.removeprefix("./")
+            if member.isfile() and name.split("/")[0] in folders:
+                content = archive.extractfile(member)
+                assert content is not None
+                files[name] = content.read().decode("utf-8", errors="replace")
+    return files

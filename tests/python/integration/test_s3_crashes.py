@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 import signal
-import socket
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,28 +25,27 @@ from feature_mart.exporter import (
 from feature_mart.settings import S3Options
 from feature_mart.storage.opening import open_client
 from feature_mart.storage.s3 import S3Store
-from python.unit import snapshot_case as case
+from python.unit import snapshot_case
 from s3_client import s3_sha256, start_upload
 from s3_export_case import (
+    ALONE,
+    ATTEMPT,
+    BOTH,
     BUCKET,
-    CONSUMER,
-    CREDENTIALS,
+    COMMITTED,
     STEPS,
     Bench,
     Place,
     make_place,
     note_fault,
     run_bench,
-    run_children,
 )
+from s3_export_child import run_children
 from s3_proxy import Fault
 
 MANIFEST = "_meta/manifest.json"
 CLOSED = "http://127.0.0.1:9"
 UNKNOWN = "http://s3.invalid"
-ALONE = "the earlier alone; latest.json names the earlier"
-ATTEMPT = f"{ALONE}; an attempt"
-BOTH = "both whole; latest.json names the new"
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +82,14 @@ def test_an_export_is_killed(step: str, killed: dict[str, Place]) -> None:
     place.assert_untouched()
     saw = place.saw()
     if step == "move latest.json":
-        assert saw == "both whole; latest.json names the earlier"
+        assert saw == COMMITTED
     elif STEPS.index(step) <= STEPS.index("put data/train/part-00000.parquet"):
         assert saw == ALONE
     else:
         assert saw in {ALONE, ATTEMPT}
     note_fault(place, f"SIGKILL before: {step}", saw, "nothing; the next export goes on")
     left = list((place.work / "export").glob("export-*"))
-    assert bool(left) == (STEPS.index(step) >= 0), "a killed export leaves its scratch folder"
+    assert left, "a killed export leaves its scratch folder"
 
     there = place.objects()
     requests.clear()
@@ -125,8 +123,8 @@ def test_the_same_content_again_writes_nothing(place: Place) -> None:
     assert place.export().status == "written"
     before = place.objects()
     place.bench.proxy.requests.clear()
-    for again in ({}, {"context": {"created_at": datetime(2027, 5, 5, tzinfo=UTC)}}):
-        report = place.export(**again)
+    for year in (2026, 2027):
+        report = place.export(context={"created_at": datetime(year, 12, 5, tzinfo=UTC)})
         assert (report.status, report.latest, report.sent_bytes) == ("unchanged", "already", 0)
     assert place.bench.proxy.requests
     assert place.written() == []
@@ -152,52 +150,61 @@ def test_the_disk_is_full(limit: int, place: Place) -> None:
     assert place.saw() == BOTH
 
 
+@dataclass(frozen=True, slots=True)
+class Nowhere:
+    """An export that cannot ask at all: `environment` has variables to set, or with None to unset."""
+
+    name: str
+    exit_code: int
+    says: str
+    bucket: str = BUCKET
+    endpoint: str = ""
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+
+
 NOWHERE = [
-    (
+    Nowhere(
         "a bucket that does not exist",
-        {"bucket": "no-such-bucket"},
-        {},
         1,
         "Create the bucket, or correct the address",
+        bucket="no-such-bucket",
     ),
-    (
+    Nowhere(
         "no credentials",
-        {},
-        {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
         1,
         "Give the task a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        environment={"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
     ),
-    ("half of the credentials", {}, {"AWS_SECRET_ACCESS_KEY": None}, 1, "set AWS_PROFILE"),
-    ("an endpoint that nobody listens at", {"endpoint": CLOSED}, {}, 75, "Try again later"),
-    ("an endpoint that has no address", {"endpoint": UNKNOWN}, {}, 75, "Try again later"),
+    Nowhere(
+        "half of the credentials",
+        1,
+        "AWS_SECRET_ACCESS_KEY",
+        environment={"AWS_SECRET_ACCESS_KEY": None},
+    ),
+    Nowhere(
+        "a profile that does not exist", 1, "AWS_PROFILE", environment={"AWS_PROFILE": "nobody"}
+    ),
+    Nowhere("an endpoint that nobody listens at", 75, "Try again later", endpoint=CLOSED),
+    Nowhere("an endpoint that has no address", 75, "Try again later", endpoint=UNKNOWN),
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "to", "environment", "exit_code", "says"), NOWHERE, ids=[each[0] for each in NOWHERE]
-)
-def test_there_is_no_way_in(
-    name: str,
-    to: dict[str, str],
-    environment: dict[str, str | None],
-    exit_code: int,
-    says: str,
-    place: Place,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for variable, value in environment.items():
-        if value is None:
-            monkeypatch.delenv(variable)
+@pytest.mark.parametrize("case", NOWHERE, ids=lambda case: case.name)
+def test_there_is_no_way_in(case: Nowhere, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = replace(place, bucket=case.bucket)
+    with monkeypatch.context() as patch:
+        for variable, value in case.environment.items():
+            if value is None:
+                patch.delenv(variable)
+            else:
+                patch.setenv(variable, value)
         # boto3 keeps what it found in its default session.
-    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
-    elsewhere = replace(place, bucket=to.pop("bucket", BUCKET))
-    with pytest.raises(FeatureMartError, match=re.escape(says)) as failed:
-        elsewhere.export(elsewhere.store(**to))
-    assert failed.value.exit_code == exit_code
-    assert str(failed.value).startswith(f"s3://{elsewhere.bucket}/{place.prefix}/")
-    monkeypatch.undo()
+        patch.setattr("boto3.DEFAULT_SESSION", None)
+        with pytest.raises(FeatureMartError, match=re.escape(case.says)) as failed:
+            elsewhere.export(elsewhere.store(endpoint=case.endpoint or place.bench.proxy.endpoint))
+    assert failed.value.exit_code == case.exit_code
     place.assert_untouched()
-    note_fault(place, name, place.saw(), str(failed.value))
+    note_fault(place, case.name, place.saw(), str(failed.value))
 
 
 @pytest.fixture
@@ -232,7 +239,7 @@ PIECES = [
         "an upload's end whose answer is lost",
         Fault("lost", "POST", "uploadId"),
         75,
-        "could not be reached",
+        "Try again later",
     ),
     (
         "500 to an upload's end and 403 to its removal",
@@ -383,8 +390,8 @@ def test_a_part_changes_under_the_hands_of_an_export(how: str, place: Place) -> 
 
 
 def test_the_mart_is_rebuilt_meanwhile(place: Place, tmp_path: Path) -> None:
-    place.mart = case.build_mart(tmp_path / "mine")
-    other = case.build_mart(tmp_path / "other", rows=200)
+    place.mart = snapshot_case.build_mart(tmp_path / "mine")
+    other = snapshot_case.build_mart(tmp_path / "other", rows=200)
 
     def replace_mart(step: str) -> None:
         if step == "hash content":

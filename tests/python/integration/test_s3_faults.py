@@ -7,7 +7,6 @@ it: fault, what a reader saw, what the user saw.
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import Any
 import pytest
 
 from feature_mart.errors import FeatureMartError
-from feature_mart.exporter import verify_snapshot
-from feature_mart.settings import S3Options
 from s3_export_case import (
-    CONSUMER,
-    CREDENTIALS,
+    ALONE,
+    ATTEMPT,
+    BOTH,
+    COMMITTED,
     Bench,
     Place,
     make_place,
@@ -35,10 +34,6 @@ MANIFEST = "_meta/manifest.json"
 SUCCESS = "_meta/_SUCCESS"
 LATEST = "latest.json"
 
-ALONE = "the earlier alone; latest.json names the earlier"
-ATTEMPT = f"{ALONE}; an attempt"
-COMMITTED = "both whole; latest.json names the earlier"
-BOTH = "both whole; latest.json names the new"
 
 LATER = "Try again later; what was uploaded is kept."
 UNREACHED = "S3 could not be reached"

@@ -1,0 +1,81 @@
+"""`mart knowledge check`: no feature without its reason, and none that changed without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from feature_mart.knowledge.meaning import changed_columns, column_meanings, read_macros
+from feature_mart.knowledge.rationale import Missing, Model, check_models, meta_of, read_models
+from feature_mart.runner import read_files_at
+
+FOLDERS = ("models", "macros")
+
+
+def read_project(project: Path) -> dict[str, str]:
+    """The text of a project's models and macros as they lie there, by path."""
+    return {
+        path.relative_to(project).as_posix(): path.read_text(encoding="utf-8", errors="replace")
+        for folder in FOLDERS
+        for path in sorted((project / folder).rglob("*"))
+        if path.suffix in {".sql", ".py", ".yml", ".md"} and path.is_file()
+    }
+
+
+def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ...]:
+    """What is missing of the reasons; with `base`, a commit, also of what has changed since.
+
+    Raises:
+        UsageError: there is no such commit.
+    """
+    files = read_project(project)
+    found = list(check_models(tuple(read_models(files))))
+    if base is not None:
+        found += check_changes(read_files_at(project, base, FOLDERS), files, base)
+    return tuple(found)
+
+
+def check_changes(
+    before: Mapping[str, str], after: Mapping[str, str], base: str
+) -> Iterator[Missing]:
+    """Features whose SQL or Python means something else than before, while neither their reasons nor the notes changed.
+
+    A change counts where the feature is made, macros that it calls included. What lies before it, in ``int_`` and
+    ``stg_`` models, has no reasons of its own to be touched, and is not judged here.
+    """
+    former = {model.name: model for model in read_models(before)}
+    now = tuple(read_models(after))
+    old_reasons, new_reasons = _reasons(tuple(former.values())), _reasons(now)
+    macros = read_macros(before), read_macros(after)
+    for model in now:
+        earlier = former.get(model.name)
+        if model.is_mart or earlier is None or model.notes != earlier.notes:
+            continue
+        features = [
+            name
+            for name, column in model.columns.items()
+            if name in earlier.columns and "role" not in meta_of(column)
+        ]
+        meanings = [
+            column_meanings(each.code, each_macros, is_python=each.code_path.endswith(".py"))
+            for each, each_macros in zip((earlier, model), macros, strict=True)
+        ]
+        for name in changed_columns(meanings[0], meanings[1], features):
+            if old_reasons.get(name) == new_reasons.get(name):
+                what = (
+                    f"it means something else than at {base}, and neither its why, its transform nor "
+                    f"{Path(model.notes_path).name} was touched: say what changed and why"
+                )
+                yield Missing(model.code_path, name, what)
+
+
+def _reasons(models: Sequence[Model]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Why and transform of every column, by name, wherever they stand."""
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for model in models:
+        for name, column in model.columns.items():
+            meta = meta_of(column)
+            if "why" in meta:
+                pair = (str(meta.get("why")), str(meta.get("transform")))
+                found[name] = (*found.get(name, ()), pair)
+    return found

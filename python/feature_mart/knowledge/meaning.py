@@ -1,0 +1,217 @@
+"""What a model means, without its comments and layout: did a change of its files change its columns?
+
+SQL is compared as dbt is given it, so that no warehouse and no compilation is needed: each ``{{ … }}`` counts as one word,
+made of its text and of the macros that it calls. A column then is its own expression and, through the CTEs, every
+expression and every join and condition that it rests on. Where a model is no SQL that can be read so, and for
+Python, every column of it changes with it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+_JINJA_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+_SQL_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+#: How a model is kept is not what it means.
+_CONFIG = re.compile(r"\{\{\s*config\s*\(.*?\}\}", re.DOTALL)
+_BLOCK = re.compile(r"\{%.*?%\}", re.DOTALL)
+#: A CTE whose whole body is one expression: only a select can stand there.
+_BODY = re.compile(r"(\bas\s*\(\s*)(jinja_[0-9a-f]+)(\s*\))", re.IGNORECASE)
+_MACRO = re.compile(r"\{%-?\s*macro\s+(\w+)\s*\(.*?\{%-?\s*endmacro\s*-?%\}", re.DOTALL)
+
+
+def read_macros(files: Mapping[str, str]) -> dict[str, str]:
+    """The text of every macro of a project, by name; an engine's own ones (``duckdb__x``) count to ``x``."""
+    macros: dict[str, str] = {}
+    for path, text in sorted(files.items()):
+        if path.startswith("macros/") and path.endswith(".sql"):
+            for found in _MACRO.finditer(_JINJA_COMMENT.sub(" ", text)):
+                name = found.group(1).rpartition("__")[2]
+                macros[name] = macros.get(name, "") + _squeezed(
+                    _SQL_COMMENT.sub(" ", found.group(0))
+                )
+    return macros
+
+
+def column_meanings(code: str, macros: Mapping[str, str], *, is_python: bool) -> dict[str, str]:
+    """A fingerprint of each column that a model makes, and under ``*`` of the whole, for those not told apart."""
+    if is_python:
+        return {"*": _hash(_python_text(code))}
+    sql = _stubbed(code, macros)
+    whole = {"*": _hash(_squeezed(sql.lower()))}
+    try:
+        return whole | _Columns(sql).all()
+    except (SqlglotError, KeyError, RecursionError):
+        return whole
+
+
+def changed_columns(
+    before: Mapping[str, str], after: Mapping[str, str], names: Iterable[str]
+) -> list[str]:
+    """Those of the named columns whose meaning is another one."""
+
+    def is_same(name: str) -> bool:
+        key = name if name in before and name in after else "*"
+        return before[key] == after[key]
+
+    return [name for name in names if not is_same(name)]
+
+
+def _stubbed(code: str, macros: Mapping[str, str]) -> str:
+    """SQL in which every expression of Jinja is a word; blocks are left out, and mark the whole."""
+    code = _CONFIG.sub(" ", _SQL_COMMENT.sub(" ", _JINJA_COMMENT.sub(" ", code)))
+    code = _EXPRESSION.sub(
+        lambda found: (
+            f"jinja_{_hash(_squeezed(found.group(1)) + _called(found.group(1), macros))[:16]}"
+        ),
+        code,
+    )
+    blocks = "".join(_squeezed(found) + _called(found, macros) for found in _BLOCK.findall(code))
+    code = _BODY.sub(r"\1select * from \2\3", _BLOCK.sub(" ", code))
+    return f"{code} /* {_hash(blocks)} */" if blocks else code
+
+
+def _called(text: str, macros: Mapping[str, str], seen: frozenset[str] = frozenset()) -> str:
+    """The text of every macro that a text calls, and of those that they call."""
+    names = {name for name in re.findall(r"\b(\w+)\s*\(", text) if name in macros} - seen
+    names |= {
+        name for name in re.findall(r"dispatch\(\s*['\"](\w+)", text) if name in macros
+    } - seen
+    return "".join(
+        macros[name] + _called(macros[name], macros, seen | names) for name in sorted(names)
+    )
+
+
+class _Columns:
+    """The columns of a select with CTEs, each with what it rests on."""
+
+    def __init__(self, sql: str) -> None:
+        tree = sqlglot.parse_one(sql, read="duckdb")
+        found = re.search(r"/\* ([0-9a-f]{64}) \*/$", sql)
+        self._whole = found.group(1) if found else ""
+        self._ctes = {cte.alias: cte.this for cte in tree.find_all(exp.CTE)}
+        self._top = cast(exp.Query, tree)
+        self._known: dict[tuple[str, str], str] = {}
+
+    def all(self) -> dict[str, str]:
+        """Every column by name."""
+        names = self._names(self._top)
+        return {name: _hash(self._whole + self._of_query("", self._top, name)) for name in names}
+
+    def _names(self, query: exp.Expression) -> list[str]:
+        """A query's columns; a star stands for those of the CTE behind it."""
+        names: list[str] = []
+        for select in list(_branches(query))[:1]:
+            for projection in select.expressions:
+                if isinstance(projection, exp.Star) or projection.is_star:
+                    for table in _tables(select).values():
+                        names += self._names(self._ctes[table])
+                else:
+                    names.append(projection.alias_or_name)
+        return names
+
+    def _of(self, table: str, column: str) -> str:
+        """What a column of a CTE rests on; one of another model is its own name."""
+        if table not in self._ctes:
+            return f"{table}.{column}"
+        key = (table, column)
+        if key not in self._known:
+            self._known[key] = "…"
+            self._known[key] = _hash(self._of_query(table, self._ctes[table], column))
+        return self._known[key]
+
+    def _of_query(self, table: str, query: exp.Expression, column: str) -> str:
+        parts = []
+        for select in _branches(query):
+            tables = _tables(select)
+            projection = next(
+                (each for each in select.expressions if each.alias_or_name == column), None
+            )
+            if projection is None:
+                # Through a star: the same column of what is read.
+                parts.append(" ".join(self._of(source, column) for source in tables.values()))
+            else:
+                parts.append(self._text(projection, tables))
+            parts.append(self._shape(select, tables))
+        return f"{table}|{' union '.join(parts)}"
+
+    def _shape(self, select: exp.Expression, tables: Mapping[str, str]) -> str:
+        """Which rows there are: what is read, joined, kept and grouped."""
+        kinds = (
+            "from",
+            "from_",
+            "joins",
+            "where",
+            "group",
+            "having",
+            "qualify",
+            "distinct",
+            "limit",
+        )
+        texts = []
+        for kind in kinds:
+            found = select.args.get(kind)
+            for each in found if isinstance(found, list) else [found]:
+                if isinstance(each, exp.Expression):
+                    texts.append(self._text(each, tables))
+        return " ".join(texts)
+
+    def _text(self, node: exp.Expression, tables: Mapping[str, str]) -> str:
+        """An expression as SQL, and what each of its columns rests on."""
+        below = []
+        for column in node.find_all(exp.Column):
+            sources = [tables[column.table]] if column.table in tables else list(tables.values())
+            below += [self._of(source, column.name) for source in sources]
+        for table in node.find_all(exp.Table):
+            if table.name in self._ctes:
+                below += [
+                    self._shape(each, _tables(each)) for each in _branches(self._ctes[table.name])
+                ]
+        return f"{node.sql(comments=False, normalize=True)} [{' '.join(below)}]"
+
+
+def _branches(query: exp.Expression) -> Iterator[exp.Expression]:
+    """The selects of a union, or the one there is."""
+    if isinstance(query, exp.SetOperation):
+        yield from _branches(query.left)
+        yield from _branches(query.right)
+    else:
+        yield query.unnest()
+
+
+def _tables(select: exp.Expression) -> dict[str, str]:
+    """What a select reads, by the name that it gives it."""
+    return {
+        table.alias_or_name: table.name
+        for table in select.find_all(exp.Table)
+        if table.parent_select is select
+    }
+
+
+def _python_text(code: str) -> str:
+    """A module without comments, layout and docstrings."""
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            value = body[0].value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                body[:1] = []
+    return ast.dump(tree)
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

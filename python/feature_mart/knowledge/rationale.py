@@ -1,0 +1,183 @@
+"""The reasons that stand beside the SQL, as YAML and Markdown have them: what is required, and what is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+HEADINGS = (
+    "Why these features",
+    "Why these transforms",
+    "Rejected",
+    "Known traps",
+    "Evidence",
+)
+SERVE = frozenset({"lookup", "request_sql", "request_python", "offline_only"})
+ROLES = frozenset({"key", "label", "audit"})
+#: Of a feature's column, in the model that says why it is there: where it is made, not where it is handed on.
+KEYS = ("owner", "serve", "unit", "null_means", "why", "transform", "added")
+#: Of the same column in models that hand it on.
+HANDED_ON = ("serve", "unit", "null_means")
+_SHORTEST_WHY = 20
+_EMPTY_WORDS = re.compile(
+    r"^(improves|helps|better for|useful for|good for) (the )?(model|score|accuracy|prediction)s?\.?$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a feature lacks: the file, the column (None for the model itself), and what."""
+
+    path: str
+    column: str | None
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A feature or mart model as its files have it. `code_path` is its SQL or Python, `notes` its Markdown.
+
+    `columns` are YAML's, by name, in order.
+    """
+
+    name: str
+    code_path: str
+    yaml_path: str
+    notes_path: str
+    code: str
+    notes: str | None
+    columns: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def is_mart(self) -> bool:
+        """Whether it only selects."""
+        return self.name.startswith("mart_")
+
+
+def read_models(files: Mapping[str, str]) -> Iterator[Model]:
+    """The feature and mart models among the files of a project, text by path.
+
+    A file that is no YAML is left to the linters; its model has no columns then, and says so.
+    """
+    for path, code in sorted(files.items()):
+        pure = PurePosixPath(path)
+        is_code = pure.suffix in {".sql", ".py"} and pure.parts[0] == "models"
+        if not is_code or not pure.stem.startswith(("feat_", "mart_")):
+            continue
+        yaml_path = str(pure.with_suffix(".yml"))
+        notes_path = str(pure.with_suffix(".md"))
+        yield Model(
+            pure.stem,
+            path,
+            yaml_path,
+            notes_path,
+            code,
+            files.get(notes_path),
+            _columns(files.get(yaml_path, ""), pure.stem),
+        )
+
+
+def meta_of(column: Mapping[str, Any]) -> dict[str, Any]:
+    """A column's ``config.meta``; empty where it has none."""
+    config = column.get("config")
+    meta = config.get("meta") if isinstance(config, dict) else None
+    return meta if isinstance(meta, dict) else {}
+
+
+def check_models(models: Sequence[Model]) -> Iterator[Missing]:
+    """What is missing of the models' reasons.
+
+    A column of several models needs its reasons in one of them, a mart excepted; the others hand it on.
+    """
+    explained = {
+        name
+        for model in models
+        if not model.is_mart
+        for name, column in model.columns.items()
+        if meta_of(column).get("why")
+    }
+    for model in models:
+        yield from _check_notes(model)
+        if not model.columns:
+            yield Missing(model.yaml_path, None, "no columns: every column is described there")
+        for name, column in model.columns.items():
+            is_home = not model.is_mart and (name not in explained or "why" in meta_of(column))
+            for what in _check_column(column, KEYS if is_home else HANDED_ON):
+                yield Missing(model.yaml_path, name, what)
+
+
+def _columns(text: str, name: str) -> dict[str, Mapping[str, Any]]:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
+    models = document.get("models") if isinstance(document, dict) else None
+    for model in models if isinstance(models, list) else ():
+        if isinstance(model, dict) and model.get("name") == name:
+            columns = model.get("columns") or ()
+            return {str(each.get("name")): each for each in columns if isinstance(each, dict)}
+    return {}
+
+
+def _check_column(column: Mapping[str, Any], wanted: Sequence[str]) -> Iterator[str]:
+    description = str(column.get("description") or "").strip()
+    if not description:
+        yield "no description: one short sentence, then unit and what NULL means"
+    meta = meta_of(column)
+    for key, value in meta.items():
+        if isinstance(value, dict):
+            yield f"meta.{key} is nested: the site shows flat values only"
+    role = meta.get("role")
+    if role is not None:
+        if role not in ROLES:
+            yield f"meta.role is {role!r}: use one of {', '.join(sorted(ROLES))}, or none"
+        return
+    for key in wanted:
+        if not str(meta.get(key) or "").strip():
+            yield f"no meta.{key}"
+    serve = meta.get("serve")
+    if serve and serve not in SERVE:
+        yield f"meta.serve is {serve!r}: use one of {', '.join(sorted(SERVE))}"
+    why = str(meta.get("why") or "").strip()
+    if why and (len(why) < _SHORTEST_WHY or _EMPTY_WORDS.match(why)):
+        yield f"meta.why says nothing ({why!r}): what of the world makes it matter?"
+    added = meta.get("added")
+    if added and not _is_date(added):
+        yield f"meta.added is {added!r}: use a date like 2026-11-23"
+
+
+def _check_notes(model: Model) -> Iterator[Missing]:
+    if model.notes is None:
+        headings = ", ".join(HEADINGS)
+        yield Missing(model.notes_path, None, f"there is no such file: write it, with {headings}")
+        return
+    sections = sections_of(model.notes)
+    for heading in HEADINGS:
+        if heading not in sections:
+            yield Missing(model.notes_path, None, f"no heading '## {heading}'")
+        elif not sections[heading].strip():
+            yield Missing(model.notes_path, None, f"nothing under '## {heading}'")
+
+
+def sections_of(notes: str) -> dict[str, str]:
+    """The text below each heading of the second level, without what ends the docs block."""
+    parts = re.split(r"^## +(.+?) *$", notes, flags=re.MULTILINE)
+    bodies = (re.sub(r"\{%.*?%\}", "", body, flags=re.DOTALL) for body in parts[2::2])
+    return dict(zip(parts[1::2], bodies, strict=True))
+
+
+def _is_date(value: object) -> bool:
+    if isinstance(value, date):
+        return True
+    try:
+        date.fromisoformat(str(value))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,213 @@
+"""Cleaning a bucket at once with exports, pins and rollbacks, at the edge of every age, and killed itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from feature_mart.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.exporter import (
+    Rule,
+    clean_snapshots,
+    list_snapshots,
+    pin_snapshot,
+    roll_back,
+    unpin_snapshot,
+)
+from python.unit import snapshot_case as case
+from s3_export_case import (
+    ALONE,
+    ATTEMPT,
+    BOTH,
+    CONSUMER,
+    Bench,
+    Killed,
+    Meddled,
+    Place,
+    at_step,
+    make_place,
+    run_bench,
+    soon,
+)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with run_bench(tmp_path_factory.mktemp("mart")) as bench:
+        yield bench
+
+
+@pytest.fixture
+def place(bench: Bench, tmp_path: Any, request: pytest.FixtureRequest) -> Place:
+    return make_place(bench, tmp_path, re.sub(r"\W+", "-", request.node.name))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "wait for other exports",
+        "put keys/train/part-00000.parquet",
+        "put data/train/part-00001.parquet",
+        "put data/test/part-00000.parquet",
+        "put _meta/schema.json",
+        "put _meta/test.manifest",
+        "put _meta/manifest.json",
+        "check parts",
+        "put _meta/_SUCCESS",
+        "move latest.json",
+    ],
+)
+def test_cleaning_takes_an_attempt_away_while_it_is_being_made(step: str, place: Place) -> None:
+    """With an age of none, which is for when no export is at work."""
+
+    def clean() -> None:
+        clean_snapshots(place.store(), Rule(keep=5, attempt_hours=0), now=soon())
+
+    with place.watched():
+        try:
+            status: str = place.export(progress=at_step(step, clean)).status
+        except (TransientError, TerminalError) as error:
+            assert re.search("(?i)export again|try again", str(error)), str(error)  # noqa: PT017
+            status = "stopped"
+        place.whole()
+    saw = place.saw(is_verified=False)
+    assert saw == BOTH if status == "written" else saw in {ALONE, ATTEMPT}
+    place.assert_untouched(is_latest_free=True)
+    assert place.export().status in {"written", "adopted", "unchanged"}
+    assert place.saw(is_verified=False) == BOTH
+
+
+@pytest.mark.parametrize("step", ["check parts", "put _meta/_SUCCESS", "move latest.json"])
+def test_cleaning_by_age_leaves_an_attempt_that_is_being_made(step: str, place: Place) -> None:
+    removed: list[Any] = []
+
+    def clean() -> None:
+        done = clean_snapshots(place.store(), Rule(keep=5), now=datetime.now(UTC))
+        removed.extend(done.removed)
+
+    assert place.export(progress=at_step(step, clean)).status == "written"
+    assert (removed, place.saw()) == ([], BOTH)
+
+
+@pytest.mark.parametrize("method", ["read", "delete"])
+def test_a_dead_attempt_is_finished_while_it_is_being_removed(method: str, place: Place) -> None:
+    place.stop_at("put _meta/_SUCCESS")
+    cleaning = Meddled(place.store(), method, place.new_id, place.export)
+    with place.watched():
+        clean_snapshots(cleaning, Rule(attempt_hours=0), now=soon())
+        place.whole()
+    assert place.saw() in {ALONE, ATTEMPT, BOTH}
+    assert place.export().status in {"written", "adopted", "unchanged"}
+    assert place.saw() == BOTH
+    place.assert_untouched(is_latest_free=True)
+
+
+def test_an_attempt_goes_only_when_it_is_older_than_the_age(place: Place) -> None:
+    place.stop_at("put _meta/_SUCCESS")
+    newest = max(entry.modified_at for entry in place.store().entries(place.key("").rstrip("/")))
+    for late, gone in ((timedelta(), 0), (timedelta(microseconds=1), 1)):
+        now = newest + timedelta(hours=24) + late
+        plan = clean_snapshots(place.store(), Rule(), now=now, dry_run=True)
+        done = clean_snapshots(place.store(), Rule(), now=now)
+        assert [each.kind for each in done.removed] == ["attempt"] * gone
+        assert plan.removed == done.removed
+        assert place.saw() == (ALONE if gone else ATTEMPT)
+    place.assert_untouched()
+
+
+def test_a_snapshot_goes_only_when_it_is_older_than_the_days(place: Place) -> None:
+    place.plain()
+    made = case.context().created_at
+    for late, gone in ((timedelta(), 0), (timedelta(microseconds=1), 1)):
+        done = clean_snapshots(
+            place.store(), Rule(keep_days=3), now=made + timedelta(days=3) + late
+        )
+        assert [each.kind for each in done.removed] == ["snapshot"] * gone
+    assert [line.id for line in list_snapshots(place.store(), CONSUMER)] == [place.new_id]
+
+
+@pytest.mark.parametrize("is_after", [False, True])
+@pytest.mark.parametrize("how", ["pin", "rollback"])
+def test_a_snapshot_becomes_wanted_while_it_is_being_removed(
+    how: str, is_after: bool, place: Place
+) -> None:
+    place.plain()
+    name, said = place.earlier_id(), list[str]()
+
+    def want() -> None:
+        try:
+            if how == "pin":
+                pin_snapshot(place.store(), CONSUMER, name, "in use", soon())
+            else:
+                roll_back(place.store(), CONSUMER, name, "a bad one")
+        except FeatureMartError as error:
+            said.append(str(error))
+
+    cleaning = Meddled(place.store(), "delete", f"{name}/_meta/_SUCCESS", want, is_after=is_after)
+    clean_snapshots(cleaning, Rule(keep=1), now=soon())
+    assert bool(said) == is_after
+    assert (name in place.whole()) == (not is_after)
+    place.bench.client.head_object(
+        Bucket=place.bucket, Key=f"{place.prefix}/{CONSUMER}/latest.json"
+    )
+    pins = [key for key in place.etags() if "/pins/" in key]
+    assert len(pins) == (how == "pin" and not is_after)
+    if not is_after:
+        place.assert_untouched(is_latest_free=True)
+
+
+@pytest.mark.parametrize("how", ["pin", "rollback"])
+def test_a_snapshot_is_removed_while_somebody_comes_to_want_it(how: str, place: Place) -> None:
+    place.plain()
+    name = place.earlier_id()
+
+    def clean() -> None:
+        clean_snapshots(place.store(), Rule(keep=1), now=soon())
+
+    method, on = ("put_if_absent", "/pins/") if how == "pin" else ("swap", "latest.json")
+    store = Meddled(place.store(), method, on, clean)
+    before = place.body(f"{CONSUMER}/latest.json")
+    act = partial(pin_snapshot, now=soon()) if how == "pin" else roll_back
+    with pytest.raises(FeatureMartError, match="removed"):
+        act(store, CONSUMER, name, reason="a bad one")
+    assert place.whole() == {place.new_id}
+    assert place.body(f"{CONSUMER}/latest.json") == before
+    assert not [key for key in place.etags() if "/pins/" in key]
+
+
+@pytest.mark.parametrize("spared", [0, 1, 6, 14])
+def test_cleaning_is_killed_before_a_removal(spared: int, place: Place) -> None:
+    """What is left of a snapshot says nowhere that it is whole, and the next cleaning takes it."""
+    place.plain()
+    name, deletes = place.earlier_id(), iter(range(spared))
+
+    class Dying(Meddled):
+        def __getattr__(self, method: str) -> Any:
+            if method == "delete" and next(deletes, None) is None:
+                raise Killed
+            return getattr(self._store, method)
+
+    with pytest.raises(Killed):
+        clean_snapshots(Dying(place.store(), "", "", list), Rule(keep=1), now=soon())
+    assert place.whole() == {place.new_id, *([] if spared else [name])}
+    assert [
+        line.id for line in list_snapshots(place.store(), CONSUMER) if not line.problem
+    ] == sorted(place.whole())
+    clean_snapshots(place.store(), Rule(keep=1, attempt_hours=0), now=soon())
+    assert [line.id for line in list_snapshots(place.store(), CONSUMER)] == [place.new_id]
+
+
+def test_unpinned_it_goes(place: Place) -> None:
+    place.plain()
+    name = place.earlier_id()
+    assert pin_snapshot(place.store(), CONSUMER, name, "in use", soon())
+    assert clean_snapshots(place.store(), Rule(keep=1), now=soon()).removed == ()
+    assert unpin_snapshot(place.store(), CONSUMER, name)
+    assert [r.id for r in clean_snapshots(place.store(), Rule(keep=1), now=soon()).removed] == [
+        name
+    ]
