@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from feature_mart.errors import FeatureMartError
 from feature_mart.exporter import SnapshotReport, export_snapshot, list_snapshots, verify_snapshot
-from feature_mart.settings import S3Options
+from feature_mart.services import S3Options
 from feature_mart.storage import Store
 from feature_mart.storage.opening import open_client
 from feature_mart.storage.s3 import S3Store

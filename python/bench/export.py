@@ -25,7 +25,7 @@ from feature_mart.exporter import BuildContext, export_snapshot
 from feature_mart.exporter.layout import plan_layout
 from feature_mart.exporter.source import COPY_OPTIONS
 from feature_mart.manifest import Manifest, parse_manifest
-from feature_mart.settings import S3Options
+from feature_mart.services import S3Options
 from feature_mart.snapshot_files import read_committed
 from feature_mart.storage import open_store
 

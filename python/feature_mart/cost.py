@@ -16,7 +16,8 @@ from feature_mart.errors import TerminalError, UsageError
 from feature_mart.runner import Progress, RunLog, require_built
 from feature_mart.runner.build import dbt_variables
 from feature_mart.runner.dbt import DbtResult, Node, invoke_dbt
-from feature_mart.settings import BigQueryAddress, Settings
+from feature_mart.services import BigQueryAddress
+from feature_mart.settings import Settings
 
 TIB = 2**40
 #: BigQuery bills ten mebibytes of each query at least.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from feature_mart.errors import FeatureMartError, TerminalError, TransientError
-from feature_mart.settings import BigQueryAddress
+from feature_mart.services import BigQueryAddress
 
 _TRANSIENT = re.compile(
     r"rateLimitExceeded|jobRateLimitExceeded|quotaExceeded|Quota exceeded|Exceeded rate limits|backendError"

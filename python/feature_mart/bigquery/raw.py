@@ -20,7 +20,7 @@ from feature_mart.raw_contract import (
     column_faults,
     raise_faults,
 )
-from feature_mart.settings import BigQueryAddress
+from feature_mart.services import BigQueryAddress
 
 #: What BigQuery calls the contract's kinds of value.
 _TYPES: dict[Kind, tuple[str, ...]] = {

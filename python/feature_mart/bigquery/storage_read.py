@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from feature_mart.bigquery.client import explained_errors
 from feature_mart.errors import TerminalError, TransientError, UsageError
-from feature_mart.settings import BigQueryAddress
+from feature_mart.services import BigQueryAddress
 
 #: Streams of a table at once. More would only wait: DuckDB takes in what four of them give.
 STREAMS = 4

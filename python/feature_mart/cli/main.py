@@ -213,7 +213,8 @@ def sample(jobs: int, seed: int, out: str | None, to: str | None, as_json: bool)
     from feature_mart.cli import documents, summary
     from feature_mart.runner import open_run
     from feature_mart.sample import write_sample
-    from feature_mart.settings import EMBEDDED, SAMPLE, resolve_settings
+    from feature_mart.services import EMBEDDED
+    from feature_mart.settings import SAMPLE, resolve_settings
 
     with Console(quiet=as_json) as console:
         show = console.stage("sample")

@@ -14,7 +14,8 @@ from feature_mart.errors import UsageError
 from feature_mart.runner import Progress, build_mart, open_run
 from feature_mart.runner.compiled import build_compiled, compile_project
 from feature_mart.sample import write_sample
-from feature_mart.settings import SAMPLE, BigQueryAddress, Settings, resolve_settings
+from feature_mart.services import BigQueryAddress
+from feature_mart.settings import SAMPLE, Settings, resolve_settings
 from feature_mart.warehouse import newest_load
 
 _DAYS_BEFORE = 12

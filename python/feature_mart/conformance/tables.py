@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from feature_mart.bigquery import explained_errors
-from feature_mart.settings import BigQueryAddress
+from feature_mart.services import BigQueryAddress
 
 #: How far two floats may lie apart, as a share of the greater.
 TOLERANCE = 1e-12

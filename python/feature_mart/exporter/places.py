@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from feature_mart.errors import TerminalError, UsageError
-from feature_mart.settings import S3Options
+from feature_mart.services import S3Options
 from feature_mart.snapshot_files import committed_documents, sha256_file, snapshot_folder
 from feature_mart.storage import FolderStore, Store, open_store
 

@@ -12,7 +12,7 @@ from feature_mart.exporter.content import snapshot_id
 from feature_mart.exporter.places import SnapshotPlace, locate_snapshot
 from feature_mart.exporter.splits import SPLITS
 from feature_mart.exporter.verify_parts import Problem, check_split
-from feature_mart.settings import S3Options
+from feature_mart.services import S3Options
 from feature_mart.snapshot_files import (
     KEY_COLUMNS,
     MANIFEST,

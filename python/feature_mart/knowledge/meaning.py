@@ -210,7 +210,8 @@ def _python_text(code: str) -> str:
 
 
 def _squeezed(text: str) -> str:
-    return " ".join(text.split())
+    """Text without the blanks that do not part words."""
+    return re.sub(r"\s*([^\w\s])\s*", r"\1", " ".join(text.split()))
 
 
 def _hash(text: str) -> str:

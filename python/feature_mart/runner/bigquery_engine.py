@@ -35,7 +35,8 @@ from feature_mart.errors import FeatureMartError
 from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner.dbt import DbtResult, Node, invoke_dbt, require_success
 from feature_mart.runner.engine import Outset
-from feature_mart.settings import BigQueryAddress, Settings
+from feature_mart.services import BigQueryAddress
+from feature_mart.settings import Settings
 
 #: One row a document: `built`, `dbt_manifest`, and `under_way` while a build is.
 STATE_TABLE = "mart_state"

@@ -12,7 +12,8 @@ from typing import Any
 
 from feature_mart.errors import TerminalError
 from feature_mart.runner.git import read_git
-from feature_mart.settings import BigQueryAddress, Settings
+from feature_mart.services import BigQueryAddress
+from feature_mart.settings import Settings
 
 #: done, of, what
 Progress = Callable[[int, int, str], None]

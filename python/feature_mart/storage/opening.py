@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from feature_mart.errors import UsageError
-from feature_mart.settings import S3Options
+from feature_mart.services import S3Options
 from feature_mart.storage.folder import FolderStore
 from feature_mart.storage.store import Store
 

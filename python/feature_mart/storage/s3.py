@@ -19,7 +19,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from feature_mart.errors import TransientError
-from feature_mart.settings import S3Options
+from feature_mart.services import S3Options
 from feature_mart.storage.s3_errors import (
     CHANGED_ON_THE_WAY,
     CONFLICT,

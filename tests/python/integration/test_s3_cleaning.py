@@ -31,6 +31,7 @@ from s3_export_case import (
     Place,
     at_step,
     make_place,
+    note_fault,
     run_bench,
     soon,
 )
@@ -70,12 +71,13 @@ def test_cleaning_takes_an_attempt_away_while_it_is_being_made(step: str, place:
 
     with place.watched():
         try:
-            status: str = place.export(progress=at_step(step, clean)).status
+            status = said = str(place.export(progress=at_step(step, clean)).status)
         except (TransientError, TerminalError) as error:
             assert re.search("(?i)export again|try again", str(error)), str(error)  # noqa: PT017
-            status = "stopped"
+            status, said = "stopped", str(error)
         place.whole()
     saw = place.saw(is_verified=False)
+    note_fault(place, f"clean --attempts 0 meanwhile, at: {step}", saw, said)
     assert saw == BOTH if status == "written" else saw in {ALONE, ATTEMPT}
     place.assert_untouched(is_latest_free=True)
     assert place.export().status in {"written", "adopted", "unchanged"}

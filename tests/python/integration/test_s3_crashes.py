@@ -22,7 +22,7 @@ from feature_mart.exporter import (
     snapshot_on_disk,
     verify_snapshot,
 )
-from feature_mart.settings import S3Options
+from feature_mart.services import S3Options
 from feature_mart.storage.opening import open_client
 from feature_mart.storage.s3 import S3Store
 from python.unit import snapshot_case

@@ -1,7 +1,7 @@
 """Exports to a bucket on which requests go wrong: what a reader sees, what the user is told, what a retry does.
 
-With MART_FAULT_TABLE the name of a file, each case of this module and of test_s3_crashes writes a row of a table into
-it: fault, what a reader saw, what the user saw.
+With MART_FAULT_TABLE the name of a file, the cases of this module, test_s3_crashes, test_s3_races and test_s3_cleaning
+write their rows of a table into it: fault, what a reader saw, what the user saw.
 """
 
 from __future__ import annotations

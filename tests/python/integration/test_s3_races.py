@@ -35,6 +35,7 @@ from s3_export_case import (
     Place,
     at_step,
     make_place,
+    note_fault,
     run_bench,
     soon,
 )
@@ -79,6 +80,9 @@ def test_many_exporters_at_once_make_one_snapshot(step: str, many: int, place: P
     assert sorted(report.latest or "" for report in reports) == ["already"] * (many - 1) + ["moved"]
     assert place.saw() == BOTH
     place.assert_untouched(is_latest_free=True)
+    note_fault(
+        place, f"{many} exporters at once, at: {step}", BOTH, "one written, the others unchanged"
+    )
     # No part was taken twice.
     sent = [r.path for r in place.bench.proxy.asked("PUT", ".parquet") if r.status == 200]
     assert len(sent) == len(set(sent)) == 8
@@ -139,8 +143,11 @@ def test_an_export_is_cut_otherwise_than_a_crashed_one(step: str, place: Place) 
     place.stop_at(step, exposure=PARTS)
     there = place.objects()
     with place.watched():
-        with pytest.raises(TerminalError, match=OTHERWISE):
+        with pytest.raises(TerminalError, match=OTHERWISE) as failed:
             place.export(exposure=UNCUT)
+        note_fault(
+            place, f"cut otherwise than one killed before: {step}", ATTEMPT, str(failed.value)
+        )
         assert place.objects() == there, "the attempt of the other is as it was"
         assert place.saw() == ATTEMPT
         clean_snapshots(place.store(), Rule(attempt_hours=0), now=soon())
@@ -231,6 +238,7 @@ def test_a_rollback_comes_while_an_export_moves_latest(place: Place) -> None:
     report = place.export(Meddled(place.store(), "swap", "latest.json", back))
     assert (report.status, report.latest) == ("written", "held")
     assert place.saw() == COMMITTED
+    note_fault(place, "a rollback while latest.json moves", COMMITTED, f"{report.status}, held")
     assert place.export().latest == "held"
     assert release(place.store(), CONSUMER)
     assert place.export().latest == "moved"

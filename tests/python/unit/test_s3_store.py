@@ -20,7 +20,7 @@ from botocore.exceptions import (
 from moto import mock_aws
 
 from feature_mart.errors import FeatureMartError, TerminalError, TransientError
-from feature_mart.settings import S3Options
+from feature_mart.services import S3Options
 from feature_mart.storage import open_store
 from feature_mart.storage.s3_errors import explained_errors
 

@@ -1,0 +1,157 @@
+"""BigQuery and S3, as the environment says how they are reached; part of `settings`, which alone is asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from feature_mart.errors import UsageError
+
+EMBEDDED = "duckdb"
+#: The targets of profiles/profiles.yml on BigQuery, and each one's dataset where MART_DATASET names none.
+DATASETS = {
+    "bigquery_dev": "feature_mart_dev",
+    "bigquery_ci": "feature_mart_ci",
+    "bigquery_prod": "feature_mart",
+}
+TARGETS = (EMBEDDED, *DATASETS)
+#: A pull request's tables go after a week.
+CI_EXPIRES_DAYS = 7
+#: US dollars on demand in most regions, November 2026; asia-northeast1 takes more. MART_BQ_PRICE_PER_TIB is yours.
+PRICE_PER_TIB = 6.25
+
+
+@dataclass(frozen=True, slots=True)
+class BigQueryAddress:
+    """Where the raw warehouse and the mart are on BigQuery, and what a command may take there.
+
+    Attributes:
+        project: the Google Cloud project that pays and holds the mart.
+        location: where all datasets are.
+        raw: the raw warehouse, ``project.dataset``.
+        dataset: the mart's.
+        max_bytes: a query that would read more is refused; 0 for no limit.
+        timeout_s: seconds that one query may take.
+        retry_s: seconds that what may be tried again is tried for, in all.
+        price_per_tib: money for 1,099,511,627,776 bytes read.
+        expires_days: the age at which tables of the mart's dataset expire; None for never.
+        endpoint: another address than Google's, asked without credentials; empty for Google's.
+        storage_endpoint: the same for the Storage Read API, ``host:port``; on loopback asked without credentials and
+            without encryption.
+    """
+
+    project: str
+    location: str
+    raw: str
+    dataset: str
+    max_bytes: int
+    timeout_s: int
+    retry_s: int
+    price_per_tib: float
+    expires_days: int | None
+    endpoint: str
+    storage_endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class S3Options:
+    """How files are written to S3. Credentials and region are AWS's own settings.
+
+    Attributes:
+        endpoint: another service than Amazon's that speaks like it; empty for Amazon's.
+        encryption: ``AES256`` or ``aws:kms``; empty for what the bucket does by default.
+        kms_key: the key to encrypt with, by id or ARN; with it `encryption` is ``aws:kms``.
+        expected_owner: the account that must own the bucket; empty for any.
+        tags: on every object, as ``key=value&key=value``.
+        attempts: how often a request is tried in all.
+    """
+
+    endpoint: str = ""
+    encryption: str = ""
+    kms_key: str = ""
+    expected_owner: str = ""
+    tags: str = ""
+    attempts: int = 5
+
+
+def bigquery_address(env: Mapping[str, str], target: str, given: str | None) -> BigQueryAddress:
+    """What the environment says of BigQuery; profiles/profiles.yml reads the same names.
+
+    Raises:
+        UsageError: the project is not named, or a value cannot be meant.
+    """
+    project = env.get("MART_GCP_PROJECT") or ""
+    if not project:
+        raise UsageError(
+            f"The target is {target}, and MART_GCP_PROJECT is not set: name the Google Cloud project that holds "
+            "the mart and pays for its queries."
+        )
+    raw = given or "dwh"
+    dataset = env.get("MART_DATASET") or DATASETS[target]
+    for name, value in (("MART_DWH", raw.rpartition(".")[2]), ("MART_DATASET", dataset)):
+        if not re.fullmatch(r"\w{1,1024}", value, re.ASCII):
+            raise UsageError(
+                f"{name} is {value!r}: on BigQuery it names a dataset, of letters, digits and underscores; MART_DWH "
+                "may have its project before it, as in my-project.dwh."
+            )
+
+    def number(name: str, default: float) -> float:
+        text = env.get(name) or ""
+        try:
+            value = float(text) if text else default
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < float("inf"):
+            raise UsageError(f"{name} is {text!r}: use a number of at least 0.")
+        return value
+
+    storage_endpoint = env.get("MART_BQ_STORAGE_ENDPOINT") or ""
+    if storage_endpoint and not re.fullmatch(r"[\w.:\-\[\]]+:\d{1,5}", storage_endpoint, re.ASCII):
+        raise UsageError(
+            f"MART_BQ_STORAGE_ENDPOINT is {storage_endpoint!r}: use host:port, without https://."
+        )
+    is_prod = target == "bigquery_prod"
+    return BigQueryAddress(
+        project=project,
+        location=env.get("MART_GCP_LOCATION") or "asia-northeast1",
+        raw=raw if "." in raw else f"{project}.{raw}",
+        dataset=dataset,
+        max_bytes=int(number("MART_BQ_MAX_BYTES", 20e12 if is_prod else 200e9)),
+        timeout_s=int(number("MART_BQ_TIMEOUT_S", 7200 if is_prod else 1800)),
+        retry_s=int(number("MART_BQ_RETRY_S", 120)),
+        price_per_tib=number("MART_BQ_PRICE_PER_TIB", PRICE_PER_TIB),
+        expires_days=CI_EXPIRES_DAYS if target == "bigquery_ci" else None,
+        endpoint=env.get("MART_BQ_API_ENDPOINT") or "",
+        storage_endpoint=storage_endpoint,
+    )
+
+
+def s3_options(env: Mapping[str, str]) -> S3Options:
+    """What the environment says of S3. Raises: UsageError where a value cannot be meant."""
+    given = {
+        name: env.get(f"MART_S3_{name}") or ""
+        for name in ("ENDPOINT", "ENCRYPTION", "KMS_KEY", "EXPECTED_OWNER", "TAGS", "ATTEMPTS")
+    }
+    wanted = {
+        "ENDPOINT": (r"https?://\S+", "use an address such as http://127.0.0.1:9000"),
+        "ENCRYPTION": (r"AES256|aws:kms", "use AES256 or aws:kms"),
+        "EXPECTED_OWNER": (r"\d{12}", "use the account's 12 digits"),
+        "TAGS": (r"[^=&\s]+=[^=&]*(&[^=&\s]+=[^=&]*){0,9}", "use key=value&key=value, ten at most"),
+        "ATTEMPTS": (r"[1-9]\d?", "use a whole number from 1 to 99"),
+    }
+    for name, (pattern, advice) in wanted.items():
+        if given[name] and not re.fullmatch(pattern, given[name]):
+            raise UsageError(f"MART_S3_{name} is {given[name]!r}: {advice}.")
+    if given["KMS_KEY"] and given["ENCRYPTION"] == "AES256":
+        raise UsageError(
+            "MART_S3_KMS_KEY is set and MART_S3_ENCRYPTION is AES256: unset one of them."
+        )
+    return S3Options(
+        endpoint=given["ENDPOINT"],
+        encryption=given["ENCRYPTION"],
+        kms_key=given["KMS_KEY"],
+        expected_owner=given["EXPECTED_OWNER"],
+        tags=given["TAGS"],
+        attempts=int(given["ATTEMPTS"] or S3Options().attempts),
+    )
