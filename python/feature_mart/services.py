@@ -56,10 +56,11 @@ class BigQueryAddress:
 
 @dataclass(frozen=True, slots=True)
 class S3Options:
-    """How files are written to S3. Credentials and region are AWS's own settings.
+    """How files are written to S3. Credentials are AWS's own settings.
 
     Attributes:
         endpoint: another service than Amazon's that speaks like it; empty for Amazon's.
+        region: AWS_REGION, which boto3 itself does not read; empty for what AWS's other settings say.
         encryption: ``AES256`` or ``aws:kms``; empty for what the bucket does by default.
         kms_key: the key to encrypt with, by id or ARN; with it `encryption` is ``aws:kms``.
         expected_owner: the account that must own the bucket; empty for any.
@@ -68,6 +69,7 @@ class S3Options:
     """
 
     endpoint: str = ""
+    region: str = ""
     encryption: str = ""
     kms_key: str = ""
     expected_owner: str = ""
@@ -149,6 +151,7 @@ def s3_options(env: Mapping[str, str]) -> S3Options:
         )
     return S3Options(
         endpoint=given["ENDPOINT"],
+        region=env.get("AWS_REGION") or "",
         encryption=given["ENCRYPTION"],
         kms_key=given["KMS_KEY"],
         expected_owner=given["EXPECTED_OWNER"],

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ class Settings:
     warehouse_id: str
     state_name: str
     bigquery: BigQueryAddress | None = None
-    s3: S3Options = S3Options()
+    s3: S3Options = field(default_factory=S3Options)
 
     @property
     def state_dir(self) -> Path:

@@ -5,6 +5,7 @@ Writers (`exporter`) and readers (`training`) share this module and nothing else
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +27,18 @@ KEY_COLUMNS = {
 SCHEMA = "_meta/schema.json"
 MANIFEST = "_meta/manifest.json"
 SUCCESS = "_meta/_SUCCESS"
+#: What `_SUCCESS` holds while a snapshot is being removed: nobody can commit it then, and no reader takes it for whole.
+REMOVED = b"removed\n"
 LATEST = "latest.json"
+SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{4}Z-[0-9a-f]{12}", re.ASCII)
+
+
+class DamagedFileError(TerminalError):
+    """One of a consumer's own files, latest.json or a pin, is not what its schema asks for."""
+
+
+class DamagedSnapshotError(TerminalError):
+    """A snapshot that was never committed, or whose documents are not those that were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,27 +141,34 @@ def committed_documents(
     """manifest.json and schema.json of a snapshot, whose files ``read`` gives by their names in it.
 
     Raises:
-        TerminalError: never committed, or a document was changed or is missing.
+        DamagedSnapshotError: never committed, or a document was changed or is missing.
     """
     data = {}
     for name in (SUCCESS, MANIFEST, SCHEMA):
         found = read(name)
         if found is None:
             why = (
-                "it was never committed; export again"
+                "there is none, or it was never committed; export again"
                 if name == SUCCESS
                 else "the snapshot is damaged"
             )
-            raise TerminalError(f"{where} has no {name}: {why}.")
+            raise DamagedSnapshotError(f"{where} has no {name}: {why}.")
+        if found == REMOVED:
+            raise DamagedSnapshotError(f"{where} is being removed by `mart snapshot clean`.")
         data[name] = found
     if hashlib.sha256(data[MANIFEST]).hexdigest() != data[SUCCESS].decode(errors="replace").strip():
-        raise TerminalError(
+        raise DamagedSnapshotError(
             f"{where}/{MANIFEST} is not the one that was committed: its SHA-256 is not in _SUCCESS."
         )
-    manifest = decode_document(data[MANIFEST], "snapshot_manifest", f"{where}/{MANIFEST}")
-    schema = decode_document(data[SCHEMA], "schema", f"{where}/{SCHEMA}")
+    try:
+        manifest = decode_document(data[MANIFEST], "snapshot_manifest", f"{where}/{MANIFEST}")
+        schema = decode_document(data[SCHEMA], "schema", f"{where}/{SCHEMA}")
+    except TerminalError as error:
+        raise DamagedSnapshotError(str(error)) from None
     if schema["columns"] != manifest["columns"]:
-        raise TerminalError(f"{where}/{SCHEMA} and manifest.json disagree about the columns.")
+        raise DamagedSnapshotError(
+            f"{where}/{SCHEMA} and manifest.json disagree about the columns."
+        )
     return manifest, schema
 
 

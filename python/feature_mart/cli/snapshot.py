@@ -36,7 +36,7 @@ def list_(consumer: str | None, as_json: bool) -> None:
     if as_json:
         emit({"snapshots": [summary.line_document(line) for line in lines]})
     else:
-        summary.print_lines(lines, store.address())
+        summary.print_lines(lines, store.address(), consumer)
 
 
 @snapshot.command()
@@ -136,13 +136,16 @@ def unpin(consumer: str, id_: str, as_json: bool) -> None:
     "--keep", type=click.IntRange(1), metavar="N", help="The newest N stay, of each format."
 )
 @click.option(
-    "--keep-days", type=click.IntRange(0), metavar="D", help="What was made in D days stays."
+    "--keep-days",
+    type=click.IntRange(0, 100_000),
+    metavar="D",
+    help="What was made in D days stays.",
 )
 @click.option(
     "--attempts",
-    default=24.0,
+    default=24,
     show_default=True,
-    type=click.FloatRange(0),
+    type=click.IntRange(0, 100_000),
     metavar="HOURS",
     help="Exports that died, and uploads that never ended, go after so long.",
 )
@@ -153,7 +156,7 @@ def clean(
     consumer: str | None,
     keep: int | None,
     keep_days: int | None,
-    attempts: float,
+    attempts: int,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -278,7 +281,7 @@ def train_request(
             f"{manifest['id']} is a snapshot of {manifest['consumer']}, not of {consumer}."
         )
     pairs = [each.partition("=") for each in given]
-    if any(not sign for _, sign, _ in pairs):
+    if any(not sign or not name for name, sign, _ in pairs):
         raise UsageError("--hyperparameter takes NAME=VALUE, as in max_depth=6.")
     request = training_request(
         manifest,

@@ -29,10 +29,11 @@ def line_document(line: SnapshotLine) -> dict[str, Any]:
     return document
 
 
-def print_lines(lines: Sequence[SnapshotLine], where: str) -> None:
+def print_lines(lines: Sequence[SnapshotLine], where: str, consumer: str | None) -> None:
     """The table of `mart snapshot list`."""
     if not lines:
-        say(f"No snapshots under {near(where)}.")
+        of = f" of {consumer}" if consumer else ""
+        say(f"No snapshots{of} under {near(where)}.")
         return
     table = _table("consumer", "id", "rows", "bytes", "", "address")
     for line in lines:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 
 from feature_mart.exporter.latest import read_latest
 from feature_mart.exporter.listing import SnapshotLine, list_snapshots
 from feature_mart.exporter.pins import read_pins
-from feature_mart.snapshot_files import SUCCESS
-from feature_mart.storage import Entry, Store
+from feature_mart.exporter.removal import remove_attempt, remove_snapshot
+from feature_mart.snapshot_files import LATEST, REMOVED, SNAPSHOT_ID, SUCCESS
+from feature_mart.storage import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Rule:
 
     keep: int | None = None
     keep_days: int | None = None
-    attempt_hours: float = 24
+    attempt_hours: int = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +61,33 @@ def clean_snapshots(
 ) -> CleanReport:
     """Remove by the rule; never the latest snapshot, one that is held or pinned, or one that is damaged.
 
-    The commit goes first: no reader takes for whole what is going.
+    Only folders that are called as snapshots are; whatever else lies in the bucket is not looked at.
     """
     removed, kept, uploads = [], 0, 0
     dead_before = now - timedelta(hours=rule.attempt_hours)
     for name in store.folders("") if consumer is None else (consumer,):
         lines = list_snapshots(store, name)
+        # A latest.json that cannot be read protects nothing: nobody cleans before it is mended.
+        if lines:
+            _is_wanted(store, name, "")
         going = {line.id for line in _outlived(lines, rule, now)}
         for line in lines:
-            entries = store.entries(f"{name}/snapshots/{line.id}")
+            if line.id == LATEST:
+                continue
+            prefix = f"{name}/snapshots/{line.id}"
+            entries = store.entries(prefix)
             if not entries:
                 continue
-            is_attempt = not any(entry.key.endswith(SUCCESS) for entry in entries)
-            is_dead = is_attempt and all(entry.modified_at < dead_before for entry in entries)
+            is_attempt = store.read(f"{prefix}/{SUCCESS}") in {None, REMOVED}
+            is_dead = is_attempt and (
+                any(entry.key.endswith(SUCCESS) for entry in entries)
+                or all(entry.modified_at < dead_before for entry in entries)
+            )
+            wanted = partial(_is_wanted, store, name, line.id)
             if is_dead:
-                gone = dry_run or _remove_attempt(store, name, line.id, entries)
+                gone = dry_run or remove_attempt(store, prefix)
             else:
-                gone = line.id in going and (dry_run or _remove(store, name, line.id, entries))
+                gone = line.id in going and (dry_run or remove_snapshot(store, prefix, wanted))
             if gone:
                 size = sum(entry.bytes for entry in entries)
                 kind: Literal["snapshot", "attempt"] = "attempt" if is_dead else "snapshot"
@@ -83,8 +95,13 @@ def clean_snapshots(
             elif not is_attempt:
                 kept += 1
         if not dry_run:
-            uploads += store.drop_uploads(f"{name}/snapshots", dead_before)
+            uploads += store.drop_uploads(f"{name}/snapshots", dead_before, _is_of_snapshot)
     return CleanReport(tuple(removed), kept, uploads, dry_run)
+
+
+def _is_of_snapshot(key: str) -> bool:
+    _, _, name, *below = key.split("/")
+    return bool(SNAPSHOT_ID.fullmatch(name)) and below[:1] in (["data"], ["keys"], ["_meta"])
 
 
 def _outlived(lines: Sequence[SnapshotLine], rule: Rule, now: datetime) -> Iterator[SnapshotLine]:
@@ -101,31 +118,6 @@ def _outlived(lines: Sequence[SnapshotLine], rule: Rule, now: datetime) -> Itera
         is_far = place > max(rule.keep or 1, 1)
         if is_old and is_far and not line.is_latest and line.pinned is None:
             yield line
-
-
-def _remove(store: Store, consumer: str, name: str, entries: Sequence[Entry]) -> bool:
-    """Remove a snapshot, unless it has become the latest or a pinned one meanwhile."""
-    success = f"{consumer}/snapshots/{name}/{SUCCESS}"
-    data = store.read(success)
-    if data is None or _is_wanted(store, consumer, name):
-        return False
-    store.delete(success)
-    # Who moves latest or pins looks for the commit afterwards: one of the two sees the other.
-    if _is_wanted(store, consumer, name):
-        store.put(success, data)
-        return False
-    for entry in entries:
-        store.delete(entry.key)
-    return True
-
-
-def _remove_attempt(store: Store, consumer: str, name: str, entries: Sequence[Entry]) -> bool:
-    if store.read(f"{consumer}/snapshots/{name}/{SUCCESS}") is not None:
-        return False
-    # The manifest last: while it is there, an export knows what the parts should be.
-    for entry in sorted(entries, key=lambda entry: "/_meta/" in entry.key):
-        store.delete(entry.key)
-    return True
 
 
 def _is_wanted(store: Store, consumer: str, name: str) -> bool:

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from feature_mart.errors import TerminalError
+from feature_mart.errors import TerminalError, TransientError
 from feature_mart.exporter.uploads import begun_otherwise
-from feature_mart.snapshot_files import MANIFEST, SUCCESS, decode_document, encode_document
+from feature_mart.snapshot_files import MANIFEST, REMOVED, SUCCESS, decode_document, encode_document
 from feature_mart.storage import Entry, Store
 
 Step = Callable[[str], None]
@@ -23,6 +23,11 @@ def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
     success = store.read(f"{prefix}/{SUCCESS}")
     if success is None:
         return None
+    if success == REMOVED:
+        raise TransientError(
+            f"{store.address(prefix)} is being removed by `mart snapshot clean`. Export again when that is done; if "
+            "it was killed, run it again first."
+        )
     where = store.address(f"{prefix}/{MANIFEST}")
     data = store.read(f"{prefix}/{MANIFEST}")
     if data is None or hashlib.sha256(data).hexdigest() != success.decode(errors="replace").strip():
@@ -68,6 +73,7 @@ def publish(
     Raises:
         TerminalError: another attempt's manifest names other bytes, or a part is not what was just
             written.
+        TransientError: it was cleaned away meanwhile.
     """
     done = committed_manifest(store, prefix)
     if done is not None:
@@ -89,6 +95,14 @@ def publish(
     ):
         committed_manifest(store, prefix)
         return "unchanged", document
+    try:
+        committed_manifest(store, prefix)
+    except TerminalError:
+        # It was cleaned away between the check and the commit: nobody could read it, since its manifest went first.
+        store.delete(f"{prefix}/{SUCCESS}")
+        raise TransientError(
+            f"{store.address(prefix)} was removed by `mart snapshot clean` meanwhile. Export again."
+        ) from None
     return status, document
 
 

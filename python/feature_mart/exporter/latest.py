@@ -9,7 +9,9 @@ from feature_mart.errors import TerminalError, TransientError, UsageError
 from feature_mart.exporter.pins import require_snapshot
 from feature_mart.snapshot_files import (
     LATEST,
+    REMOVED,
     SUCCESS,
+    DamagedFileError,
     check_document,
     decode_document,
     encode_document,
@@ -37,7 +39,7 @@ class Latest:
 
 
 def read_latest(store: Store, consumer: str) -> Latest | None:
-    """None before the first export. Raises: TerminalError when the file breaks its schema."""
+    """None before the first export. Raises: DamagedFileError when it breaks its schema."""
     data = store.read(f"{consumer}/{LATEST}")
     return None if data is None else _parse(store, consumer, data)
 
@@ -97,11 +99,13 @@ def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | Non
     Raises:
         UsageError: there is no such snapshot, or it is damaged.
         TransientError: others kept changing the file, or the snapshot was removed meanwhile.
+
+    A latest.json that cannot be read is replaced as if there were none.
     """
     manifest, schema = require_snapshot(store, consumer, to).documents()
     if schema.get("format", "parquet") != "parquet":
         raise UsageError(f"{to} is in CSV; latest.json names snapshots in Parquet only.")
-    for before, now in _attempts(store, consumer):
+    for before, now in _attempts(store, consumer, is_mending=True):
         moved = Latest(
             to,
             parse_instant(manifest["as_of_at"]),
@@ -126,11 +130,19 @@ def release(store: Store, consumer: str) -> Latest | None:
     raise _kept_changing(store, consumer)
 
 
-def _attempts(store: Store, consumer: str) -> Iterator[tuple[bytes | None, Latest | None]]:
+def _attempts(
+    store: Store, consumer: str, *, is_mending: bool = False
+) -> Iterator[tuple[bytes | None, Latest | None]]:
     """What latest.json holds now, as often as it is worth trying to replace it."""
     for _ in range(_ATTEMPTS):
         before = store.read(f"{consumer}/{LATEST}")
-        yield before, None if before is None else _parse(store, consumer, before)
+        try:
+            now = None if before is None else _parse(store, consumer, before)
+        except DamagedFileError:
+            if not is_mending:
+                raise
+            now = None
+        yield before, now
 
 
 def _swap(store: Store, consumer: str, latest: Latest, before: bytes | None) -> bool:
@@ -150,7 +162,7 @@ def _swap(store: Store, consumer: str, latest: Latest, before: bytes | None) -> 
     if not store.swap(key, data, before):
         return False
     # Whoever cleans looks at latest.json after the commit is gone, and puts it back: one of the two sees the other.
-    if store.read(f"{consumer}/snapshots/{latest.id}/{SUCCESS}") is None:
+    if store.read(f"{consumer}/snapshots/{latest.id}/{SUCCESS}") in {None, REMOVED}:
         if before is not None:
             store.swap(key, before, data)
         raise TransientError(
@@ -167,7 +179,12 @@ def _kept_changing(store: Store, consumer: str) -> TransientError:
 
 
 def _parse(store: Store, consumer: str, data: bytes) -> Latest:
-    document = decode_document(data, "latest", store.address(f"{consumer}/{LATEST}"))
+    try:
+        document = decode_document(data, "latest", store.address(f"{consumer}/{LATEST}"))
+    except TerminalError as error:
+        raise DamagedFileError(
+            f"{error} Put it right with `mart snapshot rollback {consumer} --to ID --reason TEXT`."
+        ) from None
     return Latest(
         id=document["id"],
         as_of_at=parse_instant(document["as_of_at"]),

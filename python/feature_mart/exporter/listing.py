@@ -5,11 +5,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.errors import UsageError
 from feature_mart.exporter.latest import Latest, read_latest
 from feature_mart.exporter.pins import read_pins
 from feature_mart.exporter.places import SnapshotPlace
-from feature_mart.snapshot_files import parse_instant
+from feature_mart.snapshot_files import (
+    LATEST,
+    SNAPSHOT_ID,
+    DamagedFileError,
+    DamagedSnapshotError,
+    parse_instant,
+)
 from feature_mart.storage import Store
 
 
@@ -38,11 +44,33 @@ class SnapshotLine:
 
 
 def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotLine, ...]:
-    """Every snapshot of a store, by consumer and id: the newest as_of comes last."""
+    """Every snapshot of a store, by consumer and id: the newest as_of comes last.
+
+    Only folders that are called as snapshots are. Where a consumer's latest.json or a pin cannot be read, a line says
+    so in place of an id.
+    """
     lines: list[SnapshotLine] = []
     for name in store.folders("") if consumer is None else (consumer,):
-        latest, pins = read_latest(store, name), read_pins(store, name)
-        for snapshot in store.folders(f"{name}/snapshots"):
+        found = [each for each in store.folders(f"{name}/snapshots") if SNAPSHOT_ID.fullmatch(each)]
+        if not found:
+            continue
+        latest, pins = None, {}
+        try:
+            latest, pins = read_latest(store, name), read_pins(store, name)
+        except DamagedFileError as error:
+            where = store.address(f"{name}/{LATEST}")
+            lines.append(
+                SnapshotLine(
+                    name,
+                    LATEST,
+                    where,
+                    is_latest=False,
+                    is_held=False,
+                    pinned=None,
+                    problem=str(error),
+                )
+            )
+        for snapshot in found:
             place = SnapshotPlace(store, f"{name}/snapshots/{snapshot}")
             lines.append(_line(place, name, latest, pins.get(snapshot)))
     return tuple(lines)
@@ -54,11 +82,12 @@ def find_snapshot(store: Store, wanted: str) -> str:
     Raises:
         UsageError: there is none, or several.
     """
+    is_path = "/" in wanted or wanted.startswith(".")
     if "://" in wanted:
         return wanted
-    if Path(wanted).expanduser().is_dir():
+    if is_path and Path(wanted).expanduser().is_dir():
         return str(Path(wanted).expanduser().absolute())
-    lines = list_snapshots(store)
+    lines = () if is_path or not wanted else list_snapshots(store)
     found = [line for line in lines if line.id == wanted] or [
         line for line in lines if line.consumer == wanted and line.is_latest
     ]
@@ -85,7 +114,7 @@ def _line(
     }
     try:
         manifest, schema = place.documents()
-    except TerminalError as error:
+    except DamagedSnapshotError as error:
         return SnapshotLine(**common, problem=str(error))
     return SnapshotLine(
         **common,

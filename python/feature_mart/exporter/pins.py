@@ -7,7 +7,11 @@ from datetime import datetime
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.exporter.places import SnapshotPlace
 from feature_mart.snapshot_files import (
+    REMOVED,
+    SNAPSHOT_ID,
     SUCCESS,
+    DamagedFileError,
+    DamagedSnapshotError,
     check_document,
     decode_document,
     encode_document,
@@ -17,12 +21,16 @@ from feature_mart.storage import Store
 
 
 def read_pins(store: Store, consumer: str) -> dict[str, str]:
-    """The reason of each pin, by the id of its snapshot. Raises: TerminalError when a pin breaks its schema."""
+    """The reason of each pin, by the id of its snapshot. Raises: DamagedFileError when a pin breaks its schema."""
     pins: dict[str, str] = {}
     for entry in store.entries(f"{consumer}/pins"):
         data = store.read(entry.key)
         if data is not None:
-            document = decode_document(data, "pin", store.address(entry.key))
+            where = store.address(entry.key)
+            try:
+                document = decode_document(data, "pin", where)
+            except TerminalError as error:
+                raise DamagedFileError(f"{error} Remove it, and pin again.") from None
             pins[document["id"]] = document["reason"]
     return pins
 
@@ -35,12 +43,13 @@ def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datet
         TerminalError: it was removed meanwhile.
     """
     require_snapshot(store, consumer, name)
+    success = f"{consumer}/snapshots/{name}/{SUCCESS}"
     document = {"schema": 1, "id": name, "reason": reason, "pinned_at": instant_text(now)}
     key = _key(consumer, name)
     check_document(document, "pin", key)
     is_new = store.put_if_absent(key, encode_document(document))
     # Whoever cleans looks for pins after the commit is gone, and puts it back: one of the two sees the other.
-    if store.read(f"{consumer}/snapshots/{name}/{SUCCESS}") is None:
+    if store.read(success) in {None, REMOVED}:
         store.delete(key)
         raise TerminalError(f"{name} of {consumer} was removed meanwhile; nothing was pinned.")
     return is_new
@@ -59,8 +68,10 @@ def require_snapshot(store: Store, consumer: str, name: str) -> SnapshotPlace:
     """A committed snapshot whose documents are sound. Raises: UsageError, saying what there is."""
     place = SnapshotPlace(store, f"{consumer}/snapshots/{name}")
     try:
+        if not SNAPSHOT_ID.fullmatch(name):
+            raise DamagedSnapshotError("That is no id of one.")
         place.documents()
-    except TerminalError as error:
+    except DamagedSnapshotError as error:
         known = ", ".join(store.folders(f"{consumer}/snapshots")[-3:]) or "none"
         raise UsageError(
             f"{name} is no snapshot of {consumer} to rely on: {error} The last are {known} "

@@ -47,7 +47,7 @@ class SnapshotPlace:
         return self.store.local(f"{self.prefix}/{name}", scratch)
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """manifest.json and schema.json. Raises: TerminalError unless it is committed and they are unchanged."""
+        """manifest.json and schema.json. Raises: DamagedSnapshotError unless committed and unchanged."""
         return committed_documents(self.read, self.address)
 
 

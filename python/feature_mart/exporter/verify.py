@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feature_mart.errors import TerminalError
 from feature_mart.exporter.content import snapshot_id
 from feature_mart.exporter.places import SnapshotPlace, locate_snapshot
 from feature_mart.exporter.splits import SPLITS
@@ -17,6 +16,7 @@ from feature_mart.snapshot_files import (
     KEY_COLUMNS,
     MANIFEST,
     SCHEMA,
+    DamagedSnapshotError,
     parse_instant,
     split_manifest,
 )
@@ -54,7 +54,7 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
     place = locate_snapshot(str(address), options or S3Options())
     try:
         manifest, schema = place.documents()
-    except TerminalError as error:
+    except DamagedSnapshotError as error:
         return Verdict(place.address, None, 0, 0, (Problem("_meta", str(error)),))
     problems = [*_check_identity(place, manifest, schema), *_check_files(place, manifest)]
     with tempfile.TemporaryDirectory() as scratch:

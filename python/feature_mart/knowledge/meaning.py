@@ -1,9 +1,9 @@
 """What a model means, without its comments and layout: did a change of its files change its columns?
 
-SQL is compared as dbt is given it, so that no warehouse and no compilation is needed: each ``{{ … }}`` counts as one word,
-made of its text and of the macros that it calls. A column then is its own expression and, through the CTEs, every
-expression and every join and condition that it rests on. Where a model is no SQL that can be read so, and for
-Python, every column of it changes with it.
+SQL is compared as dbt is given it, so that no warehouse and no compilation is needed: each ``{{ … }}`` counts as one
+word, made of its text and of the macros that it calls. A column then is its own expression and, through the CTEs, every
+expression and every join and condition that it rests on. Where a model is no SQL that can be read so, and for Python,
+every column of it changes with it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _CONFIG = re.compile(r"\{\{\s*config\s*\(.*?\}\}", re.DOTALL)
 _BLOCK = re.compile(r"\{%.*?%\}", re.DOTALL)
 #: A CTE whose whole body is one expression: only a select can stand there.
 _BODY = re.compile(r"(\bas\s*\(\s*)(jinja_[0-9a-f]+)(\s*\))", re.IGNORECASE)
+_SHAPE = ("from", "from_", "joins", "where", "group", "having", "qualify", "distinct", "limit")
 _MACRO = re.compile(r"\{%-?\s*macro\s+(\w+)\s*\(.*?\{%-?\s*endmacro\s*-?%\}", re.DOTALL)
 
 
@@ -101,6 +102,7 @@ class _Columns:
         self._ctes = {cte.alias: cte.this for cte in tree.find_all(exp.CTE)}
         self._top = cast(exp.Query, tree)
         self._known: dict[tuple[str, str], str] = {}
+        self._shapes: dict[int, str] = {}
 
     def all(self) -> dict[str, str]:
         """Every column by name."""
@@ -146,24 +148,13 @@ class _Columns:
 
     def _shape(self, select: exp.Expression, tables: Mapping[str, str]) -> str:
         """Which rows there are: what is read, joined, kept and grouped."""
-        kinds = (
-            "from",
-            "from_",
-            "joins",
-            "where",
-            "group",
-            "having",
-            "qualify",
-            "distinct",
-            "limit",
-        )
-        texts = []
-        for kind in kinds:
-            found = select.args.get(kind)
-            for each in found if isinstance(found, list) else [found]:
-                if isinstance(each, exp.Expression):
-                    texts.append(self._text(each, tables))
-        return " ".join(texts)
+        if id(select) not in self._shapes:
+            self._shapes[id(select)] = "…"
+            found = (select.args.get(kind) for kind in _SHAPE)
+            nodes = [one for each in found for one in (each if isinstance(each, list) else [each])]
+            texts = [self._text(node, tables) for node in nodes if isinstance(node, exp.Expression)]
+            self._shapes[id(select)] = _hash(" ".join(texts))
+        return self._shapes[id(select)]
 
     def _text(self, node: exp.Expression, tables: Mapping[str, str]) -> str:
         """An expression as SQL, and what each of its columns rests on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,7 +127,12 @@ class FolderStore:
             except OSError:
                 break
 
-    def drop_uploads(self, prefix: str, before: datetime) -> int:  # noqa: ARG002
+    def drop_uploads(
+        self,
+        prefix: str,  # noqa: ARG002
+        before: datetime,  # noqa: ARG002
+        is_ours: Callable[[str], bool],  # noqa: ARG002
+    ) -> int:
         """None: a folder has no uploads, and `scratch` clears its own."""
         return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -11,6 +12,8 @@ from feature_mart.services import S3Options
 from feature_mart.storage.folder import FolderStore
 from feature_mart.storage.store import Store
 
+#: What would otherwise become a folder of that name.
+_MISTYPED = re.compile(r"(s3|gs|arn|file|https?):", re.IGNORECASE)
 _CONNECT_S = 10
 _ANSWER_S = 60
 
@@ -26,7 +29,7 @@ def open_store(root: str, options: S3Options, scratch: Path) -> Store:
     """
     if root.startswith("file://"):
         root = unquote(urlparse(root).path)
-    if "://" not in root:
+    if "://" not in root and not _MISTYPED.match(root):
         return FolderStore(Path(root).expanduser())
     bucket, _, prefix = root.removeprefix("s3://").partition("/")
     if not root.startswith("s3://") or not bucket:
@@ -43,6 +46,7 @@ def open_client(options: S3Options) -> Any:
     """boto3's client; credentials and region are those that its own settings name."""
     import boto3
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
     config = Config(
         connect_timeout=_CONNECT_S,
@@ -57,6 +61,15 @@ def open_client(options: S3Options) -> Any:
         },
     )
     try:
-        return boto3.client("s3", endpoint_url=options.endpoint or None, config=config)
-    except ValueError as error:
-        raise UsageError(f"MART_S3_ENDPOINT is {options.endpoint!r}: {error}.") from None
+        return boto3.client(
+            "s3",
+            region_name=options.region or None,
+            endpoint_url=options.endpoint or None,
+            config=config,
+        )
+    except (ValueError, BotoCoreError) as error:
+        said = str(error).rstrip(".")
+        raise UsageError(
+            f"S3 cannot be asked ({said}): correct AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID with "
+            "AWS_SECRET_ACCESS_KEY, AWS_CONFIG_FILE or MART_S3_ENDPOINT."
+        ) from None

@@ -11,12 +11,12 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from feature_mart.errors import TransientError
 from feature_mart.services import S3Options
@@ -87,6 +87,9 @@ class S3Store:
         start, found = f"{self._key(prefix)}/".lstrip("/"), []
         for page in self._pages("list_objects_v2", Prefix=start):
             for each in page.get("Contents", ()):
+                # The console marks a folder by an empty object.
+                if str(each["Key"]).endswith("/"):
+                    continue
                 key = str(each["Key"]).removeprefix(self._prefix).lstrip("/")
                 found.append(Entry(key, int(each["Size"]), each["LastModified"].astimezone(UTC)))
         return tuple(sorted(found, key=lambda entry: entry.key))
@@ -166,12 +169,13 @@ class S3Store:
         with explained_errors(self.address(key)):
             self._client.delete_object(Bucket=self._bucket, Key=self._key(key), **self._owner)
 
-    def drop_uploads(self, prefix: str, before: datetime) -> int:
+    def drop_uploads(self, prefix: str, before: datetime, is_ours: Callable[[str], bool]) -> int:
         """Abort multipart uploads, whose pieces are paid for and seen by nobody."""
         start, dropped = f"{self._key(prefix)}/".lstrip("/"), 0
         for page in self._pages("list_multipart_uploads", Prefix=start):
             for upload in page.get("Uploads", ()):
-                if upload["Initiated"].astimezone(UTC) < before:
+                key = str(upload["Key"]).removeprefix(self._prefix).lstrip("/")
+                if upload["Initiated"].astimezone(UTC) < before and is_ours(key):
                     with explained_errors(self.address(prefix)):
                         self._abort(upload["Key"], upload["UploadId"])
                     dropped += 1
@@ -266,8 +270,9 @@ class S3Store:
                 **place, UploadId=upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
             )
         except BaseException:
-            # What remains after a kill goes with `mart snapshot clean`.
-            self._abort(place["Key"], upload)
+            # What cannot be dropped, or remains after a kill, goes with `mart snapshot clean`; why it failed is told.
+            with suppress(ClientError, BotoCoreError):
+                self._abort(place["Key"], upload)
             raise
 
     def _abort(self, key: str, upload: str) -> None:

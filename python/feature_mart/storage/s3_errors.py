@@ -12,6 +12,7 @@ from botocore.exceptions import (
     CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
+    ParamValidationError,
     PartialCredentialsError,
     ResponseStreamingError,
 )
@@ -19,7 +20,7 @@ from botocore.exceptions import (
     ConnectionError as NoConnectionError,
 )
 
-from feature_mart.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.errors import FeatureMartError, TerminalError, TransientError, UsageError
 
 #: The bytes that arrived are not those that were sent.
 CHANGED_ON_THE_WAY = frozenset(
@@ -33,6 +34,7 @@ CONFLICT = frozenset({"ConditionalRequestConflict", "409"})
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 
+_LATER = "Try again later; what is in its place by then is not sent again."
 _BUSY = frozenset(
     {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "OperationAborted"}
 )
@@ -71,17 +73,25 @@ def explained_errors(where: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _explained(error, where) from error
-    except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as error:
+    except (NoCredentialsError, PartialCredentialsError) as error:
         raise TerminalError(
             f"{where}: no credentials for S3 ({error}). Give the task a role, or set AWS_PROFILE, or "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         ) from error
-    except (HTTPClientError, NoConnectionError, ResponseStreamingError, Boto3Error) as error:
+    except CredentialRetrievalError as error:
         raise TransientError(
-            f"{where}: S3 could not be reached ({error}). Try again later; what was uploaded is kept."
+            f"{where}: the role's credentials could not be had ({error}). Try again later."
+        ) from error
+    except (HTTPClientError, NoConnectionError, ResponseStreamingError, Boto3Error) as error:
+        raise TransientError(f"{where}: S3 could not be reached ({error}). {_LATER}") from error
+    except ParamValidationError as error:
+        raise UsageError(
+            f"{where}: S3 cannot be asked so ({error}). Correct the address: s3://bucket/prefix."
         ) from error
     except BotoCoreError as error:
-        raise TerminalError(f"{where}: S3 was asked in a wrong way: {error}") from error
+        raise TerminalError(
+            f"{where}: S3 cannot be asked ({error}). Correct AWS's own settings, or MART_S3_ENDPOINT."
+        ) from error
 
 
 def _explained(error: ClientError, where: str) -> FeatureMartError:
@@ -89,7 +99,7 @@ def _explained(error: ClientError, where: str) -> FeatureMartError:
     detail = error.response.get("Error", {}).get("Message") or code
     what = f"{where}: {error.operation_name} failed with {code} ({detail})"
     if status >= 500 or status == 429 or code in _BUSY | CONFLICT:
-        return TransientError(f"{what}. Try again later; what was uploaded is kept.")
+        return TransientError(f"{what}. {_LATER}")
     if code in CHANGED_ON_THE_WAY:
         return TransientError(
             f"{what}: the bytes changed on the way, and S3 did not take them. Try again; if it stays, look for a "

@@ -7,6 +7,7 @@ written only if absent, and a key replaced only if it is still what was read (on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,6 +97,9 @@ class Store(Protocol):
         """Remove a key, if it is there."""
         ...
 
-    def drop_uploads(self, prefix: str, before: datetime) -> int:
-        """Drop uploads of large files that were begun before an instant and never ended; returns how many."""
+    def drop_uploads(self, prefix: str, before: datetime, is_ours: Callable[[str], bool]) -> int:
+        """Drop uploads of large files that were begun before an instant and never ended; returns how many.
+
+        `is_ours` is asked for each key.
+        """
         ...

@@ -72,6 +72,10 @@ def training_request(
             hyperparameter, no rows to train on, or more instances than can be used.
     """
     root = _root(manifest, address)
+    if is_built_in and source is not None:
+        raise UsageError("--built-in runs no program of ours: leave out --source, or --built-in.")
+    if re.search(r"[^A-Za-z0-9-]", name_suffix):
+        raise UsageError(f"--name-suffix is {name_suffix!r}: use letters, digits and hyphens.")
     asked = parse_hyperparameters(hyperparameters or {})
     parts = _parts_by_split(manifest)
     rows = {split["name"]: split["rows"] for split in manifest["splits"]}

@@ -34,7 +34,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_REGION", "ap-northeast-1"),
+        ("AWS_DEFAULT_REGION", "ap-northeast-1"),
     ):
         monkeypatch.setenv(name, value)
 
@@ -158,13 +158,17 @@ def test_uploads_that_never_ended_are_dropped_by_age(
     proxy: Proxy, aws: None, tmp_path: Path
 ) -> None:
     client = client_at(proxy.endpoint)
-    for key in ("left/c/snapshots/1/data/x", "other/y"):
+    for key in ("left/c/snapshots/1/data/x", "left/c/snapshots/foreign", "other/y"):
         start_upload(client, BUCKET, key, b"half")
     store = s3_store(proxy, tmp_path, "left")
-    assert store.drop_uploads("c", datetime.now(UTC) - timedelta(hours=1)) == 0
-    assert store.drop_uploads("c", datetime.now(UTC) + timedelta(minutes=1)) == 1
-    (kept,) = client.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
-    assert kept["Key"] == "other/y"
+
+    def drop(at: datetime) -> int:
+        return store.drop_uploads("c", at, lambda key: key == "c/snapshots/1/data/x")
+
+    assert drop(datetime.now(UTC) - timedelta(hours=1)) == 0
+    assert drop(datetime.now(UTC) + timedelta(minutes=1)) == 1
+    kept = client.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
+    assert [each["Key"] for each in kept] == ["left/c/snapshots/foreign", "other/y"]
 
 
 def test_settings_go_with_every_request(proxy: Proxy, aws: None, tmp_path: Path) -> None:
@@ -181,7 +185,7 @@ def test_settings_go_with_every_request(proxy: Proxy, aws: None, tmp_path: Path)
     store.put_if_absent("y", b"2")
     store.swap("y", b"3", b"2")
     store.entries("")
-    store.drop_uploads("", datetime.now(UTC))
+    store.drop_uploads("", datetime.now(UTC), lambda _: True)
     store.delete("y")
     asked = proxy.requests[before:]
     assert {request.headers.get("x-amz-expected-bucket-owner") for request in asked} == {

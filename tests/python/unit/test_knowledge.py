@@ -167,6 +167,10 @@ def test_this_project_is_whole_and_unchanged_against_itself(project: Path) -> No
     assert (done.exit_code, done.stdout) == (0, "every feature has its reasons\n")
 
 
+def without_evidence(text: str) -> str:
+    return text.split("## Evidence")[0] + "## Evidence\n{% enddocs %}\n"
+
+
 POSTING = "feat_job__posting"
 REASON = (
     "The client's own idea of the price: the strongest hint there is before anybody has offered."
@@ -177,11 +181,11 @@ REASON = (
     ("name", "change", "said"),
     [
         (f"{POSTING}.md", lambda t: t.replace("## Known traps", "## Traps"), "no heading '## Known traps'"),
-        (f"{POSTING}.md", lambda t: t.split("## Evidence")[0] + "## Evidence\n{% enddocs %}\n", "nothing under '## Evidence'"),
+        (f"{POSTING}.md", without_evidence, "nothing under '## Evidence'"),
         (f"{POSTING}.yml", lambda t: t.replace(REASON, ""), "job_budget_log: no meta.why"),
         (f"{POSTING}.yml", lambda t: t.replace(REASON, "Improves the model."), "meta.why says nothing"),
         (f"{POSTING}.yml", lambda t: t.replace('unit: "log yen"', ""), "job_budget_log: no meta.unit"),
-        (f"{POSTING}.yml", lambda t: t.replace('serve: "request_sql"', 'serve: "sometimes"', 1), "meta.serve is 'sometimes'"),
+        (f"{POSTING}.yml", lambda t: t.replace('"request_sql"', '"sometimes"', 1), "meta.serve is 'sometimes'"),
         (f"{POSTING}.yml", lambda t: t.replace('added: "2026-11-23"', 'added: "lately"', 1), "meta.added is 'lately'"),
         (f"{POSTING}.yml", lambda t: t.replace("Characters of the title.", ""), "job_title_char_count: no description"),
         (f"{POSTING}.yml", lambda t: t.replace('role: "key"', 'role: "thing"', 1), "meta.role is 'thing'"),

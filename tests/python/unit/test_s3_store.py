@@ -12,6 +12,7 @@ from boto3.exceptions import RetriesExceededError
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     ParamValidationError,
@@ -19,9 +20,10 @@ from botocore.exceptions import (
 )
 from moto import mock_aws
 
-from feature_mart.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.errors import FeatureMartError, TerminalError, TransientError, UsageError
 from feature_mart.services import S3Options
 from feature_mart.storage import open_store
+from feature_mart.storage.opening import open_client
 from feature_mart.storage.s3_errors import explained_errors
 
 URL = "http://127.0.0.1:1"
@@ -53,8 +55,9 @@ CASES: list[tuple[Exception, type[FeatureMartError], str]] = [
     (EndpointConnectionError(endpoint_url=URL), TransientError, "could not be reached"),
     (ReadTimeoutError(endpoint_url=URL), TransientError, "could not be reached"),
     (RetriesExceededError(OSError("reset")), TransientError, "could not be reached"),
-    (ParamValidationError(report="x"), TerminalError, "asked in a wrong way"),
-    (BotoCoreError(), TerminalError, "asked in a wrong way"),
+    (CredentialRetrievalError(provider="task", error_msg="x"), TransientError, "Try again later"),
+    (ParamValidationError(report="x"), UsageError, "Correct the address"),
+    (BotoCoreError(), TerminalError, "Correct AWS's own settings"),
 ]
 
 
@@ -67,7 +70,7 @@ def test_what_s3_says_becomes_what_to_do(
         explained_errors("s3://bucket/key"),
     ):
         raise error
-    assert caught.value.exit_code == (75 if kind is TransientError else 1)
+    assert caught.value.exit_code == {TransientError: 75, TerminalError: 1, UsageError: 2}[kind]
 
 
 def test_a_store_on_amazons_own_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,3 +96,37 @@ def test_a_store_on_amazons_own_addresses(tmp_path: Path, monkeypatch: pytest.Mo
             missing.entries("c")
         with pytest.raises(TerminalError, match="Create the bucket"):
             missing.put("c", b"1")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"AWS_PROFILE": "nobody"},
+        {"AWS_ACCESS_KEY_ID": "half"},
+        {"AWS_CONFIG_FILE": "broken"},
+        {"AWS_DEFAULT_REGION": "!!"},
+    ],
+)
+def test_settings_of_aws_that_cannot_be_meant_are_refused(
+    wrong: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    Path("broken").write_text("no settings")
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=r"S3 cannot be asked .*: correct AWS_PROFILE, AWS_REGION"):
+        open_store("s3://bucket/x", S3Options(), tmp_path)
+
+
+def test_the_region_is_that_of_aws_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    assert open_client(S3Options(region="eu-west-1")).meta.region_name == "eu-west-1"
+    assert open_client(S3Options()).meta.region_name == "us-east-1"
+
+
+@pytest.mark.parametrize("address", ["s3:/bucket/x", "arn:aws:s3:::bucket", "S3://bucket", "file:x"])
+def test_a_mistyped_address_does_not_become_a_folder(address: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="use a folder, or s3://bucket/prefix"):
+        open_store(address, S3Options(), tmp_path)

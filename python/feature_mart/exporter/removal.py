@@ -1,0 +1,56 @@
+"""Taking a snapshot or a dead attempt away, while exports and readers go on.
+
+`_SUCCESS` decides between a commit and a removal: an export writes its manifest's hash there, a removal the word
+`REMOVED`, and each only where the other has not been. Readers take a snapshot for whole by the hash alone. The manifest
+goes first and `_SUCCESS` last, so that at no moment is there a commit beside half of the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from feature_mart.snapshot_files import MANIFEST, REMOVED, SUCCESS
+from feature_mart.storage import Store
+
+#: An attempt to which nothing was written for so long is dead.
+DEAD_AFTER = timedelta(hours=24)
+
+
+def remove_attempt(store: Store, prefix: str) -> bool:
+    """Remove what was never committed, or what another removal left; False where it has been committed."""
+    success = f"{prefix}/{SUCCESS}"
+    if not store.put_if_absent(success, REMOVED) and store.read(success) != REMOVED:
+        return False
+    _remove_files(store, prefix)
+    return True
+
+
+def remove_snapshot(store: Store, prefix: str, is_wanted: Callable[[], bool]) -> bool:
+    """Remove a committed snapshot; False where it is wanted after all, or another removes it."""
+    success = f"{prefix}/{SUCCESS}"
+    data = store.read(success)
+    if data is None or is_wanted() or not store.swap(success, REMOVED, data):
+        return False
+    # Who moves latest or pins looks for the commit afterwards: one of the two sees the other.
+    if is_wanted():
+        store.swap(success, data, REMOVED)
+        return False
+    _remove_files(store, prefix)
+    return True
+
+
+def clear_dead_attempt(store: Store, prefix: str, now: datetime) -> None:
+    """Remove what an export left that died long ago, so that another may begin anew."""
+    entries = store.entries(prefix)
+    is_committed = any(entry.key == f"{prefix}/{SUCCESS}" for entry in entries)
+    if entries and not is_committed and all(now - e.modified_at > DEAD_AFTER for e in entries):
+        remove_attempt(store, prefix)
+
+
+def _remove_files(store: Store, prefix: str) -> None:
+    keys = [entry.key for entry in store.entries(prefix)]
+    manifest, success = f"{prefix}/{MANIFEST}", f"{prefix}/{SUCCESS}"
+    others = [key for key in keys if key not in {manifest, success}]
+    for key in (manifest, *others, success):
+        store.delete(key)
