@@ -99,12 +99,23 @@ def test_cleaning_by_age_leaves_an_attempt_that_is_being_made(step: str, place: 
 @pytest.mark.parametrize("method", ["read", "delete"])
 def test_a_dead_attempt_is_finished_while_it_is_being_removed(method: str, place: Place) -> None:
     place.stop_at("put _meta/_SUCCESS")
-    cleaning = Meddled(place.store(), method, place.new_id, place.export)
+    said: list[str] = []
+
+    def finish() -> None:
+        try:
+            said.append(str(place.export().status))
+        except TransientError as error:
+            said.append(str(error))
+
+    cleaning = Meddled(place.store(), method, place.new_id, finish)
     with place.watched():
         clean_snapshots(cleaning, Rule(attempt_hours=0), now=soon())
         place.whole()
-    assert place.saw() in {ALONE, ATTEMPT, BOTH}
-    assert place.export().status in {"written", "adopted", "unchanged"}
+    if method == "read":
+        assert (said, place.saw()) == (["adopted"], BOTH)
+    else:
+        assert "is being removed by `mart snapshot clean`" in said[0] and place.saw() == ALONE
+    assert place.export().status in {"written", "unchanged"}
     assert place.saw() == BOTH
     place.assert_untouched(is_latest_free=True)
 
@@ -150,7 +161,7 @@ def test_a_snapshot_becomes_wanted_while_it_is_being_removed(
         except FeatureMartError as error:
             said.append(str(error))
 
-    cleaning = Meddled(place.store(), "delete", f"{name}/_meta/_SUCCESS", want, is_after=is_after)
+    cleaning = Meddled(place.store(), "swap", f"{name}/_meta/_SUCCESS", want, is_after=is_after)
     clean_snapshots(cleaning, Rule(keep=1), now=soon())
     assert bool(said) == is_after
     assert (name in place.whole()) == (not is_after)
@@ -182,11 +193,11 @@ def test_a_snapshot_is_removed_while_somebody_comes_to_want_it(how: str, place: 
     assert not [key for key in place.etags() if "/pins/" in key]
 
 
-@pytest.mark.parametrize("spared", [0, 1, 6, 14])
+@pytest.mark.parametrize("spared", [0, 1, 6, 13])
 def test_cleaning_is_killed_before_a_removal(spared: int, place: Place) -> None:
     """What is left of a snapshot says nowhere that it is whole, and the next cleaning takes it."""
     place.plain()
-    name, deletes = place.earlier_id(), iter(range(spared))
+    deletes = iter(range(spared))
 
     class Dying(Meddled):
         def __getattr__(self, method: str) -> Any:
@@ -196,7 +207,7 @@ def test_cleaning_is_killed_before_a_removal(spared: int, place: Place) -> None:
 
     with pytest.raises(Killed):
         clean_snapshots(Dying(place.store(), "", "", list), Rule(keep=1), now=soon())
-    assert place.whole() == {place.new_id, *([] if spared else [name])}
+    assert place.whole() == {place.new_id}
     assert [
         line.id for line in list_snapshots(place.store(), CONSUMER) if not line.problem
     ] == sorted(place.whole())

@@ -177,12 +177,12 @@ NOWHERE = [
     ),
     Nowhere(
         "half of the credentials",
-        1,
+        2,
         "AWS_SECRET_ACCESS_KEY",
         environment={"AWS_SECRET_ACCESS_KEY": None},
     ),
     Nowhere(
-        "a profile that does not exist", 1, "AWS_PROFILE", environment={"AWS_PROFILE": "nobody"}
+        "a profile that does not exist", 2, "AWS_PROFILE", environment={"AWS_PROFILE": "nobody"}
     ),
     Nowhere("an endpoint that nobody listens at", 75, "Try again later", endpoint=CLOSED),
     Nowhere("an endpoint that has no address", 75, "Try again later", endpoint=UNKNOWN),

@@ -35,7 +35,7 @@ SUCCESS = "_meta/_SUCCESS"
 LATEST = "latest.json"
 
 
-LATER = "Try again later; what was uploaded is kept."
+LATER = "Try again later; what is in its place by then is not sent again."
 UNREACHED = "S3 could not be reached"
 CHANGED = (
     "the bytes changed on the way, and S3 did not take them. Try again; if it stays, look for a"
