@@ -23,7 +23,7 @@ import duckdb
 from bench.__main__ import FOLDER, Measured, measure
 from feature_mart.exporter import BuildContext, export_snapshot
 from feature_mart.exporter.layout import plan_layout
-from feature_mart.exporter.source import COPY_OPTIONS
+from feature_mart.exporter.part_files import COPY_OPTIONS
 from feature_mart.manifest import Manifest, parse_manifest
 from feature_mart.services import S3Options
 from feature_mart.snapshot_files import read_committed
@@ -256,8 +256,8 @@ def _child(*arguments: object) -> Measured:
 @contextmanager
 def _server() -> Iterator[str]:
     sys.path.append(str(Path(__file__).resolve().parents[2] / "tests"))
-    from s3_client import client_at, make_bucket
-    from s3_server import run_s3
+    from s3_client import client_at, make_bucket  # type: ignore[import-not-found]
+    from s3_server import run_s3  # type: ignore[import-not-found]
 
     with run_s3() as server:
         make_bucket(client_at(server.endpoint), BUCKET)

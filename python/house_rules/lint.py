@@ -58,6 +58,7 @@ CHECKS = (
         "what DuckDB runs and BigQuery would not, in the compiled SQL",
         ((PYTHON, "-m", "house_rules.portability"),),
     ),
+    Check("reasons", "mart knowledge check", (tool("mart", "knowledge", "check"),)),
     Check("types", "mypy, strict", (tool("mypy"),)),
     Check("house", "house rules of SQL, names and files", ((PYTHON, "-m", "house_rules"),)),
     Check("imports", "import-linter, layers downward only", (tool("lint-imports", "--no-cache"),)),

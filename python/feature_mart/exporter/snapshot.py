@@ -1,20 +1,25 @@
 """Exporting a snapshot: what is asked, what is answered, and the steps between."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from feature_mart.errors import TerminalError
 from feature_mart.exporter.commit import begun_parts, committed_manifest, publish
-from feature_mart.exporter.content import snapshot_id
 from feature_mart.exporter.latest import LatestOutcome, check_warehouse, move_latest
 from feature_mart.exporter.layout import FileFormat, Layout, plan_layout
+from feature_mart.exporter.part_files import open_writer
+from feature_mart.exporter.parts import write_parts
+from feature_mart.exporter.plan import Plan, plan_snapshot, split_documents
 from feature_mart.exporter.seals import SourceSeal
-from feature_mart.exporter.source import Key, Measure, RowSource, Survey, open_duckdb
-from feature_mart.exporter.splits import SPLITS, Window, part_slices, plan_windows
+from feature_mart.exporter.source import RowSource, open_duckdb
+from feature_mart.exporter.splits import SPLITS
+from feature_mart.exporter.staging import Staging
 from feature_mart.exporter.uploads import Meter, Part, Uploads
 from feature_mart.manifest import Consumer, Manifest
 from feature_mart.snapshot_files import (
@@ -94,27 +99,6 @@ class SnapshotReport:
     sent_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    layout: Layout
-    survey: Survey
-    windows: tuple[Window, ...]
-    measures: tuple[Measure, ...]
-    id: str
-
-    def splits(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": window.name,
-                "from": instant_text(window.start),
-                "to": instant_text(window.end),
-                "rows": measure.rows,
-                "content_hash": measure.content_hash,
-            }
-            for window, measure in zip(self.windows, self.measures, strict=True)
-        ]
-
-
 def export_snapshot(
     mart_path: Path,
     manifest: Manifest,
@@ -144,7 +128,7 @@ def export_snapshot(
     show = Show(progress or _quiet, meter or _unmeasured)
     try:
         if dry_run:
-            with open_duckdb(mart_path) as source:
+            with TemporaryDirectory() as room, open_duckdb(mart_path, Path(room)) as source:
                 return export_rows(
                     source, layout, consumer, store, Path(), context, show, min_parts, dry_run=True
                 )
@@ -192,111 +176,73 @@ def export_rows(
             "--allow-failed, which the snapshot will say."
         )
     check_warehouse(store, consumer.name, context.warehouse_id)
-    plan = _plan(source, layout, consumer, context, show.step)
-    prefix = f"{consumer.name}/snapshots/{plan.id}"
-    done = committed_manifest(store, prefix)
-    if done is not None:
-        _check_min_parts(plan, done, min_parts, store.address(prefix))
-        moved = None if dry_run else _move(store, consumer, plan, context)
-        return _report(plan, store, prefix, "unchanged", done, moved)
-    if dry_run:
-        return _report(plan, store, prefix, "planned", None, None)
-    # All but the parts is known: what would be refused in the end is refused before the first byte.
-    shapes = [part_path(kind, split, 0) for kind in ("data", "keys") for split in SPLITS]
-    parts = tuple(Part(path, 0, 0, "0" * 64, is_sent=False) for path in shapes)
-    likely = _document(plan, source, consumer, context, parts)
-    check_document(likely, "snapshot_manifest", "The new manifest.json")
-    check_document(layout.schema_document(), "schema", "The new schema.json")
-    show.step("wait for other exports")
-    with store.exclusive(consumer.name):
+    room = nullcontext() if dry_run else Staging(scratch / "rows", len(layout.columns))
+    with room as staging:
+        plan = plan_snapshot(
+            source,
+            layout,
+            consumer,
+            staging,
+            as_of_at=context.as_of_at,
+            zone=ZoneInfo(context.business_timezone),
+            min_parts=min_parts,
+            step=show.step,
+        )
+        prefix = f"{consumer.name}/snapshots/{plan.id}"
         done = committed_manifest(store, prefix)
         if done is not None:
-            moved = _move(store, consumer, plan, context)
+            _check_min_parts(plan, done, min_parts, store.address(prefix))
+            moved = None if dry_run else _move(store, consumer, plan, context)
             return _report(plan, store, prefix, "unchanged", done, moved)
-        begun = begun_parts(store, prefix)
-        with Uploads(store, prefix, begun, context.created_at, show.meter) as uploads:
-            _write_parts(source, plan, consumer, uploads, scratch, show.step, min_parts)
-            parts = uploads.finish()
-        document = _document(plan, source, consumer, context, parts)
-        others = {SCHEMA: encode_document(layout.schema_document())}
-        for split in SPLITS:
-            others[split_manifest(split)] = _sagemaker_manifest(store, prefix, split, parts)
-        status, kept = publish(store, prefix, document, others, show.step)
-        show.step("move latest.json")
-        latest = _move(store, consumer, plan, context)
+        if staging is None:
+            return _report(plan, store, prefix, "planned", None, None)
+        # All but the parts is known: what would be refused in the end is refused before the first byte.
+        shapes = [part_path(kind, split, 0) for kind in ("data", "keys") for split in SPLITS]
+        parts = tuple(Part(path, 0, 0, "0" * 64, is_sent=False) for path in shapes)
+        likely = _document(plan, source, consumer, context, parts)
+        check_document(likely, "snapshot_manifest", "The new manifest.json")
+        check_document(layout.schema_document(), "schema", "The new schema.json")
+        show.step("wait for other exports")
+        with store.exclusive(consumer.name):
+            done = committed_manifest(store, prefix)
+            if done is not None:
+                moved = _move(store, consumer, plan, context)
+                return _report(plan, store, prefix, "unchanged", done, moved)
+            return _commit(plan, source, consumer, store, prefix, staging, scratch, context, show)
+
+
+def _commit(
+    plan: Plan,
+    source: RowSource,
+    consumer: Consumer,
+    store: Store,
+    prefix: str,
+    staging: Staging,
+    scratch: Path,
+    context: BuildContext,
+    show: Show,
+) -> SnapshotReport:
+    begun = begun_parts(store, prefix)
+    with (
+        open_writer(scratch) as writer,
+        Uploads(store, prefix, begun, context.created_at, show.meter) as uploads,
+    ):
+        write_parts(plan, staging, writer, uploads, scratch, show.step)
+        staging.close()
+        parts = uploads.finish()
+    document = _document(plan, source, consumer, context, parts)
+    others = {SCHEMA: encode_document(plan.layout.schema_document())}
+    for split in SPLITS:
+        others[split_manifest(split)] = _sagemaker_manifest(store, prefix, split, parts)
+    status, kept = publish(store, prefix, document, others, show.step)
+    show.step("move latest.json")
+    latest = _move(store, consumer, plan, context)
     sent = sum(part.bytes for part in parts if part.is_sent)
     return _report(plan, store, prefix, status, kept, latest, sent)
 
 
-def _plan(
-    source: RowSource, layout: Layout, consumer: Consumer, context: BuildContext, step: Progress
-) -> _Plan:
-    source.check_contract(layout)
-    step("count rows")
-    survey = source.survey(layout, ZoneInfo(context.business_timezone))
-    if not survey.days:
-        reasons = (
-            ", ".join(f"{reason} {rows}" for reason, rows in survey.excluded.items())
-            or "no rows at all"
-        )
-        raise TerminalError(
-            f"{layout.model} has no labelled row as of {instant_text(context.as_of_at)} "
-            f"({reasons}); there is "
-            "nothing to train on, so no snapshot was written."
-        )
-    windows = plan_windows(survey.days, consumer, ZoneInfo(context.business_timezone))
-    step("hash content")
-    measures = source.measure(layout, windows)
-    counted = sum(each.rows + each.purged for each in measures) + sum(survey.excluded.values())
-    if counted != survey.rows:
-        raise TerminalError(
-            f"{layout.model} has {survey.rows} rows, but its splits, purged and excluded rows add "
-            f"up to {counted}."
-        )
-    plan = _Plan(layout, survey, windows, measures, "")
-    name = snapshot_id(context.as_of_at, layout.schema_document(), plan.splits())
-    return _Plan(layout, survey, windows, measures, name)
-
-
-def _write_parts(
-    source: RowSource,
-    plan: _Plan,
-    consumer: Consumer,
-    uploads: Uploads,
-    scratch: Path,
-    step: Progress,
-    min_parts: int,
-) -> None:
-    """Write each part, and have it sent while the next is written."""
-    for window, measure in zip(plan.windows, plan.measures, strict=True):
-        starts = part_slices(measure.rows, consumer.part_rows, min_parts)
-        cuts: tuple[Key | None, ...] = (
-            None,
-            *source.slice_starts(plan.layout, window, starts[1:]),
-            None,
-        )
-        written = 0
-        for index in range(len(starts)):
-            step(f"write {window.name} part {index + 1} of {len(starts)}")
-            paths = [
-                part_path("data", window.name, index, plan.layout.file_format),
-                part_path("keys", window.name, index),
-            ]
-            local = [scratch / path.replace("/", "-") for path in paths]
-            rows = source.write_part(plan.layout, window, (cuts[index], cuts[index + 1]), *local)
-            written += rows
-            for path, file in zip(paths, local, strict=True):
-                step(f"put {path}")
-                uploads.add(path, file, rows, is_first=index == 0)
-        if written != measure.rows:
-            raise TerminalError(
-                f"{plan.layout.model}: {written} rows were written for {window.name}, "
-                f"{measure.rows} were counted."
-            )
-
-
 def _document(
-    plan: _Plan,
+    plan: Plan,
     source: RowSource,
     consumer: Consumer,
     context: BuildContext,
@@ -315,7 +261,7 @@ def _document(
         "rationale_sha256": context.rationale_sha256,
         "sources": [seal.document() for seal in context.sources],
         "columns": plan.layout.schema_document()["columns"],
-        "splits": plan.splits(),
+        "splits": split_documents(plan.windows, plan.measures),
         "embargo_days": consumer.embargo_days,
         "excluded": plan.survey.excluded,
         "purged": {w.name: m.purged for w, m in zip(plan.windows, plan.measures, strict=True)},
@@ -342,7 +288,7 @@ def _sagemaker_manifest(store: Store, prefix: str, split: str, parts: Sequence[P
     return f'[\n  {{"prefix": "{address}/"}},\n  {names}\n]\n'.encode()
 
 
-def _check_min_parts(plan: _Plan, done: dict[str, Any], min_parts: int, address: str) -> None:
+def _check_min_parts(plan: Plan, done: dict[str, Any], min_parts: int, address: str) -> None:
     for measure, split in zip(plan.measures, SPLITS, strict=True):
         have = sum(part["path"].startswith(f"data/{split}/") for part in done["parts"])
         if have < min(min_parts, measure.rows):
@@ -354,7 +300,7 @@ def _check_min_parts(plan: _Plan, done: dict[str, Any], min_parts: int, address:
             )
 
 
-def _move(store: Store, consumer: Consumer, plan: _Plan, context: BuildContext) -> LatestOutcome:
+def _move(store: Store, consumer: Consumer, plan: Plan, context: BuildContext) -> LatestOutcome:
     if plan.layout.file_format != "parquet":
         return "csv"
     return move_latest(
@@ -368,7 +314,7 @@ def _move(store: Store, consumer: Consumer, plan: _Plan, context: BuildContext) 
 
 
 def _report(
-    plan: _Plan,
+    plan: Plan,
     store: Store,
     prefix: str,
     status: Status,

@@ -1,8 +1,9 @@
 """Where rows come from: the seam, and DuckDB behind it.
 
-A source is one training table seen at one moment. Another engine fits either by answering the same
-questions in its own SQL, or by reading its rows once into a local DuckDB file and handing that to
-`DuckDBSource`.
+A source is one training table seen at one moment: it counts, and hands out rows in no order. What is
+made of them (rounding, hashing, sorting, files) is the same for every source. Another engine fits either
+by answering the same questions in its own SQL and handing out Arrow batches, or by reading its rows once
+into a local DuckDB file and handing that to `DuckDBSource`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,19 +15,19 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import duckdb
+import pyarrow as pa
 
 from feature_mart.errors import TerminalError
-from feature_mart.exporter.content import content_hash, float32_sql, row_hash_sql, word_sums_sql
 from feature_mart.exporter.layout import EXCLUSION, Layout
 from feature_mart.exporter.splits import Window
-from feature_mart.snapshot_files import KEY_COLUMNS
+from feature_mart.exporter.staging import Key
 
-FLOAT32_MAX = 3.4028234663852886e38
-COPY_OPTIONS = {
-    "parquet": "format parquet, compression zstd, row_group_size 122880",
-    # Read by position, and an empty field as a missing value: what XGBoost makes of CSV.
-    "csv": "format csv, header false, nullstr ''",
-}
+_BATCH_ROWS = 61_440
+#: Microseconds.
+_DAY = 86_400_000_000
+_QUARTER = 900_000_000
+#: 1973: Liberia was 44 minutes and a half off until 1972.
+_QUARTERS_SINCE = 3 * 365 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,11 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """One split: rows that stay, rows purged, and the content hash of those that stay."""
+class Count:
+    """One split: rows that stay, and rows purged."""
 
     rows: int
     purged: int
-    content_hash: str
-
-
-Key = tuple[int, str]
-"""(requested_at in microseconds since 1970, job_id): the order of a snapshot's rows."""
 
 
 class RowSource(Protocol):
@@ -75,25 +71,21 @@ class RowSource(Protocol):
         """Count rows, exclusions and labelled rows per business day."""
         ...
 
-    def measure(self, layout: Layout, windows: Sequence[Window]) -> tuple[Measure, ...]:
-        """Count and hash each split; raise TerminalError on a value that cannot be exported."""
+    def count(self, layout: Layout, windows: Sequence[Window]) -> tuple[Count, ...]:
+        """Count each split; raise TerminalError when a labelled row lacks its label or a key."""
         ...
 
     def slice_starts(
-        self, layout: Layout, window: Window, offsets: Sequence[int]
-    ) -> tuple[Key, ...]:
-        """The keys at these row offsets of a split, offsets ascending."""
+        self, layout: Layout, windows: Sequence[Window], offsets: Sequence[Sequence[int]]
+    ) -> tuple[tuple[Key, ...], ...]:
+        """Of each split, the keys at these offsets of its sorted rows, offsets ascending."""
         ...
 
-    def write_part(
-        self,
-        layout: Layout,
-        window: Window,
-        bounds: tuple[Key | None, Key | None],
-        data: Path,
-        keys: Path,
-    ) -> int:
-        """Write the rows from the first key up to before the second, sorted; returns how many."""
+    def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
+        """Every row that stays, once, in any order: the keys and the columns by their names.
+
+        The columns are float64, not rounded, and NULL only where the table is; instants are in microseconds, UTC.
+        """
         ...
 
 
@@ -105,7 +97,7 @@ class DuckDBSource:
         mart_path: Path,
         scratch: Path | None = None,
         *,
-        memory_limit: str = "2GB",
+        memory_limit: str = "256MB",
         threads: int | None = None,
     ) -> None:
         """Open the mart. Raises: TerminalError when it is not there or cannot be read."""
@@ -170,11 +162,16 @@ class DuckDBSource:
                 )
 
     def survey(self, layout: Layout, zone: ZoneInfo) -> Survey:
-        """One scan of three columns. Raises: TerminalError when a labelled row lacks a key."""
+        """Two scans of two columns. Raises: TerminalError when a labelled row lacks `requested_at`."""
+        ((first,),) = self._rows(f"select min(epoch_us(requested_at)) from {_table(layout)}")
+        # What day it is costs more than the scan. It is asked once for each quarter of an hour: since 1972 no zone is
+        # off UTC by anything else.
+        unit = 1 if first is None or first < _QUARTERS_SINCE else _QUARTER
         rows = self._rows(
-            f"select {EXCLUSION}, case when {EXCLUSION} is null then "
-            f"(requested_at at time zone {_text(zone.key)})::date end as day, count(*) "
-            f"from {_table(layout)} group by all order by all"
+            f"select {EXCLUSION}, (make_timestamptz(unit * {unit}) at time zone {_text(zone.key)})::date as day, "
+            f"sum(unit_rows)::bigint from (select {EXCLUSION}, case when {EXCLUSION} is null then "
+            f"epoch_us(requested_at) // {unit} end as unit, count(*) as unit_rows from {_table(layout)} group by all) "
+            "group by all order by all"
         )
         excluded = {reason: count for reason, _, count in rows if reason is not None}
         for reason in excluded:
@@ -184,97 +181,70 @@ class DuckDBSource:
             raise TerminalError(f"{layout.model}: a labelled row has no requested_at.")
         return Survey(sum(count for _, _, count in rows), excluded, days)
 
-    def measure(self, layout: Layout, windows: Sequence[Window]) -> tuple[Measure, ...]:
-        """One scan of the keys, then one of each split: counts, extremes and the content hash."""
+    def count(self, layout: Layout, windows: Sequence[Window]) -> tuple[Count, ...]:
+        """Two scans of the keys, one of them by split."""
         needed = ("job_id", "label_known_at", layout.label)
-        missing = ", ".join(f'count(*) filter (where "{name}" is null)' for name in needed)
-        inside = ", ".join(f"count(*) filter (where {_within(window)})" for window in windows)
+        missing = ", ".join(f'count(*) - count("{name}")' for name in needed)
         ((*counts,),) = self._rows(
-            f"select {missing}, {inside} from {_table(layout)} where {EXCLUSION} is null"
+            f"select {missing} from {_table(layout)} where {EXCLUSION} is null"
         )
-        for name in needed:
-            if count := counts.pop(0):
+        for name, count in zip(needed, counts, strict=True):
+            if count:
                 raise self._missing(layout, name, count)
-        extremes = ", ".join(f'min("{name}"), max("{name}")' for name in layout.columns)
-        measures = []
-        for window, total in zip(windows, counts, strict=True):
-            ((rows, *row),) = self._rows(
-                f"select count(*), {word_sums_sql('row_hash')}, {extremes} from ("
-                f"select *, {row_hash_sql(layout.columns)} as row_hash "
-                f"from {_table(layout)} where {_in(window)})"
-            )
-            for name, low, high in zip(layout.columns, row[2::2], row[3::2], strict=True):
-                # NaN is the greatest of all, and compares false.
-                if low is not None and not (low >= -FLOAT32_MAX and high <= FLOAT32_MAX):
-                    raise self._unfit(layout, window, name)
-            measures.append(Measure(rows, total - rows, content_hash(row[:2])))
-        return tuple(measures)
+        rows = self._rows(
+            f"select {_split(windows)} as split, count(*), count(*) filter (where {_kept(windows)}) "
+            f"from {_table(layout)} where {EXCLUSION} is null group by split"
+        )
+        found = {split: Count(kept, every - kept) for split, every, kept in rows}
+        return tuple(found.get(split, Count(0, 0)) for split in range(len(windows)))
 
     def slice_starts(
-        self, layout: Layout, window: Window, offsets: Sequence[int]
-    ) -> tuple[Key, ...]:
-        """Find the instants first, by counts, then sort only the rows of each offset's own day."""
-        if not offsets:
-            return ()
+        self, layout: Layout, windows: Sequence[Window], offsets: Sequence[Sequence[int]]
+    ) -> tuple[tuple[Key, ...], ...]:
+        """Find each offset's day by counts, then sort only the rows of those days."""
+        if not any(offsets):
+            return tuple(() for _ in offsets)
+        day = f"epoch_us(requested_at) // {_DAY}"
         days = self._rows(
-            f"select epoch_us(requested_at) // 86400000000 as day, count(*) from {_table(layout)} "
-            f"where {_in(window)} group by day order by day"
+            f"select {_split(windows)} as split, {day} as day, count(*) from {_table(layout)} "
+            f"where {_in(windows)} group by split, day order by split, day"
         )
-        starts, before, position = [], 0, 0
-        for offset in offsets:
-            while before + days[position][1] <= offset:
-                before += days[position][1]
-                position += 1
-            ((instant, job_id),) = self._rows(
-                f"select epoch_us(requested_at), job_id from {_table(layout)} where {_in(window)} "
-                f"and epoch_us(requested_at) // 86400000000 = {days[position][0]} "
-                f"order by requested_at, job_id limit 1 offset {offset - before}"
-            )
-            starts.append((int(instant), str(job_id)))
-        return tuple(starts)
+        wanted = []
+        for split, every in enumerate(offsets):
+            counts = [(each, rows) for number, each, rows in days if number == split]
+            before, position = 0, 0
+            for offset in every:
+                while before + counts[position][1] <= offset:
+                    before += counts[position][1]
+                    position += 1
+                wanted.append((split, counts[position][0], offset - before + 1))
+        chosen = ", ".join(str(each) for each in sorted({day for _, day, _ in wanted}))
+        found = self._rows(
+            f"select split, epoch_us(requested_at), job_id from (select requested_at, job_id, "
+            f"{_split(windows)} as split, {day} as day, row_number() over "
+            "(partition by split, day order by requested_at, job_id) as place "
+            f"from {_table(layout)} where {_in(windows)} and {day} in ({chosen})) "
+            f"where (split, day, place) in ({', '.join(map(str, wanted))}) "
+            "order by split, requested_at, job_id"
+        )
+        return tuple(
+            tuple((int(instant), str(job_id)) for each, instant, job_id in found if each == split)
+            for split in range(len(windows))
+        )
 
-    def write_part(
-        self,
-        layout: Layout,
-        window: Window,
-        bounds: tuple[Key | None, Key | None],
-        data: Path,
-        keys: Path,
-    ) -> int:
-        """Sort the slice once into memory, then copy its two halves, so that they cannot fall out of step.
-
-        Raises:
-            TerminalError: two rows of one key, whose order nothing would decide.
-        """
-        values = ", ".join(f'{float32_sql(name)} as "{name}"' for name in layout.columns)
-        low, high = bounds
-        where = _in(window)
-        where += f" and {_from(low)}" if low is not None else ""
-        where += f" and not ({_from(high)})" if high is not None else ""
-        self._con.execute(
-            "create or replace temp table part as select job_id, requested_at, label_known_at, "
-            f"{values} from {_table(layout)} where {where} order by requested_at, job_id"
-        )
-        twice = self._rows(
-            "select job_id, requested_at::varchar from part group by job_id, requested_at having "
-            "count(*) > 1 limit 1"
-        )
-        if twice:
-            raise TerminalError(
-                f"{layout.model} has job_id {twice[0][0]} at {twice[0][1]} more than once; a "
-                "snapshot's key is unique."
-            )
-        for columns, path, kind in (
-            (layout.columns, data, layout.file_format),
-            (tuple(KEY_COLUMNS), keys, "parquet"),
-        ):
-            chosen = ", ".join(f'"{name}"' for name in columns)
-            self._con.execute(
-                f"copy (select {chosen} from part) to {_text(str(path))} ({COPY_OPTIONS[kind]})"
-            )
-        ((rows,),) = self._rows("select count(*) from part")
-        self._con.execute("drop table part")
-        return int(rows)
+    def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
+        """One scan of all that is exported."""
+        # Every thread holds a block or two of every column. More would only keep a copy of the file.
+        ((threads,),) = self._rows("select current_setting('threads')")
+        self._con.execute(f"set memory_limit = '{192 + len(layout.columns) * threads}MB'")
+        values = ", ".join(f'cast("{name}" as double) as "{name}"' for name in layout.columns)
+        try:
+            yield from self._con.sql(
+                f"select job_id, requested_at, label_known_at, {values} from {_table(layout)} "
+                f"where {_in(windows)}"
+            ).to_arrow_reader(_BATCH_ROWS)
+        except (pa.ArrowException, OSError) as error:
+            raise TerminalError(f"Reading {layout.model} failed: {error}") from error
 
     def _type(self, layout: Layout, name: str, declared: str) -> str:
         try:
@@ -295,17 +265,6 @@ class DuckDBSource:
             f"{layout.model}.{name} is NULL in {count} rows that have no {EXCLUSION}, the first "
             f"with job_id {key}; "
             "give such rows a reason or a value."
-        )
-
-    def _unfit(self, layout: Layout, window: Window, name: str) -> TerminalError:
-        ((key, instant, value),) = self._rows(
-            f'select job_id, requested_at::varchar, "{name}"::varchar from {_table(layout)} '
-            f'where {_in(window)} and not (abs("{name}"::double) <= {FLOAT32_MAX!r}) '
-            "order by requested_at, job_id limit 1"
-        )
-        return TerminalError(
-            f"{layout.model}.{name} is {value} for job_id {key} at {instant}: no finite float32. "
-            "Correct the model; an unknown is NULL."
         )
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -351,19 +310,27 @@ def _instant(instant: datetime) -> str:
     return f"timestamptz '{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00'"
 
 
-def _kept(window: Window) -> str:
-    until = window.label_known_until
-    return "true" if until is None else f"label_known_at <= {_instant(until)}"
+def _split(windows: Sequence[Window]) -> str:
+    """The number of a labelled row's split; an empty one has no rows, since the next one begins where it does."""
+    earlier = " ".join(
+        f"when requested_at < {_instant(window.start)} then {number}"
+        for number, window in enumerate(windows[1:])
+    )
+    return f"case {earlier} else {len(windows) - 1} end"
 
 
-def _within(window: Window) -> str:
-    return f"requested_at >= {_instant(window.start)} and requested_at < {_instant(window.end)}"
+def _kept(windows: Sequence[Window]) -> str:
+    """Whether a labelled row stays in its split."""
+    untils = (window.label_known_until for window in windows)
+    each = " ".join(
+        f"when {number} then {'true' if until is None else f'label_known_at <= {_instant(until)}'}"
+        for number, until in enumerate(untils)
+    )
+    return f"case {_split(windows)} {each} end"
 
 
-def _in(window: Window) -> str:
-    return f"{EXCLUSION} is null and {_within(window)} and {_kept(window)}"
-
-
-def _from(key: Key) -> str:
-    instant = f"make_timestamptz({key[0]})"
-    return f"requested_at >= {instant} and (requested_at > {instant} or job_id >= {_text(key[1])})"
+def _in(windows: Sequence[Window]) -> str:
+    return (
+        f"{EXCLUSION} is null and requested_at >= {_instant(windows[0].start)} "
+        f"and requested_at < {_instant(windows[-1].end)} and {_kept(windows)}"
+    )

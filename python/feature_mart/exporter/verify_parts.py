@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 
-from feature_mart.exporter.content import content_hash, row_hash_sql, word_sums_sql
+from feature_mart.exporter.content import add_sums, content_hash, word_sums
 from feature_mart.exporter.places import SnapshotPlace
+from feature_mart.exporter.row_hash import micros, read_rows, row_hashes, unfit
 from feature_mart.snapshot_files import KEY_COLUMNS, parse_instant, part_path, sha256_file
 
+_BATCH_ROWS = 122_880
 _KEYS = [
     (name, "VARCHAR" if kind == "string" else "TIMESTAMP WITH TIME ZONE")
     for name, kind in KEY_COLUMNS.items()
@@ -45,6 +48,7 @@ class _Rows:
     outside: int
     late: int
     unfit: int
+    unkeyed: int
 
 
 def part_sql(file: Path, columns: Sequence[str], file_format: str | None) -> str:
@@ -77,7 +81,7 @@ def check_split(
     for path in of_split ^ {*data, *keys}:
         is_whole = False
         yield Problem(path, "data and key parts are not one to one in manifest.json")
-    rows, sums = 0, [0, 0]
+    rows, sums = 0, (0, 0)
     for data_path, keys_path in zip(data, keys, strict=True):
         with place.local(data_path, scratch) as file, place.local(keys_path, scratch) as key_file:
             bad = [
@@ -94,7 +98,7 @@ def check_split(
             found = _read_rows(part_sql(file, columns, file_format), key_file, columns, bounds)
             yield from _judge_rows(found, data_path, keys_path, bounds)
             rows += found.rows
-            sums = [one + other for one, other in zip(sums, found.sums, strict=True)]
+            sums = add_sums(sums, found.sums)
     # Where a part is bad already, its split's content says nothing new.
     if is_whole and rows != split["rows"]:
         what = f"its parts hold {rows} rows, manifest.json says {split['rows']}"
@@ -157,17 +161,26 @@ def _check_part(
 
 
 def _read_rows(data_sql: str, keys: Path, columns: Sequence[str], bounds: _Bounds) -> _Rows:
-    unfit = " or ".join(f'not isfinite("{name}")' for name in columns)
+    start, end = (micros(parse_instant(instant)) for instant in (bounds.start, bounds.end))
+    until = None if bounds.until is None else micros(parse_instant(bounds.until))
+    found = _Rows(0, (0, 0), 0, 0, 0, 0)
     with _connect() as con:
-        ((rows, first, second, *wrong),) = con.execute(
-            f"select count(*), {word_sums_sql('row_hash')}, "
-            "count(*) filter (where requested_at < $1::timestamptz or requested_at >= $2::timestamptz), "
-            "count(*) filter (where label_known_at > $3::timestamptz), "
-            f"count(*) filter (where {unfit}) from (select *, {row_hash_sql(columns)} as row_hash "
-            f"from {data_sql} positional join read_parquet({_text(str(keys))}))",
-            [bounds.start, bounds.end, bounds.until],
-        ).fetchall()
-    return _Rows(rows, (first, second), *wrong)
+        reader = con.sql(
+            f"from {data_sql} positional join read_parquet({_text(str(keys))})"
+        ).to_arrow_reader(_BATCH_ROWS)
+        for batch in reader:
+            rows = read_rows(batch, columns)
+            at, known = rows.requested_at, rows.label_known_at
+            nulls = [batch.column(name).null_count for name in KEY_COLUMNS]
+            found = _Rows(
+                found.rows + len(rows),
+                add_sums(found.sums, word_sums(row_hashes(rows))),
+                found.outside + int(np.count_nonzero((at < start) | (at >= end))),
+                found.late + (0 if until is None else int(np.count_nonzero(known > until))),
+                found.unfit + int(np.count_nonzero(unfit(rows, columns, batch))),
+                found.unkeyed + max(nulls),
+            )
+    return found
 
 
 def _judge_rows(found: _Rows, data: str, keys: str, bounds: _Bounds) -> Iterator[Problem]:
@@ -185,6 +198,8 @@ def _judge_rows(found: _Rows, data: str, keys: str, bounds: _Bounds) -> Iterator
         yield Problem(keys, what)
     if found.unfit:
         yield Problem(data, f"{found.unfit} rows hold NaN or an infinite value")
+    if found.unkeyed:
+        yield Problem(keys, f"{found.unkeyed} rows lack a key; none may be NULL")
 
 
 def _connect() -> duckdb.DuckDBPyConnection:

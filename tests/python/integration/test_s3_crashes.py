@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,6 @@ from s3_export_child import run_children
 from s3_proxy import Fault
 
 MANIFEST = "_meta/manifest.json"
-CLOSED = "http://127.0.0.1:9"
-UNKNOWN = "http://s3.invalid"
 
 
 @pytest.fixture(scope="module")
@@ -148,63 +146,6 @@ def test_the_disk_is_full(limit: int, place: Place) -> None:
     assert re.search("Nothing was committed", said), said
     assert run_children([place]) == [(0, "written")]
     assert place.saw() == BOTH
-
-
-@dataclass(frozen=True, slots=True)
-class Nowhere:
-    """An export that cannot ask at all: `environment` has variables to set, or with None to unset."""
-
-    name: str
-    exit_code: int
-    says: str
-    bucket: str = BUCKET
-    endpoint: str = ""
-    environment: Mapping[str, str | None] = field(default_factory=dict)
-
-
-NOWHERE = [
-    Nowhere(
-        "a bucket that does not exist",
-        1,
-        "Create the bucket, or correct the address",
-        bucket="no-such-bucket",
-    ),
-    Nowhere(
-        "no credentials",
-        1,
-        "Give the task a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        environment={"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
-    ),
-    Nowhere(
-        "half of the credentials",
-        2,
-        "AWS_SECRET_ACCESS_KEY",
-        environment={"AWS_SECRET_ACCESS_KEY": None},
-    ),
-    Nowhere(
-        "a profile that does not exist", 2, "AWS_PROFILE", environment={"AWS_PROFILE": "nobody"}
-    ),
-    Nowhere("an endpoint that nobody listens at", 75, "Try again later", endpoint=CLOSED),
-    Nowhere("an endpoint that has no address", 75, "Try again later", endpoint=UNKNOWN),
-]
-
-
-@pytest.mark.parametrize("case", NOWHERE, ids=lambda case: case.name)
-def test_there_is_no_way_in(case: Nowhere, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    elsewhere = replace(place, bucket=case.bucket)
-    with monkeypatch.context() as patch:
-        for variable, value in case.environment.items():
-            if value is None:
-                patch.delenv(variable)
-            else:
-                patch.setenv(variable, value)
-        # boto3 keeps what it found in its default session.
-        patch.setattr("boto3.DEFAULT_SESSION", None)
-        with pytest.raises(FeatureMartError, match=re.escape(case.says)) as failed:
-            elsewhere.export(elsewhere.store(endpoint=case.endpoint or place.bench.proxy.endpoint))
-    assert failed.value.exit_code == case.exit_code
-    place.assert_untouched()
-    note_fault(place, case.name, place.saw(), str(failed.value))
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ write their rows of a table into it: fault, what a reader saw, what the user saw
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from s3_export_case import (
     ALONE,
     ATTEMPT,
     BOTH,
+    BUCKET,
     COMMITTED,
     Bench,
     Place,
@@ -33,6 +34,8 @@ PART = "data/train/part-00001.parquet"
 MANIFEST = "_meta/manifest.json"
 SUCCESS = "_meta/_SUCCESS"
 LATEST = "latest.json"
+CLOSED = "http://127.0.0.1:9"
+UNKNOWN = "http://s3.invalid"
 
 
 LATER = "Try again later; what is in its place by then is not sent again."
@@ -228,3 +231,60 @@ def failure_of(place: Place, exit_code: int) -> str:
         place.export()
     assert failed.value.exit_code == exit_code, str(failed.value)
     return str(failed.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Nowhere:
+    """An export that cannot ask at all: `environment` has variables to set, or with None to unset."""
+
+    name: str
+    exit_code: int
+    says: str
+    bucket: str = BUCKET
+    endpoint: str = ""
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+
+
+NOWHERE = [
+    Nowhere(
+        "a bucket that does not exist",
+        1,
+        "Create the bucket, or correct the address",
+        bucket="no-such-bucket",
+    ),
+    Nowhere(
+        "no credentials",
+        1,
+        "Give the task a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        environment={"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
+    ),
+    Nowhere(
+        "half of the credentials",
+        2,
+        "AWS_SECRET_ACCESS_KEY",
+        environment={"AWS_SECRET_ACCESS_KEY": None},
+    ),
+    Nowhere(
+        "a profile that does not exist", 2, "AWS_PROFILE", environment={"AWS_PROFILE": "nobody"}
+    ),
+    Nowhere("an endpoint that nobody listens at", 75, "Try again later", endpoint=CLOSED),
+    Nowhere("an endpoint that has no address", 75, "Try again later", endpoint=UNKNOWN),
+]
+
+
+@pytest.mark.parametrize("case", NOWHERE, ids=lambda case: case.name)
+def test_there_is_no_way_in(case: Nowhere, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = replace(place, bucket=case.bucket)
+    with monkeypatch.context() as patch:
+        for variable, value in case.environment.items():
+            if value is None:
+                patch.delenv(variable)
+            else:
+                patch.setenv(variable, value)
+        # boto3 keeps what it found in its default session.
+        patch.setattr("boto3.DEFAULT_SESSION", None)
+        with pytest.raises(FeatureMartError, match=re.escape(case.says)) as failed:
+            elsewhere.export(elsewhere.store(endpoint=case.endpoint or place.bench.proxy.endpoint))
+    assert failed.value.exit_code == case.exit_code
+    place.assert_untouched()
+    note_fault(place, case.name, place.saw(), str(failed.value))

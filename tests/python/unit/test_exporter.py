@@ -2,23 +2,27 @@
 
 import hashlib
 import json
-import struct
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
 
 from feature_mart.errors import FeatureMartError, TerminalError
-from feature_mart.exporter import SnapshotReport, export_snapshot, list_snapshots, verify_snapshot
-from feature_mart.exporter.content import coefficients
+from feature_mart.exporter import (
+    Show,
+    SnapshotReport,
+    export_rows,
+    export_snapshot,
+    list_snapshots,
+    verify_snapshot,
+)
 from feature_mart.exporter.layout import plan_layout
 from feature_mart.exporter.source import DuckDBSource
-from feature_mart.exporter.splits import plan_windows
 from feature_mart.storage import FolderStore
+from python.unit import row_hash_oracle
 from python.unit import snapshot_case as case
 
 SPLITS = ("train", "validation", "test")
@@ -127,15 +131,18 @@ def test_export_gives_the_same_bytes_from_another_row_order_and_thread_count(
     first = case.build_mart(tmp_path / "a", rows=300_000)
     second = case.build_mart(tmp_path / "b", rows=300_000, change=shuffled)
     layout = plan_layout(case.consumer(), case.manifest().columns(case.MODEL))
-    days = [(date(2026, 1, 1), 1), (date(2026, 12, 1), 0)]
-    window = plan_windows(days, case.consumer(test_share=0, validation_share=0), ZoneInfo("UTC"))[0]
+    consumer = case.consumer(test_share=0, validation_share=0)
     digests = set()
     for path, threads in ((first, 1), (second, 4)):
-        source = DuckDBSource(path, threads=threads)
-        files = [path.parent / "data", path.parent / "keys"]
-        assert source.write_part(layout, window, (None, None), *files) == 270_000
-        digests.add(tuple(hashlib.sha256(file.read_bytes()).hexdigest() for file in files))
+        source, store = DuckDBSource(path, threads=threads), FolderStore(path.parent / "s")
+        (scratch := path.parent / "scratch").mkdir()
+        show = Show(lambda _step: None, lambda _rows, _bytes: None)
+        report = export_rows(source, layout, consumer, store, scratch, case.context(), show)
         source.close()
+        assert report.splits[0].rows == 270_000
+        files = sorted(Path(report.address).glob("*/*/*"))
+        assert len(files) == 8
+        digests.add(tuple(hashlib.sha256(file.read_bytes()).hexdigest() for file in files))
     assert len(digests) == 1
 
 
@@ -144,30 +151,14 @@ def test_content_hash_is_the_documented_one_worked_out_in_python(
 ) -> None:
     report = export(mart, tmp_path, {"part_rows": 100})
     folder = Path(report.address)
-    names = ["price_log", *case.FEATURES]
-    times = [
-        f"{time}/{half}" for time in ("requested_at", "label_known_at") for half in ("high", "low")
-    ]
-    factor = coefficients([*names, *times])
     manifest = json.loads((folder / "_meta/manifest.json").read_text())
     for split in manifest["splits"]:
         data = pq.read_table(folder / "data" / split["name"]).to_pylist()
         keys = pq.read_table(folder / "keys" / split["name"]).to_pylist()
-        sums = [0, 0]
-        for row, key in zip(data, keys, strict=True):
-            words = {
-                name: 0x7FC00000
-                if row[name] is None
-                else struct.unpack("I", struct.pack("f", row[name]))[0]
-                for name in names
-            }
-            for time in ("requested_at", "label_known_at"):
-                micros = (key[time] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-                words[f"{time}/high"], words[f"{time}/low"] = divmod(micros, 2**32)
-            mix = sum(words[name] * factor[name] for name in words)
-            digest = hashlib.md5(f"{mix}:{key['job_id']}".encode()).hexdigest()
-            sums = [sums[0] + int(digest[:8], 16), sums[1] + int(digest[8:16], 16)]
-        assert split["content_hash"] == f"{sums[0]:016x}{sums[1]:016x}"
+        pairs = zip(data, keys, strict=True)
+        hashes = [row_hash_oracle.row_hash(*key.values(), row.values()) for row, key in pairs]
+        assert split["rows"] == len(hashes) > 0
+        assert split["content_hash"] == row_hash_oracle.content_hash(hashes)
 
 
 def test_content_hash_does_not_depend_on_parts_and_sees_one_changed_value(tmp_path: Path) -> None:

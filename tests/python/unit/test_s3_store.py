@@ -126,7 +126,9 @@ def test_the_region_is_that_of_aws_region(tmp_path: Path, monkeypatch: pytest.Mo
     assert open_client(S3Options()).meta.region_name == "us-east-1"
 
 
-@pytest.mark.parametrize("address", ["s3:/bucket/x", "arn:aws:s3:::bucket", "S3://bucket", "file:x"])
+@pytest.mark.parametrize(
+    "address", ["s3:/bucket/x", "arn:aws:s3:::bucket", "S3://bucket", "file:x"]
+)
 def test_a_mistyped_address_does_not_become_a_folder(address: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="use a folder, or s3://bucket/prefix"):
         open_store(address, S3Options(), tmp_path)

@@ -1,0 +1,134 @@
+"""The files of one part: its rows put in order, and copied as data and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feature_mart.errors import TerminalError
+from feature_mart.exporter.layout import Layout
+from feature_mart.exporter.row_hash import NULL_BITS, Rows
+from feature_mart.exporter.staging import Numbers, Room
+from feature_mart.snapshot_files import KEY_COLUMNS
+
+COPY_OPTIONS = {
+    "parquet": "format parquet, compression zstd, row_group_size 122880",
+    # Read by position, and an empty field as a missing value: what XGBoost makes of CSV.
+    "csv": "format csv, header false, nullstr ''",
+}
+_INSTANT = pa.timestamp("us", "UTC")
+
+
+class PartWriter:
+    """Writes parts with a DuckDB of its own; several threads may write at a time.
+
+    Each writes its part alone: DuckDB's own threads would share a part by copying its rows once more, and two parts at
+    a time fill two processors anyway.
+    """
+
+    def __init__(self, scratch: Path, *, memory_limit: str = "2GB") -> None:
+        self._con = duckdb.connect(config={"memory_limit": memory_limit, "threads": 1})
+        self._con.execute("set TimeZone = 'UTC'")
+        self._con.execute(f"set temp_directory = {_text(str(scratch))}")
+
+    def close(self) -> None:
+        """End the DuckDB."""
+        self._con.close()
+
+    def write(self, layout: Layout, rows: Rows, data: Path, keys: Path, room: Room) -> int:
+        """Write both files in one order; returns how many rows DuckDB says each has. `room` is free again then.
+
+        Raises:
+            TerminalError: two rows of one key, whose order nothing would decide; or the files differ in rows.
+        """
+        order = order_by_key(rows, layout.model)
+        chosen = pa.array(order)
+        instants = (
+            pa.array(each[order], _INSTANT) for each in (rows.requested_at, rows.label_known_at)
+        )
+        bits = room.take("sorted bits", rows.bits.shape, np.uint32)
+        for given, sorted_ in zip(rows.bits, bits, strict=True):
+            np.take(given, order, out=sorted_, mode="clip")
+        names, key_names = list(layout.columns), list(KEY_COLUMNS)
+        count = self._copy(
+            pa.table([_floats(each) for each in bits], names), data, layout.file_format
+        )
+        key_count = self._copy(
+            pa.table([rows.job_id.take(chosen), *instants], key_names), keys, "parquet"
+        )
+        if count != key_count:
+            raise TerminalError(
+                f"{layout.model}: {data.name} got {count} rows, {keys.name} {key_count}; export again."
+            )
+        return count
+
+    def _copy(self, table: pa.Table, path: Path, kind: str) -> int:
+        # One piece: how a table is cut shows in the row groups.
+        with self._con.cursor() as con:
+            con.register("part", table)
+            ((count,),) = con.execute(
+                f"copy (from part) to {_text(str(path))} ({COPY_OPTIONS[kind]})"
+            ).fetchall()
+            return int(count)
+
+
+@contextmanager
+def open_writer(scratch: Path) -> Iterator[PartWriter]:
+    """A PartWriter, closed at the end."""
+    writer = PartWriter(scratch)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def order_by_key(rows: Rows, model: str) -> Numbers:
+    """The order of rows by `requested_at`, then by the bytes of `job_id`.
+
+    Raises:
+        TerminalError: two rows of one key.
+    """
+    order = np.argsort(rows.requested_at)
+    instants = rows.requested_at[order]
+    same = instants[1:] == instants[:-1]
+    if not same.any():
+        return order
+    tied = np.zeros(len(rows), np.bool_)
+    tied[1:] |= same
+    tied[:-1] |= same
+    places = np.flatnonzero(tied)
+    chosen = order[places]
+    keys = pa.table(
+        [pa.array(rows.requested_at[chosen]), rows.job_id.take(pa.array(chosen))], ["at", "id"]
+    )
+    sorting = pc.sort_indices(keys, [("at", "ascending"), ("id", "ascending")])
+    order[places] = chosen[sorting.to_numpy()]
+    keys = keys.take(sorting).combine_chunks()
+    ids = keys.column("id").combine_chunks()
+    twice = pc.and_(
+        pa.array(np.diff(keys.column("at").to_numpy()) == 0), pc.equal(ids[1:], ids[:-1])
+    ).to_numpy(zero_copy_only=False)
+    if twice.any():
+        place = int(np.argmax(twice))
+        at = keys.column("at")[place].cast(_INSTANT)
+        raise TerminalError(
+            f"{model} has job_id {ids[place]} at {at} more than once; a snapshot's key is unique."
+        )
+    return order
+
+
+def _floats(bits: npt.NDArray[np.uint32]) -> pa.FloatArray:
+    known = bits != NULL_BITS
+    marks = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
+    return pa.Array.from_buffers(pa.float32(), len(bits), [marks, pa.py_buffer(bits)])
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,100 @@
+"""What a snapshot will be: its rows, its splits, its parts, its id; known before the first byte is put anywhere."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from feature_mart.errors import TerminalError
+from feature_mart.exporter.content import snapshot_id
+from feature_mart.exporter.layout import Layout
+from feature_mart.exporter.measure import Measure, measure_splits
+from feature_mart.exporter.row_hash import micros
+from feature_mart.exporter.source import RowSource, Survey
+from feature_mart.exporter.splits import Window, part_slices, plan_windows
+from feature_mart.exporter.staging import Slices, Staging
+from feature_mart.manifest import Consumer
+from feature_mart.snapshot_files import instant_text
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`part_counts`: parts of each split; the parts are numbered through, in the splits' order."""
+
+    layout: Layout
+    survey: Survey
+    windows: tuple[Window, ...]
+    part_counts: tuple[int, ...]
+    measures: tuple[Measure, ...]
+    id: str
+
+
+def plan_snapshot(
+    source: RowSource,
+    layout: Layout,
+    consumer: Consumer,
+    staging: Staging | None,
+    *,
+    as_of_at: datetime,
+    zone: ZoneInfo,
+    min_parts: int,
+    step: Callable[[str], None],
+) -> Plan:
+    """Count, cut and hash; the rows themselves are put into `staging`, by part.
+
+    Raises:
+        TerminalError: the table is not its contract, no labelled row, a value no float32 can hold, or rows lost.
+    """
+    source.check_contract(layout)
+    step("count rows")
+    survey = source.survey(layout, zone)
+    if not survey.days:
+        reasons = ", ".join(f"{reason} {rows}" for reason, rows in survey.excluded.items())
+        raise TerminalError(
+            f"{layout.model} has no labelled row as of {instant_text(as_of_at)} "
+            f"({reasons or 'no rows at all'}); there is nothing to train on, so no snapshot was written."
+        )
+    windows = plan_windows(survey.days, consumer, zone)
+    counts = source.count(layout, windows)
+    counted = sum(each.rows + each.purged for each in counts) + sum(survey.excluded.values())
+    if counted != survey.rows:
+        raise TerminalError(
+            f"{layout.model} has {survey.rows} rows, but its splits, purged and excluded rows add "
+            f"up to {counted}."
+        )
+    step("hash content")
+    offsets = [part_slices(count.rows, consumer.part_rows, min_parts) for count in counts]
+    slices = _cut(source, layout, windows, offsets)
+    measures = measure_splits(source, layout, windows, counts, slices, staging)
+    name = snapshot_id(as_of_at, layout.schema_document(), split_documents(windows, measures))
+    part_counts = tuple(len(each) for each in offsets)
+    return Plan(layout, survey, windows, part_counts, measures, name)
+
+
+def split_documents(
+    windows: tuple[Window, ...], measures: tuple[Measure, ...]
+) -> list[dict[str, Any]]:
+    """The splits as manifest.json has them."""
+    return [
+        {
+            "name": window.name,
+            "from": instant_text(window.start),
+            "to": instant_text(window.end),
+            "rows": measure.rows,
+            "content_hash": measure.content_hash,
+        }
+        for window, measure in zip(windows, measures, strict=True)
+    ]
+
+
+def _cut(
+    source: RowSource, layout: Layout, windows: tuple[Window, ...], offsets: list[list[int]]
+) -> Slices:
+    inner = source.slice_starts(layout, windows, [each[1:] for each in offsets])
+    starts = [
+        start
+        for window, later in zip(windows, inner, strict=True)
+        for start in ((micros(window.start), ""), *later)
+    ]
+    return Slices(tuple(starts[1:]))

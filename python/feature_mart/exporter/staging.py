@@ -1,0 +1,185 @@
+"""Rows on their way from a table in no order to parts in order, kept on local disk by part.
+
+A part's rows lie all over the table. To look for them part by part reads the table once for each; here it is read
+once, and each batch's rows are put down by the part they belong to. What lies there is as large as the rows are without
+compression: 4 bytes a value, 20 a row, and the job_id.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feature_mart.exporter.row_hash import Rows, text_offsets
+
+Key = tuple[int, str]
+"""(requested_at in microseconds since 1970, job_id): the order of a snapshot's rows."""
+
+#: Arrays in one call of the operating system, which takes 1024.
+_AT_ONCE = 512
+
+Numbers = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """Every part of a snapshot, in order.
+
+    `starts` are the first keys of all but the first part; an empty one starts where the next one does.
+    """
+
+    starts: tuple[Key, ...]
+
+    def __len__(self) -> int:
+        return len(self.starts) + 1
+
+    def numbers(self, rows: Rows) -> Numbers:
+        """The part that each row belongs to. Shape: (n,)."""
+        instants = [instant for instant, _ in self.starts]
+        found = np.searchsorted(np.array(instants, np.int64), rows.requested_at, side="left")
+        if not instants:
+            return found
+        # At the very instant of a start, job_id decides.
+        maybe = np.array(instants, np.int64)[np.minimum(found, len(instants) - 1)]
+        tied = np.flatnonzero(maybe == rows.requested_at)
+        for instant in np.unique(rows.requested_at[tied]).tolist():
+            there = tied[rows.requested_at[tied] == instant]
+            job_ids = rows.job_id.take(pa.array(there))
+            for start in range(
+                bisect_right(instants, instant - 1), bisect_right(instants, instant)
+            ):
+                after = pc.greater_equal(job_ids, self.starts[start][1])
+                found[there] += after.to_numpy(zero_copy_only=False)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Rows of one part that came in one batch: where they begin in the file, how many, and the bytes of their texts."""
+
+    at: int
+    rows: int
+    text_bytes: int
+
+
+class Room:
+    """Memory for the rows of a part, for one thread to use again and again: fresh pages cost as much as the work."""
+
+    def __init__(self) -> None:
+        self._room: dict[str, npt.NDArray[Any]] = {}
+
+    def take(self, name: str, shape: tuple[int, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
+        """An array of that shape, whatever it holds; it is the same memory for the same name."""
+        size = math.prod(shape)
+        if name not in self._room or len(self._room[name]) < size:
+            self._room[name] = np.empty(size, kind)
+        return self._room[name][:size].reshape(shape)
+
+
+class Staging:
+    """One local file of rows, in pieces that each belong to a part; use it as a context."""
+
+    def __init__(self, path: Path, columns: int) -> None:
+        self._path, self._columns = path, columns
+        self._file = path.open("w+b", buffering=0)
+        self._end = 0
+        self._pieces: dict[int, list[_Piece]] = {}
+        self._room = Room()
+
+    def close(self) -> None:
+        """Remove the file. To give so much disk back takes a moment: call it while others are at work."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Staging:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def put(self, rows: Rows, numbers: Numbers) -> None:
+        """Put rows down; `numbers` are their parts. One thread may put at a time."""
+        if not len(rows):
+            return
+        order = np.argsort(
+            numbers.astype(np.uint16) if numbers.max() < 2**16 else numbers, kind="stable"
+        )
+        fixed = [
+            self._room.take(name, each.shape, each.dtype.type)
+            for name, each in (("at", rows.requested_at), ("known", rows.label_known_at))
+        ]
+        bits = self._room.take("bits", rows.bits.shape, np.uint32)
+        for given, sorted_ in zip(
+            (rows.requested_at, rows.label_known_at, *rows.bits), (*fixed, *bits), strict=True
+        ):
+            np.take(given, order, out=sorted_, mode="clip")
+        job_id = rows.job_id.take(pa.array(order))
+        offsets = text_offsets(job_id)
+        lengths, text = np.diff(offsets), memoryview(job_id.buffers()[2] or b"")
+        parts, begins = np.unique(numbers[order], return_index=True)
+        ends = [*begins[1:].tolist(), len(rows)]
+        for part, begin, end in zip(parts.tolist(), begins.tolist(), ends, strict=True):
+            first, last = int(offsets[begin]), int(offsets[end])
+            views = [memoryview(each[begin:end]) for each in (*fixed, lengths, *bits)]
+            views.append(text[first:last])
+            self._pieces.setdefault(part, []).append(_Piece(self._end, end - begin, last - first))
+            self._end = _write_all(self._file.fileno(), views, self._end)
+
+    def take(self, part: int, room: Room) -> Rows:
+        """All rows of a part, in no order, in that memory. Several threads may take at a time, once all is put."""
+        pieces = self._pieces.get(part, [])
+        size, text_size = (
+            sum(getattr(each, name) for each in pieces) for name in ("rows", "text_bytes")
+        )
+        at, known = room.take("at", (size,), np.int64), room.take("known", (size,), np.int64)
+        bits = room.take("bits", (self._columns, size), np.uint32)
+        offsets, text = np.zeros(size + 1, np.int32), np.empty(text_size, np.uint8)
+        begin = text_begin = 0
+        for piece in pieces:
+            end, text_end = begin + piece.rows, text_begin + piece.text_bytes
+            views: list[npt.NDArray[Any]] = [at[begin:end], known[begin:end]]
+            views += [offsets[begin + 1 : end + 1], *bits[:, begin:end], text[text_begin:text_end]]
+            _read_all(self._file.fileno(), [each.data for each in views], piece.at)
+            begin, text_begin = end, text_end
+        np.cumsum(offsets, out=offsets)
+        job_id = pa.StringArray.from_buffers(size, pa.py_buffer(offsets), pa.py_buffer(text))
+        return Rows(job_id, at, known, bits)
+
+
+def _write_all(file: int, views: Sequence[memoryview], at: int) -> int:
+    """Write arrays one after the other; returns where they end."""
+    for first in range(0, len(views), _AT_ONCE):
+        some = views[first : first + _AT_ONCE]
+        size = sum(view.nbytes for view in some)
+        written = os.pwritev(file, some, at)
+        while written < size:
+            # A full disk, which the next attempt says.
+            written += os.pwrite(file, b"".join(some)[written:], at + written)
+        at += size
+    return at
+
+
+def _read_all(file: int, views: Sequence[memoryview], at: int) -> None:
+    """The inverse of `_write_all`."""
+    for first in range(0, len(views), _AT_ONCE):
+        some = views[first : first + _AT_ONCE]
+        size = sum(view.nbytes for view in some)
+        if os.preadv(file, some, at) != size:
+            raise OSError(f"{size} bytes at {at} of the staged rows cannot be read back")
+        at += size
