@@ -2,12 +2,16 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 from feature_mart.errors import TerminalError, TransientError
 from feature_mart.exporter.uploads import begun_otherwise
 from feature_mart.snapshot_files import MANIFEST, REMOVED, SUCCESS, decode_document, encode_document
 from feature_mart.storage import Entry, Store
+
+#: Parts that are asked for their checksums at a time.
+_AT_ONCE = 4
 
 Step = Callable[[str], None]
 """Called with what is about to be done."""
@@ -119,13 +123,15 @@ def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None
         if entry.key not in wanted:
             # Left by an attempt with more parts that was never committed.
             store.delete(entry.key)
-    for key, sha256 in wanted.items():
-        if store.sha256(key) != sha256:
-            raise TerminalError(
-                f"{store.address(key)} is not what was written a moment ago; it was not "
-                "committed. Export again, "
-                "and look for what else writes there."
-            )
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(store.sha256, wanted)
+        for (key, sha256), have in zip(wanted.items(), found, strict=True):
+            if have != sha256:
+                raise TerminalError(
+                    f"{store.address(key)} is not what was written a moment ago; it was not committed. Look for what "
+                    "else writes there, and export again; where that says that other part files are there, after "
+                    "`mart snapshot clean --attempts 0`."
+                )
 
 
 def _part_entries(store: Store, prefix: str) -> tuple[Entry, ...]:

@@ -16,6 +16,7 @@ from feature_mart.exporter.layout import FileFormat, Layout, plan_layout
 from feature_mart.exporter.part_files import open_writer
 from feature_mart.exporter.parts import write_parts
 from feature_mart.exporter.plan import Plan, plan_snapshot, split_documents
+from feature_mart.exporter.removal import clear_dead_attempt
 from feature_mart.exporter.seals import SourceSeal
 from feature_mart.exporter.source import RowSource, open_duckdb
 from feature_mart.exporter.splits import SPLITS
@@ -222,10 +223,11 @@ def _commit(
     context: BuildContext,
     show: Show,
 ) -> SnapshotReport:
+    clear_dead_attempt(store, prefix, context.created_at)
     begun = begun_parts(store, prefix)
     with (
         open_writer(scratch) as writer,
-        Uploads(store, prefix, begun, context.created_at, show.meter) as uploads,
+        Uploads(store, prefix, begun, show.meter) as uploads,
     ):
         write_parts(plan, staging, writer, uploads, scratch, show.step)
         staging.close()

@@ -277,8 +277,16 @@ def open_duckdb(mart_path: Path, scratch: Path | None = None) -> Iterator[DuckDB
     source = DuckDBSource(mart_path, scratch)
     try:
         yield source
+    except duckdb.IOException as error:
+        said = str(error).replace("\\", "")[:400]
+        raise TerminalError(
+            f"Reading {mart_path} or writing parts below {scratch} failed: {said}. Nothing was committed; make "
+            "room there, or mend that, and export again."
+        ) from error
     except duckdb.Error as error:
-        raise TerminalError(f"Exporting from {mart_path} failed: {error}") from error
+        raise TerminalError(
+            f"Exporting from {mart_path} failed: {error}. Nothing was committed."
+        ) from error
     finally:
         source.close()
 

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
@@ -17,8 +16,6 @@ from feature_mart.storage import OccupiedError, Store
 #: Rows and bytes that are in their place.
 Meter = Callable[[int, int], None]
 
-#: An attempt that has put nothing for so long is dead; its parts may be replaced.
-DEAD_AFTER = timedelta(hours=24)
 _AT_ONCE = 2
 #: Parts on local disk at a time, besides the one that is being written.
 _WAITING = 4
@@ -47,11 +44,10 @@ class Uploads:
         store: Store,
         prefix: str,
         begun: Mapping[str, str] | None,
-        now: datetime,
         meter: Meter,
     ) -> None:
         """`begun`: SHA-256 by path, of an attempt whose manifest is there and whose commit is not."""
-        self._store, self._prefix, self._begun, self._now = store, prefix, begun, now
+        self._store, self._prefix, self._begun = store, prefix, begun
         self._meter = meter
         self._pool = ThreadPoolExecutor(_AT_ONCE)
         self._waiting: deque[Future[Part]] = deque()
@@ -92,11 +88,8 @@ class Uploads:
             raise begun_otherwise(self._store, self._prefix)
         try:
             is_sent = self._store.put_file(key, local, sha256)
-        except OccupiedError as found:
-            if self._now - found.entry.modified_at < DEAD_AFTER:
-                raise begun_otherwise(self._store, self._prefix) from None
-            self._store.delete(key)
-            is_sent = self._store.put_file(key, local, sha256)
+        except OccupiedError:
+            raise begun_otherwise(self._store, self._prefix) from None
         local.unlink(missing_ok=True)
         return Part(path, rows, size, sha256, is_sent)
 

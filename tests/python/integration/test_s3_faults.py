@@ -98,9 +98,7 @@ CASES = [
     Case("503 SlowDown to manifest.json", put(MANIFEST, **BUSY), 75, **ON_MANIFEST),
     Case("503 SlowDown to _SUCCESS", put(SUCCESS, **BUSY), 75, **ON_SUCCESS),
     Case("503 SlowDown to latest.json", put(LATEST, **BUSY), 75, **ON_LATEST),
-    Case(
-        "503 to a listing", Fault(method="GET", on="list-type", **BUSY), 75, at="", retry="adopted"
-    ),
+    Case("503 to a listing", Fault(method="GET", on="list-type", **BUSY), 75, at="", saw=ALONE),
     Case("503 to a HEAD", Fault(method="HEAD", on=PART, **BUSY), 75),
     Case("403 to a part", put(PART, **DENIED), 1, says="Let the role do s3:PutObject"),
     Case("403 to _SUCCESS", put(SUCCESS, **DENIED), 1, says="s3:PutObject", **ON_SUCCESS),
@@ -127,7 +125,7 @@ CASES = [
         1,
         says="Let the role do s3:ListBucket there",
         at="",
-        retry="adopted",
+        saw=ALONE,
     ),
     Case("a token that expires", put(PART, **EXPIRED), 1, says="Renew the credentials"),
     Case("a disabled KMS key", put(PART, **KEYLESS), 1, says="Correct MART_S3_KMS_KEY"),
@@ -191,6 +189,11 @@ CASES = [
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with run_bench(tmp_path_factory.mktemp("mart")) as bench:
         yield bench
+
+
+@pytest.fixture
+def place(bench: Bench, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
+    return make_place(bench, tmp_path, re.sub(r"\W+", "-", request.node.name))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -21,7 +21,7 @@ from feature_mart.exporter import (
     release,
     roll_back,
 )
-from feature_mart.exporter.uploads import DEAD_AFTER
+from feature_mart.exporter.removal import DEAD_AFTER
 from python.unit import snapshot_case as case
 from s3_export_case import (
     ALONE,
@@ -43,6 +43,8 @@ from s3_export_case import (
 OTHERWISE = "begun with other part files and never committed"
 #: Every part of train, validation and test in one file.
 UNCUT = {"part_rows": 1000}
+
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture(scope="module")
@@ -168,12 +170,12 @@ def heads(place: Place) -> list[datetime]:
 def test_the_parts_of_a_dead_attempt_are_replaced_at_its_age(place: Place) -> None:
     place.stop_at("put _meta/manifest.json", exposure=UNCUT)
     written = heads(place)
-    young = min(written) + DEAD_AFTER - timedelta(seconds=1)
+    young = min(written) + DEAD_AFTER
     with pytest.raises(TerminalError, match=OTHERWISE):
         place.export(context={"created_at": young})
     assert place.saw() == ATTEMPT
     with place.watched():
-        report = place.export(context={"created_at": max(written) + DEAD_AFTER})
+        report = place.export(context={"created_at": max(written) + DEAD_AFTER + SECOND})
     assert report.status == "written"
     assert place.saw() == BOTH
     place.assert_untouched(is_latest_free=True)
@@ -181,7 +183,7 @@ def test_the_parts_of_a_dead_attempt_are_replaced_at_its_age(place: Place) -> No
 
 def test_a_dead_attempt_with_more_parts_leaves_none(place: Place) -> None:
     place.stop_at("put _meta/manifest.json")
-    context = {"created_at": max(heads(place)) + DEAD_AFTER}
+    context = {"created_at": max(heads(place)) + DEAD_AFTER + SECOND}
     assert place.export(context=context, exposure=UNCUT).status == "written"
     assert place.saw() == BOTH
 
@@ -192,7 +194,7 @@ def test_a_dead_attempt_is_finished_by_one_while_another_replaces_it(
 ) -> None:
     """One export goes on where the dead one stopped; one that is cut otherwise takes its parts for nobody's."""
     place.stop_at("put _meta/manifest.json")
-    context = {"created_at": max(heads(place)) + DEAD_AFTER}
+    context = {"created_at": max(heads(place)) + DEAD_AFTER + SECOND}
     has_begun, is_at_step, is_replaced = threading.Event(), threading.Event(), threading.Event()
 
     def replacing(name: str) -> None:

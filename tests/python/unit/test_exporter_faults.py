@@ -226,10 +226,19 @@ def stop_at(mart: Path, root: Path, fatal: str, **options: Any) -> None:
 
 def test_retry_adopts_the_manifest_of_the_dead_attempt(mart: Path, tmp_path: Path) -> None:
     stop_at(mart, tmp_path, "put _meta/_SUCCESS")
-    report = export(mart, tmp_path, context={"created_at": datetime(2027, 5, 5, tzinfo=UTC)})
+    later = datetime.now(UTC) + timedelta(hours=23)
+    report = export(mart, tmp_path, context={"created_at": later})
     assert report.status == "adopted"
     manifest = json.loads(Path(report.address, "_meta/manifest.json").read_text())
     assert manifest["created_at"] == "2026-11-04T00:00:00Z"
+
+
+def test_an_attempt_that_died_a_day_ago_is_begun_anew(mart: Path, tmp_path: Path) -> None:
+    stop_at(mart, tmp_path, "put _meta/_SUCCESS", exposure={"part_rows": 60})
+    later = datetime.now(UTC) + timedelta(hours=25)
+    report = export(mart, tmp_path, context={"created_at": later})
+    assert (report.status, report.parts) == ("written", 8)
+    assert verify_snapshot(report.address).ok
 
 
 def test_retry_mends_parts_of_the_dead_attempt_before_committing(
