@@ -50,6 +50,8 @@ audit: venv-aws ## an hour: every audit on the sample and a perturbed copy, plan
 .PHONY: bench
 bench: venv-aws ## seconds, CPU and memory by stage (JOBS="10000 100000 1000000")
 	@PYTHONPATH=python .venv/bin/python -m bench $(JOBS)
+	@PYTHONPATH=python .venv/bin/python -m bench.export
+	@PYTHONPATH=python .venv/bin/python -m bench.storage_read
 
 .PHONY: lint
 lint: venv ## every linter and type check, a line and seconds each (ONLY="ruff types" for some)
