@@ -210,14 +210,10 @@ def export_consumers(
     return tuple(reports)
 
 
-def training_image(settings: Settings, consumer: str) -> str | None:
-    """The container image that a consumer's exposure names, by the last build; None where it names none.
-
-    Raises:
-        UsageError: there is no mart, or no such consumer.
-    """
+def built_manifest(settings: Settings) -> Manifest:
+    """dbt's manifest of the last build. Raises: UsageError where there is no mart."""
     require_built(settings)
-    return parse_manifest(read_dbt_manifest(settings)).consumer(consumer).image
+    return parse_manifest(read_dbt_manifest(settings))
 
 
 class _Meter:

@@ -6,7 +6,9 @@ from dataclasses import asdict
 
 import click
 
+from feature_mart.cli.console import Console
 from feature_mart.cli.options import emit, explained, json_option
+from feature_mart.errors import UsageError
 
 
 @click.group()
@@ -68,3 +70,46 @@ def why(column: str, as_json: bool) -> None:
         click.echo(f"\n{heading}\n{text}")
     for candidate in found.rejected:
         click.echo(f"\nRejected: {candidate.name} ({candidate.path})\n{candidate.description}")
+
+
+@knowledge.command()
+@click.argument("consumer")
+@click.option(
+    "--seeds", default=5, show_default=True, type=click.IntRange(1, 100), help="How many."
+)
+@click.option(
+    "--snapshot",
+    "wanted",
+    metavar="SNAPSHOT",
+    help="An id or address [the consumer's latest in MART_SNAPSHOTS].",
+)
+@json_option
+@explained
+def evidence(consumer: str, seeds: int, wanted: str | None, as_json: bool) -> None:
+    """Train without each group of features and with each alone; write what it is worth.
+
+    To docs/evidence/<consumer>.<warehouse>.json. Features are chosen by validation; the test split is reported.
+    """
+    from feature_mart import job
+    from feature_mart.cli.evidence_table import print_evidence
+    from feature_mart.exporter import find_snapshot, snapshot_on_disk
+    from feature_mart.knowledge import measure_evidence, write_evidence
+    from feature_mart.settings import resolve_settings
+
+    settings = resolve_settings()
+    manifest = job.built_manifest(settings)
+    manifest.consumer(consumer)
+    address = find_snapshot(job.snapshot_store(settings), wanted or consumer)
+    with (
+        Console(quiet=as_json) as console,
+        snapshot_on_disk(address, settings.s3) as folder,
+    ):
+        show = console.stage("evidence")
+        document = measure_evidence(folder, manifest, seeds=seeds, progress=show)
+    if document["consumer"] != consumer:
+        raise UsageError(f"{address} is a snapshot of {document['consumer']}, not of {consumer}.")
+    path = write_evidence(settings.project / "docs" / "evidence", settings.warehouse, document)
+    if as_json:
+        emit({"path": str(path), **document})
+    else:
+        print_evidence(document, path)

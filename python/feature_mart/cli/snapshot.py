@@ -288,7 +288,7 @@ def train_request(
         address,
         label_kind=schema["label_kind"],
         role=role,
-        image=image or job.training_image(settings, consumer) or "",
+        image=image or job.built_manifest(settings).consumer(consumer).image or "",
         hyperparameters={name: value for name, _, value in pairs},
         source=source,
         is_built_in=built_in,

@@ -1,13 +1,23 @@
-"""Why each feature is there: required, checked against what changed, and told.
+"""Why each feature is there: required, checked against what changed, measured, and told.
 
 ==================================  =====================================================
 ``check_knowledge(project, base)``  what is missing of the reasons
 ``explain_column(project, name)``   everything that is written of one column
+``measure_evidence(address, …)``    what each group of features is worth on a snapshot
 ==================================  =====================================================
 """
 
 from feature_mart.knowledge.check import check_knowledge
+from feature_mart.knowledge.evidence import measure_evidence, write_evidence
 from feature_mart.knowledge.rationale import Missing
 from feature_mart.knowledge.why import Candidate, Why, explain_column
 
-__all__ = ["Candidate", "Missing", "Why", "check_knowledge", "explain_column"]
+__all__ = [
+    "Candidate",
+    "Missing",
+    "Why",
+    "check_knowledge",
+    "explain_column",
+    "measure_evidence",
+    "write_evidence",
+]
