@@ -60,7 +60,7 @@ def audit_reproduce(
         if progress is not None:
             progress(done, 4, what)
 
-    then, _ = locate_snapshot(address, settings.s3).documents()
+    then, schema = locate_snapshot(address, settings.s3).documents()
     commit = _commit_of(then, settings)
     folder = settings.scratch_dir / "audit"
     shutil.rmtree(folder, ignore_errors=True)
@@ -79,7 +79,7 @@ def audit_reproduce(
             rebuild.call("build", "--full-refresh", "--as-of", then["as_of_at"])
         with log.stage("export"):
             show(3, "export")
-            now = rebuild.export(then)
+            now = rebuild.export(then, schema.get("format", "parquet"))
         checks, not_judged = compare_manifests(then, now)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -158,12 +158,14 @@ class _Rebuild:
             raise TerminalError(f"`mart {arguments[0]}` of the snapshot's commit failed:\n{tail}")
         return done.stdout
 
-    def export(self, then: Mapping[str, Any]) -> Mapping[str, Any]:
+    def export(self, then: Mapping[str, Any], file_format: str) -> Mapping[str, Any]:
         """The manifest of the rebuilt snapshot, in as many parts as the first."""
         parts = max(_count_parts(then["parts"], split["name"]) for split in then["splits"])
         arguments = ["export", then["consumer"], "--to", str(self.snapshots), "--json"]
         if then["allow_failed"]:
             arguments.append("--allow-failed")
+        if file_format != "parquet":
+            arguments += ["--format", file_format]
         done = json.loads(self.call(*arguments, "--min-parts", str(parts)))
         return read_committed(done["snapshots"][0]["address"]).manifest
 

@@ -77,7 +77,7 @@ def print_verdict(verdict: Verdict) -> None:
 
 def diff_document(found: SnapshotDiff) -> dict[str, Any]:
     """`mart snapshot diff --json`."""
-    return {**asdict(found), "is_same": found.is_same}
+    return asdict(found)
 
 
 def print_diff(found: SnapshotDiff, *, every: bool) -> None:

@@ -10,8 +10,8 @@ from typing import Literal
 
 from feature_mart.exporter.latest import read_latest
 from feature_mart.exporter.listing import SnapshotLine, list_snapshots
-from feature_mart.exporter.pins import read_pins
-from feature_mart.exporter.removal import remove_attempt, remove_snapshot
+from feature_mart.exporter.pins import PINS, read_pins
+from feature_mart.exporter.removal import remove_attempt, remove_snapshot, restore_snapshot
 from feature_mart.snapshot_files import LATEST, REMOVED, SNAPSHOT_ID, SUCCESS
 from feature_mart.storage import Store
 
@@ -43,7 +43,7 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class CleanReport:
-    """What went, how many snapshots stay, and how many unfinished uploads were dropped."""
+    """What went, how many snapshots stay, and how many unfinished uploads were dropped: none on a dry run."""
 
     removed: tuple[Removed, ...]
     kept: int
@@ -72,7 +72,7 @@ def clean_snapshots(
             _is_wanted(store, name, "")
         going = {line.id for line in _outlived(lines, rule, now)}
         for line in lines:
-            if line.id == LATEST:
+            if line.id in {LATEST, PINS}:
                 continue
             prefix = f"{name}/snapshots/{line.id}"
             entries = store.entries(prefix)
@@ -84,6 +84,9 @@ def clean_snapshots(
                 or all(entry.modified_at < dead_before for entry in entries)
             )
             wanted = partial(_is_wanted, store, name, line.id)
+            # A removal that died as it began: nothing is gone, and somebody wants it.
+            if is_dead and wanted() and restore_snapshot(store, prefix):
+                is_attempt = is_dead = False
             if is_dead:
                 gone = dry_run or remove_attempt(store, prefix)
             else:
@@ -94,14 +97,17 @@ def clean_snapshots(
                 removed.append(Removed(name, line.id, kind, line.address, len(entries), size))
             elif not is_attempt:
                 kept += 1
-        if not dry_run:
-            uploads += store.drop_uploads(f"{name}/snapshots", dead_before, _is_of_snapshot)
+    if not dry_run:
+        # Of the whole place: an export that died in its first upload left no key, and so no consumer.
+        where = "" if consumer is None else f"{consumer}/snapshots"
+        uploads = store.drop_uploads(where, dead_before, _is_of_snapshot)
     return CleanReport(tuple(removed), kept, uploads, dry_run)
 
 
 def _is_of_snapshot(key: str) -> bool:
-    _, _, name, *below = key.split("/")
-    return bool(SNAPSHOT_ID.fullmatch(name)) and below[:1] in (["data"], ["keys"], ["_meta"])
+    _, folder, name, below, *_ = [*key.split("/"), "", "", "", ""]
+    is_ours = folder == "snapshots" and SNAPSHOT_ID.fullmatch(name) is not None
+    return is_ours and below in {"data", "keys", "_meta"}
 
 
 def _outlived(lines: Sequence[SnapshotLine], rule: Rule, now: datetime) -> Iterator[SnapshotLine]:
@@ -109,9 +115,9 @@ def _outlived(lines: Sequence[SnapshotLine], rule: Rule, now: datetime) -> Itera
     if rule.keep is None and rule.keep_days is None:
         return
     rank: dict[str | None, int] = {}
-    for line in reversed(lines):
-        if line.problem is not None or line.created_at is None:
-            continue
+    sound = [line for line in lines if line.problem is None and line.created_at is not None]
+    for line in sorted(sound, key=lambda line: (line.as_of_at, line.created_at), reverse=True):
+        assert line.created_at is not None
         place = rank[line.file_format] = rank.get(line.file_format, 0) + 1
         is_old = rule.keep_days is None or now - line.created_at > timedelta(days=rule.keep_days)
         # The newest stays even where latest.json is gone.

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 from feature_mart.errors import TerminalError, TransientError
+from feature_mart.exporter.removal import success_of
 from feature_mart.exporter.uploads import begun_otherwise
 from feature_mart.snapshot_files import MANIFEST, REMOVED, SUCCESS, decode_document, encode_document
 from feature_mart.storage import Entry, Store
@@ -21,6 +22,7 @@ def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
     """The manifest of a committed snapshot, None when there is no commit.
 
     Raises:
+        TransientError: it is being removed.
         TerminalError: the commit is there, but the manifest is not the one it names, or a part is
             gone.
     """
@@ -82,32 +84,40 @@ def publish(
     done = committed_manifest(store, prefix)
     if done is not None:
         return "unchanged", done
-    for path, data in others.items():
-        step(f"put {path}")
-        store.put(f"{prefix}/{path}", data)
     step(f"put {MANIFEST}")
     status: Literal["written", "adopted"] = "written"
     data = encode_document(document)
     if not store.put_if_absent(f"{prefix}/{MANIFEST}", data):
         data = store.read(f"{prefix}/{MANIFEST}") or b""
         document, status = _adopt(store, prefix, document, data), "adopted"
+    # Made of the manifest and the layout alone: who adopts a manifest finds the same, or puts it.
+    for path, content in others.items():
+        step(f"put {path}")
+        store.put_if_absent(f"{prefix}/{path}", content)
     step("check parts")
     _check_parts(store, prefix, document)
     step(f"put {SUCCESS}")
-    if not store.put_if_absent(
-        f"{prefix}/{SUCCESS}", f"{hashlib.sha256(data).hexdigest()}\n".encode()
-    ):
-        committed_manifest(store, prefix)
-        return "unchanged", document
+    if not store.put_if_absent(f"{prefix}/{SUCCESS}", success_of(data)):
+        return "unchanged", _committed_or_gone(store, prefix)
     try:
-        committed_manifest(store, prefix)
+        return status, _committed_or_gone(store, prefix)
     except TerminalError:
         # It was cleaned away between the check and the commit: nobody could read it, since its manifest went first.
         store.delete(f"{prefix}/{SUCCESS}")
-        raise TransientError(
-            f"{store.address(prefix)} was removed by `mart snapshot clean` meanwhile. Export again."
-        ) from None
-    return status, document
+        raise _gone(store, prefix) from None
+
+
+def _committed_or_gone(store: Store, prefix: str) -> dict[str, Any]:
+    document = committed_manifest(store, prefix)
+    if document is None:
+        raise _gone(store, prefix)
+    return document
+
+
+def _gone(store: Store, prefix: str) -> TransientError:
+    return TransientError(
+        f"{store.address(prefix)} was removed by `mart snapshot clean` meanwhile. Export again."
+    )
 
 
 def _adopt(store: Store, prefix: str, ours: Mapping[str, Any], data: bytes) -> Mapping[str, Any]:
@@ -118,11 +128,8 @@ def _adopt(store: Store, prefix: str, ours: Mapping[str, Any], data: bytes) -> M
 
 
 def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None:
+    """Every part is what the manifest says; only then may others go, which an attempt with more parts left."""
     wanted = {f"{prefix}/{part['path']}": part["sha256"] for part in document["parts"]}
-    for entry in _part_entries(store, prefix):
-        if entry.key not in wanted:
-            # Left by an attempt with more parts that was never committed.
-            store.delete(entry.key)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = pool.map(store.sha256, wanted)
         for (key, sha256), have in zip(wanted.items(), found, strict=True):
@@ -132,6 +139,9 @@ def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None
                     "else writes there, and export again; where that says that other part files are there, after "
                     "`mart snapshot clean --attempts 0`."
                 )
+    for entry in _part_entries(store, prefix):
+        if entry.key not in wanted:
+            store.delete(entry.key)
 
 
 def _part_entries(store: Store, prefix: str) -> tuple[Entry, ...]:

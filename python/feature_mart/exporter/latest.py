@@ -45,13 +45,17 @@ def read_latest(store: Store, consumer: str) -> Latest | None:
 
 
 def check_warehouse(store: Store, consumer: str, warehouse_id: str) -> None:
-    """Raise TerminalError when the consumer's snapshots here come from another warehouse."""
+    """Raise TerminalError when the consumer's latest snapshot here comes from another warehouse."""
     latest = read_latest(store, consumer)
-    if latest is not None and latest.warehouse_id != warehouse_id:
+    if latest is not None:
+        _check_same(store, consumer, latest, warehouse_id)
+
+
+def _check_same(store: Store, consumer: str, latest: Latest, warehouse_id: str) -> None:
+    if latest.warehouse_id != warehouse_id:
         raise TerminalError(
-            f"{store.address(consumer)} holds snapshots of the warehouse {latest.warehouse_id}, "
-            "not "
-            f"{warehouse_id}; set MART_SNAPSHOTS to another place."
+            f"{store.address(consumer)} holds snapshots of the warehouse {latest.warehouse_id}, not {warehouse_id}; "
+            "set MART_SNAPSHOTS to another place."
         )
 
 
@@ -73,8 +77,8 @@ def move_latest(
         TransientError: others kept changing it, or the snapshot was removed meanwhile.
     """
     for before, now in _attempts(store, consumer):
-        check_warehouse(store, consumer, warehouse_id)
         if now is not None:
+            _check_same(store, consumer, now, warehouse_id)
             if now.id == snapshot_id:
                 return "already"
             if now.held:
@@ -166,7 +170,8 @@ def _swap(store: Store, consumer: str, latest: Latest, before: bytes | None) -> 
         if before is not None:
             store.swap(key, before, data)
         raise TransientError(
-            f"{latest.id} of {consumer} was removed by `mart snapshot clean` meanwhile; export again."
+            f"{latest.id} of {consumer} was removed by `mart snapshot clean` meanwhile; try again, with another "
+            "snapshot or an export."
         )
     return True
 
@@ -174,7 +179,7 @@ def _swap(store: Store, consumer: str, latest: Latest, before: bytes | None) -> 
 def _kept_changing(store: Store, consumer: str) -> TransientError:
     where = store.address(f"{consumer}/{LATEST}")
     return TransientError(
-        f"{where} kept changing; the snapshot is committed, export again to move it."
+        f"{where} kept changing, so it was left as it is; try again. What was exported is committed."
     )
 
 

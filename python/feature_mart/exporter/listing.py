@@ -7,7 +7,7 @@ from typing import Any
 
 from feature_mart.errors import UsageError
 from feature_mart.exporter.latest import Latest, read_latest
-from feature_mart.exporter.pins import read_pins
+from feature_mart.exporter.pins import PINS, read_pins
 from feature_mart.exporter.places import SnapshotPlace
 from feature_mart.snapshot_files import (
     LATEST,
@@ -51,25 +51,18 @@ def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotL
     """
     lines: list[SnapshotLine] = []
     for name in store.folders("") if consumer is None else (consumer,):
-        found = [each for each in store.folders(f"{name}/snapshots") if SNAPSHOT_ID.fullmatch(each)]
+        found = _ids(store, name)
         if not found:
             continue
         latest, pins = None, {}
         try:
-            latest, pins = read_latest(store, name), read_pins(store, name)
+            latest = read_latest(store, name)
         except DamagedFileError as error:
-            where = store.address(f"{name}/{LATEST}")
-            lines.append(
-                SnapshotLine(
-                    name,
-                    LATEST,
-                    where,
-                    is_latest=False,
-                    is_held=False,
-                    pinned=None,
-                    problem=str(error),
-                )
-            )
+            lines.append(_damaged(store, name, LATEST, error))
+        try:
+            pins = read_pins(store, name)
+        except DamagedFileError as error:
+            lines.append(_damaged(store, name, PINS, error))
         for snapshot in found:
             place = SnapshotPlace(store, f"{name}/snapshots/{snapshot}")
             lines.append(_line(place, name, latest, pins.get(snapshot)))
@@ -87,16 +80,30 @@ def find_snapshot(store: Store, wanted: str) -> str:
         return wanted
     if is_path and Path(wanted).expanduser().is_dir():
         return str(Path(wanted).expanduser().absolute())
-    lines = () if is_path or not wanted else list_snapshots(store)
-    found = [line for line in lines if line.id == wanted] or [
-        line for line in lines if line.consumer == wanted and line.is_latest
-    ]
-    if len(found) == 1:
-        return found[0].address
-    known = ", ".join(line.id for line in lines[-3:]) or "none"
+    consumers = () if is_path or not wanted else store.folders("")
+    if wanted in consumers:
+        latest = read_latest(store, wanted)
+        if latest is not None:
+            return store.address(f"{wanted}/snapshots/{latest.id}")
+    found = {f"{name}/snapshots/{each}": each for name in consumers for each in _ids(store, name)}
+    having = [prefix for prefix, each in found.items() if each == wanted]
+    if len(having) == 1:
+        return store.address(having[0])
+    known = ", ".join(sorted(found.values())[-3:]) or "none"
     raise UsageError(
         f"{wanted!r} is no snapshot in {store.address()}: give an id, a consumer or an address; the last "
         f"are {known} (`mart snapshot list`)."
+    )
+
+
+def _ids(store: Store, consumer: str) -> list[str]:
+    return [each for each in store.folders(f"{consumer}/snapshots") if SNAPSHOT_ID.fullmatch(each)]
+
+
+def _damaged(store: Store, consumer: str, name: str, error: DamagedFileError) -> SnapshotLine:
+    where = store.address(f"{consumer}/{name}")
+    return SnapshotLine(
+        consumer, name, where, is_latest=False, is_held=False, pinned=None, problem=str(error)
     )
 
 

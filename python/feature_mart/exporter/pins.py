@@ -19,11 +19,13 @@ from feature_mart.snapshot_files import (
 )
 from feature_mart.storage import Store
 
+PINS = "pins"
+
 
 def read_pins(store: Store, consumer: str) -> dict[str, str]:
     """The reason of each pin, by the id of its snapshot. Raises: DamagedFileError when a pin breaks its schema."""
     pins: dict[str, str] = {}
-    for entry in store.entries(f"{consumer}/pins"):
+    for entry in store.entries(f"{consumer}/{PINS}"):
         data = store.read(entry.key)
         if data is not None:
             where = store.address(entry.key)
@@ -81,4 +83,4 @@ def require_snapshot(store: Store, consumer: str, name: str) -> SnapshotPlace:
 
 
 def _key(consumer: str, name: str) -> str:
-    return f"{consumer}/pins/{name}.json"
+    return f"{consumer}/{PINS}/{name}.json"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -77,7 +76,7 @@ def snapshot_on_disk(address: str, options: S3Options) -> Iterator[Path]:
         TerminalError: it was never committed, or a part is not what its manifest says.
     """
     place = locate_snapshot(address, options)
-    if isinstance(place.store, FolderStore):
+    if not address.startswith("s3://"):
         yield Path(place.address)
         return
     manifest, _ = place.documents()
@@ -86,12 +85,12 @@ def snapshot_on_disk(address: str, options: S3Options) -> Iterator[Path]:
         sums = {part["path"]: part["sha256"] for part in manifest["parts"]}
         for path in (*place.names("_meta"), *sums):
             with place.local(path, Path(name)) as file:
-                target = folder / path
-                target.parent.mkdir(parents=True, exist_ok=True)
                 if file is None or (path in sums and sha256_file(file) != sums[path]):
                     raise TerminalError(
                         f"{place.address}/{path} is missing or was changed since the snapshot was committed; see "
                         "`mart snapshot verify`."
                     )
-                shutil.copyfile(file, target)
+                target = folder / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(target)
         yield folder

@@ -1,5 +1,6 @@
 """Exporting a snapshot: what is asked, what is answered, and the steps between."""
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -136,8 +137,10 @@ def export_snapshot(
         with store.scratch() as scratch, open_duckdb(mart_path, scratch) as source:
             return export_rows(source, layout, consumer, store, scratch, context, show, min_parts)
     except OSError as error:
+        # Of a bucket it is the local disk, where parts are made.
         raise TerminalError(
-            f"Writing to {store.address()} failed: {error}. Nothing was committed; mend that and export again."
+            f"Writing failed on the way to {store.address()}: {error}. Nothing was committed; mend that, or make room, "
+            "and export again."
         ) from error
 
 
@@ -190,11 +193,15 @@ def export_rows(
             step=show.step,
         )
         prefix = f"{consumer.name}/snapshots/{plan.id}"
-        done = committed_manifest(store, prefix)
-        if done is not None:
+
+        def unchanged(done: dict[str, Any]) -> SnapshotReport:
             _check_min_parts(plan, done, min_parts, store.address(prefix))
             moved = None if dry_run else _move(store, consumer, plan, context)
             return _report(plan, store, prefix, "unchanged", done, moved)
+
+        done = committed_manifest(store, prefix)
+        if done is not None:
+            return unchanged(done)
         if staging is None:
             return _report(plan, store, prefix, "planned", None, None)
         # All but the parts is known: what would be refused in the end is refused before the first byte.
@@ -207,8 +214,7 @@ def export_rows(
         with store.exclusive(consumer.name):
             done = committed_manifest(store, prefix)
             if done is not None:
-                moved = _move(store, consumer, plan, context)
-                return _report(plan, store, prefix, "unchanged", done, moved)
+                return unchanged(done)
             return _commit(plan, source, consumer, store, prefix, staging, scratch, context, show)
 
 
@@ -283,11 +289,9 @@ def _document(
 
 def _sagemaker_manifest(store: Store, prefix: str, split: str, parts: Sequence[Part]) -> bytes:
     folder = f"data/{split}/"
-    names = ",\n  ".join(
-        f'"{part.path.removeprefix(folder)}"' for part in parts if part.path.startswith(folder)
-    )
-    address = store.address(f"{prefix}/data/{split}").replace("\\", "\\\\").replace('"', '\\"')
-    return f'[\n  {{"prefix": "{address}/"}},\n  {names}\n]\n'.encode()
+    names = [part.path.removeprefix(folder) for part in parts if part.path.startswith(folder)]
+    listed = [{"prefix": f"{store.address(f'{prefix}/data/{split}')}/"}, *names]
+    return (json.dumps(listed, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _check_min_parts(plan: Plan, done: dict[str, Any], min_parts: int, address: str) -> None:

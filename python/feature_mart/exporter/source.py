@@ -174,8 +174,6 @@ class DuckDBSource:
             "group by all order by all"
         )
         excluded = {reason: count for reason, _, count in rows if reason is not None}
-        for reason in excluded:
-            excluded[reason] = sum(count for each, _, count in rows if each == reason)
         days = tuple((day, count) for reason, day, count in rows if reason is None)
         if any(day is None for day, _ in days):
             raise TerminalError(f"{layout.model}: a labelled row has no requested_at.")

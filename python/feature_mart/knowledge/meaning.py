@@ -190,7 +190,10 @@ def _tables(select: exp.Expression) -> dict[str, str]:
 
 def _python_text(code: str) -> str:
     """A module without comments, layout and docstrings."""
-    tree = ast.parse(code)
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:
+        return code
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr):

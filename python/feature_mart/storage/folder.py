@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -14,6 +15,9 @@ from feature_mart.errors import TerminalError
 from feature_mart.snapshot_files import sha256_file
 from feature_mart.storage.scratch import hold_lock, open_scratch
 from feature_mart.storage.store import Entry
+
+#: What a file system without hard links answers.
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
 class FolderStore:
@@ -99,6 +103,8 @@ class FolderStore:
             except FileExistsError:
                 return False
             except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
                 raise TerminalError(
                     f"{self._root} is on a file system without hard links ({error}); choose "
                     "another MART_SNAPSHOTS."

@@ -305,7 +305,8 @@ class S3Store:
                 except ClientError as error:
                     code = error_code(error)
                     # A key that is gone fails as one that was changed.
-                    if code in PRECONDITION | MISSING:
+                    # An upload that is not there was ended by a try whose answer was lost, or dropped by a cleaning.
+                    if code in PRECONDITION | MISSING | {"NoSuchUpload"}:
                         raise _RefusedError from error
                     if code not in CHANGED_ON_THE_WAY | CONFLICT or attempt == _ATTEMPTS - 1:
                         raise

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import (
     BotoCoreError,
+    ChecksumError,
     ClientError,
     CredentialRetrievalError,
     HTTPClientError,
+    IncompleteReadError,
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
@@ -34,6 +36,16 @@ CONFLICT = frozenset({"ConditionalRequestConflict", "409"})
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 
+#: The way to S3 broke, before or within an answer.
+_CUT_SHORT = (
+    HTTPClientError,
+    IncompleteReadError,
+    NoConnectionError,
+    ResponseStreamingError,
+    IncompleteReadError,
+    ChecksumError,
+    Boto3Error,
+)
 _LATER = "Try again later; what is in its place by then is not sent again."
 _BUSY = frozenset(
     {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "OperationAborted"}
@@ -82,7 +94,7 @@ def explained_errors(where: str) -> Iterator[None]:
         raise TransientError(
             f"{where}: the role's credentials could not be had ({error}). Try again later."
         ) from error
-    except (HTTPClientError, NoConnectionError, ResponseStreamingError, Boto3Error) as error:
+    except _CUT_SHORT as error:
         raise TransientError(f"{where}: S3 could not be reached ({error}). {_LATER}") from error
     except ParamValidationError as error:
         raise UsageError(

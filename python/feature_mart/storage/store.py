@@ -47,7 +47,7 @@ class Store(Protocol):
         ...
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
-        """One writer of that name at a time where the store can; nothing rests on it."""
+        """One writer of that name at a time where the store can: `put_file` may replace then. No commit rests on it."""
         ...
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:

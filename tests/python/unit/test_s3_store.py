@@ -113,6 +113,8 @@ def test_settings_of_aws_that_cannot_be_meant_are_refused(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+    # boto3 keeps what it found in its default session.
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     Path("broken").write_text("no settings")
     for name, value in wrong.items():
         monkeypatch.setenv(name, value)
@@ -121,6 +123,7 @@ def test_settings_of_aws_that_cannot_be_meant_are_refused(
 
 
 def test_the_region_is_that_of_aws_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     assert open_client(S3Options(region="eu-west-1")).meta.region_name == "eu-west-1"
     assert open_client(S3Options()).meta.region_name == "us-east-1"

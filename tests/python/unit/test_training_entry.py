@@ -265,7 +265,7 @@ def change_manifest(data: Path) -> None:
         (lambda data: (data / "train/part-00009.parquet").touch(), r"part-00009\.parquet is no part of"),
         (lambda data: shutil.copy(data / "meta/manifest.json", data / "train"), "train/manifest.json is no part"),
         (lambda data: shutil.copytree(data / "test", data / "train/split=test"), "is no part of"),
-        (lambda data: (data / "meta/_SUCCESS").unlink(), "_SUCCESS: it was never committed; export again"),
+        (lambda data: (data / "meta/_SUCCESS").unlink(), "_SUCCESS: there is none, or it was never committed"),
         (change_manifest, "is not the one that was committed"),
         (lambda data: (data / "meta/schema.json").unlink(), "the snapshot is damaged"),
         (lambda data: shutil.rmtree(data / "validation"), r"no channel validation at .*, but 1\d\d rows"),
