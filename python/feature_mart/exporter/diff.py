@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from feature_mart.exporter.duck import connect
 from feature_mart.exporter.splits import SPLITS
 from feature_mart.exporter.verify_parts import part_sql
 from feature_mart.snapshot_files import read_committed
@@ -135,8 +136,7 @@ def _kind(column: Mapping[str, Any]) -> str:
 
 @contextmanager
 def _open(committed: Any, name: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(config={"memory_limit": "2GB"}) as con:
-        con.execute("set TimeZone = 'UTC'")
+    with connect() as con:
         _views(con, committed, name)
         yield con
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_mart.errors import TerminalError
+from feature_mart.exporter.duck import quoted
 from feature_mart.exporter.layout import Layout
 from feature_mart.exporter.row_hash import NULL_BITS, Rows
 from feature_mart.exporter.staging import Numbers, Room
@@ -36,7 +37,7 @@ class PartWriter:
     def __init__(self, scratch: Path, *, memory_limit: str = "2GB") -> None:
         self._con = duckdb.connect(config={"memory_limit": memory_limit, "threads": 1})
         self._con.execute("set TimeZone = 'UTC'")
-        self._con.execute(f"set temp_directory = {_text(str(scratch))}")
+        self._con.execute(f"set temp_directory = {quoted(str(scratch))}")
 
     def close(self) -> None:
         """End the DuckDB."""
@@ -74,7 +75,7 @@ class PartWriter:
         with self._con.cursor() as con:
             con.register("part", table)
             ((count,),) = con.execute(
-                f"copy (from part) to {_text(str(path))} ({COPY_OPTIONS[kind]})"
+                f"copy (from part) to {quoted(str(path))} ({COPY_OPTIONS[kind]})"
             ).fetchall()
             return int(count)
 
@@ -128,7 +129,3 @@ def _floats(bits: npt.NDArray[np.uint32]) -> pa.FloatArray:
     known = bits != NULL_BITS
     marks = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
     return pa.Array.from_buffers(pa.float32(), len(bits), [marks, pa.py_buffer(bits)])
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

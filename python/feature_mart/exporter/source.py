@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from feature_mart.errors import TerminalError
+from feature_mart.exporter.duck import quoted
 from feature_mart.exporter.layout import EXCLUSION, Layout
 from feature_mart.exporter.splits import Window
 from feature_mart.exporter.staging import Key
@@ -108,10 +109,10 @@ class DuckDBSource:
             # Not at connect: there it would ask for an extension.
             self._con.execute("set TimeZone = 'UTC'")
             if scratch is not None:
-                self._con.execute(f"set temp_directory = {_text(str(scratch))}")
+                self._con.execute(f"set temp_directory = {quoted(str(scratch))}")
             if threads is not None:
                 self._con.execute(f"set threads = {threads}")
-            self._con.execute(f"attach {_text(str(mart_path))} as mart (read_only)")
+            self._con.execute(f"attach {quoted(str(mart_path))} as mart (read_only)")
         except duckdb.Error as error:
             self._con.close()
             raise TerminalError(
@@ -131,7 +132,7 @@ class DuckDBSource:
         """Compare the table with the contract. Raises: TerminalError naming the first difference."""
         found = self._rows(
             "select column_name, data_type from duckdb_columns() where database_name = 'mart' "
-            f"and schema_name = 'main' and table_name = {_text(layout.model)} order by column_index"
+            f"and schema_name = 'main' and table_name = {quoted(layout.model)} order by column_index"
         )
         if not found:
             raise TerminalError(f"The mart has no table {layout.model}; run `mart build` first.")
@@ -168,7 +169,7 @@ class DuckDBSource:
         # off UTC by anything else.
         unit = 1 if first is None or first < _QUARTERS_SINCE else _QUARTER
         rows = self._rows(
-            f"select {EXCLUSION}, (make_timestamptz(unit * {unit}) at time zone {_text(zone.key)})::date as day, "
+            f"select {EXCLUSION}, (make_timestamptz(unit * {unit}) at time zone {quoted(zone.key)})::date as day, "
             f"sum(unit_rows)::bigint from (select {EXCLUSION}, case when {EXCLUSION} is null then "
             f"epoch_us(requested_at) // {unit} end as unit, count(*) as unit_rows from {_table(layout)} group by all) "
             "group by all order by all"
@@ -302,10 +303,6 @@ _NUMERIC = frozenset(
         *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
     }
 )
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _table(layout: Layout) -> str:

@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 
 from feature_mart.exporter.content import add_sums, content_hash, word_sums
+from feature_mart.exporter.duck import connect, quoted
 from feature_mart.exporter.places import SnapshotPlace
 from feature_mart.exporter.row_hash import micros, read_rows, row_hashes, unfit
 from feature_mart.snapshot_files import KEY_COLUMNS, parse_instant, part_path, sha256_file
@@ -53,10 +54,10 @@ class _Rows:
 
 def part_sql(file: Path, columns: Sequence[str], file_format: str | None) -> str:
     """DuckDB's table function over a data part; `file_format` as schema.json has it."""
-    where = _text(str(file))
+    where = quoted(str(file))
     if file_format != "csv":
         return f"read_parquet({where})"
-    kinds = ", ".join(f"{_text(column)}: 'FLOAT'" for column in columns)
+    kinds = ", ".join(f"{quoted(column)}: 'FLOAT'" for column in columns)
     return (
         f"read_csv({where}, auto_detect = false, header = false, delim = ',', nullstr = '', "
         f"columns = {{{kinds}}})"
@@ -140,7 +141,7 @@ def _check_part(
         return
     reads = part_sql(file, columns or (), file_format)
     try:
-        with _connect() as con:
+        with connect() as con:
             found = con.execute(f"describe from {reads}").fetchall()
             ((rows,),) = con.execute(f"select count(*) from {reads}").fetchall()
     except duckdb.Error as error:
@@ -164,9 +165,9 @@ def _read_rows(data_sql: str, keys: Path, columns: Sequence[str], bounds: _Bound
     start, end = (micros(parse_instant(instant)) for instant in (bounds.start, bounds.end))
     until = None if bounds.until is None else micros(parse_instant(bounds.until))
     found = _Rows(0, (0, 0), 0, 0, 0, 0)
-    with _connect() as con:
+    with connect() as con:
         reader = con.sql(
-            f"from {data_sql} positional join read_parquet({_text(str(keys))})"
+            f"from {data_sql} positional join read_parquet({quoted(str(keys))})"
         ).to_arrow_reader(_BATCH_ROWS)
         for batch in reader:
             rows = read_rows(batch, columns)
@@ -200,13 +201,3 @@ def _judge_rows(found: _Rows, data: str, keys: str, bounds: _Bounds) -> Iterator
         yield Problem(data, f"{found.unfit} rows hold NaN or an infinite value")
     if found.unkeyed:
         yield Problem(keys, f"{found.unkeyed} rows lack a key; none may be NULL")
-
-
-def _connect() -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect(config={"memory_limit": "2GB"})
-    con.execute("set TimeZone = 'UTC'")
-    return con
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -25,27 +24,13 @@ from s3_export_case import (
     ATTEMPT,
     BOTH,
     CONSUMER,
-    Bench,
     Killed,
     Meddled,
     Place,
     at_step,
-    make_place,
     note_fault,
-    run_bench,
     soon,
 )
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with run_bench(tmp_path_factory.mktemp("mart")) as bench:
-        yield bench
-
-
-@pytest.fixture
-def place(bench: Bench, tmp_path: Any, request: pytest.FixtureRequest) -> Place:
-    return make_place(bench, tmp_path, re.sub(r"\W+", "-", request.node.name))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,23 +37,11 @@ from s3_export_case import (
     Place,
     make_place,
     note_fault,
-    run_bench,
 )
 from s3_export_child import run_children
 from s3_proxy import Fault
 
 MANIFEST = "_meta/manifest.json"
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with run_bench(tmp_path_factory.mktemp("mart")) as bench:
-        yield bench
-
-
-@pytest.fixture
-def place(bench: Bench, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
-    return make_place(bench, tmp_path, re.sub(r"\W+", "-", request.node.name))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ write their rows of a table into it: fault, what a reader saw, what the user saw
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from s3_export_case import (
     Place,
     make_place,
     note_fault,
-    run_bench,
 )
 from s3_proxy import Fault
 
@@ -183,17 +182,6 @@ CASES = [
         at=LATEST,
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with run_bench(tmp_path_factory.mktemp("mart")) as bench:
-        yield bench
-
-
-@pytest.fixture
-def place(bench: Bench, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
-    return make_place(bench, tmp_path, re.sub(r"\W+", "-", request.node.name))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -30,13 +27,10 @@ from s3_export_case import (
     COMMITTED,
     CONSUMER,
     PARTS,
-    Bench,
     Meddled,
     Place,
     at_step,
-    make_place,
     note_fault,
-    run_bench,
     soon,
 )
 
@@ -45,17 +39,6 @@ OTHERWISE = "begun with other part files and never committed"
 UNCUT = {"part_rows": 1000}
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with run_bench(tmp_path_factory.mktemp("mart")) as bench:
-        yield bench
-
-
-@pytest.fixture
-def place(bench: Bench, tmp_path: Any, request: pytest.FixtureRequest) -> Place:
-    return make_place(bench, tmp_path, re.sub(r"\W+", "-", request.node.name))
 
 
 @pytest.mark.parametrize(

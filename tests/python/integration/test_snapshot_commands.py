@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from feature_mart.cli import main
-from s3_export_case import BUCKET, CONSUMER, EARLIER, Bench, Place, run_bench
+from s3_export_case import BUCKET, CONSUMER, EARLIER, Bench, Place
 from toy_project import write_project
 
 ROLE = "arn:aws:iam::123456789012:role/training"
 IMAGE = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/mart:1"
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with run_bench(tmp_path_factory.mktemp("bench")) as bench:
-        yield bench
 
 
 class Console:
