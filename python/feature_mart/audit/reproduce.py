@@ -113,7 +113,8 @@ def _extract(project: Path, commit: str, out: Path) -> Path:
     assert process.stdout is not None and process.stderr is not None
     try:
         with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-            archive.extractall(out, filter="data")
+            # git made it of this repository; the first releases of Python 3.11 know no `filter`.
+            archive.extractall(out)
     except tarfile.ReadError:
         reason = process.stderr.read().decode(errors="replace").strip()
         raise TerminalError(
