@@ -244,8 +244,9 @@ class _Meter:
         if self._began is not None and self._bytes:
             seconds = max(time.monotonic() - self._began, 0.001)
             megabytes = self._bytes / 1e6
-            moved = f" · {self._rows:,} rows, {megabytes:,.0f} MB, {megabytes / seconds:,.0f} MB/s"
-        self._progress(0, 0, f"{self._name}: {self._step}{moved}")
+            rate = megabytes / seconds
+            moved = f"{self._rows:,} rows, {megabytes:,.0f} MB, {rate:,.0f} MB/s · "
+        self._progress(0, 0, f"{self._name}: {moved}{self._step}")
 
 
 def _choose_consumers(manifest: Manifest, names: Sequence[str]) -> tuple[Consumer, ...]:

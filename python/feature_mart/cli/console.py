@@ -54,7 +54,7 @@ class Console:
         def show(done: int, total: int, what: str) -> None:
             # dbt numbers its nodes as they start, so what ends is not always in order.
             so_far = max(done, int(bar.tasks[task].completed))
-            bar.update(task, completed=so_far, total=total or None, description=what[:60])
+            bar.update(task, completed=so_far, total=total or None, description=what[:90])
 
         return show
 

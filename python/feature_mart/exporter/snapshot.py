@@ -139,8 +139,8 @@ def export_snapshot(
     except OSError as error:
         # Of a bucket it is the local disk, where parts are made.
         raise TerminalError(
-            f"Writing failed on the way to {store.address()}: {error}. Nothing was committed; mend that, or make room, "
-            "and export again."
+            f"Writing to {store.address()}, or its parts to local disk before, failed: {error}. Nothing was committed; "
+            "make room, or mend that, and export again."
         ) from error
 
 
