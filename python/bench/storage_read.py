@@ -1,8 +1,8 @@
-"""``python -m bench.storage_read [ROWS …]``: a table of BigQuery's into DuckDB by the Storage Read API.
+"""``python -m bench.storage_read [ROWS …]``: a table of BigQuery's to local disk by the Storage Read API.
 
 BigQuery is the tests' emulator, in a process of its own, so the seconds are of loopback and hold the emulator's share.
 Each size is read by a process of its own, so that CPU and peak memory are the reader's alone; what it has imported and
-opened before the first row is measured too. Memory grows until DuckDB has filled what it is allowed, and no further.
+opened before the first row is measured too.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ import time
 from datetime import UTC
 from pathlib import Path
 from typing import Any
-
-import duckdb
 
 PROJECT = Path(__file__).resolve().parents[2]
 SIZES = (100_000, 1_000_000, 3_000_000)
@@ -47,23 +45,20 @@ def columns() -> list[tuple[str, str, str]]:
 def read(name: str, rows: int) -> None:
     """In a process of its own: read a table and print what that took, as JSON."""
     from feature_mart.bigquery import copy_table, open_client, open_reader
-    from feature_mart.runner.bigquery_engine import COPY_CONFIG
     from feature_mart.settings import resolve_settings
 
     address = resolve_settings().bigquery
     assert address is not None
     ((at,),) = open_client(address).query("select current_timestamp()").result()
     with tempfile.TemporaryDirectory() as folder, open_reader(address) as reader:
-        path = Path(folder) / "mart.duckdb"
-        with duckdb.connect(str(path), config=COPY_CONFIG) as con:
-            con.execute("set TimeZone = 'UTC'")
-            moment = at.astimezone(UTC)
-            copy_table(reader, address, f"rows_{_WARM_ROWS}", moment, con, _WARM_ROWS)
-            before = resource.getrusage(resource.RUSAGE_SELF)
-            began = time.monotonic()
-            copy_table(reader, address, name, moment, con, rows)
-            wall_s = time.monotonic() - began
-            after = resource.getrusage(resource.RUSAGE_SELF)
+        path = Path(folder) / "rows.parquet"
+        moment = at.astimezone(UTC)
+        copy_table(reader, address, f"rows_{_WARM_ROWS}", moment, path, _WARM_ROWS)
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        began = time.monotonic()
+        copy_table(reader, address, name, moment, path, rows)
+        wall_s = time.monotonic() - began
+        after = resource.getrusage(resource.RUSAGE_SELF)
         stored_mb = path.stat().st_size / 2**20
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(

@@ -3,7 +3,7 @@
 ============================  ======================================================================
 ``open_client(address)``       Google's own client, with bounded retries
 ``open_reader(address)``       Google's client for reading whole tables
-``copy_table(…)``              a table as of a moment, into DuckDB
+``copy_table(…)``              a table as of a moment, into a Parquet file
 ``explained_errors(address)``  what Google says as an error that says what to do
 ``check_dataset(…)``           whether a raw dataset is as the contract says
 ``load_folder(…)``             a folder of Parquet files into a raw dataset

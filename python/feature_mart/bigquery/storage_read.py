@@ -1,11 +1,11 @@
-"""Tables of BigQuery's into DuckDB by the Storage Read API.
+"""Tables of BigQuery's as Parquet files on local disk, by the Storage Read API.
 
-One read session a table, as of one moment; its streams are read at once, a thread each, and DuckDB takes their batches
-in one insert. What waits in between is bounded, so memory does not grow with the rows.
+One read session a table, as of one moment; its streams are read at once, a thread each, and one writer takes their
+batches. What waits in between is bounded, so memory does not grow with the rows.
 
 ============================  ======================================================================
 ``open_reader(address)``       Google's own client, or what stands in for the service
-``copy_table(…)``              a table as of a moment, into a table of DuckDB's
+``copy_table(…)``              a table as of a moment, into a Parquet file
 ============================  ======================================================================
 
 A stream that breaks goes on at the row where it broke: Google's `ReadRowsStream` counts the rows that it has handed out
@@ -20,21 +20,22 @@ import ipaddress
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from feature_mart.bigquery.client import explained_errors
 from feature_mart.errors import TerminalError, TransientError, UsageError
 from feature_mart.services import BigQueryAddress
 
-#: Streams of a table at once. More would only wait: DuckDB takes in what four of them give.
+#: Streams of a table at once. More would only wait: one writer takes in what four of them give.
 STREAMS = 4
-#: Batches that wait for DuckDB. A message holds 10 MiB at most ("Read rows", Storage Read API), packed.
-QUEUED = 8
+#: Batches that wait for the writer. A message holds 10 MiB at most ("Read rows", Storage Read API), packed.
+QUEUED = 2
 #: mallopt(3): larger pieces than this are mapped by themselves; set at all, the limit no longer moves.
 _M_MMAP_THRESHOLD, _RETURNED_BYTES = -3, 128 * 2**10
 
@@ -69,20 +70,15 @@ def open_reader(address: BigQueryAddress) -> Iterator[Any]:
 
 
 def copy_table(
-    reader: Any,
-    address: BigQueryAddress,
-    name: str,
-    at: datetime,
-    con: duckdb.DuckDBPyConnection,
-    expected_rows: int,
+    reader: Any, address: BigQueryAddress, name: str, at: datetime, path: Path, expected_rows: int
 ) -> int:
-    """A table of the mart's as of a moment, as a new table of that name in DuckDB; how many rows it has.
+    """A table of the mart's as of a moment, as a Parquet file; how many rows it has.
 
     Columns and types are those of the session, so that a table without rows has them too. Rows come in no order.
 
     Raises:
         TransientError: BigQuery could not do it just now.
-        TerminalError: it never will, or gave other than `expected_rows` rows.
+        TerminalError: it never will, or gave other than `expected_rows` rows, or the disk takes no more.
     """
     place = f"{address.project}.{address.dataset}.{name}"
     with explained_errors(address):
@@ -94,12 +90,11 @@ def copy_table(
             # A daemon: an interrupt need not wait for an answer that BigQuery owes.
             threading.Thread(target=_read_stream, args=arguments, daemon=True).start()
         try:
-            rows = _insert(con, name, pa.RecordBatchReader.from_batches(schema, iter(funnel)))
-        except duckdb.Error as error:
-            if funnel.failure is not None:
-                # DuckDB had it as text alone.
-                raise funnel.failure from None
-            raise TerminalError(f"DuckDB could not take in {place}: {error}") from error
+            rows = _write(path, schema, funnel)
+        except OSError as error:
+            raise TerminalError(
+                f"{place} could not be kept in {path.parent}: {error}. Make room there, and run it again."
+            ) from error
         finally:
             funnel.close()
     if not rows == funnel.rows == expected_rows:
@@ -111,13 +106,12 @@ def copy_table(
     return rows
 
 
-def _insert(con: duckdb.DuckDBPyConnection, name: str, batches: pa.RecordBatchReader) -> int:
-    con.register("batches", batches)
-    try:
-        ((rows,),) = con.execute(f'create table "{name}" as select * from batches').fetchall()
-    finally:
-        con.unregister("batches")
-    return int(rows)
+def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    """Each batch a row group, packed a little: it is read once more and then removed."""
+    with pq.ParquetWriter(path, schema, compression="lz4", use_dictionary=False) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return int(pq.read_metadata(path).num_rows)
 
 
 def _create_session(reader: Any, address: BigQueryAddress, name: str, at: datetime) -> Any:
@@ -143,7 +137,7 @@ def _create_session(reader: Any, address: BigQueryAddress, name: str, at: dateti
 
 
 def _schema_of(session: Any) -> pa.Schema:
-    """Names and types alone: what else BigQuery says of a column, DuckDB would take for a type of its own."""
+    """Names and types alone: what else BigQuery says of a column, a reader would take for a type of its own."""
     schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema))
     return pa.schema([(field.name, field.type) for field in schema])
 
@@ -153,7 +147,7 @@ class _Funnel:
 
     Attributes:
         rows: those of the batches handed on.
-        failure: what ended a stream too soon, or the writer's waiting for one.
+        failure: what ended a stream too soon.
     """
 
     def __init__(self, streams: int) -> None:
@@ -189,14 +183,9 @@ class _Funnel:
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        try:
-            while (batch := self._take()) is not None:
-                self.rows += batch.num_rows
-                yield batch
-        except BaseException as error:
-            # An interrupt may come here too, where DuckDB would make text of it.
-            self.failure = error
-            raise
+        while (batch := self._take()) is not None:
+            self.rows += batch.num_rows
+            yield batch
 
     def _take(self) -> pa.RecordBatch | None:
         with self._changed:
@@ -277,8 +266,7 @@ def _patience(limit_s: float) -> Any:
 def _give_memory_back() -> None:
     """Have the C library return a freed message to the system at once, where it is glibc.
 
-    It would keep each thread's for that thread, and more with every million rows: with DuckDB held to 128 MB, six
-    million rows peaked at 648 MB without this and at 409 MB with it (`python -m bench.storage_read`).
+    It would keep each thread's for that thread, and more with every million rows.
     """
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):

@@ -9,6 +9,7 @@ of a build that never ended may be in the tables, so the next build starts from 
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,13 +43,6 @@ from feature_mart.settings import Settings
 STATE_TABLE = "mart_state"
 _DAY_MS = 24 * 60 * 60 * 1000
 _SHOWN_ROWS = 5
-#: Of the local copy. Rows need no order in it, since the export sorts them by a key of its own. A thread holds half
-#: a MiB a column, 50 MiB of the widest mart; the rest of the memory fills with what is on disk already.
-COPY_CONFIG: dict[str, Any] = {
-    "memory_limit": "192MB",
-    "threads": 1,
-    "preserve_insertion_order": False,
-}
 _CHANGED = frozenset({"model", "seed"})
 
 
@@ -161,22 +155,18 @@ class BigQueryEngine:
     def local_mart(self, tables: Sequence[str], published_at: datetime | None) -> Iterator[Path]:
         address = self._address
         folder = self._settings.scratch_dir / "local"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "mart.duckdb"
-        path.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         try:
-            with (
-                duckdb.connect(str(path), config=COPY_CONFIG) as con,
-                open_reader(address) as reader,
-            ):
-                con.execute("set TimeZone = 'UTC'")
+            with open_reader(address) as reader:
                 asked_at = self._now()
                 for table in tables:
                     at = self._moment(table, published_at, asked_at)
-                    copy_table(reader, address, table, at, con, self._count(table, at))
-            yield path
+                    rows = folder / f"{table}.parquet"
+                    copy_table(reader, address, table, at, rows, self._count(table, at))
+            yield _mart_of(folder, tables)
         finally:
-            path.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _moment(self, name: str, published_at: datetime | None, asked_at: datetime) -> datetime:
         """The moment to read a table as of: the record's, or `asked_at` where the table is as it was at the record's.
@@ -282,3 +272,14 @@ class BigQueryEngine:
             file.seek(0)
             job = client.load_table_from_file(file, table.reference, job_config=config)
             finish(job, address)
+
+
+def _mart_of(folder: Path, tables: Sequence[str]) -> Path:
+    """A DuckDB file whose tables are views over the Parquet files of those names beside it."""
+    path = folder / "mart.duckdb"
+    with duckdb.connect(str(path)) as con:
+        con.execute("set TimeZone = 'UTC'")
+        for table in tables:
+            rows = str(folder / f"{table}.parquet").replace("'", "''")
+            con.execute(f"create view \"{table}\" as from read_parquet('{rows}')")
+    return path
