@@ -28,6 +28,8 @@ class FolderStore:
         self._root = root.absolute()
         # Beside what is stored, on the same file system, so that a rename is enough.
         self._private = self._root / ".scratch"
+        # Of files that were put here: what tells that one was touched since, and its SHA-256.
+        self._known: dict[str, tuple[tuple[int, int, int], str]] = {}
 
     def address(self, key: str = "") -> str:
         """The absolute path."""
@@ -67,9 +69,11 @@ class FolderStore:
             return None
 
     def sha256(self, key: str) -> str | None:
-        """Hash the file."""
+        """Hash the file, or know it still from when it was put, by its inode, size and time."""
+        path = self._root / key
         try:
-            return sha256_file(self._root / key)
+            mark, sha256 = self._known.get(key, (None, ""))
+            return sha256 if mark == _mark(path) else sha256_file(path)
         except FileNotFoundError:
             return None
 
@@ -88,6 +92,7 @@ class FolderStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         local.replace(target)
         _sync(target.parent)
+        self._known[key] = _mark(target), sha256
         return True
 
     def put(self, key: str, data: bytes) -> None:
@@ -160,6 +165,11 @@ class FolderStore:
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
+
+
+def _mark(path: Path) -> tuple[int, int, int]:
+    state = path.stat()
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _sync(path: Path) -> None:
