@@ -48,22 +48,26 @@ def read_files_at(project: Path, ref: str, folders: Sequence[str]) -> dict[str, 
     Raises:
         UsageError: there is no such commit, or no repository.
     """
-    try:
+
+    def git(*arguments: str) -> bytes:
         done = subprocess.run(
-            ["git", "-C", str(project), "archive", "--format=tar", ref, "."],
-            capture_output=True,
-            check=True,
-            timeout=60,
+            ["git", "-C", str(project), *arguments], capture_output=True, check=True, timeout=60
         )
+        return done.stdout
+
+    try:
+        # Resolved first: a name that begins with a dash would be an option of the archive.
+        found = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        packed = git("archive", "--format=tar", found.decode().strip(), ".")
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip()
+        said = error.stderr.decode(errors="replace").strip() or "not in this repository"
         raise UsageError(
             f"{ref!r} is no commit to compare with ({said}): fetch it, or name another."
         ) from None
     except (OSError, subprocess.SubprocessError) as error:
         raise UsageError(f"git could not be asked for {ref!r}: {error}.") from None
     files: dict[str, str] = {}
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         for member in archive:
             name = member.name.removeprefix("./")
             if member.isfile() and name.split("/")[0] in folders:

@@ -253,10 +253,12 @@ def test_a_comment_alone_needs_none(project: Path) -> None:
     assert check("--base", "HEAD").exit_code == 0
 
 
-def test_a_base_that_is_not_there_is_wrong_usage(project: Path) -> None:
-    done = check("--base", "no-such-branch")
+@pytest.mark.parametrize("base", ["no-such-branch", "--output=written"])
+def test_a_base_that_is_not_there_is_wrong_usage(project: Path, base: str) -> None:
+    done = check(f"--base={base}")
     assert done.exit_code == 2
-    assert "'no-such-branch' is no commit to compare with" in done.stderr
+    assert f"'{base}' is no commit to compare with" in done.stderr
+    assert not (project / "written").exists()
 
 
 def test_why_prints_reason_notes_users_and_candidates(project: Path) -> None:
