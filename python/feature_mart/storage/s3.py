@@ -142,9 +142,7 @@ class S3Store:
                 )
         if self._told_sha256(there) == sha256:
             return False
-        raise OccupiedError(
-            Entry(key, int(there["ContentLength"]), there["LastModified"].astimezone(UTC))
-        )
+        raise OccupiedError(key)
 
     def put(self, key: str, data: bytes) -> None:
         """Put."""

@@ -27,10 +27,6 @@ class Entry:
 class OccupiedError(Exception):
     """A key that nobody may replace holds other bytes."""
 
-    def __init__(self, entry: Entry) -> None:
-        super().__init__(entry.key)
-        self.entry = entry
-
 
 class Store(Protocol):
     """A place for files. Nothing half-written is ever visible under a key.

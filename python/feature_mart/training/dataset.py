@@ -115,7 +115,7 @@ def load_snapshot(address: str | Path) -> Snapshot:
     committed = read_committed(address)
     manifest, schema, folder = committed.manifest, committed.schema, committed.folder
     for part in manifest["parts"]:
-        _check_part(folder / part["path"], part["sha256"], "see `mart snapshot verify`")
+        _check_part(folder / part["path"], part["sha256"])
     splits = {}
     for name in SPLITS:
         data, keys = (
@@ -174,7 +174,7 @@ def _channel_parts(folder: Path, manifest: Mapping[str, Any], split: str) -> lis
                 f"data/{split}/, or somebody else wrote there."
             )
     for name, part in wanted.items():
-        _check_part(folder / name, part["sha256"], "see `mart snapshot verify`")
+        _check_part(folder / name, part["sha256"])
     return [folder / name for name in wanted]
 
 
@@ -182,10 +182,10 @@ def _parts(manifest: Mapping[str, Any], kind: str, split: str) -> list[Mapping[s
     return [part for part in manifest["parts"] if part["path"].startswith(f"{kind}/{split}/")]
 
 
-def _check_part(path: Path, sha256: str, advice: str) -> None:
+def _check_part(path: Path, sha256: str) -> None:
     if not path.is_file() or sha256_file(path) != sha256:
         raise TerminalError(
-            f"{path} is missing or was changed since the snapshot was committed; {advice}."
+            f"{path} is missing or was changed since the snapshot was committed; see `mart snapshot verify`."
         )
 
 
