@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,9 @@ class Place:
         endpoint = self.bench.proxy.endpoint if is_proxied else self.bench.server
         asked = S3Options(**{"endpoint": endpoint, "attempts": 1, **options})
         work = self.work / "export"
-        return S3Store(open_client(asked), self.bucket, self.prefix, work, asked, lambda _: None)
+        return S3Store(
+            partial(open_client, asked), self.bucket, self.prefix, work, asked, lambda _: None
+        )
 
     def export(
         self,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -179,9 +180,10 @@ def export_rows(
             "or export with "
             "--allow-failed, which the snapshot will say."
         )
-    check_warehouse(store, consumer.name, context.warehouse_id)
     room = nullcontext() if dry_run else Staging(scratch / "rows", len(layout.columns))
-    with room as staging:
+    with room as staging, ThreadPoolExecutor(1) as beside:
+        # The first request to a bucket opens the connection, which takes as long as counting the rows.
+        checking = beside.submit(check_warehouse, store, consumer.name, context.warehouse_id)
         plan = plan_snapshot(
             source,
             layout,
@@ -192,6 +194,7 @@ def export_rows(
             min_parts=min_parts,
             step=show.step,
         )
+        checking.result()
         prefix = f"{consumer.name}/snapshots/{plan.id}"
 
         def unchanged(done: dict[str, Any]) -> SnapshotReport:

@@ -47,6 +47,7 @@ class Uploads:
     ) -> None:
         """`begun`: SHA-256 by path, of an attempt whose manifest is there and whose commit is not."""
         self._store, self._prefix, self._begun = store, prefix, begun
+        self._there = {entry.key for entry in store.entries(prefix)}
         self._meter = meter
         self._pool = ThreadPoolExecutor(_AT_ONCE)
         self._waiting: deque[Future[Part]] = deque()
@@ -81,7 +82,7 @@ class Uploads:
         if self._begun is not None and self._begun.get(path) != sha256:
             raise begun_otherwise(self._store, self._prefix)
         try:
-            is_sent = self._store.put_file(key, local, sha256)
+            is_sent = self._store.put_file(key, local, sha256, is_new=key not in self._there)
         except OccupiedError:
             raise begun_otherwise(self._store, self._prefix) from None
         local.unlink(missing_ok=True)

@@ -83,7 +83,7 @@ class FolderStore:
         path = self._root / key
         yield path if path.is_file() else None
 
-    def put_file(self, key: str, local: Path, sha256: str) -> bool:
+    def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:  # noqa: ARG002
         """Sync, then rename; other bytes are replaced, since `exclusive` keeps their writer away."""
         target = self._root / key
         if self.sha256(key) == sha256:

@@ -7,6 +7,7 @@ its key is absent: a committed snapshot cannot be written over, even by an expor
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from feature_mart.storage.s3_errors import (
     CONFLICT,
     MISSING,
     PRECONDITION,
+    cut_short,
     error_code,
     explained_errors,
 )
@@ -45,15 +47,17 @@ class S3Store:
 
     def __init__(
         self,
-        client: Any,
+        connect: Callable[[], Any],
         bucket: str,
         prefix: str,
         scratch: Path,
         options: S3Options,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`client` is boto3's (`open_client`); `scratch` the local folder under which exports work."""
-        self._client = client
+        """`connect` gives boto3's client (`open_client`), at the first request; `scratch` is the local folder under
+        which exports work.
+        """
+        self._connect = functools.cache(connect)
         self._bucket = bucket
         self._prefix = prefix.strip("/")
         self._scratch = scratch
@@ -114,6 +118,9 @@ class S3Store:
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path | None]:
         """Download it, and remove the copy afterwards."""
+        # Imported here, as the client is opened late: that takes as long as counting the rows of an export.
+        from boto3.exceptions import Boto3Error
+
         copy = scratch / hashlib.sha256(key.encode()).hexdigest()[:24]
         try:
             with explained_errors(self.address(key)):
@@ -124,13 +131,15 @@ class S3Store:
                 except ClientError as error:
                     if error_code(error) not in MISSING:
                         raise
+                except Boto3Error as error:
+                    raise cut_short(error, self.address(key)) from error
             yield copy if copy.is_file() else None
         finally:
             copy.unlink(missing_ok=True)
 
-    def put_file(self, key: str, local: Path, sha256: str) -> bool:
+    def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:
         """Put if absent, with its SHA-256; what is there already is asked for its own first."""
-        there = self._head(key)
+        there = None if is_new else self._head(key)
         if there is None:
             send = self._send_whole if local.stat().st_size <= _WHOLE_UP_TO else self._send_pieces
             if self._if_absent(key, lambda: send(key, local, sha256)):
@@ -178,6 +187,10 @@ class S3Store:
                         self._abort(upload["Key"], upload["UploadId"])
                     dropped += 1
         return dropped
+
+    @property
+    def _client(self) -> Any:
+        return self._connect()
 
     def _key(self, key: str) -> str:
         return "/".join(part for part in (self._prefix, key) if part)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from boto3.exceptions import Boto3Error
 from botocore.exceptions import (
     BotoCoreError,
     ChecksumError,
@@ -36,7 +35,6 @@ CONFLICT = frozenset({"ConditionalRequestConflict", "409"})
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 
-#: The way to S3 broke, before or within an answer.
 _CUT_SHORT = (
     HTTPClientError,
     IncompleteReadError,
@@ -44,7 +42,6 @@ _CUT_SHORT = (
     ResponseStreamingError,
     IncompleteReadError,
     ChecksumError,
-    Boto3Error,
 )
 _LATER = "Try again later; what is in its place by then is not sent again."
 _BUSY = frozenset(
@@ -95,7 +92,7 @@ def explained_errors(where: str) -> Iterator[None]:
             f"{where}: the role's credentials could not be had ({error}). Try again later."
         ) from error
     except _CUT_SHORT as error:
-        raise TransientError(f"{where}: S3 could not be reached ({error}). {_LATER}") from error
+        raise cut_short(error, where) from error
     except ParamValidationError as error:
         raise UsageError(
             f"{where}: S3 cannot be asked so ({error}). Correct the address: s3://bucket/prefix."
@@ -104,6 +101,11 @@ def explained_errors(where: str) -> Iterator[None]:
         raise TerminalError(
             f"{where}: S3 cannot be asked ({error}). Correct AWS's own settings, or MART_S3_ENDPOINT."
         ) from error
+
+
+def cut_short(error: Exception, where: str) -> TransientError:
+    """The way to S3 broke, before or within an answer."""
+    return TransientError(f"{where}: S3 could not be reached ({error}). {_LATER}")
 
 
 def _explained(error: ClientError, where: str) -> FeatureMartError:

@@ -69,8 +69,10 @@ class Store(Protocol):
         """The whole file on local disk, at its own place or in `scratch`; None when it is not there."""
         ...
 
-    def put_file(self, key: str, local: Path, sha256: str) -> bool:
+    def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:
         """Store a local file, which may be moved; False when the same bytes were there.
+
+        `is_new`: nothing was there a while ago, so that it is not asked for before it is sent.
 
         Raises:
             OccupiedError: other bytes are there, and the store cannot keep others from relying on them.

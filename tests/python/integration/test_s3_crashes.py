@@ -235,7 +235,7 @@ def test_another_upload_of_a_large_part_ends_first(
         found.append(key)
 
     client.meta.events.register("before-call.s3.CompleteMultipartUpload", end_first)
-    store = S3Store(client, BUCKET, place.prefix, place.work, options)
+    store = S3Store(lambda: client, BUCKET, place.prefix, place.work, options)
     assert (place.export(store).status, place.saw()) == ("written", BOTH)
     assert len(found) == len(set(found)) == 8
     ends = [r.status for r in place.bench.proxy.asked("POST") if "uploadId" in r.query]

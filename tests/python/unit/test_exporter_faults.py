@@ -305,7 +305,7 @@ def test_export_reads_one_mart_although_it_is_replaced_meanwhile(
 def test_export_that_cannot_write_says_so_and_commits_nothing(
     mart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: FolderStore, key: str, local: Path, sha256: str) -> bool:
+    def full(self: FolderStore, key: str, local: Path, sha256: str, **_: bool) -> bool:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:

@@ -65,7 +65,7 @@ class MemoryStore:
         data = self.files.get(key)
         return None if data is None else hashlib.sha256(data).hexdigest()
 
-    def put_file(self, key: str, local: Path, sha256: str) -> bool:
+    def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:
         is_new = self.sha256(key) != sha256
         self.files[key] = local.read_bytes()
         return is_new

@@ -24,6 +24,7 @@ from feature_mart.errors import FeatureMartError, TerminalError, TransientError,
 from feature_mart.services import S3Options
 from feature_mart.storage import open_store
 from feature_mart.storage.opening import open_client
+from feature_mart.storage.s3 import S3Store
 from feature_mart.storage.s3_errors import explained_errors
 
 URL = "http://127.0.0.1:1"
@@ -54,7 +55,6 @@ CASES: list[tuple[Exception, type[FeatureMartError], str]] = [
     (NoCredentialsError(), TerminalError, "no credentials for S3"),
     (EndpointConnectionError(endpoint_url=URL), TransientError, "could not be reached"),
     (ReadTimeoutError(endpoint_url=URL), TransientError, "could not be reached"),
-    (RetriesExceededError(OSError("reset")), TransientError, "could not be reached"),
     (CredentialRetrievalError(provider="task", error_msg="x"), TransientError, "Try again later"),
     (ParamValidationError(report="x"), UsageError, "Correct the address"),
     (BotoCoreError(), TerminalError, "Correct AWS's own settings"),
@@ -119,7 +119,20 @@ def test_settings_of_aws_that_cannot_be_meant_are_refused(
     for name, value in wrong.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match=r"S3 cannot be asked .*: correct AWS_PROFILE, AWS_REGION"):
-        open_store("s3://bucket/x", S3Options(), tmp_path)
+        open_store("s3://bucket/x", S3Options(), tmp_path).read("key")
+
+
+def test_a_download_that_is_cut_again_and_again_is_for_later(tmp_path: Path) -> None:
+    class Cut:
+        def download_file(self, *_: object, **__: object) -> None:
+            raise RetriesExceededError(OSError("reset"))
+
+    store = S3Store(Cut, "bucket", "x", tmp_path, S3Options())
+    with (
+        pytest.raises(TransientError, match=r"^s3://bucket/x/key: S3 could not be reached"),
+        store.local("key", tmp_path),
+    ):
+        raise AssertionError("nothing came")
 
 
 def test_the_region_is_that_of_aws_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
