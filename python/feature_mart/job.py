@@ -1,4 +1,4 @@
-"""The whole way once: sample when none is there, build, docs, a snapshot of every consumer.
+"""The whole way once: sample when none is there, build, a snapshot of every consumer, docs.
 
 What needs a run's log happens inside ``runner.open_run``.
 """
@@ -22,13 +22,13 @@ from feature_mart.exporter import (
     export_snapshot,
     read_seals,
 )
+from feature_mart.knowledge import build_site
 from feature_mart.manifest import Consumer, Manifest, parse_manifest
 from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner import (
     BuildReport,
     Progress,
     RunLog,
-    build_docs,
     build_mart,
     open_engine,
     open_run,
@@ -62,7 +62,7 @@ def run(
     as_of: str | None,
     stage: Callable[[str], Progress],
 ) -> RunSummary:
-    """Sample if needed, build, docs and snapshots.
+    """Sample if needed, build, snapshots, and the docs, which tell of the snapshots.
 
     ``stage`` is called with each stage's name and gives what shows its progress.
 
@@ -75,16 +75,25 @@ def run(
         if settings.is_sample and not settings.dwh.exists():
             make_sample(log, settings.dwh, SAMPLE_JOBS, SAMPLE_SEED, stage("sample"))
         built = build_mart(settings, log, as_of=as_of, progress=stage("build"))
-        site = build_docs(settings, log, stage("docs"))
         snapshots = export_consumers(settings, log, progress=stage("export"))
         for mart in log.marts:
             for snapshot in snapshots:
                 if mart["name"] == f"mart_{snapshot.consumer}__training":
                     mart["splits"] = {split.name: split.rows for split in snapshot.splits}
+        site = build_docs(settings, log, stage("docs"))
         bulk = find_bulk_loads(settings)
     return RunSummary(
         log.run_id, settings, built, site, snapshots, bulk, time.monotonic() - started
     )
+
+
+def build_docs(settings: Settings, log: RunLog, progress: Progress | None = None) -> Path:
+    """The documentation site of the built mart, inside `open_run`; returns its front page.
+
+    Raises:
+        FeatureMartError: as `build_site`.
+    """
+    return build_site(settings, snapshot_store(settings), log, progress)
 
 
 def make_sample(log: RunLog, out: Path, jobs: int, seed: int, progress: Progress) -> SampleReport:

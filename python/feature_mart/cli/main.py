@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -112,21 +113,34 @@ def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_jso
 @click.option(
     "--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="For --serve."
 )
+@click.option(
+    "--publish",
+    metavar="PLACE",
+    help="Put the site there as well: s3://bucket/prefix, or a folder.",
+)
 @json_option
 @explained
-def docs(serve: bool, port: int, as_json: bool) -> None:
-    """Write the documentation site of the built mart."""
-    from feature_mart.runner import build_docs, open_run, require_built, serve_docs
+def docs(serve: bool, port: int, publish: str | None, as_json: bool) -> None:
+    """Write the documentation site of the built mart: why each feature is there, and how it looks."""
+    from feature_mart import job
+    from feature_mart.knowledge.site import publish_site, serve_docs
+    from feature_mart.runner import open_run, require_built
     from feature_mart.settings import resolve_settings
 
     settings = resolve_settings()
     require_built(settings)
+    # Before the work: a misspelt address is said at once.
+    place = None if publish is None else job.snapshot_store(settings, publish)
     with Console(quiet=as_json) as console, open_run(settings, "docs") as log:
-        page = build_docs(settings, log, console.stage("docs"))
+        page = job.build_docs(settings, log, console.stage("docs"))
+    published = None if place is None else publish_site(page.parent, place)
     if as_json:
-        emit({"site": str(page)})
+        emit({"site": str(page), "published": asdict(published) if published else None})
     else:
         click.echo(str(page))
+        if published is not None:
+            megabytes = published.bytes / 1e6
+            click.echo(f"{published.address}  ({published.files} files, {megabytes:.1f} MB)")
     if serve:
         click.echo(f"serving on http://127.0.0.1:{port} (Ctrl-C stops)", err=True)
         serve_docs(settings, port)

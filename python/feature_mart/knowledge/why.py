@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,12 @@ from feature_mart.knowledge.rationale import HEADINGS, Model, meta_of, read_mode
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A rejected candidate that names the column, or stands in its model's notes: what was tried and seen."""
+    """A rejected candidate: what was tried and seen. `lost_to` are columns that it was to replace or stand beside."""
 
     name: str
     path: str
     description: str
+    lost_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,35 +43,82 @@ class Why:
     rejected: tuple[Candidate, ...]
 
 
-def explain_column(project: Path, column: str) -> Why:
-    """Read it from the project's files; nothing needs to be built.
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """All that is written in a project's files of features, and of what was tried beside them.
 
-    Raises:
-        UsageError: no feature or mart model has such a column.
+    `consumers` are, by ML model, its label and the marts that it reads.
     """
-    files = read_project(project)
-    models = tuple(read_models(files))
-    having = [model for model in models if column in model.columns]
-    if not having:
-        raise UsageError(
-            f"No feature or mart model has a column {column!r}{_nearest(models, column)}."
+
+    models: tuple[Model, ...]
+    consumers: Mapping[str, tuple[str, frozenset[str]]]
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of all columns, each once."""
+        return tuple(dict.fromkeys(name for model in self.models for name in model.columns))
+
+    def explain(self, column: str) -> Why:
+        """Raises: UsageError: no feature or mart model has such a column."""
+        having = [model for model in self.models if column in model.columns]
+        if not having:
+            raise UsageError(
+                f"No feature or mart model has a column {column!r}{self._nearest(column)}."
+            )
+        home = min(having, key=lambda model: (_rank(model, column), model.name))
+        notes = {
+            heading: text.strip()
+            for heading, text in sections_of(home.notes or "").items()
+            if heading in HEADINGS
+        }
+        names = {model.name for model in having}
+        return Why(
+            column,
+            home.name,
+            home.code_path,
+            str(home.columns[column].get("description") or ""),
+            meta_of(home.columns[column]),
+            notes,
+            tuple(model.name for model in having if model is not home),
+            {name: label for name, (label, marts) in self.consumers.items() if marts & names},
+            tuple(
+                each
+                for each in self.candidates
+                if column in each.lost_to or f"{each.name}.sql" in (home.notes or "")
+            ),
         )
-    home = min(having, key=lambda model: (_rank(model, column), model.name))
-    notes = {
-        heading: text.strip()
-        for heading, text in sections_of(home.notes or "").items()
-        if heading in HEADINGS
-    }
-    return Why(
-        column,
-        home.name,
-        home.code_path,
-        str(home.columns[column].get("description") or ""),
-        meta_of(home.columns[column]),
-        notes,
-        tuple(model.name for model in having if model is not home),
-        _consumers(files, {model.name for model in having}),
-        _candidates(project, column, home),
+
+    def _nearest(self, column: str) -> str:
+        close = difflib.get_close_matches(column, self.columns, n=3)
+        return f"; did you mean {', '.join(close)}?" if close else ""
+
+
+def read_reasons(project: Path) -> Reasons:
+    """Read a project's files; nothing needs to be built."""
+    files = read_project(project)
+    return Reasons(tuple(read_models(files)), _consumers(files), read_candidates(project))
+
+
+def explain_column(project: Path, column: str) -> Why:
+    """All of one column. Raises: UsageError: no feature or mart model has such a column."""
+    return read_reasons(project).explain(column)
+
+
+def read_candidates(project: Path) -> tuple[Candidate, ...]:
+    """The rejected candidates of ``analyses/rejected/_rejected.yml``, in its order."""
+    path = project / "analyses" / "rejected" / "_rejected.yml"
+    if not path.is_file():
+        return ()
+    document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return tuple(
+        Candidate(
+            str(each.get("name")),
+            f"analyses/rejected/{each.get('name')}.sql",
+            str(each.get("description") or ""),
+            tuple(name.strip() for name in str(meta_of(each).get("lost_to") or "").split(",")),
+        )
+        for each in document.get("analyses") or ()
     )
 
 
@@ -78,38 +127,11 @@ def _rank(model: Model, column: str) -> int:
     return 0 if meta_of(model.columns[column]).get("why") else 2 if model.is_mart else 1
 
 
-def _consumers(files: Mapping[str, str], having: set[str]) -> dict[str, str]:
+def _consumers(files: Mapping[str, str]) -> dict[str, tuple[str, frozenset[str]]]:
     document = yaml.safe_load(files.get("models/exposures.yml", "")) or {}
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, frozenset[str]]] = {}
     for exposure in document.get("exposures") or ():
         meta = meta_of(exposure)
-        if meta.get("features_model") in having or meta.get("training_model") in having:
-            found[str(meta.get("consumer"))] = str(meta.get("label"))
+        marts = frozenset(str(meta.get(key)) for key in ("features_model", "training_model"))
+        found[str(meta.get("consumer"))] = str(meta.get("label")), marts
     return found
-
-
-def _candidates(project: Path, column: str, home: Model) -> tuple[Candidate, ...]:
-    folder = project / "analyses" / "rejected"
-    path = folder / "_rejected.yml"
-    if not path.is_file():
-        return ()
-    document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    found = []
-    for each in document.get("analyses") or ():
-        name, text = str(each.get("name")), str(each.get("description") or "")
-        lost_to = meta_of(each).get("lost_to") or ""
-        if (
-            column in text
-            or column in str(lost_to).split(", ")
-            or f"{name}.sql" in (home.notes or "")
-        ):
-            found.append(Candidate(name, f"analyses/rejected/{name}.sql", text))
-    return tuple(found)
-
-
-def _nearest(models: tuple[Model, ...], column: str) -> str:
-    import difflib
-
-    known = sorted({name for model in models for name in model.columns})
-    close = difflib.get_close_matches(column, known, n=3)
-    return f"; did you mean {', '.join(close)}?" if close else ""

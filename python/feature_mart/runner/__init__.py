@@ -3,7 +3,7 @@
 ==================================  ================================================================
 ``open_run(settings, command)``      be the one writer of a state folder, and report however it ends
 ``build_mart(settings, log)``        build and test on a copy; replace the mart when all is well
-``build_docs(settings, log)``        the documentation site of the built mart
+``generate_docs(settings, built)``   what dbt writes of the built mart for its documentation
 ``require_built(settings)``          what the present mart was built from
 ``read_dbt_manifest(settings)``      dbt's manifest of that build
 ==================================  ================================================================
@@ -12,7 +12,7 @@
 from feature_mart.runner.build import BuildReport, build_mart
 from feature_mart.runner.built import read_dbt_manifest, require_built
 from feature_mart.runner.dbt import Progress
-from feature_mart.runner.docs import build_docs, open_site, serve_docs
+from feature_mart.runner.docs import DbtDocs, generate_docs
 from feature_mart.runner.engine import Engine
 from feature_mart.runner.engines import open_engine
 from feature_mart.runner.git import GitState, read_files_at, read_git
@@ -27,19 +27,18 @@ __all__ = [
     "BuildReport",
     "BuiltMart",
     "CheckCounts",
+    "DbtDocs",
     "Engine",
     "GitState",
     "Progress",
     "RunLog",
-    "build_docs",
     "build_mart",
     "check_address",
+    "generate_docs",
     "open_engine",
     "open_run",
-    "open_site",
     "read_dbt_manifest",
     "read_files_at",
     "read_git",
     "require_built",
-    "serve_docs",
 ]

@@ -135,6 +135,16 @@ class DuckDBEngine:
     ) -> AbstractContextManager[Path]:
         return nullcontext(self._settings.mart_path)
 
+    def ask(
+        self,
+        table: str,
+        sql: str,
+        published_at: datetime | None,  # noqa: ARG002 - the file moves as one
+    ) -> Sequence[tuple[Any, ...]]:
+        with duckdb.connect(str(self._settings.mart_path), read_only=True) as con:
+            con.execute("set TimeZone = 'UTC'")
+            return con.execute(sql.format(table=f'main."{table}"')).fetchall()
+
     def open_for_docs(self) -> None:
         # dbt opens what it describes for writing; a mart that somebody is reading allows that of a copy only.
         draft = self._settings.draft_path

@@ -88,6 +88,10 @@ class Engine(Protocol):
         """A DuckDB file that holds these tables as they were published, for as long as the context lasts."""
         ...
 
+    def ask(self, table: str, sql: str, published_at: datetime | None) -> Sequence[tuple[Any, ...]]:
+        """The rows of a query that both engines speak, of one table as it was published: ``{table}`` in the query."""
+        ...
+
     def open_for_docs(self) -> None:
         """Make ready for dbt to describe the mart without changing it."""
         ...

@@ -8,6 +8,6 @@
 
 from feature_mart.storage.folder import FolderStore
 from feature_mart.storage.opening import open_store
-from feature_mart.storage.store import Entry, OccupiedError, Store
+from feature_mart.storage.store import Entry, Headers, OccupiedError, Store
 
-__all__ = ["Entry", "FolderStore", "OccupiedError", "Store", "open_store"]
+__all__ = ["Entry", "FolderStore", "Headers", "OccupiedError", "Store", "open_store"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from feature_mart.errors import TerminalError
 from feature_mart.snapshot_files import sha256_file
 from feature_mart.storage.scratch import hold_lock, open_scratch
-from feature_mart.storage.store import Entry
+from feature_mart.storage.store import Entry, Headers
 
 #: What a file system without hard links answers.
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
@@ -95,7 +95,7 @@ class FolderStore:
         self._known[key] = _mark(target), sha256
         return True
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, headers: Headers | None = None) -> None:  # noqa: ARG002
         """Write, sync, rename."""
         with self._written(key, data) as temporary:
             temporary.replace(self._root / key)

@@ -31,7 +31,7 @@ from feature_mart.storage.s3_errors import (
     explained_errors,
 )
 from feature_mart.storage.scratch import open_scratch
-from feature_mart.storage.store import Entry, OccupiedError
+from feature_mart.storage.store import Entry, Headers, OccupiedError
 
 #: Larger files go in pieces of this size, four at a time; S3 takes 5 GiB at once and 10,000 pieces.
 PIECE = 16 * 2**20
@@ -153,9 +153,14 @@ class S3Store:
             return False
         raise OccupiedError(key)
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, headers: Headers | None = None) -> None:
         """Put."""
-        self._tried(key, lambda: self._send(key, data, _digest(data)))
+        told = (
+            {"ContentType": headers.content_type, "CacheControl": headers.cache_control}
+            if headers
+            else {}
+        )
+        self._tried(key, lambda: self._send(key, data, _digest(data), **told))
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Put with ``If-None-Match``."""

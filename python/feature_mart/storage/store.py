@@ -24,6 +24,14 @@ class Entry:
     modified_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """What a browser is told of a file by a store that browsers ask."""
+
+    content_type: str
+    cache_control: str
+
+
 class OccupiedError(Exception):
     """A key that nobody may replace holds other bytes."""
 
@@ -79,8 +87,8 @@ class Store(Protocol):
         """
         ...
 
-    def put(self, key: str, data: bytes) -> None:
-        """Store a small file whatever was there."""
+    def put(self, key: str, data: bytes, headers: Headers | None = None) -> None:
+        """Store a small file whatever was there; `headers` where the store hands files to browsers."""
         ...
 
     def put_if_absent(self, key: str, data: bytes) -> bool:

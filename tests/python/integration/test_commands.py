@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from feature_mart.cli import main
-from feature_mart.runner import open_site
+from feature_mart.knowledge.site import open_site
 from feature_mart.runner.kept import read_document
 from feature_mart.runner.state import parse_built
 from feature_mart.settings import resolve_settings
@@ -283,7 +283,8 @@ def test_docs_are_one_page_served_on_this_machine_only(mart: Mart) -> None:
     with duckdb.connect(str(mart.path), read_only=True):
         done = mart.call("docs", "--json")
     site = mart.state / "site"
-    assert json.loads(done.stdout) == {"schema": 1, "site": str(site / "index.html")}
+    told = {"schema": 1, "site": str(site / "index.html"), "published": None}
+    assert json.loads(done.stdout) == told
     assert {path.name for path in site.iterdir()} == {"index.html", "manifest.json", "catalog.json"}
     assert "mart_toy__training" in (site / "index.html").read_text()
     assert mart.mark() == before

@@ -1,0 +1,11 @@
+"""The documentation site: dbt's own, with reasons, evidence, drawings and a catalogue put in.
+
+``profiles`` (what a column holds) → ``plots`` → ``pages`` and ``catalogue`` (Markdown) → ``build`` (the folder) →
+``serve`` and ``publish``.
+"""
+
+from feature_mart.knowledge.site.build import build_site
+from feature_mart.knowledge.site.publish import Published, publish_site
+from feature_mart.knowledge.site.serve import open_site, serve_docs
+
+__all__ = ["Published", "build_site", "open_site", "publish_site", "serve_docs"]

@@ -1,0 +1,265 @@
+"""`mart docs`: dbt's own site, with what dbt does not know of the features put into its copy of the manifest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from feature_mart.errors import TerminalError
+from feature_mart.knowledge.site.catalogue import front_page, read_decisions
+from feature_mart.knowledge.site.facts import (
+    ConsumerFacts,
+    Freshness,
+    last_snapshot,
+    read_evidence,
+    splits_of,
+)
+from feature_mart.knowledge.site.page import anonymous, assemble_page
+from feature_mart.knowledge.site.pages import (
+    Links,
+    candidate_page,
+    column_page,
+    consumer_page,
+    model_page,
+)
+from feature_mart.knowledge.site.plots import draw_profiles
+from feature_mart.knowledge.site.profiles import measure_profiles
+from feature_mart.knowledge.site.publish import versioned
+from feature_mart.knowledge.why import Reasons, Why, read_reasons
+from feature_mart.manifest import Consumer, Manifest, parse_manifest
+from feature_mart.runner import Progress, RunLog, generate_docs, open_engine, require_built
+from feature_mart.settings import Settings
+from feature_mart.storage import Store
+
+_MADE = ("feat_", "mart_")
+#: Meta that the column's page says in words.
+_TOLD = frozenset({"why", "transform", "unit", "null_means", "serve", "owner", "added"})
+
+
+def build_site(
+    settings: Settings, store: Store, log: RunLog, progress: Progress | None = None
+) -> Path:
+    """Write the site of the built mart, inside `open_run`; returns its front page.
+
+    The site is a folder that works from a file and from any static host. Splits are those of each consumer's last
+    snapshot in `store`.
+
+    Raises:
+        UsageError: there is no mart yet.
+        TerminalError: dbt could not describe it, or an engine could not be asked; the earlier site stays.
+        TransientError: another program has the mart open for writing.
+    """
+    built = require_built(settings)
+    log.as_of_at = built.as_of_at
+    show = progress or _quiet
+    with log.stage("docs"):
+        docs = generate_docs(settings, built, progress)
+        manifest = parse_manifest(docs.manifest)
+        engine = open_engine(settings)
+
+        def ask(table: str) -> Callable[[str], Sequence[tuple[Any, ...]]]:
+            return lambda sql: engine.ask(table, sql, built.published_at)
+
+        show(0, 0, "look at the features")
+        consumers = [
+            _gather(
+                settings, store, docs.manifest, manifest, consumer, ask(consumer.training_model)
+            )
+            for consumer in manifest.consumers
+        ]
+        show(0, 0, "draw the features")
+        staged = settings.scratch_dir / "site"
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir(parents=True)
+        consumers = _draw(staged, consumers)
+        committed = settings.project / "docs" / "assets" / "rejected"
+        if committed.is_dir():
+            shutil.copytree(committed, staged / "assets" / "rejected")
+            _version_links(docs.manifest, staged)
+        show(0, 0, "write the pages")
+        freshness = [_freshness(docs.manifest, name, ask(name)) for name in _clocked(manifest)]
+        _enrich(docs.manifest, settings, consumers, freshness)
+        anonymous(docs.manifest)
+        page = assemble_page(docs.page, docs.manifest, docs.catalog)
+        (staged / "index.html").write_text(page, encoding="utf-8")
+        for name, document in (("manifest", docs.manifest), ("catalog", docs.catalog)):
+            text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+            (staged / f"{name}.json").write_text(text, encoding="utf-8")
+        _swap(staged, settings.site_dir)
+    return settings.site_dir / "index.html"
+
+
+def _quiet(_done: int, _total: int, _text: str) -> None:
+    pass
+
+
+def _gather(
+    settings: Settings,
+    store: Store,
+    document: Mapping[str, Any],
+    manifest: Manifest,
+    consumer: Consumer,
+    ask: Callable[[str], Sequence[tuple[Any, ...]]],
+) -> ConsumerFacts:
+    snapshot, problem = last_snapshot(store, consumer.name, settings.warehouse_id)
+    exposure = next(
+        each
+        for each in document["exposures"].values()
+        if each["config"]["meta"].get("consumer") == consumer.name
+    )
+    groups = manifest.feature_groups(consumer)
+    columns = [name for names in groups.values() for name in names]
+    profiles = measure_profiles(ask, columns, consumer.label, splits_of(snapshot))
+    return ConsumerFacts(
+        consumer,
+        str(exposure["owner"].get("name") or exposure["owner"].get("email") or ""),
+        str(exposure["description"]),
+        groups,
+        snapshot,
+        problem,
+        read_evidence(settings.project, consumer.name),
+        {profile.column: profile for profile in profiles},
+        {},
+    )
+
+
+def _draw(site: Path, consumers: Sequence[ConsumerFacts]) -> list[ConsumerFacts]:
+    """Draw every column that is ever known; the consumers with links to the drawings."""
+    known = [
+        (facts, profile)
+        for facts in consumers
+        for profile in facts.profiles.values()
+        if profile.edges
+    ]
+    links: dict[str, dict[str, str]] = {facts.consumer.name: {} for facts in consumers}
+    drawn = draw_profiles([(profile, facts.consumer.label) for facts, profile in known])
+    for (facts, profile), svg in zip(known, drawn, strict=True):
+        path = site / "assets" / facts.consumer.training_model / f"{profile.column}.svg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(svg, encoding="utf-8")
+        links[facts.consumer.name][profile.column] = versioned(site, path)
+    return [replace(facts, drawings=links[facts.consumer.name]) for facts in consumers]
+
+
+def _version_links(document: dict[str, Any], site: Path) -> None:
+    """Of the drawings that are committed, whose links are written by hand."""
+    versions = {
+        f"]({path.relative_to(site).as_posix()})": f"]({versioned(site, path)})"
+        for path in sorted((site / "assets" / "rejected").glob("*.svg"))
+    }
+    for node in document["nodes"].values():
+        for link, version in versions.items():
+            if link in node.get("description", ""):
+                node["description"] = node["description"].replace(link, version)
+
+
+def _clocked(manifest: Manifest) -> list[str]:
+    """Feature models and marts, which all have a clock."""
+    return [name for name in manifest.models if name.startswith(_MADE)]
+
+
+def _freshness(
+    document: Mapping[str, Any], model: str, ask: Callable[[str], Sequence[tuple[Any, ...]]]
+) -> Freshness:
+    (node,) = (
+        each
+        for each in document["nodes"].values()
+        if each["resource_type"] == "model" and each["name"] == model
+    )
+    clock = next((name for name in ("entered_at", "as_of_at") if name in node["columns"]), None)
+    ((rows, newest),) = ask(
+        f"select count(*), {f'max({clock})' if clock else 'null'} from {{table}}"
+    )
+    days = next(
+        (
+            int(each["test_metadata"]["kwargs"]["at_most_days"])
+            for each in document["nodes"].values()
+            if (each.get("test_metadata") or {}).get("name") == "freshness"
+            and each.get("attached_node") == node["unique_id"]
+        ),
+        None,
+    )
+    return Freshness(model, int(rows), newest, days)
+
+
+def _enrich(
+    document: dict[str, Any],
+    settings: Settings,
+    consumers: Sequence[ConsumerFacts],
+    freshness: Sequence[Freshness],
+) -> None:
+    """Put all that is known into descriptions, which dbt's page shows and searches."""
+    package = str(document["metadata"]["project_name"])
+    links, reasons = Links(package), read_reasons(settings.project)
+    features = {name for facts in consumers for name in facts.features}
+    told = {name: reasons.explain(name) for name in reasons.columns if _is_feature(reasons, name)}
+    types: dict[str, str] = {}
+    for node in document["nodes"].values():
+        if node["resource_type"] == "model" and node["name"].startswith(_MADE):
+            _enrich_model(node, told, consumers, links)
+            types |= {name: str(each["data_type"]) for name, each in node["columns"].items()}
+    homes = {name: why.model for name, why in told.items()}
+    candidates = {each.name: each for each in reasons.candidates}
+    for node in document["nodes"].values():
+        if node["resource_type"] == "analysis" and node["name"] in candidates:
+            candidate = candidates[node["name"]]
+            node["description"] = candidate_page(candidate, node["description"], links, homes)
+    by_name = {facts.consumer.name: facts for facts in consumers}
+    for exposure in document["exposures"].values():
+        facts = by_name.get(str(exposure["config"]["meta"].get("consumer")))
+        if facts is not None:
+            exposure["description"] = consumer_page(facts, links)
+    blocks = document["docs"]
+    japanese = blocks.get(f"doc.{package}.overview_ja", {}).get("block_contents", "")
+    name = f"doc.{package}.__overview__"
+    front = blocks.setdefault(
+        name, {**blocks["doc.dbt.__overview__"], "unique_id": name, "package_name": package}
+    )
+    front["block_contents"] = front_page(
+        str(front["block_contents"]),
+        str(japanese),
+        settings.warehouse_id,
+        consumers,
+        {name: told[name] for name in features},
+        types,
+        freshness,
+        reasons.candidates,
+        read_decisions(settings.project),
+        links,
+    )
+
+
+def _is_feature(reasons: Reasons, column: str) -> bool:
+    why = reasons.explain(column)
+    return "role" not in why.meta
+
+
+def _enrich_model(
+    node: dict[str, Any],
+    told: Mapping[str, Why],
+    consumers: Sequence[ConsumerFacts],
+    links: Links,
+) -> None:
+    node["description"] = model_page(node["description"], node["name"], consumers, links)
+    for name, column in node["columns"].items():
+        if name in told and "role" not in column["config"].get("meta", {}):
+            column["description"] = column_page(told[name], consumers, links, node["name"])
+            column["meta"] = {
+                key: value for key, value in column["meta"].items() if key not in _TOLD
+            }
+
+
+def _swap(staged: Path, site: Path) -> None:
+    former = staged.parent / "former"
+    try:
+        if site.exists():
+            site.rename(former)
+        staged.rename(site)
+    except OSError as error:
+        if former.exists() and not site.exists():
+            former.rename(site)
+        raise TerminalError(f"The site could not be put in its place at {site}: {error}.") from None

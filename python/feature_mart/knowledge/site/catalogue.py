@@ -1,0 +1,155 @@
+"""The front page: every feature by its entity, every consumer, how fresh it is, what was rejected and decided."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from feature_mart.knowledge.site.facts import ConsumerFacts, Freshness
+from feature_mart.knowledge.site.pages import Links, table, verdict_of
+from feature_mart.knowledge.why import Candidate, Why
+
+_NEWEST_DECISIONS = 5
+_AT_REQUEST = "_at_request"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An ADR: its number, its title, and its first paragraph."""
+
+    number: str
+    title: str
+    summary: str
+
+
+def front_page(
+    overview: str,
+    japanese: str,
+    warehouse: str,
+    consumers: Sequence[ConsumerFacts],
+    reasons: Mapping[str, Why],
+    types: Mapping[str, str],
+    freshness: Sequence[Freshness],
+    candidates: Sequence[Candidate],
+    decisions: Sequence[Decision],
+    links: Links,
+) -> str:
+    """The page as Markdown: `overview` and `japanese` are written, all between is generated.
+
+    `reasons` and `types` are by feature. Features that two consumers share stand once.
+    """
+    return "\n\n".join(
+        (
+            overview.strip(),
+            f"## Consumers of {warehouse}",
+            *(_consumer_line(facts, links) for facts in consumers),
+            "## Features by entity",
+            *_feature_tables(consumers, reasons, types, links),
+            "## How fresh they are",
+            _freshness_table(freshness, links),
+            "## Tried and not taken",
+            _candidate_table(candidates, links),
+            "## Newest decisions",
+            *(f"**{each.number} {each.title}.** {each.summary}" for each in decisions),
+            japanese.strip(),
+        )
+    )
+
+
+def read_decisions(project: Path) -> tuple[Decision, ...]:
+    """The newest ADRs of docs/decisions, newest first."""
+    paths = sorted((project / "docs" / "decisions").glob("[0-9]*.md"), reverse=True)
+    return tuple(_decision(path) for path in paths[:_NEWEST_DECISIONS])
+
+
+def _decision(path: Path) -> Decision:
+    text = path.read_text(encoding="utf-8")
+    title = re.search(r"^# *(?:\d+[.:]? *)?(.+)$", text, re.MULTILINE)
+    paragraphs = [part for part in text.split("\n\n") if part.strip() and not part.startswith("#")]
+    return Decision(
+        path.name[:4],
+        title[1].strip().rstrip(".") if title else path.stem,
+        " ".join(paragraphs[0].split()) if paragraphs else "",
+    )
+
+
+def _consumer_line(facts: ConsumerFacts, links: Links) -> str:
+    consumer, snapshot = facts.consumer, facts.snapshot
+    last = (
+        "none yet (`mart export`)" if facts.problem is None else f"cannot be read: {facts.problem}"
+    )
+    if snapshot is not None:
+        rows = ", ".join(f"{split['name']} {split['rows']:,}" for split in snapshot["splits"])
+        last = f"`{snapshot['id']}` ({rows})"
+    cut = f"newest {consumer.test_share:.0%} test, {consumer.validation_share:.0%} before them validation"
+    return (
+        f"**{links.consumer(consumer.name)}.** {facts.description} Label `{consumer.label}` "
+        f"({consumer.label_kind}) · {len(facts.features)} features · {cut} · metrics "
+        f"{', '.join(consumer.metrics)} · owner {facts.owner} · last snapshot {last}"
+    )
+
+
+def _feature_tables(
+    consumers: Sequence[ConsumerFacts],
+    reasons: Mapping[str, Why],
+    types: Mapping[str, str],
+    links: Links,
+) -> list[str]:
+    groups: dict[str, dict[str, list[str]]] = {}
+    for facts in consumers:
+        for group, names in facts.groups.items():
+            for name in names:
+                groups.setdefault(group, {}).setdefault(name, []).append(facts.consumer.name)
+    told = []
+    for group, features in groups.items():
+        entity = (
+            group.removesuffix(_AT_REQUEST) if group.endswith(_AT_REQUEST) else f"job ({group})"
+        )
+        owners = sorted({str(reasons[name].meta.get("owner", "")) for name in features})
+        lines = (
+            _feature_line(reasons[name], types.get(name, ""), users)
+            for name, users in features.items()
+        )
+        told += [
+            f"### {entity.replace('_', ' and ')}",
+            f"{len(features)} features in {links.model(f'feat_job__{group}')}, owned by {', '.join(owners)}",
+            table(("feature", "what it is", "type and unit", "served by", "used by"), lines),
+        ]
+    return told
+
+
+def _feature_line(why: Why, data_type: str, users: Sequence[str]) -> list[str]:
+    return [
+        f"`{why.column}`",
+        why.description,
+        f"{data_type}, {why.meta.get('unit', 'no unit')}",
+        str(why.meta.get("serve", "")),
+        ", ".join(users),
+    ]
+
+
+def _freshness_table(freshness: Sequence[Freshness], links: Links) -> str:
+    lines = (
+        [
+            links.model(each.model),
+            f"{each.rows:,}",
+            "" if each.newest is None else each.newest.strftime("%Y-%m-%d %H:%M UTC"),
+            "" if each.fails_after_days is None else f"{each.fails_after_days} days",
+        ]
+        for each in freshness
+    )
+    return table(("model", "rows", "newest row", "a check fails after"), lines)
+
+
+def _candidate_table(candidates: Sequence[Candidate], links: Links) -> str:
+    lines = (
+        [
+            links.candidate(each.name),
+            verdict_of(each),
+            ", ".join(f"`{name}`" for name in each.lost_to if name),
+        ]
+        for each in candidates
+    )
+    return table(("candidate", "verdict", "beside or instead of"), lines)

@@ -1,0 +1,248 @@
+"""What the site says of a column, a model, a consumer and a candidate, as Markdown that dbt's page shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from feature_mart.knowledge.site.facts import ConsumerFacts
+from feature_mart.knowledge.site.plots import describe_profile
+from feature_mart.knowledge.why import Candidate, Why
+
+_CANDIDATE = re.compile(r"`?analyses/rejected/(\w+)\.sql`?")
+_VERDICT = re.compile(r"^(.+?)(?: on (\d{4}-\d\d-\d\d))?\.", re.DOTALL)
+
+
+class Links:
+    """Addresses within dbt's page: each thing by its kind and its name in this project."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def model(self, name: str) -> str:
+        return self._link("model", name)
+
+    def consumer(self, name: str) -> str:
+        return self._link("exposure", name)
+
+    def candidate(self, name: str) -> str:
+        return self._link("analysis", name)
+
+    def _link(self, kind: str, name: str) -> str:
+        return f"[{name}](#!/{kind}/{kind}.{self._package}.{name})"
+
+
+def column_page(why: Why, consumers: Sequence[ConsumerFacts], links: Links, model: str) -> str:
+    """All that is known of a feature's column: its reasons, who uses it, what it is worth, and how it looks."""
+    meta = why.meta
+    told = [why.description]
+    told += [
+        f"**{heading}.** {meta[key]}"
+        for heading, key in (("Why", "why"), ("Transform", "transform"))
+        if meta.get(key)
+    ]
+    served = [
+        f"{name}: {meta[key]}"
+        for name, key in (
+            ("Unit", "unit"),
+            ("NULL", "null_means"),
+            ("served by", "serve"),
+            ("owner", "owner"),
+            ("added", "added"),
+        )
+        if meta.get(key)
+    ]
+    told.append(" · ".join(served))
+    users = ", ".join(
+        f"{links.consumer(name)} (label `{label}`)" for name, label in why.consumers.items()
+    )
+    home = "this model" if why.model == model else links.model(why.model)
+    told.append(f"**Explained in** {home} · **Used by** {users or 'no consumer'}")
+    told += list(_evidence_lines(why.column, consumers))
+    told += [
+        f"**{verdict_of(each)}:** {links.candidate(each.name)}"
+        for each in why.rejected
+        if why.column in each.lost_to
+    ]
+    # A mart's own page shows the label of the consumer that trains on it.
+    own = sorted(consumers, key=lambda facts: f"_{facts.consumer.name}__" not in model)
+    told += _drawing(why.column, own)
+    return "\n\n".join(told)
+
+
+def model_page(notes: str, model: str, consumers: Sequence[ConsumerFacts], links: Links) -> str:
+    """A model's notes, its candidates as links, and below Evidence what was measured of its features."""
+    told = _CANDIDATE.sub(lambda found: links.candidate(found[1]), notes)
+    lines = [
+        line
+        for facts in consumers
+        for document in facts.evidence
+        for group in document["groups"]
+        if model == f"feat_job__{group['name']}"
+        for line in (_group_line(document, group),)
+    ]
+    if not lines:
+        return told
+    measured = table(_GROUP_HEAD, lines)
+    return f"{told.rstrip()}\n\nMeasured (docs/evidence/), features of this model:\n\n{measured}"
+
+
+def consumer_page(facts: ConsumerFacts, links: Links) -> str:
+    """What an ML model predicts, from what, on which rows, and what each group of its features is worth."""
+    consumer = facts.consumer
+    horizon = consumer.label_horizon_days
+    told = [
+        facts.description,
+        f"**Label.** `{consumer.label}` ({consumer.label_kind}"
+        + (f", {horizon} days after the request" if horizon else "")
+        + f"), settled {consumer.label_lag_days} days after it is known · **Metrics.** "
+        + ", ".join(consumer.metrics),
+        f"**Features.** {len(facts.features)} of {links.model(consumer.features_model)}, with the label in "
+        f"{links.model(consumer.training_model)}: "
+        + ", ".join(
+            f"{links.model(f'feat_job__{name}')} ({len(names)})"
+            for name, names in facts.groups.items()
+        ),
+        f"**Splits.** By time: the newest {consumer.test_share:.0%} of the labelled rows are test, the "
+        f"{consumer.validation_share:.0%} before them validation, {consumer.embargo_days} days of embargo.",
+        *_snapshot_lines(facts),
+        *(evidencetable(document) for document in facts.evidence),
+    ]
+    return "\n\n".join(told)
+
+
+def evidencetable(document: Mapping[str, Any]) -> str:
+    """The whole table of one evidence document."""
+    whole = [_score(document["all"][split]) for split in ("validation", "test")]
+    lines = [
+        ["all features", "", "", *whole],
+        *(_group_line(document, group)[1:] for group in document["groups"]),
+    ]
+    return (
+        f"**Evidence on {document['warehouse_id']}.** {document['metric']} of {document['seeds']} seeds, mean ± "
+        f"standard deviation; {document['from'][:10]} to {document['to'][:10]}, rows: {_counted(document['rows'])}; "
+        f"snapshot {document['snapshot']}. Adds: the score of all features less the score without the group. Chosen by "
+        f"validation; test is only reported.\n\n{table(_GROUP_HEAD[1:], lines)}"
+    )
+
+
+def candidate_page(
+    candidate: Candidate, description: str, links: Links, homes: Mapping[str, str]
+) -> str:
+    """A candidate's description, with the columns that it lost to."""
+    lost = ", ".join(
+        f"`{name}` in {links.model(homes[name])}" for name in candidate.lost_to if name in homes
+    )
+    return f"{description}\n\n**Beside or instead of** {lost}" if lost else description
+
+
+def verdict_of(candidate: Candidate) -> str:
+    """Rejected or not taken, and when: what its description begins with."""
+    found = _VERDICT.match(candidate.description)
+    return " on ".join(filter(None, found.groups())) if found else "Rejected"
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; what would end a cell is written otherwise."""
+    rows = [head, ["---"] * len(head), *lines]
+    cells = ([" ".join(cell.split()).replace("|", "/") for cell in row] for row in rows)
+    return "\n".join("| " + " | ".join(row) + " |" for row in cells)
+
+
+_GROUP_HEAD = (
+    "measured on",
+    "features",
+    "adds, validation",
+    "adds, test",
+    "alone, validation",
+    "alone, test",
+)
+
+
+def _group_line(document: Mapping[str, Any], group: Mapping[str, Any]) -> list[str]:
+    where = f"{document['warehouse_id']}: {document['consumer']}, {document['metric']}"
+    if group["is_empty"]:
+        return [where, str(group["name"]), *["never known there"] * 4]
+    return [
+        where,
+        f"{group['name']} ({len(group['features'])})",
+        _signed(group["adds"]["validation"]),
+        _signed(group["adds"]["test"]),
+        _score(group["alone"]["validation"]),
+        _score(group["alone"]["test"]),
+    ]
+
+
+def _evidence_lines(column: str, consumers: Sequence[ConsumerFacts]) -> Iterator[str]:
+    for facts in consumers:
+        for document in facts.evidence:
+            for group in document["groups"]:
+                if column in group["features"]:
+                    yield f"**Evidence, {document['warehouse_id']}.** {_worth(document, group)}"
+
+
+def _worth(document: Mapping[str, Any], group: Mapping[str, Any]) -> str:
+    if group["is_empty"]:
+        return "None: its group is never known there."
+    return (
+        f"Its group, {group['name']}, adds {_signed(group['adds']['validation'])} {document['metric']} on validation "
+        f"to all features of {document['consumer']}, which reach {_score(document['all']['validation'])}; alone it "
+        f"reaches {_score(group['alone']['validation'])} ({document['seeds']} seeds, snapshot {document['snapshot']})."
+    )
+
+
+def _drawing(column: str, consumers: Sequence[ConsumerFacts]) -> list[str]:
+    for facts in consumers:
+        profile = facts.profiles.get(column)
+        if profile is None:
+            continue
+        words = describe_profile(profile, facts.consumer.label)
+        if column not in facts.drawings:
+            return [words]
+        snapshot = None if facts.snapshot is None else str(facts.snapshot["id"])
+        rows = _counted({name: profile.rows(name) for name in profile.bins})
+        picture = f"![{_alt(words)}]({facts.drawings[column]})"
+        return [picture, words, f"Rows: {rows}" + (f"; splits of {snapshot}." if snapshot else ".")]
+    return []
+
+
+def _snapshot_lines(facts: ConsumerFacts) -> list[str]:
+    if facts.problem is not None:
+        return [f"**Last snapshot.** Cannot be read: {facts.problem}"]
+    if facts.snapshot is None:
+        return ["**Last snapshot.** None yet: `mart export`."]
+    snapshot = facts.snapshot
+    lines = [
+        [
+            split["name"],
+            f"{split['rows']:,}",
+            str(snapshot["purged"][split["name"]]),
+            *(split[end][:10] for end in ("from", "to")),
+        ]
+        for split in snapshot["splits"]
+    ]
+    return [
+        f"**Last snapshot.** `{snapshot['id']}`, as of {snapshot['as_of_at'][:16]}Z, {len(snapshot['parts'])} files, "
+        f"excluded: {_counted(snapshot['excluded']) or 'none'}.",
+        table(("split", "rows", "purged", "from", "to (UTC)"), lines),
+    ]
+
+
+def _alt(text: str) -> str:
+    """Text that may stand in an image's brackets."""
+    return text.replace("[", "(").replace("]", ")")
+
+
+def _counted(rows: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in rows.items())
+
+
+def _score(score: Mapping[str, float | None]) -> str:
+    if score["mean"] is None or score["spread"] is None:
+        return "no value"
+    return f"{score['mean']:.4f} ± {score['spread']:.4f}"
+
+
+def _signed(value: float | None) -> str:
+    return "no value" if value is None else f"{value:+.4f}"

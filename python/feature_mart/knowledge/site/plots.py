@@ -1,0 +1,209 @@
+"""One small drawing a feature column, as SVG: its splits, its months, and the label against it.
+
+Read without colour: splits differ by their lines, shares by grey. Text stays text, in whatever font the page has.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from multiprocessing import get_context
+from typing import Any
+
+from feature_mart.knowledge.site.profiles import Profile
+
+#: Pixels; the stock site shows no more of a column's width.
+_WIDTH, _HEIGHT = 480, 150
+#: A tenth of a pixel is enough.
+_PATH, _DECIMALS = re.compile(r' d="[^"]*"'), re.compile(r"(\d+\.\d)\d+")
+_NOTHING = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+_LINES = ("-", "--", ":")
+_PROCESSES = 2
+#: Fewer are drawn sooner than a second process has started.
+_WORTH_A_PROCESS = 40
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "feature_mart",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.5,
+    "axes.linewidth": 0.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 8.5,
+    "xtick.major.width": 0.5,
+    "ytick.major.width": 0.5,
+    "lines.linewidth": 0.9,
+    "text.parse_math": False,
+}
+
+
+def draw_profiles(profiles: Sequence[tuple[Profile, str]]) -> list[str]:
+    """SVGs of columns that are ever known, each with its label's name; the same profiles give the same bytes."""
+    if len(profiles) < _WORTH_A_PROCESS:
+        return [draw_profile(*each) for each in profiles]
+    with ProcessPoolExecutor(_PROCESSES, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(draw_profile, *zip(*profiles, strict=True), chunksize=8))
+
+
+def draw_profile(profile: Profile, label: str) -> str:
+    """One SVG, at most 480 pixels wide, whose title and description say in words what it shows."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_STYLE):
+        paper = _paper()
+        drawn = [
+            *_draw_splits(paper.splits, profile),
+            *_draw_months(paper.months, paper.unknown, profile),
+            *_draw_label(paper.label, profile, label),
+        ]
+        file = io.StringIO()
+        paper.figure.savefig(file, format="svg", metadata=_NOTHING)
+        for artist in drawn:
+            artist.remove()
+    return _with_words(file.getvalue(), profile.column, describe_profile(profile, label))
+
+
+def describe_profile(profile: Profile, label: str) -> str:
+    """What the drawing shows, in one sentence of numbers."""
+    split = next(iter(profile.bins))
+    if not profile.edges:
+        return f"{profile.column} is never known in these rows."
+    middle, low, high = (_short(profile.quantile(split, share)) for share in (0.5, 0.05, 0.95))
+    told = [
+        f"{profile.column} in {split}: median {middle}, nine tenths between {low} and {high}",
+        "unknown "
+        + ", ".join(f"{_share(profile, name)} of {name}" for name in profile.bins)
+        + _movement(profile),
+    ]
+    if len(profile.label) > 1:
+        first, last = profile.label[0], profile.label[-1]
+        told.append(
+            f"mean {label} {first[1]:.4g} where it is about {_short(first[0])}, {last[1]:.4g} where it "
+            f"is about {_short(last[0])}"
+        )
+    return "; ".join(told) + "."
+
+
+@dataclass(frozen=True, slots=True)
+class _Paper:
+    """A figure and its axes. `unknown` lies behind `months`, from 0 to 1."""
+
+    figure: Any
+    splits: Any
+    months: Any
+    unknown: Any
+    label: Any
+
+
+@lru_cache(maxsize=1)
+def _paper() -> _Paper:
+    """Kept, and cleared by taking away what was drawn: to make axes takes longer than to draw."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(_WIDTH / 72, _HEIGHT / 72), dpi=72)
+    figure.subplots_adjust(left=0.075, right=0.985, bottom=0.14, top=0.87, wspace=0.38)
+    splits, months, label = figure.subplots(1, 3)
+    unknown = figure.add_axes(months.get_position(), zorder=0)
+    unknown.set_axis_off()
+    unknown.set_ylim(0, 1)
+    months.patch.set_visible(False)
+    months.set_zorder(1)
+    for axes in (splits, months, label):
+        axes.tick_params(labelsize=8, length=2, pad=1.5)
+        axes.xaxis.set_major_locator(MaxNLocator(3, integer=axes is months))
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+    months.xaxis.set_major_formatter("{x:.0f}")
+    return _Paper(figure, splits, months, unknown, label)
+
+
+def _draw_splits(axes: Any, profile: Profile) -> Iterator[Any]:
+    axes.set_title("share of rows", loc="left", y=1.0)
+    most = 0.0
+    for (name, counts), line in zip(profile.bins.items(), _LINES, strict=False):
+        shares = [rows / max(counts.known, 1) for rows in counts.rows]
+        most = max(most, *shares)
+        yield axes.stairs(shares, profile.edges, color="black", linestyle=line, label=name)
+    _fit(axes, profile.edges, (0.0, most))
+    yield axes.legend(frameon=False, fontsize=8, handlelength=1.6, borderpad=0, labelspacing=0.2)
+
+
+def _draw_months(axes: Any, behind: Any, profile: Profile) -> Iterator[Any]:
+    axes.set_title("median (grey: unknown)", loc="left", y=1.0)
+    at = [month.number / 12 for month in profile.months]
+    shares = [month.unknown / month.rows for month in profile.months]
+    yield behind.fill_between(at, shares, color="0.8", step="mid", linewidth=0)
+    medians = [math.nan if month.median is None else month.median for month in profile.months]
+    # A line shows no month that stands alone.
+    padded = [math.nan, *medians, math.nan]
+    alone = [
+        place
+        for place, value in enumerate(medians)
+        if not math.isnan(value) and math.isnan(padded[place]) and math.isnan(padded[place + 2])
+    ]
+    yield from axes.plot(at, medians, color="black")
+    yield from axes.plot(
+        [at[each] for each in alone], [medians[each] for each in alone], "k.", markersize=3
+    )
+    known = [value for value in medians if not math.isnan(value)]
+    for each in (axes, behind):
+        _fit(each, at, known if each is axes else None)
+
+
+def _draw_label(axes: Any, profile: Profile, label: str) -> Iterator[Any]:
+    axes.set_title(f"mean {label}, {next(iter(profile.bins))}", loc="left", y=1.0)
+    if not profile.label:
+        return
+    values, means, rows = zip(*profile.label, strict=True)
+    sizes = [4 + 14 * each / max(rows) for each in rows]
+    yield from axes.plot(values, means, color="black", linewidth=0.7)
+    yield axes.scatter(values, means, s=sizes, color="black")
+    _fit(axes, values, means)
+
+
+def _fit(axes: Any, across: Sequence[float], up: Sequence[float] | None) -> None:
+    """Limits with a twentieth of room on each side."""
+    for values, limit in ((across, axes.set_xlim), (up, axes.set_ylim)):
+        if values:
+            low, high = min(values), max(values)
+            room = (high - low) / 20 or 0.5
+            limit(low - room, high + room)
+
+
+def _share(profile: Profile, split: str) -> str:
+    rows = profile.rows(split)
+    return f"{100 * profile.unknown[split] / rows:.0f}%" if rows else "no rows"
+
+
+def _movement(profile: Profile) -> str:
+    """Between the first and the last month that has rows known."""
+    known = [month for month in profile.months if month.median is not None]
+    if len(known) < 2:
+        return ""
+    first, last = known[0], known[-1]
+    return f"; median {_short(first.median)} in {_month(first.number)}, {_short(last.median)} in {_month(last.number)}"
+
+
+def _month(number: int) -> str:
+    return f"{number // 12}-{number % 12 + 1:02d}"
+
+
+def _short(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _with_words(svg: str, title: str, words: str) -> str:
+    """The drawing with a title and a description, and nothing of the machine that made it."""
+    start = svg.index("<svg")
+    end = svg.index(">", start) + 1
+    told = f"\n <title>{escape(title)}</title>\n <desc>{escape(words)}</desc>"
+    opening = svg[start:end].replace("<svg ", '<svg role="img" ', 1).replace('pt"', '"')
+    drawn = _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path.group()), svg[end:])
+    return opening + told + drawn

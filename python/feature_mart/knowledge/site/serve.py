@@ -1,0 +1,41 @@
+"""The site on this machine, for its own browser alone."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+
+from feature_mart.errors import UsageError
+from feature_mart.settings import Settings
+
+
+def open_site(settings: Settings, port: int) -> http.server.ThreadingHTTPServer:
+    """A server of the site, bound to this machine alone; port 0 takes any free one.
+
+    Raises:
+        UsageError: there is no site yet, or the port is taken.
+    """
+    if not (settings.site_dir / "index.html").is_file():
+        raise UsageError(f"There is no site at {settings.site_dir} yet: run `mart docs` first.")
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=str(settings.site_dir)
+    )
+    try:
+        return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        raise UsageError(
+            f"Port {port} cannot be used ({error.strerror}): choose another with --port."
+        ) from None
+
+
+def serve_docs(settings: Settings, port: int) -> None:
+    """Serve the site on this machine only, until interrupted.
+
+    Raises:
+        UsageError: as `open_site`.
+    """
+    with open_site(settings, port) as server:
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return
