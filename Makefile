@@ -17,6 +17,10 @@ venv:
 venv-aws: venv
 	@.ci/venv-aws
 
+.PHONY: chromium
+chromium:
+	@.ci/chromium
+
 # MART_DWH is exported, not passed as a flag, so that a path with spaces needs no second quoting.
 .PHONY: mart
 mart: export MART_DWH := $(if $(DWH),$(DWH),$(MART_DWH))
@@ -29,7 +33,7 @@ sample: venv ## only the sample warehouse (JOBS=20000, SEED=0)
 
 # One worker a file or class: a mart built for one of them is not built again by the other worker.
 .PHONY: test
-test: venv-aws ## every test: unit, contract, integration (ARGS="-k splits" for some)
+test: venv-aws chromium ## every test: unit, contract, integration (ARGS="-k splits" for some)
 	@.venv/bin/python -m pytest -n 2 --dist loadscope $(ARGS)
 
 .PHONY: audit
@@ -52,6 +56,10 @@ bench: venv-aws ## seconds, CPU and memory by stage (JOBS="10000 100000 1000000"
 	@PYTHONPATH=python .venv/bin/python -m bench $(JOBS)
 	@PYTHONPATH=python .venv/bin/python -m bench.export
 	@PYTHONPATH=python .venv/bin/python -m bench.storage_read
+
+.PHONY: screenshots
+screenshots: venv chromium ## the pictures of the site under docs/assets/site, taken anew
+	@MART_SCREENSHOTS=docs/assets/site .venv/bin/python -m pytest -q tests/python/integration/test_site.py
 
 .PHONY: lint
 lint: venv ## every linter and type check, a line and seconds each (ONLY="ruff types" for some)

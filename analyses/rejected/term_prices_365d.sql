@@ -1,8 +1,14 @@
--- One row per term and refresh: the priced contracts of the last 365 days and the sum of their log
--- prices, built as feat_job_type__prices is.
+-- One row per spine row: what its terms had cost over the last 365 days, as could be served at the
+-- request. A term's own history is built as feat_job_type__prices is.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
+
+),
+
+requests as (
+
+    select * from {{ ref('int_job__requests') }}
 
 ),
 
@@ -22,10 +28,12 @@ facts as (
 
     select
         terms.term,
-        contracts.enters_at,
+        {{ greatest_known('contracts.enters_at', 'requests.entered_at') }} as enters_at,
         {{ leaves_at('contracts.superseded_at', 'contracts.contracted_at', 365) }} as leaves_at,
         contracts.price_log_e6
     from contracts
+    inner join requests
+        on contracts.job_id = requests.job_id
     inner join terms
         on contracts.job_id = terms.job_id
     where contracts.price_log_e6 is not null and contracts.enters_at is not null
@@ -66,18 +74,87 @@ deltas as (
 
 ),
 
-final as (
+prices as (
 
     select
         term,
-        as_of_at,
-        sum(contract_count) over running as term_contract_count_365d,
-        sum(price_log_e6) over running as term_log_price_sum_e6_365d
+        {{ available_at('as_of_at') }} as available_at,
+        sum(contract_count) over running as contract_count,
+        sum(price_log_e6) over running as price_log_e6
     from deltas
     window running as (
         partition by term
         order by as_of_at asc nulls last rows between unbounded preceding and current row
     )
+
+),
+
+request_terms as (
+
+    select
+        terms.job_id,
+        terms.term,
+        requests.requested_at
+    from terms
+    inner join requests
+        on terms.job_id = requests.job_id
+
+),
+
+priced_terms as (
+
+    {{ pit_join('request_terms', 'prices', 'term', ['contract_count', 'price_log_e6']) }}
+
+),
+
+-- As in feat_job__terms_at_request, only a term of three contracts or more speaks.
+supported_terms as (
+
+    select
+        job_id,
+        term,
+        contract_count,
+        price_log_e6,
+        {{ fixed_ratio('price_log_e6', 'contract_count') }} as mean_e6,
+        row_number() over (
+            partition by job_id order by contract_count asc nulls last, term asc nulls last
+        ) as rarity
+    from priced_terms
+    where contract_count >= 3
+
+),
+
+combined as (
+
+    select
+        job_id,
+        sum(contract_count) as contract_count,
+        sum(price_log_e6) as price_log_e6,
+        count(*) as supported_count,
+        sum(mean_e6) as mean_e6,
+        min(mean_e6) as least_e6,
+        max(mean_e6) as most_e6,
+        max(case when rarity = 1 then mean_e6 end) as rarest_e6
+    from supported_terms
+    group by job_id
+
+),
+
+final as (
+
+    select
+        requests.job_id,
+        combined.contract_count as term_contract_count_365d,
+        {{ ratio('combined.price_log_e6', 'combined.contract_count * 1000000') }}
+            as term_log_price_weighted_mean_365d,
+        {{ ratio('combined.mean_e6', 'combined.supported_count * 1000000') }}
+            as term_log_price_mean_365d,
+        {{ ratio('combined.least_e6', '1000000') }} as term_log_price_min_365d,
+        {{ ratio('combined.most_e6', '1000000') }} as term_log_price_max_365d,
+        {{ ratio('combined.rarest_e6', '1000000') }} as term_rarest_log_price_mean_365d
+    from requests
+    left join combined
+        on requests.job_id = combined.job_id
 
 )
 

@@ -1,5 +1,5 @@
--- One row per spine row: the mean log price of the contracts of its five rarest terms, as could be
--- served at the request.
+-- One row per spine row: the mean log price of the contracts of its five rarest terms, and
+-- that of all its terms, weighed by one over their count, as could be served at the request.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -39,29 +39,58 @@ priced_terms as (
 
 ),
 
-rarest_terms as (
+ranked_terms as (
 
     select
         job_id,
-        term_contract_count_all,
-        term_log_price_sum_e6_all
+        term_contract_count_all as contract_count,
+        term_log_price_sum_e6_all as price_log_e6,
+        row_number() over (
+            partition by job_id order by term_contract_count_all asc nulls last, term asc nulls last
+        ) as rarity
     from priced_terms
     where term_contract_count_all >= 3
-    qualify row_number() over (
-            partition by job_id order by term_contract_count_all asc nulls last, term asc nulls last
-        ) <= 5
+
+),
+
+-- A weight of one over the count, in millionths: whole numbers, whose sum knows no order.
+weighed_terms as (
+
+    select
+        job_id,
+        rarity,
+        contract_count,
+        price_log_e6,
+        {{ fixed_ratio('1000000', 'contract_count') }} as weight,
+        {{ fixed_ratio('price_log_e6', 'contract_count') }} as mean_e6
+    from ranked_terms
+
+),
+
+combined as (
+
+    select
+        job_id,
+        sum(case when rarity <= 5 then contract_count end) as rarest_contract_count,
+        sum(case when rarity <= 5 then price_log_e6 end) as rarest_price_log_e6,
+        sum(weight) as weight,
+        sum(weight * mean_e6) as weighed_mean_e6
+    from weighed_terms
+    group by job_id
 
 ),
 
 final as (
 
     select
-        job_id,
-        {{ ratio(
-            fixed_ratio('sum(term_log_price_sum_e6_all)', 'sum(term_contract_count_all)'), '1000000'
-        ) }} as term_rarest_five_log_price_mean_all
-    from rarest_terms
-    group by job_id
+        requests.job_id,
+        {{ ratio('combined.rarest_price_log_e6', 'combined.rarest_contract_count * 1000000') }}
+            as term_rarest_five_log_price_mean_all,
+        {{ ratio('combined.weighed_mean_e6', 'combined.weight * 1000000') }}
+            as term_rarity_weighted_log_price_mean_all
+    from requests
+    left join combined
+        on requests.job_id = combined.job_id
 
 )
 

@@ -8,6 +8,7 @@ import click
 
 from feature_mart.cli.console import Console
 from feature_mart.cli.options import emit, explained, json_option
+from feature_mart.cli.printing import near
 from feature_mart.errors import UsageError
 
 
@@ -66,6 +67,8 @@ def why(column: str, as_json: bool) -> None:
     users = ", ".join(f"{name} (label {label})" for name, label in found.consumers.items())
     click.echo(f"  {'used by':<11} {users or 'no consumer'}")
     click.echo(f"  {'also in':<11} {', '.join(found.handed_on) or 'no other model'}")
+    for where, worth in found.evidence:
+        click.echo(f"  {'worth':<11} {worth}, on {where}")
     for heading, text in found.notes.items():
         click.echo(f"\n{heading}\n{text}")
     for candidate in found.rejected:
@@ -113,3 +116,63 @@ def evidence(consumer: str, seeds: int, wanted: str | None, as_json: bool) -> No
         emit({"path": str(path), **document})
     else:
         print_evidence(document, path)
+
+
+@knowledge.command()
+@click.argument("name")
+@click.option("--consumer", default="price_estimation", show_default=True, help="Whose model.")
+@click.option(
+    "--seeds", default=3, show_default=True, type=click.IntRange(1, 100), help="How many."
+)
+@click.option(
+    "--snapshot",
+    "wanted",
+    metavar="SNAPSHOT",
+    help="An id or address [the consumer's latest in MART_SNAPSHOTS].",
+)
+@json_option
+@explained
+def candidate(name: str, consumer: str, seeds: int, wanted: str | None, as_json: bool) -> None:
+    """Train with the columns of analyses/rejected/NAME.sql and without; write what they add, and draw it.
+
+    To docs/evidence/rejected/<name>.<warehouse>.json and docs/assets/rejected/<name>.svg. Measured on validation, by
+    which features are chosen; the test split is not looked at.
+    """
+    from feature_mart import job
+    from feature_mart.exporter import find_snapshot, snapshot_on_disk
+    from feature_mart.knowledge import candidate as measuring
+    from feature_mart.knowledge.candidate_plot import describe_plot
+    from feature_mart.runner import require_built
+    from feature_mart.settings import resolve_settings
+
+    settings = resolve_settings()
+    path = measuring.find_candidate(settings.project, name)
+    metrics = job.built_manifest(settings).consumer(consumer).metrics
+    address = find_snapshot(job.snapshot_store(settings), wanted or consumer)
+    with Console(quiet=as_json) as console, snapshot_on_disk(address, settings.s3) as folder:
+        console.stage("compile")
+        as_of_at = require_built(settings).as_of_at.isoformat()
+        sql = measuring.compile_candidate(settings, path, as_of_at)
+        console.stage("query")
+        rows = measuring.run_candidate(settings.mart_path, name, sql, settings.history_path)
+        document = measuring.measure_candidate(
+            folder,
+            consumer,
+            rows,
+            metric=metrics[0] if metrics else None,
+            seeds=seeds,
+            progress=console.stage("train"),
+        )
+    evidence_path, plot_path = measuring.write_candidate(
+        settings.project, settings.warehouse, document
+    )
+    if as_json:
+        emit({"path": str(evidence_path), "plot": str(plot_path), **document})
+        return
+    click.echo(f"{name}: {', '.join(document['columns'])}")
+    click.echo(
+        f"{consumer}, {document['warehouse_id']}, {document['snapshot']}, {seeds} seeds; "
+        f"known in {document['known_ratio']:.1%} of train"
+    )
+    click.echo(describe_plot(document))
+    click.echo(f"  written to {near(evidence_path)} and {near(plot_path)}")

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from feature_mart.knowledge.meaning import changed_columns, column_meanings, read_macros
-from feature_mart.knowledge.rationale import Missing, Model, check_models, meta_of, read_models
+from feature_mart.knowledge.rationale import (
+    Missing,
+    Model,
+    check_models,
+    meta_of,
+    read_models,
+    sections_of,
+)
 from feature_mart.runner import read_files_at
 
 FOLDERS = ("models", "macros")
+_EVIDENCE = re.compile(r"docs/evidence/[\w./]+?\.json")
+_UNTESTED = "not yet tested"
 
 
 def read_project(project: Path) -> dict[str, str]:
@@ -29,10 +39,27 @@ def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ..
         UsageError: there is no such commit.
     """
     files = read_project(project)
-    found = list(check_models(tuple(read_models(files))))
+    models = tuple(read_models(files))
+    found = [*check_models(models), *check_evidence(project, models)]
     if base is not None:
         found += check_changes(read_files_at(project, base, FOLDERS), files, base)
     return tuple(found)
+
+
+def check_evidence(project: Path, models: Sequence[Model]) -> Iterator[Missing]:
+    """Notes whose Evidence cites nothing that was measured, nor says that nothing was; or what is not there."""
+    for model in models:
+        told = sections_of(model.notes or "").get("Evidence", "")
+        cited = _EVIDENCE.findall(told)
+        if told.strip() and not cited and _UNTESTED not in " ".join(told.split()):
+            what = (
+                "Evidence cites no docs/evidence/<consumer>.<warehouse>.json (`mart knowledge evidence` writes it), "
+                f"nor says '{_UNTESTED}'"
+            )
+            yield Missing(model.notes_path, None, what)
+        for path in cited:
+            if not (project / path).is_file():
+                yield Missing(model.notes_path, None, f"Evidence cites {path}, which is not there")
 
 
 def check_changes(

@@ -13,6 +13,7 @@ import yaml
 from feature_mart.errors import UsageError
 from feature_mart.knowledge.check import read_project
 from feature_mart.knowledge.rationale import HEADINGS, Model, meta_of, read_models, sections_of
+from feature_mart.knowledge.worth import Document, read_evidence, worth_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Candidate:
 class Why:
     """One column. `notes` are the sections of its model's Markdown; `consumers` the ML models that use it, by label.
 
-    `handed_on` are the other models that have it.
+    `handed_on` are the other models that have it; `evidence` what was measured of its group, by warehouse and consumer.
     """
 
     column: str
@@ -41,6 +42,7 @@ class Why:
     handed_on: tuple[str, ...]
     consumers: Mapping[str, str]
     rejected: tuple[Candidate, ...]
+    evidence: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Reasons:
     models: tuple[Model, ...]
     consumers: Mapping[str, tuple[str, frozenset[str]]]
     candidates: tuple[Candidate, ...]
+    evidence: tuple[Document, ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -87,6 +90,7 @@ class Reasons:
                 for each in self.candidates
                 if column in each.lost_to or f"{each.name}.sql" in (home.notes or "")
             ),
+            tuple(worth_of(column, self.evidence)),
         )
 
     def _nearest(self, column: str) -> str:
@@ -97,7 +101,12 @@ class Reasons:
 def read_reasons(project: Path) -> Reasons:
     """Read a project's files; nothing needs to be built."""
     files = read_project(project)
-    return Reasons(tuple(read_models(files)), _consumers(files), read_candidates(project))
+    return Reasons(
+        tuple(read_models(files)),
+        _consumers(files),
+        read_candidates(project),
+        read_evidence(project),
+    )
 
 
 def explain_column(project: Path, column: str) -> Why:

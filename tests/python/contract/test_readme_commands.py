@@ -1,49 +1,226 @@
-"""Every command that works stands in the README's table of commands, and no other does."""
+"""What the READMEs and the site's front page name is there, in both languages; every command stands in both tables."""
 
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
 from feature_mart.cli import main
+from feature_mart.errors import FeatureMartError, StopRequestedError
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+PROJECT = Path(__file__).resolve().parents[3]
+MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
+READMES = ("README.md", "README.ja.md")
+#: A docs block of the front page, by its language.
+OVERVIEWS = ("__overview__", "overview_ja")
+EXIT_CODES = r"(?:Exit codes|終了コード):"
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[str]:
+def read(name: str) -> str:
+    """A README, or a docs block of the site's front page."""
+    if name in READMES:
+        return (PROJECT / name).read_text(encoding="utf-8")
+    front = (PROJECT / "models/overview.md").read_text(encoding="utf-8")
+    block = re.search(rf"{{% docs {name} %}}(.*?){{% enddocs %}}", front, re.DOTALL)
+    assert block is not None, f"models/overview.md has no block {name}"
+    return block.group(1)
+
+
+def prose(text: str) -> str:
+    """The text without its fenced blocks."""
+    return FENCE.sub("", text)
+
+
+def spans(text: str) -> list[str]:
+    """The code spans of a piece of prose; a table writes a bar in one as ``\\|``."""
+    return [span.replace("\\|", "|") for span in re.findall(r"`([^`]+)`", text)]
+
+
+def spelled_out(line: str) -> list[str]:
+    """`mart snapshot pin|unpin` is two commands."""
+    alternatives = re.fullmatch(r"(mart [a-z-]+ )([a-z|-]+)(.*)", line)
+    if alternatives is None:
+        return [line]
+    before, names, after = alternatives.groups()
+    return [f"{before}{name}{after}" for name in names.split("|")]
+
+
+def leaves() -> dict[str, click.Command]:
     """Every command by its full name."""
-    found = []
+    found: dict[str, click.Command] = {}
     for name, command in main.commands.items():
         if isinstance(command, click.Group):
-            found += [f"{name} {inner}" for inner in command.commands]
+            found |= {f"{name} {inner}": each for inner, each in command.commands.items()}
         else:
-            found.append(name)
+            found[name] = command
     return found
 
 
-def documented() -> set[str]:
-    """The commands at the head of a table row: `mart run`, or `mart snapshot verify|list` for two of them."""
-    named: set[str] = set()
-    for row in README.read_text(encoding="utf-8").splitlines():
-        match = re.match(r"\|\s*`mart ([a-z-]+)((?: [a-z|\\-]+)?)", row)
-        if match is None:
-            continue
-        name, inner = match.group(1), match.group(2).strip().replace("\\", "")
-        command = main.commands.get(name)
-        if isinstance(command, click.Group) and inner:
-            named |= {f"{name} {each}" for each in inner.split("|")}
-        else:
-            named.add(name)
-    return named
+def in_table(text: str) -> set[str]:
+    """The commands at the heads of table rows."""
+    heads = re.findall(r"^\|\s*`(mart [^`]+)`\s*\|", text, re.MULTILINE)
+    each = [line for head in heads for line in spelled_out(head.replace("\\|", "|"))]
+    return {line.removeprefix("mart ") for line in each}
 
 
-@pytest.mark.parametrize("name", commands())
-def test_every_command_stands_in_the_readme(name: str) -> None:
-    assert name in documented(), f"README.md: add `mart {name}` to the table of commands"
+def invocations(text: str) -> Iterator[str]:
+    """Every ``mart …`` and ``make …`` of a text: its code spans, and the lines of its blocks."""
+    for language, body in FENCE.findall(text):
+        if language == "":
+            for line in body.splitlines():
+                for part in re.sub(r"\s+#.*", "", line).split(" && "):
+                    if part.startswith(("mart ", "make ")):
+                        yield from spelled_out(part.strip())
+    for span in spans(prose(text)):
+        if span.startswith(("mart ", "make ")):
+            yield from spelled_out(span)
 
 
-def test_the_readme_names_no_command_that_is_not_there() -> None:
-    assert documented() <= set(commands())
+def fault_of_options(command: click.Command, words: list[str]) -> str | None:
+    """What is wrong with a command's words, if anything; nothing runs, and none may be missing."""
+    context = click.Context(command, info_name=command.name)
+    try:
+        given, extra, _ = command.make_parser(context).parse_args(list(words))
+    except click.UsageError as error:
+        return error.format_message()
+    for option in command.params:
+        value = given.get(option.name)
+        choices = option.type.choices if isinstance(option.type, click.Choice) else ()
+        if choices and isinstance(value, str) and value not in choices:
+            return f"{option.opts[0]} takes {', '.join(choices)}"
+    return f"too many arguments: {' '.join(extra)}" if extra else None
+
+
+def has_option(command: click.Command, span: str) -> bool:
+    """Whether a command has an option that is named by itself; with a value, whether it takes that."""
+    words = shlex.split(span)
+    if len(words) > 1:
+        return fault_of_options(command, words) is None
+    names = [each.opts for each in command.get_params(click.Context(command))]
+    return any(span in each for each in names)
+
+
+def fault_of_mart(words: list[str]) -> str | None:
+    """What is wrong with the words after `mart`, if anything."""
+    command: click.Command = main
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.commands.get(words[0])
+        if found is None:
+            return f"no command {words[0]}"
+        command, words = found, words[1:]
+    return fault_of_options(command, words)
+
+
+def fault_of_make(words: list[str]) -> str | None:
+    """What is wrong with the words after `make`, if anything: targets, and variables that a recipe reads."""
+    for word in words:
+        name, is_variable, _ = word.partition("=")
+        if is_variable and f"$({name})" not in MAKEFILE:
+            return f"no recipe reads {name}"
+        if not is_variable and not re.search(rf"^{re.escape(name)}:", MAKEFILE, re.MULTILINE):
+            return f"no target {name}"
+    return None
+
+
+def fault_of(line: str) -> str | None:
+    """What is wrong with a ``mart …`` or a ``make …``, if anything."""
+    program, *words = shlex.split(line)
+    return fault_of_mart(words) if program == "mart" else fault_of_make(words)
+
+
+def lone_options(text: str) -> Iterator[tuple[str, list[click.Command]]]:
+    """An option named by itself, and the commands that it may belong to: those of its table row, else any."""
+    for line in prose(text).splitlines():
+        commands = [leaves()[name] for name in in_table(line) if name in leaves()]
+        for span in spans(line):
+            if span.startswith("--"):
+                yield span, commands or list(leaves().values())
+
+
+def exit_codes(text: str) -> set[int]:
+    """The codes in the sentence `Exit codes: 0 … · 1 …`."""
+    listed = re.search(rf"{EXIT_CODES}(.*?)75[^\n]*", text, re.DOTALL)
+    assert listed is not None
+    return {int(code) for code in re.findall(r"(?::|·)\s*(\d+)\s", listed.group(0))}
+
+
+def exit_codes_of_errors() -> set[int]:
+    """Those that a failure gives, and 0."""
+    kinds: list[type[FeatureMartError]] = [FeatureMartError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    return {0, StopRequestedError.exit_code, *(kind.exit_code for kind in kinds)}
+
+
+@pytest.mark.parametrize("readme", READMES)
+@pytest.mark.parametrize("name", leaves())
+def test_every_command_stands_in_the_readme(name: str, readme: str) -> None:
+    assert name in in_table(read(readme)), f"{readme}: add `mart {name}` to the table of commands"
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_readme_names_no_command_that_is_not_there(readme: str) -> None:
+    assert sorted(in_table(read(readme)) - set(leaves())) == []
+
+
+@pytest.mark.parametrize("name", [*READMES, *OVERVIEWS])
+def test_what_is_to_be_typed_can_be_typed(name: str) -> None:
+    text = read(name)
+    wrong = {line: fault for line in invocations(text) if (fault := fault_of(line))}
+    for option, commands in lone_options(text):
+        if not any(has_option(command, option) for command in commands):
+            wrong[option] = f"no option of {', '.join(str(each.name) for each in commands)}"
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("mart knowledge check --base main", ""),
+        ("mart snapshot pin", ""),
+        ("make mart DWH=folder AS_OF=2026-04-01", ""),
+        ("mart export --all --format csv", ""),
+        ("mart builds", "no command builds"),
+        ("mart snapshot prune", "no command prune"),
+        ("mart build --fast", "No such option"),
+        ("mart knowledge check --base", "Option '--base' requires an argument"),
+        ("mart knowledge why A B", "too many arguments: B"),
+        ("mart export --all --format orc", "--format takes parquet, csv"),
+        ("make marts", "no target marts"),
+        ("make mart SPEED=2", "no recipe reads SPEED"),
+    ],
+)
+def test_a_line_that_cannot_be_typed_is_told_from_one_that_can(line: str, fault: str) -> None:
+    found = fault_of(line) or ""
+    assert found.startswith(fault) and bool(found) == bool(fault)
+
+
+@pytest.mark.parametrize("name", [*READMES, "overview_ja"])
+def test_lines_to_be_typed_are_found(name: str) -> None:
+    found = set(invocations(read(name)))
+    assert {"make mart", "mart knowledge check --base main"} <= found
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_links_of_the_readme_lead_to_files(readme: str) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", prose(read(readme)))
+    files = [link.partition("#")[0] for link in links if "://" not in link]
+    assert [file for file in files if file and not (PROJECT / file).exists()] == []
+    assert {*READMES} - {readme} <= set(files), "the other language's README is not linked"
+
+
+def test_both_readmes_name_the_same_settings() -> None:
+    english, japanese = (set(re.findall(r"\bMART_[A-Z0-9_]+", read(name))) for name in READMES)
+    assert english == japanese
+    assert "MART_DWH" in english
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_readme_names_the_exit_codes_that_there_are(readme: str) -> None:
+    assert exit_codes(read(readme)) == exit_codes_of_errors()

@@ -9,9 +9,10 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import grpc
 import pytest
 from click.testing import CliRunner
@@ -30,7 +31,8 @@ from emulated_mart import (
 from feature_mart.cli import main
 from feature_mart.conformance import TableComparison
 from feature_mart.conformance.cases import check_cases
-from feature_mart.runner import build_mart, open_run, require_built
+from feature_mart.knowledge.site.profiles import Split, measure_profiles
+from feature_mart.runner import build_mart, open_engine, open_run, require_built
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.sample import write_sample
 from feature_mart.settings import resolve_settings
@@ -230,6 +232,42 @@ def test_the_site_is_made_of_a_mart_on_bigquery(
 ) -> None:
     page = Path(result_of(mart.variables, "docs")["site"])
     assert "feat_client__history" in page.read_text(encoding="utf-8")
+    drawings = {
+        path.name for path in page.parent.glob("assets/mart_price_estimation__training/*.svg")
+    }
+    assert {"job_budget_log.svg", "client_contract_count_365d.svg"} <= drawings
+
+
+def test_profiles_are_the_same_on_either_engine(
+    mart: EmulatedMart, built: dict[str, object], tmp_path: Path
+) -> None:
+    table = "mart_price_estimation__training"
+    columns = ("job_budget_log", "client_contract_count_365d", "job_title_kana_ratio")
+    edge = datetime(2025, 1, 1, tzinfo=UTC)
+    splits = (Split("train", datetime(1, 1, 2, tzinfo=UTC), edge), Split("test", edge, None))
+    with environment(mart.variables):
+        engine, published_at = open_engine(mart.settings), require_built(mart.settings).published_at
+        there = list(
+            measure_profiles(
+                lambda sql: engine.ask(table, sql, published_at), columns, "price_log", splits
+            )
+        )
+        with engine.local_mart([table], published_at) as copy, duckdb.connect(str(copy)) as con:
+            con.execute("set TimeZone = 'UTC'")
+            here = list(
+                measure_profiles(
+                    lambda sql: con.execute(sql.format(table=table)).fetchall(),
+                    columns,
+                    "price_log",
+                    splits,
+                )
+            )
+    assert all(each.edges for each in here)
+    for one, other in zip(there, here, strict=True):
+        assert (one.unknown, one.rows("train")) == (other.unknown, other.rows("train"))
+        assert one.edges == pytest.approx(other.edges)
+        assert [m.rows for m in one.months] == [m.rows for m in other.months]
+        assert one.quantile("train", 0.5) == pytest.approx(other.quantile("train", 0.5))
 
 
 def test_golden_values_are_right_but_for_what_the_emulator_cannot_do(mart: EmulatedMart) -> None:

@@ -137,6 +137,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "project"
     for name in ("models", "macros", "profiles", "analyses"):
         shutil.copytree(PROJECT / name, folder / name)
+    shutil.copytree(PROJECT / "docs" / "evidence", folder / "docs" / "evidence")
     shutil.copy(PROJECT / "dbt_project.yml", folder)
     for arguments in (
         ("init", "--quiet"),
@@ -171,6 +172,10 @@ def without_evidence(text: str) -> str:
     return text.split("## Evidence")[0] + "## Evidence\n{% enddocs %}\n"
 
 
+def unmeasured(text: str) -> str:
+    return text.replace("docs/evidence/", "").replace("not yet tested", "surely good")
+
+
 POSTING = "feat_job__posting"
 REASON = (
     "The client's own idea of the price: the strongest hint there is before anybody has offered."
@@ -182,6 +187,8 @@ REASON = (
     [
         (f"{POSTING}.md", lambda t: t.replace("## Known traps", "## Traps"), "no heading '## Known traps'"),
         (f"{POSTING}.md", without_evidence, "nothing under '## Evidence'"),
+        (f"{POSTING}.md", unmeasured, "Evidence cites no docs/evidence/"),
+        (f"{POSTING}.md", lambda t: t.replace("n.sample.json", "n.other.json"), "n.other.json, which is not there"),
         (f"{POSTING}.yml", lambda t: t.replace(REASON, ""), "job_budget_log: no meta.why"),
         (f"{POSTING}.yml", lambda t: t.replace(REASON, "Improves the model."), "meta.why says nothing"),
         (f"{POSTING}.yml", lambda t: t.replace('unit: "log yen"', ""), "job_budget_log: no meta.unit"),

@@ -15,7 +15,6 @@ from feature_mart.knowledge.site.facts import (
     ConsumerFacts,
     Freshness,
     last_snapshot,
-    read_evidence,
     splits_of,
 )
 from feature_mart.knowledge.site.page import anonymous, assemble_page
@@ -30,6 +29,7 @@ from feature_mart.knowledge.site.plots import draw_profiles
 from feature_mart.knowledge.site.profiles import measure_profiles
 from feature_mart.knowledge.site.publish import versioned
 from feature_mart.knowledge.why import Reasons, Why, read_reasons
+from feature_mart.knowledge.worth import read_evidence
 from feature_mart.manifest import Consumer, Manifest, parse_manifest
 from feature_mart.runner import Progress, RunLog, generate_docs, open_engine, require_built
 from feature_mart.settings import Settings
@@ -121,7 +121,9 @@ def _gather(
         groups,
         snapshot,
         problem,
-        read_evidence(settings.project, consumer.name),
+        tuple(
+            each for each in read_evidence(settings.project) if each["consumer"] == consumer.name
+        ),
         {profile.column: profile for profile in profiles},
         {},
     )

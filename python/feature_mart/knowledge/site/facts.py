@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from feature_mart.exporter import SnapshotPlace, read_latest
@@ -78,13 +76,4 @@ def splits_of(snapshot: Mapping[str, Any] | None) -> tuple[Split, ...]:
     return tuple(
         Split(split["name"], start, until)
         for split, start, until in zip(snapshot["splits"], starts, untils, strict=True)
-    )
-
-
-def read_evidence(project: Path, consumer: str) -> tuple[Mapping[str, Any], ...]:
-    """What `mart knowledge evidence` measured of a consumer, a document a warehouse."""
-    folder = project / "docs" / "evidence"
-    return tuple(
-        json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(folder.glob(f"{consumer}.*.json"))
     )

@@ -41,6 +41,10 @@ def assemble_page(template: str, manifest: Mapping[str, Any], catalog: Mapping[s
 def anonymous(manifest: dict[str, Any]) -> None:
     """Take out what names this machine, and the consent to be counted by dbt's maker."""
     manifest["metadata"]["send_anonymous_usage_stats"] = False
+    # Hooks of this run, which name the files that it read; the page shows none.
+    manifest["nodes"] = {
+        key: node for key, node in manifest["nodes"].items() if node["resource_type"] != "operation"
+    }
     for kind in ("nodes", "sources", "exposures"):
         for node in manifest[kind].values():
             for key in _LOCAL_KEYS:

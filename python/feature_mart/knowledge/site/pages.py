@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from feature_mart.knowledge.site.facts import ConsumerFacts
 from feature_mart.knowledge.site.plots import describe_profile
 from feature_mart.knowledge.why import Candidate, Why
+from feature_mart.knowledge.worth import score, signed
 
 _CANDIDATE = re.compile(r"`?analyses/rejected/(\w+)\.sql`?")
 _VERDICT = re.compile(r"^(.+?)(?: on (\d{4}-\d\d-\d\d))?\.", re.DOTALL)
@@ -59,7 +60,7 @@ def column_page(why: Why, consumers: Sequence[ConsumerFacts], links: Links, mode
     )
     home = "this model" if why.model == model else links.model(why.model)
     told.append(f"**Explained in** {home} · **Used by** {users or 'no consumer'}")
-    told += list(_evidence_lines(why.column, consumers))
+    told += [f"**Evidence, {where}.** {worth}." for where, worth in why.evidence]
     told += [
         f"**{verdict_of(each)}:** {links.candidate(each.name)}"
         for each in why.rejected
@@ -79,13 +80,13 @@ def model_page(notes: str, model: str, consumers: Sequence[ConsumerFacts], links
         for facts in consumers
         for document in facts.evidence
         for group in document["groups"]
-        if model == f"feat_job__{group['name']}"
+        if model == f"feat_job__{group['name']}" or f"group, `{group['name']}`" in notes
         for line in (_group_line(document, group),)
     ]
     if not lines:
         return told
     measured = table(_GROUP_HEAD, lines)
-    return f"{told.rstrip()}\n\nMeasured (docs/evidence/), features of this model:\n\n{measured}"
+    return f"{told.rstrip()}\n\nMeasured, the group that these features are of:\n\n{measured}"
 
 
 def consumer_page(facts: ConsumerFacts, links: Links) -> str:
@@ -114,7 +115,7 @@ def consumer_page(facts: ConsumerFacts, links: Links) -> str:
 
 def evidencetable(document: Mapping[str, Any]) -> str:
     """The whole table of one evidence document."""
-    whole = [_score(document["all"][split]) for split in ("validation", "test")]
+    whole = [score(document["all"][split]) for split in ("validation", "test")]
     lines = [
         ["all features", "", "", *whole],
         *(_group_line(document, group)[1:] for group in document["groups"]),
@@ -167,29 +168,11 @@ def _group_line(document: Mapping[str, Any], group: Mapping[str, Any]) -> list[s
     return [
         where,
         f"{group['name']} ({len(group['features'])})",
-        _signed(group["adds"]["validation"]),
-        _signed(group["adds"]["test"]),
-        _score(group["alone"]["validation"]),
-        _score(group["alone"]["test"]),
+        signed(group["adds"]["validation"]),
+        signed(group["adds"]["test"]),
+        score(group["alone"]["validation"]),
+        score(group["alone"]["test"]),
     ]
-
-
-def _evidence_lines(column: str, consumers: Sequence[ConsumerFacts]) -> Iterator[str]:
-    for facts in consumers:
-        for document in facts.evidence:
-            for group in document["groups"]:
-                if column in group["features"]:
-                    yield f"**Evidence, {document['warehouse_id']}.** {_worth(document, group)}"
-
-
-def _worth(document: Mapping[str, Any], group: Mapping[str, Any]) -> str:
-    if group["is_empty"]:
-        return "None: its group is never known there."
-    return (
-        f"Its group, {group['name']}, adds {_signed(group['adds']['validation'])} {document['metric']} on validation "
-        f"to all features of {document['consumer']}, which reach {_score(document['all']['validation'])}; alone it "
-        f"reaches {_score(group['alone']['validation'])} ({document['seeds']} seeds, snapshot {document['snapshot']})."
-    )
 
 
 def _drawing(column: str, consumers: Sequence[ConsumerFacts]) -> list[str]:
@@ -236,13 +219,3 @@ def _alt(text: str) -> str:
 
 def _counted(rows: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in rows.items())
-
-
-def _score(score: Mapping[str, float | None]) -> str:
-    if score["mean"] is None or score["spread"] is None:
-        return "no value"
-    return f"{score['mean']:.4f} ± {score['spread']:.4f}"
-
-
-def _signed(value: float | None) -> str:
-    return "no value" if value is None else f"{value:+.4f}"

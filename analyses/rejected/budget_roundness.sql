@@ -1,0 +1,78 @@
+-- One row per spine row: how round its budget is, from the request alone: the zeros at its end, and
+-- its first digit.
+with requests as (
+
+    select * from {{ ref('int_job__requests') }}
+
+),
+
+budgets as (
+
+    select
+        job_id,
+        coalesce(budget_max_jpy, budget_min_jpy) as budget_jpy
+    from requests
+
+),
+
+-- Zero and less is no budget: it would end in as many zeros as one likes.
+zeros as (
+
+    select
+        job_id,
+        budget_jpy,
+        case
+            {%- for power in range(8, 0, -1) %}
+            when mod(budget_jpy, {{ 10 ** power }}) = 0 then {{ power }}
+            {%- endfor %}
+            else 0
+        end as zero_count
+    from budgets
+    where budget_jpy > 0
+
+),
+
+scaled as (
+
+    select
+        job_id,
+        budget_jpy,
+        zero_count,
+        case
+            {%- for power in range(11, 0, -1) %}
+            when budget_jpy >= {{ 10 ** power }}
+                then {{ whole_quotient('budget_jpy', 10 ** power) }}
+            {%- endfor %}
+            else budget_jpy
+        end as first_digit
+    from zeros
+
+),
+
+rounded as (
+
+    select
+        job_id,
+        zero_count,
+        first_digit,
+        case when first_digit in (1, 5) then 1 else 0 end as is_of_one_or_five,
+        case when zero_count >= 4 then 1 else 0 end as is_in_ten_thousands
+    from scaled
+
+),
+
+final as (
+
+    select
+        requests.job_id,
+        rounded.zero_count as job_budget_zero_count,
+        rounded.first_digit as job_budget_first_digit,
+        rounded.is_of_one_or_five as is_budget_of_one_or_five,
+        rounded.is_in_ten_thousands as is_budget_in_ten_thousands
+    from requests
+    left join rounded
+        on requests.job_id = rounded.job_id
+
+)
+
+select * from final

@@ -1,0 +1,145 @@
+"""The plot of a measured candidate: an SVG drawn from its document alone, the same bytes every time.
+
+480 pixels wide, in greys and line styles, so that it reads in black and white; text stays text.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.style import context
+from matplotlib.ticker import MaxNLocator
+
+#: In inches, of 96 pixels each.
+_SIZE = (5.0, 2.5)
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "feature-mart",
+    "font.size": 7.5,
+    "axes.linewidth": 0.6,
+}
+_DECLARED = re.compile(r"<\?xml.*?\?>\s*|<!DOCTYPE.*?>\s*|<metadata>.*?</metadata>\s*", re.DOTALL)
+_FONTS = re.compile(r"font-family: [^;\"]*sans-serif")
+_METRICS = {"r2": "R²", "auc": "AUC", "mae": "mean absolute error"}
+
+
+def draw_candidate(document: Mapping[str, Any]) -> bytes:
+    """The SVG of a document of candidate.json.
+
+    Left the label's mean and the rows of train by bin of the most telling column; right the score with the candidate
+    and without, with its spread over the seeds.
+    """
+    # A machine's own matplotlibrc does not show in it.
+    with context(["default", _STYLE]), warnings.catch_warnings():
+        # A reader's font has the signs that matplotlib's own lacks, such as kanji.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=_SIZE)
+        FigureCanvasSVG(figure)
+        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+        _draw_bins(left, document)
+        _draw_scores(right, document)
+        figure.tight_layout(pad=0.6, w_pad=1.2)
+        written = io.StringIO()
+        figure.savefig(written, format="svg", metadata={"Date": None})
+    svg = _FONTS.sub("font-family: sans-serif", _DECLARED.sub("", written.getvalue()))
+    texts = f"<title>{escape(_title(document))}</title>\n <desc>{escape(describe_plot(document))}</desc>"
+    head, end, rest = svg.partition(">")
+    lines = [line.rstrip() for line in f'{head} role="img"{end}\n {texts}{rest}'.splitlines()]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def describe_plot(document: Mapping[str, Any]) -> str:
+    """What is seen on the plot, in words: the text alternative."""
+    telling, metric = document["telling"], _METRICS.get(document["metric"], document["metric"])
+    bins = telling["bins"]
+    least, most = (choose(bins, key=lambda each: each["mean"]) for choose in (min, max))
+    return (
+        f"Left: mean {document['label']} by {telling['column']} on {document['rows']['train']:,} rows of train, "
+        f"from {least['mean']:.2f} at {least['name']} to {most['mean']:.2f} at {most['name']}. "
+        f"Right: {metric} on validation {_score(document['with'])} with the candidate, "
+        f"{_score(document['without'])} without."
+    )
+
+
+def _title(document: Mapping[str, Any]) -> str:
+    return f"{document['candidate']}: {document['consumer']} of {document['warehouse_id']}"
+
+
+def _score(score: Mapping[str, float]) -> str:
+    return f"{score['mean']:.4f} ± {score['spread']:.4f}"
+
+
+def _draw_bins(means: Axes, document: Mapping[str, Any]) -> None:
+    telling = document["telling"]
+    bins = telling["bins"]
+    places = range(len(bins))
+    counts = means.twinx()
+    counts.bar(places, [each["rows"] for each in bins], color="0.85", width=0.8)
+    counts.set_ylabel("rows (bars)")
+    counts.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    # A line joins numbers, which have an order; texts have none, and the unknown is no value after the last.
+    numbers = [place for place in places if _is_number(bins[place]["name"])]
+    others = [place for place in places if place not in numbers]
+    for at, style in ((numbers, "-o"), (others, "D")):
+        heights = [bins[place]["mean"] for place in at]
+        means.plot(at, heights, style, color="black", linewidth=1.2, markersize=3.5)
+    # The dots before the bars, which are of the other axes.
+    means.set_zorder(counts.get_zorder() + 1)
+    means.patch.set_visible(False)
+    means.set_ylabel(f"mean {document['label']} (dots)")
+    means.yaxis.set_major_locator(MaxNLocator(5))
+    means.set_xticks(
+        places,
+        [each["name"] for each in bins],
+        rotation=40,
+        horizontalalignment="right",
+        rotation_mode="anchor",
+    )
+    means.set_xlabel(telling["column"])
+    means.set_title("train", fontsize=8)
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _draw_scores(axes: Axes, document: Mapping[str, Any]) -> None:
+    for place, (side, style, fill) in enumerate(
+        (("without", "--", "white"), ("with", "-", "black"))
+    ):
+        score = document[side]
+        _, _, (bar,) = axes.errorbar(
+            [place],
+            [score["mean"]],
+            yerr=[score["spread"]],
+            color="black",
+            marker="o",
+            markersize=5,
+            markerfacecolor=fill,
+            capsize=5,
+            linewidth=1.2,
+        )
+        bar.set_linestyle(style)
+    axes.set_xlim(-0.6, 1.6)
+    names = [
+        f"{side}\n{document[side]['mean']:.4f}\n± {document[side]['spread']:.4f}"
+        for side in ("without", "with")
+    ]
+    axes.set_xticks([0, 1], names)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.margins(y=0.3)
+    axes.set_ylabel(_METRICS.get(document["metric"], document["metric"]))
+    seeds = document["seeds"]
+    axes.set_title(f"validation, {seeds} seed{'s' if seeds > 1 else ''}", fontsize=8)

@@ -1,0 +1,153 @@
+"""Chromium without a window: opens pages of the site, and keeps what it asked for and complained of."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+WIDTH, HEIGHT = 1100, 760
+_PATIENCE_S = 20
+_FLAGS = (
+    "--headless=new",
+    # As root in a container there is no sandbox to be had; only our own pages are opened.
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--hide-scrollbars",
+    f"--window-size={WIDTH},{HEIGHT}",
+)
+
+
+@dataclass(slots=True)
+class Browser:
+    """One window on one site. `asked` are the addresses of all requests so far, `complaints` what the console said."""
+
+    driver: Any
+    root: str
+    asked: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def visit(self, place: str) -> None:
+        """Open a page of the site anew, and wait until its data are in it."""
+        self.driver.get("about:blank")
+        self.driver.get(f"{self.root}#!/{place}")
+        self.wait_for("app-root .app-body, .app-content, .panel")
+
+    def wait_for(self, selector: str) -> WebElement:
+        """The first element of that kind, once one is there and seen."""
+
+        def seen(driver: Any) -> WebElement | None:
+            found = driver.find_elements(By.CSS_SELECTOR, selector)
+            return next((each for each in found if each.is_displayed()), None)
+
+        element: WebElement = WebDriverWait(self.driver, _PATIENCE_S).until(seen)
+        return element
+
+    def text(self) -> str:
+        """All text of the page that is shown."""
+        return str(self.driver.execute_script("return document.body.innerText"))
+
+    def wait_for_text(self, text: str) -> None:
+        """Raise TimeoutException where the page does not come to show it."""
+        WebDriverWait(self.driver, _PATIENCE_S).until(lambda _: text in self.text())
+
+    def search(self, words: str) -> list[str]:
+        """Type into the search box; returns the names of what is found, best first."""
+        box = self.wait_for("input[type=search], input[placeholder^=Search]")
+        box.send_keys(Keys.CONTROL, "a")
+        box.send_keys(words)
+        self.wait_for(".search-result, .result-body, .results")
+        names = self.driver.find_elements(By.CSS_SELECTOR, ".result-body h4 > span")
+        return [name.text for name in names]
+
+    def open_found(self, name: str) -> None:
+        """Follow a result of the search."""
+        for each in self.driver.find_elements(By.CSS_SELECTOR, ".result-body h4"):
+            if each.find_element(By.TAG_NAME, "span").text == name:
+                each.click()
+                self.wait_for_text("Description")
+                return
+        raise AssertionError(f"the search shows no {name}")
+
+    def open_column(self, name: str) -> str:
+        """Open a column's row on a model's page; returns the text that comes to light."""
+        for row in self.driver.find_elements(By.CSS_SELECTOR, "tr.column-row"):
+            cells = row.find_elements(By.TAG_NAME, "td")
+            if cells and cells[0].get_attribute("textContent").strip() == name:
+                self.driver.execute_script("arguments[0].click()", row)
+                opened = row.find_element(By.XPATH, "following-sibling::tr[1]")
+                self.wait_for_text(
+                    str(opened.get_attribute("innerText"))[:20].strip() or "Description"
+                )
+                self.driver.execute_script("arguments[0].scrollIntoView({block: 'start'})", row)
+                return str(opened.text)
+        raise AssertionError(f"the page has no column {name}")
+
+    def images(self) -> dict[str, int]:
+        """The natural width of every image on the page, by its address; 0 for one that did not load."""
+        found: dict[str, int] = self.driver.execute_script(
+            "return Object.fromEntries([...document.images].map(i => [i.src, i.complete ? i.naturalWidth : 0]))"
+        )
+        return found
+
+    def wait_for_images(self) -> None:
+        """Until every image has come, or has failed to."""
+        WebDriverWait(self.driver, _PATIENCE_S).until(
+            lambda driver: driver.execute_script(
+                "return [...document.images].every(i => i.complete)"
+            )
+        )
+
+    def look(self) -> None:
+        """Take what was asked for and complained of since the last look."""
+        for line in self.driver.get_log("performance"):
+            event = json.loads(line["message"])["message"]
+            if event["method"] == "Network.requestWillBeSent":
+                self.asked.append(str(event["params"]["request"]["url"]))
+        self.complaints += [
+            f"{line['level']}: {line['message']}"
+            for line in self.driver.get_log("browser")
+            if line["level"] in {"SEVERE", "WARNING"}
+        ]
+
+    def picture(self, path: Path) -> None:
+        """Keep what is seen, as PNG."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        assert self.driver.save_screenshot(str(path))
+
+
+@contextmanager
+def open_browser(root: str) -> Iterator[Browser]:
+    """A window on the site at that address; skips the test where there is no Chromium, and fails it on a CI."""
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if program is None or driver is None:
+        reason = "no Chromium with its driver: install Debian's chromium and chromium-driver (.ci/chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    options = Options()
+    options.binary_location = program
+    for flag in _FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    window = webdriver.Chrome(options=options, service=Service(driver))
+    try:
+        yield Browser(window, root)
+    finally:
+        window.quit()
