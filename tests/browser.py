@@ -20,7 +20,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-WIDTH, HEIGHT = 1100, 760
+#: As the page counts; pictures are kept at a scale that a README can show.
+WIDTH, HEIGHT, SCALE = 1400, 1200, 0.6
 _PATIENCE_S = 20
 _FLAGS = (
     "--headless=new",
@@ -31,6 +32,7 @@ _FLAGS = (
     "--disable-background-networking",
     "--hide-scrollbars",
     f"--window-size={WIDTH},{HEIGHT}",
+    f"--force-device-scale-factor={SCALE}",
 )
 
 
@@ -125,6 +127,12 @@ class Browser:
             for line in self.driver.get_log("browser")
             if line["level"] in {"SEVERE", "WARNING"}
         ]
+
+    def show(self, path: str) -> None:
+        """Scroll until the first element of that XPath that can be seen stands at the lower end of the window."""
+        found = self.driver.find_elements(By.XPATH, path)
+        element = next(each for each in found if each.is_displayed())
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'end'})", element)
 
     def picture(self, path: Path) -> None:
         """Keep what is seen, as PNG."""

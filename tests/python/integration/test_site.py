@@ -26,6 +26,7 @@ from feature_mart.storage import FolderStore
 JOBS = 1_500
 PREFIX = "docs/feature mart"
 FRONT, FEATURES = "overview", "model/model.feature_mart.mart_price_estimation__features"
+PRICE = "exposure/exposure.feature_mart.price_estimation"
 _LINK = re.compile(r"\]\(#!/(\w+)/([\w.]+)\)")
 _IMAGE = re.compile(r"!\[([^\]]+)\]\(([^)]+)\)")
 
@@ -134,7 +135,7 @@ def test_the_front_page_lists_every_feature_once_and_every_consumer(site: Site) 
         assert snapshot["id"] in front
         for each in snapshot["columns"]:
             if each["role"] != "label":
-                assert front.count(f"| `{each['name']}` |") == 1, each["name"]
+                assert front.count(f"\n| `{each['name']}` |") == 1, each["name"]
         assert f"exposure.feature_mart.{consumer}" in front
     for heading in (
         "Consumers",
@@ -156,26 +157,33 @@ def test_nothing_of_this_machine_is_on_the_site(site: Site) -> None:
 
 def test_the_five_pages_in_a_browser(browser: Browser, tmp_path: Path) -> None:
     pictures = Path(os.environ.get("MART_SCREENSHOTS") or tmp_path)
+    drawing = "//img[contains(@src, 'assets/')]/.."
     graph = f"{FEATURES}?g_v=1&g_i=%2Bmart_price_estimation__features%2B"
     pages = {
         "front": (FRONT, "Features by entity", None),
-        "feature": (FEATURES, "Columns", "client_cancelled_contract_ratio_all"),
-        "rejected": ("analysis/analysis.feature_mart.client_prefecture", "Reopen", None),
-        "consumer": ("exposure/exposure.feature_mart.price_estimation", "Evidence on", None),
+        "feature": (FEATURES, "Columns", "//p[starts-with(., 'Rows: ')]"),
+        "rejected": ("analysis/analysis.feature_mart.deadline_calendar", "Reopen", drawing),
+        "consumer": (
+            PRICE,
+            "Evidence on municipal",
+            "//strong[starts-with(., 'Evidence on sample')]",
+        ),
         "graph": (graph, "Lineage Graph", None),
     }
     seen_images = 0
-    for name, (place, text, column) in pages.items():
+    for name, (place, text, shown) in pages.items():
         browser.visit(place)
         browser.wait_for_text(text)
-        if column is not None:
-            assert "Used by" in browser.open_column(column)
+        if name == "feature":
+            assert "Used by" in browser.open_column("client_cancelled_contract_ratio_all")
         if name == "graph":
             assert browser.wait_for("canvas").size["width"] > 400
         browser.wait_for_images()
         images = browser.images()
         assert all(images.values()), [each for each, width in images.items() if not width]
         seen_images += sum("/assets/" in each for each in images)
+        if shown is not None:
+            browser.show(shown)
         browser.picture(pictures / f"{name}.png")
     assert seen_images >= 2
     browser.look()
