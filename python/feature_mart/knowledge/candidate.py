@@ -12,23 +12,20 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import jsonschema
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_mart.errors import TerminalError, TransientError, UsageError
 from feature_mart.knowledge.candidate_bins import telling_column
+from feature_mart.knowledge.written import write_document, write_whole
 from feature_mart.runner.dbt import invoke_dbt, require_success
 from feature_mart.settings import Settings, require_embedded
-from feature_mart.snapshot_files import encode_document
 from feature_mart.training import Snapshot, Split, load_snapshot, score_seeds
 
 FOLDER = "analyses/rejected"
@@ -283,19 +280,9 @@ def write_candidate(
     """
     from feature_mart.knowledge.candidate_plot import draw_candidate
 
-    schema = resources.files("feature_mart.schemas").joinpath("candidate.json")
-    jsonschema.validate(document, json.loads(schema.read_text(encoding="utf-8")))
-    name = document["candidate"]
-    written = {
-        project / "docs" / "evidence" / "rejected" / f"{name}.{warehouse}.json": encode_document(
-            document
-        ),
-        project / "docs" / "assets" / "rejected" / f"{name}.svg": draw_candidate(document),
-    }
-    for path, content in written.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part")
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    evidence, plot = written
+    name, docs = document["candidate"], project / "docs"
+    evidence = docs / "evidence" / "rejected" / f"{name}.{warehouse}.json"
+    plot = docs / "assets" / "rejected" / f"{name}.svg"
+    write_document(evidence, document, "candidate")
+    write_whole(plot, draw_candidate(document))
     return evidence, plot

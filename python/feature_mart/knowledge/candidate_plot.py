@@ -1,15 +1,9 @@
-"""The plot of a measured candidate: an SVG drawn from its document alone, the same bytes every time.
-
-480 pixels wide, in greys and line styles, so that it reads in black and white; text stays text.
-"""
+"""The plot of a measured candidate, drawn from its document alone."""
 
 from __future__ import annotations
 
-import io
-import re
 import warnings
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -18,16 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.style import context
 from matplotlib.ticker import MaxNLocator
 
-#: In inches, of 96 pixels each.
-_SIZE = (5.0, 2.5)
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "feature-mart",
-    "font.size": 7.5,
-    "axes.linewidth": 0.6,
-}
-_DECLARED = re.compile(r"<\?xml.*?\?>\s*|<!DOCTYPE.*?>\s*|<metadata>.*?</metadata>\s*", re.DOTALL)
-_FONTS = re.compile(r"font-family: [^;\"]*sans-serif")
+from feature_mart.knowledge.svg import STYLE, figure_size, svg_text
+from feature_mart.knowledge.worth import score as score_text
+
+_HEIGHT = 240
+_STYLE: Any = {**STYLE, "font.size": 7.5}
 _METRICS = {"r2": "R²", "auc": "AUC", "mae": "mean absolute error"}
 
 
@@ -41,19 +30,13 @@ def draw_candidate(document: Mapping[str, Any]) -> bytes:
     with context(["default", _STYLE]), warnings.catch_warnings():
         # A reader's font has the signs that matplotlib's own lacks, such as kanji.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=_SIZE)
+        figure = Figure(figsize=figure_size(_HEIGHT))
         FigureCanvasSVG(figure)
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         _draw_bins(left, document)
         _draw_scores(right, document)
         figure.tight_layout(pad=0.6, w_pad=1.2)
-        written = io.StringIO()
-        figure.savefig(written, format="svg", metadata={"Date": None})
-    svg = _FONTS.sub("font-family: sans-serif", _DECLARED.sub("", written.getvalue()))
-    texts = f"<title>{escape(_title(document))}</title>\n <desc>{escape(describe_plot(document))}</desc>"
-    head, end, rest = svg.partition(">")
-    lines = [line.rstrip() for line in f'{head} role="img"{end}\n {texts}{rest}'.splitlines()]
-    return ("\n".join(lines) + "\n").encode()
+        return svg_text(figure, _title(document), describe_plot(document)).encode()
 
 
 def describe_plot(document: Mapping[str, Any]) -> str:
@@ -64,17 +47,13 @@ def describe_plot(document: Mapping[str, Any]) -> str:
     return (
         f"Left: mean {document['label']} by {telling['column']} on {document['rows']['train']:,} rows of train, "
         f"from {least['mean']:.2f} at {least['name']} to {most['mean']:.2f} at {most['name']}. "
-        f"Right: {metric} on validation {_score(document['with'])} with the candidate, "
-        f"{_score(document['without'])} without."
+        f"Right: {metric} on validation {score_text(document['with'])} with the candidate, "
+        f"{score_text(document['without'])} without."
     )
 
 
 def _title(document: Mapping[str, Any]) -> str:
     return f"{document['candidate']}: {document['consumer']} of {document['warehouse_id']}"
-
-
-def _score(score: Mapping[str, float]) -> str:
-    return f"{score['mean']:.4f} ± {score['spread']:.4f}"
 
 
 def _draw_bins(means: Axes, document: Mapping[str, Any]) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache
-from importlib import resources
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-
 from feature_mart.errors import TerminalError
+from feature_mart.knowledge.written import write_document
 from feature_mart.manifest import Manifest
-from feature_mart.snapshot_files import encode_document
 from feature_mart.training import DEFAULT_PARAMS, Snapshot, load_snapshot
 from feature_mart.training.lift import ALL, LiftLine, score_features, variants
 
@@ -74,13 +70,8 @@ def measure_evidence(
 
 def write_evidence(folder: Path, warehouse: str, document: Mapping[str, Any]) -> Path:
     """Write ``<consumer>.<warehouse>.json``, whole or not at all."""
-    schema = resources.files("feature_mart.schemas").joinpath("evidence.json")
-    jsonschema.validate(document, json.loads(schema.read_text(encoding="utf-8")))
     path = folder / f"{document['consumer']}.{warehouse}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    temporary.write_bytes(encode_document(document))
-    temporary.replace(path)
+    write_document(path, document, "evidence")
     return path
 
 

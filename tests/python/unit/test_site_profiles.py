@@ -125,6 +125,18 @@ def test_a_value_that_most_rows_have_is_the_median() -> None:
     assert profile.quantile("train", 0.5) == 0.0
 
 
+@pytest.mark.parametrize("value", [0.3, 7.0, -2.5])
+def test_of_a_column_of_one_value_every_quantile_is_that_value(value: float) -> None:
+    profile = profile_of([Row(3, 0, value, 1.0)] * 5)
+    assert [profile.quantile("train", share) for share in (0.05, 0.5, 0.95)] == [value] * 3
+
+
+def test_quantiles_of_whole_numbers_are_whole() -> None:
+    profile = profile_of([Row(3, 0, float(value * value), 1.0) for value in range(99)], "bigint")
+    found = [profile.quantile("train", share) for share in (0.05, 0.3, 0.5, 0.95)]
+    assert all(value is not None and value.is_integer() for value in found)
+
+
 def test_a_column_that_is_never_known_says_so() -> None:
     profile = profile_of([Row(3, 0, None, 1.0), Row(120, 0, None, 2.0)])
     assert profile.edges == () and profile.months[0].median is None
@@ -138,7 +150,7 @@ def test_a_drawing_is_small_grey_told_in_words_and_the_same_again() -> None:
     profile = profile_of(VARIED)
     svg = draw_profile(profile, "price")
     root = ET.fromstring(svg)
-    assert float(root.attrib["width"]) <= 480
+    assert float(root.attrib["width"].removesuffix("pt")) / 72 * 96 <= 480
     assert len(svg) < 30_000
     colours = set(re.findall(r"#[0-9a-f]{6}", svg))
     assert colours and all(colour[1:3] == colour[3:5] == colour[5:7] for colour in colours)

@@ -1,46 +1,35 @@
 """One small drawing a feature column, as SVG: its splits, its months, and the label against it.
 
-Read without colour: splits differ by their lines, shares by grey. Text stays text, in whatever font the page has.
+Splits differ by their lines, shares by grey.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from html import escape
 from multiprocessing import get_context
 from typing import Any
 
 from feature_mart.knowledge.site.profiles import Profile
+from feature_mart.knowledge.svg import STYLE, figure_size, svg_text
 
-#: Pixels; the stock site shows no more of a column's width.
-_WIDTH, _HEIGHT = 480, 150
-#: A tenth of a pixel is enough.
-_PATH, _DECIMALS = re.compile(r' d="[^"]*"'), re.compile(r"(\d+\.\d)\d+")
-_NOTHING = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+_HEIGHT = 150
 _LINES = ("-", "--", ":")
 _PROCESSES = 2
 #: Fewer are drawn sooner than a second process has started.
 _WORTH_A_PROCESS = 40
 _STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "feature_mart",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 8.5,
-    "axes.linewidth": 0.5,
+    **STYLE,
+    "font.size": 6.4,
+    "axes.titlesize": 6.4,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlesize": 8.5,
-    "xtick.major.width": 0.5,
-    "ytick.major.width": 0.5,
-    "lines.linewidth": 0.9,
-    "text.parse_math": False,
+    "xtick.major.width": 0.4,
+    "ytick.major.width": 0.4,
+    "lines.linewidth": 0.7,
 }
 
 
@@ -61,13 +50,12 @@ def draw_profile(profile: Profile, label: str) -> str:
         drawn = [
             *_draw_splits(paper.splits, profile),
             *_draw_months(paper.months, paper.unknown, profile),
-            *_draw_label(paper.label, profile, label),
+            *_draw_label(paper.label, profile),
         ]
-        file = io.StringIO()
-        paper.figure.savefig(file, format="svg", metadata=_NOTHING)
+        svg = svg_text(paper.figure, profile.column, describe_profile(profile, label))
         for artist in drawn:
             artist.remove()
-    return _with_words(file.getvalue(), profile.column, describe_profile(profile, label))
+    return svg
 
 
 def describe_profile(profile: Profile, label: str) -> str:
@@ -108,7 +96,7 @@ def _paper() -> _Paper:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(_WIDTH / 72, _HEIGHT / 72), dpi=72)
+    figure = Figure(figsize=figure_size(_HEIGHT))
     figure.subplots_adjust(left=0.075, right=0.985, bottom=0.14, top=0.87, wspace=0.38)
     splits, months, label = figure.subplots(1, 3)
     unknown = figure.add_axes(months.get_position(), zorder=0)
@@ -117,7 +105,7 @@ def _paper() -> _Paper:
     months.patch.set_visible(False)
     months.set_zorder(1)
     for axes in (splits, months, label):
-        axes.tick_params(labelsize=8, length=2, pad=1.5)
+        axes.tick_params(labelsize=6, length=1.5, pad=1.2)
         axes.xaxis.set_major_locator(MaxNLocator(3, integer=axes is months))
         axes.yaxis.set_major_locator(MaxNLocator(3))
     months.xaxis.set_major_formatter("{x:.0f}")
@@ -132,7 +120,7 @@ def _draw_splits(axes: Any, profile: Profile) -> Iterator[Any]:
         most = max(most, *shares)
         yield axes.stairs(shares, profile.edges, color="black", linestyle=line, label=name)
     _fit(axes, profile.edges, (0.0, most))
-    yield axes.legend(frameon=False, fontsize=8, handlelength=1.6, borderpad=0, labelspacing=0.2)
+    yield axes.legend(frameon=False, fontsize=6, handlelength=1.6, borderpad=0, labelspacing=0.2)
 
 
 def _draw_months(axes: Any, behind: Any, profile: Profile) -> Iterator[Any]:
@@ -150,20 +138,20 @@ def _draw_months(axes: Any, behind: Any, profile: Profile) -> Iterator[Any]:
     ]
     yield from axes.plot(at, medians, color="black")
     yield from axes.plot(
-        [at[each] for each in alone], [medians[each] for each in alone], "k.", markersize=3
+        [at[each] for each in alone], [medians[each] for each in alone], "k.", markersize=2
     )
     known = [value for value in medians if not math.isnan(value)]
     for each in (axes, behind):
         _fit(each, at, known if each is axes else None)
 
 
-def _draw_label(axes: Any, profile: Profile, label: str) -> Iterator[Any]:
-    axes.set_title(f"mean {label}, {next(iter(profile.bins))}", loc="left", y=1.0)
+def _draw_label(axes: Any, profile: Profile) -> Iterator[Any]:
+    axes.set_title(f"mean label, {next(iter(profile.bins))}", loc="left", y=1.0)
     if not profile.label:
         return
     values, means, rows = zip(*profile.label, strict=True)
-    sizes = [4 + 14 * each / max(rows) for each in rows]
-    yield from axes.plot(values, means, color="black", linewidth=0.7)
+    sizes = [2 + 8 * each / max(rows) for each in rows]
+    yield from axes.plot(values, means, color="black", linewidth=0.5)
     yield axes.scatter(values, means, s=sizes, color="black")
     _fit(axes, values, means)
 
@@ -197,13 +185,3 @@ def _month(number: int) -> str:
 
 def _short(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def _with_words(svg: str, title: str, words: str) -> str:
-    """The drawing with a title and a description, and nothing of the machine that made it."""
-    start = svg.index("<svg")
-    end = svg.index(">", start) + 1
-    told = f"\n <title>{escape(title)}</title>\n <desc>{escape(words)}</desc>"
-    opening = svg[start:end].replace("<svg ", '<svg role="img" ', 1).replace('pt"', '"')
-    drawn = _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path.group()), svg[end:])
-    return opening + told + drawn

@@ -61,19 +61,44 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """Where the bins begin, how wide one is, and how many there are: none for a column that is never known.
+
+    `is_exact`: each bin is of one value. `is_whole`: all values are whole numbers.
+    """
+
+    low: float
+    width: float
+    bins: int
+    is_exact: bool = False
+    is_whole: bool = False
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """One more than the bins; empty without any."""
+        count = self.bins + 1 if self.bins else 0
+        return tuple(self.low + self.width * each for each in range(count))
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """One column. `bins` by split, `unknown` rows by split.
 
-    `edges` are one more than the bins; empty for a column that is never known. `label` are, over train in the column's
-    order, about ten groups of equal size: (mean value, mean label, rows).
+    `label` are, over the first split in the column's order, about ten groups of equal size: (mean value, mean label,
+    rows).
     """
 
     column: str
-    edges: tuple[float, ...]
+    extent: Extent
     bins: Mapping[str, Counts]
     unknown: Mapping[str, int]
     months: tuple[Month, ...]
     label: tuple[tuple[float, float, int], ...]
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """One more than the bins; empty for a column that is never known."""
+        return self.extent.edges
 
     def rows(self, split: str) -> int:
         """Rows of a split, unknown ones too."""
@@ -81,7 +106,7 @@ class Profile:
 
     def quantile(self, split: str, share: float) -> float | None:
         """Of the known values of a split, read off the bins; None without any."""
-        return _quantile(self.bins[split], self.edges, share)
+        return _quantile(self.bins[split], self.extent, share)
 
 
 def measure_profiles(
@@ -102,43 +127,30 @@ def measure_profiles(
             yield _profile(name, extents[name], counted[number], splits)
 
 
-@dataclass(frozen=True, slots=True)
-class _Extent:
-    """Where the bins begin, how wide one is, and how many there are: none for a column that is never known."""
-
-    low: float
-    width: float
-    bins: int
-
-    @property
-    def edges(self) -> tuple[float, ...]:
-        count = self.bins + 1 if self.bins else 0
-        return tuple(self.low + self.width * each for each in range(count))
-
-
-def _extents(ask: Ask, columns: Sequence[str]) -> dict[str, _Extent]:
+def _extents(ask: Ask, columns: Sequence[str]) -> dict[str, Extent]:
     measures = ", ".join(
         f"min({name}), max({name}), avg({name}), stddev_pop({name})" for name in columns
     )
     (row,) = ask(f"select {measures} from {{table}} where exclusion_reason is null")
-    found: dict[str, _Extent] = {}
+    found: dict[str, Extent] = {}
     for at, name in enumerate(columns):
         least, greatest, mean, deviation = row[4 * at : 4 * at + 4]
         if least is None:
-            found[name] = _Extent(0.0, 1.0, 0)
+            found[name] = Extent(0.0, 1.0, 0)
             continue
-        is_whole = isinstance(least, int) and greatest - least < _BINS
-        if is_whole or least == greatest:
+        is_whole = isinstance(least, int)
+        if (is_whole and greatest - least < _BINS) or least == greatest:
             # A bin for each value, which is in its middle.
-            found[name] = _Extent(float(least) - 0.5, 1.0, int(greatest - least) + 1)
+            bins = int(greatest - least) + 1
+            found[name] = Extent(float(least) - 0.5, 1.0, bins, is_exact=True, is_whole=is_whole)
             continue
         low = max(float(least), float(mean) - _REACH * float(deviation))
         high = min(float(greatest), float(mean) + _REACH * float(deviation))
-        found[name] = _Extent(low, (high - low) / _BINS, _BINS)
+        found[name] = Extent(low, (high - low) / _BINS, _BINS, is_whole=is_whole)
     return found
 
 
-def _count_sql(number: int, name: str, extent: _Extent, label: str, splits: Sequence[Split]) -> str:
+def _count_sql(number: int, name: str, extent: Extent, label: str, splits: Sequence[Split]) -> str:
     bucket = _bucket(name, extent) if extent.bins else "case when 1 = 0 then 0e0 end"
     kept = " ".join(
         f"when requested_at >= {_instant(split.start)} then {_kept(at, split)}"
@@ -153,7 +165,7 @@ def _count_sql(number: int, name: str, extent: _Extent, label: str, splits: Sequ
     )
 
 
-def _bucket(name: str, extent: _Extent) -> str:
+def _bucket(name: str, extent: Extent) -> str:
     # Written with an exponent, a number is a double on both engines.
     low, high = extent.low + extent.width, extent.low + extent.width * (extent.bins - 1)
     return (
@@ -174,7 +186,7 @@ def _instant(at: datetime) -> str:
 
 
 def _profile(
-    name: str, extent: _Extent, counted: Sequence[tuple[Any, ...]], splits: Sequence[Split]
+    name: str, extent: Extent, counted: Sequence[tuple[Any, ...]], splits: Sequence[Split]
 ) -> Profile:
     by_split = {split.name: _Tally(extent.bins) for split in splits}
     by_month: dict[int, _Tally] = defaultdict(lambda: _Tally(extent.bins))
@@ -186,7 +198,7 @@ def _profile(
             labels[int(bucket)] += float(label_sum)
     return Profile(
         name,
-        extent.edges,
+        extent,
         {split: tally.counts() for split, tally in by_split.items()},
         {split: tally.unknown for split, tally in by_split.items()},
         tuple(
@@ -194,7 +206,7 @@ def _profile(
                 number,
                 sum(tally.rows) + tally.unknown,
                 tally.unknown,
-                _quantile(tally.counts(), extent.edges, 0.5),
+                _quantile(tally.counts(), extent, 0.5),
             )
             for number, tally in sorted(by_month.items())
         ),
@@ -231,7 +243,7 @@ def _label_groups(train: Counts, labels: Sequence[float]) -> Iterator[tuple[floa
             rows, values, total = 0, 0.0, 0.0
 
 
-def _quantile(counts: Counts, edges: Sequence[float], share: float) -> float | None:
+def _quantile(counts: Counts, extent: Extent, share: float) -> float | None:
     """Within a bin, values are taken to lie evenly about their mean, as far as its nearer edge on either side.
 
     So a bin that holds one value for the most part gives that value.
@@ -239,15 +251,9 @@ def _quantile(counts: Counts, edges: Sequence[float], share: float) -> float | N
     before = 0
     for place, (rows, value_sum) in enumerate(zip(counts.rows, counts.sums, strict=True)):
         if rows and before + rows >= share * counts.known:
-            mean = value_sum / rows
-            reach = max(0.0, min(mean - edges[place], edges[place + 1] - mean))
-            if _is_one_value(edges):
-                reach = 0.0
-            return mean + reach * (2 * (share * counts.known - before) / rows - 1)
+            mean, low = value_sum / rows, extent.low + extent.width * place
+            reach = 0.0 if extent.is_exact else max(0.0, min(mean - low, low + extent.width - mean))
+            found = mean + reach * (2 * (share * counts.known - before) / rows - 1)
+            return float(round(found)) if extent.is_whole else found
         before += rows
     return None
-
-
-def _is_one_value(edges: Sequence[float]) -> bool:
-    """Whether each bin is of one whole number."""
-    return edges[1] - edges[0] == 1.0 and (edges[0] - 0.5).is_integer()

@@ -1,0 +1,23 @@
+"""Files that are measured and committed: whole, or not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from feature_mart.snapshot_files import check_document, encode_document
+
+
+def write_document(path: Path, document: Mapping[str, Any], schema: str) -> None:
+    """Write a document that fits its schema. Raises: TerminalError where it does not; nothing is written then."""
+    check_document(document, schema, path.name)
+    write_whole(path, encode_document(document))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file beside its place, and move it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    temporary.write_bytes(content)
+    temporary.replace(path)
