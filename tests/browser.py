@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException as _Stale
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -69,14 +71,22 @@ class Browser:
         """Raise TimeoutException where the page does not come to show it."""
         WebDriverWait(self.driver, _PATIENCE_S).until(lambda _: text in self.text())
 
-    def search(self, words: str) -> list[str]:
-        """Type into the search box; returns the names of what is found, best first."""
+    def search(self, words: str, wanted: str) -> None:
+        """Type into the search box, and wait until that name is among what is found."""
         box = self.wait_for("input[type=search], input[placeholder^=Search]")
         box.send_keys(Keys.CONTROL, "a")
         box.send_keys(words)
-        self.wait_for(".search-result, .result-body, .results")
-        names = self.driver.find_elements(By.CSS_SELECTOR, ".result-body h4 > span")
-        return [name.text for name in names]
+        names: list[str] = []
+
+        def found(driver: Any) -> bool:
+            shown = driver.find_elements(By.CSS_SELECTOR, ".result-body h4 > span")
+            names[:] = [name.text for name in shown]
+            return wanted in names
+
+        try:
+            WebDriverWait(self.driver, _PATIENCE_S, ignored_exceptions=[_Stale]).until(found)
+        except TimeoutException:
+            raise AssertionError(f"{words!r} finds {names}, and not {wanted}") from None
 
     def open_found(self, name: str) -> None:
         """Follow a result of the search."""
@@ -94,9 +104,7 @@ class Browser:
             if cells and cells[0].get_attribute("textContent").strip() == name:
                 self.driver.execute_script("arguments[0].click()", row)
                 opened = row.find_element(By.XPATH, "following-sibling::tr[1]")
-                self.wait_for_text(
-                    str(opened.get_attribute("innerText"))[:20].strip() or "Description"
-                )
+                WebDriverWait(opened, _PATIENCE_S).until(WebElement.is_displayed)
                 self.driver.execute_script("arguments[0].scrollIntoView({block: 'start'})", row)
                 return str(opened.text)
         raise AssertionError(f"the page has no column {name}")
@@ -146,7 +154,7 @@ def open_browser(root: str) -> Iterator[Browser]:
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if program is None or driver is None:
         reason = "no Chromium with its driver: install Debian's chromium and chromium-driver (.ci/chromium)"
-        if os.environ.get("CI"):
+        if os.environ.get("CI") or os.environ.get("MART_SCREENSHOTS"):
             pytest.fail(reason)
         pytest.skip(reason)
     options = Options()

@@ -18,32 +18,43 @@ terms as (
 
 ),
 
-moves as (
+-- The terms are those of the spine row, so the fact enters with it at the earliest.
+facts as (
 
     select
         contracts.client_id,
         terms.term,
-        contracts.enters_at as as_of_at,
-        1 as contract_count,
+        {{ greatest_known('contracts.enters_at', 'requests.entered_at') }} as enters_at,
+        {{ leaves_at('contracts.superseded_at') }} as leaves_at,
         contracts.price_log_e6
     from contracts
+    inner join requests
+        on contracts.job_id = requests.job_id
     inner join terms
         on contracts.job_id = terms.job_id
-    where
-        contracts.price_log_e6 is not null
-        and contracts.enters_at is not null
-        and (contracts.superseded_at is null or contracts.enters_at < contracts.superseded_at)
+    where contracts.price_log_e6 is not null and contracts.enters_at is not null
+
+),
+
+moves as (
+
+    select
+        client_id,
+        term,
+        enters_at as as_of_at,
+        1 as contract_count,
+        price_log_e6
+    from facts
+    where leaves_at is null or enters_at < leaves_at
     union all
     select
-        contracts.client_id,
-        terms.term,
-        contracts.superseded_at as as_of_at,
+        client_id,
+        term,
+        leaves_at as as_of_at,
         -1 as contract_count,
-        -contracts.price_log_e6 as price_log_e6
-    from contracts
-    inner join terms
-        on contracts.job_id = terms.job_id
-    where contracts.price_log_e6 is not null and contracts.enters_at < contracts.superseded_at
+        -price_log_e6 as price_log_e6
+    from facts
+    where enters_at < leaves_at
 
 ),
 

@@ -11,6 +11,16 @@ from feature_mart.cli.options import emit, explained, json_option
 from feature_mart.cli.printing import near
 from feature_mart.errors import UsageError
 
+_seeds = click.option(
+    "--seeds", default=5, show_default=True, type=click.IntRange(1, 100), help="How many."
+)
+_snapshot = click.option(
+    "--snapshot",
+    "wanted",
+    metavar="SNAPSHOT",
+    help="An id or address [the consumer's latest in MART_SNAPSHOTS].",
+)
+
 
 @click.group()
 def knowledge() -> None:
@@ -29,7 +39,7 @@ def check(base: str | None, as_json: bool) -> None:
     With --base, a feature whose SQL or Python means something else than at that commit needs a touched reason too:
     its why, its transform, or its model's Markdown. Comments and layout do not count.
     """
-    from feature_mart.knowledge import check_knowledge
+    from feature_mart.knowledge import UNJUDGED, check_knowledge
     from feature_mart.settings import resolve_settings
 
     found = check_knowledge(resolve_settings().project, base)
@@ -41,6 +51,8 @@ def check(base: str | None, as_json: bool) -> None:
             click.echo(f"{each.path}:{column} {each.what}")
         if not found:
             click.echo("every feature has its reasons")
+            if base:
+                click.echo(f"not judged by --base: {UNJUDGED}")
     if found:
         raise SystemExit(1)
 
@@ -77,15 +89,8 @@ def why(column: str, as_json: bool) -> None:
 
 @knowledge.command()
 @click.argument("consumer")
-@click.option(
-    "--seeds", default=5, show_default=True, type=click.IntRange(1, 100), help="How many."
-)
-@click.option(
-    "--snapshot",
-    "wanted",
-    metavar="SNAPSHOT",
-    help="An id or address [the consumer's latest in MART_SNAPSHOTS].",
-)
+@_seeds
+@_snapshot
 @json_option
 @explained
 def evidence(consumer: str, seeds: int, wanted: str | None, as_json: bool) -> None:
@@ -120,52 +125,33 @@ def evidence(consumer: str, seeds: int, wanted: str | None, as_json: bool) -> No
 
 @knowledge.command()
 @click.argument("name")
-@click.option("--consumer", default="price_estimation", show_default=True, help="Whose model.")
-@click.option(
-    "--seeds", default=3, show_default=True, type=click.IntRange(1, 100), help="How many."
-)
-@click.option(
-    "--snapshot",
-    "wanted",
-    metavar="SNAPSHOT",
-    help="An id or address [the consumer's latest in MART_SNAPSHOTS].",
-)
+@click.argument("consumer")
+@_seeds
+@_snapshot
 @json_option
 @explained
 def candidate(name: str, consumer: str, seeds: int, wanted: str | None, as_json: bool) -> None:
     """Train with the columns of analyses/rejected/NAME.sql and without; write what they add, and draw it.
 
-    To docs/evidence/rejected/<name>.<warehouse>.json and docs/assets/rejected/<name>.svg. Measured on validation, by
+    To docs/evidence/rejected/ and docs/assets/rejected/, as <name>.<consumer>.<warehouse>. Measured on validation, by
     which features are chosen; the test split is not looked at.
     """
     from feature_mart import job
-    from feature_mart.exporter import find_snapshot, snapshot_on_disk
-    from feature_mart.knowledge import candidate as measuring
+    from feature_mart.knowledge.candidate import judge_candidate
     from feature_mart.knowledge.candidate_plot import describe_plot
-    from feature_mart.runner import require_built
     from feature_mart.settings import resolve_settings
 
     settings = resolve_settings()
-    path = measuring.find_candidate(settings.project, name)
-    metrics = job.built_manifest(settings).consumer(consumer).metrics
-    address = find_snapshot(job.snapshot_store(settings), wanted or consumer)
-    with Console(quiet=as_json) as console, snapshot_on_disk(address, settings.s3) as folder:
-        console.stage("compile")
-        as_of_at = require_built(settings).as_of_at.isoformat()
-        sql = measuring.compile_candidate(settings, path, as_of_at)
-        console.stage("query")
-        rows = measuring.run_candidate(settings.mart_path, name, sql, settings.history_path)
-        document = measuring.measure_candidate(
-            folder,
+    with Console(quiet=as_json) as console:
+        document, evidence_path, plot_path = judge_candidate(
+            settings,
+            job.snapshot_store(settings),
+            name,
             consumer,
-            rows,
-            metric=metrics[0] if metrics else None,
             seeds=seeds,
-            progress=console.stage("train"),
+            wanted=wanted,
+            stage=console.stage,
         )
-    evidence_path, plot_path = measuring.write_candidate(
-        settings.project, settings.warehouse, document
-    )
     if as_json:
         emit({"path": str(evidence_path), "plot": str(plot_path), **document})
         return

@@ -123,17 +123,18 @@ def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_jso
 def docs(serve: bool, port: int, publish: str | None, as_json: bool) -> None:
     """Write the documentation site of the built mart: why each feature is there, and how it looks."""
     from feature_mart import job
-    from feature_mart.knowledge.site import publish_site, serve_docs
+    from feature_mart.knowledge.site import check_place, publish_site, serve_docs
     from feature_mart.runner import open_run, require_built
     from feature_mart.settings import resolve_settings
 
     settings = resolve_settings()
     require_built(settings)
-    # Before the work: a misspelt address is said at once.
     place = None if publish is None else job.snapshot_store(settings, publish)
     with Console(quiet=as_json) as console, open_run(settings, "docs") as log:
+        if place is not None:
+            check_place(place)
         page = job.build_docs(settings, log, console.stage("docs"))
-    published = None if place is None else publish_site(page.parent, place)
+        published = None if place is None else publish_site(page.parent, place)
     if as_json:
         emit({"site": str(page), "published": asdict(published) if published else None})
     else:

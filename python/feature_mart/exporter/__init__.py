@@ -14,6 +14,7 @@
 
 from feature_mart.exporter.clean import CleanReport, Removed, Rule, clean_snapshots
 from feature_mart.exporter.diff import ColumnDiff, SnapshotDiff, SplitDiff, diff_snapshots
+from feature_mart.exporter.duck import quoted
 from feature_mart.exporter.latest import Latest, read_latest, release, roll_back
 from feature_mart.exporter.layout import FileFormat
 from feature_mart.exporter.listing import SnapshotLine, find_snapshot, list_snapshots
@@ -28,6 +29,7 @@ from feature_mart.exporter.snapshot import (
     export_rows,
     export_snapshot,
 )
+from feature_mart.exporter.splits import Window, windows_between
 from feature_mart.exporter.verify import Verdict, verify_snapshot
 from feature_mart.exporter.verify_parts import Problem
 
@@ -50,6 +52,7 @@ __all__ = [
     "SplitDiff",
     "SplitReport",
     "Verdict",
+    "Window",
     "clean_snapshots",
     "diff_snapshots",
     "export_rows",
@@ -58,6 +61,7 @@ __all__ = [
     "list_snapshots",
     "locate_snapshot",
     "pin_snapshot",
+    "quoted",
     "read_latest",
     "read_seals",
     "release",
@@ -66,4 +70,5 @@ __all__ = [
     "snapshot_on_disk",
     "unpin_snapshot",
     "verify_snapshot",
+    "windows_between",
 ]

@@ -1,9 +1,9 @@
 """Exporting a snapshot: what is asked, what is answered, and the steps between."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -181,7 +181,8 @@ def export_rows(
             "--allow-failed, which the snapshot will say."
         )
     room = nullcontext() if dry_run else Staging(scratch / "rows", len(layout.columns))
-    with room as staging, ThreadPoolExecutor(1) as beside:
+    beside = ThreadPoolExecutor(1)
+    with room as staging, _left_alone(beside):
         # The first request to a bucket opens the connection, which takes as long as counting the rows.
         checking = beside.submit(check_warehouse, store, consumer.name, context.warehouse_id)
         plan = plan_snapshot(
@@ -219,6 +220,15 @@ def export_rows(
             if done is not None:
                 return unchanged(done)
             return _commit(plan, source, consumer, store, prefix, staging, scratch, context, show)
+
+
+@contextmanager
+def _left_alone(pool: ThreadPoolExecutor) -> Iterator[None]:
+    """Who fails meanwhile does not wait for what a pool is asking a service."""
+    try:
+        yield
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _commit(

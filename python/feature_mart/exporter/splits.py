@@ -60,7 +60,12 @@ def plan_windows(
         both = test + Decimal(str(consumer.validation_share))
         cuts = (_cut(ordered, both, end), _cut(ordered, test, end))
     edges = [_midnight(day, zone) for day in (first, *cuts, end)]
-    embargo = timedelta(days=consumer.embargo_days)
+    return windows_between(edges, consumer.embargo_days)
+
+
+def windows_between(edges: Sequence[datetime], embargo_days: int) -> tuple[Window, ...]:
+    """The three splits between four instants in order; with what a snapshot was cut by, that snapshot's."""
+    embargo = timedelta(days=embargo_days)
     windows = []
     for index, name in enumerate(SPLITS):
         later = [edges[i] for i in range(index + 1, 3) if edges[i] < edges[i + 1]]

@@ -8,13 +8,14 @@
 ==================================  =====================================================
 """
 
-from feature_mart.knowledge.check import check_knowledge
+from feature_mart.knowledge.check import UNJUDGED, check_knowledge
 from feature_mart.knowledge.evidence import measure_evidence, write_evidence
 from feature_mart.knowledge.rationale import Missing
 from feature_mart.knowledge.site import build_site
 from feature_mart.knowledge.why import Candidate, Why, explain_column
 
 __all__ = [
+    "UNJUDGED",
     "Candidate",
     "Missing",
     "Why",

@@ -1,172 +1,92 @@
 """`mart knowledge candidate`: what a candidate's columns add to a model, trained and measured, not written.
 
 =====================================  ====================================================
-``find_candidate(project, name)``      its SQL under analyses/rejected
-``compile_candidate(settings, path)``  that SQL as dbt compiles it
-``run_candidate(mart, name, sql)``     its rows on a built mart, one a job
-``measure_candidate(address, …)``      a snapshot's model with them and without
+``judge_candidate(settings, …)``       all of it: rows, both models, the document, the plot
+``measure_candidate(address, …)``      a snapshot's model with a candidate's columns and without
 ``write_candidate(project, …)``        the document and the plot drawn from it
 =====================================  ====================================================
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
-from numpy.typing import NDArray
 
-from feature_mart.errors import TerminalError, TransientError, UsageError
+from feature_mart.errors import TerminalError, UsageError
+from feature_mart.exporter import find_snapshot, snapshot_on_disk
 from feature_mart.knowledge.candidate_bins import telling_column
-from feature_mart.knowledge.written import write_document, write_whole
-from feature_mart.runner.dbt import invoke_dbt, require_success
-from feature_mart.settings import Settings, require_embedded
-from feature_mart.training import Snapshot, Split, load_snapshot, score_seeds
+from feature_mart.knowledge.candidate_rows import (
+    FOLDER,
+    KEY,
+    CandidateRows,
+    compile_candidate,
+    find_candidate,
+    run_candidate,
+)
+from feature_mart.knowledge.meaning import sql_sha256
+from feature_mart.knowledge.written import encoded, write_whole
+from feature_mart.manifest import parse_manifest
+from feature_mart.runner import Progress, read_dbt_manifest, require_built
+from feature_mart.settings import Settings
+from feature_mart.storage import Store
+from feature_mart.training import DEFAULT_PARAMS, Snapshot, Split, load_snapshot, score_seeds
 
-FOLDER = "analyses/rejected"
-KEY = "job_id"
 #: Features are chosen by validation; the test split is not so much as joined.
 SPLITS = ("train", "validation")
-_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 
 
-@dataclass(frozen=True, slots=True)
-class CandidateRows:
-    """A candidate's columns, one row a job.
-
-    `values` is float32 of shape (jobs, columns), NaN where a value is NULL: numbers as they are, booleans 0 and 1,
-    texts the places of their values in `texts`, which are sorted. `places` maps a job_id to its row.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    values: NDArray[np.float32]
-    places: Mapping[str, int]
-    texts: Mapping[str, tuple[str, ...]]
-
-
-def find_candidate(project: Path, name: str) -> Path:
-    """The file of a candidate. Raises: UsageError where there is none of that name."""
-    known = sorted(path.stem for path in (project / FOLDER).glob("*.sql"))
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=3) or known
-        raise UsageError(
-            f"There is no candidate {name!r} in {FOLDER}; did you mean {', '.join(close)}?"
-            if known
-            else f"There is no candidate in {FOLDER}: write {name}.sql there, one row a job_id."
-        )
-    return project / FOLDER / f"{name}.sql"
-
-
-def compile_candidate(settings: Settings, path: Path, as_of_at: str) -> str:
-    """A candidate's SQL as dbt compiles it; the mart is not touched.
+def judge_candidate(
+    settings: Settings,
+    store: Store,
+    name: str,
+    consumer: str,
+    *,
+    seeds: int,
+    wanted: str | None,
+    stage: Callable[[str], Progress],
+) -> tuple[dict[str, Any], Path, Path]:
+    """Run a candidate on the built mart, train a consumer's model with it and without, and write what came out.
 
     Args:
-        as_of_at: the refresh that the mart stands at, as dbt is given it.
+        store: where snapshots are; `wanted` is an id or address there, None for the consumer's latest.
+        stage: called with each stage's name; gives what shows its progress.
+
+    Returns:
+        The document, its file, and that of the plot.
 
     Raises:
-        UsageError: the mart is on BigQuery.
-        TerminalError: dbt could not compile it.
-    """
-    require_embedded(settings, "mart knowledge candidate")
-    # Compiled SQL names its catalog after the file, and dbt opens it for writing: so another one of the same name.
-    database = settings.target_dir("candidate") / "mart.duckdb"
-    result = invoke_dbt(
-        settings,
-        ("compile", "--select", f"path:{path.relative_to(settings.project).as_posix()}"),
-        step="candidate",
-        database=database,
-        variables={"as_of": as_of_at, "warehouse": settings.warehouse},
-    )
-    require_success(result, f"Compiling {path.name}")
-    for node in result.nodes:
-        if node.name == path.stem and node.compiled:
-            return node.compiled
-    raise TerminalError(f"dbt compiled nothing for {path}: is the file an analysis?")
-
-
-def run_candidate(mart: Path, name: str, sql: str, history: Path | None = None) -> CandidateRows:
-    """Run a candidate on a built mart, which is opened for reading alone.
-
-    Args:
-        history: the file of the dbt snapshots, where sources are overwritten.
-
-    Raises:
-        UsageError: it gives no job_id, one twice or one that is NULL, nothing but job_id, or a column that is neither
-            number, boolean nor text.
-        TerminalError: the SQL does not run.
+        UsageError: no such candidate, consumer or snapshot, or rows that are not one a job.
+        TerminalError: the SQL does not run, or nothing can be measured.
         TransientError: another program has the mart open for writing.
     """
-    try:
-        with duckdb.connect(str(mart), read_only=True) as con:
-            con.execute("set TimeZone = 'UTC'")
-            if history is not None and history.is_file():
-                con.execute(
-                    f"attach '{str(history).replace(chr(39), chr(39) * 2)}' as history (read_only)"
-                )
-            con.execute(f"create temp table candidate as {sql}")
-            return _read_rows(con, name)
-    except duckdb.Error as error:
-        if isinstance(error, duckdb.IOException) and "lock" in str(error):
-            raise TransientError(
-                f"Another program has {mart} open for writing: close it and try again."
-            ) from None
-        first = str(error).partition("\n")[0]
-        raise TerminalError(f"{FOLDER}/{name}.sql does not run on {mart}: {first}") from error
-
-
-def _read_rows(con: duckdb.DuckDBPyConnection, name: str) -> CandidateRows:
-    types = {str(row[0]): str(row[1]) for row in con.execute("describe candidate").fetchall()}
-    columns = tuple(column for column in types if column != KEY)
-    if KEY not in types or not columns:
+    path = find_candidate(settings.project, name)
+    built = require_built(settings)
+    metrics = parse_manifest(read_dbt_manifest(settings)).consumer(consumer).metrics
+    address = find_snapshot(store, wanted or consumer)
+    with snapshot_on_disk(address, settings.s3) as folder:
+        stage("compile")
+        sql = compile_candidate(settings, path, built.as_of_at)
+        stage("query")
+        rows = run_candidate(settings.mart_path, name, sql, settings.history_path)
+        document = measure_candidate(
+            folder,
+            consumer,
+            rows,
+            metric=metrics[0] if metrics else None,
+            seeds=seeds,
+            progress=stage("train"),
+        )
+    if document["warehouse_id"] != settings.warehouse_id:
         raise UsageError(
-            f"{FOLDER}/{name}.sql gives {', '.join(types)}: a candidate is {KEY} and one column or more."
+            f"{address} is a snapshot of {document['warehouse_id']}, and the mart is of {settings.warehouse_id}: "
+            "their jobs are not the same."
         )
-    _check_one_a_job(con, name)
-    texts: dict[str, tuple[str, ...]] = {}
-    expressions = []
-    for column in columns:
-        quoted = '"' + column.replace('"', '""') + '"'
-        if types[column] == "VARCHAR":
-            distinct = con.execute(
-                f"select distinct {quoted} from candidate where {quoted} is not null order by all"
-            ).fetchall()
-            texts[column] = tuple(str(row[0]) for row in distinct)
-            expressions.append(
-                f"case when {quoted} is not null then dense_rank() over (order by {quoted} nulls last) - 1 end"
-            )
-        elif types[column] == "BOOLEAN" or types[column].lstrip("U").startswith(_NUMBERS):
-            expressions.append(quoted)
-        else:
-            raise UsageError(
-                f"{FOLDER}/{name}.sql: {column} is a {types[column]}; a candidate's columns are numbers, booleans "
-                "or texts."
-            )
-    numbers = ", ".join(f"cast({each} as float) as c{at}" for at, each in enumerate(expressions))
-    found = con.execute(f"select {KEY}, {numbers} from candidate").fetchnumpy()
-    values = np.column_stack(
-        [np.ma.filled(found[f"c{at}"], np.nan) for at in range(len(columns))]
-    ).astype(np.float32)
-    places = {str(job): place for place, job in enumerate(found[KEY])}
-    return CandidateRows(name, columns, values, places, texts)
-
-
-def _check_one_a_job(con: duckdb.DuckDBPyConnection, name: str) -> None:
-    twice = con.execute(
-        f"select {KEY}, count(*) from candidate group by {KEY} having count(*) > 1 or {KEY} is null "
-        "order by all nulls first limit 1"
-    ).fetchone()
-    if twice is not None:
-        job, count = twice
-        what = (
-            f"{count:,} rows without a {KEY}" if job is None else f"{count:,} rows of {KEY} {job}"
-        )
-        raise UsageError(f"{FOLDER}/{name}.sql gives {what}: a candidate is one row a {KEY}.")
+    document["sql_sha256"] = sql_sha256(path.read_text(encoding="utf-8"))
+    return document, *write_candidate(settings.project, document)
 
 
 def measure_candidate(
@@ -208,7 +128,7 @@ def measure_candidate(
             "measure here. Take a warehouse that knows it, by MART_DWH."
         )
     name = metric or ("r2" if snapshot.label_kind == "regression" else "auc")
-    scores = {}
+    scores: dict[str, dict[str, float]] = {}
     for done, (side, each) in enumerate((("without", snapshot), ("with", extended))):
         if progress is not None:
             progress(done, 2, f"{side} {rows.name}")
@@ -226,6 +146,7 @@ def measure_candidate(
         "label": snapshot.label,
         "metric": name,
         "seeds": seeds,
+        "params": dict(DEFAULT_PARAMS),
         "columns": list(rows.columns),
         "rows": {split: snapshot.splits[split].rows for split in SPLITS},
         "known_ratio": round(float(known.mean()), 6),
@@ -271,18 +192,18 @@ def _score(snapshot: Snapshot, metric: str, seeds: int) -> dict[str, float]:
     return {"mean": round(mean, 6), "spread": round(spread, 6)}
 
 
-def write_candidate(
-    project: Path, warehouse: str, document: Mapping[str, Any]
-) -> tuple[Path, Path]:
-    """Write ``docs/evidence/rejected/<name>.<warehouse>.json`` and ``docs/assets/rejected/<name>.svg``, each whole.
+def write_candidate(project: Path, document: Mapping[str, Any]) -> tuple[Path, Path]:
+    """Write the document under docs/evidence/rejected and its plot under docs/assets/rejected, each whole.
 
-    Nothing is written of a document that does not fit its schema.
+    Both are called ``<candidate>.<consumer>.<warehouse>``. Nothing is written of a document that does not fit its
+    schema.
     """
     from feature_mart.knowledge.candidate_plot import draw_candidate
 
-    name, docs = document["candidate"], project / "docs"
-    evidence = docs / "evidence" / "rejected" / f"{name}.{warehouse}.json"
-    plot = docs / "assets" / "rejected" / f"{name}.svg"
-    write_document(evidence, document, "candidate")
-    write_whole(plot, draw_candidate(document))
+    name = f"{document['candidate']}.{document['consumer']}.{document['warehouse_id']}"
+    evidence = project / "docs" / "evidence" / "rejected" / f"{name}.json"
+    plot = project / "docs" / "assets" / "rejected" / f"{name}.svg"
+    contents = encoded(document, "candidate"), draw_candidate(document)
+    for path, content in zip((evidence, plot), contents, strict=True):
+        write_whole(path, content)
     return evidence, plot

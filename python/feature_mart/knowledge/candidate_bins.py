@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from feature_mart.training import Snapshot
 
-#: So many bins of known values at most; unknown is one more.
+#: Bins of a number of many values; few values, or the most frequent texts, have a bin each, up to two more.
 MOST_BINS = 8
 UNKNOWN = "unknown"
 OTHERS = "others"
@@ -25,7 +25,7 @@ def telling_column(
     middle one of its values; of many texts the most frequent have a bin each. None where no column has two bins.
 
     Returns:
-        ``column`` and ``bins``, each with ``name``, ``rows`` and the label's ``mean``.
+        ``column``, ``is_text`` and ``bins``, each with ``name``, ``rows`` and the label's ``mean``.
     """
     train = snapshot.splits["train"]
     label = train.label.astype(np.float64)
@@ -46,7 +46,7 @@ def telling_column(
                 {"name": name, "rows": count, "mean": round(mean, 6)}
                 for name, count, mean in zip(names, counts, means, strict=True)
             ]
-            best = spread, {"column": column, "bins": bins}
+            best = spread, {"column": column, "is_text": column in texts, "bins": bins}
     return best[1] if best else None
 
 
@@ -61,7 +61,7 @@ def _bins(
     if texts is not None:
         by_count = distinct[np.argsort(-counts, kind="stable")]
         most = by_count if len(by_count) <= MOST_BINS else by_count[: MOST_BINS - 1]
-        names = [texts[int(value)] for value in most]
+        names = [texts[int(value)] or "(empty)" for value in most]
         members = [values == value for value in most]
         if len(most) < len(distinct):
             names.append(OTHERS)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.style import context
 from matplotlib.ticker import MaxNLocator
 
+from feature_mart.knowledge.candidate_bins import UNKNOWN
 from feature_mart.knowledge.svg import STYLE, figure_size, svg_text
 from feature_mart.knowledge.worth import score as score_text
 
@@ -65,8 +66,8 @@ def _draw_bins(means: Axes, document: Mapping[str, Any]) -> None:
     counts.set_ylabel("rows (bars)")
     counts.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     # A line joins numbers, which have an order; texts have none, and the unknown is no value after the last.
-    numbers = [place for place in places if _is_number(bins[place]["name"])]
-    others = [place for place in places if place not in numbers]
+    others = [place for place in places if telling["is_text"] or bins[place]["name"] == UNKNOWN]
+    numbers = [place for place in places if place not in others]
     for at, style in ((numbers, "-o"), (others, "D")):
         heights = [bins[place]["mean"] for place in at]
         means.plot(at, heights, style, color="black", linewidth=1.2, markersize=3.5)
@@ -84,14 +85,6 @@ def _draw_bins(means: Axes, document: Mapping[str, Any]) -> None:
     )
     means.set_xlabel(telling["column"])
     means.set_title("train", fontsize=8)
-
-
-def _is_number(name: str) -> bool:
-    try:
-        float(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _draw_scores(axes: Axes, document: Mapping[str, Any]) -> None:

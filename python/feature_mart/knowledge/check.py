@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from feature_mart.knowledge.meaning import changed_columns, column_meanings, read_macros
+from feature_mart.knowledge.meaning import (
+    changed_columns,
+    column_meanings,
+    read_macros,
+    sql_sha256,
+)
 from feature_mart.knowledge.rationale import (
     Missing,
     Model,
@@ -15,10 +21,12 @@ from feature_mart.knowledge.rationale import (
     read_models,
     sections_of,
 )
+from feature_mart.knowledge.worth import read_evidence
 from feature_mart.runner import read_files_at
 
 FOLDERS = ("models", "macros")
-_EVIDENCE = re.compile(r"docs/evidence/[\w./]+?\.json")
+UNJUDGED = "int_ and stg_ models, seeds and dbt vars"
+_EVIDENCE = re.compile(r"docs/evidence/[-\w./]+?\.json")
 _UNTESTED = "not yet tested"
 
 
@@ -40,26 +48,51 @@ def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ..
     """
     files = read_project(project)
     models = tuple(read_models(files))
-    found = [*check_models(models), *check_evidence(project, models)]
+    found = [
+        *check_models(models),
+        *check_evidence(project, models),
+        *check_candidates(project),
+    ]
     if base is not None:
         found += check_changes(read_files_at(project, base, FOLDERS), files, base)
     return tuple(found)
 
 
 def check_evidence(project: Path, models: Sequence[Model]) -> Iterator[Missing]:
-    """Notes whose Evidence cites nothing that was measured, nor says that nothing was; or what is not there."""
+    """Evidence that cites nothing where something was measured, or what is not there."""
+    documents = read_evidence(project)
     for model in models:
         told = sections_of(model.notes or "").get("Evidence", "")
         cited = _EVIDENCE.findall(told)
-        if told.strip() and not cited and _UNTESTED not in " ".join(told.split()):
-            what = (
-                "Evidence cites no docs/evidence/<consumer>.<warehouse>.json (`mart knowledge evidence` writes it), "
-                f"nor says '{_UNTESTED}'"
-            )
+        measured = [
+            f"docs/evidence/{document['consumer']}.{document['warehouse_id']}.json"
+            for document in documents
+            if any(not model.columns.keys().isdisjoint(g["features"]) for g in document["groups"])
+        ]
+        if told.strip() and measured and not cited:
+            what = f"Evidence cites none of what was measured of its columns ({measured[0]})"
+            yield Missing(model.notes_path, None, what)
+        if told.strip() and not measured and _UNTESTED not in " ".join(told.split()):
+            what = f"Evidence rests on nothing that was measured, and does not say '{_UNTESTED}'"
             yield Missing(model.notes_path, None, what)
         for path in cited:
             if not (project / path).is_file():
                 yield Missing(model.notes_path, None, f"Evidence cites {path}, which is not there")
+
+
+def check_candidates(project: Path) -> Iterator[Missing]:
+    """Candidates that were never measured, or whose SQL is another one since."""
+    measured = [
+        json.loads(path.read_bytes())
+        for path in sorted((project / "docs" / "evidence" / "rejected").glob("*.json"))
+    ]
+    for path in sorted((project / "analyses" / "rejected").glob("*.sql")):
+        own = [each for each in measured if each["candidate"] == path.stem]
+        now = sql_sha256(path.read_text(encoding="utf-8", errors="replace"))
+        if not own or any(each["sql_sha256"] != now for each in own):
+            what = "its SQL was changed since it was measured" if own else "it was never measured"
+            told = f"{what}: `mart knowledge candidate {path.stem} CONSUMER`"
+            yield Missing(path.relative_to(project).as_posix(), None, told)
 
 
 def check_changes(
@@ -67,8 +100,8 @@ def check_changes(
 ) -> Iterator[Missing]:
     """Features whose SQL or Python means something else than before, while neither their reasons nor the notes changed.
 
-    A change counts where the feature is made, macros that it calls included. What lies before it, in ``int_`` and
-    ``stg_`` models, has no reasons of its own to be touched, and is not judged here.
+    A change counts where the feature is made, macros that it calls included. What lies before it (`UNJUDGED`) has no
+    reasons of its own to be touched, and is not judged here.
     """
     former = {model.name: model for model in read_models(before)}
     now = tuple(read_models(after))
@@ -76,7 +109,7 @@ def check_changes(
     macros = read_macros(before), read_macros(after)
     for model in now:
         earlier = former.get(model.name)
-        if model.is_mart or earlier is None or model.notes != earlier.notes:
+        if model.is_mart or earlier is None or _words(model.notes) != _words(earlier.notes):
             continue
         features = [
             name
@@ -96,13 +129,18 @@ def check_changes(
                 yield Missing(model.code_path, name, what)
 
 
-def _reasons(models: Sequence[Model]) -> dict[str, tuple[tuple[str, str], ...]]:
+def _words(notes: str | None) -> list[str]:
+    """A blank line is no reason."""
+    return (notes or "").split()
+
+
+def _reasons(models: Sequence[Model]) -> dict[str, tuple[tuple[str, ...], ...]]:
     """Why and transform of every column, by name, wherever they stand."""
-    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    found: dict[str, tuple[tuple[str, ...], ...]] = {}
     for model in models:
         for name, column in model.columns.items():
             meta = meta_of(column)
             if "why" in meta:
-                pair = (str(meta.get("why")), str(meta.get("transform")))
-                found[name] = (*found.get(name, ()), pair)
+                pair = (" ".join(str(meta.get(key)).split()) for key in ("why", "transform"))
+                found[name] = (*found.get(name, ()), tuple(pair))
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from feature_mart.errors import TerminalError
-from feature_mart.knowledge.written import write_document
+from feature_mart.knowledge.written import encoded, write_whole
 from feature_mart.manifest import Manifest
 from feature_mart.training import DEFAULT_PARAMS, Snapshot, load_snapshot
 from feature_mart.training.lift import ALL, LiftLine, score_features, variants
@@ -71,7 +71,7 @@ def measure_evidence(
 def write_evidence(folder: Path, warehouse: str, document: Mapping[str, Any]) -> Path:
     """Write ``<consumer>.<warehouse>.json``, whole or not at all."""
     path = folder / f"{document['consumer']}.{warehouse}.json"
-    write_document(path, document, "evidence")
+    write_whole(path, encoded(document, "evidence"))
     return path
 
 

@@ -26,6 +26,9 @@ _CONFIG = re.compile(r"\{\{\s*config\s*\(.*?\}\}", re.DOTALL)
 _BLOCK = re.compile(r"\{%.*?%\}", re.DOTALL)
 #: A CTE whose whole body is one expression: only a select can stand there.
 _BODY = re.compile(r"(\bas\s*\(\s*)(jinja_[0-9a-f]+)(\s*\))", re.IGNORECASE)
+#: A text in an expression of Jinja, and the word of one where a value stands: not where a table does.
+_TEXT = re.compile(r"'([^']*)'")
+_VALUE = re.compile(r"(?<!from )(?<!join )\bjinja_[0-9a-f]{16}\b(?!\s+as\b\s*\()", re.IGNORECASE)
 _SHAPE = ("from", "from_", "joins", "where", "group", "having", "qualify", "distinct", "limit")
 _MACRO = re.compile(r"\{%-?\s*macro\s+(\w+)\s*\(.*?\{%-?\s*endmacro\s*-?%\}", re.DOTALL)
 
@@ -48,37 +51,72 @@ def column_meanings(code: str, macros: Mapping[str, str], *, is_python: bool) ->
     if is_python:
         return {"*": _hash(_python_text(code))}
     sql = _stubbed(code, macros)
-    whole = {"*": _hash(_squeezed(sql.lower()))}
     try:
-        return whole | _Columns(sql).all()
+        columns = _Columns(sql)
+        return {"*": columns.whole(), **columns.all()}
     except (SqlglotError, KeyError, RecursionError):
-        return whole
+        return {"*": _hash(_squeezed(sql.lower()))}
 
 
 def changed_columns(
     before: Mapping[str, str], after: Mapping[str, str], names: Iterable[str]
 ) -> list[str]:
-    """Those of the named columns whose meaning is another one."""
+    """Those of the named columns whose meaning is another one.
+
+    Where the model means something else, and no column can be told that it rests on it, it is laid to all.
+    """
+    named = list(names)
 
     def is_same(name: str) -> bool:
         key = name if name in before and name in after else "*"
         return before[key] == after[key]
 
-    return [name for name in names if not is_same(name)]
+    changed = [name for name in named if not is_same(name)]
+    is_other = before["*"] != after["*"] and before.keys() == after.keys()
+    return named if is_other and not any(_differ(before, after)) else changed
+
+
+def _differ(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[bool]:
+    return (before[name] != after[name] for name in before if name != "*")
 
 
 def _stubbed(code: str, macros: Mapping[str, str]) -> str:
-    """SQL in which every expression of Jinja is a word; blocks are left out, and mark the whole."""
+    """SQL in which every expression of Jinja is a word, or a function of that name of the SQL in its arguments.
+
+    Blocks are left out, and mark the whole.
+    """
     code = _CONFIG.sub(" ", _SQL_COMMENT.sub(" ", _JINJA_COMMENT.sub(" ", code)))
-    code = _EXPRESSION.sub(
-        lambda found: (
-            f"jinja_{_hash(_squeezed(found.group(1)) + _called(found.group(1), macros))[:16]}"
-        ),
+    given: dict[str, list[str]] = {}
+
+    def word(found: re.Match[str]) -> str:
+        text = found.group(1)
+        name = f"jinja_{_hash(_squeezed(text) + _called(text, macros))[:16]}"
+        given[name] = [argument for argument in _TEXT.findall(text) if _is_expression(argument)]
+        return name
+
+    code = _EXPRESSION.sub(word, code)
+    blocks = "".join(_squeezed(found) + _called(found, macros) for found in _BLOCK.findall(code))
+    code = _BLOCK.sub(" ", code)
+    ctes = set(re.findall(r"\b(\w+)\s+as\s*\(", code, re.IGNORECASE))
+
+    def body(found: re.Match[str]) -> str:
+        read = [found[2], *(name for name in given[found[2]] if name in ctes)]
+        return f"{found[1]}select * from {' cross join '.join(read)}{found[3]}"
+
+    code = _BODY.sub(body, code)
+    code = _VALUE.sub(
+        lambda found: f"{found[0]}({', '.join(given[found[0]])})" if given[found[0]] else found[0],
         code,
     )
-    blocks = "".join(_squeezed(found) + _called(found, macros) for found in _BLOCK.findall(code))
-    code = _BODY.sub(r"\1select * from \2\3", _BLOCK.sub(" ", code))
     return f"{code} /* {_hash(blocks)} */" if blocks else code
+
+
+def _is_expression(text: str) -> bool:
+    """Whether a macro's argument is SQL that names a column."""
+    try:
+        return sqlglot.parse_one(text, read="duckdb").find(exp.Column) is not None
+    except SqlglotError:
+        return False
 
 
 def _called(text: str, macros: Mapping[str, str], seen: frozenset[str] = frozenset()) -> str:
@@ -103,6 +141,10 @@ class _Columns:
         self._top = cast(exp.Query, tree)
         self._known: dict[tuple[str, str], str] = {}
         self._shapes: dict[int, str] = {}
+
+    def whole(self) -> str:
+        """Of all of it, without comments and layout."""
+        return _hash(self._whole + self._top.sql(comments=False, normalize=True))
 
     def all(self) -> dict[str, str]:
         """Every column by name."""
@@ -210,3 +252,10 @@ def _squeezed(text: str) -> str:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sql_sha256(sql: str) -> str:
+    """Of SQL without comments and layout: whether a candidate's is still the SQL that was measured."""
+    return hashlib.sha256(
+        " ".join(_SQL_COMMENT.sub(" ", _JINJA_COMMENT.sub(" ", sql)).split()).encode()
+    ).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,7 @@ def read_candidates(project: Path) -> tuple[Candidate, ...]:
             str(each.get("name")),
             f"analyses/rejected/{each.get('name')}.sql",
             str(each.get("description") or ""),
-            tuple(name.strip() for name in str(meta_of(each).get("lost_to") or "").split(",")),
+            tuple(filter(None, re.split(r"[,\s]+", str(meta_of(each).get("lost_to") or "")))),
         )
         for each in document.get("analyses") or ()
     )

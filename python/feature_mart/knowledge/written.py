@@ -9,10 +9,10 @@ from typing import Any
 from feature_mart.snapshot_files import check_document, encode_document
 
 
-def write_document(path: Path, document: Mapping[str, Any], schema: str) -> None:
-    """Write a document that fits its schema. Raises: TerminalError where it does not; nothing is written then."""
-    check_document(document, schema, path.name)
-    write_whole(path, encode_document(document))
+def encoded(document: Mapping[str, Any], schema: str) -> bytes:
+    """A document as its file holds it. Raises: TerminalError where it does not fit its schema."""
+    check_document(document, schema, f"The new {schema}.json")
+    return encode_document(document)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -9,7 +9,7 @@
 ==================================  ================================================================
 """
 
-from feature_mart.runner.build import BuildReport, build_mart
+from feature_mart.runner.build import BuildReport, build_mart, dbt_variables
 from feature_mart.runner.built import read_dbt_manifest, require_built
 from feature_mart.runner.dbt import Progress
 from feature_mart.runner.docs import DbtDocs, generate_docs
@@ -34,6 +34,7 @@ __all__ = [
     "RunLog",
     "build_mart",
     "check_address",
+    "dbt_variables",
     "generate_docs",
     "open_engine",
     "open_run",

@@ -203,7 +203,8 @@ class BigQueryEngine:
     def ask(self, table: str, sql: str, published_at: datetime | None) -> Sequence[tuple[Any, ...]]:
         at = self._moment(table, published_at, self._now())
         place = f"`{self._settings.mart_address}.{table}` for system_time as of timestamp '{at.isoformat()}'"
-        return [tuple(row) for row in self._ask(sql.format(table=place))]
+        with explained_errors(self._address):
+            return [tuple(row) for row in self._ask(sql.format(table=place))]
 
     def open_for_docs(self) -> None:
         """Nothing: dbt only reads there."""

@@ -15,7 +15,7 @@ from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner.dbt import DbtResult, Node
 from feature_mart.runner.engine import Outset
 from feature_mart.runner.history import take_snapshots
-from feature_mart.runner.kept import read_document, write_documents
+from feature_mart.runner.kept import read_document, unreadable, write_documents
 from feature_mart.runner.profiles import keep_profiles, restore_profiles
 from feature_mart.settings import Settings
 from feature_mart.warehouse import bulk_loads, check_warehouse, newest_load
@@ -141,9 +141,12 @@ class DuckDBEngine:
         sql: str,
         published_at: datetime | None,  # noqa: ARG002 - the file moves as one
     ) -> Sequence[tuple[Any, ...]]:
-        with duckdb.connect(str(self._settings.mart_path), read_only=True) as con:
-            con.execute("set TimeZone = 'UTC'")
-            return con.execute(sql.format(table=f'main."{table}"')).fetchall()
+        try:
+            with duckdb.connect(str(self._settings.mart_path), read_only=True) as con:
+                con.execute("set TimeZone = 'UTC'")
+                return con.execute(sql.format(table=f'main."{table}"')).fetchall()
+        except duckdb.Error as error:
+            raise unreadable(self._settings.mart_path, error) from None
 
     def open_for_docs(self) -> None:
         # dbt opens what it describes for writing; a mart that somebody is reading allows that of a copy only.

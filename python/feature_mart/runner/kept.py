@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from feature_mart.errors import TransientError
+from feature_mart.errors import FeatureMartError, TerminalError, TransientError
 
 
 def read_document(mart_path: Path, name: str) -> str | None:
@@ -21,15 +21,22 @@ def read_document(mart_path: Path, name: str) -> str | None:
     try:
         with duckdb.connect(str(mart_path), read_only=True) as con:
             row = con.execute(f"select document from mart_state.{name}").fetchone()
-    except duckdb.IOException as error:
-        if "lock" in str(error):
-            raise TransientError(
-                f"Another program has {mart_path} open for writing: close it and try again."
-            ) from None
-        return None
-    except duckdb.Error:
+    except duckdb.Error as error:
+        refused = unreadable(mart_path, error)
+        if isinstance(refused, TransientError):
+            raise refused from None
         return None
     return None if row is None else str(row[0])
+
+
+def unreadable(mart_path: Path, error: duckdb.Error) -> FeatureMartError:
+    """What DuckDB said of a mart that could not be read, as what to do about it."""
+    if isinstance(error, duckdb.IOException) and "lock" in str(error):
+        return TransientError(
+            f"Another program has {mart_path} open for writing: close it and try again."
+        )
+    first = str(error).partition("\n")[0]
+    return TerminalError(f"{mart_path} could not be read: {first}")
 
 
 def write_documents(mart_path: Path, documents: Mapping[str, str]) -> None:

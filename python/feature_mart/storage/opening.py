@@ -34,9 +34,7 @@ def open_store(root: str, options: S3Options, scratch: Path) -> Store:
         return FolderStore(Path(root).expanduser())
     bucket, _, prefix = root.removeprefix("s3://").partition("/")
     if not root.startswith("s3://") or not bucket:
-        raise UsageError(
-            f"{root} is no address for snapshots: use a folder, or s3://bucket/prefix."
-        )
+        raise UsageError(f"{root} is no address of a place: use a folder, or s3://bucket/prefix.")
     # Imported here, the client opened at the first request: a folder needs no boto3, which takes a fifth of a second.
     from feature_mart.storage.s3 import S3Store
 
@@ -62,7 +60,8 @@ def open_client(options: S3Options) -> Any:
         },
     )
     try:
-        return boto3.client(
+        # A session of its own: the default one is every thread's.
+        return boto3.Session().client(
             "s3",
             region_name=options.region or None,
             endpoint_url=options.endpoint or None,

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -57,7 +58,7 @@ class S3Store:
         """`connect` gives boto3's client (`open_client`), at the first request; `scratch` is the local folder under
         which exports work.
         """
-        self._connect = functools.cache(connect)
+        self._connect, self._connecting = functools.cache(connect), Lock()
         self._bucket = bucket
         self._prefix = prefix.strip("/")
         self._scratch = scratch
@@ -195,7 +196,9 @@ class S3Store:
 
     @property
     def _client(self) -> Any:
-        return self._connect()
+        # The first of several threads opens it, and the others wait.
+        with self._connecting:
+            return self._connect()
 
     def _key(self, key: str) -> str:
         return "/".join(part for part in (self._prefix, key) if part)

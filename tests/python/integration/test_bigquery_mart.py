@@ -31,7 +31,8 @@ from emulated_mart import (
 from feature_mart.cli import main
 from feature_mart.conformance import TableComparison
 from feature_mart.conformance.cases import check_cases
-from feature_mart.knowledge.site.profiles import Split, measure_profiles
+from feature_mart.exporter import windows_between
+from feature_mart.knowledge.site.profiles import measure_profiles
 from feature_mart.runner import build_mart, open_engine, open_run, require_built
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.sample import write_sample
@@ -232,19 +233,19 @@ def test_the_site_is_made_of_a_mart_on_bigquery(
 ) -> None:
     page = Path(result_of(mart.variables, "docs")["site"])
     assert "feat_client__history" in page.read_text(encoding="utf-8")
-    drawings = {
-        path.name for path in page.parent.glob("assets/mart_price_estimation__training/*.svg")
-    }
-    assert {"job_budget_log.svg", "client_contract_count_365d.svg"} <= drawings
+    found = page.parent.glob("assets/mart_price_estimation__training/*.svg")
+    drawings = {path.name.partition(".")[0] for path in found}
+    assert {"job_budget_log", "client_contract_count_365d"} <= drawings
 
 
 def test_profiles_are_the_same_on_either_engine(
     mart: EmulatedMart, built: dict[str, object], tmp_path: Path
 ) -> None:
     table = "mart_price_estimation__training"
-    columns = ("job_budget_log", "client_contract_count_365d", "job_title_kana_ratio")
-    edge = datetime(2025, 1, 1, tzinfo=UTC)
-    splits = (Split("train", datetime(1, 1, 2, tzinfo=UTC), edge), Split("test", edge, None))
+    names = ("job_budget_log", "client_contract_count_365d", "job_title_kana_ratio")
+    columns = {name: name for name in names}
+    edges = [datetime(year, 1, 2, tzinfo=UTC) for year in (1, 2025, 2026, 9999)]
+    splits = windows_between(edges, embargo_days=0)
     with environment(mart.variables):
         engine, published_at = open_engine(mart.settings), require_built(mart.settings).published_at
         there = list(

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,15 +18,15 @@ from click.testing import CliRunner
 from feature_mart.cli import main
 from feature_mart.errors import TerminalError, TransientError, UsageError
 from feature_mart.exporter import export_snapshot
-from feature_mart.knowledge.candidate import (
+from feature_mart.knowledge.candidate import measure_candidate, write_candidate
+from feature_mart.knowledge.candidate_plot import describe_plot, draw_candidate
+from feature_mart.knowledge.candidate_rows import (
     CandidateRows,
     compile_candidate,
     find_candidate,
-    measure_candidate,
     run_candidate,
-    write_candidate,
 )
-from feature_mart.knowledge.candidate_plot import describe_plot, draw_candidate
+from feature_mart.knowledge.meaning import sql_sha256
 from feature_mart.settings import resolve_settings
 from feature_mart.storage import FolderStore
 from python.unit import snapshot_case as case
@@ -33,10 +34,12 @@ from python.unit import snapshot_case as case
 PROJECT = Path(__file__).resolve().parents[3]
 SVG = "{http://www.w3.org/2000/svg}"
 MOST_BYTES = 30_000
+AS_OF = datetime(2026, 3, 31, 18, tzinfo=UTC)
 #: The number of a job of the case, from which its mart draws everything.
 NUMBER = "cast(substr(job_id, 5) as bigint)"
 #: What the label is made of, also where the budget, which carries it, is NULL.
 PLANTED = f"select job_id, hash({NUMBER}, 1) % 1000 as told from {case.MODEL}"
+SQL = {"sql_sha256": sql_sha256(PLANTED)}
 NOISE = f"select job_id, hash({NUMBER}, 77) % 1000 as told from {case.MODEL}"
 
 
@@ -65,7 +68,7 @@ def measured(mart: Path, snapshot: Path, sql: str, seeds: int = 2) -> dict[str, 
 
 @pytest.fixture(scope="module")
 def planted(mart: Path, snapshot: Path) -> dict[str, Any]:
-    return measured(mart, snapshot, PLANTED)
+    return measured(mart, snapshot, PLANTED) | SQL
 
 
 def test_a_column_that_holds_the_label_raises_the_score(planted: dict[str, Any]) -> None:
@@ -83,7 +86,8 @@ def test_noise_does_not_raise_it(mart: Path, snapshot: Path) -> None:
 def test_the_same_rows_in_another_order_give_the_same_figures(
     mart: Path, snapshot: Path, planted: dict[str, Any]
 ) -> None:
-    assert measured(mart, snapshot, f"{PLANTED} order by hash(job_id)") == planted
+    again = measured(mart, snapshot, f"{PLANTED} order by hash(job_id)")
+    assert again | SQL == planted
 
 
 def test_the_test_split_is_not_looked_at(
@@ -91,7 +95,7 @@ def test_the_test_split_is_not_looked_at(
 ) -> None:
     keys = f"read_parquet('{snapshot}/keys/test/*.parquet')"
     without = f"{PLANTED} where job_id not in (select job_id from {keys})"
-    assert measured(mart, snapshot, without) == planted
+    assert measured(mart, snapshot, without) | SQL == planted
     assert set(planted["rows"]) == {"train", "validation"}
 
 
@@ -204,9 +208,9 @@ def test_bins_hold_every_row_of_train_and_name_texts(mart: Path, snapshot: Path)
 def test_the_document_fits_its_schema_and_is_written_whole(
     planted: dict[str, Any], tmp_path: Path
 ) -> None:
-    evidence, plot = write_candidate(tmp_path, "sample", planted)
-    assert evidence == tmp_path / "docs/evidence/rejected/tried.sample.json"
-    assert plot == tmp_path / "docs/assets/rejected/tried.svg"
+    evidence, plot = write_candidate(tmp_path, planted)
+    assert evidence == tmp_path / "docs/evidence/rejected/tried.price_estimation.sample.json"
+    assert plot == tmp_path / "docs/assets/rejected/tried.price_estimation.sample.svg"
     assert json.loads(evidence.read_text()) == planted
     assert plot.read_bytes() == draw_candidate(planted)
     assert sorted(each.suffix for each in tmp_path.rglob("*.*")) == [".json", ".svg"]
@@ -217,7 +221,7 @@ def test_a_document_that_does_not_fit_is_not_written(
     planted: dict[str, Any], tmp_path: Path, change: dict[str, Any]
 ) -> None:
     with pytest.raises(TerminalError):
-        write_candidate(tmp_path, "sample", planted | change)
+        write_candidate(tmp_path, planted | change)
     assert not list(tmp_path.iterdir())
 
 
@@ -242,14 +246,15 @@ def test_the_plot_reads_without_colour(planted: dict[str, Any]) -> None:
 
 
 def test_a_line_joins_numbers_and_neither_texts_nor_the_unknown(planted: dict[str, Any]) -> None:
-    def lines(*names: str) -> int:
+    def lines(*names: str, is_text: bool = False) -> int:
         bins = [{"name": name, "rows": 10, "mean": at} for at, name in enumerate(names)]
-        svg = draw_candidate(planted | {"telling": {"column": "told", "bins": bins}}).decode()
+        telling = {"column": "told", "is_text": is_text, "bins": bins}
+        svg = draw_candidate(planted | {"telling": telling}).decode()
         return len(re.findall(r'<g id="line2d_\d+">\s*<path d="M[^"]*L[^"]*"', svg))
 
-    none = lines("low", "high", "unknown")
+    none = lines("2024", "high", "unknown", is_text=True)
     assert lines("1", "2.5", "unknown") == none + 1 == lines("1", "2.5", "3")
-    assert lines("1", "unknown", "others") == none
+    assert lines("1", "unknown") == none
 
 
 def test_another_figure_is_another_plot(planted: dict[str, Any]) -> None:
@@ -260,13 +265,15 @@ def test_another_figure_is_another_plot(planted: dict[str, Any]) -> None:
 
 def test_an_unknown_candidate_is_told_from_its_neighbours(tmp_path: Path) -> None:
     result = CliRunner().invoke(
-        main, ["knowledge", "candidate", "budget_decile"], env={"MART_HOME": str(tmp_path)}
+        main,
+        ["knowledge", "candidate", "budget_decile", "price_estimation"],
+        env={"MART_HOME": str(tmp_path)},
     )
     assert result.exit_code == 2
-    (line,) = result.stderr.strip().splitlines()
+    line = result.stderr.strip().splitlines()[-1]
     assert "no candidate 'budget_decile'" in line and "budget_deciles" in line
     with pytest.raises(
-        UsageError, match=r"no candidate in analyses/rejected: write new\.sql there"
+        UsageError, match=r"no candidate 'new' in analyses/rejected: write it there"
     ):
         find_candidate(tmp_path, "new")
 
@@ -274,7 +281,7 @@ def test_an_unknown_candidate_is_told_from_its_neighbours(tmp_path: Path) -> Non
 def test_a_candidate_is_compiled_without_the_mart(tmp_path: Path) -> None:
     settings = resolve_settings(environment={"MART_HOME": str(tmp_path)})
     path = find_candidate(settings.project, "budget_roundness")
-    sql = compile_candidate(settings, path, "2026-04-01T03:00:00+09:00")
+    sql = compile_candidate(settings, path, AS_OF)
     assert '"mart"."main"."int_job__requests"' in sql and "{{" not in sql
     assert not settings.mart_path.exists()
     elsewhere = resolve_settings(
@@ -285,4 +292,4 @@ def test_a_candidate_is_compiled_without_the_mart(tmp_path: Path) -> None:
         }
     )
     with pytest.raises(UsageError, match="mart knowledge candidate works on the embedded engine"):
-        compile_candidate(elsewhere, path, "2026-04-01T03:00:00+09:00")
+        compile_candidate(elsewhere, path, AS_OF)

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from feature_mart.knowledge.candidate_plot import describe_plot
+from feature_mart.knowledge.meaning import sql_sha256
 
 PROJECT = Path(__file__).resolve().parents[3]
 REJECTED = PROJECT / "analyses" / "rejected"
@@ -39,16 +40,16 @@ def faults(name: str, entry: dict[str, Any], known: set[str]) -> list[str]:
     ]
     if not re.match(r"(Rejected|Not taken) on 20\d\d-\d\d-\d\d\.", said):
         found.append("begin with Rejected or Not taken, and the date")
-    image = re.search(r"!\[([^\]]+)\]\((assets/rejected/[a-z0-9_]+\.svg)\)", said)
+    image = re.search(r"!\[([^\]]+)\]\((assets/rejected/[-a-z0-9_.]+\.svg)\)", said)
     prose = said.replace(image.group(0), "") if image else said
     plot = PROJECT / "docs" / image.group(2) if image else None
-    if plot is None or plot.stem != name or not plot.is_file():
+    if plot is None or plot.name.split(".")[0] != name or not plot.is_file():
         found.append("no image, or none that is there")
     elif plot.stat().st_size >= MOST_BYTES:
         found.append(f"{plot.name} is too big")
     lost_to = str(entry.get("config", {}).get("meta", {}).get("lost_to") or "").split(", ")
     found += [f"lost_to {column!r} is no feature" for column in lost_to if column not in known]
-    paths = [PROJECT / path for path in re.findall(r"docs/evidence/rejected/[\w.]+\.json", said)]
+    paths = [PROJECT / path for path in re.findall(r"docs/evidence/rejected/[-\w.]+\.json", said)]
     if not paths:
         found.append("no evidence is named")
     for path in paths:
@@ -58,8 +59,11 @@ def faults(name: str, entry: dict[str, Any], known: set[str]) -> list[str]:
         document = json.loads(path.read_text(encoding="utf-8"))
         schema = resources.files("feature_mart.schemas").joinpath("candidate.json")
         jsonschema.validate(document, json.loads(schema.read_text(encoding="utf-8")))
-        if path.name != f"{name}.{document['warehouse_id']}.json" or document["candidate"] != name:
+        own = f"{name}.{document['consumer']}.{document['warehouse_id']}.json"
+        if path.name != own or document["candidate"] != name:
             found.append(f"{path.name} is of {document['candidate']}")
+        if document["sql_sha256"] != sql_sha256((REJECTED / f"{name}.sql").read_text()):
+            found.append(f"{path.name} is of other SQL than {name}.sql")
         figures = [
             f"{document[side]['mean']:.4f} ± {document[side]['spread']:.4f}"
             for side in ("with", "without")
@@ -78,7 +82,7 @@ def entries() -> dict[str, dict[str, Any]]:
 
 def test_every_candidate_has_an_entry_and_every_plot_and_figure_a_candidate() -> None:
     assert len(NAMES) >= 8 and sorted(entries()) == NAMES
-    plots = {path.stem for path in (PROJECT / "docs/assets/rejected").iterdir()}
+    plots = {path.name.split(".")[0] for path in (PROJECT / "docs/assets/rejected").iterdir()}
     figures = {path.name.split(".")[0] for path in (PROJECT / "docs/evidence/rejected").iterdir()}
     assert sorted(plots) == sorted(figures) == NAMES
 
@@ -126,3 +130,9 @@ def test_a_lost_to_that_is_no_feature_is_found() -> None:
     for lost_to in ("job_budget_log, job_budget_tenth", ""):
         changed = entry | {"config": {"meta": {"lost_to": lost_to}}}
         assert any("no feature" in each for each in faults("budget_deciles", changed, features()))
+
+
+def test_a_comment_is_no_other_sql_and_a_word_is() -> None:
+    sql = "-- why\nselect job_id, 1 as x {# so #} from a"
+    assert sql_sha256(sql) == sql_sha256("select job_id,\n  1 as x /* other */ from a")
+    assert sql_sha256(sql) != sql_sha256(sql.replace("1", "2"))

@@ -102,7 +102,7 @@ def test_a_place_of_another_kind_is_refused_before_anything_is_done(
 ) -> None:
     done = call(*command.split(), MART_SNAPSHOTS="gs://bucket/snapshots")
     assert done.exit_code == 2
-    assert "gs://bucket/snapshots is no address for snapshots" in done.stderr
+    assert "gs://bucket/snapshots is no address of a place" in done.stderr
     assert not (tmp_path / "home").exists()
 
 

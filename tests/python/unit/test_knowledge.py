@@ -165,7 +165,8 @@ def edit(project: Path, name: str, change: Callable[[str], str]) -> None:
 
 def test_this_project_is_whole_and_unchanged_against_itself(project: Path) -> None:
     done = check("--base", "HEAD")
-    assert (done.exit_code, done.stdout) == (0, "every feature has its reasons\n")
+    assert done.exit_code == 0, done.stdout
+    assert done.stdout.startswith("every feature has its reasons\nnot judged by --base: int_")
 
 
 def without_evidence(text: str) -> str:
@@ -187,7 +188,7 @@ REASON = (
     [
         (f"{POSTING}.md", lambda t: t.replace("## Known traps", "## Traps"), "no heading '## Known traps'"),
         (f"{POSTING}.md", without_evidence, "nothing under '## Evidence'"),
-        (f"{POSTING}.md", unmeasured, "Evidence cites no docs/evidence/"),
+        (f"{POSTING}.md", unmeasured, "Evidence cites none of what was"),
         (f"{POSTING}.md", lambda t: t.replace("n.sample.json", "n.other.json"), "n.other.json, which is not there"),
         (f"{POSTING}.yml", lambda t: t.replace(REASON, ""), "job_budget_log: no meta.why"),
         (f"{POSTING}.yml", lambda t: t.replace(REASON, "Improves the model."), "meta.why says nothing"),
@@ -227,6 +228,33 @@ def test_a_changed_expression_needs_a_changed_reason(project: Path) -> None:
     assert "job_budget_log: it means something else than at HEAD" in line
     document = json.loads(check("--base", "HEAD", "--json").stdout)
     assert [each["column"] for each in document["missing"]] == ["job_budget_log"]
+
+
+CHANGES = (
+    ("fixed_log('coalesce(budget_max_jpy, budget_min_jpy)')", "fixed_log('budget_min_jpy')"),
+    ("'coalesce(budget_max_jpy, budget_min_jpy)'", "'coalesce(budget_min_jpy, budget_max_jpy)'"),
+)
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES)
+def test_what_stands_in_a_macros_argument_counts(project: Path, old: str, new: str) -> None:
+    edit(project, f"{POSTING}.sql", lambda text: text.replace(old, new))
+    done = check("--base", "HEAD")
+    assert done.exit_code == 1 and "job_budget_log: it means something else" in done.stdout
+
+
+def test_a_macro_that_is_called_within_counts(project: Path) -> None:
+    (path,) = project.glob("macros/**/fixed_log.sql")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("* 1e6", "* 1e5"), encoding="utf-8")
+    done = check("--base", "HEAD")
+    assert done.exit_code == 1 and "job_budget_log: it means something else" in done.stdout
+
+
+def test_a_blank_line_is_no_reason(project: Path) -> None:
+    edit(project, f"{POSTING}.sql", halve)
+    edit(project, f"{POSTING}.md", lambda text: text + "\n\n")
+    assert check("--base", "HEAD").exit_code == 1
 
 
 @pytest.mark.parametrize(

@@ -10,21 +10,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_mart.exporter import windows_between
+from feature_mart.exporter.splits import plan_windows
+from feature_mart.knowledge.site.facts import splits_of
 from feature_mart.knowledge.site.plots import describe_profile, draw_profile, draw_profiles
-from feature_mart.knowledge.site.profiles import Profile, Split, measure_profiles
+from feature_mart.knowledge.site.profiles import Profile, measure_profiles
+from feature_mart.manifest import Consumer
+from feature_mart.snapshot_files import instant_text
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
-SPLITS = (
-    Split("train", START, START + timedelta(days=100)),
-    Split("validation", START + timedelta(days=100), START + timedelta(days=150)),
-    Split("test", START + timedelta(days=150), None),
-)
+EDGES = [START + timedelta(days=day) for day in (0, 100, 150, 190)]
+SPLITS = windows_between(EDGES, embargo_days=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,14 @@ class Row:
     @property
     def split(self) -> str | None:
         """By the definition: of the split it was requested in, unless its label came after that split's end."""
+        if self.is_excluded or self.day >= 190:
+            return None
         name = "train" if self.day < 100 else "validation" if self.day < 150 else "test"
         end = {"train": 100, "validation": 150, "test": 10_000}[name]
-        return name if not self.is_excluded and self.day + self.known_after <= end else None
+        return name if self.day + self.known_after <= end else None
 
 
-def profile_of(rows: Sequence[Row], kind: str = "double") -> Profile:
+def profile_of(rows: Sequence[Row], kind: str = "double", value: str = "value") -> Profile:
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute(
@@ -67,7 +72,7 @@ def profile_of(rows: Sequence[Row], kind: str = "double") -> Profile:
         def ask(sql: str) -> Sequence[tuple[Any, ...]]:
             return con.execute(sql.format(table="mart")).fetchall()
 
-        (profile,) = measure_profiles(ask, ["value"], "price", SPLITS)
+        (profile,) = measure_profiles(ask, {"value": value}, "price", SPLITS)
     return profile
 
 
@@ -125,6 +130,28 @@ def test_a_value_that_most_rows_have_is_the_median() -> None:
     assert profile.quantile("train", 0.5) == 0.0
 
 
+def test_booleans_count_as_0_and_1() -> None:
+    rows = [Row(3, 0, value, 1.0) for value in (1.0, 1.0, 0.0, None)]
+    profile = profile_of(rows, "boolean", "case when value then 1 when not value then 0 end")
+    assert (profile.bins["train"].rows, profile.unknown["train"]) == ((1, 2), 1)
+
+
+@pytest.mark.parametrize("shares", [(0.1, 0.2), (0.1, 0.0), (0.0, 0.2)])
+@pytest.mark.parametrize("embargo_days", [0, 5])
+def test_the_splits_are_those_that_the_snapshot_was_cut_by(
+    shares: tuple[float, float], embargo_days: int
+) -> None:
+    consumer = Consumer(
+        "c", "f", "t", "y", "regression", None, 0, *shares, embargo_days=embargo_days
+    )
+    days = [(START.date() + timedelta(days=day), 3) for day in range(60)]
+    windows = plan_windows(days, consumer, ZoneInfo("Asia/Tokyo"))
+    told = [
+        {"name": w.name, "from": instant_text(w.start), "to": instant_text(w.end)} for w in windows
+    ]
+    assert splits_of({"splits": told, "embargo_days": embargo_days}) == windows
+
+
 @pytest.mark.parametrize("value", [0.3, 7.0, -2.5])
 def test_of_a_column_of_one_value_every_quantile_is_that_value(value: float) -> None:
     profile = profile_of([Row(3, 0, value, 1.0)] * 5)
@@ -160,6 +187,10 @@ def test_a_drawing_is_small_grey_told_in_words_and_the_same_again() -> None:
     # Drawn on the same paper, after others, and by another process.
     flat = profile_of([Row(3, 0, 1.0, 1.0)])
     assert draw_profiles([(flat, "price"), (profile, "price")])[1] == svg
+    late = profile_of([Row(3, 0, None, 1.0), *(Row(150, 0, each / 9, 2.0) for each in range(20))])
+    alone = draw_profiles([(late, "price")])
+    assert draw_profiles([(late, "price"), (profile, "price"), (late, "price")])[2:] == alone
+    assert "unknown there" in alone[0]
     assert draw_profiles([(profile, "price")] * 41)[40] == svg
 
 

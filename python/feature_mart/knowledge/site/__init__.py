@@ -5,7 +5,7 @@
 """
 
 from feature_mart.knowledge.site.build import build_site
-from feature_mart.knowledge.site.publish import Published, publish_site
+from feature_mart.knowledge.site.publish import Published, check_place, publish_site
 from feature_mart.knowledge.site.serve import open_site, serve_docs
 
-__all__ = ["Published", "build_site", "open_site", "publish_site", "serve_docs"]
+__all__ = ["Published", "build_site", "check_place", "open_site", "publish_site", "serve_docs"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,6 @@ from feature_mart.knowledge.site.pages import (
 )
 from feature_mart.knowledge.site.plots import draw_profiles
 from feature_mart.knowledge.site.profiles import measure_profiles
-from feature_mart.knowledge.site.publish import versioned
 from feature_mart.knowledge.why import Reasons, Why, read_reasons
 from feature_mart.knowledge.worth import read_evidence
 from feature_mart.manifest import Consumer, Manifest, parse_manifest
@@ -76,10 +76,7 @@ def build_site(
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir(parents=True)
         consumers = _draw(staged, consumers)
-        committed = settings.project / "docs" / "assets" / "rejected"
-        if committed.is_dir():
-            shutil.copytree(committed, staged / "assets" / "rejected")
-            _version_links(docs.manifest, staged)
+        _put_candidates(settings.project, staged, docs.manifest)
         show(0, 0, "write the pages")
         freshness = [_freshness(docs.manifest, name, ask(name)) for name in _clocked(manifest)]
         _enrich(docs.manifest, settings, consumers, freshness)
@@ -112,7 +109,8 @@ def _gather(
         if each["config"]["meta"].get("consumer") == consumer.name
     )
     groups = manifest.feature_groups(consumer)
-    columns = [name for names in groups.values() for name in names]
+    types = {each.name: each.data_type for each in manifest.columns(consumer.training_model)}
+    columns = {name: _number(name, types.get(name)) for names in groups.values() for name in names}
     profiles = measure_profiles(ask, columns, consumer.label, splits_of(snapshot))
     return ConsumerFacts(
         consumer,
@@ -129,6 +127,13 @@ def _gather(
     )
 
 
+def _number(column: str, data_type: str | None) -> str:
+    """A feature's column as SQL that both engines take for a number."""
+    if (data_type or "").lower() in {"boolean", "bool"}:
+        return f"case when {column} then 1 when not {column} then 0 end"
+    return column
+
+
 def _draw(site: Path, consumers: Sequence[ConsumerFacts]) -> list[ConsumerFacts]:
     """Draw every column that is ever known; the consumers with links to the drawings."""
     known = [
@@ -140,23 +145,32 @@ def _draw(site: Path, consumers: Sequence[ConsumerFacts]) -> list[ConsumerFacts]
     links: dict[str, dict[str, str]] = {facts.consumer.name: {} for facts in consumers}
     drawn = draw_profiles([(profile, facts.consumer.label) for facts, profile in known])
     for (facts, profile), svg in zip(known, drawn, strict=True):
-        path = site / "assets" / facts.consumer.training_model / f"{profile.column}.svg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(svg, encoding="utf-8")
-        links[facts.consumer.name][profile.column] = versioned(site, path)
+        folder = site / "assets" / facts.consumer.training_model
+        links[facts.consumer.name][profile.column] = _put(site, folder, profile.column, svg)
     return [replace(facts, drawings=links[facts.consumer.name]) for facts in consumers]
 
 
-def _version_links(document: dict[str, Any], site: Path) -> None:
-    """Of the drawings that are committed, whose links are written by hand."""
-    versions = {
-        f"]({path.relative_to(site).as_posix()})": f"]({versioned(site, path)})"
-        for path in sorted((site / "assets" / "rejected").glob("*.svg"))
+def _put(site: Path, folder: Path, name: str, svg: str) -> str:
+    """Write a drawing under a name that has its hash in it; the link to it."""
+    content = svg.encode()
+    path = folder / f"{name}.{hashlib.sha256(content).hexdigest()[:12]}.svg"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path.relative_to(site).as_posix()
+
+
+def _put_candidates(project: Path, site: Path, document: dict[str, Any]) -> None:
+    """The drawings that are committed; their links, which are written by hand, lead to them."""
+    links = {
+        f"](assets/rejected/{path.name})": _put(
+            site, site / "assets" / "rejected", path.stem, path.read_text(encoding="utf-8")
+        )
+        for path in sorted((project / "docs" / "assets" / "rejected").glob("*.svg"))
     }
     for node in document["nodes"].values():
-        for link, version in versions.items():
-            if link in node.get("description", ""):
-                node["description"] = node["description"].replace(link, version)
+        for written, link in links.items():
+            if written in node.get("description", ""):
+                node["description"] = node["description"].replace(written, f"]({link})")
 
 
 def _clocked(manifest: Manifest) -> list[str]:
@@ -246,7 +260,9 @@ def _enrich_model(
     consumers: Sequence[ConsumerFacts],
     links: Links,
 ) -> None:
-    node["description"] = model_page(node["description"], node["name"], consumers, links)
+    # A mart has every group's columns; what those are worth is told of its consumer.
+    columns = frozenset() if node["name"].startswith("mart_") else frozenset(node["columns"])
+    node["description"] = model_page(node["description"], columns, consumers, links)
     for name, column in node["columns"].items():
         if name in told and "role" not in column["config"].get("meta", {}):
             column["description"] = column_page(told[name], consumers, links, node["name"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from feature_mart.knowledge.site.facts import ConsumerFacts, Freshness
+from feature_mart.knowledge.site.facts import ConsumerFacts, Freshness, cut_of
 from feature_mart.knowledge.site.pages import Links, table, verdict_of
 from feature_mart.knowledge.why import Candidate, Why
 
@@ -83,11 +83,10 @@ def _consumer_line(facts: ConsumerFacts, links: Links) -> str:
     if snapshot is not None:
         rows = ", ".join(f"{split['name']} {split['rows']:,}" for split in snapshot["splits"])
         last = f"`{snapshot['id']}` ({rows})"
-    cut = f"newest {consumer.test_share:.0%} test, {consumer.validation_share:.0%} before them validation"
     return (
         f"**{links.consumer(consumer.name)}.** {facts.description} Label `{consumer.label}` "
-        f"({consumer.label_kind}) · {len(facts.features)} features · {cut} · metrics "
-        f"{', '.join(consumer.metrics)} · owner {facts.owner} · last snapshot {last}"
+        f"({consumer.label_kind}) · {len(facts.features)} features · {cut_of(consumer)} · metrics "
+        f"{', '.join(consumer.metrics) or 'none'} · owner {facts.owner} · last snapshot {last}"
     )
 
 
@@ -148,7 +147,7 @@ def _candidate_table(candidates: Sequence[Candidate], links: Links) -> str:
         [
             links.candidate(each.name),
             verdict_of(each),
-            ", ".join(f"`{name}`" for name in each.lost_to if name),
+            ", ".join(f"`{name}`" for name in each.lost_to),
         ]
         for each in candidates
     )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from feature_mart.exporter import SnapshotPlace, read_latest
-from feature_mart.knowledge.site.profiles import Profile, Split
+from feature_mart.errors import FeatureMartError
+from feature_mart.exporter import SnapshotPlace, Window, read_latest, windows_between
+from feature_mart.knowledge.site.profiles import Profile
 from feature_mart.manifest import Consumer
-from feature_mart.snapshot_files import DamagedFileError, DamagedSnapshotError, parse_instant
+from feature_mart.snapshot_files import parse_instant
 from feature_mart.storage import Store
 
 #: Where no snapshot says how rows are split.
-_SINCE = datetime.fromisoformat("0001-01-02T00:00:00+00:00")
+_ALWAYS = Window(
+    "all", datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 2, tzinfo=UTC), label_known_until=None
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +58,36 @@ class Freshness:
 def last_snapshot(
     store: Store, consumer: str, warehouse_id: str
 ) -> tuple[Mapping[str, Any] | None, str | None]:
-    """The manifest of the snapshot that latest.json names, or what is wrong with it; None of both without one."""
+    """The manifest of the snapshot that latest.json names, or what to do about one that cannot be read.
+
+    None of both without one. A site without its snapshots is a site: nothing is raised.
+    """
     try:
         latest = read_latest(store, consumer)
         if latest is None or latest.warehouse_id != warehouse_id:
             return None, None
         place = SnapshotPlace(store, f"{consumer}/snapshots/{latest.id}")
         manifest, _ = place.documents()
-    except (DamagedFileError, DamagedSnapshotError) as error:
-        return None, str(error)
+    except FeatureMartError:
+        # Not what is wrong: that names a folder of this machine.
+        return None, f"`mart snapshot list {consumer}` says why"
     return manifest, None
 
 
-def splits_of(snapshot: Mapping[str, Any] | None) -> tuple[Split, ...]:
+def splits_of(snapshot: Mapping[str, Any] | None) -> tuple[Window, ...]:
     """The splits as the snapshot cut them; all labelled rows as one where there is none."""
     if snapshot is None:
-        return (Split("all", _SINCE, None),)
-    starts = [parse_instant(split["from"]) for split in snapshot["splits"]]
-    untils = [*starts[1:], None]
-    return tuple(
-        Split(split["name"], start, until)
-        for split, start, until in zip(snapshot["splits"], starts, untils, strict=True)
+        return (_ALWAYS,)
+    cut = [parse_instant(split["from"]) for split in snapshot["splits"]]
+    end = parse_instant(snapshot["splits"][-1]["to"])
+    return windows_between((*cut, end), int(snapshot["embargo_days"]))
+
+
+def cut_of(consumer: Consumer) -> str:
+    """How a consumer's rows are split, in words."""
+    if consumer.validation_from is not None and consumer.test_from is not None:
+        return f"validation from {consumer.validation_from}, test from {consumer.test_from}"
+    return (
+        f"the newest {consumer.test_share:.0%} of the labelled rows are test, the "
+        f"{consumer.validation_share:.0%} before them validation"
     )

@@ -55,4 +55,6 @@ def anonymous(manifest: dict[str, Any]) -> None:
 def _script(document: Mapping[str, Any]) -> str:
     """JSON that ends no script element and no line of one."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("</", "<\\/").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    for sign in ("<", "\u2028", "\u2029"):
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
-from feature_mart.knowledge.site.facts import ConsumerFacts
+from feature_mart.knowledge.site.facts import ConsumerFacts, cut_of
 from feature_mart.knowledge.site.plots import describe_profile
 from feature_mart.knowledge.why import Candidate, Why
 from feature_mart.knowledge.worth import score, signed
@@ -72,21 +72,22 @@ def column_page(why: Why, consumers: Sequence[ConsumerFacts], links: Links, mode
     return "\n\n".join(told)
 
 
-def model_page(notes: str, model: str, consumers: Sequence[ConsumerFacts], links: Links) -> str:
-    """A model's notes, its candidates as links, and below Evidence what was measured of its features."""
+def model_page(
+    notes: str, columns: Set[str], consumers: Sequence[ConsumerFacts], links: Links
+) -> str:
+    """A model's notes, its candidates as links, and what was measured of the groups that its columns are in."""
     told = _CANDIDATE.sub(lambda found: links.candidate(found[1]), notes)
     lines = [
-        line
+        _group_line(document, group)
         for facts in consumers
         for document in facts.evidence
         for group in document["groups"]
-        if model == f"feat_job__{group['name']}" or f"group, `{group['name']}`" in notes
-        for line in (_group_line(document, group),)
+        if not columns.isdisjoint(group["features"])
     ]
     if not lines:
         return told
     measured = table(_GROUP_HEAD, lines)
-    return f"{told.rstrip()}\n\nMeasured, the group that these features are of:\n\n{measured}"
+    return f"{told.rstrip()}\n\nMeasured, the groups that these features are in:\n\n{measured}"
 
 
 def consumer_page(facts: ConsumerFacts, links: Links) -> str:
@@ -105,8 +106,7 @@ def consumer_page(facts: ConsumerFacts, links: Links) -> str:
             f"{links.model(f'feat_job__{name}')} ({len(names)})"
             for name, names in facts.groups.items()
         ),
-        f"**Splits.** By time: the newest {consumer.test_share:.0%} of the labelled rows are test, the "
-        f"{consumer.validation_share:.0%} before them validation, {consumer.embargo_days} days of embargo.",
+        f"**Splits.** By time: {cut_of(consumer)}, {consumer.embargo_days} days of embargo.",
         *_snapshot_lines(facts),
         *(evidencetable(document) for document in facts.evidence),
     ]

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from typing import Any
 
+from feature_mart.errors import TransientError
 from feature_mart.knowledge.site.profiles import Profile
 from feature_mart.knowledge.svg import STYLE, figure_size, svg_text
 
@@ -37,25 +39,32 @@ def draw_profiles(profiles: Sequence[tuple[Profile, str]]) -> list[str]:
     """SVGs of columns that are ever known, each with its label's name; the same profiles give the same bytes."""
     if len(profiles) < _WORTH_A_PROCESS:
         return [draw_profile(*each) for each in profiles]
-    with ProcessPoolExecutor(_PROCESSES, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(draw_profile, *zip(*profiles, strict=True), chunksize=8))
+    try:
+        with ProcessPoolExecutor(_PROCESSES, mp_context=get_context("spawn")) as pool:
+            return list(pool.map(draw_profile, *zip(*profiles, strict=True), chunksize=8))
+    except BrokenProcessPool:
+        raise TransientError(
+            "A process that drew the features was stopped, for want of memory perhaps: try again later."
+        ) from None
 
 
 def draw_profile(profile: Profile, label: str) -> str:
     """One SVG, at most 480 pixels wide, whose title and description say in words what it shows."""
-    import matplotlib as mpl
+    from matplotlib.style import context
 
-    with mpl.rc_context(_STYLE):
+    # A machine's own matplotlibrc does not show in it.
+    with context(["default", _STYLE]):
         paper = _paper()
         drawn = [
             *_draw_splits(paper.splits, profile),
             *_draw_months(paper.months, paper.unknown, profile),
             *_draw_label(paper.label, profile),
         ]
-        svg = svg_text(paper.figure, profile.column, describe_profile(profile, label))
-        for artist in drawn:
-            artist.remove()
-    return svg
+        try:
+            return svg_text(paper.figure, profile.column, describe_profile(profile, label))
+        finally:
+            for artist in drawn:
+                artist.remove()
 
 
 def describe_profile(profile: Profile, label: str) -> str:
@@ -113,7 +122,7 @@ def _paper() -> _Paper:
 
 
 def _draw_splits(axes: Any, profile: Profile) -> Iterator[Any]:
-    axes.set_title("share of rows", loc="left", y=1.0)
+    axes.set_title("share of known rows", loc="left", y=1.0)
     most = 0.0
     for (name, counts), line in zip(profile.bins.items(), _LINES, strict=False):
         shares = [rows / max(counts.known, 1) for rows in counts.rows]
@@ -141,13 +150,15 @@ def _draw_months(axes: Any, behind: Any, profile: Profile) -> Iterator[Any]:
         [at[each] for each in alone], [medians[each] for each in alone], "k.", markersize=2
     )
     known = [value for value in medians if not math.isnan(value)]
-    for each in (axes, behind):
-        _fit(each, at, known if each is axes else None)
+    _fit(axes, at, known)
+    behind.set_xlim(axes.get_xlim())
 
 
 def _draw_label(axes: Any, profile: Profile) -> Iterator[Any]:
     axes.set_title(f"mean label, {next(iter(profile.bins))}", loc="left", y=1.0)
     if not profile.label:
+        _fit(axes, (), ())
+        yield axes.text(0.5, 0.5, "unknown there", ha="center", transform=axes.transAxes)
         return
     values, means, rows = zip(*profile.label, strict=True)
     sizes = [2 + 8 * each / max(rows) for each in rows]
@@ -156,18 +167,20 @@ def _draw_label(axes: Any, profile: Profile) -> Iterator[Any]:
     _fit(axes, values, means)
 
 
-def _fit(axes: Any, across: Sequence[float], up: Sequence[float] | None) -> None:
-    """Limits with a twentieth of room on each side."""
+def _fit(axes: Any, across: Sequence[float], up: Sequence[float]) -> None:
+    """Limits with a twentieth of room on each side; nothing to show lies between 0 and 1."""
     for values, limit in ((across, axes.set_xlim), (up, axes.set_ylim)):
-        if values:
-            low, high = min(values), max(values)
-            room = (high - low) / 20 or 0.5
-            limit(low - room, high + room)
+        low, high = (min(values), max(values)) if values else (0.0, 1.0)
+        room = (high - low) / 20 or 0.5
+        limit(low - room, high + room)
 
 
 def _share(profile: Profile, split: str) -> str:
     rows = profile.rows(split)
-    return f"{100 * profile.unknown[split] / rows:.0f}%" if rows else "no rows"
+    if not rows:
+        return "no rows"
+    share = 100 * profile.unknown[split] / rows
+    return "under 1%" if 0 < share < 1 else f"{share:.0f}%"
 
 
 def _movement(profile: Profile) -> str:

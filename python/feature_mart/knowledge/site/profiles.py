@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from feature_mart.exporter import Window
+
 Ask = Callable[[str], Sequence[tuple[Any, ...]]]
 """Asks the engine for the rows of a query of one training mart, whose name stands there as {table}."""
 
@@ -23,15 +25,6 @@ _REACH = 3
 _AT_ONCE = 16
 #: Groups of rows that the label's mean is shown of.
 _GROUPS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A split as the last snapshot cut it. `known_until`: a row whose label came to be known later is purged."""
-
-    name: str
-    start: datetime
-    known_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +103,18 @@ class Profile:
 
 
 def measure_profiles(
-    ask: Ask, columns: Sequence[str], label: str, splits: Sequence[Split]
+    ask: Ask, columns: Mapping[str, str], label: str, splits: Sequence[Window]
 ) -> Iterator[Profile]:
-    """Profiles of these columns of a training mart, over rows without an exclusion, in order."""
-    extents = _extents(ask, columns)
-    for first in range(0, len(columns), _AT_ONCE):
-        some = columns[first : first + _AT_ONCE]
+    """Profiles of these columns of a training mart, over rows without an exclusion, in order.
+
+    `columns` are names and SQL expressions of numbers.
+    """
+    extents, names = _extents(ask, columns), tuple(columns)
+    for first in range(0, len(names), _AT_ONCE):
+        some = names[first : first + _AT_ONCE]
         counted: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
         parts = (
-            _count_sql(number, name, extents[name], label, splits)
+            _count_sql(number, columns[name], extents[name], label, splits)
             for number, name in enumerate(some)
         )
         for number, *row in ask("\nunion all\n".join(parts)):
@@ -127,9 +123,10 @@ def measure_profiles(
             yield _profile(name, extents[name], counted[number], splits)
 
 
-def _extents(ask: Ask, columns: Sequence[str]) -> dict[str, Extent]:
+def _extents(ask: Ask, columns: Mapping[str, str]) -> dict[str, Extent]:
     measures = ", ".join(
-        f"min({name}), max({name}), avg({name}), stddev_pop({name})" for name in columns
+        f"min({value}), max({value}), avg({value}), stddev_pop({value})"
+        for value in columns.values()
     )
     (row,) = ask(f"select {measures} from {{table}} where exclusion_reason is null")
     found: dict[str, Extent] = {}
@@ -150,35 +147,37 @@ def _extents(ask: Ask, columns: Sequence[str]) -> dict[str, Extent]:
     return found
 
 
-def _count_sql(number: int, name: str, extent: Extent, label: str, splits: Sequence[Split]) -> str:
-    bucket = _bucket(name, extent) if extent.bins else "case when 1 = 0 then 0e0 end"
-    kept = " ".join(
-        f"when requested_at >= {_instant(split.start)} then {_kept(at, split)}"
-        for at, split in reversed(tuple(enumerate(splits)))
-    )
+def _count_sql(
+    number: int, value: str, extent: Extent, label: str, splits: Sequence[Window]
+) -> str:
+    bucket = _bucket(value, extent) if extent.bins else "case when 1 = 0 then 0e0 end"
+    kept = " ".join(_kept(at, split) for at, split in enumerate(splits))
     return (
         f"select {number} as feature, split, month, bucket, count(*) as row_count, "
         f"sum(value) as value_sum, sum(label) as label_sum from (select case {kept} end as split, "
         "extract(year from requested_at) * 12 + extract(month from requested_at) - 1 as month, "
-        f"{bucket} as bucket, {name} as value, {label} as label from {{table}} "
+        f"{bucket} as bucket, {value} as value, {label} as label from {{table}} "
         "where exclusion_reason is null) as counted where split is not null group by split, month, bucket"
     )
 
 
-def _bucket(name: str, extent: Extent) -> str:
+def _bucket(value: str, extent: Extent) -> str:
     # Written with an exponent, a number is a double on both engines.
     low, high = extent.low + extent.width, extent.low + extent.width * (extent.bins - 1)
     return (
-        f"case when {name} is null then null when {name} < {low:.17e} then 0e0 "
-        f"when {name} >= {high:.17e} then {extent.bins - 1}e0 "
-        f"else floor(({name} - {extent.low:.17e}) / {extent.width:.17e}) end"
+        f"case when {value} is null then null when {value} < {low:.17e} then 0e0 "
+        f"when {value} >= {high:.17e} then {extent.bins - 1}e0 "
+        f"else floor(({value} - {extent.low:.17e}) / {extent.width:.17e}) end"
     )
 
 
-def _kept(number: int, split: Split) -> str:
-    if split.known_until is None:
-        return str(number)
-    return f"case when label_known_at <= {_instant(split.known_until)} then {number} end"
+def _kept(number: int, split: Window) -> str:
+    until = split.label_known_until
+    known = "" if until is None else f" and label_known_at <= {_instant(until)}"
+    return (
+        f"when requested_at >= {_instant(split.start)} and requested_at < {_instant(split.end)}"
+        f"{known} then {number}"
+    )
 
 
 def _instant(at: datetime) -> str:
@@ -186,7 +185,7 @@ def _instant(at: datetime) -> str:
 
 
 def _profile(
-    name: str, extent: Extent, counted: Sequence[tuple[Any, ...]], splits: Sequence[Split]
+    name: str, extent: Extent, counted: Sequence[tuple[Any, ...]], splits: Sequence[Window]
 ) -> Profile:
     by_split = {split.name: _Tally(extent.bins) for split in splits}
     by_month: dict[int, _Tally] = defaultdict(lambda: _Tally(extent.bins))

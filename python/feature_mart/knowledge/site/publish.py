@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from feature_mart.errors import UsageError
-from feature_mart.snapshot_files import sha256_file
 from feature_mart.storage import Headers, Store
 
 _AT_ONCE = 8
@@ -19,7 +18,7 @@ _TYPES = {
 }
 #: Asked for each time, and answered by "not modified" where it is the same.
 _ASK = "no-cache"
-#: A drawing's address has its hash in it (`versioned`), so what lies there for a page never changes.
+#: A drawing's address has its hash in it, so what lies there for a page never changes.
 _KEEP = "public, max-age=31536000, immutable"
 
 
@@ -32,9 +31,13 @@ class Published:
     bytes: int
 
 
-def versioned(site: Path, path: Path) -> str:
-    """A link to a file of the site that changes when its content does."""
-    return f"{path.relative_to(site).as_posix()}?v={sha256_file(path)[:12]}"
+def check_place(store: Store) -> None:
+    """Ask a place for its page: what refuses an address, an account or a bucket says so before the site is made.
+
+    Raises:
+        FeatureMartError: it refuses.
+    """
+    store.sha256(_PAGE)
 
 
 def publish_site(site: Path, store: Store) -> Published:
