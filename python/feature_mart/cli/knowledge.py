@@ -64,6 +64,7 @@ def check(base: str | None, as_json: bool) -> None:
 def why(column: str, as_json: bool) -> None:
     """Print everything that is written of a column, and who uses it."""
     from feature_mart.knowledge import explain_column
+    from feature_mart.knowledge.why import prose_of
     from feature_mart.settings import resolve_settings
 
     found = explain_column(resolve_settings().project, column)
@@ -84,7 +85,9 @@ def why(column: str, as_json: bool) -> None:
     for heading, text in found.notes.items():
         click.echo(f"\n{heading}\n{text}")
     for candidate in found.rejected:
-        click.echo(f"\nRejected: {candidate.name} ({candidate.path})\n{candidate.description}")
+        click.echo(
+            f"\nRejected: {candidate.name} ({candidate.path})\n{prose_of(candidate.description)}"
+        )
 
 
 @knowledge.command()

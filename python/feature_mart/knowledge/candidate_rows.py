@@ -21,6 +21,8 @@ from feature_mart.settings import Settings, require_embedded
 
 FOLDER = "analyses/rejected"
 KEY = "job_id"
+#: Levels of a categorical feature.
+MOST_TEXTS = 64
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 
 
@@ -120,6 +122,11 @@ def _read_rows(con: duckdb.DuckDBPyConnection, name: str) -> CandidateRows:
             distinct = con.execute(
                 f"select distinct {name_sql} from candidate where {name_sql} is not null order by all"
             ).fetchall()
+            if len(distinct) > MOST_TEXTS:
+                raise UsageError(
+                    f"{FOLDER}/{name}.sql: {column} has {len(distinct):,} different texts; a candidate's has "
+                    f"{MOST_TEXTS} at most, as a category's code does."
+                )
             texts[column] = tuple(str(row[0]) for row in distinct)
             expressions.append(
                 f"case when {name_sql} is not null then dense_rank() over (order by {name_sql} nulls last) - 1 end"

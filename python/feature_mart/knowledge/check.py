@@ -14,30 +14,22 @@ from feature_mart.knowledge.meaning import (
     sql_sha256,
 )
 from feature_mart.knowledge.rationale import (
+    FOLDERS,
     Missing,
     Model,
     check_models,
     meta_of,
     read_models,
+    read_project,
     sections_of,
 )
+from feature_mart.knowledge.why import read_candidates
 from feature_mart.knowledge.worth import read_evidence
 from feature_mart.runner import read_files_at
 
-FOLDERS = ("models", "macros")
 UNJUDGED = "int_ and stg_ models, seeds and dbt vars"
 _EVIDENCE = re.compile(r"docs/evidence/[-\w./]+?\.json")
 _UNTESTED = "not yet tested"
-
-
-def read_project(project: Path) -> dict[str, str]:
-    """The text of a project's models and macros as they lie there, by path."""
-    return {
-        path.relative_to(project).as_posix(): path.read_text(encoding="utf-8", errors="replace")
-        for folder in FOLDERS
-        for path in sorted((project / folder).rglob("*"))
-        if path.suffix in {".sql", ".py", ".yml", ".md"} and path.is_file()
-    }
 
 
 def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ...]:
@@ -86,7 +78,11 @@ def check_candidates(project: Path) -> Iterator[Missing]:
         json.loads(path.read_bytes())
         for path in sorted((project / "docs" / "evidence" / "rejected").glob("*.json"))
     ]
+    told_of = {candidate.name for candidate in read_candidates(project)}
     for path in sorted((project / "analyses" / "rejected").glob("*.sql")):
+        if path.stem not in told_of:
+            what = "no entry in _rejected.yml: what was expected and seen, the verdict, and what would reopen it"
+            yield Missing(path.relative_to(project).as_posix(), None, what)
         own = [each for each in measured if each["candidate"] == path.stem]
         now = sql_sha256(path.read_text(encoding="utf-8", errors="replace"))
         if not own or any(each["sql_sha256"] != now for each in own):

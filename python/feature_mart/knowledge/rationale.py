@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
+#: Where a model's files are, and what its SQL calls.
+FOLDERS = ("models", "macros")
 HEADINGS = (
     "Why these features",
     "Why these transforms",
@@ -59,6 +61,16 @@ class Model:
     def is_mart(self) -> bool:
         """Whether it only selects."""
         return self.name.startswith("mart_")
+
+
+def read_project(project: Path) -> dict[str, str]:
+    """The text of a project's models and macros as they lie there, by path."""
+    return {
+        path.relative_to(project).as_posix(): path.read_text(encoding="utf-8", errors="replace")
+        for folder in FOLDERS
+        for path in sorted((project / folder).rglob("*"))
+        if path.suffix in {".sql", ".py", ".yml", ".md"} and path.is_file()
+    }
 
 
 def read_models(files: Mapping[str, str]) -> Iterator[Model]:

@@ -12,9 +12,17 @@ from typing import Any
 import yaml
 
 from feature_mart.errors import UsageError
-from feature_mart.knowledge.check import read_project
-from feature_mart.knowledge.rationale import HEADINGS, Model, meta_of, read_models, sections_of
+from feature_mart.knowledge.rationale import (
+    HEADINGS,
+    Model,
+    meta_of,
+    read_models,
+    read_project,
+    sections_of,
+)
 from feature_mart.knowledge.worth import Document, read_evidence, worth_of
+
+_IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +75,13 @@ class Reasons:
         """Raises: UsageError: no feature or mart model has such a column."""
         having = [model for model in self.models if column in model.columns]
         if not having:
+            tried = next((each for each in self.candidates if each.name == column), None)
+            if tried is not None:
+                raise UsageError(
+                    f"{column} is no column but a rejected candidate ({tried.path}): {prose_of(tried.description)}"
+                )
             raise UsageError(
-                f"No feature or mart model has a column {column!r}{self._nearest(column)}."
+                f"No feature or mart model has a column {column!r}{self._nearest(column)}"
             )
         home = min(having, key=lambda model: (_rank(model, column), model.name))
         notes = {
@@ -96,7 +109,7 @@ class Reasons:
 
     def _nearest(self, column: str) -> str:
         close = difflib.get_close_matches(column, self.columns, n=3)
-        return f"; did you mean {', '.join(close)}?" if close else ""
+        return f"; did you mean {', '.join(close)}?" if close else "."
 
 
 def read_reasons(project: Path) -> Reasons:
@@ -130,6 +143,11 @@ def read_candidates(project: Path) -> tuple[Candidate, ...]:
         )
         for each in document.get("analyses") or ()
     )
+
+
+def prose_of(description: str) -> str:
+    """In a terminal, without what only a page shows."""
+    return " ".join(_IMAGE.sub("", description).split())
 
 
 def _rank(model: Model, column: str) -> int:

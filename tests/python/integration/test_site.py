@@ -234,7 +234,7 @@ QUESTIONS = (
         "client cancelled ratio",
         "mart_price_estimation__features",
         "client_cancelled_contract_ratio_all",
-        r"Used by price_estimation \(label price_log\), hire_within_14d",
+        "Used by price_estimation, hire_within_14d",
     ),
     Question(
         "Is a budget that is not stated a zero?",

@@ -7,7 +7,7 @@ import re
 import statistics
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -99,8 +99,8 @@ def test_rows_are_counted_by_the_definition(given_rows: list[Row]) -> None:
     counted = [row for row in given_rows if row.split]
     assert sum(month.rows for month in profile.months) == len(counted)
     train = [row for row in counted if row.split == "train" and row.value is not None]
-    assert sum(count for _, _, count in profile.label) == len(train)
-    told = sum(mean * count for _, mean, count in profile.label)
+    assert sum(count for _, _, count in profile.label_groups) == len(train)
+    told = sum(mean * count for _, mean, count in profile.label_groups)
     assert math.isclose(told, sum(row.label for row in train), abs_tol=1e-6)
 
 
@@ -162,6 +162,26 @@ def test_quantiles_of_whole_numbers_are_whole() -> None:
     profile = profile_of([Row(3, 0, float(value * value), 1.0) for value in range(99)], "bigint")
     found = [profile.quantile("train", share) for share in (0.05, 0.3, 0.5, 0.95)]
     assert all(value is not None and value.is_integer() for value in found)
+
+
+@given(st.lists(st.integers(0, 300), min_size=3, max_size=60))
+@settings(max_examples=40, deadline=None)
+def test_medians_of_wider_whole_numbers_are_whole_and_near(values: list[int]) -> None:
+    profile = profile_of([Row(3, 0, float(value), 1.0) for value in values], "bigint")
+    found, width = profile.quantile("train", 0.5), profile.extent.width
+    assert found is not None and found.is_integer()
+    assert statistics.median_low(values) - width <= found <= statistics.median_high(values) + width
+
+
+def test_codes_are_neither_in_order_nor_joined() -> None:
+    rows = [Row(day % 90, 0, float(day % 3), float(day % 3 == 1)) for day in range(99)]
+    with_order = profile_of(rows, "bigint")
+    codes = replace(with_order, is_categorical=True)
+    assert "3 codes, 0 the most frequent (33%)" in describe_profile(codes, "price")
+    assert "median" not in describe_profile(codes, "price")
+    assert draw_profile(codes, "price").count("<path") < draw_profile(with_order, "price").count(
+        "<path"
+    )
 
 
 def test_a_column_that_is_never_known_says_so() -> None:

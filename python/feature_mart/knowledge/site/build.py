@@ -7,8 +7,10 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from feature_mart.errors import TerminalError
 from feature_mart.knowledge.site.catalogue import front_page, read_decisions
@@ -79,7 +81,7 @@ def build_site(
         _put_candidates(settings.project, staged, docs.manifest)
         show(0, 0, "write the pages")
         freshness = [_freshness(docs.manifest, name, ask(name)) for name in _clocked(manifest)]
-        _enrich(docs.manifest, settings, consumers, freshness)
+        _enrich(docs.manifest, settings, consumers, freshness, built.as_of_at)
         anonymous(docs.manifest)
         page = assemble_page(docs.page, docs.manifest, docs.catalog)
         (staged / "index.html").write_text(page, encoding="utf-8")
@@ -109,9 +111,11 @@ def _gather(
         if each["config"]["meta"].get("consumer") == consumer.name
     )
     groups = manifest.feature_groups(consumer)
-    types = {each.name: each.data_type for each in manifest.columns(consumer.training_model)}
+    told = manifest.columns(consumer.training_model)
+    types = {each.name: each.data_type for each in told}
+    codes = {each.name for each in told if each.categorical}
     columns = {name: _number(name, types.get(name)) for names in groups.values() for name in names}
-    profiles = measure_profiles(ask, columns, consumer.label, splits_of(snapshot))
+    profiles = measure_profiles(ask, columns, consumer.label, splits_of(snapshot), codes)
     return ConsumerFacts(
         consumer,
         str(exposure["owner"].get("name") or exposure["owner"].get("email") or ""),
@@ -207,6 +211,7 @@ def _enrich(
     settings: Settings,
     consumers: Sequence[ConsumerFacts],
     freshness: Sequence[Freshness],
+    as_of_at: datetime,
 ) -> None:
     """Put all that is known into descriptions, which dbt's page shows and searches."""
     package = str(document["metadata"]["project_name"])
@@ -228,7 +233,7 @@ def _enrich(
     for exposure in document["exposures"].values():
         facts = by_name.get(str(exposure["config"]["meta"].get("consumer")))
         if facts is not None:
-            exposure["description"] = consumer_page(facts, links)
+            exposure["description"] = consumer_page(facts, links, ZoneInfo(settings.clock.timezone))
     blocks = document["docs"]
     japanese = blocks.get(f"doc.{package}.overview_ja", {}).get("block_contents", "")
     name = f"doc.{package}.__overview__"
@@ -246,6 +251,8 @@ def _enrich(
         reasons.candidates,
         read_decisions(settings.project),
         links,
+        settings.clock,
+        as_of_at,
     )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from feature_mart.knowledge.site.facts import ConsumerFacts, Freshness, cut_of
-from feature_mart.knowledge.site.pages import Links, table, verdict_of
+from feature_mart.knowledge.site.pages import Links, local, table, verdict_of
 from feature_mart.knowledge.why import Candidate, Why
+from feature_mart.settings import Clock
 
 _NEWEST_DECISIONS = 5
 _AT_REQUEST = "_at_request"
@@ -17,7 +20,7 @@ _AT_REQUEST = "_at_request"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An ADR: its number, its title, and its first paragraph."""
+    """An ADR: its number, its title, and what was decided, in its first paragraph."""
 
     number: str
     title: str
@@ -35,11 +38,14 @@ def front_page(
     candidates: Sequence[Candidate],
     decisions: Sequence[Decision],
     links: Links,
+    clock: Clock,
+    as_of_at: datetime,
 ) -> str:
     """The page as Markdown: `overview` and `japanese` are written, all between is generated.
 
     `reasons` and `types` are by feature. Features that two consumers share stand once.
     """
+    zone = ZoneInfo(clock.timezone)
     return "\n\n".join(
         (
             overview.strip(),
@@ -48,7 +54,11 @@ def front_page(
             "## Features by entity",
             *_feature_tables(consumers, reasons, types, links),
             "## How fresh they are",
-            _freshness_table(freshness, links),
+            f"The mart stands at {local(as_of_at, zone)} {clock.timezone}. It refreshes every day at "
+            f"{clock.refresh_hour} o'clock there, and a refresh's rows may be used {clock.publish_lag_minutes} minutes "
+            "later. A row of a feature's history stands until the next one: where nothing changed there is none, and "
+            "age is no fault. What is given to a request (`feat_job__…`) has a row for every request.",
+            _freshness_table(freshness, links, zone),
             "## Tried and not taken",
             _candidate_table(candidates, links),
             "## Newest decisions",
@@ -67,11 +77,11 @@ def read_decisions(project: Path) -> tuple[Decision, ...]:
 def _decision(path: Path) -> Decision:
     text = path.read_text(encoding="utf-8")
     title = re.search(r"^# *(?:\d+[.:]? *)?(.+)$", text, re.MULTILINE)
-    paragraphs = [part for part in text.split("\n\n") if part.strip() and not part.startswith("#")]
+    decided = re.search(r"\*\*Decision\.\*\* *(.+?)(?:\n\n|\Z)", text, re.DOTALL)
     return Decision(
         path.name[:4],
         title[1].strip().rstrip(".") if title else path.stem,
-        " ".join(paragraphs[0].split()) if paragraphs else "",
+        " ".join(decided[1].split()) if decided else "",
     )
 
 
@@ -129,17 +139,17 @@ def _feature_line(why: Why, data_type: str, users: Sequence[str]) -> list[str]:
     ]
 
 
-def _freshness_table(freshness: Sequence[Freshness], links: Links) -> str:
+def _freshness_table(freshness: Sequence[Freshness], links: Links, zone: ZoneInfo) -> str:
     lines = (
         [
             links.model(each.model),
             f"{each.rows:,}",
-            "" if each.newest is None else each.newest.strftime("%Y-%m-%d %H:%M UTC"),
+            "" if each.newest is None else local(each.newest, zone),
             "" if each.fails_after_days is None else f"{each.fails_after_days} days",
         ]
-        for each in freshness
+        for each in sorted(freshness, key=lambda each: each.model)
     )
-    return table(("model", "rows", "newest row", "a check fails after"), lines)
+    return table(("model", "rows", f"newest row ({zone.key})", "a check fails after"), lines)
 
 
 def _candidate_table(candidates: Sequence[Candidate], links: Links) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from feature_mart.knowledge.site.facts import ConsumerFacts, cut_of
 from feature_mart.knowledge.site.plots import describe_profile
 from feature_mart.knowledge.why import Candidate, Why
 from feature_mart.knowledge.worth import score, signed
+from feature_mart.snapshot_files import parse_instant
 
 _CANDIDATE = re.compile(r"`?analyses/rejected/(\w+)\.sql`?")
 _VERDICT = re.compile(r"^(.+?)(?: on (\d{4}-\d\d-\d\d))?\.", re.DOTALL)
@@ -55,9 +58,7 @@ def column_page(why: Why, consumers: Sequence[ConsumerFacts], links: Links, mode
         if meta.get(key)
     ]
     told.append(" · ".join(served))
-    users = ", ".join(
-        f"{links.consumer(name)} (label `{label}`)" for name, label in why.consumers.items()
-    )
+    users = ", ".join(links.consumer(name) for name in why.consumers)
     home = "this model" if why.model == model else links.model(why.model)
     told.append(f"**Explained in** {home} · **Used by** {users or 'no consumer'}")
     told += [f"**Evidence, {where}.** {worth}." for where, worth in why.evidence]
@@ -66,9 +67,9 @@ def column_page(why: Why, consumers: Sequence[ConsumerFacts], links: Links, mode
         for each in why.rejected
         if why.column in each.lost_to
     ]
-    # A mart's own page shows the label of the consumer that trains on it.
-    own = sorted(consumers, key=lambda facts: f"_{facts.consumer.name}__" not in model)
-    told += _drawing(why.column, own)
+    # A mart's own page shows the label of the consumer that trains on it; a feature's shows each.
+    own = [facts for facts in consumers if f"_{facts.consumer.name}__" in model] or consumers
+    told += [line for facts in own for line in _drawing(why.column, facts, links)]
     return "\n\n".join(told)
 
 
@@ -90,7 +91,7 @@ def model_page(
     return f"{told.rstrip()}\n\nMeasured, the groups that these features are in:\n\n{measured}"
 
 
-def consumer_page(facts: ConsumerFacts, links: Links) -> str:
+def consumer_page(facts: ConsumerFacts, links: Links, zone: ZoneInfo) -> str:
     """What an ML model predicts, from what, on which rows, and what each group of its features is worth."""
     consumer = facts.consumer
     horizon = consumer.label_horizon_days
@@ -98,7 +99,7 @@ def consumer_page(facts: ConsumerFacts, links: Links) -> str:
         facts.description,
         f"**Label.** `{consumer.label}` ({consumer.label_kind}"
         + (f", {horizon} days after the request" if horizon else "")
-        + f"), settled {consumer.label_lag_days} days after it is known · **Metrics.** "
+        + f"), counted {consumer.label_lag_days} days after it is known · **Metrics.** "
         + ", ".join(consumer.metrics),
         f"**Features.** {len(facts.features)} of {links.model(consumer.features_model)}, with the label in "
         f"{links.model(consumer.training_model)}: "
@@ -107,7 +108,7 @@ def consumer_page(facts: ConsumerFacts, links: Links) -> str:
             for name, names in facts.groups.items()
         ),
         f"**Splits.** By time: {cut_of(consumer)}, {consumer.embargo_days} days of embargo.",
-        *_snapshot_lines(facts),
+        *_snapshot_lines(facts, zone),
         *(evidencetable(document) for document in facts.evidence),
     ]
     return "\n\n".join(told)
@@ -123,8 +124,9 @@ def evidencetable(document: Mapping[str, Any]) -> str:
     return (
         f"**Evidence on {document['warehouse_id']}.** {document['metric']} of {document['seeds']} seeds, mean ± "
         f"standard deviation; {document['from'][:10]} to {document['to'][:10]}, rows: {_counted(document['rows'])}; "
-        f"snapshot {document['snapshot']}. Adds: the score of all features less the score without the group. Chosen by "
-        f"validation; test is only reported.\n\n{table(_GROUP_HEAD[1:], lines)}"
+        f"snapshot {document['snapshot']}. Adds: the score of all features less the score without the group; two "
+        "figures nearer than their spreads are the same. Chosen by validation; test is only reported.\n\n"
+        f"{table(_GROUP_HEAD[1:], lines)}"
     )
 
 
@@ -142,6 +144,11 @@ def verdict_of(candidate: Candidate) -> str:
     """Rejected or not taken, and when: what its description begins with."""
     found = _VERDICT.match(candidate.description)
     return " on ".join(filter(None, found.groups())) if found else "Rejected"
+
+
+def local(at: datetime, zone: ZoneInfo) -> str:
+    """An instant in the business zone, as the commands print it."""
+    return at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -175,22 +182,21 @@ def _group_line(document: Mapping[str, Any], group: Mapping[str, Any]) -> list[s
     ]
 
 
-def _drawing(column: str, consumers: Sequence[ConsumerFacts]) -> list[str]:
-    for facts in consumers:
-        profile = facts.profiles.get(column)
-        if profile is None:
-            continue
-        words = describe_profile(profile, facts.consumer.label)
-        if column not in facts.drawings:
-            return [words]
-        snapshot = None if facts.snapshot is None else str(facts.snapshot["id"])
-        rows = _counted({name: profile.rows(name) for name in profile.bins})
-        picture = f"![{_alt(words)}]({facts.drawings[column]})"
-        return [picture, words, f"Rows: {rows}" + (f"; splits of {snapshot}." if snapshot else ".")]
-    return []
+def _drawing(column: str, facts: ConsumerFacts, links: Links) -> list[str]:
+    profile = facts.profiles.get(column)
+    if profile is None:
+        return []
+    words = describe_profile(profile, facts.consumer.label)
+    whose = f"**In {links.consumer(facts.consumer.name)}.** {words}"
+    if column not in facts.drawings:
+        return [whose]
+    snapshot = None if facts.snapshot is None else str(facts.snapshot["id"])
+    rows = _counted({name: profile.rows(name) for name in profile.bins})
+    picture = f"![{_alt(words)}]({facts.drawings[column]})"
+    return [picture, whose, f"Rows: {rows}" + (f"; splits of {snapshot}." if snapshot else ".")]
 
 
-def _snapshot_lines(facts: ConsumerFacts) -> list[str]:
+def _snapshot_lines(facts: ConsumerFacts, zone: ZoneInfo) -> list[str]:
     if facts.problem is not None:
         return [f"**Last snapshot.** Cannot be read: {facts.problem}"]
     if facts.snapshot is None:
@@ -201,14 +207,15 @@ def _snapshot_lines(facts: ConsumerFacts) -> list[str]:
             split["name"],
             f"{split['rows']:,}",
             str(snapshot["purged"][split["name"]]),
-            *(split[end][:10] for end in ("from", "to")),
+            *(local(parse_instant(split[end]), zone) for end in ("from", "to")),
         ]
         for split in snapshot["splits"]
     ]
+    as_of = local(parse_instant(snapshot["as_of_at"]), zone)
     return [
-        f"**Last snapshot.** `{snapshot['id']}`, as of {snapshot['as_of_at'][:16]}Z, {len(snapshot['parts'])} files, "
-        f"excluded: {_counted(snapshot['excluded']) or 'none'}.",
-        table(("split", "rows", "purged", "from", "to (UTC)"), lines),
+        f"**Last snapshot.** `{snapshot['id']}`, as of {as_of} {zone.key}, {len(snapshot['parts'])} files, excluded: "
+        f"{_counted(snapshot['excluded']) or 'none'}.",
+        table(("split", "rows", "purged", "from", "to"), lines),
     ]
 
 

@@ -21,6 +21,8 @@ from feature_mart.knowledge.svg import STYLE, figure_size, svg_text
 _HEIGHT = 150
 _LINES = ("-", "--", ":")
 _PROCESSES = 2
+#: Known rows of a month whose median is worth a word.
+_ENOUGH = 30
 #: Fewer are drawn sooner than a second process has started.
 _WORTH_A_PROCESS = 40
 _STYLE: Any = {
@@ -72,20 +74,34 @@ def describe_profile(profile: Profile, label: str) -> str:
     split = next(iter(profile.bins))
     if not profile.edges:
         return f"{profile.column} is never known in these rows."
-    middle, low, high = (_short(profile.quantile(split, share)) for share in (0.5, 0.05, 0.95))
-    told = [
-        f"{profile.column} in {split}: median {middle}, nine tenths between {low} and {high}",
-        "unknown "
-        + ", ".join(f"{_share(profile, name)} of {name}" for name in profile.bins)
-        + _movement(profile),
-    ]
-    if len(profile.label) > 1:
-        first, last = profile.label[0], profile.label[-1]
+    unknown = ", ".join(f"{_share(profile, name)} of {name}" for name in profile.bins)
+    told = [f"{profile.column} in {split}: {_middle(profile, split)}", f"unknown {unknown}"]
+    if not profile.is_categorical:
+        told += _movement(profile)
+    groups = profile.label_groups
+    if len(groups) > 1:
+        least, most = (choose(groups, key=lambda each: each[1]) for choose in (min, max))
         told.append(
-            f"mean {label} {first[1]:.4g} where it is about {_short(first[0])}, {last[1]:.4g} where it "
-            f"is about {_short(last[0])}"
+            f"mean {label} between {least[1]:.4g} (where it is about {_short(least[0])}) and {most[1]:.4g} (about "
+            f"{_short(most[0])}), with a standard deviation of {profile.label_deviation:.3g} over all rows"
         )
     return "; ".join(told) + "."
+
+
+def _middle(profile: Profile, split: str) -> str:
+    counts = profile.bins[split]
+    if not counts.known:
+        return "never known"
+    if profile.is_categorical:
+        place = max(range(len(counts.rows)), key=lambda each: counts.rows[each])
+        share = counts.rows[place] / counts.known
+        code = counts.sums[place] / counts.rows[place]
+        return (
+            f"{sum(map(bool, counts.rows))} codes, {_short(code)} the most frequent ({share:.0%})"
+        )
+    middle, low, high = (_short(profile.quantile(split, share)) for share in (0.5, 0.05, 0.95))
+    about = "" if profile.extent.is_exact else "about "
+    return f"median {about}{middle}, nine tenths between {low} and {high}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +133,7 @@ def _paper() -> _Paper:
         axes.tick_params(labelsize=6, length=1.5, pad=1.2)
         axes.xaxis.set_major_locator(MaxNLocator(3, integer=axes is months))
         axes.yaxis.set_major_locator(MaxNLocator(3))
+        axes.ticklabel_format(axis="y", useOffset=False)
     months.xaxis.set_major_formatter("{x:.0f}")
     return _Paper(figure, splits, months, unknown, label)
 
@@ -137,7 +154,11 @@ def _draw_months(axes: Any, behind: Any, profile: Profile) -> Iterator[Any]:
     at = [month.number / 12 for month in profile.months]
     shares = [month.unknown / month.rows for month in profile.months]
     yield behind.fill_between(at, shares, color="0.8", step="mid", linewidth=0)
-    medians = [math.nan if month.median is None else month.median for month in profile.months]
+    # Codes have no order, so none is in their middle.
+    medians = [
+        math.nan if month.median is None or profile.is_categorical else month.median
+        for month in profile.months
+    ]
     # A line shows no month that stands alone.
     padded = [math.nan, *medians, math.nan]
     alone = [
@@ -156,15 +177,19 @@ def _draw_months(axes: Any, behind: Any, profile: Profile) -> Iterator[Any]:
 
 def _draw_label(axes: Any, profile: Profile) -> Iterator[Any]:
     axes.set_title(f"mean label, {next(iter(profile.bins))}", loc="left", y=1.0)
-    if not profile.label:
+    if not profile.label_groups:
         _fit(axes, (), ())
         yield axes.text(0.5, 0.5, "unknown there", ha="center", transform=axes.transAxes)
         return
-    values, means, rows = zip(*profile.label, strict=True)
+    values, means, rows = zip(*profile.label_groups, strict=True)
     sizes = [2 + 8 * each / max(rows) for each in rows]
-    yield from axes.plot(values, means, color="black", linewidth=0.5)
+    if not profile.is_categorical:
+        yield from axes.plot(values, means, color="black", linewidth=0.5)
+    yield axes.axhline(profile.label_mean, color="0.6", linewidth=0.5, linestyle="--")
     yield axes.scatter(values, means, s=sizes, color="black")
-    _fit(axes, values, means)
+    # Beside how much labels differ at all: what is nothing looks like nothing.
+    reach = profile.label_deviation / 2
+    _fit(axes, values, (*means, profile.label_mean - reach, profile.label_mean + reach))
 
 
 def _fit(axes: Any, across: Sequence[float], up: Sequence[float]) -> None:
@@ -183,13 +208,19 @@ def _share(profile: Profile, split: str) -> str:
     return "under 1%" if 0 < share < 1 else f"{share:.0f}%"
 
 
-def _movement(profile: Profile) -> str:
-    """Between the first and the last month that has rows known."""
-    known = [month for month in profile.months if month.median is not None]
+def _movement(profile: Profile) -> list[str]:
+    """Between the first and the last month in which enough rows are known to tell."""
+    known = [
+        month
+        for month in profile.months
+        if month.median is not None and month.rows - month.unknown >= _ENOUGH
+    ]
     if len(known) < 2:
-        return ""
-    first, last = known[0], known[-1]
-    return f"; median {_short(first.median)} in {_month(first.number)}, {_short(last.median)} in {_month(last.number)}"
+        return []
+    first, last = (
+        f"{_short(each.median)} in {_month(each.number)}" for each in (known[0], known[-1])
+    )
+    return [f"over all splits its median went from {first} to {last}"]
 
 
 def _month(number: int) -> str:

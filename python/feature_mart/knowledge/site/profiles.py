@@ -7,8 +7,9 @@ least and greatest value where those are nearer; what lies outside is in the fir
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,8 @@ Ask = Callable[[str], Sequence[tuple[Any, ...]]]
 """Asks the engine for the rows of a query of one training mart, whose name stands there as {table}."""
 
 _BINS = 40
+#: Of whole numbers, each of a bin of its own where there are so few.
+_WHOLE_BINS = 120
 #: Deviations from the mean; of a normal distribution 0.3% lie outside.
 _REACH = 3
 #: Columns in one query, which both engines plan in well under a second.
@@ -77,8 +80,8 @@ class Extent:
 class Profile:
     """One column. `bins` by split, `unknown` rows by split.
 
-    `label` are, over the first split in the column's order, about ten groups of equal size: (mean value, mean label,
-    rows).
+    `label_groups` are, over the first split in the column's order, about ten groups of equal size, of a categorical
+    column the codes: (mean value, mean label, rows). `label_mean` and `label_deviation` are those of all labelled rows.
     """
 
     column: str
@@ -86,7 +89,10 @@ class Profile:
     bins: Mapping[str, Counts]
     unknown: Mapping[str, int]
     months: tuple[Month, ...]
-    label: tuple[tuple[float, float, int], ...]
+    label_groups: tuple[tuple[float, float, int], ...]
+    label_mean: float
+    label_deviation: float
+    is_categorical: bool
 
     @property
     def edges(self) -> tuple[float, ...]:
@@ -103,13 +109,21 @@ class Profile:
 
 
 def measure_profiles(
-    ask: Ask, columns: Mapping[str, str], label: str, splits: Sequence[Window]
+    ask: Ask,
+    columns: Mapping[str, str],
+    label: str,
+    splits: Sequence[Window],
+    categorical: Set[str] = frozenset(),
 ) -> Iterator[Profile]:
     """Profiles of these columns of a training mart, over rows without an exclusion, in order.
 
-    `columns` are names and SQL expressions of numbers.
+    `columns` are names and SQL expressions of numbers; those in `categorical` are codes without an order.
     """
     extents, names = _extents(ask, columns), tuple(columns)
+    ((mean, deviation),) = ask(
+        f"select avg({label}), stddev_pop({label}) from {{table}} where exclusion_reason is null"
+    )
+    of_label = float(mean or 0), float(deviation or 0)
     for first in range(0, len(names), _AT_ONCE):
         some = names[first : first + _AT_ONCE]
         counted: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
@@ -120,7 +134,9 @@ def measure_profiles(
         for number, *row in ask("\nunion all\n".join(parts)):
             counted[int(number)].append(tuple(row))
         for number, name in enumerate(some):
-            yield _profile(name, extents[name], counted[number], splits)
+            yield _profile(
+                name, extents[name], counted[number], splits, of_label, name in categorical
+            )
 
 
 def _extents(ask: Ask, columns: Mapping[str, str]) -> dict[str, Extent]:
@@ -136,14 +152,18 @@ def _extents(ask: Ask, columns: Mapping[str, str]) -> dict[str, Extent]:
             found[name] = Extent(0.0, 1.0, 0)
             continue
         is_whole = isinstance(least, int)
-        if (is_whole and greatest - least < _BINS) or least == greatest:
-            # A bin for each value, which is in its middle.
-            bins = int(greatest - least) + 1
-            found[name] = Extent(float(least) - 0.5, 1.0, bins, is_exact=True, is_whole=is_whole)
+        if least == greatest:
+            found[name] = Extent(float(least) - 0.5, 1.0, 1, is_exact=True, is_whole=is_whole)
             continue
         low = max(float(least), float(mean) - _REACH * float(deviation))
         high = min(float(greatest), float(mean) + _REACH * float(deviation))
-        found[name] = Extent(low, (high - low) / _BINS, _BINS, is_whole=is_whole)
+        if is_whole:
+            first, span = math.floor(low), math.ceil(high) - math.floor(low) + 1
+            width = math.ceil(span / _WHOLE_BINS)
+            bins = math.ceil(span / width)
+            found[name] = Extent(first - 0.5, float(width), bins, width == 1, is_whole)
+        else:
+            found[name] = Extent(low, (high - low) / _BINS, _BINS)
     return found
 
 
@@ -185,7 +205,12 @@ def _instant(at: datetime) -> str:
 
 
 def _profile(
-    name: str, extent: Extent, counted: Sequence[tuple[Any, ...]], splits: Sequence[Window]
+    name: str,
+    extent: Extent,
+    counted: Sequence[tuple[Any, ...]],
+    splits: Sequence[Window],
+    of_label: tuple[float, float],
+    is_categorical: bool,
 ) -> Profile:
     by_split = {split.name: _Tally(extent.bins) for split in splits}
     by_month: dict[int, _Tally] = defaultdict(lambda: _Tally(extent.bins))
@@ -209,7 +234,9 @@ def _profile(
             )
             for number, tally in sorted(by_month.items())
         ),
-        tuple(_label_groups(by_split[splits[0].name].counts(), labels)),
+        tuple(_label_groups(by_split[splits[0].name].counts(), labels, is_each=is_categorical)),
+        *of_label,
+        is_categorical,
     )
 
 
@@ -230,9 +257,11 @@ class _Tally:
         return Counts(tuple(self.rows), tuple(self.sums))
 
 
-def _label_groups(train: Counts, labels: Sequence[float]) -> Iterator[tuple[float, float, int]]:
-    """Neighbouring bins together until each group has a tenth of the rows."""
-    wanted = train.known / _GROUPS
+def _label_groups(
+    train: Counts, labels: Sequence[float], *, is_each: bool
+) -> Iterator[tuple[float, float, int]]:
+    """Neighbouring bins together until each group has a tenth of the rows; `is_each`: every bin by itself."""
+    wanted = 0.0 if is_each else train.known / _GROUPS
     rows, values, total, left = 0, 0.0, 0.0, train.known
     for count, value_sum, label_sum in zip(train.rows, train.sums, labels, strict=True):
         rows, left = rows + count, left - count

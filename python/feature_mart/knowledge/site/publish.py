@@ -37,7 +37,10 @@ def check_place(store: Store) -> None:
     Raises:
         FeatureMartError: it refuses.
     """
-    store.sha256(_PAGE)
+    try:
+        store.sha256(_PAGE)
+    except OSError as error:
+        raise UsageError(f"{store.address()} is no place for a site: {error}.") from None
 
 
 def publish_site(site: Path, store: Store) -> Published:
