@@ -254,8 +254,8 @@ QUESTIONS = (
         "Which jobs are not trained on?",
         "exclusion_reason",
         "mart_price_estimation__training",
-        None,
-        r"(?s)[Vv]oid.*cancelled",
+        "exclusion_reason",
+        "label_not_yet_known: no contract is known yet.*void, cancelled: what became of the contract",
     ),
     Question(
         "Why is the status of a job no feature?",

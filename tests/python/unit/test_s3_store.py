@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import boto3
@@ -120,6 +123,32 @@ def test_settings_of_aws_that_cannot_be_meant_are_refused(
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match=r"S3 cannot be asked .*: correct AWS_PROFILE, AWS_REGION"):
         open_store("s3://bucket/x", S3Options(), tmp_path).read("key")
+
+
+def test_several_threads_open_one_connection(tmp_path: Path) -> None:
+    opened: list[int] = []
+    gate, second = Barrier(8), Barrier(2)
+
+    class Empty:
+        def delete_object(self, **_: object) -> None:
+            pass
+
+    def connect() -> Empty:
+        opened.append(1)
+        # Where a second one is let in, both go on at once; else the first waits in vain.
+        with suppress(BrokenBarrierError):
+            second.wait(0.2)
+        return Empty()
+
+    store = S3Store(connect, "bucket", "x", tmp_path, S3Options())
+
+    def ask(number: int) -> None:
+        gate.wait()
+        store.delete(f"k{number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
+    assert opened == [1]
 
 
 def test_a_download_that_is_cut_again_and_again_is_for_later(tmp_path: Path) -> None:
