@@ -154,7 +154,9 @@ def snapshot_store(settings: Settings, to: str | None = None) -> Store:
     Raises:
         UsageError: the address is none of a folder or a bucket.
     """
-    return open_store(to or settings.snapshots, settings.s3, settings.scratch_dir / "export")
+    return open_store(
+        settings.snapshots if to is None else to, settings.s3, settings.scratch_dir / "export"
+    )
 
 
 def export_consumers(

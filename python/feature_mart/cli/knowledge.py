@@ -9,7 +9,6 @@ import click
 from feature_mart.cli.console import Console
 from feature_mart.cli.options import emit, explained, json_option
 from feature_mart.cli.printing import near
-from feature_mart.errors import UsageError
 
 _seeds = click.option(
     "--seeds", default=5, show_default=True, type=click.IntRange(1, 100), help="How many."
@@ -116,9 +115,9 @@ def evidence(consumer: str, seeds: int, wanted: str | None, as_json: bool) -> No
         snapshot_on_disk(address, settings.s3) as folder,
     ):
         show = console.stage("evidence")
-        document = measure_evidence(folder, manifest, seeds=seeds, progress=show)
-    if document["consumer"] != consumer:
-        raise UsageError(f"{address} is a snapshot of {document['consumer']}, not of {consumer}.")
+        document = measure_evidence(
+            folder, manifest, consumer, settings.warehouse_id, seeds=seeds, progress=show
+        )
     path = write_evidence(settings.project / "docs" / "evidence", settings.warehouse, document)
     if as_json:
         emit({"path": str(path), **document})

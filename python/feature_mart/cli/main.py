@@ -123,12 +123,14 @@ def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_jso
 def docs(serve: bool, port: int, publish: str | None, as_json: bool) -> None:
     """Write the documentation site of the built mart: why each feature is there, and how it looks."""
     from feature_mart import job
-    from feature_mart.knowledge.site import check_place, publish_site, serve_docs
+    from feature_mart.knowledge.site import check_place, check_port, publish_site, serve_docs
     from feature_mart.runner import open_run, require_built
     from feature_mart.settings import resolve_settings
 
     settings = resolve_settings()
     require_built(settings)
+    if serve:
+        check_port(port)
     place = None if publish is None else job.snapshot_store(settings, publish)
     with Console(quiet=as_json) as console, open_run(settings, "docs") as log:
         if place is not None:

@@ -186,13 +186,14 @@ def _kept_changing(store: Store, consumer: str) -> TransientError:
 def _parse(store: Store, consumer: str, data: bytes) -> Latest:
     try:
         document = decode_document(data, "latest", store.address(f"{consumer}/{LATEST}"))
-    except TerminalError as error:
+        as_of_at = parse_instant(document["as_of_at"])
+    except (TerminalError, ValueError) as error:
         raise DamagedFileError(
             f"{error} Put it right with `mart snapshot rollback {consumer} --to ID --reason TEXT`."
         ) from None
     return Latest(
         id=document["id"],
-        as_of_at=parse_instant(document["as_of_at"]),
+        as_of_at=as_of_at,
         warehouse_id=document["warehouse_id"],
         fencing=document["fencing"],
         held=document["held"],

@@ -27,6 +27,7 @@ from feature_mart.knowledge.candidate_rows import (
     find_candidate,
     run_candidate,
 )
+from feature_mart.knowledge.evidence import check_origin
 from feature_mart.knowledge.meaning import sql_sha256
 from feature_mart.knowledge.written import encoded, write_whole
 from feature_mart.manifest import parse_manifest
@@ -75,15 +76,11 @@ def judge_candidate(
         document = measure_candidate(
             folder,
             consumer,
+            settings.warehouse_id,
             rows,
             metric=metrics[0] if metrics else None,
             seeds=seeds,
             progress=stage("train"),
-        )
-    if document["warehouse_id"] != settings.warehouse_id:
-        raise UsageError(
-            f"{address} is a snapshot of {document['warehouse_id']}, and the mart is of {settings.warehouse_id}: "
-            "their jobs are not the same."
         )
     document["sql_sha256"] = sql_sha256(path.read_text(encoding="utf-8"))
     return document, *write_candidate(settings.project, document)
@@ -92,6 +89,7 @@ def judge_candidate(
 def measure_candidate(
     address: Path,
     consumer: str,
+    warehouse_id: str,
     rows: CandidateRows,
     *,
     metric: str | None = None,
@@ -118,8 +116,7 @@ def measure_candidate(
             can be fitted.
     """
     snapshot = load_snapshot(address)
-    if snapshot.consumer != consumer:
-        raise UsageError(f"{address} is a snapshot of {snapshot.consumer}, not of {consumer}.")
+    check_origin(snapshot, consumer, warehouse_id)
     extended = join_candidate(snapshot, rows)
     telling = telling_column(extended, rows.columns, rows.texts)
     if telling is None:
@@ -158,10 +155,10 @@ def measure_candidate(
 
 def join_candidate(snapshot: Snapshot, rows: CandidateRows) -> Snapshot:
     """Train and validation of a snapshot with a candidate's columns after its own. Raises: as `measure_candidate`."""
-    taken = [column for column in rows.columns if column in snapshot.columns]
+    taken = [column for column in rows.columns if column in {*snapshot.columns, snapshot.label}]
     if taken:
         raise UsageError(
-            f"{snapshot.consumer} has a feature {taken[0]} already: give {rows.name}'s column another name."
+            f"{snapshot.consumer} has a column {taken[0]} already: give {rows.name}'s column another name."
         )
     columns = (*snapshot.columns, *rows.columns)
     splits = {}

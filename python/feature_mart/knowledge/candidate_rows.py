@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,8 @@ FOLDER = "analyses/rejected"
 KEY = "job_id"
 #: Levels of a categorical feature.
 MOST_TEXTS = 64
-_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
+_NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,9 @@ def run_candidate(mart: Path, name: str, sql: str, history: Path | None = None) 
             con.execute("set TimeZone = 'UTC'")
             if history is not None and history.is_file():
                 con.execute(f"attach {quoted(str(history))} as history (read_only)")
+            statements = duckdb.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise UsageError(f"{FOLDER}/{name}.sql is to be one select, and nothing else.")
             con.execute(f"create temp table candidate as {sql}")
             return _read_rows(con, name)
     except duckdb.Error as error:
@@ -112,6 +117,11 @@ def _read_rows(con: duckdb.DuckDBPyConnection, name: str) -> CandidateRows:
     if KEY not in types or not columns:
         raise UsageError(
             f"{FOLDER}/{name}.sql gives {', '.join(types)}: a candidate is {KEY} and one column or more."
+        )
+    odd = [column for column in columns if not _NAME.fullmatch(column)]
+    if odd:
+        raise UsageError(
+            f"{FOLDER}/{name}.sql: {odd[0]!r} is no name for a feature: letters, digits and _ alone."
         )
     _check_one_a_job(con, name)
     texts: dict[str, tuple[str, ...]] = {}
@@ -131,7 +141,7 @@ def _read_rows(con: duckdb.DuckDBPyConnection, name: str) -> CandidateRows:
             expressions.append(
                 f"case when {name_sql} is not null then dense_rank() over (order by {name_sql} nulls last) - 1 end"
             )
-        elif types[column] == "BOOLEAN" or types[column].lstrip("U").startswith(_NUMBERS):
+        elif types[column] == "BOOLEAN" or _NUMBER.fullmatch(types[column]):
             expressions.append(name_sql)
         else:
             raise UsageError(
@@ -143,6 +153,7 @@ def _read_rows(con: duckdb.DuckDBPyConnection, name: str) -> CandidateRows:
     values = np.column_stack(
         [np.ma.filled(found[f"c{at}"], np.nan) for at in range(len(columns))]
     ).astype(np.float32)
+    values[~np.isfinite(values)] = np.nan
     places = {str(job): place for place, job in enumerate(found[KEY])}
     return CandidateRows(name, columns, values, places, texts)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from feature_mart.knowledge.rationale import (
 from feature_mart.knowledge.why import read_candidates
 from feature_mart.knowledge.worth import read_evidence
 from feature_mart.runner import read_files_at
+from feature_mart.snapshot_files import decode_document
 
 UNJUDGED = "int_ and stg_ models, seeds and dbt vars"
 _EVIDENCE = re.compile(r"docs/evidence/[-\w./]+?\.json")
@@ -75,7 +75,7 @@ def check_evidence(project: Path, models: Sequence[Model]) -> Iterator[Missing]:
 def check_candidates(project: Path) -> Iterator[Missing]:
     """Candidates that were never measured, or whose SQL is another one since."""
     measured = [
-        json.loads(path.read_bytes())
+        decode_document(path.read_bytes(), "candidate", path.relative_to(project).as_posix())
         for path in sorted((project / "docs" / "evidence" / "rejected").glob("*.json"))
     ]
     told_of = {candidate.name for candidate in read_candidates(project)}

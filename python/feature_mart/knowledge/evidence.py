@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from feature_mart.errors import TerminalError
+from feature_mart.errors import TerminalError, UsageError
 from feature_mart.knowledge.written import encoded, write_whole
 from feature_mart.manifest import Manifest
 from feature_mart.training import DEFAULT_PARAMS, Snapshot, load_snapshot
@@ -22,6 +22,8 @@ _PROCESSES = 2
 def measure_evidence(
     address: Path,
     manifest: Manifest,
+    name: str,
+    warehouse_id: str,
     *,
     seeds: int = 5,
     progress: Callable[[int, int, str], None] | None = None,
@@ -35,6 +37,7 @@ def measure_evidence(
     Args:
         address: the snapshot's folder.
         manifest: dbt's, of the build that the snapshot came from.
+        name: the consumer, and `warehouse_id` the warehouse, that the snapshot has to be of.
 
     Returns:
         The document of evidence.json.
@@ -44,7 +47,8 @@ def measure_evidence(
         UsageError: there is no such folder, or no such consumer.
     """
     snapshot = _loaded(str(address))
-    consumer = manifest.consumer(snapshot.consumer)
+    check_origin(snapshot, name, warehouse_id)
+    consumer = manifest.consumer(name)
     groups = manifest.feature_groups(consumer)
     known = {name for names in groups.values() for name in names}
     if known != set(snapshot.columns):
@@ -66,6 +70,16 @@ def measure_evidence(
             if progress is not None:
                 progress(len(lines), len(sets), tasks[done])
     return _document(snapshot, groups, [lines[name] for name in sets], metric, seeds)
+
+
+def check_origin(snapshot: Snapshot, consumer: str, warehouse_id: str) -> None:
+    """Raise UsageError unless a snapshot is of that consumer and of that warehouse."""
+    found = snapshot.consumer, str(snapshot.manifest["warehouse_id"])
+    if found != (consumer, warehouse_id):
+        raise UsageError(
+            f"{snapshot.id} is a snapshot of {found[0]} of {found[1]}, not of {consumer} of {warehouse_id}: name "
+            "another with --snapshot, or set MART_DWH."
+        )
 
 
 def write_evidence(folder: Path, warehouse: str, document: Mapping[str, Any]) -> Path:

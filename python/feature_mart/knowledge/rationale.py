@@ -125,15 +125,22 @@ def check_models(models: Sequence[Model]) -> Iterator[Missing]:
                 yield Missing(model.yaml_path, name, what)
 
 
-def _columns(text: str, name: str) -> dict[str, Mapping[str, Any]]:
+def read_yaml(text: str) -> dict[str, Any]:
+    """A document that is a mapping; empty where it is none, which the linters say."""
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
+        # A date like 2026-02-30 is a ValueError.
         return {}
-    models = document.get("models") if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else {}
+
+
+def _columns(text: str, name: str) -> dict[str, Mapping[str, Any]]:
+    models = read_yaml(text).get("models")
     for model in models if isinstance(models, list) else ():
         if isinstance(model, dict) and model.get("name") == name:
-            columns = model.get("columns") or ()
+            columns = model.get("columns")
+            columns = columns if isinstance(columns, list) else ()
             return {str(each.get("name")): each for each in columns if isinstance(each, dict)}
     return {}
 

@@ -21,6 +21,8 @@ STYLE: Any = {
 _NOTHING = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _DECLARED = re.compile(r"<\?xml.*?\?>\s*|<!DOCTYPE.*?>\s*", re.DOTALL)
 _FONTS = re.compile(r"font-family: [^;\"]*sans-serif")
+#: What XML cannot hold.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 #: A tenth of a point is enough.
 _PATH, _DECIMALS = re.compile(r' d="[^"]*"'), re.compile(r"(\d+\.\d)\d+")
 
@@ -38,5 +40,5 @@ def svg_text(figure: Any, title: str, words: str) -> str:
     head, end, rest = svg.partition(">")
     drawn = _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path.group()), rest)
     told = f"\n <title>{escape(title)}</title>\n <desc>{escape(words)}</desc>"
-    lines = f'{head} role="img"{end}{told}{drawn}'.splitlines()
+    lines = _UNPRINTABLE.sub(" ", f'{head} role="img"{end}{told}{drawn}').splitlines()
     return "\n".join(line.rstrip() for line in lines) + "\n"

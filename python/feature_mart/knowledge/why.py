@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from feature_mart.errors import UsageError
 from feature_mart.knowledge.rationale import (
     HEADINGS,
@@ -18,6 +16,7 @@ from feature_mart.knowledge.rationale import (
     meta_of,
     read_models,
     read_project,
+    read_yaml,
     sections_of,
 )
 from feature_mart.knowledge.worth import Document, read_evidence, worth_of
@@ -133,7 +132,7 @@ def read_candidates(project: Path) -> tuple[Candidate, ...]:
     path = project / "analyses" / "rejected" / "_rejected.yml"
     if not path.is_file():
         return ()
-    document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    document = read_yaml(path.read_text(encoding="utf-8", errors="replace"))
     return tuple(
         Candidate(
             str(each.get("name")),
@@ -142,6 +141,7 @@ def read_candidates(project: Path) -> tuple[Candidate, ...]:
             tuple(filter(None, re.split(r"[,\s]+", str(meta_of(each).get("lost_to") or "")))),
         )
         for each in document.get("analyses") or ()
+        if isinstance(each, dict) and each.get("name")
     )
 
 
@@ -156,9 +156,11 @@ def _rank(model: Model, column: str) -> int:
 
 
 def _consumers(files: Mapping[str, str]) -> dict[str, tuple[str, frozenset[str]]]:
-    document = yaml.safe_load(files.get("models/exposures.yml", "")) or {}
+    document = read_yaml(files.get("models/exposures.yml", ""))
     found: dict[str, tuple[str, frozenset[str]]] = {}
     for exposure in document.get("exposures") or ():
+        if not isinstance(exposure, dict):
+            continue
         meta = meta_of(exposure)
         marts = frozenset(str(meta.get(key)) for key in ("features_model", "training_model"))
         found[str(meta.get("consumer"))] = str(meta.get("label")), marts

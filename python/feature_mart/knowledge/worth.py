@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from feature_mart.snapshot_files import decode_document
 
 Document = Mapping[str, Any]
 """One docs/evidence/<consumer>.<warehouse>.json."""
 
 
 def read_evidence(project: Path) -> tuple[Document, ...]:
-    """All that was measured, by consumer and warehouse."""
+    """All that was measured, by consumer and warehouse. Raises: TerminalError for a file that breaks its schema."""
     folder = project / "docs" / "evidence"
-    return tuple(json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json")))
+    return tuple(
+        decode_document(path.read_bytes(), "evidence", path.relative_to(project).as_posix())
+        for path in sorted(folder.glob("*.json"))
+    )
 
 
 def worth_of(column: str, documents: Sequence[Document]) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,10 @@ def read_document(mart_path: Path, name: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+#: A table or a column that is not there.
+_UNKNOWN_NAME = (duckdb.BinderException, duckdb.CatalogException)
+
+
 def unreadable(mart_path: Path, error: duckdb.Error) -> FeatureMartError:
     """What DuckDB said of a mart that could not be read, as what to do about it."""
     if isinstance(error, duckdb.IOException) and "lock" in str(error):
@@ -36,7 +40,12 @@ def unreadable(mart_path: Path, error: duckdb.Error) -> FeatureMartError:
             f"Another program has {mart_path} open for writing: close it and try again."
         )
     first = str(error).partition("\n")[0]
-    return TerminalError(f"{mart_path} could not be read: {first}")
+    older = (
+        " It may be older than the project: run `mart build`."
+        if isinstance(error, _UNKNOWN_NAME)
+        else ""
+    )
+    return TerminalError(f"{mart_path} could not be read: {first}.{older}")
 
 
 def write_documents(mart_path: Path, documents: Mapping[str, str]) -> None:

@@ -30,8 +30,15 @@ def open_store(root: str, options: S3Options, scratch: Path) -> Store:
     """
     if root.startswith("file://"):
         root = unquote(urlparse(root).path)
+    if not root.strip():
+        raise UsageError("An address of a place is empty: use a folder, or s3://bucket/prefix.")
     if "://" not in root and not _MISTYPED.match(root):
-        return FolderStore(Path(root).expanduser())
+        try:
+            return FolderStore(Path(root).expanduser())
+        except RuntimeError:
+            raise UsageError(
+                f"{root} names the home of nobody: use a folder that is there."
+            ) from None
     bucket, _, prefix = root.removeprefix("s3://").partition("/")
     if not root.startswith("s3://") or not bucket:
         raise UsageError(f"{root} is no address of a place: use a folder, or s3://bucket/prefix.")

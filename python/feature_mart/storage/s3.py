@@ -20,7 +20,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from feature_mart.errors import TransientError
+from feature_mart.errors import TerminalError, TransientError
 from feature_mart.services import S3Options
 from feature_mart.storage.s3_errors import (
     CHANGED_ON_THE_WAY,
@@ -161,7 +161,11 @@ class S3Store:
             if headers
             else {}
         )
-        self._tried(key, lambda: self._send(key, data, _digest(data), **told))
+        if not self._if_absent(key, lambda: self._send(key, data, _digest(data), **told)):
+            raise TerminalError(
+                f"{self.address(key)}: the service answers a plain write as if it had a condition. Correct "
+                "MART_S3_ENDPOINT."
+            )
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Put with ``If-None-Match``."""

@@ -63,7 +63,7 @@ def snapshot(mart: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def measured(mart: Path, snapshot: Path, sql: str, seeds: int = 2) -> dict[str, Any]:
     rows = run_candidate(mart, "tried", sql)
-    return measure_candidate(snapshot, "price_estimation", rows, seeds=seeds)
+    return measure_candidate(snapshot, "price_estimation", "sample", rows, seeds=seeds)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,11 @@ def test_the_test_split_is_not_looked_at(
         (f"{PLANTED} union all select null, 1", "gives 1 rows without a job_id"),
         (f"select 1 as told from {case.MODEL}", "gives told: a candidate is job_id and one column"),
         (f"select job_id from {case.MODEL}", "gives job_id: a candidate is job_id and one column"),
+        (f"{PLANTED}; copy (select 1) to '/nowhere/x.csv'", "one select, and nothing else"),
+        ("create table x as select 1", "one select, and nothing else"),
+        ("", "one select, and nothing else"),
+        (f'select job_id, 1 as "a[b" from {case.MODEL}', "no name for a feature"),
+        (f"select job_id, [1] as told from {case.MODEL}", "numbers, booleans"),
         (f"select job_id, requested_at from {case.MODEL}", "requested_at is a TIMESTAMP WITH"),
     ],
 )
@@ -166,11 +171,11 @@ def test_a_candidate_that_says_nothing_here_is_not_measured(
 
 
 def test_a_feature_cannot_be_its_own_candidate(mart: Path, snapshot: Path) -> None:
-    with pytest.raises(UsageError, match="has a feature job_skill_count already"):
+    with pytest.raises(UsageError, match="has a column job_skill_count already"):
         measured(mart, snapshot, f"select job_id, job_skill_count from {case.MODEL}")
     rows = run_candidate(mart, "tried", PLANTED)
     with pytest.raises(UsageError, match="a snapshot of price_estimation, not of hire_within_14d"):
-        measure_candidate(snapshot, "hire_within_14d", rows)
+        measure_candidate(snapshot, "hire_within_14d", "sample", rows)
 
 
 def values_of(rows: CandidateRows, job: str) -> list[float]:

@@ -38,6 +38,9 @@ def manifest(**columns: str) -> Manifest:
     return parse_manifest(document)
 
 
+OF = ("price_estimation", "sample")
+
+
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evidence")
@@ -57,7 +60,7 @@ def test_a_group_that_carries_the_label_adds_most_and_the_document_is_whole(
 ) -> None:
     steps: list[tuple[int, int, str]] = []
     document = measure_evidence(
-        snapshot, manifest(), seeds=2, progress=lambda *step: steps.append(step)
+        snapshot, manifest(), *OF, seeds=2, progress=lambda *step: steps.append(step)
     )
     groups = {group["name"]: group for group in document["groups"]}
     assert set(groups) == {"posting", "category_at_request"}
@@ -73,19 +76,27 @@ def test_a_group_that_carries_the_label_adds_most_and_the_document_is_whole(
     path = write_evidence(tmp_path / "docs", "sample", document)
     assert path.name == "price_estimation.sample.json"
     assert json.loads(path.read_text()) == document
-    again = measure_evidence(snapshot, manifest(), seeds=2)
+    again = measure_evidence(snapshot, manifest(), *OF, seeds=2)
     assert again == document, "the same snapshot and seeds give the same figures"
 
 
 def test_a_snapshot_of_other_features_is_refused(snapshot: Path) -> None:
     other = manifest(job_budget_log="posting", category_code="category_at_request")
     with pytest.raises(TerminalError, match=r"has other features .*job_skill_count.*export again"):
-        measure_evidence(snapshot, other, seeds=1)
+        measure_evidence(snapshot, other, *OF, seeds=1)
     with pytest.raises(UsageError, match="no snapshot folder"):
-        measure_evidence(snapshot / "nowhere", manifest(), seeds=1)
+        measure_evidence(snapshot / "nowhere", manifest(), *OF, seeds=1)
 
 
 def test_a_document_that_lacks_something_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(TerminalError):
         write_evidence(tmp_path, "sample", {"schema": 1, "consumer": "c"})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("of", [("hire_within_14d", "sample"), ("price_estimation", "another")])
+def test_a_snapshot_of_another_consumer_or_warehouse_is_refused(
+    snapshot: Path, of: tuple[str, str]
+) -> None:
+    with pytest.raises(UsageError, match=f"not of {of[0]} of {of[1]}"):
+        measure_evidence(snapshot, manifest(), *of, seeds=1)

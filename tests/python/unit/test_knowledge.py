@@ -209,6 +209,34 @@ def test_what_is_missing_is_named_with_file_and_column(
     assert said in done.stdout and f"{POSTING}/{name}" in done.stdout
 
 
+def test_a_date_that_no_calendar_has_is_no_traceback(project: Path) -> None:
+    edit(
+        project,
+        f"{POSTING}.yml",
+        lambda t: t.replace('added: "2026-11-23"', "added: 2026-02-30", 1),
+    )
+    done = check()
+    assert done.exit_code == 1 and "no columns" in done.stdout
+
+
+@pytest.mark.parametrize("broken", ["{", "", "[]", '{"schema": 2}'])
+def test_evidence_that_was_broken_is_named(project: Path, broken: str) -> None:
+    path = project / "docs" / "evidence" / "price_estimation.sample.json"
+    path.write_text(broken, encoding="utf-8")
+    done = check()
+    assert done.exit_code == 1 and "docs/evidence/price_estimation.sample.json" in done.stderr
+
+
+def test_a_candidate_that_was_changed_or_not_told_of_is_named(project: Path) -> None:
+    path = project / "analyses" / "rejected" / "budget_deciles.sql"
+    path.write_text(path.read_text(encoding="utf-8") + "-- a comment\n", encoding="utf-8")
+    assert check().exit_code == 0
+    path.write_text(path.read_text(encoding="utf-8") + " limit 1", encoding="utf-8")
+    assert "its SQL was changed since it was measured" in check().stdout
+    (path.parent / "new.sql").write_text("select 1", encoding="utf-8")
+    assert "new.sql: no entry in _rejected.yml" in check().stdout
+
+
 def test_a_model_without_notes_is_named(project: Path) -> None:
     (path,) = project.glob(f"models/**/{POSTING}.md")
     path.unlink()

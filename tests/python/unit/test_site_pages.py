@@ -12,9 +12,9 @@ from moto import mock_aws
 
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.knowledge.site.catalogue import read_decisions
-from feature_mart.knowledge.site.page import anonymous, assemble_page
+from feature_mart.knowledge.site.page import anonymous, assemble_page, without_remote_images
 from feature_mart.knowledge.site.pages import table
-from feature_mart.knowledge.site.publish import publish_site
+from feature_mart.knowledge.site.publish import check_place, publish_site
 from feature_mart.services import S3Options
 from feature_mart.storage import open_store
 
@@ -53,6 +53,32 @@ def test_the_sites_manifest_names_no_machine_and_consents_to_nothing() -> None:
     anonymous(manifest)
     assert "/somebody" not in json.dumps(manifest)
     assert manifest["metadata"]["send_anonymous_usage_stats"] is False
+
+
+def test_no_image_asks_another_host() -> None:
+    text = "![a](http://somewhere.example/x.png) ![b](//other.example/y) ![c](assets/m/c.svg)"
+    manifest: dict[str, Any] = {
+        "nodes": {"model.p.a": {"description": text, "columns": {"c": {"description": text}}}},
+        "sources": {},
+        "exposures": {},
+        "macros": {},
+        "docs": {"doc.p.x": {"block_contents": text}},
+    }
+    without_remote_images(manifest)
+    told = json.dumps(manifest)
+    assert told.count("![a]") == told.count("![b]") == 0 and told.count("![c]") == 3
+
+
+@pytest.mark.parametrize("place", ["", " ", "~nobody_of_that_name/x"])
+def test_a_place_that_is_none_is_wrong_usage(place: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        open_store(place, S3Options(), tmp_path)
+
+
+def test_a_file_is_no_place_for_a_site(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match="no place for a site"):
+        check_place(open_store(str(tmp_path / "file"), S3Options(), tmp_path))
 
 
 def test_a_cell_never_ends_a_table() -> None:

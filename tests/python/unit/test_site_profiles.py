@@ -21,7 +21,7 @@ from feature_mart.exporter import windows_between
 from feature_mart.exporter.splits import plan_windows
 from feature_mart.knowledge.site.facts import splits_of
 from feature_mart.knowledge.site.plots import describe_profile, draw_profile, draw_profiles
-from feature_mart.knowledge.site.profiles import Profile, measure_profiles
+from feature_mart.knowledge.site.profiles import Profile, finite, measure_profiles
 from feature_mart.manifest import Consumer
 from feature_mart.snapshot_files import instant_text
 
@@ -128,6 +128,22 @@ def test_a_value_that_most_rows_have_is_the_median() -> None:
     values = [0.0] * 60 + [1 + each / 7 for each in range(40)]
     profile = profile_of([Row(3, 0, value, 1.0) for value in values])
     assert profile.quantile("train", 0.5) == 0.0
+
+
+@given(st.lists(st.floats(-50, 50), min_size=1, max_size=30), st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_no_quantile_lies_outside_the_column(values: list[float], share: float) -> None:
+    found = profile_of([Row(3, 0, value, 1.0) for value in values]).quantile("train", share)
+    assert found is not None and min(values) <= found <= max(values)
+
+
+def test_what_is_no_number_is_unknown() -> None:
+    odd = (math.nan, math.inf, -math.inf, 1e300)
+    rows = [Row(3, 0, value, 1.0) for value in (*odd, 1.0, 2.0)]
+    profile = profile_of(rows, value=finite("value"))
+    assert (profile.unknown["train"], profile.bins["train"].known) == (4, 2)
+    labels = profile_of([Row(3, 0, 1.0, math.nan), Row(3, 0, 2.0, 5.0)])
+    assert math.isfinite(labels.label_mean) and draw_profile(labels, "price")
 
 
 def test_booleans_count_as_0_and_1() -> None:

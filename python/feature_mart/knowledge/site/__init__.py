@@ -6,6 +6,14 @@
 
 from feature_mart.knowledge.site.build import build_site
 from feature_mart.knowledge.site.publish import Published, check_place, publish_site
-from feature_mart.knowledge.site.serve import open_site, serve_docs
+from feature_mart.knowledge.site.serve import check_port, open_site, serve_docs
 
-__all__ = ["Published", "build_site", "check_place", "open_site", "publish_site", "serve_docs"]
+__all__ = [
+    "Published",
+    "build_site",
+    "check_place",
+    "check_port",
+    "open_site",
+    "publish_site",
+    "serve_docs",
+]

@@ -20,7 +20,7 @@ from feature_mart.knowledge.site.facts import (
     last_snapshot,
     splits_of,
 )
-from feature_mart.knowledge.site.page import anonymous, assemble_page
+from feature_mart.knowledge.site.page import anonymous, assemble_page, without_remote_images
 from feature_mart.knowledge.site.pages import (
     Links,
     candidate_page,
@@ -29,7 +29,7 @@ from feature_mart.knowledge.site.pages import (
     model_page,
 )
 from feature_mart.knowledge.site.plots import draw_profiles
-from feature_mart.knowledge.site.profiles import measure_profiles
+from feature_mart.knowledge.site.profiles import finite, measure_profiles
 from feature_mart.knowledge.why import Reasons, Why, read_reasons
 from feature_mart.knowledge.worth import read_evidence
 from feature_mart.manifest import Consumer, Manifest, parse_manifest
@@ -80,9 +80,10 @@ def build_site(
         consumers = _draw(staged, consumers)
         _put_candidates(settings.project, staged, docs.manifest)
         show(0, 0, "write the pages")
-        freshness = [_freshness(docs.manifest, name, ask(name)) for name in _clocked(manifest)]
+        freshness = [_freshness(docs.manifest, name, ask(name)) for name in _tables(docs.manifest)]
         _enrich(docs.manifest, settings, consumers, freshness, built.as_of_at)
         anonymous(docs.manifest)
+        without_remote_images(docs.manifest)
         page = assemble_page(docs.page, docs.manifest, docs.catalog)
         (staged / "index.html").write_text(page, encoding="utf-8")
         for name, document in (("manifest", docs.manifest), ("catalog", docs.catalog)):
@@ -118,6 +119,7 @@ def _gather(
     profiles = measure_profiles(ask, columns, consumer.label, splits_of(snapshot), codes)
     return ConsumerFacts(
         consumer,
+        str(exposure["name"]),
         str(exposure["owner"].get("name") or exposure["owner"].get("email") or ""),
         str(exposure["description"]),
         groups,
@@ -135,7 +137,7 @@ def _number(column: str, data_type: str | None) -> str:
     """A feature's column as SQL that both engines take for a number."""
     if (data_type or "").lower() in {"boolean", "bool"}:
         return f"case when {column} then 1 when not {column} then 0 end"
-    return column
+    return finite(column)
 
 
 def _draw(site: Path, consumers: Sequence[ConsumerFacts]) -> list[ConsumerFacts]:
@@ -177,9 +179,15 @@ def _put_candidates(project: Path, site: Path, document: dict[str, Any]) -> None
                 node["description"] = node["description"].replace(written, f"]({link})")
 
 
-def _clocked(manifest: Manifest) -> list[str]:
-    """Feature models and marts, which all have a clock."""
-    return [name for name in manifest.models if name.startswith(_MADE)]
+def _tables(document: Mapping[str, Any]) -> list[str]:
+    """Feature models and marts that are there to be asked."""
+    return [
+        str(node["name"])
+        for node in document["nodes"].values()
+        if node["resource_type"] == "model"
+        and node["name"].startswith(_MADE)
+        and node["config"]["materialized"] != "ephemeral"
+    ]
 
 
 def _freshness(
@@ -272,7 +280,9 @@ def _enrich_model(
     node["description"] = model_page(node["description"], columns, consumers, links)
     for name, column in node["columns"].items():
         if name in told and "role" not in column["config"].get("meta", {}):
-            column["description"] = column_page(told[name], consumers, links, node["name"])
+            column["description"] = column_page(
+                told[name], column["description"], consumers, links, node["name"]
+            )
             column["meta"] = {
                 key: value for key, value in column["meta"].items() if key not in _TOLD
             }
@@ -284,7 +294,10 @@ def _swap(staged: Path, site: Path) -> None:
         if site.exists():
             site.rename(former)
         staged.rename(site)
-    except OSError as error:
+    except BaseException as error:
+        # A stop too: what was there is not lost between the two.
         if former.exists() and not site.exists():
             former.rename(site)
+        if not isinstance(error, OSError):
+            raise
         raise TerminalError(f"The site could not be put in its place at {site}: {error}.") from None

@@ -75,7 +75,7 @@ def read_decisions(project: Path) -> tuple[Decision, ...]:
 
 
 def _decision(path: Path) -> Decision:
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8", errors="replace")
     title = re.search(r"^# *(?:\d+[.:]? *)?(.+)$", text, re.MULTILINE)
     decided = re.search(r"\*\*Decision\.\*\* *(.+?)(?:\n\n|\Z)", text, re.DOTALL)
     return Decision(
@@ -94,7 +94,7 @@ def _consumer_line(facts: ConsumerFacts, links: Links) -> str:
         rows = ", ".join(f"{split['name']} {split['rows']:,}" for split in snapshot["splits"])
         last = f"`{snapshot['id']}` ({rows})"
     return (
-        f"**{links.consumer(consumer.name)}.** {facts.description} Label `{consumer.label}` "
+        f"**{links.consumer(facts)}.** {facts.description} Label `{consumer.label}` "
         f"({consumer.label_kind}) · {len(facts.features)} features · {cut_of(consumer)} · metrics "
         f"{', '.join(consumer.metrics) or 'none'} · owner {facts.owner} · last snapshot {last}"
     )

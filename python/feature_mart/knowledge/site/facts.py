@@ -22,7 +22,7 @@ _ALWAYS = Window(
 
 @dataclass(frozen=True, slots=True)
 class ConsumerFacts:
-    """One ML model that reads the mart.
+    """One ML model that reads the mart; `exposure` is what dbt calls it.
 
     `snapshot` is the manifest of its last snapshot, None without one, and `problem` says why it cannot be read.
     `evidence` are the documents of docs/evidence of all warehouses, and `groups` its features by the model they come
@@ -30,6 +30,7 @@ class ConsumerFacts:
     """
 
     consumer: Consumer
+    exposure: str
     owner: str
     description: str
     groups: Mapping[str, tuple[str, ...]]

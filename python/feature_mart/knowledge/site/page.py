@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ _FALSE_ADDRESSES = {
     'xlink:href="{{ getIcon(': 'ng-attr-href="{{ getIcon(',
     "${require('./assets/favicons/favicon.ico')}": "data:,",
 }
+_REMOTE = re.compile(r"!(\[[^\]]*\]\(\s*(?:\w+:)?//)")
 #: Of this machine, and of no use on the page.
 _LOCAL_KEYS = ("compiled_path", "build_path", "root_path")
 
@@ -50,6 +52,17 @@ def anonymous(manifest: dict[str, Any]) -> None:
             for key in _LOCAL_KEYS:
                 if node.get(key):
                     node[key] = None
+
+
+def without_remote_images(manifest: dict[str, Any]) -> None:
+    """Make links of images that another host would be asked for."""
+    for kind in ("nodes", "sources", "exposures", "macros"):
+        for node in manifest[kind].values():
+            for each in (node, *(node.get("columns") or {}).values()):
+                if each.get("description"):
+                    each["description"] = _REMOTE.sub(r"\1", each["description"])
+    for block in manifest["docs"].values():
+        block["block_contents"] = _REMOTE.sub(r"\1", block["block_contents"])
 
 
 def _script(document: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from feature_mart.knowledge.worth import score, signed
 from feature_mart.snapshot_files import parse_instant
 
 _CANDIDATE = re.compile(r"`?analyses/rejected/(\w+)\.sql`?")
-_VERDICT = re.compile(r"^(.+?)(?: on (\d{4}-\d\d-\d\d))?\.", re.DOTALL)
+_VERDICT = re.compile(r"(Rejected|Not taken)(?: on (\d{4}-\d\d-\d\d))?\.")
 
 
 class Links:
@@ -25,22 +25,27 @@ class Links:
         self._package = package
 
     def model(self, name: str) -> str:
+        """A model's page."""
         return self._link("model", name)
 
-    def consumer(self, name: str) -> str:
-        return self._link("exposure", name)
+    def consumer(self, facts: ConsumerFacts) -> str:
+        """A consumer's exposure, which may have another name."""
+        return f"[{facts.consumer.name}](#!/exposure/exposure.{self._package}.{facts.exposure})"
 
     def candidate(self, name: str) -> str:
+        """A rejected candidate's page."""
         return self._link("analysis", name)
 
     def _link(self, kind: str, name: str) -> str:
         return f"[{name}](#!/{kind}/{kind}.{self._package}.{name})"
 
 
-def column_page(why: Why, consumers: Sequence[ConsumerFacts], links: Links, model: str) -> str:
+def column_page(
+    why: Why, description: str, consumers: Sequence[ConsumerFacts], links: Links, model: str
+) -> str:
     """All that is known of a feature's column: its reasons, who uses it, what it is worth, and how it looks."""
     meta = why.meta
-    told = [why.description]
+    told = [description or why.description]
     told += [
         f"**{heading}.** {meta[key]}"
         for heading, key in (("Why", "why"), ("Transform", "transform"))
@@ -58,7 +63,7 @@ def column_page(why: Why, consumers: Sequence[ConsumerFacts], links: Links, mode
         if meta.get(key)
     ]
     told.append(" · ".join(served))
-    users = ", ".join(links.consumer(name) for name in why.consumers)
+    users = ", ".join(links.consumer(facts) for facts in consumers if why.column in facts.features)
     home = "this model" if why.model == model else links.model(why.model)
     told.append(f"**Explained in** {home} · **Used by** {users or 'no consumer'}")
     told += [f"**Evidence, {where}.** {worth}." for where, worth in why.evidence]
@@ -143,7 +148,7 @@ def candidate_page(
 def verdict_of(candidate: Candidate) -> str:
     """Rejected or not taken, and when: what its description begins with."""
     found = _VERDICT.match(candidate.description)
-    return " on ".join(filter(None, found.groups())) if found else "Rejected"
+    return " on ".join(filter(None, found.groups())) if found else "Tried"
 
 
 def local(at: datetime, zone: ZoneInfo) -> str:
@@ -187,7 +192,7 @@ def _drawing(column: str, facts: ConsumerFacts, links: Links) -> list[str]:
     if profile is None:
         return []
     words = describe_profile(profile, facts.consumer.label)
-    whose = f"**In {links.consumer(facts.consumer.name)}.** {words}"
+    whose = f"**In {links.consumer(facts)}.** {words}"
     if column not in facts.drawings:
         return [whose]
     snapshot = None if facts.snapshot is None else str(facts.snapshot["id"])

@@ -196,7 +196,8 @@ def _fit(axes: Any, across: Sequence[float], up: Sequence[float]) -> None:
     """Limits with a twentieth of room on each side; nothing to show lies between 0 and 1."""
     for values, limit in ((across, axes.set_xlim), (up, axes.set_ylim)):
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
-        room = (high - low) / 20 or 0.5
+        # Of values that hardly differ, as much as a float can tell apart.
+        room = max((high - low) / 20, abs(high) * 1e-9) or 0.5
         limit(low - room, high + room)
 
 
@@ -228,4 +229,10 @@ def _month(number: int) -> str:
 
 
 def _short(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return (
+        "unknown"
+        if value is None
+        else f"{value:,.0f}"
+        if 1000 <= abs(value) < 1e9
+        else f"{value:.3g}"
+    )

@@ -24,6 +24,8 @@ _BINS = 40
 _WHOLE_BINS = 120
 #: Deviations from the mean; of a normal distribution 0.3% lie outside.
 _REACH = 3
+#: Beyond it sums of squares end.
+_MOST = 1e100
 #: Columns in one query, which both engines plan in well under a second.
 _AT_ONCE = 16
 #: Groups of rows that the label's mean is shown of.
@@ -60,12 +62,14 @@ class Counts:
 class Extent:
     """Where the bins begin, how wide one is, and how many there are: none for a column that is never known.
 
-    `is_exact`: each bin is of one value. `is_whole`: all values are whole numbers.
+    `is_exact`: each bin is of one value. `is_whole`: all values are whole numbers, between `least` and `greatest`.
     """
 
     low: float
     width: float
     bins: int
+    least: float = 0.0
+    greatest: float = 0.0
     is_exact: bool = False
     is_whole: bool = False
 
@@ -121,7 +125,8 @@ def measure_profiles(
     """
     extents, names = _extents(ask, columns), tuple(columns)
     ((mean, deviation),) = ask(
-        f"select avg({label}), stddev_pop({label}) from {{table}} where exclusion_reason is null"
+        f"select avg({finite(label)}), stddev_pop({finite(label)}) from {{table}} "
+        "where exclusion_reason is null"
     )
     of_label = float(mean or 0), float(deviation or 0)
     for first in range(0, len(names), _AT_ONCE):
@@ -139,6 +144,11 @@ def measure_profiles(
             )
 
 
+def finite(value: str) -> str:
+    """SQL of a number that is NULL where it is none, or none that can be drawn: NaN is less than nothing."""
+    return f"case when abs({value}) < {_MOST:e} then {value} end"
+
+
 def _extents(ask: Ask, columns: Mapping[str, str]) -> dict[str, Extent]:
     measures = ", ".join(
         f"min({value}), max({value}), avg({value}), stddev_pop({value})"
@@ -151,9 +161,11 @@ def _extents(ask: Ask, columns: Mapping[str, str]) -> dict[str, Extent]:
         if least is None:
             found[name] = Extent(0.0, 1.0, 0)
             continue
-        is_whole = isinstance(least, int)
+        is_whole, ends = isinstance(least, int), (float(least), float(greatest))
         if least == greatest:
-            found[name] = Extent(float(least) - 0.5, 1.0, 1, is_exact=True, is_whole=is_whole)
+            found[name] = Extent(
+                float(least) - 0.5, 1.0, 1, *ends, is_exact=True, is_whole=is_whole
+            )
             continue
         low = max(float(least), float(mean) - _REACH * float(deviation))
         high = min(float(greatest), float(mean) + _REACH * float(deviation))
@@ -161,9 +173,9 @@ def _extents(ask: Ask, columns: Mapping[str, str]) -> dict[str, Extent]:
             first, span = math.floor(low), math.ceil(high) - math.floor(low) + 1
             width = math.ceil(span / _WHOLE_BINS)
             bins = math.ceil(span / width)
-            found[name] = Extent(first - 0.5, float(width), bins, width == 1, is_whole)
+            found[name] = Extent(first - 0.5, float(width), bins, *ends, width == 1, is_whole)
         else:
-            found[name] = Extent(low, (high - low) / _BINS, _BINS)
+            found[name] = Extent(low, (high - low) / _BINS, _BINS, *ends)
     return found
 
 
@@ -176,7 +188,7 @@ def _count_sql(
         f"select {number} as feature, split, month, bucket, count(*) as row_count, "
         f"sum(value) as value_sum, sum(label) as label_sum from (select case {kept} end as split, "
         "extract(year from requested_at) * 12 + extract(month from requested_at) - 1 as month, "
-        f"{bucket} as bucket, {value} as value, {label} as label from {{table}} "
+        f"{bucket} as bucket, {value} as value, {finite(label)} as label from {{table}} "
         "where exclusion_reason is null) as counted where split is not null group by split, month, bucket"
     )
 
@@ -219,7 +231,7 @@ def _profile(
         for tally in (by_split[splits[int(at)].name], by_month[int(month)]):
             tally.add(bucket, rows, value_sum)
         if int(at) == 0 and bucket is not None:
-            labels[int(bucket)] += float(label_sum)
+            labels[int(bucket)] += float(label_sum or 0)
     return Profile(
         name,
         extent,
@@ -282,6 +294,7 @@ def _quantile(counts: Counts, extent: Extent, share: float) -> float | None:
             mean, low = value_sum / rows, extent.low + extent.width * place
             reach = 0.0 if extent.is_exact else max(0.0, min(mean - low, low + extent.width - mean))
             found = mean + reach * (2 * (share * counts.known - before) / rows - 1)
+            found = min(max(found, extent.least), extent.greatest)
             return float(round(found)) if extent.is_whole else found
         before += rows
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import socket
 
 from feature_mart.errors import UsageError
 from feature_mart.settings import Settings
@@ -22,6 +23,17 @@ def open_site(settings: Settings, port: int) -> http.server.ThreadingHTTPServer:
     )
     try:
         return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        raise UsageError(
+            f"Port {port} cannot be used ({error.strerror}): choose another with --port."
+        ) from None
+
+
+def check_port(port: int) -> None:
+    """Raise UsageError where a port is taken, before the work that it is wanted for."""
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            pass
     except OSError as error:
         raise UsageError(
             f"Port {port} cannot be used ({error.strerror}): choose another with --port."
