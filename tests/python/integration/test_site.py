@@ -234,7 +234,7 @@ QUESTIONS = (
         "client cancelled ratio",
         "mart_price_estimation__features",
         "client_cancelled_contract_ratio_all",
-        "Used by price_estimation, hire_within_14d",
+        "Used by hire_within_14d, price_estimation",
     ),
     Question(
         "Is a budget that is not stated a zero?",
