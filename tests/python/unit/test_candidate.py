@@ -174,7 +174,9 @@ def test_a_feature_cannot_be_its_own_candidate(mart: Path, snapshot: Path) -> No
     with pytest.raises(UsageError, match="has a column job_skill_count already"):
         measured(mart, snapshot, f"select job_id, job_skill_count from {case.MODEL}")
     rows = run_candidate(mart, "tried", PLANTED)
-    with pytest.raises(UsageError, match="a snapshot of price_estimation, not of hire_within_14d"):
+    with pytest.raises(
+        UsageError, match="a snapshot of price_estimation of sample, not of hire_within_14d"
+    ):
         measure_candidate(snapshot, "hire_within_14d", "sample", rows)
 
 

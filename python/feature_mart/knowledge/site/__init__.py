@@ -1,7 +1,7 @@
 """The documentation site: dbt's own, with reasons, evidence, drawings and a catalogue put in.
 
-``profiles`` (what a column holds) → ``plots`` → ``pages`` and ``catalogue`` (Markdown) → ``build`` (the folder) →
-``serve`` and ``publish``.
+``profiles`` (what a column holds) → ``plots``; ``facts`` → ``pages`` and ``catalogue`` (Markdown) → ``enrich`` (dbt's
+manifest) → ``build`` (the folder) → ``serve`` and ``publish``.
 """
 
 from feature_mart.knowledge.site.build import build_site

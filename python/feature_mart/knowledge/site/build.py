@@ -7,13 +7,11 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from feature_mart.errors import TerminalError
-from feature_mart.knowledge.site.catalogue import front_page, read_decisions
+from feature_mart.knowledge.site.enrich import TOLD_MODELS, enrich_manifest
 from feature_mart.knowledge.site.facts import (
     ConsumerFacts,
     Freshness,
@@ -21,25 +19,13 @@ from feature_mart.knowledge.site.facts import (
     splits_of,
 )
 from feature_mart.knowledge.site.page import anonymous, assemble_page, without_remote_images
-from feature_mart.knowledge.site.pages import (
-    Links,
-    candidate_page,
-    column_page,
-    consumer_page,
-    model_page,
-)
 from feature_mart.knowledge.site.plots import draw_profiles
 from feature_mart.knowledge.site.profiles import finite, measure_profiles
-from feature_mart.knowledge.why import Reasons, Why, read_reasons
 from feature_mart.knowledge.worth import read_evidence
 from feature_mart.manifest import Consumer, Manifest, parse_manifest
 from feature_mart.runner import Progress, RunLog, generate_docs, open_engine, require_built
 from feature_mart.settings import Settings
 from feature_mart.storage import Store
-
-_MADE = ("feat_", "mart_")
-#: Meta that the column's page says in words.
-_TOLD = frozenset({"why", "transform", "unit", "null_means", "serve", "owner", "added"})
 
 
 def build_site(
@@ -81,7 +67,7 @@ def build_site(
         _put_candidates(settings.project, staged, docs.manifest)
         show(0, 0, "write the pages")
         freshness = [_freshness(docs.manifest, name, ask(name)) for name in _tables(docs.manifest)]
-        _enrich(docs.manifest, settings, consumers, freshness, built.as_of_at)
+        enrich_manifest(docs.manifest, settings, consumers, freshness, built.as_of_at)
         anonymous(docs.manifest)
         without_remote_images(docs.manifest)
         page = assemble_page(docs.page, docs.manifest, docs.catalog)
@@ -185,7 +171,7 @@ def _tables(document: Mapping[str, Any]) -> list[str]:
         str(node["name"])
         for node in document["nodes"].values()
         if node["resource_type"] == "model"
-        and node["name"].startswith(_MADE)
+        and node["name"].startswith(TOLD_MODELS)
         and node["config"]["materialized"] != "ephemeral"
     ]
 
@@ -212,80 +198,6 @@ def _freshness(
         None,
     )
     return Freshness(model, int(rows), newest, days)
-
-
-def _enrich(
-    document: dict[str, Any],
-    settings: Settings,
-    consumers: Sequence[ConsumerFacts],
-    freshness: Sequence[Freshness],
-    as_of_at: datetime,
-) -> None:
-    """Put all that is known into descriptions, which dbt's page shows and searches."""
-    package = str(document["metadata"]["project_name"])
-    links, reasons = Links(package), read_reasons(settings.project)
-    features = {name for facts in consumers for name in facts.features}
-    told = {name: reasons.explain(name) for name in reasons.columns if _is_feature(reasons, name)}
-    types: dict[str, str] = {}
-    for node in document["nodes"].values():
-        if node["resource_type"] == "model" and node["name"].startswith(_MADE):
-            _enrich_model(node, told, consumers, links)
-            types |= {name: str(each["data_type"]) for name, each in node["columns"].items()}
-    homes = {name: why.model for name, why in told.items()}
-    candidates = {each.name: each for each in reasons.candidates}
-    for node in document["nodes"].values():
-        if node["resource_type"] == "analysis" and node["name"] in candidates:
-            candidate = candidates[node["name"]]
-            node["description"] = candidate_page(candidate, node["description"], links, homes)
-    by_name = {facts.consumer.name: facts for facts in consumers}
-    for exposure in document["exposures"].values():
-        facts = by_name.get(str(exposure["config"]["meta"].get("consumer")))
-        if facts is not None:
-            exposure["description"] = consumer_page(facts, links, ZoneInfo(settings.clock.timezone))
-    blocks = document["docs"]
-    japanese = blocks.get(f"doc.{package}.overview_ja", {}).get("block_contents", "")
-    name = f"doc.{package}.__overview__"
-    front = blocks.setdefault(
-        name, {**blocks["doc.dbt.__overview__"], "unique_id": name, "package_name": package}
-    )
-    front["block_contents"] = front_page(
-        str(front["block_contents"]),
-        str(japanese),
-        settings.warehouse_id,
-        consumers,
-        {name: told[name] for name in features},
-        types,
-        freshness,
-        reasons.candidates,
-        read_decisions(settings.project),
-        links,
-        settings.clock,
-        as_of_at,
-    )
-
-
-def _is_feature(reasons: Reasons, column: str) -> bool:
-    why = reasons.explain(column)
-    return "role" not in why.meta
-
-
-def _enrich_model(
-    node: dict[str, Any],
-    told: Mapping[str, Why],
-    consumers: Sequence[ConsumerFacts],
-    links: Links,
-) -> None:
-    # A mart has every group's columns; what those are worth is told of its consumer.
-    columns = frozenset() if node["name"].startswith("mart_") else frozenset(node["columns"])
-    node["description"] = model_page(node["description"], columns, consumers, links)
-    for name, column in node["columns"].items():
-        if name in told and "role" not in column["config"].get("meta", {}):
-            column["description"] = column_page(
-                told[name], column["description"], consumers, links, node["name"]
-            )
-            column["meta"] = {
-                key: value for key, value in column["meta"].items() if key not in _TOLD
-            }
 
 
 def _swap(staged: Path, site: Path) -> None:

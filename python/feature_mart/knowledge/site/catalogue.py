@@ -27,42 +27,44 @@ class Decision:
     summary: str
 
 
-def front_page(
-    overview: str,
-    japanese: str,
-    warehouse: str,
-    consumers: Sequence[ConsumerFacts],
-    reasons: Mapping[str, Why],
-    types: Mapping[str, str],
-    freshness: Sequence[Freshness],
-    candidates: Sequence[Candidate],
-    decisions: Sequence[Decision],
-    links: Links,
-    clock: Clock,
-    as_of_at: datetime,
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What the front page tells. `reasons` and `types` are by feature; `as_of_at` is where the mart stands."""
+
+    warehouse: str
+    as_of_at: datetime
+    clock: Clock
+    consumers: Sequence[ConsumerFacts]
+    reasons: Mapping[str, Why]
+    types: Mapping[str, str]
+    freshness: Sequence[Freshness]
+    candidates: Sequence[Candidate]
+    decisions: Sequence[Decision]
+
+
+def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str:
     """The page as Markdown: `overview` and `japanese` are written, all between is generated.
 
-    `reasons` and `types` are by feature. Features that two consumers share stand once.
+    Features that two consumers share stand once.
     """
-    zone = ZoneInfo(clock.timezone)
+    clock, zone = of.clock, ZoneInfo(of.clock.timezone)
     return "\n\n".join(
         (
             overview.strip(),
-            f"## Consumers of {warehouse}",
-            *(_consumer_line(facts, links) for facts in consumers),
+            f"## Consumers of {of.warehouse}",
+            *(_consumer_line(facts, links) for facts in of.consumers),
             "## Features by entity",
-            *_feature_tables(consumers, reasons, types, links),
+            *_feature_tables(of, links),
             "## How fresh they are",
-            f"The mart stands at {local(as_of_at, zone)} {clock.timezone}. It refreshes every day at "
+            f"The mart stands at {local(of.as_of_at, zone)} {clock.timezone}. It refreshes every day at "
             f"{clock.refresh_hour} o'clock there, and a refresh's rows may be used {clock.publish_lag_minutes} minutes "
             "later. A row of a feature's history stands until the next one: where nothing changed there is none, and "
             "age is no fault. What is given to a request (`feat_job__…`) has a row for every request.",
-            _freshness_table(freshness, links, zone),
+            _freshness_table(of.freshness, links, zone),
             "## Tried and not taken",
-            _candidate_table(candidates, links),
+            _candidate_table(of.candidates, links),
             "## Newest decisions",
-            *(f"**{each.number} {each.title}.** {each.summary}" for each in decisions),
+            *(f"**{each.number} {each.title}.** {each.summary}" for each in of.decisions),
             japanese.strip(),
         )
     )
@@ -100,14 +102,9 @@ def _consumer_line(facts: ConsumerFacts, links: Links) -> str:
     )
 
 
-def _feature_tables(
-    consumers: Sequence[ConsumerFacts],
-    reasons: Mapping[str, Why],
-    types: Mapping[str, str],
-    links: Links,
-) -> list[str]:
+def _feature_tables(of: Catalogue, links: Links) -> list[str]:
     groups: dict[str, dict[str, list[str]]] = {}
-    for facts in consumers:
+    for facts in of.consumers:
         for group, names in facts.groups.items():
             for name in names:
                 groups.setdefault(group, {}).setdefault(name, []).append(facts.consumer.name)
@@ -116,9 +113,9 @@ def _feature_tables(
         entity = (
             group.removesuffix(_AT_REQUEST) if group.endswith(_AT_REQUEST) else f"job ({group})"
         )
-        owners = sorted({str(reasons[name].meta.get("owner", "")) for name in features})
+        owners = sorted({str(of.reasons[name].meta.get("owner", "")) for name in features})
         lines = (
-            _feature_line(reasons[name], types.get(name, ""), users)
+            _feature_line(of.reasons[name], of.types.get(name, ""), users)
             for name, users in features.items()
         )
         told += [

@@ -1,0 +1,108 @@
+"""What dbt does not know, put where its page shows it and its search looks: into descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from feature_mart.errors import TerminalError
+from feature_mart.knowledge.site.catalogue import Catalogue, front_page, read_decisions
+from feature_mart.knowledge.site.facts import ConsumerFacts, Freshness
+from feature_mart.knowledge.site.pages import (
+    Links,
+    candidate_page,
+    column_page,
+    consumer_page,
+    model_page,
+)
+from feature_mart.knowledge.why import Why, read_reasons
+from feature_mart.settings import Settings
+
+#: Models with reasons of their own.
+TOLD_MODELS = ("feat_", "mart_")
+#: Meta that the column's page says in words.
+_TOLD = frozenset({"why", "transform", "unit", "null_means", "serve", "owner", "added"})
+
+
+def enrich_manifest(
+    document: dict[str, Any],
+    settings: Settings,
+    consumers: Sequence[ConsumerFacts],
+    freshness: Sequence[Freshness],
+    as_of_at: datetime,
+) -> None:
+    """Put all that is known into the descriptions of the site's copy of dbt's manifest.
+
+    Args:
+        document: the manifest; changed in place.
+        as_of_at: the refresh that the mart stands at.
+
+    Raises:
+        TerminalError: a feature is described nowhere, or a file of evidence is broken.
+    """
+    package = str(document["metadata"]["project_name"])
+    links, reasons = Links(package), read_reasons(settings.project)
+    features = {name for facts in consumers for name in facts.features}
+    every = {name: reasons.explain(name) for name in reasons.columns}
+    told = {name: why for name, why in every.items() if "role" not in why.meta}
+    if untold := sorted(features - told.keys()):
+        raise TerminalError(
+            f"{untold[0]} is not described beside the model that makes it: `mart knowledge check` says what is missing."
+        )
+    types: dict[str, str] = {}
+    for node in document["nodes"].values():
+        if node["resource_type"] == "model" and node["name"].startswith(TOLD_MODELS):
+            _enrich_model(node, told, consumers, links)
+            types |= {name: str(each["data_type"]) for name, each in node["columns"].items()}
+    homes = {name: why.model for name, why in told.items()}
+    candidates = {each.name: each for each in reasons.candidates}
+    for node in document["nodes"].values():
+        if node["resource_type"] == "analysis" and node["name"] in candidates:
+            candidate = candidates[node["name"]]
+            node["description"] = candidate_page(candidate, node["description"], links, homes)
+    by_name = {facts.consumer.name: facts for facts in consumers}
+    for exposure in document["exposures"].values():
+        facts = by_name.get(str(exposure["config"]["meta"].get("consumer")))
+        if facts is not None:
+            exposure["description"] = consumer_page(facts, links, ZoneInfo(settings.clock.timezone))
+    blocks = document["docs"]
+    japanese = blocks.get(f"doc.{package}.overview_ja", {}).get("block_contents", "")
+    name = f"doc.{package}.__overview__"
+    front = blocks.setdefault(
+        name, {**blocks["doc.dbt.__overview__"], "unique_id": name, "package_name": package}
+    )
+    catalogue = Catalogue(
+        settings.warehouse_id,
+        as_of_at,
+        settings.clock,
+        consumers,
+        {name: told[name] for name in features},
+        types,
+        freshness,
+        reasons.candidates,
+        read_decisions(settings.project),
+    )
+    front["block_contents"] = front_page(
+        catalogue, str(front["block_contents"]), str(japanese), links
+    )
+
+
+def _enrich_model(
+    node: dict[str, Any],
+    told: Mapping[str, Why],
+    consumers: Sequence[ConsumerFacts],
+    links: Links,
+) -> None:
+    # A mart has every group's columns; what those are worth is told of its consumer.
+    columns = frozenset() if node["name"].startswith("mart_") else frozenset(node["columns"])
+    node["description"] = model_page(node["description"], columns, consumers, links)
+    for name, column in node["columns"].items():
+        if name in told and "role" not in column["config"].get("meta", {}):
+            column["description"] = column_page(
+                told[name], column["description"], consumers, links, node["name"]
+            )
+            column["meta"] = {
+                key: value for key, value in column["meta"].items() if key not in _TOLD
+            }
