@@ -70,7 +70,7 @@ def write_parts(
                 window, parts = plan.windows[part.split], plan.part_counts[part.split]
                 step(f"write {window.name} part {part.index + 1} of {parts}")
                 waiting.append((part, pool.submit(write, part)))
-                if len(waiting) > _AT_ONCE:
+                if len(waiting) > _AT_ONCE + 1:
                     hand_on()
             while waiting:
                 hand_on()
