@@ -24,9 +24,7 @@ def open_site(settings: Settings, port: int) -> http.server.ThreadingHTTPServer:
     try:
         return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
     except OSError as error:
-        raise UsageError(
-            f"Port {port} cannot be used ({error.strerror}): choose another with --port."
-        ) from None
+        raise _refused(port, error) from None
 
 
 def check_port(port: int) -> None:
@@ -35,9 +33,11 @@ def check_port(port: int) -> None:
         with socket.create_server(("127.0.0.1", port)):
             pass
     except OSError as error:
-        raise UsageError(
-            f"Port {port} cannot be used ({error.strerror}): choose another with --port."
-        ) from None
+        raise _refused(port, error) from None
+
+
+def _refused(port: int, error: OSError) -> UsageError:
+    return UsageError(f"Port {port} cannot be used ({error.strerror}): choose another with --port.")
 
 
 def serve_docs(settings: Settings, port: int) -> None:
