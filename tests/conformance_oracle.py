@@ -153,7 +153,7 @@ class Oracle:
         value = self._value(bucket)
         return None if value is None else (value * 50000 + 25000) / 1000000
 
-    def whole_yen(self, price: Value) -> int | None:
+    def whole_amount(self, price: Value) -> int | None:
         value = self._value(price)
         # A Decimal made of a float is that float exactly.
         return None if value is None else int(half_away(half_away(Decimal(value), 9)))

@@ -12,7 +12,7 @@ logs as (
         job_id,
         requested_at,
         entered_at,
-        {{ fixed_log('coalesce(budget_max_jpy, budget_min_jpy)') }} as budget_log_e6
+        {{ fixed_log('coalesce(budget_max_amount, budget_min_amount)') }} as budget_log_e6
     from requests
 
 ),

@@ -10,7 +10,7 @@ budgets as (
 
     select
         job_id,
-        coalesce(budget_max_jpy, budget_min_jpy) as budget_jpy
+        coalesce(budget_max_amount, budget_min_amount) as budget_amount
     from requests
 
 ),
@@ -20,15 +20,15 @@ zeros as (
 
     select
         job_id,
-        budget_jpy,
+        budget_amount,
         case
             {%- for power in range(8, 0, -1) %}
-            when mod(budget_jpy, {{ 10 ** power }}) = 0 then {{ power }}
+            when mod(budget_amount, {{ 10 ** power }}) = 0 then {{ power }}
             {%- endfor %}
             else 0
         end as zero_count
     from budgets
-    where budget_jpy > 0
+    where budget_amount > 0
 
 ),
 
@@ -36,14 +36,14 @@ scaled as (
 
     select
         job_id,
-        budget_jpy,
+        budget_amount,
         zero_count,
         case
             {%- for power in range(11, 0, -1) %}
-            when budget_jpy >= {{ 10 ** power }}
-                then {{ whole_quotient('budget_jpy', 10 ** power) }}
+            when budget_amount >= {{ 10 ** power }}
+                then {{ whole_quotient('budget_amount', 10 ** power) }}
             {%- endfor %}
-            else budget_jpy
+            else budget_amount
         end as first_digit
     from zeros
 

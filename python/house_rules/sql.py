@@ -146,7 +146,7 @@ def _constants(parts: Parts) -> Iterator[Place]:
     ids = r"\b\w+_id\s*(?:=|<>|!=|(?:not\s+)?in\s*\()\s*(?=['\d])"
     for match in re.finditer(ids, parts.sql):
         yield match.start(), "row-id", "a row named in code: a line of a seed, with its reason"
-    for match in re.finditer(r"\b\w+_jpy\s*(?:=|<>|!=|<=?|>=?)\s*(?!1\b)[1-9]\d*", parts.sql):
+    for match in re.finditer(r"\b\w+_amount\s*(?:=|<>|!=|<=?|>=?)\s*(?!1\b)[1-9]\d*", parts.sql):
         yield (
             match.start(),
             "constant",

@@ -21,7 +21,7 @@ def is_cancelled(contract: Row) -> bool:
 
 def fixed_log_prices(counted: list[Row]) -> list[int]:
     """The log prices of those counted contracts that have a price above zero."""
-    logs = [fixed_log(contract["agreed_price_jpy"]) for contract in counted]
+    logs = [fixed_log(contract["agreed_price_amount"]) for contract in counted]
     return [log for log in logs if log is not None]
 
 

@@ -20,8 +20,8 @@ REQUEST_COLUMNS = (
     "title",
     "description",
     "job_type",
-    "budget_min_jpy",
-    "budget_max_jpy",
+    "budget_min_amount",
+    "budget_max_amount",
     "apply_deadline_at",
     "requested_at",
     "known_at",
@@ -78,7 +78,7 @@ def job_posting(requests: list[Row], skills: list[Row], world: World) -> list[Ro
         skill_count[row["job_id"]] += 1
     rows = []
     for request in requests:
-        low, high = request["budget_min_jpy"], request["budget_max_jpy"]
+        low, high = request["budget_min_amount"], request["budget_max_amount"]
         budget_log = fixed_log(low if high is None else high)
         deadline_at, requested_at = request["apply_deadline_at"], request["requested_at"]
         local = world.clock.local(requested_at)

@@ -30,11 +30,11 @@ YEN = ("budget_min", "budget_max", "proposed_price", "agreed_price")
 
 
 def cleaned(row: Row) -> Row:
-    """A raw row: instants in UTC, money in whole yen (``<name>_jpy``), plain status and flag."""
+    """A raw row: instants in UTC, money in whole yen (``<name>_amount``), plain status and flag."""
     out = {name: _clean(name, value) for name, value in row.items()}
     for name in YEN:
         if name in out:
-            out[f"{name}_jpy"] = out.pop(name)
+            out[f"{name}_amount"] = out.pop(name)
     out["is_deleted"] = bool(row.get("is_deleted"))
     return out
 

@@ -25,7 +25,7 @@ def training(feature_rows: list[Row], jobs: Chains, contracts: Chains, world: Wo
         )
         price_log = None
         if reason is None and known_at is not None:
-            price = fixed_log(_label_version(contract_versions, known_at)["agreed_price_jpy"])
+            price = fixed_log(_label_version(contract_versions, known_at)["agreed_price_amount"])
             price_log = None if price is None else price / 1e6
         label = {"label_known_at": known_at, "price_log": price_log, "exclusion_reason": reason}
         rows.append(features | label)
@@ -78,7 +78,7 @@ def exclusion_reason(
         return "contract_deleted"
     if contract["status"] in ("void", "cancelled"):
         return str(contract["status"])
-    price, status = contract["agreed_price_jpy"], contract["status"]
+    price, status = contract["agreed_price_amount"], contract["status"]
     if price is None or price <= 0 or status not in ("active", "completed"):
         return "price_missing"
     return None

@@ -1,4 +1,4 @@
-"""Accounts of rows and yen from the raw files to a snapshot: what goes in is there, or a reason why not.
+"""Accounts of rows and amounts from the raw files to a snapshot: what goes in is there, or a reason why not.
 
 They are taken from the raw files by SQL of their own, written from the raw contract, which shares nothing with the
 models but the names of the tables that are counted at the end of each.
@@ -189,11 +189,11 @@ def _versions(con: duckdb.DuckDBPyConnection, table: str, model: str) -> Iterato
     example = _apart(con, f"seen_{table}", f"mart.main.{model}", (key, "seen_at"))
     yield Account(f"stg_dwh__{table} → {model}", "rows", lines, found, example)
     if table == "contracts":
-        raw_yen, yen = "sum(round(agreed_price)::hugeint)", "sum(agreed_price_jpy)"
-        (expected,) = _row(con, f"select coalesce({raw_yen}, 0) from seen_{table}")
-        (found,) = _row(con, f"select coalesce({yen}, 0) from mart.main.{model}")
+        raw_amount, amount = "sum(round(agreed_price)::hugeint)", "sum(agreed_price_amount)"
+        (expected,) = _row(con, f"select coalesce({raw_amount}, 0) from seen_{table}")
+        (found,) = _row(con, f"select coalesce({amount}, 0) from mart.main.{model}")
         yield Account(
-            f"agreed prices → {model}", "yen", (("of the rows seen", expected),), int(found)
+            f"agreed prices → {model}", "amount", (("of the rows seen", expected),), int(found)
         )
 
 

@@ -224,7 +224,7 @@ def print_conservation(report: ConservationReport, settings: Settings) -> None:
             example = f"; {account.example}" if account.example else ""
             say(f"  {account.name}: {off:+,} {account.unit}{example}")
     else:
-        say(f"balanced: all {len(report.accounts)} accounts, to the row and the yen", style="bold")
+        say(f"balanced: all {len(report.accounts)} accounts, to the row and the whole amount", style="bold")
     if report.not_judged:
         say("", "not judged:", *(f"  {line}" for line in report.not_judged))
 

@@ -169,7 +169,7 @@ def test_faults_of_data_are_told_together_with_what_to_do(mart: Mart) -> None:
         assert done.stderr.count(f"  - {said}") == 1, done.stderr
     assert "to do: correct the price in the raw table" in done.stderr
     assert "currency=USD" in done.stderr
-    assert "agreed_price_jpy=0" in done.stderr
+    assert "agreed_price_amount=0" in done.stderr
     assert "Traceback" not in done.stderr
     (report,) = [
         document

@@ -44,9 +44,9 @@ EARLIER, LAST = "2026-03-20", "2026-04-01"
 #: What the emulator gets wrong, whatever the SQL: its NUMERIC has three places where BigQuery's has nine and ends at
 #: 15 digits, and its TRIM takes off spaces alone.
 LIMITS_OF_THE_EMULATOR = {
-    *("fixed_log_of_the_greatest_decimal", "whole_yen_least_short_of_a_half"),
-    *("whole_yen_just_short_of_a_negative_half", "whole_yen_greatest_after_rounding"),
-    *("whole_yen_greatest_with_a_fraction", "code_word_trims_tab_and_newline"),
+    *("fixed_log_of_the_greatest_decimal", "whole_amount_least_short_of_a_half"),
+    *("whole_amount_just_short_of_a_negative_half", "whole_amount_greatest_after_rounding"),
+    *("whole_amount_greatest_with_a_fraction", "code_word_trims_tab_and_newline"),
     "trimmed_of_every_white_space",
 }
 

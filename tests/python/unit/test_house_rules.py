@@ -95,7 +95,7 @@ CASES = [
     ("unordered-list", "array_agg(a)", "array_agg(a order by f(b) nulls last)"),
     ("row-id", "where client_id = 'C7'", "where client_id = other_id"),
     ("row-id", "where client_id in (1, 2)", "where client_id in (select id from {{ ref('x') }})"),
-    ("constant", "where agreed_price_jpy > 5000", "where agreed_price_jpy > 0"),
+    ("constant", "where agreed_price_amount > 5000", "where agreed_price_amount > 0"),
     ("constant", "where at < cast('2026-04-01' as date)", "{{ instant('1970-01-01 00:00') }}"),
     ("constant", "where at < {{ instant('2026-04-01 00:00:00+09') }}", "where id = '12026-04-011'"),
     ("final", "select a from b", "-- what\nselect * from final\n"),

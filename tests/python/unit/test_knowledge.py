@@ -34,7 +34,7 @@ final as (
 
     select
         requests.job_id,
-        {{ fixed_log('requests.budget_jpy') }} / 1e6 as job_budget_log,
+        {{ fixed_log('requests.budget_amount') }} / 1e6 as job_budget_log,
         history.contract_count + 1 as client_contract_count
     from requests
     left join history
@@ -74,7 +74,7 @@ def changed(after: str, macros: dict[str, str] | None = None) -> list[str]:
         ("requests.job_id,", "requests.job_id,\n\n"),
         ("select * from final", "SELECT * FROM final"),
         ("{{ ref('int_job__requests') }}", "{{ref('int_job__requests')}}"),
-        ("{{ fixed_log('requests.budget_jpy') }}", "{{   fixed_log('requests.budget_jpy')   }}"),
+        ("{{ fixed_log('requests.budget_amount') }}", "{{   fixed_log('requests.budget_amount')   }}"),
     ],
 )
 def test_comments_layout_and_configuration_mean_nothing(old: str, new: str) -> None:
@@ -87,7 +87,7 @@ def test_comments_layout_and_configuration_mean_nothing(old: str, new: str) -> N
     [
         ("contract_count + 1", "contract_count + 2", ["client_contract_count"]),
         ("/ 1e6", "/ 1e5", ["job_budget_log"]),
-        ("'requests.budget_jpy'", "'requests.budget_high_jpy'", ["job_budget_log"]),
+        ("'requests.budget_amount'", "'requests.budget_high_amount'", ["job_budget_log"]),
         ("where requests.is_whole", "where true", list(NAMES)),
         ("left join history", "inner join history", list(NAMES)),
         ("ref('feat_client__history')", "ref('feat_client__other')", list(NAMES)),
@@ -192,7 +192,7 @@ REASON = (
         (f"{POSTING}.md", lambda t: t.replace("n.sample.json", "n.other.json"), "n.other.json, which is not there"),
         (f"{POSTING}.yml", lambda t: t.replace(REASON, ""), "job_budget_log: no meta.why"),
         (f"{POSTING}.yml", lambda t: t.replace(REASON, "Improves the model."), "meta.why says nothing"),
-        (f"{POSTING}.yml", lambda t: t.replace('unit: "log yen"', ""), "job_budget_log: no meta.unit"),
+        (f"{POSTING}.yml", lambda t: t.replace('unit: "log amount"', ""), "job_budget_log: no meta.unit"),
         (f"{POSTING}.yml", lambda t: t.replace('"request_sql"', '"sometimes"', 1), "meta.serve is 'sometimes'"),
         (f"{POSTING}.yml", lambda t: t.replace('added: "2026-11-23"', 'added: "lately"', 1), "meta.added is 'lately'"),
         (f"{POSTING}.yml", lambda t: t.replace("Characters of the title.", ""), "job_title_char_count: no description"),
@@ -259,8 +259,8 @@ def test_a_changed_expression_needs_a_changed_reason(project: Path) -> None:
 
 
 CHANGES = (
-    ("fixed_log('coalesce(budget_max_jpy, budget_min_jpy)')", "fixed_log('budget_min_jpy')"),
-    ("'coalesce(budget_max_jpy, budget_min_jpy)'", "'coalesce(budget_min_jpy, budget_max_jpy)'"),
+    ("fixed_log('coalesce(budget_max_amount, budget_min_amount)')", "fixed_log('budget_min_amount')"),
+    ("'coalesce(budget_max_amount, budget_min_amount)'", "'coalesce(budget_min_amount, budget_max_amount)'"),
 )
 
 

@@ -100,7 +100,7 @@ def test_row_versions_clean_status_price_flag_and_zone() -> None:
     raw = contract(status=" Completed\t", agreed_price=Decimal("999.5"), loaded_at=in_new_york)
     (version,) = row_versions("contracts", {"contracts": [raw]}, world())["d1"]
     assert version["status"] == "completed"
-    assert version["agreed_price_jpy"] == 1000
+    assert version["agreed_price_amount"] == 1000
     assert version["is_deleted"] is False
     assert version["known_at"] == at("2024-05-01 09:00")
     assert version["known_at"].tzinfo is UTC
@@ -129,7 +129,7 @@ def test_bulk_loaded_contract_has_an_initial_version_after_the_assumed_lag() -> 
         (at("2024-05-31 11:00"), "void", False),
     ]
     assert versions[0]["loaded_at"] == bulk
-    assert versions[0]["agreed_price_jpy"] == 50000
+    assert versions[0]["agreed_price_amount"] == 50000
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,10 @@ budgets as (
         title,
         description,
         apply_deadline_at,
-        budget_min_jpy is null and budget_max_jpy is null as is_budget_missing,
-        {{ fixed_log('coalesce(budget_max_jpy, budget_min_jpy)') }} as budget_log_e6,
-        {{ fixed_log('budget_max_jpy') }} - {{ fixed_log('budget_min_jpy') }} as budget_span_log_e6
+        budget_min_amount is null and budget_max_amount is null as is_budget_missing,
+        {{ fixed_log('coalesce(budget_max_amount, budget_min_amount)') }} as budget_log_e6,
+        {{ fixed_log('budget_max_amount') }}
+        - {{ fixed_log('budget_min_amount') }} as budget_span_log_e6
     from requests
     where entered_at > {{ opened_at('entered_at') }}
 

@@ -27,7 +27,7 @@ new_versions as (
         contracts.client_id,
         contracts.freelancer_id,
         contracts.contracted_at,
-        contracts.agreed_price_jpy,
+        contracts.agreed_price_amount,
         contracts.status,
         contracts.is_deleted,
         contracts.known_at,
@@ -49,7 +49,7 @@ last_new_versions as (
         client_id,
         freelancer_id,
         contracted_at,
-        agreed_price_jpy,
+        agreed_price_amount,
         status,
         is_deleted,
         known_at,
@@ -71,7 +71,7 @@ versions as (
         client_id,
         freelancer_id,
         contracted_at,
-        agreed_price_jpy,
+        agreed_price_amount,
         status,
         is_deleted,
         known_at,
@@ -86,7 +86,7 @@ versions as (
         built.client_id,
         built.freelancer_id,
         built.contracted_at,
-        built.agreed_price_jpy,
+        built.agreed_price_amount,
         built.status,
         built.is_deleted,
         built.known_at,
@@ -106,7 +106,7 @@ judged_versions as (
         client_id,
         freelancer_id,
         contracted_at,
-        agreed_price_jpy,
+        agreed_price_amount,
         status,
         is_deleted,
         known_at,
@@ -133,13 +133,13 @@ final as (
         client_id,
         freelancer_id,
         contracted_at,
-        agreed_price_jpy,
+        agreed_price_amount,
         status,
         is_deleted,
         is_counted,
         is_cancelled,
         -- NULL unless it counts and has a price: a void or cancelled one sets no price.
-        case when is_counted then {{ fixed_log('agreed_price_jpy') }} end as price_log_e6
+        case when is_counted then {{ fixed_log('agreed_price_amount') }} end as price_log_e6
     from judged_versions
 
 )

@@ -76,7 +76,7 @@ labelled as (
 with_contracts as (
 
     {{ pit_join(
-        'labelled', 'contract_versions', 'contract_id', ['agreed_price_jpy', 'status', 'is_deleted', 'is_counted'],
+        'labelled', 'contract_versions', 'contract_id', ['agreed_price_amount', 'status', 'is_deleted', 'is_counted'],
         spine_at='label_known_at', features_at='seen_at'
     ) }}
 
@@ -90,7 +90,7 @@ contract_outcomes as (
         entered_at,
         first_known_at,
         label_known_at,
-        agreed_price_jpy,
+        agreed_price_amount,
         status,
         is_deleted as is_contract_deleted,
         is_counted
@@ -113,7 +113,7 @@ judged as (
         job_id,
         entered_at,
         label_known_at,
-        agreed_price_jpy,
+        agreed_price_amount,
         case
             when label_known_at is null then 'label_not_yet_known'
             when is_deleted then 'job_deleted'
@@ -123,7 +123,7 @@ judged as (
             when status = 'void' then 'void'
             when status = 'cancelled' then 'cancelled'
             when
-                not is_counted or agreed_price_jpy is null or agreed_price_jpy <= 0
+                not is_counted or agreed_price_amount is null or agreed_price_amount <= 0
                 then 'price_missing'
         end as exclusion_reason
     from outcomes
@@ -137,7 +137,9 @@ final as (
         {{ greatest_known('entered_at', 'label_known_at') }} as revised_at,
         label_known_at,
         case
-            when exclusion_reason is null then {{ ratio(fixed_log('agreed_price_jpy'), '1000000') }}
+            when
+                exclusion_reason is null
+                then {{ ratio(fixed_log('agreed_price_amount'), '1000000') }}
         end as price_log,
         exclusion_reason
     from judged
