@@ -68,15 +68,17 @@
         '{{ var("business_timezone") }}'
     )
 {%- endmacro %}
+{#- Where clocks are put back, the refresh hour may come twice, and its second time counts; `at` may
+    then lie before the refresh of its own local day. -#}
 {% macro duckdb__refresh_at(at) -%}
-    timezone(
-        '{{ var("business_timezone") }}',
-        date_trunc(
-            'day',
-            timezone('{{ var("business_timezone") }}', {{ at }} - to_microseconds(1))
-            - to_hours({{ var('refresh_hour') }})
-        ) + to_hours({{ 24 + var('refresh_hour') }})
-    )
+    {%- set zone = "'" ~ var('business_timezone') ~ "'" -%}
+    {%- set hours = 'to_hours(' ~ var('refresh_hour') ~ ')' -%}
+    {%- set day = "date_trunc('day', timezone(" ~ zone ~ ', ' ~ at ~ ' - to_microseconds(1)) - ' ~ hours ~ ')' -%}
+    case
+        when timezone({{ zone }}, {{ day }} + {{ hours }}) >= {{ at }}
+            then timezone({{ zone }}, {{ day }} + {{ hours }})
+        else timezone({{ zone }}, {{ day }} + to_hours({{ 24 + var('refresh_hour') }}))
+    end
 {%- endmacro %}
 
 {#- The last refresh at or before `at`. -#}
@@ -99,15 +101,14 @@
     )
 {%- endmacro %}
 {% macro duckdb__refresh_before(at) -%}
-    timezone(
-        '{{ var("business_timezone") }}',
-        date_trunc(
-            'day',
-            timezone('{{ var("business_timezone") }}', {{ at }})
-            - to_hours({{ var('refresh_hour') }})
-        )
-        + to_hours({{ var('refresh_hour') }})
-    )
+    {%- set zone = "'" ~ var('business_timezone') ~ "'" -%}
+    {%- set hours = 'to_hours(' ~ var('refresh_hour') ~ ')' -%}
+    {%- set day = "date_trunc('day', timezone(" ~ zone ~ ', ' ~ at ~ ') - ' ~ hours ~ ')' -%}
+    case
+        when timezone({{ zone }}, {{ day }} + {{ hours }}) <= {{ at }}
+            then timezone({{ zone }}, {{ day }} + {{ hours }})
+        else timezone({{ zone }}, {{ day }} - to_hours({{ 24 - var('refresh_hour') }}))
+    end
 {%- endmacro %}
 
 {#- Hour of the business day, 0 to 23. -#}

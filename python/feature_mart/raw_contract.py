@@ -100,6 +100,12 @@ OPTIONAL: Mapping[str, Mapping[str, Kind]] = {
     for table in CONTRACT
 }
 
+
+def version_key(table: str) -> tuple[str, ...]:
+    """Return the columns that tell a raw table's rows apart, but for their load times."""
+    return ("job_id", "skill") if table == "job_skills" else (next(iter(CONTRACT[table])),)
+
+
 #: The event from whose time a row may be assumed known (seeds/load_clock.csv); a table without one has none.
 EVENTS: Mapping[str, str] = {
     "clients": "registered_at",

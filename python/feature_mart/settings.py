@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 
+from feature_mart.duckdb_files import check_path
 from feature_mart.errors import UsageError
 from feature_mart.services import (
     EMBEDDED,
@@ -28,9 +28,12 @@ from feature_mart.services import (
     bigquery_address,
     s3_options,
 )
+from feature_mart.zones import load_zone
 
 SAMPLE = "sample"
 _DAY = timedelta(days=1)
+#: Years in which an --as-of may lie: raw times outside are refused as well.
+_FIRST_YEAR, _LAST_YEAR = 1971, 2199
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +48,26 @@ class Clock:
     publish_lag_minutes: int = 60
 
     def refresh_of(self, day: date) -> datetime:
-        """The refresh of a business day, in UTC.
+        """Return the refresh of a business day, in UTC.
 
-        A local hour that comes twice is its second time, one that is skipped the same clock reading before the
-        change: what DuckDB makes of them.
+        A local hour that comes twice counts at its second time. One that is skipped is read by the offset before the
+        change, so it is the moment of the change or shortly after. DuckDB does the same.
         """
-        local = datetime.combine(day, time(self.refresh_hour), ZoneInfo(self.timezone))
+        local = datetime.combine(day, time(self.refresh_hour), load_zone(self.timezone))
         return max(local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
 
     def refresh_before(self, at: datetime) -> datetime:
-        """The last refresh at or before an instant."""
-        day = at.astimezone(ZoneInfo(self.timezone)).date()
-        refresh = self.refresh_of(day)
-        return refresh if refresh <= at else self.refresh_of(day - _DAY)
+        """Return the last refresh at or before an instant."""
+        return max(refresh for refresh in self._refreshes_near(at) if refresh <= at)
 
     def refresh_at(self, at: datetime) -> datetime:
-        """The first refresh at or after an instant."""
-        refresh = self.refresh_before(at)
-        if refresh == at:
-            return refresh
-        day = refresh.astimezone(ZoneInfo(self.timezone)).date()
-        return self.refresh_of(day + _DAY)
+        """Return the first refresh at or after an instant."""
+        return min(refresh for refresh in self._refreshes_near(at) if refresh >= at)
+
+    def _refreshes_near(self, at: datetime) -> list[datetime]:
+        """Return those of the local days around an instant: a change of the clocks may move one past its own day."""
+        today = at.astimezone(load_zone(self.timezone)).date()
+        return [self.refresh_of(today + number * _DAY) for number in (-2, -1, 0, 1, 2)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,8 @@ def resolve_settings(
             f"MART_TARGET is {target!r}: use one of {', '.join(TARGETS)}, or unset it."
         )
     home = Path(env.get("MART_HOME") or project / ".mart").expanduser().resolve()
+    check_path(project, "The project's folder")
+    check_path(home, "MART_HOME", holds_database=True)
     given = dwh or env.get("MART_DWH") or None
     address = None if target == EMBEDDED else bigquery_address(env, target, given)
     if address is not None:
@@ -228,6 +232,9 @@ def _folder_place(home: Path, given: str | None) -> dict[str, Any]:
     warehouse = folder.name if given else SAMPLE
     if not warehouse:
         raise UsageError(f"MART_DWH is {given!r}: name the folder that holds the Parquet files.")
+    check_path(folder, "MART_DWH")
+    # The state folder, and in it the mart, has the warehouse's name.
+    check_path(home / warehouse, "MART_DWH", holds_database=True)
     is_sample = folder == home / SAMPLE / "dwh"
     if is_sample:
         warehouse = SAMPLE
@@ -252,10 +259,17 @@ def parse_as_of(text: str, clock: Clock, name: str = "--as-of") -> datetime:
     wanted = "use a date like 2026-04-01, or an instant with offset like 2026-04-01T03:00:00+09:00"
     try:
         if len(text) <= len("2026-04-01"):
-            return clock.refresh_of(date.fromisoformat(text))
-        at = datetime.fromisoformat(text)
+            at = datetime.combine(date.fromisoformat(text), time(12), UTC)
+        else:
+            at = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{name} {text!r} is no date and no instant: {wanted}.") from None
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise UsageError(
+            f"{name} {text!r} lies outside of {_FIRST_YEAR} to {_LAST_YEAR}, where refreshes are: {wanted}."
+        )
+    if len(text) <= len("2026-04-01"):
+        return clock.refresh_of(at.date())
     if at.tzinfo is None:
         raise UsageError(f"{name} {text!r} has no offset, so it names no instant: {wanted}.")
     return clock.refresh_before(at.astimezone(UTC))
@@ -299,8 +313,8 @@ def _clock(variables: Mapping[str, Any]) -> Clock:
     default = Clock()
     timezone = str(variables.get("business_timezone", default.timezone))
     try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError):
+        load_zone(timezone)
+    except ValueError:
         raise UsageError(
             f"dbt var business_timezone is {timezone!r}: use a zone of the IANA database, such as "
             "Asia/Tokyo."

@@ -1,16 +1,18 @@
-"""The raw warehouse as files: whether its structure is what the raw contract says, before dbt starts.
+"""The raw warehouse as files: each raw table as a SELECT, checked against the raw contract before dbt starts.
 
-What needs the rows themselves (currencies, prices, versions) is tested by dbt, on either engine.
+A raw table is a Parquet file, or a folder of that name with the table's parts. What needs several rows at once
+(currencies, versions, keys) is tested by dbt, on either engine; `raw_values` judges single values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
+from feature_mart.duckdb_files import connect, parquet
 from feature_mart.errors import UsageError
 from feature_mart.raw_contract import (
     BULK_HOURS,
@@ -18,11 +20,14 @@ from feature_mart.raw_contract import (
     BULK_SHARE,
     CONTRACT,
     EVENTS,
+    OPTIONAL,
     BulkLoad,
     Kind,
     column_faults,
     raise_faults,
+    version_key,
 )
+from feature_mart.raw_values import value_faults
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: What DuckDB calls the contract's kinds of value.
@@ -30,17 +35,28 @@ _TYPES: Mapping[Kind, tuple[str, ...]] = {
     Kind.TEXT: ("VARCHAR",),
     Kind.NUMBER: (
         *("DECIMAL", "DOUBLE", "FLOAT", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
-        *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+        *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BIGNUM"),
     ),
     Kind.INSTANT: ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"),
     Kind.FLAG: ("BOOLEAN",),
 }
+#: The type of a column in which every value is NULL, where the file's own type says nothing.
+_DEFAULT_TYPES: Mapping[Kind, str] = {
+    Kind.TEXT: "varchar",
+    Kind.NUMBER: "decimal(38, 9)",
+    Kind.INSTANT: "timestamptz",
+    Kind.FLAG: "boolean",
+}
 # Parquet has a type for a column of nothing but NULL, and it casts to any other.
 _NOTHING = '"NULL"'
+_NANOSECONDS = "TIMESTAMPTZ_NS"
+#: What other programs leave beside a table's parts: hidden files, and the markers of a Spark or Hadoop job.
+_NOT_DATA = (".", "_")
+_DELTA = "_delta_log"
 
 
 def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
-    """Compare a folder of Parquet files with the raw contract.
+    """Compare a folder of raw tables with the raw contract: files, columns, types, and values out of all bounds.
 
     A table in ``overwritten`` needs no load time: its snapshot has one.
 
@@ -53,24 +69,144 @@ def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
             "Parquet files, one a raw table; `mart sample` makes one to try."
         )
     faults: list[str] = []
-    with _connect() as con:
+    with connect() as con:
         for table in CONTRACT:
             faults += _table_faults(con, folder, table, table in overwritten)
-        if not faults and _count(con, folder / "jobs.parquet") == 0:
-            faults.append("jobs: the table has no rows; without jobs there is nothing to build")
+        if not faults:
+            if _count(con, folder, "jobs") == 0:
+                faults.append("jobs: the table has no rows; without jobs there is nothing to build")
+            for table in CONTRACT:
+                faults += value_faults(con, table, raw_select(folder, table))
     raise_faults(folder, faults)
 
 
+def table_files(folder: Path, table: str) -> tuple[Path, ...]:
+    """Return the files that hold a raw table: ``<table>.parquet`` itself, or the parts in the folder of that name.
+
+    Raises:
+        UsageError: there is none, or the folder holds what would be lost or misread.
+    """
+    path = folder / f"{table}.parquet"
+    if path.is_file():
+        return (path,)
+    if not path.is_dir():
+        raise UsageError(
+            f"{table}: {path.name} is missing; an empty table needs its file and columns too"
+        )
+    if (path / _DELTA).exists():
+        raise UsageError(
+            f"{table}: {path.name} is a Delta table, whose files also hold rows that were removed; export it as plain "
+            "Parquet"
+        )
+    parts = tuple(_parts(path, table))
+    if not parts:
+        raise UsageError(f"{table}: the folder {path.name} holds no .parquet file; write one")
+    return parts
+
+
+def _parts(folder: Path, table: str) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(_NOT_DATA):
+            continue
+        name = path.relative_to(folder.parent)
+        if path.is_dir() and "=" in path.name:
+            raise UsageError(
+                f"{table}: {name} is a partition, whose column is in no file; write the column into the files, in one "
+                "folder"
+            )
+        if path.is_dir():
+            yield from _parts(path, table)
+        elif path.suffix == ".parquet":
+            yield path
+        else:
+            raise UsageError(
+                f"{table}: {name} stands among the parts and is no .parquet file; rename or remove it"
+            )
+
+
+def table_columns(folder: Path, table: str) -> dict[str, str]:
+    """Return DuckDB's types of a raw table's columns, by lower-case name.
+
+    Raises:
+        UsageError: as `table_files`.
+    """
+    with connect() as con:
+        return _columns(con, table_files(folder, table))
+
+
+def raw_rows(folder: Path, table: str) -> str:
+    """Return a SELECT of every row of a raw table's files, as they are."""
+    return f"select * from {parquet(_one_or_all(table_files(folder, table)))}"
+
+
+def raw_select(folder: Path, table: str) -> str:
+    """Return a SELECT of a raw table's rows, with every column that the contract knows, at microseconds.
+
+    An optional column that the files lack is NULL, and a column that has no type, since each of its values is NULL, has
+    the contract's. A load time of nanoseconds is rounded up, so that no row is known before it was there; of two
+    versions of a key that were loaded within one microsecond the later one is kept whole. Other times are rounded down.
+    """
+    files = table_files(folder, table)
+    with connect() as con:
+        present = _columns(con, files)
+    source = parquet(_one_or_all(files))
+    casts: list[str] = []
+    for column, kind in {**CONTRACT[table], **OPTIONAL[table]}.items():
+        if present.get(column) == _NOTHING:
+            casts.append(f"cast({column} as {_DEFAULT_TYPES[kind]}) as {column}")
+        elif present.get(column) == _NANOSECONDS:
+            casts.append(f"{_to_microseconds(column, up=column == 'loaded_at')} as {column}")
+    if present.get("loaded_at") == _NANOSECONDS:
+        key = ", ".join(version_key(table))
+        source = (
+            f"(select * from {source} qualify loaded_at is not distinct from "
+            f"max(loaded_at) over (partition by {key}, {_to_microseconds('loaded_at', up=True)}))"
+        )
+    replaced = f" replace ({', '.join(casts)})" if casts else ""
+    absent = ", ".join(
+        f"cast(null as {_DEFAULT_TYPES[kind]}) as {column}"
+        for column, kind in OPTIONAL[table].items()
+        if column not in present
+    )
+    filled = f" union all by name select {absent} where false" if absent else ""
+    return f"select *{replaced} from {source}{filled}"
+
+
+def _to_microseconds(column: str, *, up: bool) -> str:
+    # DuckDB's own cast rounds to the nearest. An infinite time has no number, and is refused later.
+    more = " + 999" if up else ""
+    return (
+        f"coalesce(make_timestamptz(cast((epoch_ns({column}){more}) // 1000 as bigint)), "
+        f"cast({column} as timestamptz))"
+    )
+
+
+def _one_or_all(files: Sequence[Path]) -> Path | Sequence[Path]:
+    return files[0] if len(files) == 1 else files
+
+
+def first_time(folder: Path) -> datetime | None:
+    """Return the earliest event or load time of all tables; None when there is no row at all."""
+    earliest: list[int] = []
+    with connect() as con:
+        for table, event_at in EVENTS.items():
+            times = [
+                name for name in (event_at, "loaded_at") if name in table_columns(folder, table)
+            ]
+            asked = ", ".join(f"epoch_us(min({name}))" for name in times)
+            row = con.execute(f"select {asked} from ({raw_select(folder, table)})").fetchone()
+            earliest += [us for us in row or () if us is not None]
+    return _EPOCH + timedelta(microseconds=min(earliest)) if earliest else None
+
+
 def newest_load(folder: Path) -> datetime | None:
-    """The greatest `loaded_at` of all tables that have one; None when there is no row at all."""
+    """Return the greatest `loaded_at` of all tables that have one; None when there is no row at all."""
     newest: list[int] = []
-    with _connect() as con:
+    with connect() as con:
         for table in CONTRACT:
-            path = folder / f"{table}.parquet"
-            if "loaded_at" in _columns(con, path):
+            if "loaded_at" in _columns(con, table_files(folder, table)):
                 row = con.execute(
-                    "select epoch_us(cast(max(loaded_at) as timestamptz)) from read_parquet(?)",
-                    [str(path)],
+                    f"select epoch_us(max(loaded_at)) from ({raw_select(folder, table)})"
                 ).fetchone()
                 newest += [row[0]] if row and row[0] is not None else []
     return _EPOCH + timedelta(microseconds=max(newest)) if newest else None
@@ -82,14 +218,13 @@ def bulk_loads(folder: Path, timezone: str, known: Sequence[str] = ()) -> tuple[
     Days are those of ``timezone``. Tables without an event time cannot have a line and are left out.
     """
     found: list[BulkLoad] = []
-    with _connect() as con:
+    with connect() as con:
         for table, event_at in EVENTS.items():
-            path = folder / f"{table}.parquet"
-            if table in known or "loaded_at" not in _columns(con, path):
+            if table in known or "loaded_at" not in _columns(con, table_files(folder, table)):
                 continue
+            rows = raw_select(folder, table)
             row = con.execute(
-                _BULK_QUERY.format(event_at=event_at, hours=BULK_HOURS),
-                [timezone, str(path)],
+                _BULK_QUERY.format(event_at=event_at, hours=BULK_HOURS, rows=rows), [timezone]
             ).fetchone()
             if row and row[2] > BULK_ROWS and row[1] > BULK_SHARE * row[2]:
                 found.append(BulkLoad(table, *row))
@@ -108,7 +243,7 @@ from (
         cast(loaded_at as timestamptz) as loaded_at,
         cast({event_at} as timestamptz) as event_at,
         cast(timezone(?, cast(loaded_at as timestamptz)) as date) as day
-    from read_parquet(?)
+    from ({rows})
 )
 where loaded_at is not null
 group by day
@@ -117,38 +252,31 @@ limit 1
 """
 
 
-def _connect() -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect()
-    con.execute("set TimeZone = 'UTC'")
-    return con
-
-
-def _columns(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
-    rows = con.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
+def _columns(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[str, str]:
+    rows = con.execute(f"describe select * from {parquet(_one_or_all(files))}").fetchall()
     return {str(row[0]).lower(): str(row[1]) for row in rows}
 
 
-def _count(con: duckdb.DuckDBPyConnection, path: Path) -> int:
-    row = con.execute("select count(*) from read_parquet(?)", [str(path)]).fetchone()
+def _count(con: duckdb.DuckDBPyConnection, folder: Path, table: str) -> int:
+    row = con.execute(f"select count(*) from ({raw_rows(folder, table)})").fetchone()
     return int(row[0]) if row else 0
 
 
 def _table_faults(
     con: duckdb.DuckDBPyConnection, folder: Path, table: str, is_overwritten: bool
 ) -> list[str]:
-    path = folder / f"{table}.parquet"
-    if not path.is_file():
-        return [f"{table}: {path.name} is missing; an empty table needs its file and columns too"]
     try:
-        present = _columns(con, path)
+        present = _columns(con, table_files(folder, table))
+    except UsageError as error:
+        return [str(error)]
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
-        return [f"{table}: {path.name} cannot be read as Parquet ({reason}); write it again"]
+        return [f"{table}: {table}.parquet cannot be read as Parquet ({reason}); write it again"]
     return column_faults(table, present, _fits, is_overwritten)
 
 
 def _fits(found: str, kind: Kind) -> bool:
-    """Whether a column of DuckDB's type holds the kind; one in which no writer ever put a value holds any."""
+    """Return whether a column of DuckDB's type holds the kind; one without any value holds any."""
     types = _TYPES[kind]
     return found == _NOTHING or any(
         found == type_ or found.startswith(f"{type_}(") for type_ in types

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from feature_mart.audit.raw_rows import INITIAL_STATE, RawWarehouse
+from feature_mart.duckdb_files import attach, connect, parquet
 from feature_mart.manifest import FEATURES_AT_REQUEST, Consumer, Manifest
 from feature_mart.raw_contract import CONTRACT, EVENTS
 from feature_mart.settings import Clock
@@ -83,9 +84,8 @@ def take_accounts(
     ``snapshots`` are folders by consumer; a consumer without one, or with one of another refresh, is not judged there.
     """
     not_judged: list[str] = []
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
-        con.execute(f"attach '{mart}' as mart (read_only)")
+    with connect() as con:
+        attach(con, mart, "mart")
         _load_refreshes(con, clock, as_of_at)
         accounts = []
         for table in CONTRACT:
@@ -288,10 +288,9 @@ def _snapshot(
     document = read_committed(folder).manifest
     model, label = consumer.training_model, consumer.label
     files = {
-        kind: sorted(str(path) for path in (folder / kind).glob("*/*.parquet"))
-        for kind in ("keys", "data")
+        kind: parquet(sorted((folder / kind).glob("*/*.parquet"))) for kind in ("keys", "data")
     }
-    con.execute("create or replace temp table shipped as from read_parquet(?)", [files["keys"]])
+    con.execute(f"create or replace temp table shipped as from {files['keys']}")
     labelled = f"(from mart.main.{model} where exclusion_reason is null)"
     (rows,) = _row(con, f"select count(*) from {labelled}")
     purged = sum(document["purged"].values())
@@ -311,8 +310,7 @@ def _snapshot(
     )
     (found,) = _row(
         con,
-        f"select coalesce(sum(round({label}::double * 1000000)::hugeint), 0) from read_parquet(?)",
-        [files["data"]],
+        f"select coalesce(sum(round({label}::double * 1000000)::hugeint), 0) from {files['data']}",
     )
     shipped = (("of the rows shipped", int(expected)),)
     yield Account(f"{label} → {document['id']}", "millionths", shipped, int(found))

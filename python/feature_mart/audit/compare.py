@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from feature_mart.duckdb_files import attach, connect
 from feature_mart.manifest import FEATURES_AT_REQUEST, Column, Manifest
 
 FEATURE_TABLES = "feat_"
@@ -125,11 +126,9 @@ def _columns(con: duckdb.DuckDBPyConnection, manifest: Manifest, name: str) -> l
 
 
 def _both(whole: Path, truncated: Path) -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect()
-    con.execute("set TimeZone = 'UTC'; set threads = 1; set enable_progress_bar = false")
-    con.execute(
-        f"attach '{whole}' as whole (read_only); attach '{truncated}' as truncated (read_only)"
-    )
+    con = connect(threads=1)
+    attach(con, whole, "whole")
+    attach(con, truncated, "truncated")
     return con
 
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from random import Random
-from zoneinfo import ZoneInfo
 
 import duckdb
 
 from feature_mart.audit.raw_rows import RawWarehouse
+from feature_mart.duckdb_files import connect
 from feature_mart.errors import UsageError
 from feature_mart.settings import Clock
+from feature_mart.zones import load_zone
 
 #: Shares of the warehouse's postings between which cutoffs lie: something before each, something after.
 _FROM, _TO = 0.3, 0.97
@@ -39,8 +40,7 @@ def choose_cutoffs(
         UsageError: all of the warehouse's rows were loaded at once.
     """
     rng = Random(seed)
-    with duckdb.connect(str(whole), read_only=True) as con:
-        con.execute("set TimeZone = 'UTC'")
+    with connect(whole, read_only=True) as con:
         first, last = _span(con, _FROM), _span(con, _TO)
         early = _span(con, _EARLY)
         loads = _instants(con, "dwh.contracts", "loaded_at", first, last) or _instants(
@@ -53,8 +53,8 @@ def choose_cutoffs(
         )
     load = rng.choice(loads)
     found = [Cutoff(load, "a load instant"), Cutoff(_just_before(load), "just before it")]
-    day = _anywhere(rng, first, last).astimezone(ZoneInfo(clock.timezone)).date()
-    midnight = datetime.combine(day, time(), ZoneInfo(clock.timezone)).astimezone(UTC)
+    day = _anywhere(rng, first, last).astimezone(load_zone(clock.timezone)).date()
+    midnight = datetime.combine(day, time(), load_zone(clock.timezone)).astimezone(UTC)
     found.append(Cutoff(midnight, "a business midnight"))
     if labels:
         found.append(Cutoff(rng.choice(labels), "a label time"))

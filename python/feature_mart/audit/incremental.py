@@ -13,14 +13,13 @@ from datetime import datetime
 from pathlib import Path
 from random import Random
 
-import duckdb
-
 from feature_mart.audit.leakage import Subject, open_subject
 from feature_mart.audit.perturb import perturb_warehouse
 from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.audit.schedules import Refresh, Schedule, draw_schedule
 from feature_mart.audit.tables import TableDifference, compare_tables
 from feature_mart.audit.universes import write_universes
+from feature_mart.duckdb_files import connect, copy_to
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.runner import Progress, RunLog, build_mart, open_run
 from feature_mart.runner.compiled import build_compiled
@@ -121,8 +120,7 @@ def _prepare(
 
 def _span(raw: RawWarehouse) -> tuple[datetime, datetime, datetime]:
     """The instants between which schedules lie: of a backfill, of rows as they were loaded, and the end of both."""
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
+    with connect() as con:
         row = con.execute(
             "select quantile_disc(posted_at, 0.2), quantile_disc(posted_at, 0.4), max(posted_at) "
             f"from ({raw.every_row()['jobs']})"
@@ -165,8 +163,7 @@ def _write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None
     """The raw warehouse as it was at an instant; None for all of its rows."""
     shutil.rmtree(dwh, ignore_errors=True)
     dwh.mkdir(parents=True)
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+    with connect() as con:
         for table, select in raw.every_row().items():
             is_timed = table not in raw.untimed
             known = (
@@ -175,8 +172,7 @@ def _write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None
                 else ""
             )
             columns = "*" if is_timed else "* exclude (loaded_at)"
-            path = str(dwh / f"{table}.parquet").replace("'", "''")
-            con.execute(f"copy (select {columns} from ({select}) {known}) to '{path}'")
+            copy_to(con, f"select {columns} from ({select}) {known}", dwh / f"{table}.parquet")
 
 
 def _build_and_kill(settings: Settings, refresh: Refresh, after_s: float) -> None:

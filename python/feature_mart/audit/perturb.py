@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from feature_mart.audit.raw_rows import RawWarehouse
+from feature_mart.duckdb_files import connect, copy_to
 from feature_mart.raw_contract import CONTRACT, EVENTS
 
 #: Changed versions of a key: share of the keys, and what the new version says.
@@ -69,8 +70,7 @@ def perturb_warehouse(
     ``around`` are the instants just after which it happens, at least one.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+    with connect() as con:
         con.execute("create table instants (number bigint, storm_at timestamptz)")
         con.executemany("insert into instants values (?, ?)", list(enumerate(around)))
         for table, select in raw.every_row().items():
@@ -86,8 +86,8 @@ def perturb_warehouse(
         _follow_copied_jobs(con)
         for table in CONTRACT:
             absent = "exclude (loaded_at)" if table in raw.untimed else ""
-            path = str(out / f"{table}.parquet").replace("'", "''")
-            con.execute(f"copy (select * {absent} from {table} order by all) to '{path}'")
+            rows = f"select * {absent} from {table} order by all"
+            copy_to(con, rows, out / f"{table}.parquet")
     return RawWarehouse(out, raw.load_clock, raw.untimed)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
-
-from feature_mart.raw_contract import CONTRACT, EVENTS, OPTIONAL
+from feature_mart.duckdb_files import connect
+from feature_mart.raw_contract import CONTRACT, EVENTS
+from feature_mart.warehouse import raw_select, table_columns
 
 #: Which tables' rows can be assumed known before they were loaded, and what stays at its initial state until then.
 INITIAL_STATE: Mapping[str, Mapping[str, str]] = {
@@ -74,10 +74,7 @@ class RawWarehouse:
         return known
 
     def _source(self, table: str) -> str:
-        types = {"loaded_at": "timestamptz", "is_deleted": "boolean"}
-        absent = ", ".join(f"cast(null as {types[name]}) as {name}" for name in OPTIONAL[table])
-        path = str(self.folder / f"{table}.parquet").replace("'", "''")
-        return f"select * from read_parquet('{path}') union all by name select {absent} where false"
+        return raw_select(self.folder, table)
 
     def _known_by(self, table: str, at: datetime) -> str:
         source, instant = self._source(table), f"timestamptz '{at.isoformat()}'"
@@ -103,19 +100,13 @@ class RawWarehouse:
 
 def read_raw_warehouse(folder: Path, seeds: Path, warehouse: str) -> RawWarehouse:
     """The warehouse in a folder; its load clock is that of the seed in ``seeds``, a DuckDB file."""
-    with duckdb.connect(str(seeds), read_only=True) as con:
-        con.execute("set TimeZone = 'UTC'")
+    with connect(seeds, read_only=True) as con:
         lines = con.execute(
             'select "table", trusted_from, assumed_lag_hours from main.load_clock '
             "where warehouse is null or warehouse = ?",
             [warehouse],
         ).fetchall()
-        untimed = []
-        for table in CONTRACT:
-            path = str(folder / f"{table}.parquet")
-            columns = con.execute("describe select * from read_parquet(?)", [path]).fetchall()
-            if "loaded_at" not in {str(column[0]).lower() for column in columns}:
-                untimed.append(table)
+    untimed = [table for table in CONTRACT if "loaded_at" not in table_columns(folder, table)]
     clock = {
         table: LoadClockLine(trusted_from, float(hours)) for table, trusted_from, hours in lines
     }

@@ -16,7 +16,7 @@ from typing import Any
 from feature_mart.audit.documents import Check, compare_manifests
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.exporter import locate_snapshot, verify_snapshot
-from feature_mart.runner import Progress, RunLog
+from feature_mart.runner import Progress, RunLog, git_command
 from feature_mart.settings import SAMPLE, Settings
 from feature_mart.snapshot_files import read_committed
 
@@ -105,8 +105,10 @@ def _commit_of(then: Mapping[str, Any], settings: Settings) -> str:
 def _extract(project: Path, commit: str, out: Path) -> Path:
     """The project's files of a commit; returns the folder of its dbt_project.yml."""
     out.mkdir(parents=True)
+    command, environment = git_command(project, "archive", "--format=tar", commit, ".")
     process = subprocess.Popen(
-        ["git", "-C", str(project), "archive", "--format=tar", commit, "."],
+        command,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import duckdb
 
+from feature_mart.duckdb_files import attach, connect
+
 
 @dataclass(frozen=True, slots=True)
 class TableDifference:
@@ -28,9 +30,9 @@ def compare_tables(
     """How many rows the first mart has in these models, and which models differ, in their order."""
     differences: list[TableDifference] = []
     rows = 0
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
-        con.execute(f"attach '{first}' as one (read_only); attach '{second}' as other (read_only)")
+    with connect() as con:
+        attach(con, first, "one")
+        attach(con, second, "other")
         for model in models:
             counted = con.execute(f"select count(*) from one.main.{model}").fetchone()
             rows += counted[0] if counted else 0

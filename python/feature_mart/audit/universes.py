@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
-
 from feature_mart.audit.perturb import perturb_warehouse
 from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
+from feature_mart.duckdb_files import connect, copy_to
 from feature_mart.raw_contract import CONTRACT
 from feature_mart.sample import write_sample
 from feature_mart.settings import SAMPLE
@@ -27,8 +26,7 @@ def write_universes(
         for number in range(count)
     ]
     untimed = worlds[0].untimed
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+    with connect() as con:
         for table, columns in CONTRACT.items():
             ids = [name for name in columns if name.endswith("_id")]
             absent = "exclude (loaded_at)" if table in untimed else ""
@@ -36,8 +34,7 @@ def write_universes(
                 f"select * {absent} replace ({_prefixed(ids, f'u{number:02d}-')}) from ({world.every_row()[table]})"
                 for number, world in enumerate(worlds)
             ]
-            path = str(out / f"{table}.parquet").replace("'", "''")
-            con.execute(f"copy ({' union all by name '.join(selects)}) to '{path}'")
+            copy_to(con, " union all by name ".join(selects), out / f"{table}.parquet")
     return RawWarehouse(out, worlds[0].load_clock, untimed)
 
 

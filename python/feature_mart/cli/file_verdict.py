@@ -12,6 +12,7 @@ from rich.table import Table
 from feature_mart.audit import ColumnVerdict, FileReport
 from feature_mart.cli.printing import near, print_table, say
 from feature_mart.settings import Settings
+from feature_mart.zones import load_zone
 
 _WORDS = {
     "right": "right",
@@ -48,7 +49,7 @@ def file_document(report: FileReport, settings: Settings) -> dict[str, Any]:
 
 def print_file(report: FileReport, settings: Settings) -> None:
     """The verdict of `mart audit file`."""
-    zone = ZoneInfo(settings.clock.timezone)
+    zone = load_zone(settings.clock.timezone)
     say("", f"{near(report.path)}: {report.rows:,} rows{_span(report, zone)}", style="bold")
     say(
         f"  beside the mart of {settings.warehouse}, as of {report.as_of_at.astimezone(zone):%Y-%m-%d %H:%M} "

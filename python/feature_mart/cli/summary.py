@@ -16,6 +16,7 @@ from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner import BuildReport
 from feature_mart.sample import SampleReport
 from feature_mart.settings import Settings
+from feature_mart.zones import load_zone
 
 _HOW = {
     "written": "new",
@@ -36,7 +37,7 @@ _LATEST = {
 def print_run(done: RunSummary) -> None:
     """The summary of `mart run`."""
     settings = done.settings
-    zone = ZoneInfo(settings.clock.timezone)
+    zone = load_zone(settings.clock.timezone)
     at = done.build.as_of_at.astimezone(zone)
     say("")
     say(f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}", style="bold")
@@ -95,7 +96,7 @@ def print_loaded(dataset: str, rows: dict[str, int]) -> None:
 
 def print_build(done: BuildReport, settings: Settings, bulk: Sequence[BulkLoad]) -> None:
     """The summary of `mart build`."""
-    zone = ZoneInfo(settings.clock.timezone)
+    zone = load_zone(settings.clock.timezone)
     at = done.as_of_at.astimezone(zone)
     say(
         f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}",
@@ -135,7 +136,7 @@ def _print_bulk(found: Sequence[BulkLoad], settings: Settings) -> None:
 
 def print_snapshot(done: SnapshotReport, settings: Settings) -> None:
     """The summary of `mart export`."""
-    _print_splits(done, ZoneInfo(settings.clock.timezone))
+    _print_splits(done, load_zone(settings.clock.timezone))
     lines = ["", f"  snapshot   {done.id} ({_HOW[done.status]})"]
     if done.bytes is not None:
         lines.append(

@@ -17,6 +17,7 @@ from feature_mart.audit import (
 )
 from feature_mart.cli.printing import print_table, say
 from feature_mart.settings import Settings
+from feature_mart.zones import load_zone
 
 _SHOWN = 20
 _EXAMPLE = 120
@@ -49,7 +50,7 @@ def leakage_document(report: LeakageReport, settings: Settings) -> dict[str, Any
 
 def print_leakage(report: LeakageReport, settings: Settings) -> None:
     """The verdict of `mart audit leakage`."""
-    zone = ZoneInfo(settings.clock.timezone)
+    zone = load_zone(settings.clock.timezone)
     say(
         "",
         f"Leakage audit of {settings.warehouse}, as of {report.as_of_at.astimezone(zone):%Y-%m-%d %H:%M} {zone.key}",
@@ -142,7 +143,7 @@ def incremental_document(report: IncrementalReport, settings: Settings) -> dict[
 
 def print_incremental(report: IncrementalReport, settings: Settings) -> None:
     """The verdict of `mart audit incremental`."""
-    zone = ZoneInfo(settings.clock.timezone)
+    zone = load_zone(settings.clock.timezone)
     say("", f"Incremental audit of {settings.warehouse}", style="bold")
     say("")
     table = _table("schedule", "from", "to", *_COUNTS, "rows at the end", "that differ")
@@ -204,7 +205,7 @@ def conservation_document(report: ConservationReport, settings: Settings) -> dic
 
 def print_conservation(report: ConservationReport, settings: Settings) -> None:
     """The verdict of `mart audit conservation`."""
-    zone = ZoneInfo(settings.clock.timezone)
+    zone = load_zone(settings.clock.timezone)
     at = report.as_of_at.astimezone(zone)
     say("", f"Accounts of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}", style="bold")
     say("")
@@ -224,7 +225,10 @@ def print_conservation(report: ConservationReport, settings: Settings) -> None:
             example = f"; {account.example}" if account.example else ""
             say(f"  {account.name}: {off:+,} {account.unit}{example}")
     else:
-        say(f"balanced: all {len(report.accounts)} accounts, to the row and the whole amount", style="bold")
+        say(
+            f"balanced: all {len(report.accounts)} accounts, to the row and the whole amount",
+            style="bold",
+        )
     if report.not_judged:
         say("", "not judged:", *(f"  {line}" for line in report.not_judged))
 

@@ -15,6 +15,7 @@ import duckdb
 import yaml
 
 from feature_mart.bigquery import ask, explained_errors, open_client
+from feature_mart.duckdb_files import connect
 from feature_mart.errors import FeatureMartError, TerminalError, TransientError
 from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.dbt import invoke_dbt
@@ -134,8 +135,7 @@ def _asking(settings: Settings) -> Iterator[Ask]:
 
         yield ask_bigquery
         return
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
+    with connect() as con:
 
         def ask_duckdb(sql: str) -> list[Any]:
             try:

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from feature_mart.bigquery import explained_errors
+from feature_mart.duckdb_files import attach, connect
 from feature_mart.services import BigQueryAddress
 
 #: How far two floats may lie apart, as a share of the greater.
@@ -46,9 +47,8 @@ def compare_marts(
     Raises:
         FeatureMartError: BigQuery did not hand a table over.
     """
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
-        con.execute(f"attach '{mart}' as mart (read_only)")
+    with connect() as con:
+        attach(con, mart, "mart")
         return tuple(_compare(con, client, address, model) for model in models)
 
 

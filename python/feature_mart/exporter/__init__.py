@@ -14,7 +14,6 @@
 
 from feature_mart.exporter.clean import CleanReport, Removed, Rule, clean_snapshots
 from feature_mart.exporter.diff import ColumnDiff, SnapshotDiff, SplitDiff, diff_snapshots
-from feature_mart.exporter.duck import quoted
 from feature_mart.exporter.latest import Latest, read_latest, release, roll_back
 from feature_mart.exporter.layout import FileFormat
 from feature_mart.exporter.listing import SnapshotLine, find_snapshot, list_snapshots
@@ -61,7 +60,6 @@ __all__ = [
     "list_snapshots",
     "locate_snapshot",
     "pin_snapshot",
-    "quoted",
     "read_latest",
     "read_seals",
     "release",

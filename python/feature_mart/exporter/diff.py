@@ -11,9 +11,9 @@ from typing import Any
 
 import duckdb
 
-from feature_mart.exporter.duck import connect
+from feature_mart.duckdb_files import connect
 from feature_mart.exporter.splits import SPLITS
-from feature_mart.exporter.verify_parts import part_sql
+from feature_mart.exporter.verify_parts import MEMORY_LIMIT, part_sql
 from feature_mart.snapshot_files import read_committed
 
 _DECILES = [step / 10 for step in range(1, 10)]
@@ -136,7 +136,7 @@ def _kind(column: Mapping[str, Any]) -> str:
 
 @contextmanager
 def _open(committed: Any, name: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect() as con:
+    with connect(memory_limit=MEMORY_LIMIT) as con:
         _views(con, committed, name)
         yield con
 

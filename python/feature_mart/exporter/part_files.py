@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feature_mart.duckdb_files import connect, copy_to, quoted
 from feature_mart.errors import TerminalError
-from feature_mart.exporter.duck import quoted
 from feature_mart.exporter.layout import Layout
 from feature_mart.exporter.row_hash import NULL_BITS, Rows
 from feature_mart.exporter.staging import Numbers, Room
@@ -35,9 +34,8 @@ class PartWriter:
     """
 
     def __init__(self, scratch: Path, *, memory_limit: str = "2GB") -> None:
-        self._con = duckdb.connect(config={"memory_limit": memory_limit, "threads": 1})
-        self._con.execute("set TimeZone = 'UTC'")
-        self._con.execute(f"set temp_directory = {quoted(str(scratch))}")
+        self._con = connect(memory_limit=memory_limit, threads=1)
+        self._con.execute(f"set temp_directory = {quoted(scratch)}")
 
     def close(self) -> None:
         """End the DuckDB."""
@@ -74,10 +72,7 @@ class PartWriter:
         # One piece: how a table is cut shows in the row groups.
         with self._con.cursor() as con:
             con.register("part", table)
-            ((count,),) = con.execute(
-                f"copy (from part) to {quoted(str(path))} ({COPY_OPTIONS[kind]})"
-            ).fetchall()
-            return int(count)
+            return copy_to(con, "from part", path, COPY_OPTIONS[kind])
 
 
 @contextmanager

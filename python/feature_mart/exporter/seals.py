@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from feature_mart.duckdb_files import connect
 from feature_mart.errors import TerminalError
 from feature_mart.snapshot_files import instant_text
 
@@ -50,8 +51,7 @@ def read_seals(mart_path: Path) -> tuple[SourceSeal, ...]:
     if not mart_path.is_file():
         raise TerminalError(f"There is no mart at {mart_path}; run `mart build` first.")
     try:
-        with duckdb.connect(str(mart_path), read_only=True) as con:
-            con.execute("set TimeZone = 'UTC'")
+        with connect(mart_path, read_only=True) as con:
             rows = con.execute(
                 "select table_name, key_count::bigint, epoch_us(max_loaded_at), "
                 "keys_hash::varchar, "

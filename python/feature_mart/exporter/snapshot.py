@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from feature_mart.errors import TerminalError
 from feature_mart.exporter.commit import begun_parts, committed_manifest, publish
@@ -34,6 +33,7 @@ from feature_mart.snapshot_files import (
     split_manifest,
 )
 from feature_mart.storage import Store
+from feature_mart.zones import load_zone
 
 Progress = Callable[[str], None]
 """Called with one short line before each step."""
@@ -191,7 +191,7 @@ def export_rows(
             consumer,
             staging,
             as_of_at=context.as_of_at,
-            zone=ZoneInfo(context.business_timezone),
+            zone=load_zone(context.business_timezone),
             min_parts=min_parts,
             step=show.step,
         )

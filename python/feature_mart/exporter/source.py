@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 
+from feature_mart.duckdb_files import attach, connect, quoted
 from feature_mart.errors import TerminalError
-from feature_mart.exporter.duck import quoted
 from feature_mart.exporter.layout import EXCLUSION, Layout
 from feature_mart.exporter.splits import Window
 from feature_mart.exporter.staging import Key
@@ -104,15 +104,13 @@ class DuckDBSource:
         """Open the mart. Raises: TerminalError when it is not there or cannot be read."""
         if not mart_path.is_file():
             raise TerminalError(f"There is no mart at {mart_path}; run `mart build` first.")
-        self._con = duckdb.connect(config={"memory_limit": memory_limit})
+        self._con = connect(memory_limit=memory_limit)
         try:
-            # Not at connect: there it would ask for an extension.
-            self._con.execute("set TimeZone = 'UTC'")
             if scratch is not None:
-                self._con.execute(f"set temp_directory = {quoted(str(scratch))}")
+                self._con.execute(f"set temp_directory = {quoted(scratch)}")
             if threads is not None:
                 self._con.execute(f"set threads = {threads}")
-            self._con.execute(f"attach {quoted(str(mart_path))} as mart (read_only)")
+            attach(self._con, mart_path, "mart")
         except duckdb.Error as error:
             self._con.close()
             raise TerminalError(

@@ -9,13 +9,15 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from feature_mart.duckdb_files import connect, csv, parquet, quoted
 from feature_mart.exporter.content import add_sums, content_hash, word_sums
-from feature_mart.exporter.duck import connect, quoted
 from feature_mart.exporter.places import SnapshotPlace
 from feature_mart.exporter.row_hash import micros, read_rows, row_hashes, unfit
 from feature_mart.snapshot_files import KEY_COLUMNS, parse_instant, part_path, sha256_file
 
 _BATCH_ROWS = 122_880
+#: Of sorts and scans; more is spilled to disk.
+MEMORY_LIMIT = "2GB"
 _KEYS = [
     (name, "VARCHAR" if kind == "string" else "TIMESTAMP WITH TIME ZONE")
     for name, kind in KEY_COLUMNS.items()
@@ -54,14 +56,11 @@ class _Rows:
 
 def part_sql(file: Path, columns: Sequence[str], file_format: str | None) -> str:
     """DuckDB's table function over a data part; `file_format` as schema.json has it."""
-    where = quoted(str(file))
     if file_format != "csv":
-        return f"read_parquet({where})"
+        return parquet(file)
     kinds = ", ".join(f"{quoted(column)}: 'FLOAT'" for column in columns)
-    return (
-        f"read_csv({where}, auto_detect = false, header = false, delim = ',', nullstr = '', "
-        f"columns = {{{kinds}}})"
-    )
+    options = "auto_detect = false, header = false, delim = ',', nullstr = ''"
+    return csv(file, f"{options}, columns = {{{kinds}}}")
 
 
 def check_split(
@@ -141,7 +140,7 @@ def _check_part(
         return
     reads = part_sql(file, columns or (), file_format)
     try:
-        with connect() as con:
+        with connect(memory_limit=MEMORY_LIMIT) as con:
             found = con.execute(f"describe from {reads}").fetchall()
             ((rows,),) = con.execute(f"select count(*) from {reads}").fetchall()
     except duckdb.Error as error:
@@ -165,10 +164,10 @@ def _read_rows(data_sql: str, keys: Path, columns: Sequence[str], bounds: _Bound
     start, end = (micros(parse_instant(instant)) for instant in (bounds.start, bounds.end))
     until = None if bounds.until is None else micros(parse_instant(bounds.until))
     found = _Rows(0, (0, 0), 0, 0, 0, 0)
-    with connect() as con:
-        reader = con.sql(
-            f"from {data_sql} positional join read_parquet({quoted(str(keys))})"
-        ).to_arrow_reader(_BATCH_ROWS)
+    with connect(memory_limit=MEMORY_LIMIT) as con:
+        reader = con.sql(f"from {data_sql} positional join {parquet(keys)}").to_arrow_reader(
+            _BATCH_ROWS
+        )
         for batch in reader:
             rows = read_rows(batch, columns)
             at, known = rows.requested_at, rows.label_known_at

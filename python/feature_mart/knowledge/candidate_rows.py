@@ -13,8 +13,8 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_mart.duckdb_files import attach, connect
 from feature_mart.errors import TerminalError, TransientError, UsageError
-from feature_mart.exporter import quoted
 from feature_mart.runner import dbt_variables
 from feature_mart.runner.dbt import invoke_dbt, require_success
 from feature_mart.runner.kept import unreadable
@@ -94,10 +94,9 @@ def run_candidate(mart: Path, name: str, sql: str, history: Path | None = None) 
         TransientError: another program has the mart open for writing.
     """
     try:
-        with duckdb.connect(str(mart), read_only=True) as con:
-            con.execute("set TimeZone = 'UTC'")
+        with connect(mart, read_only=True) as con:
             if history is not None and history.is_file():
-                con.execute(f"attach {quoted(str(history))} as history (read_only)")
+                attach(con, history, "history")
             statements = duckdb.extract_statements(sql)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise UsageError(f"{FOLDER}/{name}.sql is to be one select, and nothing else.")

@@ -15,7 +15,7 @@ from feature_mart.runner.dbt import Progress
 from feature_mart.runner.docs import DbtDocs, generate_docs
 from feature_mart.runner.engine import Engine
 from feature_mart.runner.engines import open_engine
-from feature_mart.runner.git import GitState, read_files_at, read_git
+from feature_mart.runner.git import GitState, git_command, read_files_at, read_git
 from feature_mart.runner.report import RunLog, open_run
 from feature_mart.runner.state import (
     BuiltMart,
@@ -36,6 +36,7 @@ __all__ = [
     "check_address",
     "dbt_variables",
     "generate_docs",
+    "git_command",
     "open_engine",
     "open_run",
     "read_dbt_manifest",

@@ -13,11 +13,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from feature_mart.bigquery import (
@@ -32,12 +31,13 @@ from feature_mart.bigquery import (
     open_reader,
     sample_loaded_at,
 )
+from feature_mart.duckdb_files import connect, parquet
 from feature_mart.errors import FeatureMartError
 from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner.dbt import DbtResult, Node, invoke_dbt, require_success
 from feature_mart.runner.engine import Outset
 from feature_mart.services import BigQueryAddress
-from feature_mart.settings import Settings
+from feature_mart.settings import Clock, Settings
 
 #: One row a document: `built`, `dbt_manifest`, and `under_way` while a build is.
 STATE_TABLE = "mart_state"
@@ -64,6 +64,33 @@ class BigQueryEngine:
     def newest_load(self) -> datetime | None:
         # Rows are loaded day and night there: what is known is what the wall clock has reached. Into a sample none are.
         return sample_loaded_at(self._connect(), self._address)
+
+    def first_time(self) -> datetime | None:
+        return None
+
+    def zone_offsets(
+        self, zone: str, first: datetime, last: datetime
+    ) -> Sequence[tuple[datetime, int]]:
+        client = self._connect()
+        query = (
+            "with hours as (select hour_at, "
+            f"datetime_diff(datetime(hour_at, '{zone}'), datetime(hour_at, 'UTC'), second) as seconds "
+            f"from unnest(generate_timestamp_array(timestamp '{first.isoformat()}', timestamp '{last.isoformat()}', "
+            "interval 1 hour)) as hour_at), "
+            "compared as (select hour_at, seconds, lag(seconds) over (order by hour_at) as former from hours) "
+            "select hour_at, seconds from compared where former is null or seconds <> former order by hour_at"
+        )
+        with explained_errors(self._address):
+            return [(row[0], int(row[1])) for row in ask(client, query, self._address)]
+
+    def refreshes(self, clock: Clock, days: Sequence[date]) -> Sequence[datetime]:
+        client = self._connect()
+        query = (
+            f"select timestamp(datetime_add(datetime(day), interval {clock.refresh_hour} hour), '{clock.timezone}') "
+            f"from unnest(generate_date_array(date '{days[0]}', date '{days[-1]}')) as day order by day"
+        )
+        with explained_errors(self._address):
+            return [row[0] for row in ask(client, query, self._address)]
 
     def bulk_loads(self, known: Sequence[str]) -> tuple[BulkLoad, ...]:
         return bulk_loads(self._connect(), self._address, self._settings.clock.timezone, known)
@@ -283,9 +310,7 @@ class BigQueryEngine:
 def _mart_of(folder: Path, tables: Sequence[str]) -> Path:
     """A DuckDB file whose tables are views over the Parquet files of those names beside it."""
     path = folder / "mart.duckdb"
-    with duckdb.connect(str(path)) as con:
-        con.execute("set TimeZone = 'UTC'")
+    with connect(path) as con:
         for table in tables:
-            rows = str(folder / f"{table}.parquet").replace("'", "''")
-            con.execute(f"create view \"{table}\" as from read_parquet('{rows}')")
+            con.execute(f'create view "{table}" as from {parquet(folder / f"{table}.parquet")}')
     return path

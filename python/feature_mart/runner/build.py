@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from feature_mart.errors import UsageError
+from feature_mart.errors import TerminalError, UsageError
 from feature_mart.runner.dbt import DbtResult, Node, Progress, invoke_dbt
 from feature_mart.runner.decide import choose_refresh, why_full
 from feature_mart.runner.engine import Engine, Outset
@@ -21,6 +22,7 @@ from feature_mart.runner.state import (
     hash_definitions,
     parse_built,
 )
+from feature_mart.runner.zone_check import check_zone
 from feature_mart.settings import Settings
 
 _CHECKS = frozenset({"test", "unit_test"})
@@ -86,6 +88,7 @@ def build_mart(
         select=select,
     )
     log.as_of_at = wanted
+    check_zone(engine, settings.clock, wanted)
     definitions = hash_definitions(settings.project)
     because = why_full(settings, engine, built, wanted, definitions, full_refresh)
     is_new = because is not None and not select
@@ -145,7 +148,36 @@ def _run_dbt(
     if task.select and not any(node.kind in {"model", "seed"} for node in result.nodes):
         task.engine.abandon(result)
         raise UsageError(f"--select {' '.join(task.select)} names no model of this project.")
+    if not task.select:
+        _require_whole(task, result)
     return result
+
+
+def _require_whole(task: _Task, result: DbtResult) -> None:
+    """Raise TerminalError where dbt left out a model or a check of the project, or where there is no check at all.
+
+    What a selection, a flag or a variable leaves out would otherwise be published unbuilt or unchecked.
+    """
+    manifest = json.loads((result.target / "manifest.json").read_text(encoding="utf-8"))
+    kinds = {"model", "seed", *(_CHECKS if task.is_checked else ())}
+    wanted = {
+        key
+        for key, node in (manifest["nodes"] | manifest["unit_tests"]).items()
+        if node["resource_type"] in kinds
+    }
+    left_out = sorted(wanted - {node.id for node in result.nodes})
+    has_checks = any(node.kind in _CHECKS for node in result.nodes)
+    if not left_out and (has_checks or not task.is_checked):
+        return
+    ended = task.engine.abandon(result)
+    if not left_out:
+        raise TerminalError(
+            f"The project has no check, so nothing was published; {ended}. Add a test to a model."
+        )
+    raise TerminalError(
+        f"dbt left out {len(left_out):,} of {len(wanted):,} models and checks, {left_out[0]} first, so nothing was "
+        f"published; {ended}. Look for a selector in the project, or a flag in dbt_project.yml, that leaves them out."
+    )
 
 
 def _commit(settings: Settings, log: RunLog, task: _Task, result: DbtResult) -> CheckCounts:

@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from feature_mart.duckdb_files import attach, connect
 from feature_mart.errors import TerminalError
 from feature_mart.manifest import Manifest, parse_manifest
 from feature_mart.runner.dbt import invoke_dbt
@@ -139,16 +140,16 @@ def build_compiled(
         TerminalError: a model failed, naming it.
     """
     database.unlink(missing_ok=True)
-    con = duckdb.connect()
+    con = connect(threads=threads)
     try:
-        con.execute(f"set TimeZone = 'UTC'; set threads = {threads}")
-        con.execute("set preserve_insertion_order = false; set enable_progress_bar = false")
-        con.execute(f"attach '{database}' as mart; create schema mart.dwh; use mart.main")
+        con.execute("set preserve_insertion_order = false")
+        attach(con, database, "mart", read_only=False)
+        con.execute("create schema mart.dwh; use mart.main")
         for table, select in raw.items():
             con.execute(f"create table dwh.{table} as {select}")
         _copy_seeds(con, project.seeds)
         if base is not None:
-            con.execute(f"attach '{base}' as base (read_only)")
+            attach(con, base, "base")
             for name in sorted(project.read_by(only) | set(kept) - set(only)):
                 con.execute(f"create table main.{name} as from base.main.{name}")
         for model in project.models:
@@ -169,7 +170,7 @@ def build_compiled(
 
 
 def _copy_seeds(con: duckdb.DuckDBPyConnection, seeds: Path) -> None:
-    con.execute(f"attach '{seeds}' as seeds (read_only)")
+    attach(con, seeds, "seeds")
     names = con.execute(
         "select table_name from duckdb_tables() where database_name = 'seeds' and schema_name = 'main'"
     ).fetchall()

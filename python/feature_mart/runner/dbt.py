@@ -183,7 +183,11 @@ def _first_lines(text: str, count: int = 6) -> str:
 
 @contextmanager
 def _environment(settings: Settings, database: Path) -> Iterator[None]:
-    """What profiles.yml and the raw views read, for as long as dbt runs."""
+    """Set what profiles.yml and the raw views read, and nothing else that dbt would obey, for as long as dbt runs.
+
+    dbt takes each variable ``DBT_<FLAG>`` for the flag: DBT_RESOURCE_TYPES would leave out the checks. Only those stay
+    that a project may read itself (DBT_ENV_CUSTOM_ENV_*, DBT_ENV_SECRET_*).
+    """
     wanted = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", **_labels(settings)}
     if settings.bigquery is not None:
         wanted |= _bigquery_environment(settings.bigquery)
@@ -194,7 +198,15 @@ def _environment(settings: Settings, database: Path) -> Iterator[None]:
             "MART_DUCKDB_PATH": str(database),
             "MART_HISTORY_PATH": history,
         }
-    saved = {name: os.environ.get(name) for name in wanted}
+    flags = [
+        name
+        for name in os.environ
+        if name.startswith("DBT_")
+        and not name.startswith(("DBT_ENV_CUSTOM_ENV_", "DBT_ENV_SECRET_"))
+    ]
+    saved = {name: os.environ.get(name) for name in (*wanted, *flags)}
+    for name in flags:
+        del os.environ[name]
     os.environ.update(wanted)
     try:
         yield

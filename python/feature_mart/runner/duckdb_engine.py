@@ -5,22 +5,24 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from feature_mart.duckdb_files import attach, connect, quoted
 from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner.dbt import DbtResult, Node
 from feature_mart.runner.engine import Outset
 from feature_mart.runner.history import take_snapshots
 from feature_mart.runner.kept import read_document, unreadable, write_documents
 from feature_mart.runner.profiles import keep_profiles, restore_profiles
-from feature_mart.settings import Settings
-from feature_mart.warehouse import bulk_loads, check_warehouse, newest_load
+from feature_mart.settings import Clock, Settings
+from feature_mart.warehouse import bulk_loads, check_warehouse, first_time, newest_load
 
 _SHOWN_ROWS = 5
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DuckDBEngine:
@@ -39,6 +41,31 @@ class DuckDBEngine:
     def newest_load(self) -> datetime | None:
         settings = self._settings
         return None if settings.overwritten_sources else newest_load(settings.dwh)
+
+    def first_time(self) -> datetime | None:
+        return first_time(self._settings.dwh)
+
+    def zone_offsets(
+        self, zone: str, first: datetime, last: datetime
+    ) -> Sequence[tuple[datetime, int]]:
+        with connect() as con:
+            rows = con.execute(
+                "select epoch_us(at), seconds from ("
+                f"select at, (epoch(timezone({quoted(zone)}, at)) - epoch(at))::bigint as seconds "
+                "from (select unnest(generate_series(?::timestamptz, ?::timestamptz, to_hours(1))) as at)) "
+                "qualify seconds is distinct from lag(seconds) over (order by at) order by at",
+                [first, last],
+            ).fetchall()
+        return [(_instant(us), seconds) for us, seconds in rows]
+
+    def refreshes(self, clock: Clock, days: Sequence[date]) -> Sequence[datetime]:
+        with connect() as con:
+            rows = con.execute(
+                f"select epoch_us(timezone({quoted(clock.timezone)}, day::timestamp + to_hours({clock.refresh_hour}))) "
+                "from (select unnest(?::date[]) as day) order by day",
+                [list(days)],
+            ).fetchall()
+        return [_instant(us) for (us,) in rows]
 
     def bulk_loads(self, known: Sequence[str]) -> tuple[BulkLoad, ...]:
         return bulk_loads(self._settings.dwh, self._settings.clock.timezone, known)
@@ -75,11 +102,9 @@ class DuckDBEngine:
             return []
         history = self._settings.history_path
         try:
-            with duckdb.connect(str(place), read_only=True) as con:
-                con.execute("set TimeZone = 'UTC'")
+            with connect(place, read_only=True) as con:
                 if history.is_file():
-                    quoted = str(history).replace("'", "''")
-                    con.execute(f"attach '{quoted}' as history (read_only)")
+                    attach(con, history, "history")
                 found = con.execute(
                     f"select columns(*)::varchar from ({node.compiled}) order by all limit {_SHOWN_ROWS}"
                 )
@@ -100,7 +125,7 @@ class DuckDBEngine:
 
     def describe_marts(self, names: Sequence[str]) -> list[dict[str, Any]]:
         described = []
-        with duckdb.connect(str(self.database), read_only=True) as con:
+        with connect(self.database, read_only=True) as con:
             for name in names:
                 columns = con.execute(f"describe main.{name}").fetchall()
                 count = con.execute(f"select count(*) from main.{name}").fetchone()
@@ -142,8 +167,7 @@ class DuckDBEngine:
         published_at: datetime | None,  # noqa: ARG002 - the file moves as one
     ) -> Sequence[tuple[Any, ...]]:
         try:
-            with duckdb.connect(str(self._settings.mart_path), read_only=True) as con:
-                con.execute("set TimeZone = 'UTC'")
+            with connect(self._settings.mart_path, read_only=True) as con:
                 return con.execute(sql.format(table=f'main."{table}"')).fetchall()
         except duckdb.Error as error:
             raise unreadable(self._settings.mart_path, error) from None
@@ -153,3 +177,7 @@ class DuckDBEngine:
         draft = self._settings.draft_path
         draft.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self._settings.mart_path, draft)
+
+
+def _instant(us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=us)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner.dbt import DbtResult, Node
+from feature_mart.settings import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,20 @@ class Engine(Protocol):
 
     def newest_load(self) -> datetime | None:
         """The greatest load time of the raw rows; None where the wall clock alone decides what is known."""
+        ...
+
+    def first_time(self) -> datetime | None:
+        """Return the earliest time in the raw rows; None where asking would cost a scan."""
+        ...
+
+    def zone_offsets(
+        self, zone: str, first: datetime, last: datetime
+    ) -> Sequence[tuple[datetime, int]]:
+        """Return the first hour, and each up to ``last`` at which the zone's offset from UTC, in seconds, changes."""
+        ...
+
+    def refreshes(self, clock: Clock, days: Sequence[date]) -> Sequence[datetime]:
+        """Return the instant of each local day's refresh, as the models' SQL has it."""
         ...
 
     def bulk_loads(self, known: Sequence[str]) -> tuple[BulkLoad, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import tarfile
 from collections.abc import Sequence
@@ -20,17 +21,24 @@ class GitState:
     dirty: bool
 
 
+def git_command(project: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command and the environment that ask git about the repository which the project lies in.
+
+    Variables such as GIT_DIR and GIT_INDEX_FILE would have git answer for another repository, and a git hook sets some
+    of them for everything that it starts.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return ["git", "-C", str(project), *arguments], kept
+
+
 def read_git(project: Path) -> GitState:
-    """The project's commit, and whether the tree differs from it."""
+    """Return the project's commit, and whether the tree differs from it."""
 
     def git(*arguments: str) -> str | None:
+        command, environment = git_command(project, *arguments)
         try:
             done = subprocess.run(
-                ["git", "-C", str(project), *arguments],
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=20,
+                command, env=environment, capture_output=True, text=True, check=True, timeout=20
             )
         except (OSError, subprocess.SubprocessError):
             return None
@@ -50,9 +58,8 @@ def read_files_at(project: Path, ref: str, folders: Sequence[str]) -> dict[str, 
     """
 
     def git(*arguments: str) -> bytes:
-        done = subprocess.run(
-            ["git", "-C", str(project), *arguments], capture_output=True, check=True, timeout=60
-        )
+        command, environment = git_command(project, *arguments)
+        done = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60)
         return done.stdout
 
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from feature_mart.duckdb_files import connect, copy_to, parquet
 from feature_mart.errors import TerminalError, TransientError
 from feature_mart.runner.dbt import invoke_dbt, require_success
 from feature_mart.settings import Settings
@@ -46,7 +47,7 @@ def _restore(path: Path) -> None:
         return
     try:
         if path.is_file():
-            with duckdb.connect(str(path), read_only=True) as con:
+            with connect(path, read_only=True) as con:
                 con.execute("select count(*) from duckdb_tables()")
             return
     except duckdb.Error as error:
@@ -61,14 +62,11 @@ def _restore(path: Path) -> None:
             ) from None
     new = path.with_name("restored.part")
     new.unlink(missing_ok=True)
-    with duckdb.connect(str(new)) as con:
-        con.execute("set TimeZone = 'UTC'")
+    with connect(new) as con:
         for copy in copies:
             schema, _, table = copy.stem.partition(".")
             con.execute(f'create schema if not exists "{schema}"')
-            con.execute(
-                f'create table "{schema}"."{table}" as select * from read_parquet(?)', [str(copy)]
-            )
+            con.execute(f'create table "{schema}"."{table}" as from {parquet(copy)}')
     if path.is_file():
         path.replace(path.with_name("unreadable.duckdb"))
         path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
@@ -76,13 +74,12 @@ def _restore(path: Path) -> None:
 
 
 def _keep(path: Path) -> None:
-    with duckdb.connect(str(path)) as con:
-        con.execute("set TimeZone = 'UTC'; checkpoint")
+    with connect(path) as con:
+        con.execute("checkpoint")
         tables = con.execute(
             "select schema_name, table_name from duckdb_tables() where not temporary order by all"
         ).fetchall()
         for schema, table in tables:
             new = path.with_name(f"{schema}.{table}.part")
-            target = str(new).replace("'", "''")
-            con.execute(f'copy "{schema}"."{table}" to \'{target}\' (format parquet)')
+            copy_to(con, f'from "{schema}"."{table}"', new)
             new.replace(new.with_suffix(".parquet"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from feature_mart.duckdb_files import connect
 from feature_mart.errors import FeatureMartError, TerminalError, TransientError
 
 
@@ -19,7 +20,7 @@ def read_document(mart_path: Path, name: str) -> str | None:
     if not mart_path.is_file():
         return None
     try:
-        with duckdb.connect(str(mart_path), read_only=True) as con:
+        with connect(mart_path, read_only=True) as con:
             row = con.execute(f"select document from mart_state.{name}").fetchone()
     except duckdb.Error as error:
         refused = unreadable(mart_path, error)
@@ -53,7 +54,7 @@ def write_documents(mart_path: Path, documents: Mapping[str, str]) -> None:
 
     The tables through which dbt-duckdb appends what a Python model returned, and which it leaves, go.
     """
-    with duckdb.connect(str(mart_path)) as con:
+    with connect(mart_path) as con:
         left = con.execute(
             "select schema_name, table_name from duckdb_tables() where contains(table_name, '__dbt_tmp')"
         ).fetchall()

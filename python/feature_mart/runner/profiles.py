@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import duckdb
-
+from feature_mart.duckdb_files import connect, copy_to, parquet
 from feature_mart.settings import Settings
 
 PROFILES = "int_mart__profiles"
@@ -15,17 +14,13 @@ def restore_profiles(settings: Settings, draft: Path) -> None:
     """Put what former refreshes measured into the empty DuckDB file of a full build, where there is any."""
     if not settings.profiles_path.is_file():
         return
-    with duckdb.connect(str(draft)) as con:
-        con.execute("set TimeZone = 'UTC'")
-        con.execute(
-            f"create table main.{PROFILES} as from read_parquet(?)", [str(settings.profiles_path)]
-        )
+    with connect(draft) as con:
+        con.execute(f"create table main.{PROFILES} as from {parquet(settings.profiles_path)}")
 
 
 def keep_profiles(settings: Settings, draft: Path) -> None:
     """Copy what a finished build holds of them; a project without that model has none."""
-    with duckdb.connect(str(draft), read_only=True) as con:
-        con.execute("set TimeZone = 'UTC'")
+    with connect(draft, read_only=True) as con:
         found = con.execute(
             "select 1 from duckdb_tables() where schema_name = 'main' and table_name = ?",
             [PROFILES],
@@ -35,6 +30,5 @@ def keep_profiles(settings: Settings, draft: Path) -> None:
         path = settings.profiles_path
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".part")
-        target = str(new).replace("'", "''")
-        con.execute(f"copy (from main.{PROFILES} order by all) to '{target}' (format parquet)")
+        copy_to(con, f"from main.{PROFILES} order by all", new)
     new.replace(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from uuid import uuid4
 
 import duckdb
 
+from feature_mart.duckdb_files import connect, copy_to
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.sample import deals, jobs, members
 from feature_mart.sample.draws import macros
@@ -96,9 +98,7 @@ def write_tables(
     """
     folder.mkdir()
     rows: dict[str, int] = {}
-    with duckdb.connect(str(folder.with_name("facts.duckdb"))) as con:
-        con.execute("set TimeZone = 'UTC'")
-        con.execute(f"set memory_limit = '{_MEMORY_LIMIT}'")
+    with connect(folder.with_name("facts.duckdb"), memory_limit=_MEMORY_LIMIT) as con:
         wanted = str(threads) if threads else "current_setting('threads')"
         con.execute(f"set variable threads = greatest({_LEAST_THREADS}, {wanted})")
         con.execute("set threads = getvariable('threads')")
@@ -110,13 +110,13 @@ def write_tables(
                 continue
             if progress is not None:
                 progress(table)
-            path = folder / f"{table}.parquet"
             # Rows come in the order of their numbers: no sort, and the same bytes every time.
-            copied = con.execute(
-                f"copy ({select}) to '{str(path).replace(chr(39), chr(39) * 2)}' "
-                "(format parquet, compression zstd, row_group_size 122880)"
-            ).fetchone()
-            rows[table] = int(copied[0]) if copied else 0
+            rows[table] = copy_to(
+                con,
+                select,
+                folder / f"{table}.parquet",
+                "format parquet, compression zstd, row_group_size 122880",
+            )
     return rows
 
 
@@ -137,7 +137,7 @@ def _statements(job_count: int) -> Iterator[tuple[str, str]]:
 @contextmanager
 def _scratch_beside(out: Path) -> Iterator[Path]:
     """A folder on the same file system, locked while in use; unlocked ones of killed runs go."""
-    for stale in out.parent.glob(f".{out.name}.sample-*"):
+    for stale in out.parent.glob(f".{glob.escape(out.name)}.sample-*"):
         with (stale / "lock").open("a") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

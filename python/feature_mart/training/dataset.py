@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_mart.duckdb_files import connect, csv, parquet
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.snapshot_files import committed_documents, read_committed, sha256_file
 
@@ -226,32 +226,26 @@ def _read_split(
 
 
 def _read_parquet(paths: Sequence[Path], _names: Sequence[str]) -> Mapping[str, NDArray[Any]]:
-    with duckdb.connect() as con:
-        return con.execute(
-            "select * from read_parquet($1)", [[str(path) for path in paths]]
-        ).fetchnumpy()
+    with connect() as con:
+        return con.execute(f"from {parquet(paths)}").fetchnumpy()
 
 
 def _read_csv(paths: Sequence[Path], names: Sequence[str]) -> Mapping[str, NDArray[Any]]:
     """Columns by their places: the label first, no header, an empty field is NULL."""
     types = ", ".join(f"'{index}': 'float'" for index in range(len(names)))
-    with duckdb.connect() as con:
-        found = con.execute(
-            "select * from read_csv($1, auto_detect = false, header = false, delim = ',', quote = '', "
-            f"escape = '', nullstr = '', columns = {{{types}}})",
-            [[str(path) for path in paths]],
-        ).fetchnumpy()
+    options = (
+        "auto_detect = false, header = false, delim = ',', quote = '', escape = '', nullstr = ''"
+    )
+    with connect() as con:
+        found = con.execute(f"from {csv(paths, f'{options}, columns = {{{types}}}')}").fetchnumpy()
     return dict(zip(names, found.values(), strict=True))
 
 
 def _read_keys(paths: Sequence[Path]) -> dict[str, NDArray[Any]]:
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
+    with connect() as con:
         keys = con.execute(
             "select job_id, epoch_us(requested_at) as requested_at, epoch_us(label_known_at) as "
-            "label_known_at "
-            "from read_parquet($1)",
-            [[str(path) for path in paths]],
+            f"label_known_at from {parquet(paths)}"
         ).fetchnumpy()
     moments = {
         name: np.asarray(keys[name], dtype=np.int64).astype("datetime64[us]")

@@ -13,6 +13,7 @@ from feature_mart.knowledge.site.facts import ConsumerFacts, Freshness, cut_of
 from feature_mart.knowledge.site.pages import Links, local, table, verdict_of
 from feature_mart.knowledge.why import Candidate, Why
 from feature_mart.settings import Clock
+from feature_mart.zones import load_zone
 
 _NEWEST_DECISIONS = 5
 _AT_REQUEST = "_at_request"
@@ -47,7 +48,7 @@ def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str
 
     Features that two consumers share stand once.
     """
-    clock, zone = of.clock, ZoneInfo(of.clock.timezone)
+    clock, zone = of.clock, load_zone(of.clock.timezone)
     return "\n\n".join(
         (
             overview.strip(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from feature_mart.errors import TerminalError
 from feature_mart.knowledge.site.catalogue import Catalogue, front_page, read_decisions
@@ -19,6 +18,7 @@ from feature_mart.knowledge.site.pages import (
 )
 from feature_mart.knowledge.why import Why, read_reasons
 from feature_mart.settings import Settings
+from feature_mart.zones import load_zone
 
 #: Models with reasons of their own.
 TOLD_MODELS = ("feat_", "mart_")
@@ -66,7 +66,9 @@ def enrich_manifest(
     for exposure in document["exposures"].values():
         facts = by_name.get(str(exposure["config"]["meta"].get("consumer")))
         if facts is not None:
-            exposure["description"] = consumer_page(facts, links, ZoneInfo(settings.clock.timezone))
+            exposure["description"] = consumer_page(
+                facts, links, load_zone(settings.clock.timezone)
+            )
     blocks = document["docs"]
     japanese = blocks.get(f"doc.{package}.overview_ja", {}).get("block_contents", "")
     name = f"doc.{package}.__overview__"

@@ -1,0 +1,99 @@
+"""Single raw values that no build can use: money that cannot be a whole amount, and times that mean "unknown"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import duckdb
+
+from feature_mart.raw_contract import CONTRACT, Kind, version_key
+
+#: Whole numbers up to here are exact in a 64-bit float, and sums over a billion of them fit 128 bits.
+MOST_MONEY = 10**15
+#: Times outside are marks for "unknown" or "never": 0001-01-01, the epoch, 9999-12-31, infinity.
+FIRST_TIME, LAST_TIME = "1970-01-01 00:00:00+00", "2200-01-01 00:00:00+00"
+_COUNTS = "lower(trim(status)) in ('active', 'completed') and not coalesce(is_deleted, false)"
+#: Numbers that are no money.
+_NOT_MONEY = frozenset({"rating"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """A condition that a value may not meet, and what to do; both as part of a message."""
+
+    column: str
+    condition: str
+    what: str
+    remedy: str
+
+
+def value_faults(con: duckdb.DuckDBPyConnection, table: str, select: str) -> list[str]:
+    """Return a message for each column that holds values no build can use: how many, one of them, and what to do.
+
+    ``select`` gives the table's rows. They are read once, and only the columns that are judged.
+    """
+    faults = list(_faults(table))
+    if not faults:
+        return []
+    key = " || ', ' || ".join(
+        f"'{name}=' || coalesce({name}, 'NULL')" for name in version_key(table)
+    )
+    asked = ", ".join(
+        f"count(*) filter ({fault.condition}), min({key}) filter ({fault.condition}), "
+        f"arg_min({fault.column}::varchar, {key}) filter ({fault.condition})"
+        for fault in faults
+    )
+    row = con.execute(f"select {asked} from ({select})").fetchone()
+    assert row is not None
+    found = []
+    for number, fault in enumerate(faults):
+        count, example, value = row[3 * number : 3 * number + 3]
+        if count:
+            rows = "1 row" if count == 1 else f"{count:,} rows"
+            found.append(
+                f"{table}.{fault.column}: {rows} with {fault.what} (the first: {example} has {value}); {fault.remedy}"
+            )
+    return found
+
+
+def _faults(table: str) -> Iterator[_Fault]:
+    for column, kind in CONTRACT[table].items():
+        if kind is Kind.INSTANT:
+            yield from _time_faults(column)
+        elif kind is Kind.NUMBER:
+            yield from _number_faults(column)
+
+
+def _time_faults(column: str) -> Iterator[_Fault]:
+    remedy = "write NULL where it is not known, or never"
+    if column == "loaded_at":
+        remedy = "write when the row became visible in the warehouse"
+    yield _Fault(
+        column,
+        f"{column} <= timestamptz '{FIRST_TIME}' or {column} >= timestamptz '{LAST_TIME}'",
+        "a time that is not after 1970-01-01 and before 2200-01-01",
+        remedy,
+    )
+
+
+def _number_faults(column: str) -> Iterator[_Fault]:
+    number = f"cast({column} as double)"
+    yield _Fault(column, f"isnan({number})", "NaN", "write NULL where it is not known")
+    if column in _NOT_MONEY:
+        return
+    # NaN is greater than any number.
+    yield _Fault(
+        column,
+        f"abs({number}) > {MOST_MONEY} and not isnan({number})",
+        "an amount beyond 1,000,000,000,000,000",
+        "correct it, or write NULL",
+    )
+    yield _Fault(
+        column,
+        f"{number} > 0 and {number} < 0.5",
+        "an amount that rounds to 0",
+        "amounts are whole: correct it, or give all amounts in a smaller unit, such as cents",
+    )
+    is_wrong = f"{number} < 0" + (f" and {_COUNTS}" if column == "agreed_price" else "")
+    yield _Fault(column, is_wrong, "a negative amount", "correct it, or write NULL")

@@ -1,0 +1,74 @@
+"""Whether Python and the engine read the business zone alike: each has a database of time zones of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from feature_mart.errors import TerminalError
+from feature_mart.runner.engine import Engine
+from feature_mart.settings import Clock
+from feature_mart.zones import load_zone
+
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+#: How far back is looked where the engine does not say when its raw rows begin.
+_YEARS = timedelta(days=3653)
+
+
+def check_zone(engine: Engine, clock: Clock, as_of_at: datetime) -> None:
+    """Compare the offsets of the zone in every hour, and every refresh, from the first raw row to a refresh.
+
+    Raises:
+        TerminalError: the two differ, so the mart would stand at other instants than its settings and manifests say.
+    """
+    first = (engine.first_time() or as_of_at - _YEARS).replace(minute=0, second=0, microsecond=0)
+    last = max(as_of_at, first) + _DAY
+    _compare_offsets(engine, clock, first, last)
+    zone = load_zone(clock.timezone)
+    days = [first.astimezone(zone).date() - _DAY]
+    while days[-1] <= last.astimezone(zone).date():
+        days.append(days[-1] + _DAY)
+    found = engine.refreshes(clock, days)
+    for day, refresh in zip(days, found, strict=True):
+        if refresh != clock.refresh_of(day):
+            raise TerminalError(
+                f"The refresh of {day} at {clock.refresh_hour}:00 in {clock.timezone} is "
+                f"{_utc(clock.refresh_of(day))} by the settings and {_utc(refresh)} by {engine.version}: on that day "
+                "this hour comes twice or not at all. Set dbt var refresh_hour to an hour in which clocks are never "
+                "changed there."
+            )
+
+
+def _compare_offsets(engine: Engine, clock: Clock, first: datetime, last: datetime) -> None:
+    there = dict(engine.zone_offsets(clock.timezone, first, last))
+    here = dict(_offsets(clock.timezone, first, last))
+    if there == here:
+        return
+    at = min(set(there.items()) ^ set(here.items()))[0]
+    offsets = [
+        f"{changes[max(each for each in changes if each <= at)] / 3600:+g}"
+        for changes in (here, there)
+    ]
+    raise TerminalError(
+        f"The rules of {clock.timezone} differ between the package tzdata and {engine.version}: from {_utc(at)} on "
+        f"it is {offsets[0]} hours from UTC by the one and {offsets[1]} by the other, so refreshes would be at two "
+        "times. Install a tzdata and a database of the same year, or set dbt var business_timezone to a zone that "
+        "both know alike."
+    )
+
+
+def _offsets(zone: str, first: datetime, last: datetime) -> Iterator[tuple[datetime, int]]:
+    """Give the first hour, and each at which the offset from UTC in seconds is another than the hour before."""
+    rules, at, before = load_zone(zone), first, None
+    while at <= last:
+        offset = at.astimezone(rules).utcoffset()
+        assert offset is not None
+        seconds = int(offset.total_seconds())
+        if seconds != before:
+            yield at, seconds
+            before = seconds
+        at += _HOUR
+
+
+def _utc(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}Z"
