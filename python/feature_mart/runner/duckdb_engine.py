@@ -50,10 +50,10 @@ class DuckDBEngine:
     ) -> Sequence[tuple[datetime, int]]:
         with connect() as con:
             rows = con.execute(
-                "select epoch_us(at), seconds from ("
-                f"select at, (epoch(timezone({quoted(zone)}, at)) - epoch(at))::bigint as seconds "
-                "from (select unnest(generate_series(?::timestamptz, ?::timestamptz, to_hours(1))) as at)) "
-                "qualify seconds is distinct from lag(seconds) over (order by at) order by at",
+                "select epoch_us(hour_at), seconds from ("
+                f"select hour_at, (epoch(timezone({quoted(zone)}, hour_at)) - epoch(hour_at))::bigint as seconds "
+                "from (select unnest(generate_series(?::timestamptz, ?::timestamptz, to_hours(1))) as hour_at)) "
+                "qualify seconds is distinct from lag(seconds) over (order by hour_at) order by hour_at",
                 [first, last],
             ).fetchall()
         return [(_instant(us), seconds) for us, seconds in rows]
