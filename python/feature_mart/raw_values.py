@@ -33,7 +33,8 @@ def value_faults(con: duckdb.DuckDBPyConnection, table: str, select: str) -> lis
 
     ``select`` gives the table's rows. They are read once, and only the columns that are judged.
     """
-    faults = list(_faults(table))
+    present = {str(row[0]).lower() for row in con.execute(f"describe {select}").fetchall()}
+    faults = [fault for fault in _faults(table) if fault.column in present]
     if not faults:
         return []
     key = " || ', ' || ".join(
