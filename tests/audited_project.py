@@ -15,10 +15,6 @@ name: toy
 version: 0.1.0
 config-version: 2
 profile: feature_mart
-on-run-start:
-  - "create schema if not exists dwh"
-  - "create or replace view dwh.jobs as from read_parquet('{{ env_var(\\"MART_DWH\\") }}/jobs.parquet')"
-  - "create or replace view dwh.contracts as from read_parquet('{{ env_var(\\"MART_DWH\\") }}/contracts.parquet')"
 models:
   +materialized: table
 seeds:

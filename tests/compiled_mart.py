@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from feature_mart.duckdb_files import copy_to, csv
 from feature_mart.runner.compiled import FullBuild, load_python_model
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -92,7 +93,7 @@ def empty_warehouse(folder: Path) -> Path:
     con = connect()
     for table, columns in RAW_TABLES.items():
         nulls = ", ".join(f"cast(null as {type_}) as {name}" for name, type_ in columns.items())
-        con.execute(f"copy (select {nulls} where false) to '{folder / table}.parquet'")
+        copy_to(con, f"select {nulls} where false", folder / f"{table}.parquet")
     return folder
 
 
@@ -125,7 +126,7 @@ def load_table(
 def load_text_words(con: duckdb.DuckDBPyConnection) -> None:
     """Create the seed that Python models read."""
     seed = PROJECT / "seeds" / "text_words.csv"
-    con.execute(f"create table main.text_words as select * from read_csv('{seed}')")
+    con.execute(f"create table main.text_words as select * from {csv(seed, 'header = true')}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from feature_mart.audit.raw_rows import read_raw_warehouse
 from feature_mart.bigquery import load_folder, open_client
 from feature_mart.cli import main
 from feature_mart.conformance import TableComparison, compare_marts
+from feature_mart.duckdb_files import copy_to, parquet
 from feature_mart.raw_contract import CONTRACT
 from feature_mart.runner import build_mart, open_run
 from feature_mart.runner.compiled import build_compiled, compile_project
@@ -131,7 +132,8 @@ def write_slice(source: Path, out: Path, jobs: int) -> Path:
         con.execute("set TimeZone = 'UTC'")
         con.execute(
             "create table chosen as select job_id from (select job_id, max(posted_at) as last_posted_at "
-            f"from '{source / 'jobs.parquet'}' group by job_id order by last_posted_at desc, job_id limit {jobs})"
+            f"from {parquet(source / 'jobs.parquet')} group by job_id "
+            f"order by last_posted_at desc, job_id limit {jobs})"
         )
         for table, columns in CONTRACT.items():
             path = source / f"{table}.parquet"
@@ -139,9 +141,7 @@ def write_slice(source: Path, out: Path, jobs: int) -> Path:
             if "job_id" in columns:
                 where = "job_id in (from chosen)"
             elif table == "reviews":
-                kept = f"select contract_id from '{source / 'contracts.parquet'}' where job_id in (from chosen)"
+                kept = f"select contract_id from {parquet(source / 'contracts.parquet')} where job_id in (from chosen)"
                 where = f"contract_id in ({kept})"
-            con.execute(
-                f"copy (from '{path}' where {where}) to '{out / path.name}' (format parquet)"
-            )
+            copy_to(con, f"from {parquet(path)} where {where}", out / path.name)
     return out

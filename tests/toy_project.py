@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compiled_mart import PROJECT, RAW_TABLES, connect, load_table
+from feature_mart.duckdb_files import copy_to
 
 _PROJECT = """
 name: toy
@@ -27,7 +28,7 @@ flags:
 """
 _JOBS = """
 select job_id, client_id, loaded_at
-from read_parquet('{{ env_var("MART_DWH") }}/jobs.parquet')
+from {{ source('dwh', 'jobs') }}
 """
 _DAILY = """
 {{ config(materialized='incremental') }}
@@ -41,9 +42,13 @@ having cast('{{ var("as_of") }}' as timestamptz) > (select max(as_of_at) from {{
 _MART = """
 select job_id, 1.5 as price_log, case when job_id = 'j1' then 'void' end as exclusion_reason
 from {{ ref('toy_jobs') }}
+from feature_mart.duckdb_files import copy_to
 """
 _YAML = """
 version: 2
+sources:
+  - name: dwh
+    tables: [{name: jobs}, {name: contracts}]
 models:
   - name: toy_jobs
     columns:
@@ -96,5 +101,5 @@ def write_warehouse(
     con = connect()
     for name, columns in RAW_TABLES.items():
         load_table(con, f"dwh.{name}", columns, jobs if name == "jobs" else tables.get(name, ()))
-        con.execute(f"copy dwh.{name} to '{folder / name}.parquet'")
+        copy_to(con, f"from dwh.{name}", folder / f"{name}.parquet")
     return folder

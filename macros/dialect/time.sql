@@ -73,7 +73,8 @@
 {% macro duckdb__refresh_at(at) -%}
     {%- set zone = "'" ~ var('business_timezone') ~ "'" -%}
     {%- set hours = 'to_hours(' ~ var('refresh_hour') ~ ')' -%}
-    {%- set day = "date_trunc('day', timezone(" ~ zone ~ ', ' ~ at ~ ' - to_microseconds(1)) - ' ~ hours ~ ')' -%}
+    {%- set local = 'timezone(' ~ zone ~ ', ' ~ at ~ ' - to_microseconds(1))' -%}
+    {%- set day = "date_trunc('day', " ~ local ~ ' - ' ~ hours ~ ')' -%}
     case
         when timezone({{ zone }}, {{ day }} + {{ hours }}) >= {{ at }}
             then timezone({{ zone }}, {{ day }} + {{ hours }})

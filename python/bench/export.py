@@ -20,6 +20,7 @@ from pathlib import Path
 import duckdb
 
 from bench.__main__ import FOLDER, Measured, measure
+from feature_mart.duckdb_files import attach, connect, copy_to, parquet, quoted
 from feature_mart.exporter import BuildContext, export_snapshot
 from feature_mart.exporter.layout import plan_layout
 from feature_mart.exporter.part_files import COPY_OPTIONS
@@ -146,19 +147,18 @@ def copy_bare(mart: Path, like: Path, out: Path) -> None:
     layout = plan_layout(describe().consumers[0], describe().columns(MODEL))
     manifest = read_committed(like).manifest
     bounds: list[tuple[str, datetime, datetime]] = []
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
+    with connect() as con:
         for part in manifest["parts"]:
             if part["path"].startswith("keys/"):
                 ((low, high),) = con.execute(
-                    f"select min(requested_at), max(requested_at) from '{like / part['path']}'"
+                    f"select min(requested_at), max(requested_at) from {parquet(like / part['path'])}"
                 ).fetchall()
                 bounds.append((part["path"], low, high))
     columns = ", ".join(f'"{name}"::float as "{name}"' for name in layout.columns)
     out.mkdir(parents=True)
-    with duckdb.connect(config={"memory_limit": "2GB"}) as con:
-        con.execute("set TimeZone = 'UTC'")
-        con.execute(f"set temp_directory = '{FOLDER}/spill'; attach '{mart}' as mart (read_only)")
+    with connect(memory_limit="2GB") as con:
+        con.execute(f"set temp_directory = {quoted(FOLDER / 'spill')}")
+        attach(con, mart, "mart")
         for path, low, high in bounds:
             where = f"exclusion_reason is null and requested_at between '{low}' and '{high}'"
             for kind, chosen in (
@@ -166,9 +166,11 @@ def copy_bare(mart: Path, like: Path, out: Path) -> None:
                 ("keys", "job_id, requested_at, label_known_at"),
             ):
                 target = out / path.replace("keys/", f"{kind}/").replace("/", "-")
-                con.execute(
-                    f"copy (select {chosen} from mart.{MODEL} where {where} "
-                    f"order by requested_at, job_id) to '{target}' ({COPY_OPTIONS['parquet']})"
+                copy_to(
+                    con,
+                    f"select {chosen} from mart.{MODEL} where {where} order by requested_at, job_id",
+                    target,
+                    COPY_OPTIONS["parquet"],
                 )
 
 

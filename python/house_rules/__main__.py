@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from house_rules.files import check_names, check_text
+from house_rules.python_files import check_python
 from house_rules.sql import Finding, check_sql
 
 SQL_FOLDERS = ("models/", "macros/", "analyses/", "tests/generic/", "tests/singular/")
@@ -37,6 +38,8 @@ def main() -> int:
         found += check_text(path, text)
         if path.endswith(".sql") and path.startswith(SQL_FOLDERS):
             found += check_sql(path, text)
+        if path.endswith(".py"):
+            found += check_python(path, text)
     print("\n".join(str(finding) for finding in found))
     return 1 if found else 0
 

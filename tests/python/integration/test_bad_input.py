@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from compiled_mart import PROJECT
 from feature_mart.cli import main
+from feature_mart.duckdb_files import copy_to, parquet
 from feature_mart.sample import write_sample
 
 
@@ -46,8 +47,8 @@ class Mart:
         """Write a raw table again from a select over ``raw``, itself."""
         path = self.dwh / f"{table}.parquet"
         con = duckdb.connect()
-        con.execute(f"set TimeZone = 'UTC'; create table raw as select * from '{path}'")
-        con.execute(f"copy ({select}) to '{path}'")
+        con.execute(f"set TimeZone = 'UTC'; create table raw as from {parquet(path)}")
+        copy_to(con, select, path)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 from built_sample import BuiltSample, build_sample
 from feature_mart.audit.accounts import ConservationReport, take_accounts
 from feature_mart.audit.raw_rows import RawWarehouse
+from feature_mart.duckdb_files import copy_to, parquet
 from feature_mart.exporter import export_snapshot
 from feature_mart.storage import FolderStore
 from python.unit import snapshot_case as case
@@ -105,9 +106,10 @@ def test_a_raw_row_that_vanished_unbalances_staging_and_names_its_key(
     with duckdb.connect() as con:
         path = tmp_path / "raw" / "proposals.parquet"
         con.execute(
-            f"create table kept as from '{path}' where proposal_id > (select min(proposal_id) from '{path}'); "
-            f"copy kept to '{path}'"
+            f"create table kept as from {parquet(path)} "
+            f"where proposal_id > (select min(proposal_id) from {parquet(path)})"
         )
+        copy_to(con, "from kept", path)
     raw = RawWarehouse(tmp_path / "raw", of.raw.load_clock, of.raw.untimed)
     report = take_accounts(of.mart, raw, of.clock, of.as_of_at, of.manifest, {})
     wrong = [each for each in report.accounts if not each.is_balanced]

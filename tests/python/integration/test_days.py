@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from compiled_mart import PROJECT
+from feature_mart.duckdb_files import attach
 from feature_mart.sample import write_sample
 
 #: Round the bulk load of 2023-09-30 and through to the end; 2023-05-05 comes twice.
@@ -46,7 +47,7 @@ def test_ten_days_equal_one_full_build(tmp_path: Path) -> None:
     con.execute("set TimeZone = 'UTC'")
     for name in ("daily", "whole"):
         path = tmp_path / name / warehouse.name / "mart.duckdb"
-        con.execute(f"attach '{path}' as {name} (read_only)")
+        attach(con, path, name)
     tables = [
         row[0]
         for row in con.execute(

@@ -20,6 +20,7 @@ from compiled_mart import (
     load_table,
     load_text_words,
 )
+from feature_mart.duckdb_files import parquet
 from feature_mart.sample import LOAD_CLOCK, write_sample
 
 MARTS = ("price_estimation", "hire_within_14d")
@@ -63,7 +64,7 @@ def built(
         path = folder / f"{table}.parquet"
         absent = ", ".join(f"cast(null as {t}) as {c}" for c, t in columns.items())
         con.execute(
-            f"create view dwh.{table} as select * from read_parquet('{path}') "
+            f"create view dwh.{table} as select * from {parquet(path)} "
             f"union all by name select {absent} where false"
         )
     con.execute(

@@ -22,7 +22,7 @@ sources:
       - name: jobs
 snapshots:
   - name: snap_jobs
-    relation: source('dwh', 'jobs')
+    relation: source('dwh', 'present_jobs')
     config:
       database: history
       schema: main
@@ -33,10 +33,9 @@ snapshots:
 """
 _HOOKS = """
 on-run-start:
-  - create schema if not exists dwh
   - >
-    create or replace view dwh.jobs as
-    select job_id, client_id from read_parquet('{{ env_var("MART_DWH") }}/jobs.parquet')
+    create or replace view dwh.present_jobs as
+    select job_id, client_id from dwh.jobs
 """
 _SEEN = "select job_id, client_id, dbt_is_deleted from {{ ref('snap_jobs') }}"
 

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from compiled_mart import PROJECT
 from feature_mart.cli import main
+from feature_mart.duckdb_files import copy_to, parquet
 from feature_mart.exporter import export_snapshot
 from feature_mart.raw_contract import CONTRACT
 from feature_mart.sample import write_sample
@@ -69,10 +70,10 @@ def write_raw(source: Path, out: Path, where: str) -> None:
         con.execute("set TimeZone = 'UTC'")
         for table in CONTRACT:
             path = source / f"{table}.parquet"
-            columns = con.execute(f"describe from '{path}'").fetchall()
+            columns = con.execute(f"describe from {parquet(path)}").fetchall()
             has_load_time = "loaded_at" in {column[0] for column in columns}
             fits = where if has_load_time else "true"
-            con.execute(f"copy (from '{path}' where {fits}) to '{out / path.name}'")
+            copy_to(con, f"from {parquet(path)} where {fits}", out / path.name)
 
 
 @pytest.mark.audit
@@ -90,13 +91,14 @@ def test_a_snapshot_is_rebuilt_the_same_after_later_data_and_a_backfill(
     with duckdb.connect() as con:
         late = dwh / "contracts.parquet"
         con.execute(
-            f"create table contracts as from '{late}'; insert into contracts by name "
+            f"create table contracts as from {parquet(late)}; insert into contracts by name "
             "select 'late-' || contract_id as contract_id, agreed_price * 7 as agreed_price, "
             "timestamptz '2026-01-15 03:00:00+09' as loaded_at, "
             "* exclude (contract_id, agreed_price, loaded_at) from contracts "
             "where contracted_at < timestamptz '2025-06-01' "
-            f"qualify row_number() over (partition by contract_id order by loaded_at) = 1; copy contracts to '{late}'"
+            "qualify row_number() over (partition by contract_id order by loaded_at) = 1"
         )
+        copy_to(con, "from contracts", late)
     run(repository, home, "build", "--as-of", LATER, dwh=dwh)
     run(repository, home, "build", "--as-of", "2025-12-01", "--full-refresh", dwh=dwh)
 
@@ -110,10 +112,10 @@ def test_a_snapshot_is_rebuilt_the_same_after_later_data_and_a_backfill(
     # A raw row that was known then and is not there any more: the rebuild has to differ.
     with duckdb.connect() as con:
         con.execute(
-            f"create table contracts as from '{late}' where contract_id not in (select min(contract_id) "
-            f"from '{late}' where loaded_at < timestamptz '2025-06-01' and status = 'completed'); "
-            f"copy contracts to '{late}'"
+            f"create table contracts as from {parquet(late)} where contract_id not in (select min(contract_id) "
+            f"from {parquet(late)} where loaded_at < timestamptz '2025-06-01' and status = 'completed')"
         )
+        copy_to(con, "from contracts", late)
     result = call(repository, home, "audit", "reproduce", wanted, "--json", dwh=dwh)
     assert result.exit_code == 1, result.output
     wrong = [c["name"] for c in json.loads(result.stdout)["checks"] if not c["is_same"]]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import duckdb
 
+from feature_mart.duckdb_files import parquet
 from feature_mart.sample import write_sample
 from feature_mart.sample.write import TABLES
 
@@ -38,7 +39,7 @@ def open_sample(folder: Path) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     con.execute("set TimeZone = 'UTC'")
     for table in TABLES:
-        con.execute(f"create view {table} as from '{folder / table}.parquet'")
+        con.execute(f"create view {table} as from {parquet(folder / f'{table}.parquet')}")
     for table, key in KEYS.items():
         for name, direction in (("first", "asc"), ("last", "desc")):
             con.execute(

@@ -12,6 +12,7 @@ import pytest
 from compiled_mart import RAW_TABLES, connect, empty_warehouse, load_table
 from feature_mart.audit.cutoffs import choose_cutoffs
 from feature_mart.audit.raw_rows import LoadClockLine, RawWarehouse, read_raw_warehouse
+from feature_mart.duckdb_files import copy_to
 from feature_mart.errors import UsageError
 from feature_mart.settings import Clock
 
@@ -39,7 +40,7 @@ def warehouse(folder: Path, contracts: list[dict[str, Any]]) -> RawWarehouse:
     empty_warehouse(folder)
     con = connect()
     load_table(con, "main.contracts", RAW_TABLES["contracts"], contracts)
-    con.execute(f"copy main.contracts to '{folder / 'contracts.parquet'}'")
+    copy_to(con, "from main.contracts", folder / "contracts.parquet")
     return RawWarehouse(folder, {"contracts": LINE}, ("categories",))
 
 
@@ -82,7 +83,7 @@ def jobs_known(folder: Path, at: datetime, jobs: list[dict[str, Any]]) -> list[t
     empty_warehouse(folder)
     con = connect()
     load_table(con, "main.jobs", RAW_TABLES["jobs"], jobs)
-    con.execute(f"copy main.jobs to '{folder / 'jobs.parquet'}'")
+    copy_to(con, "from main.jobs", folder / "jobs.parquet")
     raw = RawWarehouse(folder, {"jobs": LINE}, ())
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
@@ -121,7 +122,7 @@ def test_a_table_without_load_times_is_known_from_the_start(tmp_path: Path) -> N
     raw = warehouse(tmp_path, [])
     category = "select 'c' as category_id, null as parent_category_id, 'design' as name"
     with duckdb.connect() as con:
-        con.execute(f"copy ({category}) to '{tmp_path / 'categories.parquet'}'")
+        copy_to(con, category, tmp_path / "categories.parquet")
     count = f"select count(*) from ({raw.known_by(january(1))['categories']})"
     assert duckdb.sql(count).fetchall() == [(1,)]
 

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from feature_mart.cli import main
+from feature_mart.duckdb_files import parquet
 from feature_mart.errors import TerminalError, TransientError, UsageError
 from feature_mart.exporter import export_snapshot
 from feature_mart.knowledge.candidate import measure_candidate, write_candidate
@@ -93,7 +94,7 @@ def test_the_same_rows_in_another_order_give_the_same_figures(
 def test_the_test_split_is_not_looked_at(
     mart: Path, snapshot: Path, planted: dict[str, Any]
 ) -> None:
-    keys = f"read_parquet('{snapshot}/keys/test/*.parquet')"
+    keys = parquet(sorted((snapshot / "keys" / "test").iterdir()))
     without = f"{PLANTED} where job_id not in (select job_id from {keys})"
     assert measured(mart, snapshot, without) | SQL == planted
     assert set(planted["rows"]) == {"train", "validation"}

@@ -10,6 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from feature_mart.duckdb_files import attach, parquet
 from feature_mart.errors import FeatureMartError, TerminalError
 from feature_mart.exporter import (
     Show,
@@ -64,10 +65,10 @@ def test_export_writes_the_layout_of_the_design(mart: Path, tmp_path: Path) -> N
 def test_export_puts_the_label_first_and_only_float32(mart: Path, tmp_path: Path) -> None:
     folder = Path(export(mart, tmp_path).address)
     for split in SPLITS:
-        data = pq.read_table(folder / "data" / split)
+        data = pq.read_table(folder / "data" / split, partitioning=None)
         assert data.column_names == ["price_log", *case.FEATURES]
         assert {str(kind) for kind in data.schema.types} == {"float"}
-        keys = pq.read_table(folder / "keys" / split)
+        keys = pq.read_table(folder / "keys" / split, partitioning=None)
         assert keys.column_names == ["job_id", "requested_at", "label_known_at"]
         assert str(keys.schema.field("requested_at").type) == "timestamp[us, tz=UTC]"
         assert keys.num_rows == data.num_rows > 0
@@ -86,7 +87,7 @@ def test_export_adds_up_to_the_rows_of_the_mart(mart: Path, tmp_path: Path) -> N
 def test_export_values_are_the_marts_values(mart: Path, tmp_path: Path) -> None:
     report = export(mart, tmp_path, {"part_rows": 50})
     with duckdb.connect() as con:
-        con.execute(f"attach '{mart}' as mart (read_only)")
+        attach(con, mart, "mart")
         con.execute("set TimeZone = 'UTC'")
         names = ", ".join(["price_log", *case.FEATURES])
         floats = ", ".join(f"{name}::float as {name}" for name in ["price_log", *case.FEATURES])
@@ -102,8 +103,8 @@ def test_export_values_are_the_marts_values(mart: Path, tmp_path: Path) -> None:
         for part in sorted(Path(report.address).glob("data/*/*")):
             keys = str(part).replace("/data/", "/keys/")
             con.execute(
-                f"insert into got by name select * from read_parquet('{part}') positional join "
-                f"read_parquet('{keys}')"
+                f"insert into got by name select * from {parquet(part)} positional join "
+                f"{parquet(keys)}"
             )
         assert con.execute("select count(*) from (from got except all from given)").fetchall() == [
             (0,)
@@ -153,8 +154,8 @@ def test_content_hash_is_the_documented_one_worked_out_in_python(
     folder = Path(report.address)
     manifest = json.loads((folder / "_meta/manifest.json").read_text())
     for split in manifest["splits"]:
-        data = pq.read_table(folder / "data" / split["name"]).to_pylist()
-        keys = pq.read_table(folder / "keys" / split["name"]).to_pylist()
+        data = pq.read_table(folder / "data" / split["name"], partitioning=None).to_pylist()
+        keys = pq.read_table(folder / "keys" / split["name"], partitioning=None).to_pylist()
         pairs = zip(data, keys, strict=True)
         hashes = [row_hash_oracle.row_hash(*key.values(), row.values()) for row, key in pairs]
         assert split["rows"] == len(hashes) > 0
@@ -217,7 +218,7 @@ def test_export_of_an_empty_split_has_one_part_without_rows(mart: Path, tmp_path
     report = export(mart, tmp_path, {"test_share": 0})
     test = Path(report.address, "data/test")
     assert [path.name for path in test.iterdir()] == ["part-00000.parquet"]
-    table = pq.read_table(test)
+    table = pq.read_table(test, partitioning=None)
     assert table.num_rows == 0
     assert table.column_names == ["price_log", *case.FEATURES]
     assert verify_snapshot(report.address).ok

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from feature_mart.duckdb_files import copy_to, parquet
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.exporter import export_snapshot, verify_snapshot
 from feature_mart.storage import FolderStore
@@ -55,9 +56,8 @@ def rewrite(folder: Path, path: str, query: str) -> None:
     file = folder / path
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
-        con.execute(f"create table part as from read_parquet('{file}')")
-        con.execute(f"copy ({query}) to '{file}' (format parquet)")
-        ((rows,),) = con.execute(f"select count(*) from '{file}'").fetchall()
+        con.execute(f"create table part as from {parquet(file)}")
+        rows = copy_to(con, query, file)
 
     def sign(document: dict[str, Any]) -> None:
         for part in document["parts"]:

@@ -74,7 +74,10 @@ def changed(after: str, macros: dict[str, str] | None = None) -> list[str]:
         ("requests.job_id,", "requests.job_id,\n\n"),
         ("select * from final", "SELECT * FROM final"),
         ("{{ ref('int_job__requests') }}", "{{ref('int_job__requests')}}"),
-        ("{{ fixed_log('requests.budget_amount') }}", "{{   fixed_log('requests.budget_amount')   }}"),
+        (
+            "{{ fixed_log('requests.budget_amount') }}",
+            "{{   fixed_log('requests.budget_amount')   }}",
+        ),
     ],
 )
 def test_comments_layout_and_configuration_mean_nothing(old: str, new: str) -> None:
@@ -259,8 +262,14 @@ def test_a_changed_expression_needs_a_changed_reason(project: Path) -> None:
 
 
 CHANGES = (
-    ("fixed_log('coalesce(budget_max_amount, budget_min_amount)')", "fixed_log('budget_min_amount')"),
-    ("'coalesce(budget_max_amount, budget_min_amount)'", "'coalesce(budget_min_amount, budget_max_amount)'"),
+    (
+        "fixed_log('coalesce(budget_max_amount, budget_min_amount)')",
+        "fixed_log('budget_min_amount')",
+    ),
+    (
+        "'coalesce(budget_max_amount, budget_min_amount)'",
+        "'coalesce(budget_min_amount, budget_max_amount)'",
+    ),
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from feature_mart.duckdb_files import parquet
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.sample import LOAD_CLOCK, TRUSTED_FROM, write_sample
 from feature_mart.sample.write import TABLES, write_tables
@@ -76,7 +77,7 @@ def test_the_report_counts_the_rows(folder: Path, tmp_path: Path) -> None:
     assert seen == list(TABLES) and list(report.rows) == list(TABLES)
     for table, rows in report.rows.items():
         path = str(tmp_path / "dwh" / f"{table}.parquet")
-        (counted,) = duckdb.execute("select count(*) from read_parquet(?)", [path]).fetchall()
+        (counted,) = duckdb.execute(f"select count(*) from {parquet(Path(path))}").fetchall()
         assert counted == (rows,)
 
 
@@ -86,7 +87,7 @@ def test_small_samples_are_warehouses_too(tmp_path: Path, jobs: int) -> None:
     write_sample(out, jobs)
     check_warehouse(out)
     found = duckdb.execute(
-        "select count(distinct job_id) from read_parquet(?)", [str(out / "jobs.parquet")]
+        f"select count(distinct job_id) from {parquet(out / 'jobs.parquet')}"
     ).fetchall()
     assert found == [(jobs,)]
 

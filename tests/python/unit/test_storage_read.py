@@ -20,6 +20,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 
 from feature_mart.bigquery import copy_table, explain, explained_errors
 from feature_mart.bigquery.storage_read import QUEUED, STREAMS, _Funnel, _is_loopback
+from feature_mart.duckdb_files import parquet
 from feature_mart.errors import TerminalError, TransientError, UsageError
 from feature_mart.services import BigQueryAddress
 from feature_mart.settings import resolve_settings
@@ -120,7 +121,7 @@ def copied(service: Service, address: BigQueryAddress, expected: int | None = No
         path = Path(folder) / "t.parquet"
         con.execute("set TimeZone = 'UTC'")
         assert copy_table(service, address, "t", AT, path, rows) == rows
-        con.execute(f"create table t as from read_parquet('{path}')")
+        con.execute(f"create table t as from {parquet(path)}")
         kinds = con.execute("select column_type from (describe t)").fetchall()
         assert [kind for (kind,) in kinds] == [
             "BIGINT",

@@ -17,6 +17,8 @@ from types import ModuleType
 import duckdb
 import pytest
 
+from feature_mart.duckdb_files import csv
+
 ROOT = Path(__file__).parents[3]
 FIXTURES = ROOT / "tests" / "fixtures"
 
@@ -32,14 +34,16 @@ def load_model(path: str) -> ModuleType:
     return module
 
 
+_OPTIONS = (
+    "header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', nullstr = '', "
+    "allow_quoted_nulls = false, parallel = false"
+)
+
+
 def read_fixture(name: str) -> list[dict[str, str | None]]:
     """Rows of a fixture as text; None for an empty cell, "" for a quoted empty one."""
     with duckdb.connect() as connection:
-        cursor = connection.execute(
-            "select * from read_csv(?, header = true, all_varchar = true, delim = ',', quote = '\"',"
-            " escape = '\"', nullstr = '', allow_quoted_nulls = false, parallel = false)",
-            [str(FIXTURES / f"{name}.csv")],
-        )
+        cursor = connection.execute(f"from {csv(FIXTURES / f'{name}.csv', _OPTIONS)}")
         columns = [column[0] for column in cursor.description or []]
         return [dict(zip(columns, line, strict=True)) for line in cursor.fetchall()]
 

@@ -1,0 +1,61 @@
+"""House rules of Python: what only one module may do, so that it is done right everywhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from house_rules.sql import Finding
+
+#: The rule's name, what is forbidden, the files that may, and what to use instead.
+_RULES = (
+    (
+        "file-in-sql",
+        re.compile(
+            r"(?<!\w)(read_parquet|parquet_scan|read_csv(_auto)?)\(|from '\{|to '\{|attach '(?!:memory:)"
+            r"|\bpd\.read_(parquet|csv)\("
+        ),
+        ("python/feature_mart/duckdb_files.py", "python/house_rules/python_files.py"),
+        "name files in SQL by feature_mart.duckdb_files: a path may hold a pattern, key=value or an apostrophe",
+    ),
+    (
+        "folder-as-columns",
+        re.compile(r"\bpq\.(read_table|ParquetDataset)\((?!.*partitioning=None)"),
+        (),
+        "pass partitioning=None, or a folder key=value becomes a column",
+    ),
+    (
+        "connect",
+        re.compile(r"\bduckdb\.(connect|sql|execute)\("),
+        ("python/feature_mart/duckdb_files.py",),
+        "use feature_mart.duckdb_files.connect: the session's zone would be the machine's",
+    ),
+    (
+        "zone",
+        re.compile(r"(?<![\w.])ZoneInfo\("),
+        ("python/feature_mart/zones.py",),
+        "use feature_mart.zones.load_zone: the machine's zone rules are not the mart's",
+    ),
+    (
+        "git-environment",
+        re.compile(r"\[\s*\"git\","),
+        ("python/feature_mart/runner/git.py",),
+        "use feature_mart.runner.git_command: GIT_DIR would name another repository",
+    ),
+)
+#: Rules that hold of the package alone: tests and tools may open what they made themselves.
+_PACKAGE_ONLY = frozenset({"connect", "zone", "git-environment"})
+_ALLOWED = re.compile(r"#\s*allow ([\w-]+): \S")
+
+
+def check_python(path: str, text: str) -> Iterator[Finding]:
+    """Give each line that does what another module is for; ``# allow <rule>: <why>`` on the line lets it pass."""
+    for rule, pattern, allowed_in, advice in _RULES:
+        if path in allowed_in:
+            continue
+        if rule in _PACKAGE_ONLY and not path.startswith("python/feature_mart/"):
+            continue
+        for number, line in enumerate(text.splitlines(), start=1):
+            allowed = _ALLOWED.search(line)
+            if pattern.search(line) and not (allowed and allowed[1] == rule):
+                yield Finding(path, number, rule, advice)
