@@ -28,5 +28,5 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
         for table in CONTRACT:
             if (self._folder / f"{table}.parquet").exists():
                 conn.execute(
-                    f"create or replace view dwh.{table} as {raw_select(self._folder, table)}"
+                    f"create or replace view dwh.{table} as {raw_select(self._folder, table, conn)}"
                 )

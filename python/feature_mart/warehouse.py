@@ -7,6 +7,7 @@ A raw table is a Parquet file, or a folder of that name with the table's parts. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
             if _count(con, folder, "jobs") == 0:
                 faults.append("jobs: the table has no rows; without jobs there is nothing to build")
             for table in CONTRACT:
-                faults += value_faults(con, table, raw_select(folder, table))
+                faults += value_faults(con, table, raw_select(folder, table, con))
     raise_faults(folder, faults)
 
 
@@ -139,16 +140,18 @@ def raw_rows(folder: Path, table: str) -> str:
     return f"select * from {parquet(_one_or_all(table_files(folder, table)))}"
 
 
-def raw_select(folder: Path, table: str) -> str:
+def raw_select(folder: Path, table: str, con: duckdb.DuckDBPyConnection | None = None) -> str:
     """Return a SELECT of a raw table's rows, with every column that the contract knows, at microseconds.
 
     An optional column that the files lack is NULL, and a column that has no type, since each of its values is NULL, has
     the contract's. A load time of nanoseconds is rounded up, so that no row is known before it was there; of two
     versions of a key that were loaded within one microsecond the later one is kept whole. Other times are rounded down.
+
+    ``con`` is any connection, which spares opening one to read the files' columns.
     """
     files = table_files(folder, table)
-    with connect() as con:
-        present = _columns(con, files)
+    with connect() if con is None else nullcontext(con) as asked:
+        present = _columns(asked, files)
     source = parquet(_one_or_all(files))
     casts: list[str] = []
     for column, kind in {**CONTRACT[table], **OPTIONAL[table]}.items():
@@ -191,10 +194,12 @@ def first_time(folder: Path) -> datetime | None:
     with connect() as con:
         for table, event_at in EVENTS.items():
             times = [
-                name for name in (event_at, "loaded_at") if name in table_columns(folder, table)
+                name
+                for name in (event_at, "loaded_at")
+                if name in _columns(con, table_files(folder, table))
             ]
             asked = ", ".join(f"epoch_us(min({name}))" for name in times)
-            row = con.execute(f"select {asked} from ({raw_select(folder, table)})").fetchone()
+            row = con.execute(f"select {asked} from ({raw_select(folder, table, con)})").fetchone()
             earliest += [us for us in row or () if us is not None]
     return _EPOCH + timedelta(microseconds=min(earliest)) if earliest else None
 
@@ -206,7 +211,7 @@ def newest_load(folder: Path) -> datetime | None:
         for table in CONTRACT:
             if "loaded_at" in _columns(con, table_files(folder, table)):
                 row = con.execute(
-                    f"select epoch_us(max(loaded_at)) from ({raw_select(folder, table)})"
+                    f"select epoch_us(max(loaded_at)) from ({raw_select(folder, table, con)})"
                 ).fetchone()
                 newest += [row[0]] if row and row[0] is not None else []
     return _EPOCH + timedelta(microseconds=max(newest)) if newest else None
@@ -222,7 +227,7 @@ def bulk_loads(folder: Path, timezone: str, known: Sequence[str] = ()) -> tuple[
         for table, event_at in EVENTS.items():
             if table in known or "loaded_at" not in _columns(con, table_files(folder, table)):
                 continue
-            rows = raw_select(folder, table)
+            rows = raw_select(folder, table, con)
             row = con.execute(
                 _BULK_QUERY.format(event_at=event_at, hours=BULK_HOURS, rows=rows), [timezone]
             ).fetchone()
