@@ -19,6 +19,7 @@ models:
   +materialized: table
 seeds:
   toy:
+    +fast: false
     load_clock:
       +column_types: {trusted_from: timestamptz, assumed_lag_hours: double}
 vars:
@@ -77,7 +78,7 @@ version: 2
 models:
   - name: feat_client__history
     columns:
-      - {name: client_id, data_type: varchar, config: {meta: {role: key}}}
+      - {name: client_id, data_type: varchar, data_tests: [not_null], config: {meta: {role: key}}}
       - {name: as_of_at, data_type: timestamptz, config: {meta: {role: key}}}
       - {name: client_job_count, data_type: bigint}
   - name: mart_toy__features

@@ -42,7 +42,6 @@ having cast('{{ var("as_of") }}' as timestamptz) > (select max(as_of_at) from {{
 _MART = """
 select job_id, 1.5 as price_log, case when job_id = 'j1' then 'void' end as exclusion_reason
 from {{ ref('toy_jobs') }}
-from feature_mart.duckdb_files import copy_to
 """
 _YAML = """
 version: 2
