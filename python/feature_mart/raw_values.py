@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from feature_mart.raw_contract import CONTRACT, Kind, version_key
+from feature_mart.raw_contract import CONTRACT, OPTIONAL, Kind, version_key
 
 #: Whole numbers up to here are exact in a 64-bit float, and sums over a billion of them fit 128 bits.
 MOST_MONEY = 10**15
@@ -59,7 +59,7 @@ def value_faults(con: duckdb.DuckDBPyConnection, table: str, select: str) -> lis
 
 
 def _faults(table: str) -> Iterator[_Fault]:
-    for column, kind in CONTRACT[table].items():
+    for column, kind in {**CONTRACT[table], **OPTIONAL[table]}.items():
         if kind is Kind.INSTANT:
             yield from _time_faults(column)
         elif kind is Kind.NUMBER:
@@ -90,11 +90,12 @@ def _number_faults(column: str) -> Iterator[_Fault]:
         "an amount beyond 1,000,000,000,000,000",
         "correct it, or write NULL",
     )
+    # A contract that does not count may have any price: it is no label, and no feature.
+    of = f" and {_COUNTS}" if column == "agreed_price" else ""
     yield _Fault(
         column,
-        f"{number} > 0 and {number} < 0.5",
+        f"{number} > 0 and {number} < 0.5{of}",
         "an amount that rounds to 0",
         "amounts are whole: correct it, or give all amounts in a smaller unit, such as cents",
     )
-    is_wrong = f"{number} < 0" + (f" and {_COUNTS}" if column == "agreed_price" else "")
-    yield _Fault(column, is_wrong, "a negative amount", "correct it, or write NULL")
+    yield _Fault(column, f"{number} < 0{of}", "a negative amount", "correct it, or write NULL")

@@ -45,10 +45,16 @@ def mart(tmp_path_factory: pytest.TempPathFactory) -> CompiledMart:
 
 
 def build(mart: CompiledMart, tables: Tables, world: World) -> Any:
-    """The mart of these raw rows as a world has it, in memory."""
+    """Build the mart of these raw rows as a world has it, in memory."""
     con = connect()
     for table, columns in RAW_TABLES.items():
         load_table(con, f"dwh.{table}", columns, tables.get(table, []))
+    build_on_raw(mart, con, world)
+    return con
+
+
+def build_on_raw(mart: CompiledMart, con: Any, world: World) -> None:
+    """Build the mart as a world has it, over the raw tables that the schema `dwh` of a connection holds."""
     lines = [
         {
             "table": table,
@@ -63,7 +69,6 @@ def build(mart: CompiledMart, tables: Tables, world: World) -> Any:
         con, "main.int_mart__clock", {"as_of_at": "timestamptz"}, [{"as_of_at": world.as_of_at}]
     )
     mart.build(con, given={"int_mart__clock"})
-    return con
 
 
 def comparable(value: Any) -> Any:
