@@ -30,6 +30,8 @@ SUCCESS = "_meta/_SUCCESS"
 #: What `_SUCCESS` holds while a snapshot is being removed: nobody can commit it then, and no reader takes it for whole.
 REMOVED = b"removed\n"
 LATEST = "latest.json"
+#: Of a consumer, in a bucket: what shows at each export whether conditional writes are honoured there.
+CONDITIONS = ".conditional-writes"
 SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{4}Z-[0-9a-f]{12}", re.ASCII)
 
 

@@ -25,6 +25,8 @@ from feature_mart.exporter.staging import Staging
 from feature_mart.exporter.uploads import Meter, Part, Uploads
 from feature_mart.manifest import Consumer, Manifest
 from feature_mart.snapshot_files import (
+    CONDITIONS,
+    MANIFEST,
     SCHEMA,
     check_document,
     encode_document,
@@ -242,11 +244,13 @@ def _commit(
     context: BuildContext,
     show: Show,
 ) -> SnapshotReport:
-    clear_dead_attempt(store, prefix, context.created_at)
-    begun = begun_parts(store, prefix)
+    # The first write: a store that cannot hold two exports apart says so before any part is made.
+    store.require_conditions(f"{consumer.name}/{CONDITIONS}")
+    there = clear_dead_attempt(store, prefix, context.created_at)
+    begun = begun_parts(store, prefix) if f"{prefix}/{MANIFEST}" in there else None
     with (
         open_writer(scratch) as writer,
-        Uploads(store, prefix, begun, show.meter) as uploads,
+        Uploads(store, prefix, begun, there, show.meter) as uploads,
     ):
         write_parts(plan, staging, writer, uploads, scratch, show.step)
         staging.close()
