@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urlparse
 
@@ -79,12 +81,15 @@ def open_client(options: S3Options) -> Any:
                 "payload_signing_enabled": False,
             },
         )
-        return boto3.Session(botocore_session=core).client(
+        client = boto3.Session(botocore_session=core).client(
             "s3",
             region_name=options.region or None,
             endpoint_url=endpoint or None,
             config=config,
         )
+        if endpoint:
+            client.meta.events.register("before-call.s3.HeadBucket", _not_elsewhere)
+        return client
     except (ValueError, BotoCoreError) as error:
         said = str(error).rstrip(".")
         raise UsageError(
@@ -124,6 +129,15 @@ def _configured_endpoint(core: Any) -> str:
     profile = core.get_scoped_config()
     services = core.full_config.get("services", {}).get(profile.get("services"), {})
     return str(services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url") or "")
+
+
+def _not_elsewhere(**_: Any) -> tuple[Any, dict[str, Any]]:
+    """Answer botocore's question for a bucket's region, asked at a redirect, without the service.
+
+    Only Amazon's has other regions. One that redirects the question too makes botocore ask it until Python's stack ends.
+    """
+    answer = {"HTTPStatusCode": HTTPStatus.NOT_FOUND, "HTTPHeaders": {}}
+    return SimpleNamespace(status_code=HTTPStatus.NOT_FOUND), {"ResponseMetadata": answer}
 
 
 def _bare(url: str) -> str:

@@ -146,6 +146,12 @@ def explained_errors(
         raise UsageError(
             f"{where}: S3 cannot be asked so ({error}). Correct the address: s3://bucket/prefix."
         ) from error
+    except RecursionError as error:
+        # botocore asks for the bucket's region at each redirect, and this question was redirected too.
+        raise TerminalError(
+            f"{where}: what answers for S3 redirects every request{via(through())}. Look for a proxy, or correct "
+            "AWS_REGION."
+        ) from error
     except BotoCoreError as error:
         raise TerminalError(
             f"{where}: S3 cannot be asked ({error}). Correct AWS's own settings, or MART_S3_ENDPOINT."
@@ -155,7 +161,9 @@ def explained_errors(
 def cut_short(error: Exception, where: str, through: str = "") -> FeatureMartError:
     """The way to S3 broke, before or within an answer; or it is one that no other try finds open."""
     what = f"{where}: S3 could not be reached{via(through)} ({error})"
-    if _NO_WAY.search(str(error)):
+    # Of a proxy's refusal botocore keeps the reason beside its message.
+    reason = f"{error} {getattr(error, 'kwargs', {}).get('error', '')}"
+    if _NO_WAY.search(reason):
         return TerminalError(
             f"{what}. Correct MART_S3_ENDPOINT (http or https, its port), AWS_CA_BUNDLE, or HTTPS_PROXY and NO_PROXY."
         )
