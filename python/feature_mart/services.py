@@ -142,9 +142,7 @@ def s3_options(env: Mapping[str, str]) -> S3Options:
     }
     source, endpoint = _s3_endpoint(env)
     if endpoint and not re.fullmatch(r"https?://\S+", endpoint):
-        raise UsageError(
-            f"{source} is {endpoint!r}: use an address such as http://127.0.0.1:9000."
-        )
+        raise UsageError(f"{source} is {endpoint!r}: use an address such as http://127.0.0.1:9000.")
     wanted = {
         "ENCRYPTION": (r"AES256|aws:kms", "use AES256 or aws:kms"),
         "EXPECTED_OWNER": (r"\d{12}", "use the account's 12 digits"),

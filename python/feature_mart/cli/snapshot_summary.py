@@ -43,6 +43,7 @@ def print_lines(lines: Sequence[SnapshotLine], where: str, consumer: str | None)
             "held" if line.is_held else None,
             f"pinned: {line.pinned}" if line.pinned else None,
             line.file_format if line.file_format != "parquet" else None,
+            *line.warnings,
         ]
         table.add_row(
             line.consumer,

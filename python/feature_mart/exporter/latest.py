@@ -187,7 +187,8 @@ def _not_replaced(
     if len(set(seen)) == 1:
         return TerminalError(
             f"{where} holds the same as before, and the store refused {len(seen)} times to replace it as if it had "
-            "changed; look for a proxy that rewrites ETags, or correct MART_S3_ENDPOINT. What was exported is committed."
+            "changed; look for a proxy that rewrites ETags, or correct MART_S3_ENDPOINT. What was exported is "
+            "committed."
         )
     return TransientError(
         f"{where} kept changing, so it was left as it is; try again. What was exported is committed."

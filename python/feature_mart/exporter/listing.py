@@ -25,7 +25,7 @@ class SnapshotLine:
 
     `problem` is None for a committed snapshot whose documents are sound (parts are not read:
     `verify_snapshot` does that); else it says why it is none, and the fields after it are empty.
-    `pinned` is the reason of its pin, None without one.
+    `pinned` is the reason of its pin, None without one. `warnings` say why it is of little use.
     """
 
     consumer: str
@@ -41,6 +41,7 @@ class SnapshotLine:
     file_format: str | None = None
     rows: dict[str, int] | None = None
     bytes: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotLine, ...]:
@@ -132,4 +133,5 @@ def _line(
         file_format=schema.get("format", "parquet"),
         rows={split["name"]: split["rows"] for split in manifest["splits"]},
         bytes=sum(part["bytes"] for part in manifest["parts"]),
+        warnings=tuple(f"{each['split']}: {each['what']}" for each in manifest.get("warnings", ())),
     )

@@ -34,6 +34,7 @@ from feature_mart.snapshot_files import (
     part_path,
     split_manifest,
 )
+from feature_mart.snapshot_files.usability import Shortcoming
 from feature_mart.storage import Store
 from feature_mart.zones import load_zone
 
@@ -87,7 +88,8 @@ class SnapshotReport:
     """What an export did. `mart_rows` = rows of all splits + purged + excluded.
 
     `parts` and `bytes` are None on a dry run of something new, `latest` on every dry run. `sent_bytes` are those of
-    parts that were not in their places before.
+    parts that were not in their places before. `warnings` say why the snapshot is of little use; `through` how a bucket
+    was reached, empty for a folder.
     """
 
     consumer: str
@@ -102,6 +104,8 @@ class SnapshotReport:
     bytes: int | None
     latest: LatestOutcome | None
     sent_bytes: int = 0
+    warnings: tuple[Shortcoming, ...] = ()
+    through: str = ""
 
 
 def export_snapshot(
@@ -114,6 +118,7 @@ def export_snapshot(
     dry_run: bool = False,
     min_parts: int = 1,
     file_format: FileFormat = "parquet",
+    strict: bool = False,
     progress: Progress | None = None,
     meter: Meter | None = None,
 ) -> SnapshotReport:
@@ -121,10 +126,11 @@ def export_snapshot(
 
     The same content again writes nothing. Each split has about ``rows / part_rows`` parts and at
     least `min_parts`, but none more than rows; an empty split has one part of 0 rows. A snapshot in CSV is
-    another one than that in Parquet, and never the latest.
+    another one than that in Parquet, and never the latest. A snapshot that cannot be trained on or scored is written
+    with warnings, or with `strict` refused.
 
     Raises:
-        TerminalError: tests failed and were not allowed to, the table is not its contract, no
+        TerminalError: tests failed and were not allowed to, a warning with `strict`, the table is not its contract, no
             labelled row, a value no float32 can hold, rows lost, another warehouse's folder, a
             damaged snapshot of the same id; or the store refuses.
         TransientError: the store may take it later.
@@ -135,10 +141,21 @@ def export_snapshot(
         if dry_run:
             with TemporaryDirectory() as room, open_duckdb(mart_path, Path(room)) as source:
                 return export_rows(
-                    source, layout, consumer, store, Path(), context, show, min_parts, dry_run=True
+                    source,
+                    layout,
+                    consumer,
+                    store,
+                    Path(),
+                    context,
+                    show,
+                    min_parts,
+                    dry_run=True,
+                    strict=strict,
                 )
         with store.scratch() as scratch, open_duckdb(mart_path, scratch) as source:
-            return export_rows(source, layout, consumer, store, scratch, context, show, min_parts)
+            return export_rows(
+                source, layout, consumer, store, scratch, context, show, min_parts, strict=strict
+            )
     except OSError as error:
         # Of a bucket it is the local disk, where parts are made.
         raise TerminalError(
@@ -174,6 +191,7 @@ def export_rows(
     min_parts: int = 1,
     *,
     dry_run: bool = False,
+    strict: bool = False,
 ) -> SnapshotReport:
     """`export_snapshot` for any source and any store; parts are made in `scratch`."""
     if context.tests_failed and not context.allow_failed:
@@ -198,6 +216,8 @@ def export_rows(
             step=show.step,
         )
         checking.result()
+        if strict and plan.shortcomings:
+            raise _of_no_use(plan)
         prefix = f"{consumer.name}/snapshots/{plan.id}"
 
         def unchanged(done: dict[str, Any]) -> SnapshotReport:
@@ -266,6 +286,13 @@ def _commit(
     return _report(plan, store, prefix, status, kept, latest, sent)
 
 
+def _of_no_use(plan: Plan) -> TerminalError:
+    every = ". ".join(each.text for each in plan.shortcomings)
+    return TerminalError(
+        f"{plan.layout.consumer}: --strict refuses this snapshot, and nothing was written. {every}."
+    )
+
+
 def _document(
     plan: Plan,
     source: RowSource,
@@ -301,6 +328,10 @@ def _document(
             "warned": context.tests_warned,
         },
         "allow_failed": context.allow_failed,
+        "warnings": [
+            {"kind": each.kind, "split": each.split, "what": each.what, "remedy": each.remedy}
+            for each in plan.shortcomings
+        ],
     }
 
 
@@ -362,6 +393,8 @@ def _report(
         bytes=None if parts is None else sum(part["bytes"] for part in parts),
         latest=latest,
         sent_bytes=sent_bytes,
+        warnings=plan.shortcomings,
+        through=store.through(),
     )
 
 

@@ -134,7 +134,8 @@ def _configured_endpoint(core: Any) -> str:
 def _not_elsewhere(**_: Any) -> tuple[Any, dict[str, Any]]:
     """Answer botocore's question for a bucket's region, asked at a redirect, without the service.
 
-    Only Amazon's has other regions. One that redirects the question too makes botocore ask it until Python's stack ends.
+    Only Amazon's has other regions. A service that redirects the question too makes botocore ask it again, until
+    Python's stack ends.
     """
     answer = {"HTTPStatusCode": HTTPStatus.NOT_FOUND, "HTTPHeaders": {}}
     return SimpleNamespace(status_code=HTTPStatus.NOT_FOUND), {"ResponseMetadata": answer}

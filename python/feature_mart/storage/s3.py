@@ -198,9 +198,7 @@ class S3Store:
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Put with ``If-None-Match``."""
-        return self._if(
-            _ABSENT, key, lambda: self._send(key, data, _digest(data), IfNoneMatch="*")
-        )
+        return self._if(_ABSENT, key, lambda: self._send(key, data, _digest(data), IfNoneMatch="*"))
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
         """Put with ``If-Match`` of what was found to be `expected`."""

@@ -170,9 +170,7 @@ def cut_short(error: Exception, where: str, through: str = "") -> FeatureMartErr
     return TransientError(f"{what}. {_LATER} If it stays, correct the endpoint or the region.")
 
 
-def _explained(
-    error: ClientError, where: str, condition: str, through: str
-) -> FeatureMartError:
+def _explained(error: ClientError, where: str, condition: str, through: str) -> FeatureMartError:
     code, status = error_code(error), _status(error)
     detail = error.response.get("Error", {}).get("Message") or code
     operation = error.operation_name

@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from feature_mart.training.dataset import Snapshot
-from feature_mart.training.model import TRAIN, evaluate, fit
+from feature_mart.training.model import TRAIN, check_score, evaluate, fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,13 @@ def score_seeds(
     split: str = "test",
     params: Mapping[str, Any] | None = None,
 ) -> SeedScores:
-    """Fit once a seed and measure on one split. Raises: as `fit`."""
+    """Fit once a seed and measure on one split.
+
+    Raises:
+        TerminalError: the split has no rows or a label of one value, so that there is no score; or as `fit`.
+        UsageError: as `fit`, or there is no such split.
+    """
+    check_score(snapshot, split)
     by_seed: dict[int, dict[str, float | None]] = {}
     rounds: dict[int, int] = {}
     for seed in seeds:

@@ -24,7 +24,9 @@ def refused(place: Place, fault: Fault) -> str:
     said = str(failed.value)
     assert (failed.value.exit_code, place.saw()) == (1, ALONE)
     place.assert_untouched()
-    assert {request.path.rpartition(f"{place.prefix}/")[2] for request in place.written()} == {PROBE}
+    assert {request.path.rpartition(f"{place.prefix}/")[2] for request in place.written()} == {
+        PROBE
+    }
     assert place.store().address(PROBE) in said
     assert WITHOUT_CONDITIONS in said
     return said

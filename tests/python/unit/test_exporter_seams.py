@@ -35,7 +35,7 @@ class MemoryStore:
     def through(self) -> str:
         return ""
 
-    def require_conditions(self, key: str) -> None:
+    def require_conditions(self, _key: str) -> None:
         return
 
     @contextmanager

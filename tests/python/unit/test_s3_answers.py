@@ -20,7 +20,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from feature_mart.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.errors import FeatureMartError, TerminalError
 from feature_mart.services import S3Options
 from feature_mart.storage import Store, open_store
 from feature_mart.storage.s3_errors import WITHOUT_CONDITIONS, explained_errors
