@@ -14,6 +14,7 @@ from feature_mart.snapshot_files import (
     SNAPSHOT_ID,
     DamagedFileError,
     DamagedSnapshotError,
+    manifest_warnings,
     parse_instant,
 )
 from feature_mart.storage import Store
@@ -133,5 +134,5 @@ def _line(
         file_format=schema.get("format", "parquet"),
         rows={split["name"]: split["rows"] for split in manifest["splits"]},
         bytes=sum(part["bytes"] for part in manifest["parts"]),
-        warnings=tuple(f"{each['split']}: {each['what']}" for each in manifest.get("warnings", ())),
+        warnings=manifest_warnings(manifest),
     )

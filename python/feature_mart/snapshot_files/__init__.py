@@ -108,6 +108,11 @@ def check_document(document: object, kind: str, where: str) -> None:
         )
 
 
+def manifest_warnings(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Why a snapshot is of little use, as its manifest says: split and figure. None of an older export."""
+    return tuple(f"{each['split']}: {each['what']}" for each in manifest.get("warnings", ()))
+
+
 def snapshot_folder(address: str | Path) -> Path:
     """The folder of a path or ``file://`` URI. Raises: UsageError when it is absent."""
     text = str(address)

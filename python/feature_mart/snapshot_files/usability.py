@@ -21,8 +21,7 @@ Kind = Literal[
 #: A score of fewer rows says nothing: of 30, the standard error of a share near one half is 0.09.
 SCORED_FROM = 30
 
-_SPANS = "change validation_share and test_share, or validation_from and test_from, in models/exposures.yml"
-_LONGER = "or export when there is more history"
+_MORE = "give it more days in models/exposures.yml (validation_share, test_share), or the mart more history"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +99,11 @@ def judge_fit(
         found.append(Shortcoming("other_classes", split.name, what, remedy, is_final=True))
     if not varying:
         what = f"none of the {features} features varies in its {split.rows} rows, so there is nothing to learn from"
-        remedy = "look for empty raw tables behind the features, or take a longer span"
+        remedy = "look for empty raw tables behind the features, or give it more days in models/exposures.yml"
         found.append(Shortcoming("no_feature_varies", split.name, what, remedy, is_final=True))
     if split.rows < features:
         what = f"{split.rows} rows are fewer than the {features} features, so a model learns them by heart"
-        remedy = f"{_SPANS}, {_LONGER}, or take fewer features"
+        remedy = f"{_MORE}, or take fewer features"
         found.append(
             Shortcoming("fewer_rows_than_features", split.name, what, remedy, is_final=False)
         )
@@ -119,16 +118,15 @@ def judge_score(label: str, label_kind: str, split: SplitCounts) -> tuple[Shortc
     found = list(_judge_label(label, label_kind, split, lost))
     if split.rows < SCORED_FROM:
         what = f"{split.rows} rows are fewer than {SCORED_FROM}, so a score on them says nothing"
-        remedy = f"{_SPANS}, {_LONGER}"
-        found.append(Shortcoming("too_few_rows_to_score", split.name, what, remedy, is_final=False))
+        found.append(Shortcoming("too_few_rows_to_score", split.name, what, _MORE, is_final=False))
     return tuple(found)
 
 
 def _no_rows(split: SplitCounts, what: str) -> Shortcoming:
-    remedy = f"{_SPANS}, {_LONGER}"
+    remedy = _MORE
     if split.purged:
         what = f"{what} ({split.purged} purged, since their labels were known too late)"
-        remedy = f"lower embargo_days, {remedy}"
+        remedy = f"lower embargo_days there, or {remedy}"
     return Shortcoming("no_rows", split.name, what, remedy, is_final=True)
 
 
@@ -140,5 +138,5 @@ def _judge_label(
     kind: Kind = "one_class" if label_kind == "binary" else "one_value"
     has = kind.replace("_", " ")
     what = f"the label {label} has {has} only ({split.label_low:g} in all {split.rows} rows), so {lost}"
-    remedy = f"{_SPANS}, {_LONGER}, or choose another label"
+    remedy = f"{_MORE}, or choose another label"
     return (Shortcoming(kind, split.name, what, remedy, is_final=True),)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from feature_mart.cli.documents import snapshot_document
-from feature_mart.cli.snapshot_summary import print_lines
+from feature_mart.cli.snapshot_summary import print_lines, print_verdict
 from feature_mart.cli.summary import print_snapshot
 from feature_mart.errors import TerminalError
 from feature_mart.exporter import SnapshotReport, export_snapshot, list_snapshots, verify_snapshot
@@ -192,7 +192,10 @@ def test_strict_refuses_before_anything_is_written(tmp_path: Path) -> None:
         said = str(failed.value)
         assert failed.value.exit_code == 1
         assert said.startswith("price_estimation: --strict refuses this snapshot, and nothing was")
-        assert "validation: there are no rows to score; change validation_share" in said
+        assert (
+            "validation: there are no rows to score; give it more days in models/exposures.yml"
+            in said
+        )
         kept = [path for path in (tmp_path / "snapshots").rglob("*") if path.is_file()]
         assert all(".scratch" in path.parts for path in kept)
     assert export(tmp_path, change, exposure).status == "written"
@@ -229,7 +232,9 @@ def test_warnings_are_printed_and_listed(
     assert snapshot_document(report)["warnings"][0]["kind"] == "no_rows"
     store = FolderStore(tmp_path / "snapshots")
     print_lines(list_snapshots(store), store.address(), None)
-    assert "validation: there are no rows to score" in capsys.readouterr().out
+    assert "latest, 1 warnings (--json)" in capsys.readouterr().out
+    print_verdict(verify_snapshot(report.address))
+    assert "  warning    validation: there are no rows to score" in capsys.readouterr().out
 
 
 def test_a_training_job_says_what_has_no_score_and_prints_no_empty_metric(
@@ -245,6 +250,14 @@ def test_a_training_job_says_what_has_no_score_and_prints_no_empty_metric(
     assert "validation:mae=" in found.out
     (line,) = found.err.splitlines()
     assert line.startswith(f"warning: {folder.name}, validation: the label price_log has one value")
+
+
+def test_scores_on_few_rows_say_so(tmp_path: Path) -> None:
+    _, change, exposure, _ = next(each for each in CASES if each[0] == "few rows to score")
+    snapshot = load_snapshot(export(tmp_path, change, exposure).address)
+    found = score_seeds(snapshot, [0], split="test", params={"learning_rate": 1.0})
+    (line,) = found.warnings
+    assert line.startswith("test: ") and "so a score on them says nothing; " in line
 
 
 def test_one_row_of_a_split_is_counted_as_it_is() -> None:
