@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from feature_mart.errors import TerminalError
-from feature_mart.exporter import pin_snapshot, roll_back
+from feature_mart.exporter import pin_snapshot, roll_back, verify_snapshot
+from feature_mart.services import S3Options
+from feature_mart.storage import FolderStore
 from feature_mart.storage.s3_errors import WITHOUT_CONDITIONS
 from python.unit import snapshot_case as case
 from s3_export_case import ALONE, COMMITTED, CONSUMER, Place, note_fault
@@ -95,3 +98,15 @@ def test_an_export_asks_no_more_than_it_has_to(place: Place) -> None:
     requests.clear()
     assert place.export().status == "unchanged"
     assert Counter(request.method for request in requests) == {"GET": 6}
+
+
+def test_a_snapshot_copied_from_a_folder_is_whole(place: Place, tmp_path: Path) -> None:
+    """What the message advises: the finished folder, `_SUCCESS` last, by plain writes."""
+    report = place.export(FolderStore(tmp_path / "out"))
+    folder = Path(report.address)
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "_SUCCESS"]
+    for path in (*files, folder / "_meta/_SUCCESS"):
+        place.put(place.key(path.relative_to(folder).as_posix()), path.read_bytes())
+    assert place.saw() == COMMITTED
+    address = place.store().address(f"{CONSUMER}/snapshots/{report.id}")
+    assert verify_snapshot(address, S3Options(endpoint=place.bench.server)).ok
