@@ -13,15 +13,21 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
+from feature_mart.duckdb_files import connect
+from feature_mart.settings import Clock
+from feature_mart.warehouse import raw_select
+
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / ".bench"
 SIZES = (10_000, 100_000, 1_000_000)
-#: The last refresh but one that the sample has rows for, and the one after it.
-DAY, NEXT_DAY = "2026-03-29T18:00:00+00:00", "2026-03-30T18:00:00+00:00"
+#: The last refresh but one that a sample has rows for; a very small one ends sooner.
+LAST_DAY = datetime(2026, 3, 29, 18, tzinfo=UTC)
+_DAY = timedelta(days=1)
 _WARM_RUNS = 5
 PYTHON_MODELS = ("int_job__terms", "feat_job__text")
 #: Two runs of dbt differ by about this much CPU, so less SQL than that is not told from it.
@@ -77,6 +83,21 @@ class Warehouse:
             "MART_DUCKDB_PATH": str(self.database),
         }
 
+    @property
+    def days(self) -> tuple[str, str]:
+        """Two refreshes in a row: the last ones but one of the sample, or those after its newest job.
+
+        A single job may have been loaded long before the sample's end, and one that old fails the check of freshness.
+        """
+        with connect() as con:
+            row = con.execute(
+                "select max(entered_at) from (select min(loaded_at) as entered_at "
+                f"from ({raw_select(self.folder / 'dwh', 'jobs')}) group by job_id)"
+            ).fetchone()
+        assert row is not None
+        first = min(LAST_DAY, Clock().refresh_at(row[0]))
+        return first.isoformat(), (first + _DAY).isoformat()
+
     def sample(self) -> Measured:
         """Write it."""
         code = (
@@ -102,17 +123,18 @@ class Warehouse:
     def build(self) -> dict[str, Measured]:
         """Models in full, SQL and Python apart, models of one more refresh, and every check."""
         self.database.unlink(missing_ok=True)
-        self.dbt("seed", as_of=DAY)
+        day, next_day = self.days
+        self.dbt("seed", as_of=day)
         full = ("run", "--full-refresh")
         spine = [f"+{name}" for name in PYTHON_MODELS]
-        before = self.dbt(*full, "--select", *spine, "--exclude", *PYTHON_MODELS, as_of=DAY)
-        python = self.dbt(*full, "--select", *PYTHON_MODELS, as_of=DAY)
-        after = self.dbt(*full, "--exclude", *spine, as_of=DAY)
+        before = self.dbt(*full, "--select", *spine, "--exclude", *PYTHON_MODELS, as_of=day)
+        python = self.dbt(*full, "--select", *PYTHON_MODELS, as_of=day)
+        after = self.dbt(*full, "--exclude", *spine, as_of=day)
         return {
             "SQL models, in full": before.and_then(after),
             "Python models, in full": python,
-            "models, one more refresh": self.dbt("run", as_of=NEXT_DAY),
-            "checks": self.dbt("test", "--exclude", "test_type:unit", as_of=NEXT_DAY),
+            "models, one more refresh": self.dbt("run", as_of=next_day),
+            "checks": self.dbt("test", "--exclude", "test_type:unit", as_of=next_day),
         }
 
 
@@ -175,7 +197,7 @@ def main(sizes: list[int]) -> None:
         more = stages["models, one more refresh"].cpu_s - own["models, one more refresh"].cpu_s
         full_cpu[jobs] = full
         # The compiled model of a full build, since a daily one joins a day's requests only.
-        warehouse.dbt("compile", "--full-refresh", as_of=NEXT_DAY)
+        warehouse.dbt("compile", "--full-refresh", as_of=warehouse.days[1])
         model, bare = pit_join_ratio(warehouse)
         if full > _NOISE_S:
             print(f"{'':>9}  one more refresh / full, SQL CPU: {more / full:.3f}")

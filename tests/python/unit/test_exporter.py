@@ -101,7 +101,7 @@ def test_export_values_are_the_marts_values(mart: Path, tmp_path: Path) -> None:
             "given limit 0"
         )
         for part in sorted(Path(report.address).glob("data/*/*")):
-            keys = str(part).replace("/data/", "/keys/")
+            keys = Path(str(part).replace("/data/", "/keys/"))
             con.execute(
                 f"insert into got by name select * from {parquet(part)} positional join "
                 f"{parquet(keys)}"
