@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -29,13 +29,16 @@ _OF_ONE_LEG = frozenset({"connection", "keep-alive", "expect", "te"})
 
 @dataclass(slots=True)
 class Fault:
-    """What befalls requests of that method (empty: any) whose path or query holds `on`.
+    """What befalls requests of that method (empty: any) whose path or query holds `on`, and that have that header.
+
+    `header` is in lower case; empty for whatever headers there are.
 
     The first `times` of them, after `spared` that go through; of several that fit, the first in the list. `how` is
     ``status`` (it never arrives; S3's error document with `status` and `code`, with 200 too, as S3 does where it had
     begun to answer), ``cut`` (the connection breaks half-way through the body, and nothing arrives), ``lost`` (it
     arrives and is carried out; the answer breaks off, or does not come when it is empty), ``hang`` (it never arrives,
-    and there is no answer) or ``corrupt`` (it arrives with one bit of its body flipped).
+    and there is no answer), ``corrupt`` (it arrives with one bit of its body flipped) or ``blind`` (it arrives without
+    `header`, as if the service did not know it).
     """
 
     how: str
@@ -46,6 +49,7 @@ class Fault:
     status: int = 500
     code: str = "InternalError"
     message: str = "it went wrong"
+    header: str = ""
     seen: int = 0
 
 
@@ -96,7 +100,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
             request = Request(self.command, unquote(address.path), query, headers)
             with lock:
                 proxy.requests.append(request)
-                fault = self._fault()
+                fault = self._fault(headers)
             request.fault = fault.how if fault is not None else ""
             try:
                 self._befall(request, fault)
@@ -106,9 +110,11 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - http.server's names
 
-        def _fault(self) -> Fault | None:
+        def _fault(self, headers: Mapping[str, str]) -> Fault | None:
             for fault in proxy.faults:
-                if fault.method in {"", self.command} and fault.on in unquote(self.path):
+                is_there = not fault.header or fault.header in headers
+                on = is_there and fault.on in unquote(self.path)
+                if on and fault.method in {"", self.command}:
                     fault.seen += 1
                     if fault.spared < fault.seen <= fault.spared + fault.times:
                         return fault
@@ -116,8 +122,9 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
 
         def _befall(self, request: Request, fault: Fault | None) -> None:
             how = fault.how if fault is not None else ""
-            if fault is None or how in {"lost", "corrupt"}:
-                self._forward(request, is_corrupt=how == "corrupt", is_lost=how == "lost")
+            if fault is None or how in {"lost", "corrupt", "blind"}:
+                hidden = fault.header if fault is not None and how == "blind" else ""
+                self._forward(request, hidden, is_corrupt=how == "corrupt", is_lost=how == "lost")
                 return
             if how == "cut":
                 half = int(request.headers.get("content-length") or 0) // 2
@@ -161,8 +168,11 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
                 spoilt[len(spoilt) // 2] ^= 1
                 yield bytes(spoilt)
 
-        def _forward(self, request: Request, *, is_corrupt: bool, is_lost: bool) -> None:
-            headers = {n: v for n, v in request.headers.items() if n not in _OF_ONE_LEG}
+        def _forward(
+            self, request: Request, hidden: str, *, is_corrupt: bool, is_lost: bool
+        ) -> None:
+            kept = request.headers.items()
+            headers = {n: v for n, v in kept if n not in _OF_ONE_LEG and n.lower() != hidden}
             # Without a length the client sent chunks, and so does this.
             is_chunked = "transfer-encoding" in headers
             body = self._body(request) if is_chunked or "content-length" in headers else None

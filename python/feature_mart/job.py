@@ -168,10 +168,14 @@ def export_consumers(
     min_parts: int = 1,
     dry_run: bool = False,
     allow_failed: bool = False,
+    strict: bool = False,
     file_format: FileFormat = "parquet",
     progress: Progress | None = None,
 ) -> tuple[SnapshotReport, ...]:
     """A snapshot of each named consumer, or of all, from the mart as it is.
+
+    With `strict`, nothing is written for any of them unless every one is of use: several are judged, as on a dry run,
+    before the first is written.
 
     Raises:
         UsageError: there is no mart, no such consumer, or the place is none that can be written.
@@ -201,10 +205,10 @@ def export_consumers(
                 allow_failed=allow_failed,
                 engine=built.engine,
             )
-            reports = []
-            for consumer in consumers:
-                meter = _Meter(consumer.name, progress)
-                reports.append(
+
+            def export(*, dry_run: bool) -> tuple[SnapshotReport, ...]:
+                meters = {consumer: _Meter(consumer.name, progress) for consumer in consumers}
+                return tuple(
                     export_snapshot(
                         mart,
                         manifest,
@@ -214,11 +218,16 @@ def export_consumers(
                         dry_run=dry_run,
                         min_parts=min_parts,
                         file_format=file_format,
+                        strict=strict,
                         progress=meter.step,
                         meter=meter.moved,
                     )
+                    for consumer, meter in meters.items()
                 )
-    return tuple(reports)
+
+            if strict and len(consumers) > 1 and not dry_run:
+                export(dry_run=True)
+            return export(dry_run=dry_run)
 
 
 def built_manifest(settings: Settings) -> Manifest:

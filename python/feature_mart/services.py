@@ -59,8 +59,11 @@ class S3Options:
     """How files are written to S3. Credentials are AWS's own settings.
 
     Attributes:
-        endpoint: another service than Amazon's that speaks like it; empty for Amazon's.
+        endpoint: another service than Amazon's that speaks like it; empty for Amazon's, or for what AWS's configuration
+            file names.
+        endpoint_from: the variable that names the endpoint.
         region: AWS_REGION, which boto3 itself does not read; empty for what AWS's other settings say.
+        profile: AWS_PROFILE, to be named; boto3 reads it itself.
         encryption: ``AES256`` or ``aws:kms``; empty for what the bucket does by default.
         kms_key: the key to encrypt with, by id or ARN; with it `encryption` is ``aws:kms``.
         expected_owner: the account that must own the bucket; empty for any.
@@ -69,7 +72,9 @@ class S3Options:
     """
 
     endpoint: str = ""
+    endpoint_from: str = "MART_S3_ENDPOINT"
     region: str = ""
+    profile: str = ""
     encryption: str = ""
     kms_key: str = ""
     expected_owner: str = ""
@@ -133,10 +138,12 @@ def s3_options(env: Mapping[str, str]) -> S3Options:
     """What the environment says of S3. Raises: UsageError where a value cannot be meant."""
     given = {
         name: env.get(f"MART_S3_{name}") or ""
-        for name in ("ENDPOINT", "ENCRYPTION", "KMS_KEY", "EXPECTED_OWNER", "TAGS", "ATTEMPTS")
+        for name in ("ENCRYPTION", "KMS_KEY", "EXPECTED_OWNER", "TAGS", "ATTEMPTS")
     }
+    source, endpoint = _s3_endpoint(env)
+    if endpoint and not re.fullmatch(r"https?://\S+", endpoint):
+        raise UsageError(f"{source} is {endpoint!r}: use an address such as http://127.0.0.1:9000.")
     wanted = {
-        "ENDPOINT": (r"https?://\S+", "use an address such as http://127.0.0.1:9000"),
         "ENCRYPTION": (r"AES256|aws:kms", "use AES256 or aws:kms"),
         "EXPECTED_OWNER": (r"\d{12}", "use the account's 12 digits"),
         "TAGS": (r"[^=&\s]+=[^=&]*(&[^=&\s]+=[^=&]*){0,9}", "use key=value&key=value, ten at most"),
@@ -150,11 +157,22 @@ def s3_options(env: Mapping[str, str]) -> S3Options:
             "MART_S3_KMS_KEY is set and MART_S3_ENCRYPTION is AES256: unset one of them."
         )
     return S3Options(
-        endpoint=given["ENDPOINT"],
+        endpoint=endpoint,
+        endpoint_from=source,
         region=env.get("AWS_REGION") or "",
+        profile=env.get("AWS_DEFAULT_PROFILE") or env.get("AWS_PROFILE") or "",
         encryption=given["ENCRYPTION"],
         kms_key=given["KMS_KEY"],
         expected_owner=given["EXPECTED_OWNER"],
         tags=given["TAGS"],
         attempts=int(given["ATTEMPTS"] or S3Options().attempts),
     )
+
+
+def _s3_endpoint(env: Mapping[str, str]) -> tuple[str, str]:
+    """The variable that names the endpoint, and what it says: ours, then AWS's own in their order."""
+    mine = "MART_S3_ENDPOINT"
+    names = [mine]
+    if (env.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or "").lower() != "true":
+        names += ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
+    return next(((name, env[name]) for name in names if env.get(name)), (mine, ""))

@@ -72,4 +72,9 @@ def snapshot_document(done: SnapshotReport) -> dict[str, Any]:
         "bytes": done.bytes,
         "sent_bytes": done.sent_bytes,
         "latest": done.latest,
+        "warnings": [
+            {"kind": each.kind, "split": each.split, "what": each.what, "remedy": each.remedy}
+            for each in done.warnings
+        ],
+        "through": done.through or None,
     }

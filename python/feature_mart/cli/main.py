@@ -174,6 +174,11 @@ def docs(serve: bool, port: int, publish: str | None, as_json: bool) -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be written.")
 @click.option("--allow-failed", is_flag=True, help="Though a check failed; the manifest says so.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse what cannot be trained on or scored, with 1, instead of a warning.",
+)
 @json_option
 @explained
 def export(
@@ -184,6 +189,7 @@ def export(
     min_parts: int,
     dry_run: bool,
     allow_failed: bool,
+    strict: bool,
     as_json: bool,
 ) -> None:
     """Write a snapshot of a consumer's training mart."""
@@ -205,6 +211,7 @@ def export(
             min_parts=min_parts,
             dry_run=dry_run,
             allow_failed=allow_failed,
+            strict=strict,
             file_format=file_format,
             progress=console.stage("export"),
         )

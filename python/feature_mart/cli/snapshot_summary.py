@@ -43,6 +43,7 @@ def print_lines(lines: Sequence[SnapshotLine], where: str, consumer: str | None)
             "held" if line.is_held else None,
             f"pinned: {line.pinned}" if line.pinned else None,
             line.file_format if line.file_format != "parquet" else None,
+            f"{len(line.warnings)} warnings (--json)" if line.warnings else None,
         ]
         table.add_row(
             line.consumer,
@@ -62,6 +63,7 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
         "id": verdict.id,
         "parts": verdict.parts,
         "rows": verdict.rows,
+        "warnings": list(verdict.warnings),
         "problems": [{"where": each.where, "what": each.what} for each in verdict.problems],
     }
 
@@ -70,6 +72,7 @@ def print_verdict(verdict: Verdict) -> None:
     """The verdict of `mart snapshot verify`."""
     if not verdict.problems:
         say(f"good: {verdict.id}, {verdict.parts} parts, {verdict.rows:,} rows")
+        say(*(f"  warning    {each}" for each in verdict.warnings))
         return
     say(f"bad: {near(verdict.address)}")
     say(*(f"  - {problem.where}: {problem.what}" for problem in verdict.problems))

@@ -50,6 +50,11 @@ def print_run(done: RunSummary) -> None:
         f"  docs       {near(done.site)}",
         f"  mart       {near(settings.mart_address)}",
         *(f"  snapshot   {near(each.address)} ({_HOW[each.status]})" for each in done.snapshots),
+        *(
+            f"  through    {through}"
+            for through in dict.fromkeys(e.through for e in done.snapshots)
+            if through
+        ),
     )
     _print_bulk(done.bulk_loads, settings)
     say("")
@@ -144,6 +149,8 @@ def print_snapshot(done: SnapshotReport, settings: Settings) -> None:
         )
     if done.latest is not None:
         lines.append(f"  latest     {_LATEST[done.latest]}")
+    if done.through:
+        lines.append(f"  through    {done.through}")
     # What a training job's channels begin with: data/train/, data/validation/, data/test/.
     say(*lines, f"  address    {near(done.address)}")
 
@@ -167,3 +174,4 @@ def _print_splits(done: SnapshotReport, zone: ZoneInfo) -> None:
         table.add_row(f"    excluded: {reason}", f"{count:,}", "", "", "")
     table.add_row("    all, purged ones too", f"{done.mart_rows:,}", "", "", "")
     print_table(table)
+    say(*(f"  warning    {done.consumer}, {each.text}" for each in done.warnings))

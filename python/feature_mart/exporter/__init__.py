@@ -14,6 +14,7 @@
 
 from feature_mart.exporter.clean import CleanReport, Removed, Rule, clean_snapshots
 from feature_mart.exporter.diff import ColumnDiff, SnapshotDiff, SplitDiff, diff_snapshots
+from feature_mart.exporter.documents import BuildContext
 from feature_mart.exporter.latest import Latest, read_latest, release, roll_back
 from feature_mart.exporter.layout import FileFormat
 from feature_mart.exporter.listing import SnapshotLine, find_snapshot, list_snapshots
@@ -21,7 +22,6 @@ from feature_mart.exporter.pins import pin_snapshot, require_snapshot, unpin_sna
 from feature_mart.exporter.places import SnapshotPlace, locate_snapshot, snapshot_on_disk
 from feature_mart.exporter.seals import SEALS, SourceSeal, read_seals
 from feature_mart.exporter.snapshot import (
-    BuildContext,
     Show,
     SnapshotReport,
     SplitReport,

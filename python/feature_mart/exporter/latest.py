@@ -76,7 +76,8 @@ def move_latest(
         TerminalError: the file belongs to another warehouse.
         TransientError: others kept changing it, or the snapshot was removed meanwhile.
     """
-    for before, now in _attempts(store, consumer):
+    seen: list[bytes | None] = []
+    for before, now in _attempts(store, consumer, seen):
         if now is not None:
             _check_same(store, consumer, now, warehouse_id)
             if now.id == snapshot_id:
@@ -91,7 +92,7 @@ def move_latest(
         moved = Latest(snapshot_id, as_of_at, warehouse_id, lease, held=False)
         if _swap(store, consumer, moved, before):
             return "moved"
-    raise _kept_changing(store, consumer)
+    raise _not_replaced(store, consumer, seen)
 
 
 def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | None:
@@ -109,7 +110,8 @@ def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | Non
     manifest, schema = require_snapshot(store, consumer, to).documents()
     if schema.get("format", "parquet") != "parquet":
         raise UsageError(f"{to} is in CSV; latest.json names snapshots in Parquet only.")
-    for before, now in _attempts(store, consumer, is_mending=True):
+    seen: list[bytes | None] = []
+    for before, now in _attempts(store, consumer, seen, is_mending=True):
         moved = Latest(
             to,
             parse_instant(manifest["as_of_at"]),
@@ -120,26 +122,28 @@ def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | Non
         )
         if _swap(store, consumer, moved, before):
             return now
-    raise _kept_changing(store, consumer)
+    raise _not_replaced(store, consumer, seen)
 
 
 def release(store: Store, consumer: str) -> Latest | None:
     """Let exports move latest.json again; it names what it named until one does. None where none was held."""
-    for before, now in _attempts(store, consumer):
+    seen: list[bytes | None] = []
+    for before, now in _attempts(store, consumer, seen):
         if now is None or not now.held:
             return None
         freed = Latest(now.id, now.as_of_at, now.warehouse_id, now.fencing, held=False)
         if _swap(store, consumer, freed, before):
             return freed
-    raise _kept_changing(store, consumer)
+    raise _not_replaced(store, consumer, seen)
 
 
 def _attempts(
-    store: Store, consumer: str, *, is_mending: bool = False
+    store: Store, consumer: str, seen: list[bytes | None], *, is_mending: bool = False
 ) -> Iterator[tuple[bytes | None, Latest | None]]:
-    """What latest.json holds now, as often as it is worth trying to replace it."""
+    """What latest.json holds now, as often as it is worth trying to replace it; each goes into `seen` too."""
     for _ in range(_ATTEMPTS):
         before = store.read(f"{consumer}/{LATEST}")
+        seen.append(before)
         try:
             now = None if before is None else _parse(store, consumer, before)
         except DamagedFileError:
@@ -176,8 +180,16 @@ def _swap(store: Store, consumer: str, latest: Latest, before: bytes | None) -> 
     return True
 
 
-def _kept_changing(store: Store, consumer: str) -> TransientError:
+def _not_replaced(
+    store: Store, consumer: str, seen: list[bytes | None]
+) -> TransientError | TerminalError:
     where = store.address(f"{consumer}/{LATEST}")
+    if len(set(seen)) == 1:
+        return TerminalError(
+            f"{where} holds the same as before, and the store refused {len(seen)} times to replace it as if it had "
+            "changed; look for a proxy that rewrites ETags, or correct MART_S3_ENDPOINT. What was exported is "
+            "committed."
+        )
     return TransientError(
         f"{where} kept changing, so it was left as it is; try again. What was exported is committed."
     )

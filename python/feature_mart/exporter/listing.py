@@ -14,6 +14,7 @@ from feature_mart.snapshot_files import (
     SNAPSHOT_ID,
     DamagedFileError,
     DamagedSnapshotError,
+    manifest_warnings,
     parse_instant,
 )
 from feature_mart.storage import Store
@@ -25,7 +26,7 @@ class SnapshotLine:
 
     `problem` is None for a committed snapshot whose documents are sound (parts are not read:
     `verify_snapshot` does that); else it says why it is none, and the fields after it are empty.
-    `pinned` is the reason of its pin, None without one.
+    `pinned` is the reason of its pin, None without one. `warnings` say why it is of little use.
     """
 
     consumer: str
@@ -41,6 +42,7 @@ class SnapshotLine:
     file_format: str | None = None
     rows: dict[str, int] | None = None
     bytes: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotLine, ...]:
@@ -132,4 +134,5 @@ def _line(
         file_format=schema.get("format", "parquet"),
         rows={split["name"]: split["rows"] for split in manifest["splits"]},
         bytes=sum(part["bytes"] for part in manifest["parts"]),
+        warnings=manifest_warnings(manifest),
     )

@@ -1,5 +1,6 @@
-"""One reading of all rows: checked, hashed, counted by split, and put down by part."""
+"""One reading of all rows: checked, hashed, counted by split, judged, and put down by part."""
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from feature_mart.errors import TerminalError
@@ -24,6 +26,7 @@ from feature_mart.exporter.row_hash import (
 from feature_mart.exporter.source import Count, RowSource
 from feature_mart.exporter.splits import Window
 from feature_mart.exporter.staging import Slices, Staging
+from feature_mart.snapshot_files.usability import Shortcoming, SplitCounts, judge_snapshot
 
 #: Batches that were fetched and are not done with.
 _WAITING = 2
@@ -49,6 +52,61 @@ class Measure:
     content_hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All splits, and what makes a snapshot of them of little use."""
+
+    splits: tuple[Measure, ...]
+    shortcomings: tuple[Shortcoming, ...]
+
+
+class _Values:
+    """What is seen of labels and features while rows pass by.
+
+    A column of train that was once seen to vary is not looked at again, so that nearly all cost nothing.
+    """
+
+    def __init__(self, splits: int, features: int) -> None:
+        self._low, self._high = [math.inf] * splits, [-math.inf] * splits
+        self._others = [0] * splits
+        self._first: npt.NDArray[np.uint32] | None = None
+        self._constant = np.ones(features, np.bool_)
+
+    def see(self, split: int, bits: npt.NDArray[np.uint32], mine: npt.NDArray[np.bool_]) -> None:
+        """Look at the rows of a batch that are in a split, one at least."""
+        label = bits[0].view(np.float32)[mine]
+        self._low[split] = min(self._low[split], float(label.min()))
+        self._high[split] = max(self._high[split], float(label.max()))
+        self._others[split] += int(np.count_nonzero((label != 0) & (label != 1)))
+        if split == 0:
+            if self._first is None:
+                self._first = bits[1:, np.argmax(mine)].copy()
+            for column in np.flatnonzero(self._constant).tolist():
+                is_same = bits[column + 1][mine] == self._first[column]
+                self._constant[column] = bool(is_same.all())
+
+    def judge(
+        self, layout: Layout, windows: Sequence[Window], counts: Sequence[Count]
+    ) -> tuple[Shortcoming, ...]:
+        """Judge all that was seen."""
+        splits = [
+            SplitCounts(
+                window.name,
+                count.rows,
+                count.purged,
+                low if count.rows else None,
+                high if count.rows else None,
+                others,
+            )
+            for window, count, low, high, others in zip(
+                windows, counts, self._low, self._high, self._others, strict=True
+            )
+        ]
+        features = len(self._constant)
+        varying = features - int(np.count_nonzero(self._constant))
+        return judge_snapshot(layout.label, layout.label_kind, features, varying, splits)
+
+
 def measure_splits(
     source: RowSource,
     layout: Layout,
@@ -56,7 +114,7 @@ def measure_splits(
     counts: Sequence[Count],
     slices: Slices,
     staging: Staging | None,
-) -> tuple[Measure, ...]:
+) -> Measured:
     """Read every row that stays; None of `staging` puts nothing down.
 
     Raises:
@@ -64,6 +122,7 @@ def measure_splits(
     """
     edges = np.array([micros(window.start) for window in windows[1:]], np.int64)
     found = [_NONE for _ in windows]
+    values = _Values(len(windows), len(layout.features))
     waiting: deque[Future[dict[int, _Sums]]] = deque()
 
     def read(batch: pa.RecordBatch) -> dict[int, _Sums]:
@@ -73,8 +132,13 @@ def measure_splits(
         if staging is not None:
             staging.put(rows, slices.numbers(rows))
         hashes, splits = row_hashes(rows), np.searchsorted(edges, rows.requested_at, side="right")
-        parts = {split: hashes[splits == split] for split in np.unique(splits).tolist()}
-        return {split: _Sums(len(part), word_sums(part)) for split, part in parts.items()}
+        sums = {}
+        for split in np.unique(splits).tolist():
+            mine = splits == split
+            values.see(split, rows.bits, mine)
+            part = hashes[mine]
+            sums[split] = _Sums(len(part), word_sums(part))
+        return sums
 
     def collect() -> None:
         for split, sums in waiting.popleft().result().items():
@@ -97,10 +161,11 @@ def measure_splits(
             raise TerminalError(
                 f"{layout.model}: {sums.rows} rows were read for {window.name}, {count.rows} were counted."
             )
-    return tuple(
+    measures = tuple(
         Measure(count.rows, count.purged, content_hash(sums.words))
         for count, sums in zip(counts, found, strict=True)
     )
+    return Measured(measures, values.judge(layout, windows, counts))
 
 
 def _unfit(layout: Layout, batch: pa.RecordBatch, rows: Rows) -> TerminalError:

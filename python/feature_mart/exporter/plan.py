@@ -16,6 +16,7 @@ from feature_mart.exporter.splits import Window, part_slices, plan_windows
 from feature_mart.exporter.staging import Slices, Staging
 from feature_mart.manifest import Consumer
 from feature_mart.snapshot_files import instant_text
+from feature_mart.snapshot_files.usability import Shortcoming
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Plan:
     windows: tuple[Window, ...]
     part_counts: tuple[int, ...]
     measures: tuple[Measure, ...]
+    shortcomings: tuple[Shortcoming, ...]
     id: str
 
 
@@ -66,10 +68,11 @@ def plan_snapshot(
     step("hash content")
     offsets = [part_slices(count.rows, consumer.part_rows, min_parts) for count in counts]
     slices = _cut(source, layout, windows, offsets)
-    measures = measure_splits(source, layout, windows, counts, slices, staging)
-    name = snapshot_id(as_of_at, layout.schema_document(), split_documents(windows, measures))
+    measured = measure_splits(source, layout, windows, counts, slices, staging)
+    splits = split_documents(windows, measured.splits)
+    name = snapshot_id(as_of_at, layout.schema_document(), splits)
     part_counts = tuple(len(each) for each in offsets)
-    return Plan(layout, survey, windows, part_counts, measures, name)
+    return Plan(layout, survey, windows, part_counts, measured.splits, measured.shortcomings, name)
 
 
 def split_documents(

@@ -59,12 +59,14 @@ def restore_snapshot(store: Store, prefix: str) -> bool:
     return store.swap(f"{prefix}/{SUCCESS}", success_of(manifest), REMOVED)
 
 
-def clear_dead_attempt(store: Store, prefix: str, now: datetime) -> None:
-    """Remove what an export left that died long ago, so that another may begin anew."""
+def clear_dead_attempt(store: Store, prefix: str, now: datetime) -> frozenset[str]:
+    """Remove what an export left that died long ago, so that another may begin anew; returns the keys that stay."""
     entries = store.entries(prefix)
     is_committed = any(entry.key == f"{prefix}/{SUCCESS}" for entry in entries)
     if entries and not is_committed and all(now - e.modified_at > DEAD_AFTER for e in entries):
         remove_attempt(store, prefix)
+        entries = store.entries(prefix)
+    return frozenset(entry.key for entry in entries)
 
 
 def _remove_files(store: Store, prefix: str) -> bool:

@@ -1,7 +1,6 @@
 """Exporting a snapshot: what is asked, what is answered, and the steps between."""
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -12,26 +11,28 @@ from typing import Any, Literal
 
 from feature_mart.errors import TerminalError
 from feature_mart.exporter.commit import begun_parts, committed_manifest, publish
+from feature_mart.exporter.documents import BuildContext, manifest_document, parts_list
 from feature_mart.exporter.latest import LatestOutcome, check_warehouse, move_latest
 from feature_mart.exporter.layout import FileFormat, Layout, plan_layout
 from feature_mart.exporter.part_files import open_writer
 from feature_mart.exporter.parts import write_parts
-from feature_mart.exporter.plan import Plan, plan_snapshot, split_documents
+from feature_mart.exporter.plan import Plan, plan_snapshot
 from feature_mart.exporter.removal import clear_dead_attempt
-from feature_mart.exporter.seals import SourceSeal
 from feature_mart.exporter.source import RowSource, open_duckdb
 from feature_mart.exporter.splits import SPLITS
 from feature_mart.exporter.staging import Staging
 from feature_mart.exporter.uploads import Meter, Part, Uploads
 from feature_mart.manifest import Consumer, Manifest
 from feature_mart.snapshot_files import (
+    CONDITIONS,
+    MANIFEST,
     SCHEMA,
     check_document,
     encode_document,
-    instant_text,
     part_path,
     split_manifest,
 )
+from feature_mart.snapshot_files.usability import Shortcoming
 from feature_mart.storage import Store
 from feature_mart.zones import load_zone
 
@@ -40,33 +41,6 @@ Progress = Callable[[str], None]
 
 Status = Literal["written", "adopted", "unchanged", "planned"]
 """written; a crashed attempt was finished; the content was there already; new, on a dry run."""
-
-
-@dataclass(frozen=True, slots=True)
-class BuildContext:
-    """What the build that made the mart says about itself; it goes into manifest.json.
-
-    `git_commit` is None outside a repository. `published_late_rows` is None where nobody judged it.
-    `engine` is the name and version of the engine that built the mart, where it is not the one that the rows are read
-    with. `fencing` is 0 without a lease. `created_at` is the clock, read by the caller.
-    """
-
-    warehouse_id: str
-    as_of_at: datetime
-    created_at: datetime
-    business_timezone: str
-    git_commit: str | None
-    git_dirty: bool
-    dbt_manifest_sha256: str
-    rationale_sha256: str
-    tests_passed: int
-    tests_failed: int
-    tests_warned: int
-    sources: tuple[SourceSeal, ...] = ()
-    allow_failed: bool = False
-    engine: str | None = None
-    fencing: int = 0
-    published_late_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +59,8 @@ class SnapshotReport:
     """What an export did. `mart_rows` = rows of all splits + purged + excluded.
 
     `parts` and `bytes` are None on a dry run of something new, `latest` on every dry run. `sent_bytes` are those of
-    parts that were not in their places before.
+    parts that were not in their places before. `warnings` say why the snapshot is of little use; `through` how a bucket
+    was reached, empty for a folder.
     """
 
     consumer: str
@@ -100,6 +75,8 @@ class SnapshotReport:
     bytes: int | None
     latest: LatestOutcome | None
     sent_bytes: int = 0
+    warnings: tuple[Shortcoming, ...] = ()
+    through: str = ""
 
 
 def export_snapshot(
@@ -112,6 +89,7 @@ def export_snapshot(
     dry_run: bool = False,
     min_parts: int = 1,
     file_format: FileFormat = "parquet",
+    strict: bool = False,
     progress: Progress | None = None,
     meter: Meter | None = None,
 ) -> SnapshotReport:
@@ -119,10 +97,11 @@ def export_snapshot(
 
     The same content again writes nothing. Each split has about ``rows / part_rows`` parts and at
     least `min_parts`, but none more than rows; an empty split has one part of 0 rows. A snapshot in CSV is
-    another one than that in Parquet, and never the latest.
+    another one than that in Parquet, and never the latest. A snapshot that cannot be trained on or scored is written
+    with warnings, or with `strict` refused.
 
     Raises:
-        TerminalError: tests failed and were not allowed to, the table is not its contract, no
+        TerminalError: tests failed and were not allowed to, a warning with `strict`, the table is not its contract, no
             labelled row, a value no float32 can hold, rows lost, another warehouse's folder, a
             damaged snapshot of the same id; or the store refuses.
         TransientError: the store may take it later.
@@ -133,10 +112,21 @@ def export_snapshot(
         if dry_run:
             with TemporaryDirectory() as room, open_duckdb(mart_path, Path(room)) as source:
                 return export_rows(
-                    source, layout, consumer, store, Path(), context, show, min_parts, dry_run=True
+                    source,
+                    layout,
+                    consumer,
+                    store,
+                    Path(),
+                    context,
+                    show,
+                    min_parts,
+                    dry_run=True,
+                    strict=strict,
                 )
         with store.scratch() as scratch, open_duckdb(mart_path, scratch) as source:
-            return export_rows(source, layout, consumer, store, scratch, context, show, min_parts)
+            return export_rows(
+                source, layout, consumer, store, scratch, context, show, min_parts, strict=strict
+            )
     except OSError as error:
         # Of a bucket it is the local disk, where parts are made.
         raise TerminalError(
@@ -172,6 +162,7 @@ def export_rows(
     min_parts: int = 1,
     *,
     dry_run: bool = False,
+    strict: bool = False,
 ) -> SnapshotReport:
     """`export_snapshot` for any source and any store; parts are made in `scratch`."""
     if context.tests_failed and not context.allow_failed:
@@ -196,6 +187,8 @@ def export_rows(
             step=show.step,
         )
         checking.result()
+        if strict and plan.shortcomings:
+            raise _of_no_use(plan)
         prefix = f"{consumer.name}/snapshots/{plan.id}"
 
         def unchanged(done: dict[str, Any]) -> SnapshotReport:
@@ -211,7 +204,7 @@ def export_rows(
         # All but the parts is known: what would be refused in the end is refused before the first byte.
         shapes = [part_path(kind, split, 0) for kind in ("data", "keys") for split in SPLITS]
         parts = tuple(Part(path, 0, 0, "0" * 64, is_sent=False) for path in shapes)
-        likely = _document(plan, source, consumer, context, parts)
+        likely = manifest_document(plan, source, consumer, context, parts)
         check_document(likely, "snapshot_manifest", "The new manifest.json")
         check_document(layout.schema_document(), "schema", "The new schema.json")
         show.step("wait for other exports")
@@ -242,19 +235,21 @@ def _commit(
     context: BuildContext,
     show: Show,
 ) -> SnapshotReport:
-    clear_dead_attempt(store, prefix, context.created_at)
-    begun = begun_parts(store, prefix)
+    # The first write: a store that cannot hold two exports apart says so before any part is made.
+    store.require_conditions(f"{consumer.name}/{CONDITIONS}")
+    there = clear_dead_attempt(store, prefix, context.created_at)
+    begun = begun_parts(store, prefix) if f"{prefix}/{MANIFEST}" in there else None
     with (
         open_writer(scratch) as writer,
-        Uploads(store, prefix, begun, show.meter) as uploads,
+        Uploads(store, prefix, begun, there, show.meter) as uploads,
     ):
         write_parts(plan, staging, writer, uploads, scratch, show.step)
         staging.close()
         parts = uploads.finish()
-    document = _document(plan, source, consumer, context, parts)
+    document = manifest_document(plan, source, consumer, context, parts)
     others = {SCHEMA: encode_document(plan.layout.schema_document())}
     for split in SPLITS:
-        others[split_manifest(split)] = _sagemaker_manifest(store, prefix, split, parts)
+        others[split_manifest(split)] = parts_list(store, prefix, split, parts)
     status, kept = publish(store, prefix, document, others, show.step)
     show.step("move latest.json")
     latest = _move(store, consumer, plan, context)
@@ -262,49 +257,11 @@ def _commit(
     return _report(plan, store, prefix, status, kept, latest, sent)
 
 
-def _document(
-    plan: Plan,
-    source: RowSource,
-    consumer: Consumer,
-    context: BuildContext,
-    parts: Sequence[Part],
-) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "id": plan.id,
-        "consumer": consumer.name,
-        "warehouse_id": context.warehouse_id,
-        "engine": _engine(source, context),
-        "created_at": instant_text(context.created_at),
-        "as_of_at": instant_text(context.as_of_at),
-        "git": {"commit": context.git_commit, "dirty": context.git_dirty},
-        "dbt_manifest_sha256": context.dbt_manifest_sha256,
-        "rationale_sha256": context.rationale_sha256,
-        "sources": [seal.document() for seal in context.sources],
-        "columns": plan.layout.schema_document()["columns"],
-        "splits": split_documents(plan.windows, plan.measures),
-        "embargo_days": consumer.embargo_days,
-        "excluded": plan.survey.excluded,
-        "purged": {w.name: m.purged for w, m in zip(plan.windows, plan.measures, strict=True)},
-        "published_late_rows": context.published_late_rows,
-        "parts": [
-            {"path": part.path, "rows": part.rows, "bytes": part.bytes, "sha256": part.sha256}
-            for part in parts
-        ],
-        "tests": {
-            "passed": context.tests_passed,
-            "failed": context.tests_failed,
-            "warned": context.tests_warned,
-        },
-        "allow_failed": context.allow_failed,
-    }
-
-
-def _sagemaker_manifest(store: Store, prefix: str, split: str, parts: Sequence[Part]) -> bytes:
-    folder = f"data/{split}/"
-    names = [part.path.removeprefix(folder) for part in parts if part.path.startswith(folder)]
-    listed = [{"prefix": f"{store.address(f'{prefix}/data/{split}')}/"}, *names]
-    return (json.dumps(listed, indent=2, ensure_ascii=False) + "\n").encode()
+def _of_no_use(plan: Plan) -> TerminalError:
+    every = ". ".join(each.text for each in plan.shortcomings)
+    return TerminalError(
+        f"{plan.layout.consumer}: --strict refuses this snapshot, and nothing was written. {every}."
+    )
 
 
 def _check_min_parts(plan: Plan, done: dict[str, Any], min_parts: int, address: str) -> None:
@@ -358,11 +315,6 @@ def _report(
         bytes=None if parts is None else sum(part["bytes"] for part in parts),
         latest=latest,
         sent_bytes=sent_bytes,
+        warnings=plan.shortcomings,
+        through=store.through(),
     )
-
-
-def _engine(source: RowSource, context: BuildContext) -> dict[str, str]:
-    if context.engine is None:
-        return {"name": source.engine.name, "version": source.engine.version}
-    name, _, version = context.engine.partition(" ")
-    return {"name": name.lower(), "version": version or "unknown"}

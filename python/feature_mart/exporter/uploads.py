@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,11 +43,15 @@ class Uploads:
         store: Store,
         prefix: str,
         begun: Mapping[str, str] | None,
+        there: Collection[str],
         meter: Meter,
     ) -> None:
-        """`begun`: SHA-256 by path, of an attempt whose manifest is there and whose commit is not."""
+        """`begun`: SHA-256 by path, of an attempt whose manifest is there and whose commit is not.
+
+        `there`: keys that were seen in the snapshot's place a moment ago.
+        """
         self._store, self._prefix, self._begun = store, prefix, begun
-        self._there = {entry.key for entry in store.entries(prefix)}
+        self._there = there
         self._meter = meter
         self._pool = ThreadPoolExecutor(_AT_ONCE)
         self._waiting: deque[Future[Part]] = deque()

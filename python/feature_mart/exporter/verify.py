@@ -17,6 +17,7 @@ from feature_mart.snapshot_files import (
     MANIFEST,
     SCHEMA,
     DamagedSnapshotError,
+    manifest_warnings,
     parse_instant,
     split_manifest,
 )
@@ -24,13 +25,17 @@ from feature_mart.snapshot_files import (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`ok` when there is no problem. `id` is None when the manifest could not be read."""
+    """`ok` when there is no problem. `id` is None when the manifest could not be read.
+
+    `warnings` say why a whole snapshot is of little use.
+    """
 
     address: str
     id: str | None
     parts: int
     rows: int
     problems: tuple[Problem, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -61,7 +66,14 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
         for index in range(len(manifest["splits"])):
             problems += check_split(place, manifest, index, schema.get("format"), Path(scratch))
     rows = sum(split["rows"] for split in manifest["splits"])
-    return Verdict(place.address, manifest["id"], len(manifest["parts"]), rows, tuple(problems))
+    return Verdict(
+        place.address,
+        manifest["id"],
+        len(manifest["parts"]),
+        rows,
+        tuple(problems),
+        manifest_warnings(manifest),
+    )
 
 
 def _check_identity(

@@ -35,6 +35,13 @@ class FolderStore:
         """The absolute path."""
         return str(self._root / key)
 
+    def through(self) -> str:
+        """Nothing: it is here."""
+        return ""
+
+    def require_conditions(self, key: str) -> None:
+        """Nothing to prove: links and locks are the file system's, which says at once what it has not."""
+
     def scratch(self) -> AbstractContextManager[Path]:
         """A folder beside what is stored."""
         return open_scratch(self._private)

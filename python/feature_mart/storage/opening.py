@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urlparse
 
@@ -15,6 +17,8 @@ from feature_mart.storage.store import Store
 
 #: What would otherwise become a folder of that name.
 _MISTYPED = re.compile(r"(s3|gs|arn|file|https?):", re.IGNORECASE)
+#: Hosts of Amazon's own.
+_AMAZON = re.compile(r"(^|\.)(amazonaws\.(com(\.cn)?|eu)|api\.aws|c2s\.ic\.gov|sc2s\.sgov\.gov)$")
 _CONNECT_S = 10
 _ANSWER_S = 60
 
@@ -49,34 +53,94 @@ def open_store(root: str, options: S3Options, scratch: Path) -> Store:
 
 
 def open_client(options: S3Options) -> Any:
-    """boto3's client; credentials and region are those that its own settings name."""
+    """Open boto3's client; credentials and region are those that AWS's own settings name.
+
+    What those settings could change in the meaning of a request (checksums, retries, time limits, checks of
+    parameters, how a bucket is addressed) is given here, so that no variable and no configuration file changes it.
+    """
     import boto3
+    import botocore.session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
-    config = Config(
-        connect_timeout=_CONNECT_S,
-        read_timeout=_ANSWER_S,
-        retries={"mode": "standard", "total_max_attempts": options.attempts},
-        # What S3-compatible endpoints of every age take; each body has a SHA-256 of its own.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        s3={
-            "addressing_style": "path" if options.endpoint else "auto",
-            "payload_signing_enabled": False,
-        },
-    )
     try:
         # A session of its own: the default one is every thread's.
-        return boto3.Session().client(
+        core = botocore.session.get_session()
+        endpoint = options.endpoint or _configured_endpoint(core)
+        config = Config(
+            connect_timeout=_CONNECT_S,
+            read_timeout=_ANSWER_S,
+            retries={"mode": "standard", "total_max_attempts": options.attempts},
+            defaults_mode="legacy",
+            parameter_validation=True,
+            # What S3-compatible endpoints of every age take; each body has a SHA-256 of its own.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3={
+                "addressing_style": "path" if endpoint else "auto",
+                "payload_signing_enabled": False,
+            },
+        )
+        client = boto3.Session(botocore_session=core).client(
             "s3",
             region_name=options.region or None,
-            endpoint_url=options.endpoint or None,
+            endpoint_url=endpoint or None,
             config=config,
         )
+        if endpoint:
+            client.meta.events.register("before-call.s3.HeadBucket", _not_elsewhere)
+        return client
     except (ValueError, BotoCoreError) as error:
         said = str(error).rstrip(".")
         raise UsageError(
             f"S3 cannot be asked ({said}): correct AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID with "
             "AWS_SECRET_ACCESS_KEY, AWS_CONFIG_FILE or MART_S3_ENDPOINT."
         ) from None
+
+
+def describe_client(client: Any, options: S3Options) -> str:
+    """Return where a client's requests go, with the settings that say so."""
+    region = f"region {client.meta.region_name}"
+    said = [
+        foreign_endpoint(client, options) or _bare(client.meta.endpoint_url),
+        f"{region} (AWS_REGION)" if options.region else region,
+    ]
+    if options.profile:
+        said.append(f"profile {options.profile} (AWS_PROFILE)")
+    if (client.meta.config.s3 or {}).get("use_accelerate_endpoint"):
+        said.append("accelerated (use_accelerate_endpoint)")
+    return ", ".join(said)
+
+
+def foreign_endpoint(client: Any, options: S3Options) -> str:
+    """Return a client's endpoint and the setting that names it; empty where it is Amazon's own."""
+    url = str(getattr(getattr(client, "meta", None), "endpoint_url", ""))
+    if options.endpoint:
+        return f"{_bare(url)} ({options.endpoint_from})"
+    if not url or _AMAZON.search(urlparse(url).hostname or ""):
+        return ""
+    return f"{_bare(url)} (endpoint_url in AWS's own settings)"
+
+
+def _configured_endpoint(core: Any) -> str:
+    """The endpoint that AWS's configuration file names for S3: the service's own before the profile's."""
+    if core.get_config_variable("ignore_configured_endpoint_urls"):
+        return ""
+    profile = core.get_scoped_config()
+    services = core.full_config.get("services", {}).get(profile.get("services"), {})
+    return str(services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url") or "")
+
+
+def _not_elsewhere(**_: Any) -> tuple[Any, dict[str, Any]]:
+    """Answer botocore's question for a bucket's region, asked at a redirect, without the service.
+
+    Only Amazon's has other regions. A service that redirects the question too makes botocore ask it again, until
+    Python's stack ends.
+    """
+    answer = {"HTTPStatusCode": HTTPStatus.NOT_FOUND, "HTTPHeaders": {}}
+    return SimpleNamespace(status_code=HTTPStatus.NOT_FOUND), {"ResponseMetadata": answer}
+
+
+def _bare(url: str) -> str:
+    """An address without a name and a password."""
+    return re.sub(r"//[^/@]*@", "//", url)

@@ -22,14 +22,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from feature_mart.errors import TerminalError, TransientError
 from feature_mart.services import S3Options
+from feature_mart.storage.opening import describe_client, foreign_endpoint
 from feature_mart.storage.s3_errors import (
     CHANGED_ON_THE_WAY,
     CONFLICT,
     MISSING,
     PRECONDITION,
+    WITHOUT_CONDITIONS,
     cut_short,
     error_code,
     explained_errors,
+    via,
 )
 from feature_mart.storage.scratch import open_scratch
 from feature_mart.storage.store import Entry, Headers, OccupiedError
@@ -41,6 +44,9 @@ _AT_ONCE = 4
 _ATTEMPTS = 6
 #: Metadata of a file: of one that went in pieces S3 keeps a checksum of checksums only, and other services none at all.
 _SHA256 = "feature-mart-sha256"
+_ABSENT, _SAME = "If-None-Match", "If-Match"
+#: An ETag that no object has.
+_NO_ETAG = f'"{"0" * 32}"'
 
 
 class S3Store:
@@ -58,6 +64,7 @@ class S3Store:
         """`connect` gives boto3's client (`open_client`), at the first request; `scratch` is the local folder under
         which exports work.
         """
+        self._options = options
         self._connect, self._connecting = functools.cache(connect), Lock()
         self._bucket = bucket
         self._prefix = prefix.strip("/")
@@ -77,6 +84,28 @@ class S3Store:
     def address(self, key: str = "") -> str:
         """``s3://bucket/prefix/key``."""
         return f"s3://{self._bucket}/{self._key(key)}".rstrip("/")
+
+    def through(self) -> str:
+        """The endpoint, region and profile that hold, each with the setting that names it."""
+        with explained_errors(self.address()):
+            return describe_client(self._client, self._options)
+
+    def require_conditions(self, key: str) -> None:
+        """Write `key` only if it is absent, and again only if it is what it is not: both have to be refused.
+
+        Two requests; three where the key is new.
+        """
+        said = b"`mart export` writes this to see whether conditional writes are honoured here.\n"
+        ignored = ""
+        if self.put_if_absent(key, said) and self.put_if_absent(key, said):
+            ignored = _ABSENT
+        elif self._if(_SAME, key, lambda: self._send(key, said, _digest(said), IfMatch=_NO_ETAG)):
+            ignored = _SAME
+        if ignored:
+            raise TerminalError(
+                f"{self.address(key)}: PutObject was done{via(self._via())}, though its condition ({ignored}) does not "
+                f"hold. This store ignores conditional writes. {WITHOUT_CONDITIONS}"
+            )
 
     def scratch(self) -> AbstractContextManager[Path]:
         """A folder on this machine."""
@@ -124,7 +153,7 @@ class S3Store:
 
         copy = scratch / hashlib.sha256(key.encode()).hexdigest()[:24]
         try:
-            with explained_errors(self.address(key)):
+            with self._explained(key):
                 try:
                     self._client.download_file(
                         self._bucket, self._key(key), str(copy), ExtraArgs=self._owner
@@ -133,7 +162,7 @@ class S3Store:
                     if error_code(error) not in MISSING:
                         raise
                 except Boto3Error as error:
-                    raise cut_short(error, self.address(key)) from error
+                    raise cut_short(error, self.address(key), self._via()) from error
             yield copy if copy.is_file() else None
         finally:
             copy.unlink(missing_ok=True)
@@ -143,7 +172,7 @@ class S3Store:
         there = None if is_new else self._head(key)
         if there is None:
             send = self._send_whole if local.stat().st_size <= _WHOLE_UP_TO else self._send_pieces
-            if self._if_absent(key, lambda: send(key, local, sha256)):
+            if self._if(_ABSENT, key, lambda: send(key, local, sha256)):
                 return True
             there = self._head(key)
             if there is None:
@@ -161,7 +190,7 @@ class S3Store:
             if headers
             else {}
         )
-        if not self._if_absent(key, lambda: self._send(key, data, _digest(data), **told)):
+        if not self._if("", key, lambda: self._send(key, data, _digest(data), **told)):
             raise TerminalError(
                 f"{self.address(key)}: the service answers a plain write as if it had a condition. Correct "
                 "MART_S3_ENDPOINT."
@@ -169,7 +198,7 @@ class S3Store:
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Put with ``If-None-Match``."""
-        return self._if_absent(key, lambda: self._send(key, data, _digest(data), IfNoneMatch="*"))
+        return self._if(_ABSENT, key, lambda: self._send(key, data, _digest(data), IfNoneMatch="*"))
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
         """Put with ``If-Match`` of what was found to be `expected`."""
@@ -179,11 +208,11 @@ class S3Store:
         if found is None or found[0] != expected:
             return False
         etag = found[1]
-        return self._if_absent(key, lambda: self._send(key, data, _digest(data), IfMatch=etag))
+        return self._if(_SAME, key, lambda: self._send(key, data, _digest(data), IfMatch=etag))
 
     def delete(self, key: str) -> None:
         """Delete."""
-        with explained_errors(self.address(key)):
+        with self._explained(key):
             self._client.delete_object(Bucket=self._bucket, Key=self._key(key), **self._owner)
 
     def drop_uploads(self, prefix: str, before: datetime, is_ours: Callable[[str], bool]) -> int:
@@ -193,7 +222,7 @@ class S3Store:
             for upload in page.get("Uploads", ()):
                 key = str(upload["Key"]).removeprefix(self._prefix).lstrip("/")
                 if upload["Initiated"].astimezone(UTC) < before and is_ours(key):
-                    with explained_errors(self.address(prefix)):
+                    with self._explained(prefix):
                         self._abort(upload["Key"], upload["UploadId"])
                     dropped += 1
         return dropped
@@ -204,18 +233,24 @@ class S3Store:
         with self._connecting:
             return self._connect()
 
+    def _explained(self, key: str, condition: str = "") -> AbstractContextManager[None]:
+        return explained_errors(self.address(key), condition, self._via)
+
+    def _via(self) -> str:
+        return foreign_endpoint(self._client, self._options)
+
     def _key(self, key: str) -> str:
         return "/".join(part for part in (self._prefix, key) if part)
 
     def _pages(self, operation: str, **asked: Any) -> Iterator[dict[str, Any]]:
-        with explained_errors(self.address()):
+        with self._explained(""):
             pages = self._client.get_paginator(operation).paginate(
                 Bucket=self._bucket, **asked, **self._owner
             )
             yield from pages
 
     def _get(self, key: str) -> tuple[bytes, str] | None:
-        with explained_errors(self.address(key)):
+        with self._explained(key):
             try:
                 found = self._client.get_object(
                     Bucket=self._bucket, Key=self._key(key), **self._owner
@@ -227,7 +262,7 @@ class S3Store:
             return found["Body"].read(), str(found["ETag"])
 
     def _head(self, key: str) -> dict[str, Any] | None:
-        with explained_errors(self.address(key)):
+        with self._explained(key):
             try:
                 found: dict[str, Any] = self._client.head_object(
                     Bucket=self._bucket,
@@ -307,29 +342,32 @@ class S3Store:
             if error_code(error) not in {*MISSING, "NoSuchUpload"}:
                 raise
 
-    def _if_absent(self, key: str, send: Callable[[], None]) -> bool:
-        """Whether a conditional write went through; False where its condition does not hold."""
+    def _if(self, condition: str, key: str, send: Callable[[], None]) -> bool:
+        """Return True if a write with that condition (empty: none) was done, False if the condition does not hold."""
         try:
-            self._tried(key, send)
+            self._tried(condition, key, send)
         except _RefusedError:
             return False
         return True
 
-    def _tried(self, key: str, send: Callable[[], None]) -> None:
+    def _tried(self, condition: str, key: str, send: Callable[[], None]) -> None:
         """Send again what changed on the way, or met another writer; botocore itself tries the rest again.
 
         Raises:
             _RefusedError: the write's condition does not hold.
         """
+        # An upload that is not there was ended by a try whose answer was lost, or dropped by a cleaning.
+        refusals = PRECONDITION | {"NoSuchUpload"}
+        if condition == _SAME:
+            # A key that is gone fails as one that was changed.
+            refusals |= MISSING
         for attempt in range(_ATTEMPTS):
-            with explained_errors(self.address(key)):
+            with self._explained(key, condition):
                 try:
                     send()
                 except ClientError as error:
                     code = error_code(error)
-                    # A key that is gone fails as one that was changed.
-                    # An upload that is not there was ended by a try whose answer was lost, or dropped by a cleaning.
-                    if code in PRECONDITION | MISSING | {"NoSuchUpload"}:
+                    if code in refusals:
                         raise _RefusedError from error
                     if code not in CHANGED_ON_THE_WAY | CONFLICT or attempt == _ATTEMPTS - 1:
                         raise

@@ -1,8 +1,12 @@
-"""What S3 said, as what to do about it."""
+"""Translate S3 errors into exceptions that say what to do.
+
+Which answers pass with time, and which stay until somebody changes something, is decided here and nowhere else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import (
@@ -30,39 +34,72 @@ CHANGED_ON_THE_WAY = frozenset(
         *("InvalidDigest", "IncompleteBody"),
     }
 )
-#: Somebody else writes that key at this moment (S3 answers 409 then), or has written it (412).
+#: Another writer has the key at this moment (S3 answers 409 then), or has written it (412).
 CONFLICT = frozenset({"ConditionalRequestConflict", "409"})
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
+
+#: How to store a snapshot where conditional writes cannot be had.
+WITHOUT_CONDITIONS = (
+    "Without them, two exports at once could overwrite each other's files, commit and latest.json, so nothing is "
+    "committed to this store. Export to a folder (--to FOLDER) and copy the finished snapshot folder, _meta/_SUCCESS "
+    "last; or name a bucket of a store that has them (MART_SNAPSHOTS, MART_S3_ENDPOINT)."
+)
 
 _CUT_SHORT = (
     HTTPClientError,
     IncompleteReadError,
     NoConnectionError,
     ResponseStreamingError,
-    IncompleteReadError,
     ChecksumError,
 )
+#: What botocore says where another try meets the same certificate, the same port or the same proxy.
+_NO_WAY = re.compile(
+    r"CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|Tunnel connection failed: 4\d\d"
+)
 _LATER = "Try again later; what is in its place by then is not sent again."
-_BUSY = frozenset(
-    {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "OperationAborted"}
+#: Statuses that pass. Every other one stays: of those from 500 on, 501 and 505 refuse the request itself, 506, 508 and
+#: 510 are the service's own faults, 507 is a full disk, 511 a login page. 520 to 524 are a CDN's that finds no service.
+_PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504, 509, *range(520, 525), 529})
+_PASSING = frozenset(
+    {
+        *("SlowDown", "Busy", "RequestTimeout", "OperationAborted", "InternalError"),
+        *("ServiceUnavailable", "Throttling", "ThrottlingException", "ThrottledException"),
+        *("RequestThrottled", "RequestThrottledException", "TooManyRequestsException"),
+        *("RequestLimitExceeded", "BandwidthLimitExceeded", "PriorRequestNotComplete"),
+        # A new bucket whose name is not yet known everywhere.
+        *("TemporaryRedirect",),
+    }
 )
 _CREDENTIALS = frozenset(
     {
         *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"),
-        *("TokenRefreshRequired", "RequestExpired", "RequestTimeTooSkewed"),
+        *("TokenRefreshRequired", "RequestExpired", "ExpiredTokenException"),
     }
 )
 _REGION = frozenset(
     {
-        *(
-            "PermanentRedirect",
-            "AuthorizationHeaderMalformed",
-            "IllegalLocationConstraintException",
-        ),
-        *("301", "InvalidRegion"),
+        *("PermanentRedirect", "AuthorizationHeaderMalformed", "InvalidRegion", "301"),
+        *("IllegalLocationConstraintException", "InvalidLocationConstraint"),
     }
 )
+_FULL = frozenset(
+    {
+        *("QuotaExceeded", "ServiceQuotaExceeded", "InsufficientCapacity", "InsufficientStorage"),
+        *("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"),
+    }
+)
+_NOT_DONE = frozenset(
+    {"NotImplemented", "MethodNotAllowed", "UnsupportedOperation", "NotSupported", "501", "405"}
+)
+#: Words of an answer that refuses a header by its kind, under whatever code.
+_REFUSES_HEADER = re.compile(
+    r"if-(none-)?match|conditional|implies functionality|not (implemented|supported)", re.IGNORECASE
+)
+#: Codes under which a service may refuse a condition, or something else.
+_UNCLEAR = frozenset({"InvalidArgument", "InvalidRequest", "BadRequest", "400"})
+#: The requests that a condition goes with.
+_CONDITIONAL = frozenset({"PutObject", "CompleteMultipartUpload"})
 
 
 def error_code(error: ClientError) -> str:
@@ -71,8 +108,15 @@ def error_code(error: ClientError) -> str:
 
 
 @contextmanager
-def explained_errors(where: str) -> Iterator[None]:
+def explained_errors(
+    where: str, condition: str = "", through: Callable[[], str] = str
+) -> Iterator[None]:
     """Turn what botocore raises into what a person can do.
+
+    Args:
+        where: the address that is asked for.
+        condition: the header that makes the write conditional; empty for any other request.
+        through: gives the endpoint and the setting that names it; empty where it is Amazon's own.
 
     Raises:
         TransientError: it may work later.
@@ -81,21 +125,32 @@ def explained_errors(where: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _explained(error, where) from error
+        raise _explained(error, where, condition, through()) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise TerminalError(
             f"{where}: no credentials for S3 ({error}). Give the task a role, or set AWS_PROFILE, or "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         ) from error
     except CredentialRetrievalError as error:
+        # A program of the user's own, which fails again; a role's credentials come from a service.
+        if "custom-process" in str(error):
+            raise TerminalError(
+                f"{where}: no credentials for S3 ({error}). Correct credential_process in AWS's own settings."
+            ) from error
         raise TransientError(
             f"{where}: the role's credentials could not be had ({error}). Try again later."
         ) from error
     except _CUT_SHORT as error:
-        raise cut_short(error, where) from error
+        raise cut_short(error, where, through()) from error
     except ParamValidationError as error:
         raise UsageError(
             f"{where}: S3 cannot be asked so ({error}). Correct the address: s3://bucket/prefix."
+        ) from error
+    except RecursionError as error:
+        # botocore asks for the bucket's region at each redirect, and this question was redirected too.
+        raise TerminalError(
+            f"{where}: what answers for S3 redirects every request{via(through())}. Look for a proxy, or correct "
+            "AWS_REGION."
         ) from error
     except BotoCoreError as error:
         raise TerminalError(
@@ -103,38 +158,85 @@ def explained_errors(where: str) -> Iterator[None]:
         ) from error
 
 
-def cut_short(error: Exception, where: str) -> TransientError:
-    """The way to S3 broke, before or within an answer."""
-    return TransientError(f"{where}: S3 could not be reached ({error}). {_LATER}")
+def cut_short(error: Exception, where: str, through: str = "") -> FeatureMartError:
+    """The way to S3 broke, before or within an answer; or it is one that no other try finds open."""
+    what = f"{where}: S3 could not be reached{via(through)} ({error})"
+    # Of a proxy's refusal botocore keeps the reason beside its message.
+    reason = f"{error} {getattr(error, 'kwargs', {}).get('error', '')}"
+    if _NO_WAY.search(reason):
+        return TerminalError(
+            f"{what}. Correct MART_S3_ENDPOINT (http or https, its port), AWS_CA_BUNDLE, or HTTPS_PROXY and NO_PROXY."
+        )
+    return TransientError(f"{what}. {_LATER} If it stays, correct the endpoint or the region.")
 
 
-def _explained(error: ClientError, where: str) -> FeatureMartError:
+def _explained(error: ClientError, where: str, condition: str, through: str) -> FeatureMartError:
     code, status = error_code(error), _status(error)
     detail = error.response.get("Error", {}).get("Message") or code
-    what = f"{where}: {error.operation_name} failed with {code} ({detail})"
-    if status >= 500 or status == 429 or code in _BUSY | CONFLICT:
-        return TransientError(f"{what}. {_LATER}")
+    operation = error.operation_name
+    what = f"{where}: {operation} failed with {code} ({detail}){via(through)}"
+    is_conditional = bool(condition) and operation in _CONDITIONAL
+    is_not_done = code in _NOT_DONE or status in {405, 501}
+    if is_conditional and (is_not_done or (status == 400 and _REFUSES_HEADER.search(detail))):
+        return TerminalError(
+            f"{what}. This store has no conditional writes ({condition}). {WITHOUT_CONDITIONS}"
+        )
+    if is_not_done:
+        return TerminalError(
+            f"{what}. This service does not do that, or not with these headers: correct MART_S3_ENDPOINT; leave out "
+            "MART_S3_TAGS, MART_S3_ENCRYPTION, MART_S3_KMS_KEY and MART_S3_EXPECTED_OWNER where it knows none."
+        )
+    if code in _FULL or status == 507:
+        return TerminalError(f"{what}. The store is full, or a quota is: make room there.")
     if code in CHANGED_ON_THE_WAY:
         return TransientError(
             f"{what}: the bytes changed on the way, and S3 did not take them. Try again; if it stays, look for a "
             "proxy that changes bodies."
         )
+    if status in _PASSING_STATUS or code in _PASSING | CONFLICT:
+        return TransientError(f"{what}. {_LATER}")
+    return TerminalError(f"{what}. {_advice(error, code, status)}{_unclear(code, is_conditional)}")
+
+
+def _advice(error: ClientError, code: str, status: int) -> str:
+    operation = error.operation_name
     if code == "NoSuchBucket":
-        return TerminalError(f"{what}. Create the bucket, or correct the address.")
+        return "Create the bucket, or correct the address."
+    if code == "RequestTimeTooSkewed":
+        return "Correct the clock of this machine."
     if code in _CREDENTIALS:
-        return TerminalError(
-            f"{what}. Renew the credentials, or correct the clock of this machine."
-        )
+        return "Renew the credentials, or correct the clock of this machine."
     if code in _REGION:
-        return TerminalError(f"{what}. Set AWS_REGION to the bucket's region.")
+        return "Set AWS_REGION to the bucket's region."
+    if 300 <= status < 400:
+        return "The endpoint redirects: correct MART_S3_ENDPOINT (http or https) or AWS_REGION."
     if code.startswith("KMS"):
-        return TerminalError(f"{what}. Correct MART_S3_KMS_KEY, or let the role use that key.")
+        return "Correct MART_S3_KMS_KEY, or let the role use that key."
+    if code == "InvalidObjectState":
+        return "The object is in an archive: restore it there, or export again."
+    if operation.startswith(("AssumeRole", "GetRole", "GetFederation", "GetCaller")):
+        return "Let these credentials take that role, or correct AWS_PROFILE or AWS_ROLE_ARN."
     if status == 403:
-        return TerminalError(
-            f"{what}. Let the role do {_PERMISSION.get(error.operation_name, 's3:*')} there (with a KMS key also "
+        return (
+            f"Let the role do {_PERMISSION.get(operation, 's3:*')} there (with a KMS key also "
             "kms:GenerateDataKey and kms:Decrypt); where MART_S3_EXPECTED_OWNER is set, the bucket may be another's."
         )
-    return TerminalError(f"{what}.")
+    if code in {"404", "NotFound"}:
+        return "Correct the bucket or MART_S3_ENDPOINT: what answers there knows no such address."
+    if status == 413 or code == "EntityTooLarge":
+        return "Raise the largest body that the store, or a proxy before it, takes."
+    return "Correct what it names, or MART_S3_ENDPOINT; another try meets the same answer."
+
+
+def _unclear(code: str, is_conditional: bool) -> str:
+    if not is_conditional or code not in _UNCLEAR:
+        return ""
+    return f" It may be that this store has no conditional writes. {WITHOUT_CONDITIONS}"
+
+
+def via(through: str) -> str:
+    """The words of a message that name an endpoint; none for an empty one."""
+    return f" through {through}" if through else ""
 
 
 def _status(error: ClientError) -> int:

@@ -46,6 +46,18 @@ class Store(Protocol):
         """What a user pastes to reach the key; the root's own address for no key."""
         ...
 
+    def through(self) -> str:
+        """How the store is reached, and by which settings, for a person to read; empty for a folder."""
+        ...
+
+    def require_conditions(self, key: str) -> None:
+        """Prove that the store keeps its two promises; `key` is a small file of its own, which stays.
+
+        Raises:
+            TerminalError: the store refuses conditional writes, or ignores their conditions.
+        """
+        ...
+
     def scratch(self) -> AbstractContextManager[Path]:
         """A local folder for what is being written; gone afterwards, after a kill by the next export."""
         ...

@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 from feature_mart.duckdb_files import connect, csv, parquet
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.snapshot_files import committed_documents, read_committed, sha256_file
+from feature_mart.snapshot_files.usability import (
+    Shortcoming,
+    SplitCounts,
+    judge_fit,
+    judge_score,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +71,36 @@ class Snapshot:
         """By the house rule for names, a label that ends in ``_log`` is the natural log of a price."""
         return self.label_kind == "regression" and self.label.endswith("_log")
 
+    def counts(self, names: Sequence[str]) -> SplitCounts:
+        """What decides whether these splits, taken together, can be fitted on or scored."""
+        split = self.joined(names)
+        purged = self.manifest.get("purged", {})
+        return SplitCounts(
+            name=" and ".join(names),
+            rows=split.rows,
+            purged=sum(purged.get(name, 0) for name in names),
+            label_low=float(split.label.min()) if split.rows else None,
+            label_high=float(split.label.max()) if split.rows else None,
+            other_labels=int(np.count_nonzero((split.label != 0) & (split.label != 1))),
+        )
+
+    def shortcomings(self, on: Sequence[str]) -> tuple[Shortcoming, ...]:
+        """Why a model that is fitted on these splits is of little use, and its scores on the others are."""
+        found = list(self.judge_fit(on))
+        for name in self.splits:
+            if name not in on:
+                found += self.judge_score(name)
+        return tuple(found)
+
+    def judge_fit(self, on: Sequence[str]) -> tuple[Shortcoming, ...]:
+        """Why no model can be fitted on these splits, or why it learns them by heart."""
+        varying = count_varying(self.joined(on).features)
+        return judge_fit(self.label, self.label_kind, len(self.columns), varying, self.counts(on))
+
+    def judge_score(self, split: str) -> tuple[Shortcoming, ...]:
+        """Why a model has no score on a split, or one that says nothing."""
+        return judge_score(self.label, self.label_kind, self.counts((split,)))
+
     def joined(self, names: Sequence[str]) -> Split:
         """These splits, one after the other. Raises: UsageError for an unknown name or none."""
         unknown = [name for name in names if name not in self.splits]
@@ -103,6 +139,12 @@ class Snapshot:
             splits,
             self.manifest,
         )
+
+
+def count_varying(features: NDArray[np.float32]) -> int:
+    """How many columns have two values; NULL is one. Without rows, none has."""
+    known = np.where(np.isnan(features), -np.inf, features)
+    return int(np.count_nonzero((known != known[:1]).any(axis=0)))
 
 
 def load_snapshot(address: str | Path) -> Snapshot:

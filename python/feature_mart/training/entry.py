@@ -141,7 +141,10 @@ def train(job: Job) -> None:
     print(metric_line("fit", "rounds", model.rounds))
     for split, values in metrics.items():
         for name, value in values.items():
-            print(metric_line(split, name, value))
+            if value is not None:
+                print(metric_line(split, name, value))
+    for each in snapshot.shortcomings(asked.on):
+        print(f"warning: {snapshot.id}, {each.text}", file=sys.stderr)
 
 
 def _arguments(argv: Sequence[str]) -> dict[str, object]:

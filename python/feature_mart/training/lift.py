@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-import numpy as np
-
-from feature_mart.training.dataset import Snapshot
-from feature_mart.training.model import evaluate, fit
+from feature_mart.training.dataset import Snapshot, count_varying
+from feature_mart.training.model import check_score, evaluate, fit
 
 ALL = "all"
 SPLITS = ("validation", "test")
@@ -44,9 +42,7 @@ def variants(groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
 
 def is_empty(snapshot: Snapshot, columns: Sequence[str]) -> bool:
     """Whether none of these columns varies in train."""
-    features = snapshot.select(columns).splits["train"].features
-    known = np.where(np.isnan(features), -np.inf, features)
-    return bool((known == known[:1]).all())
+    return not count_varying(snapshot.select(columns).splits["train"].features)
 
 
 def score_features(
@@ -61,8 +57,9 @@ def score_features(
 
     Raises:
         UsageError: an unknown column, or none.
-        TerminalError: as `fit`, so of a label with one class.
+        TerminalError: as `fit`, so of a label with one class; or validation has no score, by which features are chosen.
     """
+    check_score(snapshot, "validation")
     if is_empty(snapshot, columns):
         nothing = dict.fromkeys(SPLITS)
         return LiftLine(name, len(columns), True, nothing, nothing)

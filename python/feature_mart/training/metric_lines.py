@@ -1,7 +1,7 @@
 """The lines a training job prints, and the regular expressions by which SageMaker reads them.
 
 ===================================  ==========================================================
-``validation:r2=0.7123;``            a metric of a split, at the end; ``none`` where it has no value
+``validation:r2=0.7123;``            a metric of a split, at the end; no line where it has no value
 ``fit:rounds=412;``                  how many trees the model has
 ``[50]\\tvalidation-rmse:0.61234``    xgboost's own line, every 50 rounds
 ===================================  ==========================================================
@@ -17,9 +17,9 @@ _NUMBER = r"([-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)"
 _WATCHED = {"regression": "rmse", "binary": "logloss"}
 
 
-def metric_line(group: str, name: str, value: float | None) -> str:
+def metric_line(group: str, name: str, value: float) -> str:
     """One metric; the number with all its digits, so that it reads back as it was."""
-    return f"{group}:{name}={'none' if value is None else repr(value)};"
+    return f"{group}:{name}={value!r};"
 
 
 def metric_definitions(label_kind: str) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_mart.errors import TerminalError, UsageError
+from feature_mart.snapshot_files.usability import Shortcoming
 from feature_mart.training.dataset import Snapshot, Split
 from feature_mart.training.metrics import binary_metrics, regression_metrics
 
@@ -99,8 +100,8 @@ def fit(
         log_every: print the error on validation whenever so many trees were added.
 
     Raises:
-        TerminalError: xgboost is not installed or refuses a parameter, a fitted split has no rows,
-            or a binary label has one class.
+        TerminalError: xgboost is not installed or refuses a parameter, a fitted split has no rows, its label has one
+            class or one value, or no feature varies.
         UsageError: `on` is neither train nor train and validation.
     """
     on = tuple(on)
@@ -110,7 +111,7 @@ def fit(
         )
     xgboost = require_xgboost()
     split, validation = snapshot.joined(on), snapshot.splits["validation"]
-    _check_label(snapshot, split, on)
+    _check_fit(snapshot, on)
     settings = booster_params(snapshot, seed=seed, params=params)
     watched: list[tuple[Any, str]] = []
     if rounds is None and not validation.rows:
@@ -183,23 +184,23 @@ def objective(label_kind: str) -> dict[str, str]:
     return {"objective": "reg:squarederror", "eval_metric": "rmse"}
 
 
-def _check_label(snapshot: Snapshot, split: Split, on: tuple[str, ...]) -> None:
-    where = f"{snapshot.id}, {' and '.join(on)}"
-    if not split.rows:
-        raise TerminalError(f"{where}: there are no rows to fit on.")
-    if snapshot.label_kind == "binary":
-        classes = np.unique(split.label)
-        if len(classes) == 1:
+def _check_fit(snapshot: Snapshot, on: tuple[str, ...]) -> None:
+    for each in snapshot.judge_fit(on):
+        if each.is_final:
             raise TerminalError(
-                f"{where}: the label {snapshot.label} has one class only ({classes[0]:g} in all "
-                f"{split.rows} rows); "
-                "there is nothing to learn, so nothing was fitted."
+                f"{snapshot.id}, {each.split}: {each.what}; nothing was fitted. {_advised(each)}"
             )
-        if not np.isin(classes, (0, 1)).all():
-            raise TerminalError(
-                f"{where}: the binary label {snapshot.label} holds {classes[:5].tolist()}, not 0 "
-                "and 1."
-            )
+
+
+def check_score(snapshot: Snapshot, split: str) -> None:
+    """Raise TerminalError where no model has a score on a split: no rows, or labels that are all the same."""
+    for each in snapshot.judge_score(split):
+        if each.is_final:
+            raise TerminalError(f"{snapshot.id}, {each.split}: {each.what}. {_advised(each)}")
+
+
+def _advised(found: Shortcoming) -> str:
+    return f"{found.remedy[0].upper()}{found.remedy[1:]}."
 
 
 def _matrix(xgboost: ModuleType, split: Split, categorical: frozenset[str]) -> Any:

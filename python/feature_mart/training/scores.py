@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from feature_mart.training.dataset import Snapshot
-from feature_mart.training.model import TRAIN, evaluate, fit
+from feature_mart.training.model import TRAIN, check_score, evaluate, fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class SeedScores:
 
     `by_seed` maps a seed to its metrics, `rounds` to its number of trees. `mean` and `spread` (the
     standard deviation over the seeds, 0.0 for one seed) are None where a metric has no value.
+    `warnings` say why the figures mislead, as where the split has few rows.
     """
 
     on: tuple[str, ...]
@@ -23,6 +24,7 @@ class SeedScores:
     rounds: Mapping[int, int]
     mean: Mapping[str, float | None]
     spread: Mapping[str, float | None]
+    warnings: tuple[str, ...] = ()
 
 
 def score_seeds(
@@ -33,7 +35,13 @@ def score_seeds(
     split: str = "test",
     params: Mapping[str, Any] | None = None,
 ) -> SeedScores:
-    """Fit once a seed and measure on one split. Raises: as `fit`."""
+    """Fit once a seed and measure on one split.
+
+    Raises:
+        TerminalError: the split has no rows or a label of one value, so that there is no score; or as `fit`.
+        UsageError: as `fit`, or there is no such split.
+    """
+    check_score(snapshot, split)
     by_seed: dict[int, dict[str, float | None]] = {}
     rounds: dict[int, int] = {}
     for seed in seeds:
@@ -47,4 +55,6 @@ def score_seeds(
         values = [value for metrics in by_seed.values() if (value := metrics[name]) is not None]
         mean[name] = fmean(values) if values else None
         spread[name] = (stdev(values) if len(values) > 1 else 0.0) if values else None
-    return SeedScores(tuple(on), split, by_seed, rounds, mean, spread)
+    doubts = (*snapshot.judge_fit(on), *snapshot.judge_score(split))
+    warnings = tuple(each.text for each in doubts)
+    return SeedScores(tuple(on), split, by_seed, rounds, mean, spread, warnings)

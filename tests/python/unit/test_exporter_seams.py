@@ -32,6 +32,12 @@ class MemoryStore:
     def address(self, key: str = "") -> str:
         return f"memory://{key}"
 
+    def through(self) -> str:
+        return ""
+
+    def require_conditions(self, _key: str) -> None:
+        return
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         raise AssertionError("the caller of export_rows brings its own")

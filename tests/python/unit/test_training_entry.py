@@ -387,9 +387,8 @@ def test_channels_have_the_rows_of_the_snapshot_without_keys(base: Path, prices:
         load_channels(data / "meta", {name: data / name for name in ("train", "validation")})
 
 
-def test_a_metric_without_a_value_is_printed_and_not_read() -> None:
-    assert metric_line("test", "auc", None) == "test:auc=none;"
-    assert values("test:auc=none;", "binary") == {}
+def test_a_metric_line_reads_back_as_it_was() -> None:
+    assert metric_line("test", "r2", -0.25) == "test:r2=-0.25;"
     assert values("test:r2=-0.25;\ntest:mae=1e-05;") == {"test:r2": -0.25, "test:mae": 1e-5}
     assert values("test:r2=1.0") == values("test:r20=1.0;") == {}
 

@@ -30,6 +30,8 @@ SUCCESS = "_meta/_SUCCESS"
 #: What `_SUCCESS` holds while a snapshot is being removed: nobody can commit it then, and no reader takes it for whole.
 REMOVED = b"removed\n"
 LATEST = "latest.json"
+#: Of a consumer, in a bucket: what shows at each export whether conditional writes are honoured there.
+CONDITIONS = ".conditional-writes"
 SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{4}Z-[0-9a-f]{12}", re.ASCII)
 
 
@@ -104,6 +106,11 @@ def check_document(document: object, kind: str, where: str) -> None:
         raise TerminalError(
             f"{where} breaks its schema ({kind}.json) at {field}: {error.message[:200]}"
         )
+
+
+def manifest_warnings(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Why a snapshot is of little use, as its manifest says: split and figure. None of an older export."""
+    return tuple(f"{each['split']}: {each['what']}" for each in manifest.get("warnings", ()))
 
 
 def snapshot_folder(address: str | Path) -> Path:

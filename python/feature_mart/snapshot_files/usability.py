@@ -1,0 +1,142 @@
+"""Judge by counts whether a model can be fitted on a snapshot, and scored.
+
+The exporter has the counts from its one reading of the rows, training from the arrays that it loaded: the rules are
+the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "no_rows",
+    "fewer_rows_than_features",
+    "too_few_rows_to_score",
+    "one_class",
+    "one_value",
+    "other_classes",
+    "no_feature_varies",
+]
+
+#: A score of fewer rows says nothing: of 30, the standard error of a share near one half is 0.09.
+SCORED_FROM = 30
+
+_MORE = "give it more days in models/exposures.yml (validation_share, test_share), or the mart more history"
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCounts:
+    """What the rules ask of one split.
+
+    Attributes:
+        rows: those that stay.
+        purged: those left out because their label was known too late.
+        label_low, label_high: the least and the greatest label; None without rows.
+        other_labels: rows whose label is neither 0 nor 1.
+    """
+
+    name: str
+    rows: int
+    purged: int
+    label_low: float | None
+    label_high: float | None
+    other_labels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcoming:
+    """A reason why a snapshot is of no use, or of little.
+
+    Attributes:
+        split: where.
+        what: the figure, and what it prevents.
+        remedy: what to do about it.
+        is_final: nothing can be fitted (train), or there is no score (validation, test). Else the figures mislead.
+    """
+
+    kind: Kind
+    split: str
+    what: str
+    remedy: str
+    is_final: bool
+
+    @property
+    def text(self) -> str:
+        """Where, what and what to do, in one line."""
+        return f"{self.split}: {self.what}; {self.remedy}"
+
+
+def judge_snapshot(
+    label: str, label_kind: str, features: int, varying: int, splits: Sequence[SplitCounts]
+) -> tuple[Shortcoming, ...]:
+    """Return every shortcoming of a snapshot, in the order of its splits.
+
+    Args:
+        label_kind: regression or binary.
+        features: how many there are, and `varying` how many have two values in train (NULL is one).
+        splits: the first is fitted on, the others are scored.
+    """
+    train, *others = splits
+    found = list(judge_fit(label, label_kind, features, varying, train))
+    for split in others:
+        found += judge_score(label, label_kind, split)
+    return tuple(found)
+
+
+def judge_fit(
+    label: str, label_kind: str, features: int, varying: int, split: SplitCounts
+) -> tuple[Shortcoming, ...]:
+    """Return why a model cannot be fitted on a split, or learns it by heart."""
+    if not split.rows:
+        return (_no_rows(split, "there are no rows to fit on"),)
+    found = list(_judge_label(label, label_kind, split, "there is nothing to learn"))
+    if label_kind == "binary" and split.other_labels:
+        what = (
+            f"the binary label {label} is neither 0 nor 1 in {split.other_labels} of {split.rows} rows "
+            f"({split.label_low:g} to {split.label_high:g}, not 0 and 1)"
+        )
+        remedy = "correct the label, or its label_kind in models/exposures.yml"
+        found.append(Shortcoming("other_classes", split.name, what, remedy, is_final=True))
+    if not varying:
+        what = f"none of the {features} features varies in its {split.rows} rows, so there is nothing to learn from"
+        remedy = "look for empty raw tables behind the features, or give it more days in models/exposures.yml"
+        found.append(Shortcoming("no_feature_varies", split.name, what, remedy, is_final=True))
+    if split.rows < features:
+        what = f"{split.rows} rows are fewer than the {features} features, so a model learns them by heart"
+        remedy = f"{_MORE}, or take fewer features"
+        found.append(
+            Shortcoming("fewer_rows_than_features", split.name, what, remedy, is_final=False)
+        )
+    return tuple(found)
+
+
+def judge_score(label: str, label_kind: str, split: SplitCounts) -> tuple[Shortcoming, ...]:
+    """Return why a model has no score on a split, or one that says nothing."""
+    if not split.rows:
+        return (_no_rows(split, "there are no rows to score"),)
+    lost = "auc has no value" if label_kind == "binary" else "r2 has no value"
+    found = list(_judge_label(label, label_kind, split, lost))
+    if split.rows < SCORED_FROM:
+        what = f"{split.rows} rows are fewer than {SCORED_FROM}, so a score on them says nothing"
+        found.append(Shortcoming("too_few_rows_to_score", split.name, what, _MORE, is_final=False))
+    return tuple(found)
+
+
+def _no_rows(split: SplitCounts, what: str) -> Shortcoming:
+    remedy = _MORE
+    if split.purged:
+        what = f"{what} ({split.purged} purged, since their labels were known too late)"
+        remedy = f"lower embargo_days there, or {remedy}"
+    return Shortcoming("no_rows", split.name, what, remedy, is_final=True)
+
+
+def _judge_label(
+    label: str, label_kind: str, split: SplitCounts, lost: str
+) -> tuple[Shortcoming, ...]:
+    if split.label_low != split.label_high:
+        return ()
+    kind: Kind = "one_class" if label_kind == "binary" else "one_value"
+    has = kind.replace("_", " ")
+    what = f"the label {label} has {has} only ({split.label_low:g} in all {split.rows} rows), so {lost}"
+    remedy = f"{_MORE}, or choose another label"
+    return (Shortcoming(kind, split.name, what, remedy, is_final=True),)
