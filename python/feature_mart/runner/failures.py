@@ -17,15 +17,18 @@ _SHOWN_LINES = 12
 Rows = Callable[[Node], Sequence[str]]
 
 
-def build_failure(settings: Settings, engine: Engine, result: DbtResult) -> FeatureMartError:
+def build_failure(
+    settings: Settings, engine: Engine, result: DbtResult, hints: Sequence[str] = ()
+) -> FeatureMartError:
     """The error of a build that failed, while what it worked on is still there; the engine leaves it behind.
 
-    Transient where nothing failed but what may pass when tried again.
+    ``hints`` are lines about the raw warehouse that may explain the failures; they come first. Transient where nothing failed but what may pass when tried again.
     """
     said = [node.message for node in result.nodes if node.status in FAILED]
     said = said or [result.problem or ""]
     ended = engine.abandon(result)
-    message = describe_failures(settings, result, engine.first_rows, f"The build stopped; {ended}.")
+    head = "\n".join((f"The build stopped; {ended}.", *hints))
+    message = describe_failures(settings, result, engine.first_rows, head)
     is_passing = settings.bigquery is not None and all(is_transient(text) for text in said)
     return TransientError(message) if is_passing else TerminalError(message)
 
