@@ -39,7 +39,7 @@ marked as (
         {%- for column in columns %}
         case
             when
-                coalesce({{ trimmed('cast(' ~ column ~ ' as string)') }}, '') in ('', '0')
+                coalesce({{ trimmed('cast(' ~ column ~ ' as string)') }}, '') in ('', '0', '0.0')
                 then 1
             else 0
         end as {{ column }}{{ ',' if not loop.last }}
