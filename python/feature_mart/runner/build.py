@@ -12,7 +12,7 @@ from feature_mart.runner.dbt import DbtResult, Node, Progress, invoke_dbt
 from feature_mart.runner.decide import choose_refresh, why_full
 from feature_mart.runner.engine import Engine, Outset
 from feature_mart.runner.engines import open_engine
-from feature_mart.runner.failures import build_failure, describe_check
+from feature_mart.runner.failures import build_failure, describe_warning
 from feature_mart.runner.report import RunLog
 from feature_mart.runner.state import (
     BuiltMart,
@@ -111,7 +111,9 @@ def build_mart(
         full_because=because,
         models=sum(node.kind == "model" and node.status == "success" for node in result.nodes),
         tests=tests,
-        warnings=tuple(_warning(task, node) for node in result.nodes if node.status == "warn"),
+        warnings=tuple(
+            describe_warning(engine, node) for node in result.nodes if node.status == "warn"
+        ),
         unjudged=_unjudged(task, result),
     )
 
@@ -230,10 +232,3 @@ def _unjudged(task: _Task, result: DbtResult) -> tuple[Unjudged, ...]:
         return ()
     built = parse_built(task.engine.read_kept("built"))
     return read_unjudged(task.engine, None if built is None else built.published_at)
-
-
-def _warning(task: _Task, node: Node) -> str:
-    """A check that only warns, with its rows where they are few or say it all, and what to do."""
-    is_shown = node.failures == 1 or node.meta.get("shows_rows")
-    rows = task.engine.first_rows(node) if is_shown else ()
-    return "; ".join(filter(None, (describe_check(node), *rows, node.meta.get("fix"))))

@@ -63,6 +63,16 @@ def describe_check(node: Node) -> str:
     return what + about + rows.replace(": 1 rows", ": 1 row")
 
 
+def describe_warning(engine: Engine, node: Node) -> str:
+    """A check that only warns, in one line: what, its rows where they are few or say it all, and what to do.
+
+    A check whose rows are findings, not rows of data, says so by ``meta.shows_rows``.
+    """
+    is_shown = node.failures == 1 or node.meta.get("shows_rows")
+    rows = engine.first_rows(node) if is_shown else ()
+    return "; ".join(filter(None, (describe_check(node), *rows, node.meta.get("fix"))))
+
+
 def database_error(message: str) -> str:
     """The first line of the database's words, without dbt's heading over them."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]

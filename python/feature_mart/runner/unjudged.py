@@ -13,13 +13,14 @@ _QUERY = (
     "from {table} order by model_name"
 )
 _COMPARED = "null rates, distinct values, distributions, volumes"
+_SHARES = "columns that empty, shares of exclusions"
 
 
 @dataclass(frozen=True, slots=True)
 class Unjudged:
     """Checks that compare nothing yet, and what is missing.
 
-    `models` are those that the checks are about. Days are whole days of history, rows those of the rarer side.
+    `models` are those that the checks are about.
     """
 
     what: str
@@ -39,23 +40,24 @@ def read_unjudged(engine: Engine, published_at: datetime | None) -> tuple[Unjudg
     """
     rows = engine.ask(UNJUDGED, _QUERY, published_at)
     by_reason: dict[tuple[str, str], list[str]] = {}
-    for model, days, needed_days, newest, former, needed_rows in rows:
-        reason = _reason(model, days, needed_days, newest, former, needed_rows)
-        by_reason.setdefault(reason, []).append(str(model))
+    for model, *found in rows:
+        for reason in _reasons(str(model), *found):
+            by_reason.setdefault(reason, []).append(str(model))
     return tuple(Unjudged(what, why, tuple(models)) for (what, why), models in by_reason.items())
 
 
-def _reason(
+def _reasons(
     model: str, days: float | None, needed_days: int, newest: int, former: int, needed_rows: int
-) -> tuple[str, str]:
-    if days is not None and days < needed_days:
-        return _COMPARED, f"{_count(int(days), 'day')} of history, {needed_days} are needed"
+) -> list[tuple[str, str]]:
+    if days is None:
+        return [(_COMPARED, f"fewer than {needed_rows:,} jobs so far")]
+    if days < 1:
+        first = [(_SHARES, "this is the first refresh, and nothing came before it")]
+    else:
+        first = []
+    if days < needed_days:
+        had = "1 day" if int(days) == 1 else f"{int(days)} days"
+        return [(_COMPARED, f"{had} of history, {needed_days} are needed"), *first]
     subject = "features" if model.startswith("feat_") else model
-    return (
-        f"{_COMPARED} of {subject}",
-        f"{newest:,} rows lately, {former:,} before, {needed_rows:,} are needed on each side",
-    )
-
-
-def _count(number: int, unit: str) -> str:
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+    rows = f"{newest:,} rows lately, {former:,} before, {needed_rows:,} are needed on each side"
+    return [(f"{_COMPARED} of {subject}", rows)]
