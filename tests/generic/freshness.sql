@@ -22,10 +22,9 @@ newest as (
 select
     clock.as_of_at,
     newest.newest_at,
-    concat(
-        'mart build --as-of ',
-        {{ local_date(refresh_before(add_hours('newest.newest_at', 24 * at_most_days))) }}
-    ) as if_an_archive
+    'mart build --as-of '
+    || {{ local_date(refresh_before(add_hours('newest.newest_at', 24 * at_most_days))) }}
+        as if_an_archive
 from newest
 cross join clock
 where

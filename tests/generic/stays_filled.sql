@@ -39,6 +39,7 @@ marked as (
         {%- for column in columns %}
         case
             when
+                -- allow number-text: both spellings of 0 are named, and nothing else is read
                 coalesce({{ trimmed('cast(' ~ column ~ ' as string)') }}, '') in ('', '0', '0.0')
                 then 1
             else 0

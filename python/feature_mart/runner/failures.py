@@ -22,7 +22,8 @@ def build_failure(
 ) -> FeatureMartError:
     """The error of a build that failed, while what it worked on is still there; the engine leaves it behind.
 
-    ``hints`` are lines about the raw warehouse that may explain the failures; they come first. Transient where nothing failed but what may pass when tried again.
+    ``hints`` are lines about the raw warehouse that may explain the failures; they come first. Transient where nothing
+    failed but what may pass when tried again.
     """
     said = [node.message for node in result.nodes if node.status in FAILED]
     said = said or [result.problem or ""]

@@ -45,9 +45,7 @@ def ask(sql: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> list[tuple[A
     values = list(rows)
     if values:
         places = ", ".join([f"({', '.join('?' * len(values[0]))})"] * len(values))
-        con.execute(
-            f"insert into given values {places}", [cell for row in values for cell in row]
-        )
+        con.execute(f"insert into given values {places}", [cell for row in values for cell in row])
     con.execute(
         f"create table tested as select * exclude (hours), {AS_OF} - to_minutes((hours * 60)::int) as known_at, "
         f"known_at as label_known_at, known_at as loaded_at from given"
@@ -81,9 +79,7 @@ def test_a_column_that_dies_at_30_rows_a_month_is_found_with_its_third_row(
 
 
 def test_a_column_of_blanks_is_empty() -> None:
-    rows = [
-        (f"c{n}", 9.0, "\u3000 " if n < 5 else "a word", 1 + 24 * n) for n in range(60)
-    ]
+    rows = [(f"c{n}", 9.0, "\u3000 " if n < 5 else "a word", 1 + 24 * n) for n in range(60)]
     assert set(filled(rows)) == {"word"}
 
 
@@ -106,7 +102,7 @@ def test_a_column_that_died_months_ago_is_still_told() -> None:
         [9.0] * 100 + [None] * 100,
         [None, None, 9.0, 9.0],
         [None if n % 3 == 0 else 9.0 for n in range(300)],
-        [None] + [9.0] * 200,
+        [None, *[9.0] * 200],
     ],
     ids=["no rows", "one row", "never filled", "full", "filled now", "few", "a third", "one empty"],
 )
@@ -144,7 +140,7 @@ def test_a_reason_that_takes_over_is_found_and_the_others_are_not() -> None:
     assert excluded(before) == {}
     assert excluded(["price_missing"] * 3 + before) == {"price_missing": (3, 3, 0, 100)}
     assert set(excluded(["void"] * 5 + before)) == {"void"}
-    assert excluded(["void"] + before) == {}
+    assert excluded(["void", *before]) == {}
 
 
 def test_a_share_is_judged_by_the_likelihood_ratio_of_its_counts() -> None:

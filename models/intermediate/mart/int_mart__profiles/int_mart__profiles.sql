@@ -56,7 +56,10 @@ cumulated as (
 
     select
         entered_at,
-        sum(job_count) over (order by entered_at asc nulls last) as job_count
+        sum(job_count) over (
+            order by entered_at asc nulls last
+            rows between unbounded preceding and current row
+        ) as job_count
     from refresh_sizes
 
 ),
