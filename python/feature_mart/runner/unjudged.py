@@ -51,10 +51,8 @@ def _reasons(
 ) -> list[tuple[str, str]]:
     if days is None:
         return [(_COMPARED, f"fewer than {needed_rows:,} jobs so far")]
-    if days < 1:
-        first = [(_SHARES, "this is the first refresh, and nothing came before it")]
-    else:
-        first = []
+    nothing_before = (_SHARES, "this is the first refresh, and nothing came before it")
+    first = [nothing_before] if days < 1 else []
     if days < needed_days:
         had = "1 day" if int(days) == 1 else f"{int(days)} days"
         return [(_COMPARED, f"{had} of history, {needed_days} are needed"), *first]
