@@ -39,10 +39,10 @@ marked as (
         {%- for column in columns %}
         case
             when
-                -- allow number-text: both spellings of 0 are named, and nothing else is read
                 coalesce({{ trimmed('cast(' ~ column ~ ' as string)') }}, '') in ('', '0', '0.0')
                 then 1
             else 0
+        -- allow number-text: both spellings of 0 are named above, and nothing else is read
         end as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from first_versions
