@@ -223,6 +223,10 @@ class Oracle:
         value = self._value(at)
         return None if value is None else value.astimezone(ZONE).hour
 
+    def local_date(self, at: Value) -> str | None:
+        value = self._value(at)
+        return None if value is None else f"{value.astimezone(ZONE):%Y-%m-%d}"
+
     def local_weekday(self, at: Value) -> int | None:
         value = self._value(at)
         return None if value is None else value.astimezone(ZONE).isoweekday()

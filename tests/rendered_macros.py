@@ -37,15 +37,16 @@ def load_macros(*dialects: str) -> dict[str, Callable[..., str]]:
     environment.globals.update(
         adapter=_Adapter(macros, (*dialects, "default")),
         var=lambda name: variables[name],
+        ref=str,
         **{"return": lambda value: value},
     )
-    for folder in ("dialect", "expressions", "point_in_time"):
+    for folder in ("dialect", "expressions", "point_in_time", "quality"):
         for path in sorted((PROJECT / "macros" / folder).glob("*.sql")):
+            environment.globals.update(macros)  # A module sees the macros there were before it.
             module = environment.from_string(path.read_text()).module
             for name in dir(module):
                 if not name.startswith("_"):
                     macros[name] = _stripped(getattr(module, name))
-    environment.globals.update(macros)
     return macros
 
 

@@ -123,6 +123,17 @@
     extract(hour from timezone('{{ var("business_timezone") }}', {{ at }}))
 {%- endmacro %}
 
+{#- The business day as text, 2026-04-01. -#}
+{% macro local_date(at) %}
+    {{- return(adapter.dispatch('local_date')(at)) -}}
+{% endmacro %}
+{% macro default__local_date(at) -%}
+    cast(date({{ at }}, '{{ var("business_timezone") }}') as string)
+{%- endmacro %}
+{% macro duckdb__local_date(at) -%}
+    cast(cast(timezone('{{ var("business_timezone") }}', {{ at }}) as date) as string)
+{%- endmacro %}
+
 {#- Day of the business week, Monday 1 to Sunday 7. BigQuery counts from Sunday 1. -#}
 {% macro local_weekday(at) %}
     {{- return(adapter.dispatch('local_weekday')(at)) -}}

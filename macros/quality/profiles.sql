@@ -1,3 +1,20 @@
+{#- The models whose columns are profiled, each with the instant by which its rows are dated. -#}
+{% macro profiled_tables() -%}
+    {{- return({
+        'feat_job__category_at_request': 'entered_at',
+        'feat_job__client_at_request': 'entered_at',
+        'feat_job__client_category_at_request': 'entered_at',
+        'feat_job__job_type_at_request': 'entered_at',
+        'feat_job__market_at_request': 'entered_at',
+        'feat_job__posting': 'entered_at',
+        'feat_job__skills_at_request': 'entered_at',
+        'feat_job__terms_at_request': 'entered_at',
+        'feat_job__text': 'entered_at',
+        'int_job__hire_label': 'label_known_at',
+        'int_job__price_label': 'label_known_at',
+    }) -}}
+{%- endmacro %}
+
 {#- The columns of these models that are profiled, by model, and the edges of their bins, by column:
     features, and labels that have `bins`. Read from the YAML beside the models. -#}
 {% macro profiled_columns(model_names) -%}
@@ -21,9 +38,17 @@
     {{- return((columns, bins)) -}}
 {%- endmacro %}
 
-{#- CTEs, up to `profiles`: what int_mart__profiles measured of a column (none: of all) at the
-    refresh that is built, and at the newest refresh before its days, bin by bin. -#}
-{% macro compared_profiles(model, column_name) -%}
+{#- How many days of history a comparison needs: the days that are judged, those before them, and
+    as many in which a new warehouse's histories fill. Means over history are NULL in a warehouse's
+    first days and known a month later, which is no breakage. -#}
+{% macro judged_history_days() -%}
+    {{- return(3 * var('profile_days')) -}}
+{%- endmacro %}
+
+{#- CTEs, up to `profiles`: what int_mart__profiles measured of a model and column (none: of all) at
+    the refresh that is built, and at the newest refresh before its days, bin by bin. Empty while
+    the history is too short to compare, unless `is_compared` is false. -#}
+{% macro compared_profiles(model=none, column_name=none, is_compared=true) -%}
 measured as (
 
     select * from {{ ref('int_mart__profiles') }}
@@ -47,7 +72,10 @@ compared as (
                     <= {{ add_hours('clock.as_of_at', -24 * var('profile_days')) }}
                     then measured.measured_at
             end
-        ) as former_at
+        ) as former_at,
+        max(
+            case when measured.measured_at = clock.as_of_at then measured.history_days end
+        ) as history_days
     from measured
     cross join clock
 
@@ -56,6 +84,7 @@ compared as (
 sided as (
 
     select
+        measured.model_name,
         measured.column_name,
         measured.bin,
         measured.row_count,
@@ -65,11 +94,16 @@ sided as (
     from measured
     cross join compared
     where
-        measured.model_name = '{{ model.identifier }}'
+        measured.measured_at in (compared.newest_at, compared.former_at)
+        {%- if model %}
+        and measured.model_name = '{{ model.identifier }}'
+        {%- endif %}
         {%- if column_name %}
         and measured.column_name = '{{ column_name }}'
         {%- endif %}
-        and measured.measured_at in (compared.newest_at, compared.former_at)
+        {%- if is_compared %}
+        and compared.history_days >= {{ judged_history_days() }}
+        {%- endif %}
 
 ),
 

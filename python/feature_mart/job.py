@@ -42,6 +42,9 @@ from feature_mart.storage import Store, open_store
 SAMPLE_JOBS = 20_000
 SAMPLE_SEED = 0
 
+#: Gives what a person reads about bulk loads, as lines.
+DescribeBulk = Callable[[Sequence[BulkLoad], Settings], Sequence[str]]
+
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
@@ -61,10 +64,12 @@ def run(
     *,
     as_of: str | None,
     stage: Callable[[str], Progress],
+    describe_bulk: DescribeBulk,
 ) -> RunSummary:
     """Sample if needed, build, snapshots, and the docs, which tell of the snapshots.
 
-    ``stage`` is called with each stage's name and gives what shows its progress.
+    ``stage`` is called with each stage's name and gives what shows its progress; ``describe_bulk`` gives the lines
+    about bulk loads that a failed build's message begins with.
 
     Raises:
         FeatureMartError: as the stages do; what earlier stages finished stays.
@@ -74,7 +79,13 @@ def run(
     with open_run(settings, "run") as log:
         if settings.is_sample and not settings.dwh.exists():
             make_sample(log, settings.dwh, SAMPLE_JOBS, SAMPLE_SEED, stage("sample"))
-        built = build_mart(settings, log, as_of=as_of, progress=stage("build"))
+        built = build_mart(
+            settings,
+            log,
+            as_of=as_of,
+            progress=stage("build"),
+            hints=lambda: describe_bulk(find_bulk_loads(settings), settings),
+        )
         snapshots = export_consumers(settings, log, progress=stage("export"))
         for mart in log.marts:
             for snapshot in snapshots:

@@ -1,16 +1,19 @@
 {#- Fails where a column has fewer or more distinct values, NULL aside, in the rows of the last days
-    than it should. Fewer rows than `at_least_rows` say nothing. -#}
-{% test cardinality(model, column_name, at_least=1, at_most=none, at_least_rows=100) %}
+    than it should. A young warehouse, and fewer rows than `at_least_rows` (dbt var profile_rows) in
+    those days or in the days before, say nothing. -#}
+{% test cardinality(model, column_name, at_least=1, at_most=none, at_least_rows=none) %}
 {{ config(meta={
     'message': 'too few or too many distinct values',
     'fix': 'look for a default that took the place of values, or for an id that got into them',
 }) }}
+{%- set needed_rows = at_least_rows or var('profile_rows') %}
 with {{ compared_profiles(model, column_name) }},
 
 counted as (
 
     select
         sum(newest_count) as newest_rows,
+        sum(former_count) as former_rows,
         sum(newest_distinct_count) as distinct_count
     from profiles
 
@@ -18,10 +21,12 @@ counted as (
 
 select
     newest_rows,
+    former_rows,
     distinct_count
 from counted
 where
-    newest_rows >= {{ at_least_rows }}
+    newest_rows >= {{ needed_rows }}
+    and former_rows >= {{ needed_rows }}
     and not coalesce(
         distinct_count >= {{ at_least }}
         {%- if at_most is not none %} and distinct_count <= {{ at_most }}{% endif %}, false

@@ -1,9 +1,10 @@
 {#- Fails where the newest row lies more than so many days before the refresh that is built: by the
-    mart's clock, not the wall's. A relation without rows fails as well. -#}
+    mart's clock, not the wall's. A relation without rows fails as well. An archive gets no new
+    rows: `if_an_archive` is the command that builds it as of the last refresh that passes. -#}
 {% test freshness(model, column_name, at_most_days) %}
 {{ config(meta={
     'message': 'no new row for too long',
-    'fix': 'look whether the raw tables are still loaded',
+    'fix': 'look whether the raw tables are still loaded; build an archive as of its end, as below',
 }) }}
 with clock as (
 
@@ -20,7 +21,10 @@ newest as (
 
 select
     clock.as_of_at,
-    newest.newest_at
+    newest.newest_at,
+    'mart build --as-of '
+    || {{ local_date(refresh_before(add_hours('newest.newest_at', 24 * at_most_days))) }}
+        as if_an_archive
 from newest
 cross join clock
 where

@@ -1,12 +1,14 @@
 {#- Fails where the share of NULLs among the rows of the last days is over a bound, or further from
-    that of the days before than it may be. Fewer rows than `at_least_rows` say nothing. -#}
+    that of the days before than it may be. A young warehouse, and fewer rows than `at_least_rows`
+    (dbt var profile_rows) on either side, say nothing. -#}
 {% test null_rate(
-    model, column_name, at_most=none, at_most_change=none, at_least_rows=100
+    model, column_name, at_most=none, at_most_change=none, at_least_rows=none
 ) %}
 {{ config(meta={
     'message': 'more or fewer NULLs than there should be',
     'fix': 'look for what stopped to be filled, from the column back to the raw table',
 }) }}
+{%- set needed_rows = at_least_rows or var('profile_rows') %}
 with {{ compared_profiles(model, column_name) }},
 
 shares as (
@@ -29,17 +31,17 @@ select
     former_null_rate
 from shares
 where
-    {%- if at_most is not none %}
-    (newest_rows >= {{ at_least_rows }} and newest_null_rate > {{ at_most }})
-    {%- endif %}
-    {%- if at_most is not none and at_most_change is not none %}
-    or
-    {%- endif %}
-    {%- if at_most_change is not none %}
-    (
-        newest_rows >= {{ at_least_rows }}
-        and former_rows >= {{ at_least_rows }}
-        and abs(newest_null_rate - former_null_rate) > {{ at_most_change }}
+    newest_rows >= {{ needed_rows }}
+    and former_rows >= {{ needed_rows }}
+    and (
+        {%- if at_most is not none %}
+        newest_null_rate > {{ at_most }}
+        {%- endif %}
+        {%- if at_most is not none and at_most_change is not none %}
+        or
+        {%- endif %}
+        {%- if at_most_change is not none %}
+        abs(newest_null_rate - former_null_rate) > {{ at_most_change }}
+        {%- endif %}
     )
-    {%- endif %}
 {% endtest %}

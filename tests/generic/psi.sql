@@ -3,11 +3,12 @@
     (p - q) ln(p / q), with p and q the shares of the last days and of those before, each at least
     `epsilon`, so that an empty bin stays finite (Siddiqi, Credit Risk Scorecards, 2006: below 0.1
     stable, over 0.25 shifted). Bins are the column's `bins`. -#}
-{% test psi(model, column_name, at_most=0.25, epsilon=0.0001, at_least_rows=100) %}
+{% test psi(model, column_name, at_most=0.25, epsilon=0.0001, at_least_rows=none) %}
 {{ config(meta={
     'message': 'values are spread otherwise than in the weeks before',
     'fix': 'a season or a new definition explains it, or the source has broken: docs/quality.md',
 }) }}
+{%- set needed_rows = at_least_rows or var('profile_rows') %}
 with {{ compared_profiles(model, column_name) }},
 
 shares as (
@@ -40,7 +41,7 @@ indexed as (
         -- allow log, float-sum: an index that is compared with a bound, and never summed further
         sum((p - q) * ln(p / nullif(q, 0))) as psi
     from floored
-    where newest_rows >= {{ at_least_rows }} and former_rows >= {{ at_least_rows }}
+    where newest_rows >= {{ needed_rows }} and former_rows >= {{ needed_rows }}
     group by newest_rows, former_rows
 
 )

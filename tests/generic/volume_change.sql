@@ -1,10 +1,12 @@
-{#- Fails where the last days brought far fewer or more rows than the days before. Days before with
-    fewer rows than `at_least_rows` say nothing. -#}
-{% test volume_change(model, at_least_ratio, at_most_ratio, at_least_rows=100) %}
+{#- Fails where the last days brought far fewer or more rows than the days before. A young
+    warehouse, and days before with fewer rows than `at_least_rows` (dbt var profile_rows), say
+    nothing. -#}
+{% test volume_change(model, at_least_ratio, at_most_ratio, at_least_rows=none) %}
 {{ config(meta={
     'message': 'far fewer or more rows than in the weeks before',
     'fix': 'look whether the raw tables were loaded whole, and once',
 }) }}
+{%- set needed_rows = at_least_rows or var('profile_rows') %}
 with {{ compared_profiles(model, none) }},
 
 counted as (
@@ -23,7 +25,7 @@ select
     {{ ratio('newest_rows', 'former_rows') }} as ratio
 from counted
 where
-    former_rows >= {{ at_least_rows }}
+    former_rows >= {{ needed_rows }}
     and not (
         newest_rows >= cast({{ at_least_ratio }} as {{ type_double() }}) * former_rows
         and newest_rows <= cast({{ at_most_ratio }} as {{ type_double() }}) * former_rows

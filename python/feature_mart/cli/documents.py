@@ -37,6 +37,7 @@ def build_document(
         "full_because": done.full_because,
         "tests": asdict(done.tests),
         "warnings": list(done.warnings),
+        "not_judged_yet": [asdict(each) for each in done.unjudged],
         "bulk_loads": [
             {**asdict(each), "seed_line": each.seed_line(settings.warehouse)} for each in bulk
         ],

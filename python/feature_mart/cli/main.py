@@ -71,7 +71,12 @@ def run(dwh: str | None, as_of: str | None, as_json: bool) -> None:
     from feature_mart.settings import resolve_settings
 
     with Console(quiet=as_json) as console:
-        done = job.run(resolve_settings(dwh=dwh), as_of=as_of, stage=console.stage)
+        done = job.run(
+            resolve_settings(dwh=dwh),
+            as_of=as_of,
+            stage=console.stage,
+            describe_bulk=summary.bulk_lines,
+        )
     if as_json:
         emit(documents.run_document(done))
     else:
@@ -100,6 +105,7 @@ def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_jso
             full_refresh=full_refresh,
             select=select,
             progress=console.stage("build"),
+            hints=lambda: summary.bulk_lines(job.find_bulk_loads(settings), settings),
         )
         bulk = job.find_bulk_loads(settings)
     if as_json:

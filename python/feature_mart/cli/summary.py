@@ -41,7 +41,7 @@ def print_run(done: RunSummary) -> None:
     at = done.build.as_of_at.astimezone(zone)
     say("")
     say(f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}", style="bold")
-    say("", *_build_lines(done.build))
+    say("", *_build_lines(done.build, done.bulk_loads, settings))
     for snapshot in done.snapshots:
         say("")
         _print_splits(snapshot, zone)
@@ -56,7 +56,6 @@ def print_run(done: RunSummary) -> None:
             if through
         ),
     )
-    _print_bulk(done.bulk_loads, settings)
     say("")
     say(f"Done in {done.seconds:.0f} s. Try next:", style="bold")
     say(*_next_steps(done))
@@ -105,38 +104,43 @@ def print_build(done: BuildReport, settings: Settings, bulk: Sequence[BulkLoad])
     at = done.as_of_at.astimezone(zone)
     say(
         f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}",
-        *_build_lines(done),
+        *_build_lines(done, bulk, settings),
         f"  mart       {near(settings.mart_address)}",
     )
-    _print_bulk(bulk, settings)
 
 
-def _build_lines(built: BuildReport) -> list[str]:
+def _build_lines(built: BuildReport, bulk: Sequence[BulkLoad], settings: Settings) -> list[str]:
+    """A bulk load may explain what checks warn of, so it comes before their warnings."""
     tests = built.tests
     how = f"in full: {built.full_because}" if built.full_because else "appended to the mart"
     warned = f", {tests.warned} warned" if tests.warned else ""
-    lines = [
+    return [
         f"  built      {built.models} models, {how}",
         f"  checks     {tests.passed} passed{warned}",
+        *bulk_lines(bulk, settings),
+        *(f"  warning    {warning}" for warning in built.warnings),
+        *(f"  not judged yet: {each.line()}" for each in built.unjudged),
     ]
-    return lines + [f"  warning    {warning}" for warning in built.warnings]
 
 
-def _print_bulk(found: Sequence[BulkLoad], settings: Settings) -> None:
+def bulk_lines(found: Sequence[BulkLoad], settings: Settings) -> list[str]:
+    """Tables loaded in bulk, each with its line for seeds/load_clock.csv."""
+    lines: list[str] = []
     for bulk in found:
-        say(
+        lines.append(
             f"  warning    {bulk.table}: {bulk.rows:,} of {bulk.of:,} rows were loaded on one day, {bulk.day}"
         )
         line = bulk.seed_line(settings.warehouse)
         if line is None:
-            say(
+            lines.append(
                 "             no line in seeds/load_clock.csv is needed: none would be known sooner"
             )
         else:
-            say(
+            lines += [
                 "             if that was one bulk load, add to seeds/load_clock.csv (24 hours is a guess):",
                 f"             {line}",
-            )
+            ]
+    return lines
 
 
 def print_snapshot(done: SnapshotReport, settings: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from feature_mart.runner.dbt import DbtResult, Node, Progress, invoke_dbt
 from feature_mart.runner.decide import choose_refresh, why_full
 from feature_mart.runner.engine import Engine, Outset
 from feature_mart.runner.engines import open_engine
-from feature_mart.runner.failures import build_failure, describe_check
+from feature_mart.runner.failures import build_failure, describe_warning
 from feature_mart.runner.report import RunLog
 from feature_mart.runner.state import (
     BuiltMart,
@@ -22,6 +22,7 @@ from feature_mart.runner.state import (
     hash_definitions,
     parse_built,
 )
+from feature_mart.runner.unjudged import UNJUDGED, Unjudged, read_unjudged
 from feature_mart.runner.zone_check import check_zone
 from feature_mart.settings import Settings
 
@@ -33,7 +34,8 @@ class BuildReport:
     """What a build did.
 
     `full_because` is None for a build that appended; else why it was done in full. `models` counts those built,
-    `tests` the checks of this build. `warnings` are messages of checks that only warn.
+    `tests` the checks of this build. `warnings` are messages of checks that only warn; `unjudged` is what checks
+    could not compare yet.
     """
 
     as_of_at: datetime
@@ -41,6 +43,7 @@ class BuildReport:
     models: int
     tests: CheckCounts
     warnings: tuple[str, ...]
+    unjudged: tuple[Unjudged, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,13 @@ def build_mart(
     select: Sequence[str] = (),
     is_checked: bool = True,
     progress: Progress | None = None,
+    hints: Callable[[], Sequence[str]] = tuple,
 ) -> BuildReport:
     """Build and test the mart of one warehouse as of a refresh, inside `open_run`.
 
     With ``select`` only those models (dbt's selection) are built anew, at the refresh that the mart stands at.
-    Without ``is_checked`` it is not tested, which is for audits that look at the rows themselves.
+    Without ``is_checked`` it is not tested, which is for audits that look at the rows themselves. ``hints`` gives
+    lines that may explain a failure, such as an unnoticed bulk load: they stand before the failures.
 
     Raises:
         UsageError: the raw warehouse is not as the contract says, or the refresh lies behind the mart's.
@@ -99,14 +104,17 @@ def build_mart(
         with log.stage("snapshot"):
             engine.take_snapshots(variables, is_taken=_stands_at(built, wanted))
     with log.stage("build"):
-        result = _run_dbt(settings, log, task, variables, progress)
+        result = _run_dbt(settings, log, task, variables, progress, hints)
         tests = _commit(settings, log, task, result)
     return BuildReport(
         as_of_at=wanted,
         full_because=because,
         models=sum(node.kind == "model" and node.status == "success" for node in result.nodes),
         tests=tests,
-        warnings=tuple(_warning(task, node) for node in result.nodes if node.status == "warn"),
+        warnings=tuple(
+            describe_warning(engine, node) for node in result.nodes if node.status == "warn"
+        ),
+        unjudged=_unjudged(task, result),
     )
 
 
@@ -125,6 +133,7 @@ def _run_dbt(
     task: _Task,
     variables: dict[str, object],
     progress: Progress | None,
+    hints: Callable[[], Sequence[str]],
 ) -> DbtResult:
     arguments = ["build", "--exclude-resource-type", "snapshot"]
     if not task.is_checked:
@@ -144,7 +153,7 @@ def _run_dbt(
     log.nodes = result.nodes
     log.tests = _count_tests(result.nodes)
     if not result.success:
-        raise build_failure(settings, task.engine, result)
+        raise build_failure(settings, task.engine, result, hints())
     if task.select and not any(node.kind in {"model", "seed"} for node in result.nodes):
         task.engine.abandon(result)
         raise UsageError(f"--select {' '.join(task.select)} names no model of this project.")
@@ -216,7 +225,10 @@ def _count_tests(nodes: Sequence[Node]) -> CheckCounts:
     )
 
 
-def _warning(task: _Task, node: Node) -> str:
-    """A check that only warns, with its row where it found one, and what to do."""
-    rows = task.engine.first_rows(node) if node.failures == 1 else ()
-    return "; ".join(filter(None, (describe_check(node), *rows, node.meta.get("fix"))))
+def _unjudged(task: _Task, result: DbtResult) -> tuple[Unjudged, ...]:
+    """Empty for a build that did not measure: one of a part, one without checks."""
+    is_measured = any(node.name == UNJUDGED and node.status == "success" for node in result.nodes)
+    if not is_measured or not task.is_checked:
+        return ()
+    built = parse_built(task.engine.read_kept("built"))
+    return read_unjudged(task.engine, None if built is None else built.published_at)

@@ -25,8 +25,10 @@ from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.runner.failures import describe_failures
 from feature_mart.settings import Settings
 
-#: Seals compare a build with earlier ones of the same mart; a build of its own has none.
-_NOT_BUILT = frozenset({"int_mart__profiles", "int_mart__seals", "int_mart__sealed_rows"})
+#: Seals and profiles compare a build with earlier ones of the same mart; a build of its own has none.
+_NOT_BUILT = frozenset(
+    {"int_mart__profiles", "int_mart__unjudged", "int_mart__seals", "int_mart__sealed_rows"}
+)
 _SEED = ("seed", "--full-refresh")
 #: The models alone: checks take dbt three times as long to compile.
 _COMPILE = (

@@ -17,15 +17,19 @@ _SHOWN_LINES = 12
 Rows = Callable[[Node], Sequence[str]]
 
 
-def build_failure(settings: Settings, engine: Engine, result: DbtResult) -> FeatureMartError:
+def build_failure(
+    settings: Settings, engine: Engine, result: DbtResult, hints: Sequence[str] = ()
+) -> FeatureMartError:
     """The error of a build that failed, while what it worked on is still there; the engine leaves it behind.
 
-    Transient where nothing failed but what may pass when tried again.
+    ``hints`` are lines about the raw warehouse that may explain the failures; they come first. Transient where nothing
+    failed but what may pass when tried again.
     """
     said = [node.message for node in result.nodes if node.status in FAILED]
     said = said or [result.problem or ""]
     ended = engine.abandon(result)
-    message = describe_failures(settings, result, engine.first_rows, f"The build stopped; {ended}.")
+    head = "\n".join((f"The build stopped; {ended}.", *hints))
+    message = describe_failures(settings, result, engine.first_rows, head)
     is_passing = settings.bigquery is not None and all(is_transient(text) for text in said)
     return TransientError(message) if is_passing else TerminalError(message)
 
@@ -58,6 +62,16 @@ def describe_check(node: Node) -> str:
     about = f" ({node.about})" if node.about else f" ({node.path})"
     rows = f": {node.failures:,} rows" if node.failures is not None else ""
     return what + about + rows.replace(": 1 rows", ": 1 row")
+
+
+def describe_warning(engine: Engine, node: Node) -> str:
+    """A check that only warns, in one line: what, its rows where they are few or say it all, and what to do.
+
+    A check whose rows are findings, not rows of data, says so by ``meta.shows_rows``.
+    """
+    is_shown = node.failures == 1 or node.meta.get("shows_rows")
+    rows = engine.first_rows(node) if is_shown else ()
+    return "; ".join(filter(None, (describe_check(node), *rows, node.meta.get("fix"))))
 
 
 def database_error(message: str) -> str:

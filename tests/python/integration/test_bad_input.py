@@ -168,6 +168,9 @@ def test_faults_of_data_are_told_together_with_what_to_do(mart: Mart) -> None:
         "clients: one client_id and loaded_at with different values (dwh.clients): 1 row",
     ):
         assert done.stderr.count(f"  - {said}") == 1, done.stderr
+    assert done.stderr.index("rows were loaded on one day, 2026-03-01") < done.stderr.index(
+        "\n  - "
+    )
     assert "to do: correct the price in the raw table" in done.stderr
     assert "currency=USD" in done.stderr
     assert "agreed_price_amount=0" in done.stderr
@@ -208,6 +211,7 @@ def test_the_summary_says_what_a_person_asks(sound: Mart) -> None:
         "in full: no mart yet",
         "price_estimation: ",
         "train ",
+        "not judged yet: null rates, distinct values, distributions, volumes of features: ",
         "excluded: label_not_yet_known ",
         "all, purged ones too ",
         f"docs {sound.state / 'site' / 'index.html'}",

@@ -6,19 +6,23 @@ The checks are those that dbt compiled from the YAML beside the models, the meas
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from built_sample import BuiltSample, build_sample
-from compiled_mart import compile_mart
+from compiled_mart import PROJECT, compile_mart
 
-KINDS = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
+SHARES = {"stays_filled", "steady_exclusions"}
+KINDS = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"} | SHARES
+PROFILED = PROJECT / "macros" / "quality" / "profiles.sql"
+NEWEST = "loaded_at > (select as_of_at from int_mart__clock) - interval 3 day"
 RECENT = "{at} > (select as_of_at from int_mart__clock) - interval 28 day"
 BREAKAGES = [
     ("update feat_job__posting set job_budget_log = null where {recent}", "null_rate job_budget_log"),
@@ -37,27 +41,38 @@ BREAKAGES = [
      "psi job_posted_hour 0.25"),
     ("update int_job__price_label set price_log = price_log / 2 where {label}", "psi price_log 3"),
     ("update int_job__hire_label set is_hired_within_14d = 1 where {label}", "label_balance is_hired_within_14d"),
+    ("update dwh.contracts set agreed_price = null where {newest}", "stays_filled stg_dwh__contracts"),
+    ("update dwh.jobs set title = ' ' where {newest}", "stays_filled stg_dwh__jobs"),
+    ("update dwh.proposals set proposed_price = 0 where {newest}", "stays_filled stg_dwh__proposals"),
+    ("update dwh.reviews set rating = null where {newest}", "stays_filled stg_dwh__reviews"),
+    ("update mart_price_estimation__training set exclusion_reason = 'price_missing' where {label}",
+     "steady_exclusions mart_price_estimation__training"),
+    ("update mart_hire_within_14d__training set exclusion_reason = 'void' where {label}",
+     "steady_exclusions mart_hire_within_14d__training"),
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """A built sample, the SELECT that measures it, and its checks by what they are called here."""
+    """A built sample, the SELECTs that measure it, and its checks by what they are called here."""
 
     sample: BuiltSample
     profiles: str
+    unjudged: str
     checks: Mapping[str, str]
 
     def red(self, folder: Path, breakage: str = "") -> dict[str, tuple[object, ...]]:
-        """The checks that fail after a breakage, each with its first row."""
+        """The checks that fail after a breakage, each with its first row; `int_mart__unjudged` is read with them."""
         mart = folder / "mart.duckdb"
+        mart.unlink(missing_ok=True)
         shutil.copy(self.sample.mart, mart)
         with duckdb.connect(str(mart)) as con:
             con.execute("set TimeZone = 'UTC'")
             if breakage:
                 recent, label = (RECENT.format(at=at) for at in ("entered_at", "label_known_at"))
-                con.execute(breakage.format(recent=recent, label=label))
+                con.execute(breakage.format(recent=recent, label=label, newest=NEWEST))
             con.execute(f"create table int_mart__profiles as {self.profiles}")
+            con.execute(f"create table int_mart__unjudged as {self.unjudged}")
             rows = {name: con.execute(sql).fetchone() for name, sql in self.checks.items()}
         return {name: row for name, row in rows.items() if row is not None}
 
@@ -74,15 +89,94 @@ def quality(tmp_path_factory: pytest.TempPathFactory) -> Quality:
         if kind in KINDS:
             bound = node["test_metadata"]["kwargs"].get("at_most")
             parts = (kind, node.get("column_name"), bound if kind == "psi" else None)
+            if kind in SHARES:
+                parts = (kind, node["attached_node"].rpartition(".")[2])
             name = " ".join(str(part) for part in parts if part is not None)
             checks[name] = node["compiled_code"]
-    return Quality(sample, compiled.sql["int_mart__profiles"], checks)
+    sql = compiled.sql
+    return Quality(sample, sql["int_mart__profiles"], sql["int_mart__unjudged"], checks)
 
 
 def test_the_sample_is_within_all_thresholds(tmp_path: Path, quality: Quality) -> None:
     assert {name.split()[0] for name in quality.checks} == KINDS
     assert len(quality.checks) > 25
     assert quality.red(tmp_path) == {}
+    assert unjudged(tmp_path) == []
+
+
+def unjudged(folder: Path) -> list[tuple[object, ...]]:
+    """What the last `Quality.red` in this folder could not judge."""
+    with duckdb.connect(str(folder / "mart.duckdb"), read_only=True) as con:
+        return con.execute(
+            "select model_name, history_days, needed_days, newest_rows, former_rows "
+            "from int_mart__unjudged order by model_name"
+        ).fetchall()
+
+
+def entered() -> dict[str, str]:
+    """The profiled tables, each with the column that dates its rows."""
+    return dict(re.findall(r"'(\w+)': '(\w+)'", PROFILED.read_text()))
+
+
+@pytest.mark.parametrize("days", [0, 2, 7, 70])
+def test_a_young_warehouse_is_compared_with_nothing_and_said_to_be(
+    tmp_path: Path, quality: Quality, days: int
+) -> None:
+    """Its past came at once: no mean over history is known of those rows, and all have one category."""
+    begins = f"((select as_of_at from int_mart__clock) - interval {days} day)"
+    changes = [
+        f"update {table} set {at} = {begins} where {at} < {begins}"
+        for table, at in entered().items()
+    ]
+    columns = {
+        "feat_job__category_at_request": "category_code = 0, category_log_price_mean_365d = null",
+        "feat_job__client_category_at_request": "job_expected_price_log = null",
+        "feat_job__client_at_request": "client_log_price_mean_365d = null",
+    }
+    changes += [
+        f"update {table} set {empty} where entered_at = {begins}"
+        for table, empty in columns.items()
+    ]
+    assert quality.red(tmp_path, "; ".join(changes)) == {}
+    found = unjudged(tmp_path)
+    assert {row[0] for row in found} == set(entered())
+    assert {row[1:3] for row in found} == {(float(days), 84)}
+
+
+def test_too_few_rows_are_said_to_be(tmp_path: Path, quality: Quality) -> None:
+    few = "delete from int_job__price_label where {label} and hash(job_id) % 4 > 0"
+    assert not {name for name in quality.red(tmp_path, few) if "price_log" in name}
+    (found,) = unjudged(tmp_path)
+    assert found[0] == "int_job__price_label"
+    assert isinstance(found[3], int) and 0 < found[3] < 100
+
+
+def test_a_few_old_rows_are_no_history(tmp_path: Path, quality: Quality) -> None:
+    begins = "((select as_of_at from int_mart__clock) - interval 7 day)"
+    changes = [
+        f"update {table} set {at} = {begins} where {at} < {begins} and job_id not like '%77'"
+        for table, at in entered().items()
+    ]
+    changes.append("update feat_job__client_category_at_request set job_expected_price_log = null")
+    assert quality.red(tmp_path, "; ".join(changes)) == {}
+    assert {row[1] for row in unjudged(tmp_path)} == {7.0}
+
+
+def test_an_archive_is_told_the_last_refresh_that_passes(tmp_path: Path, quality: Quality) -> None:
+    gone = "delete from feat_job__posting where entered_at > (select as_of_at from int_mart__clock) - interval 300 day"
+    row = quality.red(tmp_path, gone)["freshness"]
+    newest = quality.sample.as_of_at - timedelta(days=300)
+    assert row[1] <= newest  # type: ignore[operator]
+    told = quality.sample.clock.refresh_of(date.fromisoformat(str(row[2]).rpartition(" ")[2]))
+    assert str(row[2]).startswith("mart build --as-of 2")
+    with duckdb.connect(str(tmp_path / "mart.duckdb")) as con:
+        con.execute("set TimeZone = 'UTC'")
+        for days, is_red in ((0, False), (1, True)):
+            con.execute(
+                "create or replace table int_mart__clock as select ?::timestamptz as as_of_at",
+                [told + timedelta(days=days)],
+            )
+            assert bool(con.execute(quality.checks["freshness"]).fetchall()) == is_red
 
 
 @pytest.mark.parametrize(("breakage", "check"), BREAKAGES, ids=lambda text: text[:48])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -113,6 +114,8 @@ def _wrong(text: str | None) -> Sequence[str | None]:
     wrong: list[str | None] = [None, text + " "]
     if re.fullmatch(r"-?\d+", text):
         wrong += [str(int(text) + 1), str(int(text) - 1)]
+    elif re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        wrong += [str(date.fromisoformat(text) + timedelta(days=days)) for days in (-1, 1)]
     elif re.fullmatch(r"-?[\d.e+-]+", text):
         wrong += [
             repr(math.nextafter(float(text), math.inf)),

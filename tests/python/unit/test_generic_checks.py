@@ -13,8 +13,10 @@ import pytest
 GENERIC = Path(__file__).resolve().parents[2] / "generic"
 
 
-#: Those that compare with the weeks before; integration/test_quality.py sees each of them red.
+#: Those that read int_mart__profiles; integration/test_quality.py sees each of them red.
 OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
+#: Those that compare shares of rows; test_grown_shares.py has their cases.
+SHARES = {"stays_filled", "steady_exclusions"}
 
 
 def render(name: str, present: list[str], **arguments: Any) -> str:
@@ -103,7 +105,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
 
 
 def test_every_generic_check_is_covered() -> None:
-    known = {case[0] for case in CASES.values()} | OVER_TIME
+    known = {case[0] for case in CASES.values()} | OVER_TIME | SHARES
     assert known == {path.stem for path in GENERIC.glob("*.sql")}
 
 

@@ -4,19 +4,7 @@
     unique_key=['measured_at', 'model_name', 'column_name', 'bin'],
     on_schema_change='append_new_columns'
 ) }}
-{%- set profiled_tables = {
-    'feat_job__category_at_request': 'entered_at',
-    'feat_job__client_at_request': 'entered_at',
-    'feat_job__client_category_at_request': 'entered_at',
-    'feat_job__job_type_at_request': 'entered_at',
-    'feat_job__market_at_request': 'entered_at',
-    'feat_job__posting': 'entered_at',
-    'feat_job__skills_at_request': 'entered_at',
-    'feat_job__terms_at_request': 'entered_at',
-    'feat_job__text': 'entered_at',
-    'int_job__hire_label': 'label_known_at',
-    'int_job__price_label': 'label_known_at',
-} -%}
+{%- set profiled_tables = profiled_tables() -%}
 {%- set columns, bins = profiled_columns(profiled_tables) -%}
 {%- set days_before = add_hours('clock.as_of_at', -24 * var('profile_days')) -%}
 -- One row per (refresh, feature or label, bin): how the values of the rows of its last days were
@@ -52,6 +40,38 @@ measured_before as (
 
 ),
 {%- endif %}
+
+-- One row per refresh: how many jobs had entered by then.
+refresh_sizes as (
+
+    select
+        entered_at,
+        count(*) as job_count
+    from feat_job__posting
+    group by entered_at
+
+),
+
+cumulated as (
+
+    select
+        entered_at,
+        sum(job_count) over (
+            order by entered_at asc nulls last
+            rows between unbounded preceding and current row
+        ) as job_count
+    from refresh_sizes
+
+),
+
+-- The first refresh with as many jobs as a comparison needs: a few old rows are no history.
+opening as (
+
+    select min(entered_at) as opened_at
+    from cumulated
+    where job_count >= {{ var('profile_rows') }}
+
+),
 
 instants as (
 
@@ -135,7 +155,7 @@ binned as (
 
 ),
 
-final as (
+counted as (
 
     select
         measured_at,
@@ -150,6 +170,24 @@ final as (
         sum(cell) as total
     from binned
     group by measured_at, model_name, column_name, bin
+
+),
+
+final as (
+
+    select
+        counted.measured_at,
+        counted.model_name,
+        counted.column_name,
+        counted.bin,
+        counted.row_count,
+        counted.distinct_count,
+        counted.least,
+        counted.greatest,
+        counted.total,
+        {{ days_between('opening.opened_at', 'counted.measured_at') }} as history_days
+    from counted
+    cross join opening
 
 )
 

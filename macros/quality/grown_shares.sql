@@ -1,0 +1,130 @@
+{#- CTEs, up to `grown`: the names whose share of hits has grown beyond chance. `observed` is a CTE
+    of one row per (row, name): `known_at`, `name`, and `hit`, 1 or 0. Rows of the last `share_days`
+    days (dbt var) up to the refresh count. Two pairs of sides are compared: the rows of the last
+    `profile_days` days with those before, and the newest rows, all hits, with the rest.
+
+    A share has grown where it rose by at least 0.1 and half the G statistic of the two-by-two table
+    is at least 12: the natural logarithm of the likelihood ratio of two shares against one (Wilks,
+    1938; Woolf, 1957). It needs counts alone and no least number of rows; an empty side gives 0.
+    What 12 finds at which volume: docs/quality.md. -#}
+{% macro grown_shares(observed) -%}
+clock as (
+
+    select * from {{ ref('int_mart__clock') }}
+
+),
+
+recent as (
+
+    select
+        {{ observed }}.name,
+        {{ observed }}.known_at,
+        {{ observed }}.hit,
+        {{ observed }}.known_at
+        > {{ add_hours('clock.as_of_at', -24 * var('profile_days')) }} as is_newest
+    from {{ observed }}
+    cross join clock
+    where
+        {%- if var('as_of') %}
+        {{ observed }}.known_at
+        > {{ add_hours(instant(var('as_of')), -24 * (var('share_days') + 1)) }}
+        and
+        {%- endif %}
+        {{ observed }}.known_at > {{ add_hours('clock.as_of_at', -24 * var('share_days')) }}
+        and {{ observed }}.known_at <= clock.as_of_at
+
+),
+
+last_misses as (
+
+    select
+        name,
+        max(case when hit = 0 then known_at end) as missed_at
+    from recent
+    group by name
+
+),
+
+counted as (
+
+    select
+        recent.name,
+        count(*) as all_rows,
+        sum(recent.hit) as all_hits,
+        sum(case when recent.is_newest then 1 else 0 end) as newest_rows,
+        sum(case when recent.is_newest then recent.hit else 0 end) as newest_hits,
+        sum(case when recent.known_at > last_misses.missed_at then 1 else 0 end) as run_rows
+    from recent
+    inner join last_misses
+        on recent.name = last_misses.name
+    group by recent.name
+
+),
+
+sides as (
+
+    select
+        name,
+        newest_hits as hits,
+        newest_rows as of_rows,
+        all_hits - newest_hits as hits_before,
+        all_rows - newest_rows as of_rows_before
+    from counted
+    union all
+    select
+        name,
+        run_rows as hits,
+        run_rows as of_rows,
+        all_hits - run_rows as hits_before,
+        all_rows - run_rows as of_rows_before
+    from counted
+
+),
+
+scored as (
+
+    select
+        name,
+        hits,
+        of_rows,
+        hits_before,
+        of_rows_before,
+        {{ ratio('hits', 'of_rows') }} as share,
+        {{ ratio('hits_before', 'of_rows_before') }} as share_before,
+        {{ x_ln_x('hits') }}
+        + {{ x_ln_x('of_rows - hits') }}
+        + {{ x_ln_x('hits_before') }}
+        + {{ x_ln_x('of_rows_before - hits_before') }}
+        + {{ x_ln_x('of_rows + of_rows_before') }}
+        - {{ x_ln_x('of_rows') }}
+        - {{ x_ln_x('of_rows_before') }}
+        - {{ x_ln_x('hits + hits_before') }}
+        - {{ x_ln_x('of_rows + of_rows_before - hits - hits_before') }} as evidence
+    from sides
+
+),
+
+grown as (
+
+    select
+        name,
+        hits,
+        of_rows,
+        hits_before,
+        of_rows_before
+    from scored
+    -- One row alone is no share, however rare it was before.
+    where of_rows >= 2 and evidence >= 12 and share - share_before >= 0.1
+    qualify row_number() over (
+            partition by name
+            order by evidence desc nulls last, of_rows desc nulls last, hits desc nulls last
+        ) = 1
+
+)
+{%- endmacro %}
+
+{#- x ln x of a whole number, 0 where it is 0. -#}
+{% macro x_ln_x(x) -%}
+    {#- allow log: an index that is compared with a bound, and never summed further -#}
+    case when {{ x }} > 0 then ({{ x }}) * ln({{ x }}) else 0 end
+{%- endmacro %}

@@ -1,0 +1,124 @@
+"""What a build says beside its failures: hints first, warnings with their findings, and what no check could judge."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feature_mart.cli import documents, summary
+from feature_mart.raw_contract import BulkLoad
+from feature_mart.runner import BuildReport
+from feature_mart.runner.dbt import DbtResult, Node
+from feature_mart.runner.failures import build_failure, describe_warning
+from feature_mart.runner.state import CheckCounts
+from feature_mart.runner.unjudged import Unjudged, read_unjudged
+from feature_mart.settings import resolve_settings
+
+BULK = BulkLoad("jobs", "2026-04-01", 200, 200, 150, "2026-04-01 00:00:01+00")
+
+
+class Asked:
+    """Stands in for an engine: gives rows, and the first rows of a check."""
+
+    def __init__(self, rows: Any = (), first: tuple[str, ...] = ()) -> None:
+        self.rows, self.first = rows, first
+
+    def ask(self, table: str, sql: str, published_at: datetime | None) -> Any:
+        assert (table, published_at) == ("int_mart__unjudged", None)
+        assert "{table}" in sql
+        return self.rows
+
+    def first_rows(self, node: Node) -> tuple[str, ...]:
+        assert node
+        return self.first
+
+    def abandon(self, result: DbtResult) -> str:
+        assert result
+        return "no mart was made"
+
+
+def said(*rows: tuple[Any, ...]) -> list[str]:
+    return [each.line() for each in read_unjudged(Asked(rows), None)]  # type: ignore[arg-type]
+
+
+def check(status: str, failures: int, **meta: Any) -> Node:
+    return Node(
+        *("id", "filled", "test", status, 0.1, "", None, failures, "stg_dwh__contracts"),
+        *(None, None, "tests/generic/filled.sql", "", meta),
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "wanted"),
+    [(3.0, "3 days of history"), (1.9, "1 day of history"), (83.0, "83 days of history")],
+)
+def test_a_short_history_is_one_line_for_all_models(days: float, wanted: str) -> None:
+    rows = [(name, days, 84, 500, 0, 100) for name in ("feat_job__posting", "int_job__price_label")]
+    assert said(*rows) == [
+        f"null rates, distinct values, distributions, volumes: {wanted}, 84 are needed"
+    ]
+
+
+def test_a_first_refresh_has_no_shares_to_compare_either() -> None:
+    lines = said(("feat_job__posting", 0.0, 84, 500, 0, 100))
+    assert len(lines) == 2
+    assert lines[1].startswith("columns that empty, shares of exclusions: this is the first")
+
+
+def test_too_few_rows_are_a_line_for_features_and_one_for_each_label() -> None:
+    few = (76, 1070, 100)
+    lines = said(
+        ("feat_job__posting", 900.0, 84, *few),
+        ("feat_job__text", 900.0, 84, *few),
+        ("int_job__price_label", 900.0, 84, 44, 39, 100),
+    )
+    assert len(lines) == 2
+    assert "of features: 76 rows lately, 1,070 before, 100 are needed" in lines[0]
+    assert "of int_job__price_label: 44 rows lately" in lines[1]
+    assert said(("feat_job__text", None, 84, 5, 0, 100)) == [
+        "null rates, distinct values, distributions, volumes: fewer than 100 jobs so far"
+    ]
+
+
+def test_a_summary_tells_bulk_loads_before_warnings_and_what_is_not_judged_after(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = resolve_settings(environment={"MART_HOME": str(tmp_path)})
+    unjudged = (Unjudged("null rates", "3 days of history, 84 are needed", ("feat_job__text",)),)
+    at = datetime(2026, 4, 1, 18, tzinfo=UTC)
+    done = BuildReport(at, "no mart yet", 49, CheckCounts(5, 0, 1), ("a column empties",), unjudged)
+    summary.print_build(done, settings, [BULK])
+    text = capsys.readouterr().out
+    order = ("were loaded on one day", "a column empties", "  not judged yet: null rates: 3 days")
+    assert [text.index(each) for each in order] == sorted(text.index(each) for each in order)
+    document = documents.build_document(done, "r", settings, [BULK])
+    assert document["not_judged_yet"] == [
+        {
+            "what": "null rates",
+            "why": "3 days of history, 84 are needed",
+            "models": ("feat_job__text",),
+        }
+    ]
+
+
+def test_a_failed_build_tells_bulk_loads_before_the_first_failure(tmp_path: Path) -> None:
+    settings = resolve_settings(environment={"MART_HOME": str(tmp_path)})
+    result = DbtResult((check("fail", 3, message="too few values"),), False, None, tmp_path)
+    hints = summary.bulk_lines([BULK], settings)
+    error = build_failure(settings, Asked(), result, hints)  # type: ignore[arg-type]
+    text = str(error)
+    assert text.index("no mart was made") < text.index("on one day") < text.index("too few values")
+    assert '"jobs","2026-04-01 00:00:01+00"' in text
+
+
+def test_a_warning_shows_rows_that_are_findings_and_a_single_row() -> None:
+    engine: Any = Asked(first=("column_name=price", "column_name=title"))
+    assert describe_warning(engine, check("warn", 2, message="it empties", fix="look")) == (
+        "it empties (stg_dwh__contracts): 2 rows; look"
+    )
+    found = check("warn", 2, message="it empties", fix="look", shows_rows=True)
+    assert "; column_name=price; column_name=title; look" in describe_warning(engine, found)
+    assert "; column_name=price; " in describe_warning(engine, check("warn", 1, message="m"))
