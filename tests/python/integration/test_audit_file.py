@@ -14,6 +14,8 @@ import pytest
 from built_sample import BuiltSample, build_sample
 from feature_mart.audit.file import FileReport, judge_file
 from feature_mart.audit.given_file import Question
+from feature_mart.audit.reading import read_number
+from feature_mart.audit.values import scaled
 from feature_mart.errors import UsageError
 
 DAY = pd.Timedelta(days=1)
@@ -284,3 +286,227 @@ def test_what_is_no_table_is_refused(tmp_path: Path, sample: BuiltSample) -> Non
         question = Question(path, {"job_id": "job_id"}, "requested_at", {})
         with pytest.raises(UsageError, match=message):
             judge_file(question, sample.mart, sample.manifest, sample.clock, sample.as_of_at)
+
+
+COUNT, PRICE = "client_contract_count_all", "client_log_price_mean_365d"
+
+
+@pytest.fixture(scope="module")
+def leaking(notebook: Notebook) -> pd.DataFrame:
+    """Values of 30 days later, by client and as text, as a CSV file holds them."""
+    rows = notebook.requests[["client_id", "requested_at"]].assign(
+        **{
+            name: notebook.requests.job_id.map(notebook.join(name, 30 * DAY, empty))
+            for name, empty in ((COUNT, 0), (PRICE, None))
+        }
+    )
+    rows = rows.dropna().drop_duplicates(["client_id", "requested_at"]).head(300)
+    return rows.assign(**{COUNT: rows[COUNT].astype(int).astype(str), PRICE: rows[PRICE].map(repr)})
+
+
+def number(value: str) -> str:
+    return f"{float(value):.6f}"
+
+
+KEYS: dict[str, Callable[[str], str]] = {
+    "an int": lambda k: str(int(k[1:])),
+    "a float": lambda k: f"{int(k[1:])}.0",
+    "lower case": str.lower,
+    "a blank after": lambda k: k + " ",
+    "a blank before": lambda k: " " + k,
+    "a full-width blank": lambda k: k + "\u3000",
+    "full width": lambda k: "".join(chr(ord(c) + 0xFEE0) for c in k),
+    "decimals": lambda k: k + ".0",
+    "fewer zeros": lambda k: f"C{int(k[1:])}",
+    "more zeros": lambda k: f"C000{k[1:]}",
+    "another prefix": lambda k: "client-" + k,
+    "a hyphen": lambda k: k[0] + "-" + k[1:],
+    "quotes": lambda k: f"'{k}'",
+    "bytes": lambda k: f"b'{k}'",
+}
+VALUES: dict[str, Callable[[str], str]] = {
+    "a decimal comma": lambda v: number(v).replace(".", ","),
+    "a yen sign": lambda v: "\N{YEN SIGN}" + number(v),
+    "thousands": lambda v: f"{1000 + float(v):,.2f}",
+    "thousands of Europe": lambda v: f"1.{number(v).replace('.', ',')}",
+    "a blank within": lambda v: "1 " + number(v),
+    "brackets": lambda v: f"({v})",
+    "per cent": lambda v: v + "%",
+    "full width": lambda v: "".join(chr(ord(c) + 0xFEE0) for c in v),
+    "a unit": lambda v: v + " JPY",
+    "hex": lambda v: hex(int(float(v))),
+    "underscores": lambda v: "1_000" + v,
+    "N/A": lambda v: "N/A",
+    "a hyphen": lambda v: "-",
+    "inf": lambda v: "inf",
+    "None": lambda v: "None",
+    "a list": lambda v: f"[{v}]",
+    "a date": lambda v: "2024-01-05",
+}
+TIMES: dict[str, str] = {
+    "day first": "%d/%m/%Y %H:%M:%S",
+    "month first": "%m/%d/%Y %H:%M:%S",
+    "day first with points": "%d.%m.%Y %H:%M",
+    "two-digit year": "%d-%m-%y %H:%M",
+    "seconds": "%s",
+    "nothing between": "%Y%m%d",
+    "month by name": "%d %b %Y %H:%M",
+    "am and pm": "%Y-%m-%d %I:%M %p",
+    "a zone by name": "%Y-%m-%d %H:%M:%S Asia/Tokyo",
+    "year 1": "0001-01-01 00:00:00",
+}
+DISGUISES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    **{
+        f"keys: {k}": (lambda f, d=d: f.assign(client_id=f.client_id.map(d)))
+        for k, d in KEYS.items()
+    },
+    **{
+        f"values: {k}": (lambda f, d=d: f.assign(**{c: f[c].map(d) for c in (COUNT, PRICE)}))
+        for k, d in VALUES.items()
+    },
+    **{
+        f"times: {k}": (lambda f, d=d: f.assign(requested_at=f.requested_at.dt.strftime(d)))
+        for k, d in TIMES.items()
+    },
+    "times: in UTC without offset": lambda f: f.assign(
+        requested_at=f.requested_at.dt.tz_localize(None)
+    ),
+    "names in capitals": lambda f: f.rename(columns={COUNT: COUNT.upper(), PRICE: PRICE.upper()}),
+}
+
+
+def judge_csv(
+    sample: BuiltSample, path: Path, frame: pd.DataFrame, entity: str = "client_id", **to_csv: str
+) -> FileReport:
+    frame.to_csv(path, index=False, **to_csv)
+    question = Question(path, {entity: entity}, "requested_at", {})
+    return judge_file(question, sample.mart, sample.manifest, sample.clock, sample.as_of_at)
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_no_disguise_of_a_leak_is_called_good(
+    tmp_path: Path, sample: BuiltSample, leaking: pd.DataFrame, disguise: str
+) -> None:
+    given = DISGUISES[disguise](leaking)
+    path = tmp_path / "a=1 [x]* it's.csv"
+    try:
+        report = judge_csv(sample, path, given, sep=";")
+    except UsageError:
+        return
+    assert not report.is_good
+    if disguise.startswith("keys"):
+        (unknown,) = (f for f in report.faults if "does not know" in f.about)
+        assert unknown.rows == len(given) and unknown.advice and report.verdict == "not_judged"
+    if disguise.startswith("values") and disguise != "values: hex":
+        assert {each.unreadable for each in report.columns} == {len(given)}
+        assert all(each.advice and each.verdict == "not_judged" for each in report.columns)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["%Y-%m-%d %H:%M:%S+00:00", "%Y-%m-%dT%H:%M:%SZ", "%Y/%m/%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%S.123456789+0000"],
+)  # fmt: skip
+def test_times_with_an_offset_show_the_leak(
+    tmp_path: Path, sample: BuiltSample, leaking: pd.DataFrame, written: str
+) -> None:
+    frame = leaking.assign(requested_at=leaking.requested_at.dt.strftime(written))
+    report = judge_csv(sample, tmp_path / "training.csv", frame)
+    assert [each.verdict for each in report.columns] == ["leaks"] * 2
+    assert not any(each.unreadable or each.skipped for each in report.columns)
+
+
+@pytest.mark.parametrize(
+    ("spell", "advice"),
+    [("lower case", "in upper case 300 of 300"), ("a blank after", "trimmed, 300 of 300"),
+     ("full width", "in NFKC 300 of 300"), ("fewer zeros", "with other leading zeros 300 of 300"),
+     ("decimals", "without the decimals of a float 300 of 300"), ("an int", "the mart's look like 'C0000")],
+)  # fmt: skip
+def test_the_spelling_under_which_unknown_keys_are_known_is_named(
+    tmp_path: Path, sample: BuiltSample, leaking: pd.DataFrame, spell: str, advice: str
+) -> None:
+    frame = leaking.assign(client_id=leaking.client_id.map(KEYS[spell]))
+    report = judge_csv(sample, tmp_path / "training.csv", frame)
+    (unknown,) = (fault for fault in report.faults if fault.rows)
+    assert unknown.advice.startswith(advice)
+
+
+def test_nan_counts_as_missing_and_nanoseconds_are_read(
+    tmp_path: Path, sample: BuiltSample, notebook: Notebook
+) -> None:
+    frame = notebook.file(**{PRICE: notebook.join(PRICE, pd.Timedelta(0), None)})
+    path = tmp_path / "training.parquet"
+    with duckdb.connect() as con:
+        con.register("frame", frame)
+        con.execute(
+            "copy (select job_id, requested_at::timestamptz_ns as requested_at, "
+            f"coalesce({PRICE}, 'nan'::double) as {PRICE} from frame) to '{path}' (format parquet)"
+        )
+    question = Question(path, {"job_id": "job_id"}, "requested_at", {})
+    report = judge_file(question, sample.mart, sample.manifest, sample.clock, sample.as_of_at)
+    assert report.is_good and report.columns[0].nan == frame[PRICE].isna().sum() > 0
+
+
+def test_a_column_compared_in_no_row_is_not_judged_and_the_zone_is_named(
+    tmp_path: Path, sample: BuiltSample, notebook: Notebook
+) -> None:
+    skills = notebook.posting.set_index("job_id").job_skill_count
+    frame = notebook.file(job_skill_count=skills)
+    utc = frame.assign(requested_at=frame.requested_at.dt.tz_localize(None))
+    report = judge(sample, tmp_path, utc)
+    assert report.columns[0].verdict == "not_judged" and not report.is_good
+    (shift,) = (f for f in report.faults if f.about.endswith("only if it is read as UTC"))
+    assert shift.rows == len(frame) and "9 h early" in shift.advice
+    later = judge(sample, tmp_path, frame.assign(requested_at=frame.requested_at + 2 * DAY))
+    assert later.columns[0].verdict == "not_judged" and later.verdict == "not_judged"
+
+
+def test_a_sample_on_purpose_has_lost_nothing(
+    tmp_path: Path, sample: BuiltSample, notebook: Notebook
+) -> None:
+    frame = lose(notebook.file(**{COUNT: notebook.join(COUNT, pd.Timedelta(0))}))
+    path = tmp_path / "training.parquet"
+    frame.to_parquet(path)
+    question = Question(path, {"job_id": "job_id"}, "requested_at", {}, is_sample=True)
+    report = judge_file(question, sample.mart, sample.manifest, sample.clock, sample.as_of_at)
+    (lost,) = (fault for fault in report.faults if fault.about == "lost")
+    assert report.is_good and lost.rows and lost.kind == "stated"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"job_id,requested_at,job_skill_count\nJ1,03/04/2025,1\n", "2025-04-03 or 2025-03-04"),
+     (b"job_id,requested_at,job_skill_count\nJ1,1694000000,1\n", "look like seconds since 1970"),
+     ("job_id,requested_at,job_skill_count\nJ1,2025-04-03,1\n".encode("utf-16"), "save it as UTF-8"),
+     ("job_id,requested_at,件数\nJ1,2025-04-03,1\n".encode("cp932"), "save it as UTF-8"),
+     (b"job_id,requested_at,a,A\nJ1,2025-04-03,1,2\n", "two columns called 'a'"),
+     (b"J1,2025-04-03,1\nJ2,2025-04-04,1\n", "has no column 'job_id'"),
+     (b"", "has no rows")],
+)  # fmt: skip
+def test_a_csv_file_that_has_no_one_reading_is_refused_in_one_line(
+    tmp_path: Path, sample: BuiltSample, content: bytes, message: str
+) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_bytes(content)
+    question = Question(path, {"job_id": "job_id"}, "requested_at", {})
+    with pytest.raises(UsageError, match=message) as raised:
+        judge_file(question, sample.mart, sample.manifest, sample.clock, sample.as_of_at)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "type_", "right"),
+    [("9007199254740993", "BIGINT", "9007199254740993"), ("12", "DOUBLE", "12"), ("'12.0'", "VARCHAR", "12"),
+     ("true", "BOOLEAN", "1"), ("'T'", "VARCHAR", "1"), ("12.5", "DECIMAL(38,10)", None), ("'1e30'", "VARCHAR", None),
+     ("9007199254740992", "DOUBLE", None), ("16777216", "FLOAT", None), ("'0x10'", "VARCHAR", None)],
+)  # fmt: skip
+def test_whole_numbers_are_compared_exactly_or_are_unreadable(
+    value: str, type_: str, right: str | None
+) -> None:
+    read = read_number("v", type_, is_whole=True)
+    with duckdb.connect() as con:
+        con.execute(f"create table t as select cast({value} as {type_}) as v")
+        value_is = f"{scaled(read.value, 'whole')} = 1000 * {right or 12}::hugeint"
+        found = con.execute(f"select {read.is_unreadable}, {value_is} from t").fetchone()
+    assert found is not None
+    assert found[1] if right else (found[0] or not found[1])
+    assert right is None or not found[0]
