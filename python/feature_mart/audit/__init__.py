@@ -16,6 +16,7 @@ from feature_mart.audit.conservation import audit_conservation
 from feature_mart.audit.cutoffs import Cutoff
 from feature_mart.audit.file import ColumnVerdict, FileReport, judge_file
 from feature_mart.audit.given_file import Question
+from feature_mart.audit.given_rows import RowFault
 from feature_mart.audit.incremental import IncrementalReport, ScheduleReport, audit_incremental
 from feature_mart.audit.leakage import audit_leakage
 from feature_mart.audit.perturb import perturb_warehouse
@@ -35,6 +36,7 @@ __all__ = [
     "LeakageReport",
     "Question",
     "ReproduceReport",
+    "RowFault",
     "ScheduleReport",
     "TableDifference",
     "audit_conservation",

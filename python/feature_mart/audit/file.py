@@ -10,12 +10,15 @@ from typing import Any, Literal
 import duckdb
 
 from feature_mart.audit.given_file import JOB, Feature, Given, Question, load_given
-from feature_mart.audit.values import Versions, is_same, load_versions, scaled, type_of
-from feature_mart.errors import UsageError
+from feature_mart.audit.given_rows import RowFault, sort_rows
+from feature_mart.audit.reading import number_advice, time_advice
+from feature_mart.audit.values import Versions, is_same, load_versions, read_value, scaled, type_of
+from feature_mart.duckdb_files import attach, connect
 from feature_mart.manifest import Manifest
 from feature_mart.settings import Clock
 
-Verdict = Literal["right", "leaks", "stale", "other"]
+Verdict = Literal["right", "leaks", "stale", "other", "not_judged"]
+FileVerdict = Literal["good", "leaks", "wrong_rows", "not_judged"]
 _EXAMPLE_TEXT = 40
 #: How a file comes to be wrong: by how many days its values are ahead, or behind; None for the newest values.
 _SHIFTS = (-90, -30, -7, -1, 1, 7, 30, 90, None)
@@ -49,6 +52,10 @@ class ColumnVerdict:
     could before, `either` what it could at both, `neither` what it never could. `lead_median` and `lead_most` say how
     long after a row's time its `later` value became known. `has_versions` is False where the mart has only the value of
     the request, so that nothing can be said of the others. `fit` is the shift in time that explains most.
+
+    `unreadable` values have no meaning or several; `advice` says how to write `unreadable_example`, one of them.
+    `skipped` rows have a time for which the mart has no value. Of `nan` values, which count as missing, nothing else
+    is said.
     """
 
     column: str
@@ -64,6 +71,11 @@ class ColumnVerdict:
     lead_most: timedelta | None
     fit: Fit | None
     example: Example | None
+    unreadable: int
+    unreadable_example: str
+    advice: str
+    skipped: int
+    nan: int
 
     @property
     def judged(self) -> int:
@@ -73,6 +85,17 @@ class ColumnVerdict:
     @property
     def verdict(self) -> Verdict:
         """What explains the values that are not right: the future, the past, or neither.
+
+        A column that does not leak is right only if all of it was compared.
+        """
+        explained = self._explained
+        if explained == "leaks" or not (self.unreadable or self.skipped or self.judged == 0):
+            return explained
+        return "not_judged"
+
+    @property
+    def _explained(self) -> Verdict:
+        """The verdict of the rows that were compared.
 
         One shift in time that explains half of them decides. Else those decide that the mart had at one side only: a
         column of another definition meets a later value by chance as often as an older one, so it leaks when later
@@ -91,16 +114,6 @@ class ColumnVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class RowFault:
-    """Rows of one kind, and one of them; `is_fault` is False for what only could not be judged."""
-
-    about: str
-    rows: int
-    example: str
-    is_fault: bool
-
-
-@dataclass(frozen=True, slots=True)
 class FileReport:
     """The verdict on a file. `is_local` says that its times had no offset; `unjudged` are columns without a feature."""
 
@@ -115,11 +128,22 @@ class FileReport:
     unjudged: tuple[str, ...]
 
     @property
+    def verdict(self) -> FileVerdict:
+        """What is worst: a leak, a wrong row, or a row or value that could not be judged."""
+        if any(column.verdict == "leaks" for column in self.columns):
+            return "leaks"
+        if any(fault.rows for fault in self.faults if fault.kind == "wrong"):
+            return "wrong_rows"
+        if any(fault.rows for fault in self.faults if fault.kind == "not_judged") or any(
+            column.verdict == "not_judged" for column in self.columns
+        ):
+            return "not_judged"
+        return "good"
+
+    @property
     def is_good(self) -> bool:
-        """Whether no column leaks and no row is lost, doubled or impossible."""
-        return not any(fault.is_fault and fault.rows for fault in self.faults) and not any(
-            column.verdict == "leaks" for column in self.columns
-        )
+        """Whether everything was judged, no column leaks, and no row is lost, doubled or impossible."""
+        return self.verdict == "good"
 
 
 def judge_file(
@@ -130,14 +154,14 @@ def judge_file(
     Raises:
         UsageError: the file cannot be read, or the question names what neither it nor the mart has.
     """
-    with duckdb.connect() as con:
-        con.execute(f"set TimeZone = '{clock.timezone}'; set enable_progress_bar = false")
-        con.execute(f"attach '{mart}' as mart (read_only)")
+    with connect(zone=clock.timezone) as con:
+        attach(con, mart, "mart")
         given = load_given(con, question, manifest, clock.timezone)
         until = as_of_at + timedelta(minutes=clock.publish_lag_minutes)
-        faults = _prepare(con, given, manifest, until)
+        faults = sort_rows(con, given, question, manifest, until, clock.timezone)
         columns = tuple(
-            _judge(con, given, number, feature) for number, feature in enumerate(given.features)
+            _judge(con, given, number, feature, clock.timezone)
+            for number, feature in enumerate(given.features)
         )
         rows, first, last = _row(con, "select count(*), min(t), max(t) from given")
     return FileReport(
@@ -145,98 +169,38 @@ def judge_file(
     )
 
 
-def _prepare(
-    con: duckdb.DuckDBPyConnection,
-    given: Given,
-    manifest: Manifest,
-    until: datetime,
-) -> tuple[RowFault, ...]:
-    """Into `judged`, with their job's keys, the rows that can be; the others are counted by fault."""
-    is_job = given.keys == (JOB,)
-    keys = ", ".join(f"g.{key}" for key in given.keys)
-    missing = " or ".join(f"g.{key} is null" for key in given.keys)
-    late = f"g.t > timestamptz '{until.isoformat()}'"
-    kinds = [
-        ("without an entity or a time", f"{missing} or g.t is null", False),
-        ("after the mart's newest refresh", late, False),
-    ]
-    if is_job:
-        # A file may have dropped what is below a second.
-        early = "g.t < date_trunc('second', r.requested_at)"
-        kinds += [
-            (f"whose {JOB} the mart does not know", "r.job_id is null", False),
-            ("before their job was posted", early, True),
-        ]
-    case = " ".join(f"when {where} then '{_text(about)}'" for about, where, _ in kinds)
-    join = f"left join mart.main.int_job__requests r on g.{JOB} = r.job_id" if is_job else ""
-    own = "r.* exclude (job_id), " if is_job else ""
-    con.execute(
-        f"create temp table sorted as select g.*, {own}case {case} end as fault, "
-        f"row_number() over (partition by {keys}, g.t order by g.n) as copy from given g {join}"
-    )
-    con.execute("create temp view judged as from sorted where fault is null and copy = 1")
-    if is_job and not _row(con, "select count(*) from sorted where requested_at is not null")[0]:
-        raise UsageError(
-            f"The mart knows none of the file's {JOB}s: does --entity name the right column, and MART_DWH the "
-            "right warehouse?"
-        )
-    shown = " || ', ' || ".join(f"'{key}=' || {key}" for key in given.keys) + " || ', ' || t"
-    faults = [
-        _fault(con, about, f"sorted where fault = '{_text(about)}'", shown, is_fault)
-        for about, _, is_fault in kinds
-    ]
-    faults.append(_fault(con, "doubled", "sorted where copy > 1 and fault is null", shown, True))
-    if is_job:
-        faults.append(_lost(con, manifest))
-    return tuple(faults)
-
-
-def _fault(
-    con: duckdb.DuckDBPyConnection, about: str, source: str, shown: str, is_fault: bool
-) -> RowFault:
-    rows, example = _row(con, f"select count(*), min({shown}) from {source}")
-    return RowFault(about, rows, example or "", is_fault)
-
-
-def _lost(con: duckdb.DuckDBPyConnection, manifest: Manifest) -> RowFault:
-    """Jobs requested between the file's first and last that are not in it, though every consumer trains on them."""
-    excluded = " union ".join(
-        f"select job_id from mart.main.{consumer.training_model} where exclusion_reason is not null"
-        for consumer in manifest.consumers
-    )
-    lost = (
-        "mart.main.int_job__requests where requested_at between (select min(requested_at) from judged) "
-        "and (select max(requested_at) from judged) and job_id not in (select job_id from sorted "
-        "where job_id is not null)"
-    )
-    if excluded:
-        lost += f" and job_id not in ({excluded})"
-    return _fault(con, "lost", lost, "'job_id=' || job_id || ', ' || requested_at", True)
-
-
 def _judge(
-    con: duckdb.DuckDBPyConnection, given: Given, number: int, feature: Feature
+    con: duckdb.DuckDBPyConnection, given: Given, number: int, feature: Feature, zone: str
 ) -> ColumnVerdict:
     kind = type_of(con, feature)
     found = load_versions(con, feature, given.keys, kind)
-    if found is None:
+    read = read_value("raw_value", feature, kind, zone)
+    con.execute(
+        f"create or replace temp table read_values as select *, {read.value} as given_value, "
+        f"{read.is_unreadable} as is_unreadable, {read.is_nan} as is_nan "
+        f"from (select *, v{number} as raw_value from judged)"
+    )
+    own = "j.n, j.t, j.raw_value, j.given_value, j.is_unreadable, j.is_nan"
+    if found is not None:
+        source = (
+            f"select {own}, j.e, v.value is null as is_empty, "
+            f"case when v.value is null then {found.empty} else v.value end as right_value "
+            f"from (select *, {found.entity} as e from read_values) j "
+            "asof left join feature_versions v on j.e = v.e and j.t >= v.available_at"
+        )
+    elif given.keys == (JOB,):
         # What the request was served itself, for rows of that time.
         source = (
-            f"select j.n, j.t, null as e, j.v{number} as given_value, false as is_empty, "
-            f'r."{feature.name}" as right_value '
-            f"from judged j join mart.main.{feature.job_model} r on j.job_id = r.job_id "
+            f'select {own}, null as e, false as is_empty, r."{feature.name}" as right_value '
+            f"from read_values j join mart.main.{feature.job_model} r on j.job_id = r.job_id "
             "where abs(epoch(j.t) - epoch(r.requested_at)) <= 1"
         )
     else:
-        source = (
-            "select j.n, j.t, j.e, j.given_value, v.value is null as is_empty, "
-            f"case when v.value is null then {found.empty} else v.value end as right_value "
-            f"from (select *, {found.entity} as e, v{number} as given_value from judged) j "
-            "asof left join feature_versions v on j.e = v.e and j.t >= v.available_at"
-        )
+        source = f"select {own}, null as e, false as is_empty, null as right_value from read_values j where false"
     con.execute(
         "create or replace temp table compared as select *, "
-        f"{scaled('given_value', kind)} as s, {scaled('right_value', kind)} as right_s from ({source})"
+        f"{scaled('given_value', kind)} as s, {scaled('right_value', kind)} as right_s "
+        f"from ({source}) where not is_unreadable"
     )
     con.execute(
         "create or replace temp table differing as select *, coalesce(floor(s), -9e18) as b from compared "
@@ -256,6 +220,14 @@ def _judge(
     )
     median, most = (None if each is None else timedelta(seconds=each) for each in counts[5:])
     same, later, older, either, neither = counts[:5]
+    unreadable, text, nan, compared = _row(
+        con,
+        "select count(*) filter (is_unreadable), min(raw_value::varchar) filter (is_unreadable), "
+        "count(*) filter (is_nan), (select count(*) from compared) from read_values",
+    )
+    advice = (
+        "" if not unreadable else time_advice(text) if kind == "instant" else number_advice(text)
+    )
     column = ColumnVerdict(
         column=feature.column,
         feature=feature.name,
@@ -270,6 +242,11 @@ def _judge(
         lead_most=most,
         fit=fit,
         example=None,
+        unreadable=unreadable,
+        unreadable_example=(text or "")[:_EXAMPLE_TEXT],
+        advice=advice,
+        skipped=_row(con, "select count(*) from read_values")[0] - unreadable - compared,
+        nan=nan,
     )
     return replace(column, example=_example(con, given, column.verdict))
 
@@ -312,7 +289,7 @@ def _example(con: duckdb.DuckDBPyConnection, given: Given, verdict: Verdict) -> 
     shown = " || ', ' || ".join(f"'{key}=' || j.{key}" for key in given.keys)
     known_at = "p.later_at" if verdict == "leaks" else "if(p.older_at is null, p.later_at, null)"
     row = con.execute(
-        f"select {shown}, p.t, p.given_value::varchar, p.right_value::varchar, {known_at} as known_at "
+        f"select {shown}, p.t, p.raw_value::varchar, p.right_value::varchar, {known_at} as known_at "
         "from placed p join sorted j on p.n = j.n "
         "order by known_at is null, p.older_at is not null, p.n limit 1"
     ).fetchone()
@@ -320,10 +297,6 @@ def _example(con: duckdb.DuckDBPyConnection, given: Given, verdict: Verdict) -> 
         return None
     value, right = (str(each)[:_EXAMPLE_TEXT] for each in row[2:4])
     return Example(row[0], row[1], value, right, row[4])
-
-
-def _text(value: str) -> str:
-    return value.replace("'", "''")
 
 
 def _row(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 import duckdb
 
+from feature_mart.audit.given_csv import csv_as_text
+from feature_mart.audit.reading import is_number, read_time, time_advice
+from feature_mart.duckdb_files import parquet
 from feature_mart.errors import UsageError
 from feature_mart.manifest import FEATURES_AT_REQUEST, Manifest
 
 JOB = "job_id"
 _AS_OF = "as_of_at"
-_INSTANT, _LOCAL, _DATE, _TEXT = "TIMESTAMP WITH TIME ZONE", "TIMESTAMP", "DATE", "VARCHAR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +25,20 @@ class Question:
     """What a file's columns mean.
 
     `entity` maps its columns to the mart's keys, `columns` some of its columns to features, as ``column`` or
-    ``model.column``; columns that are called like a feature need no entry.
+    ``model.column``; columns that are called like a feature need no entry. `is_sample` says that the file leaves out
+    jobs on purpose.
     """
 
     path: Path
     entity: Mapping[str, str]
     time: str
     columns: Mapping[str, str]
+    is_sample: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A feature that a file's column is compared with.
+    """A feature that a file's column is compared with; `column_type` is how DuckDB calls the type of that column.
 
     `as_of_model` holds its values over time for `keys`, None where the mart has only that of the request, which is in
     `job_model`; that is None where no request is served it.
@@ -44,6 +49,7 @@ class Feature:
     as_of_model: str | None
     keys: tuple[str, ...]
     job_model: str | None
+    column_type: str = "VARCHAR"
 
     @property
     def model(self) -> str:
@@ -53,9 +59,11 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A file, loaded into the table ``given``: a row number ``n``, its keys, its time ``t``, its columns ``v0`` on.
+    """A file, loaded into the table ``given``.
 
-    `is_local` says that its times had no offset; `unjudged` are columns that are called like no feature.
+    Its columns are a row number ``n``, the keys as text, the time ``t`` and as text ``raw_t``, ``is_local`` where that
+    has no offset, and the file's own columns as ``v0`` on. `is_local` says that some times had no offset; `unjudged`
+    are columns that are called like no feature.
     """
 
     keys: tuple[str, ...]
@@ -72,61 +80,78 @@ def load_given(
     Raises:
         UsageError: it cannot be read, or the question names what neither it nor the mart has.
     """
-    types = _open(con, question.path)
+    types = _open(con, question)
     for name in (*question.entity, question.time, *question.columns):
         _require(name, types, f"{question.path.name} has no column", "its columns")
     keys = tuple(question.entity.values())
+    double = next((key for key in keys if keys.count(key) > 1), None)
+    if double is not None:
+        raise UsageError(f"--entity names two columns for {double}: name one.")
     features = _features(question, types, manifest, keys)
     selected = [
-        f"cast({_quoted(column)} as varchar) as {key}" for column, key in question.entity.items()
+        f"nullif(cast({_quoted(column)} as varchar), '') as {key}"
+        for column, key in question.entity.items()
     ]
-    time, is_local = _time(question.time, types[question.time], zone)
     selected += [
         f"{_quoted(feature.column)} as v{number}" for number, feature in enumerate(features)
     ]
+    time, type_ = _quoted(question.time), types[question.time]
+    read = read_time(time, type_, zone, is_day_enough=True)
+    if read is None:
+        example = con.execute(f"select cast(any_value({time}) as varchar) from opened").fetchone()
+        written = str(example[0]) if example and is_number(type_) else ""
+        raise UsageError(
+            f"--time {question.time} holds {type_}: it has to be a date, or a time with or without offset; "
+            f"{time_advice(written)}."
+        )
     try:
         con.execute(
             "create temp table given as select row_number() over () as n, "
-            f"{', '.join(selected)}, {time} as t from opened"
+            f"{', '.join(selected)}, {read.value} as t, {read.is_local} as is_local, "
+            f"nullif(trim(cast({time} as varchar)), '') as raw_t from opened"
         )
     except duckdb.Error as error:
         raise UsageError(f"{question.path} cannot be read: {_first_line(error)}") from None
-    if con.execute("select 1 from given limit 1").fetchone() is None:
-        raise UsageError(f"{question.path} has no rows.")
+    _require_times(con, question)
     used = {*question.entity, question.time, *(feature.column for feature in features)}
-    return Given(keys, features, is_local, tuple(name for name in types if name not in used))
+    is_local = con.execute("select 1 from given where is_local and t is not null limit 1")
+    return Given(
+        keys,
+        features,
+        is_local.fetchone() is not None,
+        tuple(name for name in types if name not in used),
+    )
 
 
-def _open(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
+def _require_times(con: duckdb.DuckDBPyConnection, question: Question) -> None:
+    row = con.execute("select count(*), count(t), min(raw_t) from given").fetchone()
+    assert row is not None
+    rows, read, example = row
+    if not rows:
+        raise UsageError(f"{question.path} has no rows: nothing is judged.")
+    if example is not None and not read:
+        raise UsageError(
+            f"--time {question.time} holds {example!r}: it has to be a date, or a time with or without offset; "
+            f"{time_advice(example)}."
+        )
+
+
+def _open(con: duckdb.DuckDBPyConnection, question: Question) -> dict[str, str]:
+    """Open the file as the view ``opened``; return its columns and their types, which are text in a CSV file."""
+    path = question.path
     if not path.is_file():
         raise UsageError(f"There is no file {path}.")
     kind = path.suffix.lower()
     if kind not in {".parquet", ".csv"}:
         raise UsageError(f"{path.name} is neither .parquet nor .csv: save it as one of them.")
-    quoted = str(path).replace("'", "''")
-    reader = (
-        f"read_parquet('{quoted}')"
-        if kind == ".parquet"
-        else f"read_csv('{quoted}', sample_size=-1)"
-    )
+    wanted = (*question.entity, question.time, *question.columns)
+    reader = parquet(path) if kind == ".parquet" else csv_as_text(path, wanted)
     try:
         con.execute(f"create temp view opened as from {reader}")
         described = con.execute("describe opened").fetchall()
     except duckdb.Error as error:
         raise UsageError(f"{path} cannot be read: {_first_line(error)}") from None
     return {str(name): str(type_) for name, type_, *_ in described}
-
-
-def _time(column: str, type_: str, zone: str) -> tuple[str, bool]:
-    if type_ == _INSTANT:
-        return _quoted(column), False
-    if type_.startswith((_LOCAL, _DATE)):
-        return f"cast({_quoted(column)} as timestamp) at time zone '{zone}'", True
-    if type_ == _TEXT:
-        return f"cast({_quoted(column)} as timestamptz)", False
-    raise UsageError(
-        f"--time {column} holds {type_}: it has to be a date, or an instant with or without offset."
-    )
 
 
 def _features(
@@ -136,8 +161,9 @@ def _features(
     wanted = dict(question.columns)
     taken = {*question.entity, question.time}
     for column in types:
-        if column in known and column not in taken:
-            wanted.setdefault(column, column)
+        name = column if column in known else _folded(column)
+        if name in known and column not in taken and name not in types.keys() - {column}:
+            wanted.setdefault(column, name)
     if not wanted:
         raise UsageError(
             f"No column of {question.path.name} is called like a feature of {' and '.join(keys)}: name them with "
@@ -150,7 +176,7 @@ def _features(
         feature = known[name]
         if model and model not in (feature.as_of_model, feature.job_model):
             raise UsageError(f"{text}: {name} is a column of {feature.model}.")
-        found.append(Feature(column, name, feature.as_of_model, feature.keys, feature.job_model))
+        found.append(replace(feature, column=column, column_type=types[column]))
     return tuple(found)
 
 
@@ -193,6 +219,10 @@ def _require(name: str, known: Mapping[str, object], what: str, of: str) -> None
     if name not in known:
         near = get_close_matches(name, known, n=3) or sorted(known)[:8]
         raise UsageError(f"{what} {name!r}; {of} like it: {', '.join(near)}.")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
 def _quoted(column: str) -> str:

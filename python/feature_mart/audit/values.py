@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import duckdb
 
 from feature_mart.audit.given_file import JOB, Feature
+from feature_mart.audit.reading import WHOLE, Reading, is_number, read_number, read_time
 
-#: Numbers are the same within two millionths: of themselves or, below one, of one.
+#: Numbers are the same within two millionths: of themselves or, below one, of one. Whole numbers are compared exactly.
 TOLERANCE = 2e-6
-_NUMBERS = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "BOOLEAN")
 #: The entity of a model that has one only.
 _ONE = "''"
 _REQUESTS = "mart.main.int_job__requests"
@@ -26,16 +26,31 @@ class Versions:
 
 
 def type_of(con: duckdb.DuckDBPyConnection, feature: Feature) -> str:
-    """What the mart's column holds: number, instant or text."""
+    """Return what the mart's column holds: whole, number, instant or text."""
     columns = con.execute(f"describe mart.main.{feature.model}").fetchall()
     name = next(str(type_) for column, type_, *_ in columns if column == feature.name)
-    if any(number in name for number in _NUMBERS):
-        return "number"
+    if is_number(name):
+        return "whole" if "INT" in name else "number"
     return "instant" if name.startswith("TIMESTAMP") else "text"
 
 
+def read_value(column: str, feature: Feature, kind: str, zone: str) -> Reading:
+    """Return how a column of the file is read as values of a feature; times without offset are in ``zone``."""
+    if kind in ("whole", "number"):
+        return read_number(column, feature.column_type, is_whole=kind == "whole")
+    if kind == "instant":
+        read = read_time(column, feature.column_type, zone, is_day_enough=False)
+        return read or Reading("null::timestamptz", f"{column} is not null")
+    return Reading(f"cast({column} as varchar)", "false")
+
+
 def scaled(value: str, kind: str) -> str:
-    """A value as a number in which two that count as the same are at most 1 apart; NULL stays NULL."""
+    """Return a value as a number in which two that count as the same are at most 1 apart; NULL stays NULL."""
+    if kind == "whole":
+        return (
+            f"1000 * if({value} is null, null, coalesce(try_cast({value} as {WHOLE}), "
+            f"if({value} > 0, 9e24, -9e24)::{WHOLE}))"
+        )
     if kind == "number":
         number = f"try_cast({value} as double)"
         return f"sign({number}) * ln(1 + abs({number})) / {TOLERANCE}"

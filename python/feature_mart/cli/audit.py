@@ -201,16 +201,27 @@ def reproduce(snapshot: str, as_json: bool) -> None:
     metavar="COLUMN=FEATURE",
     help="A column that is called otherwise than its feature.",
 )
+@click.option(
+    "--sample",
+    "is_sample",
+    is_flag=True,
+    help="The file leaves out jobs on purpose: say how many, and do not count them as lost.",
+)
 @json_option
 @explained
 def file(
-    path: Path, entity: tuple[str, ...], time: str, columns: tuple[str, ...], as_json: bool
+    path: Path,
+    entity: tuple[str, ...],
+    time: str,
+    columns: tuple[str, ...],
+    is_sample: bool,
+    as_json: bool,
 ) -> None:
     """Judge a training file that was made elsewhere.
 
     What in it could not have been known, and what would have been right?
 
-    FILE is Parquet or CSV. 1 if it leaks, or has lost or doubled rows.
+    FILE is Parquet or CSV. 1 if it leaks, has lost or doubled rows, or rows or values that cannot be judged.
     """
     from feature_mart.audit import Question, judge_file
     from feature_mart.cli import file_verdict
@@ -222,7 +233,7 @@ def file(
     require_embedded(settings, "mart audit")
     built = require_built(settings)
     question = Question(
-        path.expanduser(), _pairs("--entity", entity), time, _pairs("--column", columns)
+        path.expanduser(), _pairs("--entity", entity), time, _pairs("--column", columns), is_sample
     )
     manifest = parse_manifest(read_dbt_manifest(settings))
     report = judge_file(question, settings.mart_path, manifest, settings.clock, built.as_of_at)

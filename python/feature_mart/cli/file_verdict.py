@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
-from feature_mart.audit import ColumnVerdict, FileReport
+from feature_mart.audit import ColumnVerdict, FileReport, RowFault
 from feature_mart.cli.printing import near, print_table, say
 from feature_mart.settings import Settings
 from feature_mart.zones import load_zone
@@ -19,6 +19,7 @@ _WORDS = {
     "leaks": "LEAKS",
     "stale": "stale",
     "other": "another definition",
+    "not_judged": "not judged",
 }
 
 
@@ -28,12 +29,14 @@ def file_document(report: FileReport, settings: Settings) -> dict[str, Any]:
         "warehouse_id": settings.warehouse,
         "as_of_at": report.as_of_at.isoformat(),
         "file": str(report.path),
+        "verdict": report.verdict,
         "is_good": report.is_good,
         "rows": report.rows,
         "first": report.first,
         "last": report.last,
         "times_without_offset_read_in": settings.clock.timezone if report.is_local else None,
-        "row_faults": [asdict(fault) for fault in report.faults],
+        "row_faults": [{**asdict(fault), "is_fault": fault.is_fault} for fault in report.faults],
+        "counts": _counts(report),
         "columns": [
             {
                 **asdict(column),
@@ -60,27 +63,34 @@ def print_file(report: FileReport, settings: Settings) -> None:
     say("")
     shown = [fault for fault in report.faults if fault.rows]
     for fault in shown:
-        say(f"  {fault.rows:,} rows {fault.about}; the first: {fault.example}")
+        say(f"  {_fault_line(fault)}")
     if not shown:
         say("  no row is lost, doubled or unknown")
     say("")
     _print_columns(report)
     for column in report.columns:
         _print_example(column, zone)
+        for line in _unjudged_lines(column):
+            say("", f"  {column.column}: {line}")
     say("")
-    leaking = sum(column.verdict == "leaks" for column in report.columns)
-    faults = sum(fault.rows for fault in report.faults if fault.is_fault)
-    if leaking:
-        say(f"leaks: {leaking} of {len(report.columns)} columns hold what came later", style="bold")
-    if faults:
-        say(f"wrong rows: {faults:,}", style="bold")
+    counts = _counts(report)
+    if counts["leaking_columns"]:
+        say(
+            f"leaks: {counts['leaking_columns']} of {len(report.columns)} columns hold what came later",
+            style="bold",
+        )
+    if counts["wrong_rows"]:
+        say(f"wrong rows: {counts['wrong_rows']:,}", style="bold")
+    unjudged = [f"{counts['rows_not_judged']:,} rows"] if counts["rows_not_judged"] else []
+    unjudged += [each.column for each in report.columns if _is_unjudged(each)]
+    if unjudged:
+        say(f"not judged: {', '.join(unjudged)}", style="bold")
     if report.is_good:
         say(f"good: no leak in {len(report.columns)} columns, no wrong row", style="bold")
     if report.unjudged:
         say(
             "",
-            f"not judged: {', '.join(report.unjudged)}: called like no feature; name one with --column "
-            "COLUMN=FEATURE",
+            f"left out: {', '.join(report.unjudged)}: called like no feature; name one with --column COLUMN=FEATURE",
         )
     if any(not column.has_versions and column.verdict != "right" for column in report.columns):
         say(
@@ -88,6 +98,50 @@ def print_file(report: FileReport, settings: Settings) -> None:
             "* the mart keeps only what the request was served: whether another value is of the future cannot be "
             "told",
         )
+
+
+def _counts(report: FileReport) -> dict[str, int]:
+    return {
+        "leaking_columns": sum(column.verdict == "leaks" for column in report.columns),
+        "wrong_rows": sum(fault.rows for fault in report.faults if fault.kind == "wrong"),
+        "rows_not_judged": sum(fault.rows for fault in report.faults if fault.kind == "not_judged"),
+        "columns_not_judged": sum(column.verdict == "not_judged" for column in report.columns),
+        "values_unreadable": sum(column.unreadable for column in report.columns),
+    }
+
+
+def _fault_line(fault: RowFault) -> str:
+    if fault.about == "lost":
+        jobs = f"{fault.rows:,} jobs that every consumer trains on are not in the file"
+        if fault.kind == "stated":
+            return f"{jobs}, which is a sample; the first: {fault.example}"
+        return f"{jobs} (the first: {fault.example}): if the file is a sample on purpose, pass --sample"
+    line = f"{fault.rows:,} rows {fault.about}; the first: {fault.example}"
+    return f"{line}; {fault.advice}" if fault.advice else line
+
+
+def _is_unjudged(column: ColumnVerdict) -> bool:
+    """Whether something of the column was not compared, even if the rest leaks."""
+    return bool(column.unreadable or column.skipped or not column.judged)
+
+
+def _unjudged_lines(column: ColumnVerdict) -> list[str]:
+    """Say which values of a column were not compared, and why."""
+    lines = []
+    if column.unreadable:
+        lines.append(
+            f"{column.unreadable:,} values cannot be read, such as {column.unreadable_example!r}: {column.advice}"
+        )
+    if column.skipped:
+        lines.append(
+            f"{column.skipped:,} rows were not compared: the mart has its value at the time of the request only, "
+            "and their time is another"
+        )
+    if not column.judged:
+        lines.append("no row was compared")
+    if column.nan:
+        lines.append(f"{column.nan:,} values are NaN, which counts as missing")
+    return lines
 
 
 def _print_columns(report: FileReport) -> None:

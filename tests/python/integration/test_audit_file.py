@@ -14,50 +14,12 @@ import pytest
 from built_sample import BuiltSample, build_sample
 from feature_mart.audit.file import FileReport, judge_file
 from feature_mart.audit.given_file import Question
+from feature_mart.duckdb_files import copy_to
 from feature_mart.errors import UsageError
+from file_disguises import COUNT, DISGUISES, KEYS, PRICE
+from notebook import Notebook
 
 DAY = pd.Timedelta(days=1)
-
-
-class Notebook:
-    """What somebody has who joins by hand: requests, contracts as loaded, and histories with their instants."""
-
-    def __init__(self, sample: BuiltSample) -> None:
-        with duckdb.connect(str(sample.mart), read_only=True) as con:
-            con.execute("set TimeZone = 'UTC'")
-            self.requests = self.frame(
-                con, "select job_id, client_id, category_id, requested_at from int_job__requests"
-            )
-            self.clients = self.frame(con, "from feat_client__history")
-            self.categories = self.frame(con, "from feat_category__prices")
-            self.posting = self.frame(con, "select job_id, job_skill_count from feat_job__posting")
-            self.used = self.frame(
-                con,
-                "select job_id from mart_price_estimation__training where exclusion_reason is null",
-            )
-
-    @staticmethod
-    def frame(con: duckdb.DuckDBPyConnection, sql: str) -> pd.DataFrame:
-        frame = con.sql(sql).to_arrow_table().to_pandas()
-        for name in frame.columns:
-            if isinstance(frame[name].dtype, pd.DatetimeTZDtype):
-                frame[name] = frame[name].astype("datetime64[us, UTC]")
-        return frame
-
-    def join(self, column: str, shift: pd.Timedelta, empty: float | None = 0) -> pd.Series:
-        """A client's column as of so much after the request, by job."""
-        rows = self.requests.assign(moved=self.requests.requested_at + shift).sort_values("moved")
-        rows["moved"] = rows.moved.astype("datetime64[us, UTC]")
-        history = self.clients.sort_values("available_at")[["client_id", "available_at", column]]
-        joined = pd.merge_asof(
-            rows, history, left_on="moved", right_on="available_at", by="client_id"
-        )
-        values = joined.set_index("job_id")[column]
-        return values if empty is None else values.fillna(empty)
-
-    def file(self, **columns: pd.Series) -> pd.DataFrame:
-        rows = self.requests[["job_id", "requested_at"]]
-        return rows.assign(**{name: rows.job_id.map(values) for name, values in columns.items()})
 
 
 @pytest.fixture(scope="module")
@@ -284,3 +246,137 @@ def test_what_is_no_table_is_refused(tmp_path: Path, sample: BuiltSample) -> Non
         question = Question(path, {"job_id": "job_id"}, "requested_at", {})
         with pytest.raises(UsageError, match=message):
             judge_file(question, sample.mart, sample.manifest, sample.clock, sample.as_of_at)
+
+
+@pytest.fixture(scope="module")
+def leaking(notebook: Notebook) -> pd.DataFrame:
+    """Values of 30 days later, by client and as text, as a CSV file holds them."""
+    rows = notebook.requests[["client_id", "requested_at"]].assign(
+        **{
+            name: notebook.requests.job_id.map(notebook.join(name, 30 * DAY, empty))
+            for name, empty in ((COUNT, 0), (PRICE, None))
+        }
+    )
+    rows = rows.dropna().drop_duplicates(["client_id", "requested_at"]).head(300)
+    return rows.assign(**{COUNT: rows[COUNT].astype(int).astype(str), PRICE: rows[PRICE].map(repr)})
+
+
+def judge_csv(
+    sample: BuiltSample, path: Path, frame: pd.DataFrame, entity: str = "client_id", **to_csv: str
+) -> FileReport:
+    frame.to_csv(path, index=False, **to_csv)
+    question = Question(path, {entity: entity}, "requested_at", {})
+    return judge_file(question, sample.mart, sample.manifest, sample.clock, sample.as_of_at)
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_no_disguise_of_a_leak_is_called_good(
+    tmp_path: Path, sample: BuiltSample, leaking: pd.DataFrame, disguise: str
+) -> None:
+    given = DISGUISES[disguise](leaking)
+    path = tmp_path / "a=1 [x]* it's.csv"
+    try:
+        report = judge_csv(sample, path, given, sep=";")
+    except UsageError:
+        return
+    assert not report.is_good
+    if disguise.startswith("keys"):
+        (unknown,) = (f for f in report.faults if "does not know" in f.about)
+        assert unknown.rows == len(given) and unknown.advice and report.verdict == "not_judged"
+    if disguise.startswith("values") and disguise != "values: hex":
+        assert {each.unreadable for each in report.columns} == {len(given)}
+        assert all(each.advice and each.verdict == "not_judged" for each in report.columns)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["%Y-%m-%d %H:%M:%S+00:00", "%Y-%m-%dT%H:%M:%SZ", "%Y/%m/%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%S.123456789+0000"],
+)  # fmt: skip
+def test_times_with_an_offset_show_the_leak(
+    tmp_path: Path, sample: BuiltSample, leaking: pd.DataFrame, written: str
+) -> None:
+    frame = leaking.assign(requested_at=leaking.requested_at.dt.strftime(written))
+    report = judge_csv(sample, tmp_path / "training.csv", frame)
+    assert [each.verdict for each in report.columns] == ["leaks"] * 2
+    assert not any(each.unreadable or each.skipped for each in report.columns)
+
+
+@pytest.mark.parametrize(
+    ("spell", "advice"),
+    [("lower case", "in upper case 300 of 300"), ("a blank after", "trimmed, 300 of 300"),
+     ("full width", "in NFKC 300 of 300"), ("fewer zeros", "with other leading zeros 300 of 300"),
+     ("decimals", "without the decimals of a float 300 of 300"), ("an int", "the mart's look like 'C0000")],
+)  # fmt: skip
+def test_the_spelling_under_which_unknown_keys_are_known_is_named(
+    tmp_path: Path, sample: BuiltSample, leaking: pd.DataFrame, spell: str, advice: str
+) -> None:
+    frame = leaking.assign(client_id=leaking.client_id.map(KEYS[spell]))
+    report = judge_csv(sample, tmp_path / "training.csv", frame)
+    (unknown,) = (fault for fault in report.faults if fault.rows)
+    assert unknown.advice.startswith(advice)
+
+
+def test_nan_counts_as_missing_and_nanoseconds_are_read(
+    tmp_path: Path, sample: BuiltSample, notebook: Notebook
+) -> None:
+    frame = notebook.file(**{PRICE: notebook.join(PRICE, pd.Timedelta(0), None)})
+    path = tmp_path / "training.parquet"
+    with duckdb.connect() as con:
+        con.register("frame", frame)
+        copy_to(
+            con,
+            "select job_id, requested_at::timestamptz_ns as requested_at, "
+            f"coalesce({PRICE}, 'nan'::double) as {PRICE} from frame",
+            path,
+        )
+    question = Question(path, {"job_id": "job_id"}, "requested_at", {})
+    report = judge_file(question, sample.mart, sample.manifest, sample.clock, sample.as_of_at)
+    assert report.is_good and report.columns[0].verdict == "right"
+    assert report.columns[0].nan == frame[PRICE].isna().sum() > 0
+
+
+def test_a_column_compared_in_no_row_is_not_judged_and_the_zone_is_named(
+    tmp_path: Path, sample: BuiltSample, notebook: Notebook
+) -> None:
+    skills = notebook.posting.set_index("job_id").job_skill_count
+    frame = notebook.file(job_skill_count=skills)
+    utc = frame.assign(requested_at=frame.requested_at.dt.tz_localize(None))
+    report = judge(sample, tmp_path, utc)
+    assert report.columns[0].verdict == "not_judged" and not report.is_good
+    (shift,) = (f for f in report.faults if f.about.endswith("only if it is read as UTC"))
+    assert shift.rows == len(frame) and "9 h early" in shift.advice
+    later = judge(sample, tmp_path, frame.assign(requested_at=frame.requested_at + 2 * DAY))
+    assert later.columns[0].verdict == "not_judged" and later.verdict == "not_judged"
+
+
+def test_a_sample_on_purpose_has_lost_nothing(
+    tmp_path: Path, sample: BuiltSample, notebook: Notebook
+) -> None:
+    frame = lose(notebook.file(**{COUNT: notebook.join(COUNT, pd.Timedelta(0))}))
+    path = tmp_path / "training.parquet"
+    frame.to_parquet(path)
+    question = Question(path, {"job_id": "job_id"}, "requested_at", {}, is_sample=True)
+    report = judge_file(question, sample.mart, sample.manifest, sample.clock, sample.as_of_at)
+    (lost,) = (fault for fault in report.faults if fault.about == "lost")
+    assert report.is_good and lost.rows and lost.kind == "stated"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"job_id,requested_at,job_skill_count\nJ1,03/04/2025,1\n", "2025-04-03 or 2025-03-04"),
+     (b"job_id,requested_at,job_skill_count\nJ1,1694000000,1\n", "look like seconds since 1970"),
+     ("job_id,requested_at,job_skill_count\nJ1,2025-04-03,1\n".encode("utf-16"), "save it as UTF-8"),
+     ("job_id,requested_at,件数\nJ1,2025-04-03,1\n".encode("cp932"), "save it as UTF-8"),
+     (b"job_id,requested_at,a,A\nJ1,2025-04-03,1,2\n", "two columns called 'a'"),
+     (b"J1,2025-04-03,1\nJ2,2025-04-04,1\n", "has no column 'job_id'"),
+     (b"", "has no rows")],
+)  # fmt: skip
+def test_a_csv_file_that_has_no_one_reading_is_refused_in_one_line(
+    tmp_path: Path, sample: BuiltSample, content: bytes, message: str
+) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_bytes(content)
+    question = Question(path, {"job_id": "job_id"}, "requested_at", {})
+    with pytest.raises(UsageError, match=message) as raised:
+        judge_file(question, sample.mart, sample.manifest, sample.clock, sample.as_of_at)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,80 @@
+"""CSV files as they are: every cell a text, under rules of our own, so that no reader guesses what a cell means."""
+
+from __future__ import annotations
+
+import codecs
+import csv as csv_lines
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
+
+from feature_mart.duckdb_files import csv, quoted
+from feature_mart.errors import UsageError
+
+_DELIMITERS = (",", ";", "\t", "|")
+_CHUNK = 1 << 20
+_OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def csv_as_text(path: Path, wanted: Collection[str]) -> str:
+    """Return a table function over a CSV file in which every column is text and an empty cell is NULL.
+
+    The delimiter is the one at which the first line holds most of the ``wanted`` columns.
+
+    Raises:
+        UsageError: the file is not UTF-8, has no header line, or has two columns of one name.
+    """
+    _require_utf8(path)
+    names, delimiter = _header(path, wanted)
+    folded = Counter(name.casefold() for name in names)
+    double = next((name for name in names if folded[name.casefold()] > 1), None)
+    if double is not None:
+        raise UsageError(f"{path.name} has two columns called {double!r}: rename one.")
+    if "" in names:
+        raise UsageError(f"{path.name} has a column without a name in its first line: name it.")
+    columns = ", ".join(f"{quoted(name)}: 'varchar'" for name in names)
+    return csv(
+        path,
+        f"auto_detect = false, header = true, delim = {quoted(delimiter)}, quote = '\"', escape = '\"', "
+        f"columns = {{{columns}}}",
+    )
+
+
+def _require_utf8(path: Path) -> None:
+    """DuckDB reads other encodings as other text, or stops in the middle."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            head = file.read(_CHUNK)
+            if head.startswith(_OTHER_ENCODINGS) or b"\0" in head:
+                raise UsageError(
+                    f"{path.name} is not UTF-8 but UTF-16 or binary: save it as UTF-8."
+                )
+            while head:
+                decoder.decode(head)
+                head = file.read(_CHUNK)
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path.name} is not UTF-8 (byte {error.object[error.start]:#04x}): save it as UTF-8, not as cp932, "
+            "Latin-1 or another encoding."
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _header(path: Path, wanted: Collection[str]) -> tuple[list[str], str]:
+    """Return the names in the first line, and its delimiter."""
+    read = []
+    for delimiter in _DELIMITERS:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            try:
+                names = next(csv_lines.reader(file, delimiter=delimiter), [])
+            except csv_lines.Error as error:
+                raise UsageError(f"{path} cannot be read: {error}.") from None
+        read.append((len(set(wanted) & set(names)), len(names), names, delimiter))
+    # Python's max keeps the first of equals, so a file of one column has commas.
+    _, count, names, delimiter = max(read, key=lambda each: each[:2])
+    if not count:
+        raise UsageError(f"{path.name} has no rows, and no line with the names of its columns.")
+    return names, delimiter
