@@ -1,0 +1,233 @@
+"""Bulk loads: what was loaded at once, long after it happened, and which line of the load clock fits it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from feature_mart.runner.first_loads import FEW_KEYS, FirstLoads, Lags, LoadDay, Minute, Moved
+from feature_mart.runner.load_clock import LoadClockLine
+
+#: A day holds a bulk load where it first loads over half of the keys, or so many times those of the median load day …
+_TIMES = 7
+#: … and a quarter of them more than so long after what is usual.
+OVERDUE = timedelta(hours=24)
+#: Loads less than an hour apart are one bulk load; a piece of less than a tenth of all is none.
+_APART, _LEAST_SHARE = timedelta(hours=1), 0.1
+#: A minute with less than this share of the fullest minute's overdue keys has stragglers at most.
+_FEW_A_MINUTE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """One bulk load: the instants of its first and last row, to the second, and its days.
+
+    `is_first` says that nothing was loaded before it.
+    """
+
+    start: datetime
+    end: datetime
+    days: tuple[str, ...]
+    is_first: bool
+
+    @property
+    def day(self) -> str:
+        """Return its day, or its first and its last, as text."""
+        first, last = self.days[0], self.days[-1]
+        return first if first == last else f"{first} to {last}"
+
+    def line(self, hours: float) -> LoadClockLine:
+        """Return the narrowest line that holds it: from the first load to a second after the last."""
+        return LoadClockLine(self.end, hours, None if self.is_first else self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class BulkLoad:
+    """A bulk load of a table for which the load clock has no line, and the line that fits it.
+
+    `keys` of the table's `of` keys were first loaded in the period. `line` is None where a line would change nothing.
+    `compared` counts the keys loaded as usual, from which the line's lag is taken; 0 where it is a guess.
+    """
+
+    table: str
+    day: str
+    keys: int
+    of: int
+    line: LoadClockLine | None
+    moved: Moved
+    compared: int
+
+    def seed_line(self, warehouse: str) -> str | None:
+        """Return the line for seeds/load_clock.csv."""
+        return None if self.line is None else self.line.seed_line(warehouse, self.table, self.note)
+
+    @property
+    def note(self) -> str:
+        """Return what the line's note says: the day, and where its lag comes from."""
+        return f"bulk load of {self.day}; {lag_note(self.compared)}"
+
+
+def lag_note(compared: int) -> str:
+    """Return where a proposed lag comes from; ``compared`` keys were loaded as usual, 0 where they are too few."""
+    if not compared:
+        return "the lag is a guess"
+    return f"90% of the {compared} keys loaded as usual were there within the lag"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadHistory:
+    """How a table was loaded: its days, its bulk loads, and the lags of what was loaded as usual.
+
+    `usual` is the median over the days without a bulk load of their `lag`; `overdue` what is loaded later than that
+    by a day.
+    """
+
+    days: tuple[LoadDay, ...]
+    bulks: tuple[Bulk, ...]
+    usual: timedelta | None
+    lags: Lags
+
+    @property
+    def keys(self) -> int:
+        """Return how many keys the table has."""
+        return sum(day.keys for day in self.days)
+
+    @property
+    def bulk_days(self) -> frozenset[str]:
+        """Return the days that hold a bulk load."""
+        return frozenset(day for bulk in self.bulks for day in bulk.days)
+
+    @property
+    def ordinary_days(self) -> frozenset[str]:
+        """Return the days on which rows were loaded as on most days: in no bulk load, and no later after their events."""
+        usual, bulk_days = self.usual, self.bulk_days
+        return frozenset(
+            each.day
+            for each in self.days
+            if each.day not in bulk_days
+            and usual is not None
+            and each.lag is not None
+            and each.lag <= usual + OVERDUE
+        )
+
+
+def read_history(loads: FirstLoads) -> LoadHistory:
+    """Find a table's bulk loads."""
+    days = loads.days()
+    found = _bulk_days(days)
+    usual = _usual([day for day in days if day not in found])
+    bulks: tuple[Bulk, ...] = ()
+    if found:
+        over = OVERDUE + max(usual or timedelta(0), timedelta(0))
+        bulks = _bulks(days, loads.minutes([day.day for day in found], over))
+    return LoadHistory(tuple(days), bulks, usual, loads.lags([bulk.line(0) for bulk in bulks]))
+
+
+def find_bulks(
+    table: str, loads: FirstLoads, known: Sequence[LoadClockLine] = ()
+) -> list[BulkLoad]:
+    """Return a table's bulk loads that no line in ``known`` touches.
+
+    Where one day first loads over half of the keys and no line would change any, that day is returned without one.
+    """
+    history = read_history(loads)
+    compared = history.lags.keys if history.lags.keys >= FEW_KEYS else 0
+    found = []
+    for bulk in history.bulks:
+        line = bulk.line(history.lags.hours)
+        if any(_touch(line, other) for other in known):
+            continue
+        keys = sum(day.keys for day in loads.period_days(line))
+        moved = loads.moved(line)
+        fitting = line if moved.keys else None
+        found.append(
+            BulkLoad(table, bulk.day, keys, history.keys, fitting, moved, compared)
+        )
+    if not found and not known and history.keys > FEW_KEYS and not history.bulks:
+        most = max(history.days, key=lambda day: day.keys)
+        if 2 * most.keys > history.keys:
+            none = Moved(0, timedelta(0), timedelta(0), None)
+            found.append(BulkLoad(table, most.day, most.keys, history.keys, None, none, 0))
+    return found
+
+
+def _bulk_days(days: Sequence[LoadDay]) -> list[LoadDay]:
+    """The days that hold a bulk load: the greatest first, each judged by the days that are left when it is gone."""
+    rest = sorted(days, key=lambda day: -day.keys)
+    found: list[LoadDay] = []
+    while True:
+        total = sum(day.keys for day in rest)
+        bulk = next((day for day in rest if _is_bulk(day, rest, total)), None)
+        if bulk is None:
+            return found
+        found.append(bulk)
+        rest.remove(bulk)
+
+
+def _is_bulk(day: LoadDay, rest: Sequence[LoadDay], total: int) -> bool:
+    if day.lag is None or day.lag <= OVERDUE or total <= FEW_KEYS:
+        return False
+    is_most = 2 * day.keys > total
+    if not is_most and day.keys <= FEW_KEYS:
+        return False
+    others = [each for each in rest if each is not day]
+    if not others:
+        return True
+    usual_keys = others[len(others) // 2].keys  # `rest` is ordered by keys.
+    if not is_most and day.keys < _TIMES * usual_keys:
+        return False
+    usual = _usual(others)
+    return usual is None or day.lag > max(usual, timedelta(0)) + OVERDUE
+
+
+def _usual(days: Sequence[LoadDay]) -> timedelta | None:
+    lags = sorted(day.lag for day in days if day.lag is not None)
+    return lags[(len(lags) - 1) // 2] if lags else None
+
+
+def _bulks(days: Sequence[LoadDay], minutes: Sequence[Minute]) -> tuple[Bulk, ...]:
+    """Overdue loads that are close to each other, or have nothing between them.
+
+    A minute of few overdue loads, stragglers as there are on any day, begins none and ends none.
+    """
+    overdue = [minute for minute in minutes if minute.is_overdue]
+    few = _FEW_A_MINUTE * max((minute.keys for minute in overdue), default=0)
+    pieces: list[list[Minute]] = []
+    is_apart = True
+    for minute in minutes:
+        if not minute.is_overdue:
+            is_apart = True
+            continue
+        last = pieces[-1][-1] if pieces else None
+        if last is not None:
+            is_apart = is_apart or any(last.day < day.day < minute.day for day in days)
+            is_near = minute.keys >= few and minute.first - last.last < _APART
+            if is_near or not is_apart:
+                pieces[-1].append(minute)
+                is_apart = False
+                continue
+        if minute.keys >= few:
+            pieces.append([minute])
+            is_apart = False
+    all_keys = sum(minute.keys for minute in overdue)
+    large = [
+        piece
+        for piece in pieces
+        if sum(minute.keys for minute in piece) >= _LEAST_SHARE * all_keys
+    ]
+    return tuple(_bulk(piece, days, minutes) for piece in large)
+
+
+def _bulk(piece: Sequence[Minute], days: Sequence[LoadDay], minutes: Sequence[Minute]) -> Bulk:
+    start = piece[0].first.replace(microsecond=0)
+    end = max(minute.last for minute in piece).replace(microsecond=0) + timedelta(seconds=1)
+    is_first = piece[0] == minutes[0] and piece[0].day == days[0].day
+    return Bulk(start, end, tuple(dict.fromkeys(minute.day for minute in piece)), is_first)
+
+
+def _touch(one: LoadClockLine, other: LoadClockLine) -> bool:
+    def starts_before(line: LoadClockLine, end: datetime) -> bool:
+        return line.untrusted_from is None or line.untrusted_from < end
+
+    return starts_before(one, other.trusted_from) and starts_before(other, one.trusted_from)
