@@ -21,7 +21,7 @@ seeds:
   toy:
     +fast: false
     load_clock:
-      +column_types: {trusted_from: timestamptz, assumed_lag_hours: double}
+      +column_types: {trusted_from: timestamptz, assumed_lag_hours: double, untrusted_from: timestamptz}
 vars:
   business_timezone: Asia/Tokyo
   refresh_hour: 3
@@ -94,7 +94,7 @@ models:
       - {name: price, data_type: double, config: {meta: {role: label}}}
 """
 _CLOCK = (
-    "warehouse,table,trusted_from,assumed_lag_hours,note\nother,jobs,2020-01-01 00:00:00+00,1,\n"
+    "warehouse,table,trusted_from,assumed_lag_hours,note,untrusted_from\nother,jobs,2020-01-01 00:00:00+00,1,,\n"
 )
 
 

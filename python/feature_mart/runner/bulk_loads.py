@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from feature_mart.runner.first_loads import FEW_KEYS, FirstLoads, Lags, LoadDay, Minute, Moved
 from feature_mart.runner.load_clock import LoadClockLine
 
-#: A day holds a bulk load where it first loads over half of the keys, or so many times those of the median load day …
-_TIMES = 7
+#: A day holds a bulk load where it first loads over half of the keys, or at least so many keys and so many times those of
+#: the median load day …
+_LEAST_KEYS, _TIMES = 20, 7
 #: … and a quarter of them more than so long after what is usual.
 OVERDUE = timedelta(hours=24)
-#: Loads less than an hour apart are one bulk load; a piece of less than a tenth of all is none.
-_APART, _LEAST_SHARE = timedelta(hours=1), 0.1
-#: A minute with less than this share of the fullest minute's overdue keys has stragglers at most.
-_FEW_A_MINUTE = 0.05
+#: Loads less than an hour apart are one piece of it. What has less than a twentieth of the fullest minute's or the
+#: largest piece's overdue keys is stragglers.
+_APART, _FEW = timedelta(hours=1), 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def find_bulks(
     found = []
     for bulk in history.bulks:
         line = bulk.line(history.lags.hours)
-        if any(_touch(line, other) for other in known):
+        if any(touch(line, other) for other in known):
             continue
         keys = sum(day.keys for day in loads.period_days(line))
         moved = loads.moved(line)
@@ -169,7 +169,7 @@ def _is_bulk(day: LoadDay, rest: Sequence[LoadDay], total: int) -> bool:
     if day.lag is None or day.lag <= OVERDUE or total <= FEW_KEYS:
         return False
     is_most = 2 * day.keys > total
-    if not is_most and day.keys <= FEW_KEYS:
+    if not is_most and day.keys < _LEAST_KEYS:
         return False
     others = [each for each in rest if each is not day]
     if not others:
@@ -187,46 +187,53 @@ def _usual(days: Sequence[LoadDay]) -> timedelta | None:
 
 
 def _bulks(days: Sequence[LoadDay], minutes: Sequence[Minute]) -> tuple[Bulk, ...]:
-    """Overdue loads that are close to each other, or have nothing between them.
+    """Return the pieces of overdue loads, joined where nothing else was loaded between two.
 
-    A minute of few overdue loads, stragglers as there are on any day, begins none and ends none.
+    Stragglers, as there are on any day, make no piece: a period that holds one dates its load back as well.
     """
-    overdue = [minute for minute in minutes if minute.is_overdue]
-    few = _FEW_A_MINUTE * max((minute.keys for minute in overdue), default=0)
     pieces: list[list[Minute]] = []
-    is_apart = True
+    few = _FEW * max((minute.keys for minute in minutes if minute.is_overdue), default=0)
     for minute in minutes:
-        if not minute.is_overdue:
-            is_apart = True
+        if not minute.is_overdue or minute.keys < few:
             continue
-        last = pieces[-1][-1] if pieces else None
-        if last is not None:
-            is_apart = is_apart or any(last.day < day.day < minute.day for day in days)
-            is_near = minute.keys >= few and minute.first - last.last < _APART
-            if is_near or not is_apart:
-                pieces[-1].append(minute)
-                is_apart = False
-                continue
-        if minute.keys >= few:
+        if pieces and minute.first - pieces[-1][-1].last < _APART:
+            pieces[-1].append(minute)
+        else:
             pieces.append([minute])
-            is_apart = False
-    all_keys = sum(minute.keys for minute in overdue)
-    large = [
-        piece
-        for piece in pieces
-        if sum(minute.keys for minute in piece) >= _LEAST_SHARE * all_keys
-    ]
-    return tuple(_bulk(piece, days, minutes) for piece in large)
+    small = _FEW * max((_count(piece) for piece in pieces), default=0)
+    joined: list[list[Minute]] = []
+    for piece in pieces:
+        if _count(piece) < small:
+            continue
+        if joined and _are_adjacent(joined[-1][-1], piece[0], days, minutes):
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return tuple(_bulk(piece, days, minutes) for piece in joined)
+
+
+def _count(piece: Sequence[Minute]) -> int:
+    return sum(minute.keys for minute in piece)
+
+
+def _are_adjacent(
+    one: Minute, other: Minute, days: Sequence[LoadDay], minutes: Sequence[Minute]
+) -> bool:
+    return not any(one.day < day.day < other.day for day in days) and not any(
+        one.last < minute.first < other.first for minute in minutes
+    )
 
 
 def _bulk(piece: Sequence[Minute], days: Sequence[LoadDay], minutes: Sequence[Minute]) -> Bulk:
     start = piece[0].first.replace(microsecond=0)
     end = max(minute.last for minute in piece).replace(microsecond=0) + timedelta(seconds=1)
-    is_first = piece[0] == minutes[0] and piece[0].day == days[0].day
+    is_first = piece[0].first <= minutes[0].first and piece[0].day == days[0].day
     return Bulk(start, end, tuple(dict.fromkeys(minute.day for minute in piece)), is_first)
 
 
-def _touch(one: LoadClockLine, other: LoadClockLine) -> bool:
+def touch(one: LoadClockLine, other: LoadClockLine) -> bool:
+    """Return whether two periods have an instant in common."""
+
     def starts_before(line: LoadClockLine, end: datetime) -> bool:
         return line.untrusted_from is None or line.untrusted_from < end
 

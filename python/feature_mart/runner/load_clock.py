@@ -103,6 +103,21 @@ def read_load_clock(project: Path, warehouse: str) -> Mapping[str, tuple[LoadClo
     return clock
 
 
+def check_load_clock(project: Path, warehouse: str) -> None:
+    """Check seeds/load_clock.csv before a build.
+
+    Raises:
+        UsageError: as `read_load_clock`, or a line says that rows are known before their events.
+    """
+    for table, lines in read_load_clock(project, warehouse).items():
+        for line in lines:
+            if line.assumed_lag_hours < 0:
+                raise UsageError(
+                    f"seeds/load_clock.csv ({table}): assumed_lag_hours is {line.assumed_lag_hours:g}, so that rows would be "
+                    "known before their events; write 0 or more."
+                )
+
+
 def _missing(columns: list[str]) -> str:
     if columns == ["untrusted_from"]:
         return (
