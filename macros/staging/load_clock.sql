@@ -32,7 +32,7 @@
     and ({{ period }}.untrusted_from is null or {{ loaded_at }} >= {{ period }}.untrusted_from)
 {%- endmacro %}
 
-{#- When a row first loaded in a period is assumed to have been known: its event time and the lag. -#}
+{#- When a key first loaded in a period is assumed known: its event time and the lag. -#}
 {% macro assumed_known_at(event_at, period) -%}
     {{ add_hours(event_at, period ~ '.assumed_lag_hours') }}
 {%- endmacro %}

@@ -62,7 +62,10 @@ def choose_cutoffs(
     if labels:
         found.append(Cutoff(rng.choice(labels), "a label time"))
     periods = [
-        (line.trusted_from, max(early, line.untrusted_from - _BEFORE) if line.untrusted_from else early)
+        (
+            line.trusted_from,
+            max(early, line.untrusted_from - _BEFORE) if line.untrusted_from else early,
+        )
         for lines in warehouse.load_clock.values()
         for line in lines
     ]

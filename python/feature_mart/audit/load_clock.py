@@ -7,12 +7,12 @@ the rest of the table was loaded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.raw_contract import CONTRACT, INITIAL_STATE
-from feature_mart.runner.bulk_loads import LoadHistory, lag_note, read_history, touch
+from feature_mart.runner.bulk_loads import LoadHistory, lag_note, read_history, touch, usual_lags
 from feature_mart.runner.duckdb_engine import open_first_loads
 from feature_mart.runner.first_loads import FEW_KEYS, FirstLoads, Lags, Moved
 from feature_mart.runner.load_clock import LoadClockLine
@@ -62,9 +62,7 @@ class LineVerdict:
         return next(iter(CONTRACT[self.table]))
 
 
-def judge_load_clock(
-    raw: RawWarehouse, timezone: str, warehouse: str
-) -> tuple[LineVerdict, ...]:
+def judge_load_clock(raw: RawWarehouse, timezone: str, warehouse: str) -> tuple[LineVerdict, ...]:
     """Judge every line that holds for a warehouse; days are those of ``timezone``."""
     verdicts: list[LineVerdict] = []
     for table, lines in sorted(raw.load_clock.items()):
@@ -73,26 +71,37 @@ def judge_load_clock(
             continue
         with open_first_loads(raw.every_row()[table], table, timezone) as loads:
             history = read_history(loads)
-            verdicts += [_judge(table, line, loads, history, warehouse) for line in lines]
+            lags = usual_lags(loads, history)
+            for line in lines:
+                verdict = _verdict(table, line, loads, history, lags)
+                verdicts.append(
+                    verdict
+                    if verdict.is_right
+                    else replace(verdict, corrected=_corrected(verdict, history, lags, warehouse))
+                )
     return tuple(verdicts)
 
 
-def _judge(
-    table: str, line: LoadClockLine, loads: FirstLoads, history: LoadHistory, warehouse: str
+def _verdict(
+    table: str, line: LoadClockLine, loads: FirstLoads, history: LoadHistory, lags: Lags
 ) -> LineVerdict:
-    lags = history.lags if history.lags.keys >= FEW_KEYS else None
-    sound = None if lags is None else _sound(line, loads, history)
-    verdict = LineVerdict(table, line, loads.moved(line), sound, lags, ())
-    if verdict.is_right:
-        return verdict
-    hours = history.lags.hours if verdict.is_short else line.assumed_lag_hours
-    right = [LoadClockLine(line.trusted_from, hours, line.untrusted_from)]
-    if sound is not None:
+    is_compared = lags.keys >= FEW_KEYS
+    sound = _sound(line, loads, history) if is_compared else None
+    return LineVerdict(table, line, loads.moved(line), sound, lags if is_compared else None, ())
+
+
+def _corrected(
+    verdict: LineVerdict, history: LoadHistory, lags: Lags, warehouse: str
+) -> tuple[str, ...]:
+    """The lines that belong in a wrong one's place: of its bulk loads, or the same with another lag."""
+    line = verdict.line
+    hours = lags.hours if verdict.is_short else line.assumed_lag_hours
+    right = [replace(line, assumed_lag_hours=hours)]
+    if verdict.sound is not None:
         narrow = [bulk.line(hours) for bulk in history.bulks]
         right = [each for each in narrow if touch(each, line)]
-    note = lag_note(history.lags.keys) if verdict.is_short else "bulk load"
-    corrected = tuple(each.seed_line(warehouse, table, note) for each in right)
-    return LineVerdict(table, line, verdict.moved, sound, lags, corrected)
+    note = lag_note(lags.keys) if verdict.is_short else "bulk load"
+    return tuple(each.seed_line(warehouse, verdict.table, note) for each in right)
 
 
 def _sound(line: LoadClockLine, loads: FirstLoads, history: LoadHistory) -> Sound | None:
@@ -106,7 +115,7 @@ def _sound(line: LoadClockLine, loads: FirstLoads, history: LoadHistory) -> Soun
 
 
 def describe_faults(verdict: LineVerdict) -> Sequence[str]:
-    """Return what is wrong with a line: one text, naming the table, a key and the corrected line; none where it is right."""
+    """Return what is wrong with a line, with a key and the corrected line, as one text; none where it is right."""
     faults = []
     if verdict.sound is not None:
         faults.append(

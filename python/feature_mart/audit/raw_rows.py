@@ -75,9 +75,7 @@ class RawWarehouse:
         known_at = "cast(null as timestamptz)"
         for line in self.load_clock.get(table, ()):
             lag = f"to_microseconds({int(line.assumed_lag_hours * 3_600_000_000)})"
-            known_at = (
-                f"case when {line.condition('loaded_at')} then {EVENTS[table]} + {lag} else {known_at} end"
-            )
+            known_at = f"case when {line.condition('loaded_at')} then {EVENTS[table]} + {lag} else {known_at} end"
         return known_at
 
 

@@ -56,7 +56,7 @@ def print_run(done: RunSummary) -> None:
             if through
         ),
     )
-    _print_bulk(done.bulk_loads, settings)
+    print_bulk_loads(done.bulk_loads, settings.warehouse)
     say("")
     say(f"Done in {done.seconds:.0f} s. Try next:", style="bold")
     say(*_next_steps(done))
@@ -108,7 +108,7 @@ def print_build(done: BuildReport, settings: Settings, bulk: Sequence[BulkLoad])
         *_build_lines(done),
         f"  mart       {near(settings.mart_address)}",
     )
-    _print_bulk(bulk, settings)
+    print_bulk_loads(bulk, settings.warehouse)
 
 
 def _build_lines(built: BuildReport) -> list[str]:
@@ -122,12 +122,13 @@ def _build_lines(built: BuildReport) -> list[str]:
     return lines + [f"  warning    {warning}" for warning in built.warnings]
 
 
-def _print_bulk(found: Sequence[BulkLoad], settings: Settings) -> None:
+def print_bulk_loads(found: Sequence[BulkLoad], warehouse: str) -> None:
+    """Print the bulk loads that the load clock says nothing of, and the line that fits each."""
     for bulk in found:
         say(
             f"  warning    {bulk.table}: {bulk.keys:,} of {bulk.of:,} keys were first loaded at once, on {bulk.day}"
         )
-        line, moved = bulk.seed_line(settings.warehouse), bulk.moved
+        line, moved = bulk.seed_line(warehouse), bulk.moved
         if line is None:
             say(
                 "             no line in seeds/load_clock.csv is needed: none would be known sooner"

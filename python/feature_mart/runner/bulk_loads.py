@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from feature_mart.runner.first_loads import FEW_KEYS, FirstLoads, Lags, LoadDay, Minute, Moved
 from feature_mart.runner.load_clock import LoadClockLine
 
-#: A day holds a bulk load where it first loads over half of the keys, or at least so many keys and so many times those of
-#: the median load day …
+#: A day holds a bulk load where it first loads over half of the keys, or at least so many keys and so many times those
+#: of the median load day …
 _LEAST_KEYS, _TIMES = 20, 7
-#: … and a quarter of them more than so long after what is usual.
-OVERDUE = timedelta(hours=24)
+#: … and a quarter of them more than so long after what is usual; fewer other days say nothing of that.
+OVERDUE, _LEAST_DAYS = timedelta(hours=24), 7
 #: Loads less than an hour apart are one piece of it. What has less than a twentieth of the fullest minute's or the
 #: largest piece's overdue keys is stragglers.
-_APART, _FEW = timedelta(hours=1), 0.05
+_APART, _JOINED_WITHIN, _FEW = timedelta(hours=1), timedelta(days=1), 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +77,14 @@ def lag_note(compared: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LoadHistory:
-    """How a table was loaded: its days, its bulk loads, and the lags of what was loaded as usual.
+    """How a table was loaded: its days and its bulk loads.
 
-    `usual` is the median over the days without a bulk load of their `lag`; `overdue` what is loaded later than that
-    by a day.
+    `usual` is the median over the days without a bulk load of their `lag`; None where there is none.
     """
 
     days: tuple[LoadDay, ...]
     bulks: tuple[Bulk, ...]
     usual: timedelta | None
-    lags: Lags
 
     @property
     def keys(self) -> int:
@@ -100,7 +98,7 @@ class LoadHistory:
 
     @property
     def ordinary_days(self) -> frozenset[str]:
-        """Return the days on which rows were loaded as on most days: in no bulk load, and no later after their events."""
+        """Return the days of no bulk load on which rows came no later after their events than on most days."""
         usual, bulk_days = self.usual, self.bulk_days
         return frozenset(
             each.day
@@ -121,7 +119,12 @@ def read_history(loads: FirstLoads) -> LoadHistory:
     if found:
         over = OVERDUE + max(usual or timedelta(0), timedelta(0))
         bulks = _bulks(days, loads.minutes([day.day for day in found], over))
-    return LoadHistory(tuple(days), bulks, usual, loads.lags([bulk.line(0) for bulk in bulks]))
+    return LoadHistory(tuple(days), bulks, usual)
+
+
+def usual_lags(loads: FirstLoads, history: LoadHistory) -> Lags:
+    """Return the lags of the keys that were loaded in no bulk load."""
+    return loads.lags([bulk.line(0) for bulk in history.bulks])
 
 
 def find_bulks(
@@ -132,18 +135,17 @@ def find_bulks(
     Where one day first loads over half of the keys and no line would change any, that day is returned without one.
     """
     history = read_history(loads)
-    compared = history.lags.keys if history.lags.keys >= FEW_KEYS else 0
+    # Most tables have none that is new, and on BigQuery each query costs.
+    new = [b for b in history.bulks if not any(touch(b.line(0), other) for other in known)]
     found = []
-    for bulk in history.bulks:
-        line = bulk.line(history.lags.hours)
-        if any(touch(line, other) for other in known):
-            continue
+    lags = usual_lags(loads, history) if new else Lags(0, timedelta(0), timedelta(0))
+    compared = lags.keys if lags.keys >= FEW_KEYS else 0
+    for bulk in new:
+        line = bulk.line(lags.hours)
         keys = sum(day.keys for day in loads.period_days(line))
         moved = loads.moved(line)
         fitting = line if moved.keys else None
-        found.append(
-            BulkLoad(table, bulk.day, keys, history.keys, fitting, moved, compared)
-        )
+        found.append(BulkLoad(table, bulk.day, keys, history.keys, fitting, moved, compared))
     if not found and not known and history.keys > FEW_KEYS and not history.bulks:
         most = max(history.days, key=lambda day: day.keys)
         if 2 * most.keys > history.keys:
@@ -156,29 +158,33 @@ def _bulk_days(days: Sequence[LoadDay]) -> list[LoadDay]:
     """The days that hold a bulk load: the greatest first, each judged by the days that are left when it is gone."""
     rest = sorted(days, key=lambda day: -day.keys)
     found: list[LoadDay] = []
-    while True:
-        total = sum(day.keys for day in rest)
-        bulk = next((day for day in rest if _is_bulk(day, rest, total)), None)
-        if bulk is None:
-            return found
-        found.append(bulk)
-        rest.remove(bulk)
+    while (number := _next_bulk(rest)) is not None:
+        found.append(rest.pop(number))
+    return found
 
 
-def _is_bulk(day: LoadDay, rest: Sequence[LoadDay], total: int) -> bool:
-    if day.lag is None or day.lag <= OVERDUE or total <= FEW_KEYS:
-        return False
-    is_most = 2 * day.keys > total
-    if not is_most and day.keys < _LEAST_KEYS:
-        return False
-    others = [each for each in rest if each is not day]
-    if not others:
-        return True
-    usual_keys = others[len(others) // 2].keys  # `rest` is ordered by keys.
-    if not is_most and day.keys < _TIMES * usual_keys:
-        return False
-    usual = _usual(others)
-    return usual is None or day.lag > max(usual, timedelta(0)) + OVERDUE
+def _next_bulk(days: Sequence[LoadDay]) -> int | None:
+    """The first of these days, the greatest first, that holds a bulk load by the others; its place."""
+    total = sum(day.keys for day in days)
+    if total <= FEW_KEYS:
+        return None
+    for number, day in enumerate(days):
+        is_most = 2 * day.keys > total
+        middle = (len(days) - 1) // 2
+        usual_keys = days[middle if middle < number else middle + 1].keys if len(days) > 1 else 0
+        if not is_most and day.keys < max(_LEAST_KEYS, _TIMES * usual_keys):
+            return None  # Nor do the days after it, which have fewer keys.
+        if day.lag is None or day.lag <= OVERDUE:
+            continue
+        others = [*days[:number], *days[number + 1 :]]
+        if len(others) < _LEAST_DAYS:
+            if is_most:
+                return number
+            continue
+        usual = _usual(others)
+        if usual is None or day.lag > max(usual, timedelta(0)) + OVERDUE:
+            return number
+    return None
 
 
 def _usual(days: Sequence[LoadDay]) -> timedelta | None:
@@ -187,7 +193,7 @@ def _usual(days: Sequence[LoadDay]) -> timedelta | None:
 
 
 def _bulks(days: Sequence[LoadDay], minutes: Sequence[Minute]) -> tuple[Bulk, ...]:
-    """Return the pieces of overdue loads, joined where nothing else was loaded between two.
+    """Return the pieces of overdue loads; two within a day, with nothing else loaded between them, are one.
 
     Stragglers, as there are on any day, make no piece: a period that holds one dates its load back as well.
     """
@@ -219,9 +225,11 @@ def _count(piece: Sequence[Minute]) -> int:
 def _are_adjacent(
     one: Minute, other: Minute, days: Sequence[LoadDay], minutes: Sequence[Minute]
 ) -> bool:
-    return not any(one.day < day.day < other.day for day in days) and not any(
-        one.last < minute.first < other.first for minute in minutes
-    )
+    if other.first - one.last > _JOINED_WITHIN or any(
+        one.day < day.day < other.day for day in days
+    ):
+        return False
+    return not any(one.last < minute.first < other.first for minute in minutes)
 
 
 def _bulk(piece: Sequence[Minute], days: Sequence[LoadDay], minutes: Sequence[Minute]) -> Bulk:

@@ -60,7 +60,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class PeriodDay:
-    """The keys first loaded on a day within a period, how many of them its line makes known earlier, and one of those."""
+    """The keys first loaded on a day within a period, those that its line makes known earlier, and one of those."""
 
     day: str
     keys: int

@@ -6,10 +6,10 @@ import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
-import duckdb
-
+from feature_mart.duckdb_files import connect
 from feature_mart.errors import UsageError
 from feature_mart.raw_contract import EVENTS
 
@@ -88,7 +88,9 @@ def read_load_clock(project: Path, warehouse: str) -> Mapping[str, tuple[LoadClo
         line = _parsed(row)
         table = row["table"] or ""
         if table not in EVENTS:
-            faults.append(f"line {number}: {table or 'nothing'} is no table with load times and events")
+            faults.append(
+                f"line {number}: {table or 'nothing'} is no table with load times and events"
+            )
         elif isinstance(line, str):
             faults.append(f"line {number} ({table}): {line}")
         else:
@@ -113,16 +115,16 @@ def check_load_clock(project: Path, warehouse: str) -> None:
         for line in lines:
             if line.assumed_lag_hours < 0:
                 raise UsageError(
-                    f"seeds/load_clock.csv ({table}): assumed_lag_hours is {line.assumed_lag_hours:g}, so that rows would be "
-                    "known before their events; write 0 or more."
+                    f"seeds/load_clock.csv ({table}): assumed_lag_hours is {line.assumed_lag_hours:g}, so that rows "
+                    "would be known before their events; write 0 or more."
                 )
 
 
 def _missing(columns: list[str]) -> str:
     if columns == ["untrusted_from"]:
         return (
-            "seeds/load_clock.csv has no column untrusted_from, from when a table's load times are not to be trusted: add "
-            "it to the first line, and to every other line a value or, where it was so from the start, a comma alone."
+            "seeds/load_clock.csv has no column untrusted_from, from when a table's load times are not to be trusted: "
+            "add it to the first line, and to every other line a value or, where it was so from the start, a comma."
         )
     return f"seeds/load_clock.csv lacks {', '.join(columns)}: its columns are {', '.join(COLUMNS)}."
 
@@ -133,7 +135,9 @@ def _parsed(row: Mapping[str, str | None]) -> LoadClockLine | str:
         return f"it has not {len(COLUMNS)} fields; an empty one needs its comma"
     ends, starts = (_instant(row[name] or "") for name in ("trusted_from", "untrusted_from"))
     if ends is None:
-        return f"trusted_from is {row['trusted_from']!r}; write an instant as 2024-01-31 15:00:00+00"
+        return (
+            f"trusted_from is {row['trusted_from']!r}; write an instant as 2024-01-31 15:00:00+00"
+        )
     if starts is None and row["untrusted_from"]:
         return f"untrusted_from is {row['untrusted_from']!r}; write an instant as 2024-01-31 15:00:00+00, or nothing"
     if starts is not None and starts >= ends:
@@ -147,14 +151,13 @@ def _parsed(row: Mapping[str, str | None]) -> LoadClockLine | str:
 
 def _instant(text: str) -> datetime | None:
     """Read a timestamp as dbt's seed on DuckDB does; without an offset it is UTC."""
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
+    with connect() as con:
         row = con.execute("select epoch_us(try_cast(? as timestamptz))", [text]).fetchone()
     return None if row is None or row[0] is None else _EPOCH + timedelta(microseconds=row[0])
 
 
 def _overlaps(table: str, lines: list[tuple[int, LoadClockLine]]) -> Iterator[str]:
-    for (first, one), (second, other) in zip(lines, lines[1:], strict=False):
+    for (first, one), (second, other) in pairwise(lines):
         if other.untrusted_from is None or other.untrusted_from < one.trusted_from:
             yield (
                 f"lines {min(first, second)} and {max(first, second)} ({table}) overlap: a load time may lie in one "

@@ -168,9 +168,7 @@ def test_the_load_clock_of_another_warehouse_does_not_hold(tmp_path: Path) -> No
         "jobs": (LINE,),
         "contracts": (
             LoadClockLine(datetime(2024, 2, 10, tzinfo=UTC), 1.0),
-            LoadClockLine(
-                datetime(2024, 3, 10, tzinfo=UTC), 0.5, datetime(2024, 3, 9, tzinfo=UTC)
-            ),
+            LoadClockLine(datetime(2024, 3, 10, tzinfo=UTC), 0.5, datetime(2024, 3, 9, tzinfo=UTC)),
         ),
     }
     assert raw.untimed == ()
