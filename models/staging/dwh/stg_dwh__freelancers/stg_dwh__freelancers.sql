@@ -32,7 +32,8 @@ deduplicated as (
 ),
 
 -- The first row of a key, of those that a period of the load clock may hold. One row a key, so
--- exact duplicates need no care; read from `renamed`, so that filters on load time still reach the files.
+-- exact duplicates need no care; read from `renamed`, so that filters on load time still reach the
+-- files.
 first_loaded as (
 
     select
