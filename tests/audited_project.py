@@ -21,7 +21,7 @@ seeds:
   toy:
     +fast: false
     load_clock:
-      +column_types: {trusted_from: timestamptz, assumed_lag_hours: double}
+      +column_types: {trusted_from: timestamptz, assumed_lag_hours: double, untrusted_from: timestamptz}
 vars:
   business_timezone: Asia/Tokyo
   refresh_hour: 3
@@ -93,18 +93,21 @@ models:
       - {name: client_job_count, data_type: bigint}
       - {name: price, data_type: double, config: {meta: {role: label}}}
 """
-_CLOCK = (
-    "warehouse,table,trusted_from,assumed_lag_hours,note\nother,jobs,2020-01-01 00:00:00+00,1,\n"
-)
+_CLOCK = "warehouse,table,trusted_from,assumed_lag_hours,note,untrusted_from\nother,jobs,2020-01-01 00:00:00+00,1,,\n"
 
 
-def write_audited_project(folder: Path, *, leaks: bool = False, overlaps: bool = False) -> Path:
-    """Write the project into ``folder``; it ``leaks`` all of a client's jobs, or appends some of them twice."""
+def write_audited_project(
+    folder: Path, *, leaks: bool = False, overlaps: bool = False, clock: str = ""
+) -> Path:
+    """Write the project into ``folder``; it ``leaks`` all of a client's jobs, or appends some of them twice.
+
+    ``clock`` are lines of the load clock beside one of another warehouse.
+    """
     window = _ALL if leaks else _SO_FAR
     appended = _APPENDED.replace("APART", "3 day" if overlaps else "0 day")
     files = {
         "dbt_project.yml": _PROJECT,
-        "seeds/load_clock.csv": _CLOCK,
+        "seeds/load_clock.csv": _CLOCK + clock,
         "models/int_job__requests.sql": _SPINE,
         "models/int_job__price_label.sql": _LABEL,
         "models/feat_client__history.sql": _HISTORY.replace("WINDOW", window) + appended,

@@ -1,35 +1,52 @@
-{#- What seeds/load_clock.csv says of a raw table, as scalar expressions; NULL where no line of this
-    warehouse names it. -#}
-{% macro load_clock(table, column) -%}
+{#- The periods in which seeds/load_clock.csv distrusts the load times of a raw table, one row each;
+    none where no line of this warehouse names it. They do not overlap
+    (assert_load_clock__periods_are_apart). -#}
+{% macro untrusted_periods(table) -%}
+    select
+        load_clock.untrusted_from,
+        load_clock.trusted_from,
+        load_clock.assumed_lag_hours
+    from {{ ref('load_clock') }} as load_clock
+    where {{ is_line_of(table) }}
+{%- endmacro %}
+
+{#- Whether a line is for the table and for this warehouse, or for every one. -#}
+{% macro is_line_of(table) -%}
+    load_clock.{{ adapter.quote('table') }} = '{{ table }}'
+    and coalesce(load_clock.warehouse, '') in ('', '{{ var("warehouse") | replace("'", "''") }}')
+{%- endmacro %}
+
+{#- From when on all load times of the table are to be trusted, as a scalar expression; NULL where
+    no line names it. -#}
+{% macro trusted_from(table) -%}
     (
-        select max(load_clock.{{ column }})
+        select max(load_clock.trusted_from)
         from {{ ref('load_clock') }} as load_clock
-        where
-            load_clock.{{ adapter.quote('table') }} = '{{ table }}'
-            and (load_clock.warehouse is null or load_clock.warehouse = '{{ var("warehouse") }}')
+        where {{ is_line_of(table) }}
     )
 {%- endmacro %}
 
-{#- From when the table's `loaded_at` is to be trusted. -#}
-{% macro trusted_from(table) -%}
-    {{ load_clock(table, 'trusted_from') }}
+{#- Whether a load time lies in a period: from its start, which may be open, and before its end. -#}
+{% macro is_untrusted(loaded_at, period) -%}
+    {{ loaded_at }} < {{ period }}.trusted_from
+    and ({{ period }}.untrusted_from is null or {{ loaded_at }} >= {{ period }}.untrusted_from)
 {%- endmacro %}
 
-{#- When a row loaded before that is assumed to have been known: its event time and the assumed lag.
--#}
-{% macro assumed_known_at(table, event_at) -%}
-    {{ add_hours(event_at, load_clock(table, 'assumed_lag_hours')) }}
+{#- When a key first loaded in a period is assumed known: its event time and the lag. -#}
+{% macro assumed_known_at(event_at, period) -%}
+    {{ add_hours(event_at, period ~ '.assumed_lag_hours') }}
 {%- endmacro %}
 
-{#- Whether a raw row was loaded before its table's clock is to be trusted. BigQuery is asked while
-    compiling: without a line the branch reads nothing, with one only the partitions before it. -#}
-{% macro is_untrusted(table) %}
-    {{- return(adapter.dispatch('is_untrusted')(table)) -}}
+{#- Whether a raw row was loaded before the last period of its table ends: only such a row can be
+    the first of a key that was first loaded in a period. BigQuery is asked while compiling: without
+    a line the branch reads nothing, with one only the partitions before that end. -#}
+{% macro is_before_trusted(table) %}
+    {{- return(adapter.dispatch('is_before_trusted')(table)) -}}
 {% endmacro %}
-{% macro duckdb__is_untrusted(table) -%}
+{% macro duckdb__is_before_trusted(table) -%}
     loaded_at < {{ trusted_from(table) }}
 {%- endmacro %}
-{% macro default__is_untrusted(table) -%}
+{% macro default__is_before_trusted(table) -%}
     {%- if model.resource_type == 'unit_test' -%}
         {#- There the load clock is a fixture, which cannot be asked beforehand. -#}
         loaded_at < {{ trusted_from(table) }}

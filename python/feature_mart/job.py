@@ -5,7 +5,6 @@ What needs a run's log happens inside ``runner.open_run``.
 
 from __future__ import annotations
 
-import csv
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ from feature_mart.exporter import (
 )
 from feature_mart.knowledge import build_site
 from feature_mart.manifest import Consumer, Manifest, parse_manifest
-from feature_mart.raw_contract import BulkLoad
+from feature_mart.raw_contract import INITIAL_STATE
 from feature_mart.runner import (
     BuildReport,
     Progress,
@@ -35,6 +34,8 @@ from feature_mart.runner import (
     read_dbt_manifest,
     require_built,
 )
+from feature_mart.runner.bulk_loads import BulkLoad, find_bulks
+from feature_mart.runner.load_clock import read_load_clock
 from feature_mart.sample import SampleReport, write_sample
 from feature_mart.settings import Settings
 from feature_mart.storage import Store, open_store
@@ -146,17 +147,16 @@ def load_sample(
 
 
 def find_bulk_loads(settings: Settings) -> tuple[BulkLoad, ...]:
-    """Tables loaded in bulk for which seeds/load_clock.csv has no line of this warehouse."""
-    path = settings.project / "seeds" / "load_clock.csv"
-    known: list[str] = []
-    if path.is_file():
-        with path.open(encoding="utf-8", newline="") as lines:
-            known = [
-                str(line.get("table"))
-                for line in csv.DictReader(lines)
-                if (line.get("warehouse") or "") in {"", settings.warehouse}
-            ]
-    return open_engine(settings).bulk_loads((*known, *settings.overwritten_sources))
+    """Bulk loads for which seeds/load_clock.csv has no line of this warehouse, of tables where a line counts."""
+    known = read_load_clock(settings.project, settings.warehouse)
+    engine = open_engine(settings)
+    found: list[BulkLoad] = []
+    for table in INITIAL_STATE:
+        if table not in settings.overwritten_sources:
+            with engine.first_loads(table) as loads:
+                if loads is not None:
+                    found += find_bulks(table, loads, known.get(table, ()))
+    return tuple(found)
 
 
 def snapshot_store(settings: Settings, to: str | None = None) -> Store:

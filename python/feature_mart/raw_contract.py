@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from feature_mart.errors import UsageError
@@ -116,35 +115,14 @@ EVENTS: Mapping[str, str] = {
     "reviews": "reviewed_at",
 }
 
-#: Where rows of one day are more than this share of a table of more than so many rows, it was loaded in bulk; rows of
-#: events so many hours before their load would be known sooner by a line in the load clock.
-BULK_SHARE, BULK_ROWS, BULK_HOURS = 0.5, 100, 24
-
-
-@dataclass(frozen=True, slots=True)
-class BulkLoad:
-    """A table of which the loads of one business day hold over half of the rows.
-
-    `earlier` of that day's rows tell of an event more than a day before their load: they alone would be known sooner
-    by a line in seeds/load_clock.csv. `trusted_from` is the second after the day's last load.
-    """
-
-    table: str
-    day: str
-    rows: int
-    of: int
-    earlier: int
-    trusted_from: str
-
-    def seed_line(self, warehouse: str) -> str | None:
-        """The line for seeds/load_clock.csv, whose hours a person has to judge; None where it would change nothing."""
-        if not self.earlier:
-            return None
-        hours = str(BULK_HOURS)
-        note = f"bulk load of {self.day}"
-        return ",".join(
-            f'"{value}"' for value in (warehouse, self.table, self.trusted_from, hours, note)
-        )
+#: Which tables' rows can be assumed known before they were loaded, and what stays at its initial state until then.
+INITIAL_STATE: Mapping[str, Mapping[str, str]] = {
+    "clients": {"client_kind": "null", "prefecture": "null"},
+    "freelancers": {"freelancer_kind": "null"},
+    "jobs": {"apply_deadline_at": "null", "status": "null"},
+    "proposals": {},
+    "contracts": {"status": "'active'"},
+}
 
 
 def column_faults(

@@ -13,16 +13,12 @@ from pathlib import Path
 
 import duckdb
 
-from feature_mart.duckdb_files import connect, parquet
+from feature_mart.duckdb_files import connect, parquet, quoted
 from feature_mart.errors import UsageError
 from feature_mart.raw_contract import (
-    BULK_HOURS,
-    BULK_ROWS,
-    BULK_SHARE,
     CONTRACT,
     EVENTS,
     OPTIONAL,
-    BulkLoad,
     Kind,
     column_faults,
     raise_faults,
@@ -217,44 +213,28 @@ def newest_load(folder: Path) -> datetime | None:
     return _EPOCH + timedelta(microseconds=max(newest)) if newest else None
 
 
-def bulk_loads(folder: Path, timezone: str, known: Sequence[str] = ()) -> tuple[BulkLoad, ...]:
-    """Tables of over 100 rows of which one day's loads hold over half; those in ``known`` have their line.
+def first_loads(source: str, table: str, timezone: str) -> str:
+    """Return a SELECT of the first load of every key, as `feature_mart.runner.first_loads` reads it.
 
-    Days are those of ``timezone``. Tables without an event time cannot have a line and are left out.
+    ``source`` is a SELECT of the table's rows; days are those of ``timezone``. Rows at infinity are left out.
     """
-    found: list[BulkLoad] = []
-    with connect() as con:
-        for table, event_at in EVENTS.items():
-            if table in known or "loaded_at" not in _columns(con, table_files(folder, table)):
-                continue
-            rows = raw_select(folder, table, con)
-            row = con.execute(
-                _BULK_QUERY.format(event_at=event_at, hours=BULK_HOURS, rows=rows), [timezone]
-            ).fetchone()
-            if row and row[2] > BULK_ROWS and row[1] > BULK_SHARE * row[2]:
-                found.append(BulkLoad(table, *row))
-    return tuple(found)
-
-
-_BULK_QUERY = """
+    key = next(iter(CONTRACT[table]))
+    return f"""
 select
-    strftime(day, '%Y-%m-%d'),
-    count(*) as n,
-    sum(count(*)) over (),
-    count(*) filter (event_at + to_hours({hours}) < loaded_at),
-    strftime(max(loaded_at) + to_seconds(1), '%Y-%m-%d %H:%M:%S+00')
+    cast({key} as varchar) as entity,
+    strftime(timezone({quoted(timezone)}, loaded_at), '%Y-%m-%d') as load_day,
+    epoch_us(loaded_at) as loaded_us,
+    epoch_us(loaded_at) - epoch_us(event_at) as lag_us
 from (
     select
+        {key},
         cast(loaded_at as timestamptz) as loaded_at,
-        cast({event_at} as timestamptz) as event_at,
-        cast(timezone(?, cast(loaded_at as timestamptz)) as date) as day
-    from ({rows})
+        case when isfinite(cast({EVENTS[table]} as timestamptz)) then cast({EVENTS[table]} as timestamptz) end
+            as event_at
+    from ({source})
+    where isfinite(cast(loaded_at as timestamptz))
 )
-where loaded_at is not null
-group by day
-order by n desc, day
-limit 1
-"""
+qualify row_number() over (partition by {key} order by loaded_at) = 1"""
 
 
 def _columns(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[str, str]:

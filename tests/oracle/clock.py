@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -53,24 +53,33 @@ def _refresh(clock: Clock, instant: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class LoadClockLine:
-    """From when a table's ``loaded_at`` is true, and the lag assumed for rows loaded before."""
+    """A period whose ``loaded_at`` is not true, and the lag assumed for keys first loaded in it.
+
+    The period holds its start and not its end; without a start it began with the warehouse.
+    """
 
     trusted_from: datetime
     assumed_lag_hours: int
+    untrusted_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """All that a build is told beside the raw rows.
 
-    ``as_of`` counts as the last refresh at or before it. ``load_clock`` is keyed by table; a table
-    without a line is trusted from the start.
+    ``as_of`` counts as the last refresh at or before it. ``load_clock`` is keyed by table, with
+    one line or several that do not overlap; a table without a line is always trusted.
     """
 
     as_of: datetime
     clock: Clock = Clock()
-    load_clock: Mapping[str, LoadClockLine] = field(default_factory=dict)
+    load_clock: Mapping[str, LoadClockLine | Sequence[LoadClockLine]] = field(default_factory=dict)
     label_lag_days: int = 0
+
+    def load_clock_lines(self, table: str) -> Sequence[LoadClockLine]:
+        """The table's lines, none where its load times are true throughout."""
+        lines = self.load_clock.get(table, ())
+        return (lines,) if isinstance(lines, LoadClockLine) else lines
 
     @property
     def as_of_at(self) -> datetime:

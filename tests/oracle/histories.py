@@ -29,16 +29,16 @@ Universe = dict[str, list[Row]]
 TABLES = tuple(COLUMNS)
 BULK_LOADED_AT = datetime(2024, 1, 31, 1, 30, tzinfo=UTC)
 TRUSTED_FROM = datetime(2024, 1, 31, 15, 0, tzinfo=UTC)  # a midnight in Tokyo
+AGAIN_FROM, AGAIN_TO = (datetime(2024, 4, 30, hour, 0, tzinfo=UTC) for hour in (15, 19))
 FIRST_DAYS = (date(2023, 11, 6), date(2024, 1, 22), date(2024, 2, 27))
-
 WORLD = World(
     as_of=datetime(2025, 3, 19, 18, 0, tzinfo=UTC),  # the refresh of 20 March in Tokyo
     load_clock={
-        "clients": LoadClockLine(TRUSTED_FROM, 0),
-        "freelancers": LoadClockLine(TRUSTED_FROM, 0),
-        "jobs": LoadClockLine(TRUSTED_FROM, 1),
+        "clients": (LoadClockLine(TRUSTED_FROM, 0), LoadClockLine(AGAIN_TO, 24, AGAIN_FROM)),
+        "freelancers": LoadClockLine(AGAIN_TO, 0, AGAIN_FROM),
+        "jobs": (LoadClockLine(TRUSTED_FROM, 1), LoadClockLine(AGAIN_TO, 6, AGAIN_FROM)),
         "proposals": LoadClockLine(TRUSTED_FROM, 6),
-        "contracts": LoadClockLine(TRUSTED_FROM, 24),
+        "contracts": (LoadClockLine(TRUSTED_FROM, 24), LoadClockLine(AGAIN_TO, 24, AGAIN_FROM)),
         "reviews": LoadClockLine(TRUSTED_FROM, 24),
     },
 )
@@ -59,6 +59,7 @@ class Shape:
     clients: int = 1
     categories: int = 1
     is_bulk_loaded: bool = False  # events before the load clock, so initial versions arise
+    has_second_bulk: bool = False  # events of the months before AGAIN_FROM loaded then, in bulk
     has_late: bool = False  # loaded months after the event
     has_future: bool = False  # loaded before the event
     has_changes: bool = False  # repriced, moved, cancelled, voided, another client or category
@@ -188,6 +189,10 @@ class _Builder:
             exact = event_at + rng.choice((0, 1, 24)) * HOUR
             edges = (TRUSTED_FROM - US, TRUSTED_FROM, exact)
             return rng.choice((BULK_LOADED_AT, BULK_LOADED_AT, *edges))
+        if self.shape.has_second_bulk and event_at < AGAIN_TO and rng.random() < 0.6:
+            exact = event_at + rng.choice((0, 6, 24)) * HOUR
+            edges = (AGAIN_FROM - US, AGAIN_FROM, AGAIN_TO - US, AGAIN_TO, exact)
+            return rng.choice((AGAIN_FROM + HOUR, AGAIN_FROM + HOUR, *edges))
         if self.shape.has_late and rng.random() < 0.3:
             return event_at + rng.choice((30, 89, 90, 91, 365, 366)) * DAY
         if self.shape.has_future and rng.random() < 0.3:

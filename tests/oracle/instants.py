@@ -19,9 +19,11 @@ _FIRST_REFRESH = datetime(2024, 1, 1, 18, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 #: From this instant on the load times of a universe are to be trusted.
 TRUSTED_FROM = _FIRST_REFRESH + timedelta(days=3)
-LOAD_CLOCK: Mapping[str, LoadClockLine] = {
-    "jobs": LoadClockLine(TRUSTED_FROM, 24),
-    "contracts": LoadClockLine(TRUSTED_FROM, 30),
+#: A day of a bulk load in mid-history, between two days on which rows are loaded as usual.
+_BULK = (_FIRST_REFRESH + timedelta(days=11), _FIRST_REFRESH + timedelta(days=12))
+LOAD_CLOCK: Mapping[str, LoadClockLine | tuple[LoadClockLine, ...]] = {
+    "jobs": (LoadClockLine(TRUSTED_FROM, 24), LoadClockLine(_BULK[1], 0, _BULK[0])),
+    "contracts": LoadClockLine(_BULK[1], 30, _BULK[0]),
     "clients": LoadClockLine(TRUSTED_FROM, 0),
 }
 #: Refreshes to build as of: early, around each window's end, after everything.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -73,7 +74,7 @@ def row_versions(table: str, tables: Tables, world: World) -> dict[str, list[Row
         versions = [
             row | {"known_at": row["loaded_at"], "is_known_at_assumed": False} for row in rows
         ]
-        first = initial_version(table, rows[0], world.load_clock.get(table))
+        first = initial_version(table, rows[0], world.load_clock_lines(table))
         if first is not None:
             versions.append(first)
         known = [version for version in versions if version["known_at"] <= world.as_of_at]
@@ -82,19 +83,27 @@ def row_versions(table: str, tables: Tables, world: World) -> dict[str, list[Row
     return chains
 
 
-def initial_version(table: str, first_row: Row, line: LoadClockLine | None) -> Row | None:
+def initial_version(table: str, first_row: Row, lines: Sequence[LoadClockLine]) -> Row | None:
     """How a key's first loaded row looked before its load: None where nothing is assumed.
 
-    Assumed only of a row loaded before its table's clock is trusted, and only when its event and
-    the assumed lag come before its load. Reviews have no entry: not there until loaded.
+    Assumed only of a key first loaded in a period that its table's clock distrusts, and only when
+    its event and that period's lag come before its load. Reviews have no entry: not there until
+    loaded.
     """
-    if line is None or first_row["loaded_at"] >= line.trusted_from or table not in INITIAL_STATE:
+    loaded_at = first_row["loaded_at"]
+    line = next((line for line in lines if _holds(line, loaded_at)), None)
+    if line is None or table not in INITIAL_STATE:
         return None
     event, initial_state = INITIAL_STATE[table]
     if first_row[event] is None:
         return None
     known_at = first_row[event] + timedelta(hours=line.assumed_lag_hours)
-    if known_at >= first_row["loaded_at"]:
+    if known_at >= loaded_at:
         return None
     assumed = {"is_deleted": False, "known_at": known_at, "is_known_at_assumed": True}
     return first_row | initial_state | assumed
+
+
+def _holds(line: LoadClockLine, loaded_at: datetime) -> bool:
+    starts = line.untrusted_from
+    return loaded_at < line.trusted_from and (starts is None or starts <= loaded_at)

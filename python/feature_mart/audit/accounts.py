@@ -13,10 +13,10 @@ from pathlib import Path
 
 import duckdb
 
-from feature_mart.audit.raw_rows import INITIAL_STATE, RawWarehouse
+from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.duckdb_files import attach, connect, parquet
 from feature_mart.manifest import FEATURES_AT_REQUEST, Consumer, Manifest
-from feature_mart.raw_contract import CONTRACT, EVENTS
+from feature_mart.raw_contract import CONTRACT, EVENTS, INITIAL_STATE
 from feature_mart.settings import Clock
 from feature_mart.snapshot_files import read_committed
 
@@ -131,14 +131,14 @@ def _load_raw(
         f"select distinct on ({key}, loaded_at) *, loaded_at as known_at, false as is_assumed "
         f"from file_{table} where loaded_at <= timestamptz '{as_of_at.isoformat()}'"
     )
-    line = raw.load_clock.get(table)
-    if line is not None and table in INITIAL_STATE:
+    for line in raw.load_clock.get(table, ()) if table in INITIAL_STATE else ():
         lag = f"to_microseconds({int(line.assumed_lag_hours * 3_600_000_000)})"
         known += (
             f" union all by name select * from (select distinct on ({key}) *, "
             f"{EVENTS[table]} + {lag} as known_at, true as is_assumed from file_{table} "
-            f"where loaded_at < timestamptz '{line.trusted_from.isoformat()}' order by {key}, loaded_at) "
-            f"where known_at < loaded_at and known_at <= timestamptz '{as_of_at.isoformat()}'"
+            f"where loaded_at is not null order by {key}, loaded_at) "
+            f"where {line.condition('loaded_at')} "
+            f"and known_at < loaded_at and known_at <= timestamptz '{as_of_at.isoformat()}'"
         )
     con.execute(f"create temp table known_{table} as {known}")
 

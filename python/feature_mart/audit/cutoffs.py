@@ -18,6 +18,8 @@ from feature_mart.zones import load_zone
 #: Shares of the warehouse's postings between which cutoffs lie: something before each, something after.
 _FROM, _TO = 0.3, 0.97
 _EARLY = 0.02
+#: How long before a bulk load in mid-history lies the instant at which its rows are known by assumption alone.
+_BEFORE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ def choose_cutoffs(
     """Distinct cutoffs, the earliest first; ``whole`` is a full build, whose label times are drawn from.
 
     The first five are: a load instant, the microsecond before it, a business midnight, a label time, and any instant,
-    which lies before the load clock is trusted where there is such a time. More are any instants.
+    which lies before the end of the first period that the load clock distrusts, where there is one. More are any
+    instants.
 
     Raises:
         UsageError: all of the warehouse's rows were loaded at once.
@@ -58,9 +61,17 @@ def choose_cutoffs(
     found.append(Cutoff(midnight, "a business midnight"))
     if labels:
         found.append(Cutoff(rng.choice(labels), "a label time"))
-    trusted = [line.trusted_from for line in warehouse.load_clock.values()]
-    if trusted and min(trusted) > early:
-        at = _anywhere(rng, early, min(trusted))
+    periods = [
+        (
+            line.trusted_from,
+            max(early, line.untrusted_from - _BEFORE) if line.untrusted_from else early,
+        )
+        for lines in warehouse.load_clock.values()
+        for line in lines
+    ]
+    if periods and min(periods)[0] > min(periods)[1]:
+        until, since = min(periods)
+        at = _anywhere(rng, since, until)
         found.append(Cutoff(at, "any instant before the load clock is trusted"))
     while len({cutoff.at for cutoff in found}) < count:
         found.append(Cutoff(_anywhere(rng, first, last), "any instant"))

@@ -126,7 +126,7 @@ def _span(raw: RawWarehouse) -> tuple[datetime, datetime, datetime]:
             f"from ({raw.every_row()['jobs']})"
         ).fetchone()
     assert row is not None
-    trusted = [line.trusted_from for line in raw.load_clock.values()]
+    trusted = [line.trusted_from for lines in raw.load_clock.values() for line in lines]
     return row[0], max([row[1], *trusted]), row[2]
 
 

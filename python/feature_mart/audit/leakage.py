@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from feature_mart.audit.cutoffs import Cutoff, choose_cutoffs
+from feature_mart.audit.load_clock import judge_load_clock
 from feature_mart.audit.perturb import perturb_warehouse
 from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
 from feature_mart.audit.truncation import LeakageReport, build_whole, compare_cutoffs
@@ -17,6 +18,7 @@ from feature_mart.errors import UsageError
 from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.compiled import CompiledProject, compile_project
 from feature_mart.runner.decide import choose_refresh
+from feature_mart.runner.load_clock import read_load_clock
 from feature_mart.settings import Settings
 from feature_mart.warehouse import check_warehouse, newest_load
 
@@ -40,7 +42,7 @@ def open_subject(settings: Settings, log: RunLog, as_of: str | None) -> Iterator
     """Compile the project and read the load clock, inside `open_run`; the mart itself is not touched.
 
     Raises:
-        UsageError: the raw warehouse is not as the contract says, or a source keeps no history.
+        UsageError: the raw warehouse or the load clock is not as the contract says, or a source keeps no history.
         TerminalError: dbt could not compile the project.
     """
     if settings.overwritten_sources:
@@ -49,6 +51,7 @@ def open_subject(settings: Settings, log: RunLog, as_of: str | None) -> Iterator
             "say nothing of when they were known. Leave overwritten_sources empty in dbt_project.yml to audit "
             "the definitions on what these tables hold now."
         )
+    read_load_clock(settings.project, settings.warehouse)
     check_warehouse(settings.dwh)
     as_of_at = choose_refresh(settings, None, newest_load(settings.dwh), as_of=as_of)
     log.as_of_at = as_of_at
@@ -77,7 +80,7 @@ def audit_leakage(
     """Judge every feature and training mart of a warehouse, inside `open_run`.
 
     ``seed`` draws the cutoffs. With ``perturb``, a seed, what is judged is a perturbed copy of the warehouse, which
-    finds more.
+    finds more; the load clock is judged by the warehouse as it is.
 
     Raises:
         UsageError: the warehouse cannot be audited.
@@ -90,6 +93,8 @@ def audit_leakage(
 
     show(0, "compile")
     with open_subject(settings, log, as_of) as subject:
+        with log.stage("load clock"):
+            verdicts = judge_load_clock(subject.raw, settings.clock.timezone, settings.warehouse)
         show(1, "the whole warehouse")
         with log.stage("whole"):
             whole = build_whole(subject.project, subject.raw, subject.as_of_at, subject.folder)
@@ -100,7 +105,7 @@ def audit_leakage(
                 subject = perturbed(subject, chosen, perturb)
                 build_whole(subject.project, subject.raw, subject.as_of_at, subject.folder)
         with log.stage("cutoffs"):
-            return compare_cutoffs(
+            report = compare_cutoffs(
                 subject.project,
                 subject.raw,
                 settings.clock,
@@ -109,6 +114,7 @@ def audit_leakage(
                 subject.folder,
                 progress=progress,
             )
+    return replace(report, load_clock=verdicts)
 
 
 def perturbed(subject: Subject, cutoffs: tuple[Cutoff, ...], seed: int) -> Subject:

@@ -30,6 +30,7 @@ from feature_mart.audit.compare import (
     judged_models,
 )
 from feature_mart.audit.cutoffs import Cutoff
+from feature_mart.audit.load_clock import LineVerdict
 from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.runner import Progress
 from feature_mart.runner.compiled import CompiledProject, build_compiled
@@ -52,18 +53,25 @@ class LeakageReport:
     """The verdict of an audit, and what it could not judge.
 
     `constant` are feature columns, by model, that had one value only wherever they were compared; `untimed` raw tables
-    without load times; `empty` cutoffs without rows to compare.
+    without load times; `empty` cutoffs without rows to compare. `load_clock` has a verdict of each line of the load
+    clock, which no cutoff can judge.
     """
 
     as_of_at: datetime
     cutoffs: tuple[CutoffReport, ...]
     constant: Mapping[str, tuple[str, ...]]
     untimed: tuple[str, ...]
+    load_clock: tuple[LineVerdict, ...] = ()
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing differed."""
-        return not any(report.differences for report in self.cutoffs)
+        """Whether nothing differed, and no line of the load clock is wrong."""
+        return not self.leaks and all(verdict.is_right for verdict in self.load_clock)
+
+    @property
+    def leaks(self) -> bool:
+        """Whether anything differed."""
+        return any(report.differences for report in self.cutoffs)
 
     @property
     def empty(self) -> tuple[Cutoff, ...]:

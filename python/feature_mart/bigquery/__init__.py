@@ -12,18 +12,18 @@
 
 from feature_mart.bigquery.client import ask, bounds, explained_errors, finish, open_client
 from feature_mart.bigquery.errors import explain, is_transient
-from feature_mart.bigquery.raw import bulk_loads, check_dataset, load_folder, sample_loaded_at
+from feature_mart.bigquery.raw import check_dataset, first_loads, load_folder, sample_loaded_at
 from feature_mart.bigquery.storage_read import copy_table, open_reader
 
 __all__ = [
     "ask",
     "bounds",
-    "bulk_loads",
     "check_dataset",
     "copy_table",
     "explain",
     "explained_errors",
     "finish",
+    "first_loads",
     "is_transient",
     "load_folder",
     "open_client",

@@ -10,12 +10,8 @@ from typing import Any
 from feature_mart.bigquery.client import ask, bounds, explained_errors, finish
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.raw_contract import (
-    BULK_HOURS,
-    BULK_ROWS,
-    BULK_SHARE,
     CONTRACT,
     EVENTS,
-    BulkLoad,
     Kind,
     column_faults,
     raise_faults,
@@ -68,46 +64,38 @@ def _fits(found: str, kind: Kind) -> bool:
     return found in _TYPES[kind]
 
 
-def bulk_loads(
-    client: Any, address: BigQueryAddress, timezone: str, known: Sequence[str] = ()
-) -> tuple[BulkLoad, ...]:
-    """As `feature_mart.warehouse.bulk_loads`, of a dataset: one query a table, of two columns."""
-    found: list[BulkLoad] = []
+def first_loads(
+    client: Any, address: BigQueryAddress, table: str, timezone: str
+) -> tuple[Callable[[str], Sequence[Sequence[object]]], str] | None:
+    """Return what asks a query, and the SELECT of a table's first loads as `feature_mart.warehouse.first_loads` has it.
+
+    None where the table has no load times. A query reads three columns of the table.
+    """
+
+    def answer(sql: str) -> list[Sequence[object]]:
+        with explained_errors(address):
+            return [tuple(row) for row in ask(client, sql, address)]
+
     with explained_errors(address):
-        for table, event_at in EVENTS.items():
-            schema = client.get_table(f"{address.raw}.{table}", **bounds(address)).schema
-            if table in known or "loaded_at" not in {field.name.lower() for field in schema}:
-                continue
-            query = _BULK_QUERY.format(
-                raw=address.raw, table=table, event_at=event_at, zone=timezone, hours=BULK_HOURS
-            )
-            rows = list(ask(client, query, address))
-            if rows and rows[0][2] > BULK_ROWS and rows[0][1] > BULK_SHARE * rows[0][2]:
-                day, count, total, earlier, trusted_from = rows[0]
-                found.append(BulkLoad(table, day, count, total, earlier, trusted_from))
-    return tuple(found)
+        schema = client.get_table(f"{address.raw}.{table}", **bounds(address)).schema
+    if "loaded_at" not in {field.name.lower() for field in schema}:
+        return None
+    key = next(iter(CONTRACT[table]))
+    select = _FIRST_LOADS.format(
+        raw=address.raw, table=table, key=key, event_at=EVENTS[table], zone=timezone
+    )
+    return answer, select
 
 
-_BULK_QUERY = """
-with days as (
+_FIRST_LOADS = """
     select
-        format_timestamp('%Y-%m-%d', loaded_at, '{zone}') as day,
-        count(*) as row_count,
-        countif(timestamp_add({event_at}, interval {hours} hour) < loaded_at) as earlier_count,
-        max(loaded_at) as last_loaded_at
+        cast({key} as string) as entity,
+        format_timestamp('%Y-%m-%d', loaded_at, '{zone}') as load_day,
+        unix_micros(loaded_at) as loaded_us,
+        unix_micros(loaded_at) - unix_micros({event_at}) as lag_us
     from `{raw}.{table}`
     where loaded_at is not null
-    group by day
-)
-select
-    day,
-    row_count,
-    (select sum(all_days.row_count) from days as all_days) as total,
-    earlier_count,
-    format_timestamp('%Y-%m-%d %H:%M:%S+00', timestamp_add(last_loaded_at, interval 1 second), 'UTC')
-from days
-order by row_count desc, day
-limit 1
+    qualify row_number() over (partition by {key} order by loaded_at) = 1
 """
 
 

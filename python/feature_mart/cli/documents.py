@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from feature_mart.exporter import SnapshotReport
 from feature_mart.job import RunSummary
-from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner import BuildReport
+from feature_mart.runner.bulk_loads import BulkLoad
+from feature_mart.runner.first_loads import Moved
 from feature_mart.sample import SampleReport
 from feature_mart.settings import Settings
 
@@ -39,8 +41,28 @@ def build_document(
         "warnings": list(done.warnings),
         "not_judged_yet": [asdict(each) for each in done.unjudged],
         "bulk_loads": [
-            {**asdict(each), "seed_line": each.seed_line(settings.warehouse)} for each in bulk
+            {
+                "table": each.table,
+                "day": each.day,
+                "keys": each.keys,
+                "of": each.of,
+                "seed_line": each.seed_line(settings.warehouse),
+                "known_earlier": moved_document(each.moved),
+                "compared_keys": each.compared,
+            }
+            for each in bulk
         ],
+    }
+
+
+def moved_document(moved: Moved) -> dict[str, Any]:
+    """The keys that a line of the load clock makes known earlier; spans are in hours."""
+    hour = timedelta(hours=1)
+    return {
+        "keys": moved.keys,
+        "median_hours": round(moved.median / hour, 3),
+        "greatest_hours": round(moved.greatest / hour, 3),
+        "example": moved.example,
     }
 
 

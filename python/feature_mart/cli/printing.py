@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +22,13 @@ def say(*lines: str, style: str | None = None) -> None:
     """Print lines as they are."""
     console = _console()
     for line in lines:
-        console.print(line, markup=False, style=style)
+        console.print(line, markup=False, style=style, soft_wrap=True)
+
+
+def duration(span: timedelta) -> str:
+    """Return a span in hours, or in days from two days on."""
+    hours = span / timedelta(hours=1)
+    return f"{hours:.1f} hours" if abs(hours) < 48 else f"{hours / 24:.1f} days"
 
 
 def near(path: Path | str) -> str:

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
-from feature_mart.cli.printing import near, own_name, print_table, say
+from feature_mart.cli.printing import duration, near, own_name, print_table, say
 from feature_mart.exporter import SnapshotReport
 from feature_mart.job import RunSummary
-from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner import BuildReport
+from feature_mart.runner.bulk_loads import BulkLoad, lag_note
 from feature_mart.sample import SampleReport
 from feature_mart.settings import Settings
 from feature_mart.zones import load_zone
@@ -124,21 +124,24 @@ def _build_lines(built: BuildReport, bulk: Sequence[BulkLoad], settings: Setting
 
 
 def bulk_lines(found: Sequence[BulkLoad], settings: Settings) -> list[str]:
-    """Tables loaded in bulk, each with its line for seeds/load_clock.csv."""
+    """Return the bulk loads that the load clock says nothing of, each with the line that fits it."""
     lines: list[str] = []
     for bulk in found:
         lines.append(
-            f"  warning    {bulk.table}: {bulk.rows:,} of {bulk.of:,} rows were loaded on one day, {bulk.day}"
+            f"  warning    {bulk.table}: {bulk.keys:,} of {bulk.of:,} keys were first loaded at once, on {bulk.day}"
         )
-        line = bulk.seed_line(settings.warehouse)
+        line, moved = bulk.seed_line(settings.warehouse), bulk.moved
         if line is None:
             lines.append(
                 "             no line in seeds/load_clock.csv is needed: none would be known sooner"
             )
         else:
             lines += [
-                "             if that was one bulk load, add to seeds/load_clock.csv (24 hours is a guess):",
+                "             if they were known before that, add to seeds/load_clock.csv:",
                 f"             {line}",
+                f"             {moved.keys:,} keys then count as known earlier: half of them by "
+                f"{duration(moved.median)} or more, none by more than {duration(moved.greatest)}",
+                f"             ({lag_note(bulk.compared)})",
             ]
     return lines
 

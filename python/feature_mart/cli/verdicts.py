@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,11 +16,14 @@ from feature_mart.audit import (
     LeakageReport,
     ReproduceReport,
 )
-from feature_mart.cli.printing import print_table, say
+from feature_mart.audit.load_clock import LineVerdict, describe_faults
+from feature_mart.cli.documents import moved_document
+from feature_mart.cli.printing import duration, print_table, say
 from feature_mart.settings import Settings
 from feature_mart.zones import load_zone
 
 _SHOWN = 20
+_HOUR = timedelta(hours=1)
 _EXAMPLE = 120
 _NAMED = 6
 _COUNTS = ("built", "skipped", "repeated", "killed")
@@ -40,11 +44,33 @@ def leakage_document(report: LeakageReport, settings: Settings) -> dict[str, Any
             }
             for each in report.cutoffs
         ],
+        "load_clock": [_line_document(verdict) for verdict in report.load_clock],
         "not_judged": {
             "never_vary": {model: list(columns) for model, columns in report.constant.items()},
             "cutoffs_without_rows": [cutoff.at.isoformat() for cutoff in report.empty],
             "tables_without_load_times": list(report.untimed),
+            "load_clock_lines": [
+                verdict.table
+                for verdict in report.load_clock
+                if verdict.moved.keys and verdict.lags is None
+            ],
         },
+    }
+
+
+def _line_document(verdict: LineVerdict) -> dict[str, Any]:
+    line, lags = verdict.line, verdict.lags
+    return {
+        "table": verdict.table,
+        "untrusted_from": line.untrusted_from and line.untrusted_from.isoformat(),
+        "trusted_from": line.trusted_from.isoformat(),
+        "assumed_lag_hours": line.assumed_lag_hours,
+        "known_earlier": moved_document(verdict.moved),
+        "is_right": verdict.is_right,
+        "sound": None if verdict.sound is None else asdict(verdict.sound),
+        "usual_median_lag_hours": None if lags is None else round(lags.median / _HOUR, 3),
+        "faults": list(describe_faults(verdict)),
+        "corrected": list(verdict.corrected),
     }
 
 
@@ -66,14 +92,48 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
         )
     print_table(table)
     say("")
+    _print_load_clock(report, zone)
     if report.is_clean:
         say(
             "clean: nothing of before a cutoff changes when what was known after it is taken away",
             style="bold",
         )
-    else:
+    if report.leaks:
         _print_differences(report, zone)
+    for verdict in report.load_clock:
+        for fault in describe_faults(verdict):
+            say(f"the load clock is wrong: {fault}", style="bold")
     _print_not_judged(report, zone)
+
+
+def _print_load_clock(report: LeakageReport, zone: ZoneInfo) -> None:
+    if not report.load_clock:
+        return
+    columns = ("rows known earlier", "half of them by", "at most by")
+    table = _table("load clock", "loads from", "to before", "lag", *columns, "verdict")
+    for each in report.load_clock:
+        line, moved = each.line, each.moved
+        starts = line.untrusted_from
+        spans = [duration(moved.median), duration(moved.greatest)] if moved.keys else ["", ""]
+        table.add_row(
+            f"  {each.table}",
+            "the start" if starts is None else f"{starts.astimezone(zone):%Y-%m-%d %H:%M:%S}",
+            f"{line.trusted_from.astimezone(zone):%Y-%m-%d %H:%M:%S}",
+            f"{line.assumed_lag_hours:g} h",
+            f"{moved.keys:,}",
+            *spans,
+            _line_verdict(each),
+        )
+    print_table(table)
+    say("")
+
+
+def _line_verdict(verdict: LineVerdict) -> str:
+    if not verdict.is_right:
+        return "WRONG"
+    if not verdict.moved.keys:
+        return "changes nothing"
+    return "right" if verdict.lags is not None else "not judged"
 
 
 def _print_differences(report: LeakageReport, zone: ZoneInfo) -> None:
@@ -111,6 +171,11 @@ def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
     lines += [
         f"  {table} has no load times: what it holds counts as known from the start"
         for table in report.untimed
+    ]
+    lines += [
+        f"  the load clock's line of {verdict.table}: too few of its keys were loaded as usual to compare it with"
+        for verdict in report.load_clock
+        if verdict.moved.keys and verdict.lags is None
     ]
     if lines:
         say("", "not judged:", *lines)

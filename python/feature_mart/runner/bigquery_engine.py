@@ -22,20 +22,20 @@ import pyarrow as pa
 from feature_mart.bigquery import (
     ask,
     bounds,
-    bulk_loads,
     check_dataset,
     copy_table,
     explained_errors,
     finish,
+    first_loads,
     open_client,
     open_reader,
     sample_loaded_at,
 )
 from feature_mart.duckdb_files import connect, parquet
 from feature_mart.errors import FeatureMartError
-from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner.dbt import DbtResult, Node, invoke_dbt, require_success
 from feature_mart.runner.engine import Outset
+from feature_mart.runner.first_loads import FirstLoads
 from feature_mart.services import BigQueryAddress
 from feature_mart.settings import Clock, Settings
 
@@ -92,8 +92,11 @@ class BigQueryEngine:
         with explained_errors(self._address):
             return [row[0] for row in ask(client, query, self._address)]
 
-    def bulk_loads(self, known: Sequence[str]) -> tuple[BulkLoad, ...]:
-        return bulk_loads(self._connect(), self._address, self._settings.clock.timezone, known)
+    @contextmanager
+    def first_loads(self, table: str) -> Iterator[FirstLoads | None]:
+        timezone = self._settings.clock.timezone
+        found = first_loads(self._connect(), self._address, table, timezone)
+        yield None if found is None else FirstLoads(*found)
 
     def read_kept(self, name: str) -> str | None:
         return self._document(name)

@@ -13,6 +13,7 @@ from feature_mart.runner.decide import choose_refresh, why_full
 from feature_mart.runner.engine import Engine, Outset
 from feature_mart.runner.engines import open_engine
 from feature_mart.runner.failures import build_failure, describe_warning
+from feature_mart.runner.load_clock import check_load_clock
 from feature_mart.runner.report import RunLog
 from feature_mart.runner.state import (
     BuiltMart,
@@ -77,11 +78,13 @@ def build_mart(
     lines that may explain a failure, such as an unnoticed bulk load: they stand before the failures.
 
     Raises:
-        UsageError: the raw warehouse is not as the contract says, or the refresh lies behind the mart's.
+        UsageError: the raw warehouse or the load clock is not as the contract says, or the refresh lies behind the
+            mart's.
         TerminalError: a model or a check failed; the earlier mart stays as it was.
         TransientError: another program has the mart open for writing.
     """
     engine = open_engine(settings)
+    check_load_clock(settings.project, settings.warehouse)
     engine.check_raw()
     built = None if engine.is_unfinished() else parse_built(engine.read_kept("built"))
     wanted = choose_refresh(

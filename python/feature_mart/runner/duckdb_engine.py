@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,32 @@ from typing import Any
 import duckdb
 
 from feature_mart.duckdb_files import attach, connect, quoted
-from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner.dbt import DbtResult, Node
 from feature_mart.runner.engine import Outset
+from feature_mart.runner.first_loads import FirstLoads
 from feature_mart.runner.history import take_snapshots
 from feature_mart.runner.kept import read_document, unreadable, write_documents
 from feature_mart.runner.profiles import keep_profiles, restore_profiles
 from feature_mart.settings import Clock, Settings
-from feature_mart.warehouse import bulk_loads, check_warehouse, first_time, newest_load
+from feature_mart.warehouse import (
+    check_warehouse,
+    first_loads,
+    first_time,
+    newest_load,
+    raw_select,
+    table_columns,
+)
 
 _SHOWN_ROWS = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@contextmanager
+def open_first_loads(source: str, table: str, timezone: str) -> Iterator[FirstLoads]:
+    """Read the first loads of a table's keys once, from a SELECT of its rows; days are those of ``timezone``."""
+    with connect() as con:
+        con.execute(f"create table first_loads as {first_loads(source, table, timezone)}")
+        yield FirstLoads(lambda sql: con.execute(sql).fetchall(), "select * from first_loads")
 
 
 class DuckDBEngine:
@@ -67,8 +82,15 @@ class DuckDBEngine:
             ).fetchall()
         return [_instant(us) for (us,) in rows]
 
-    def bulk_loads(self, known: Sequence[str]) -> tuple[BulkLoad, ...]:
-        return bulk_loads(self._settings.dwh, self._settings.clock.timezone, known)
+    @contextmanager
+    def first_loads(self, table: str) -> Iterator[FirstLoads | None]:
+        settings = self._settings
+        if "loaded_at" not in table_columns(settings.dwh, table):
+            yield None
+            return
+        source = raw_select(settings.dwh, table)
+        with open_first_loads(source, table, settings.clock.timezone) as loads:
+            yield loads
 
     def read_kept(self, name: str) -> str | None:
         return read_document(self._settings.mart_path, name)

@@ -9,8 +9,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner.dbt import DbtResult, Node
+from feature_mart.runner.first_loads import FirstLoads
 from feature_mart.settings import Clock
 
 
@@ -52,8 +52,8 @@ class Engine(Protocol):
         """Return the instant of each local day's refresh, as the models' SQL has it."""
         ...
 
-    def bulk_loads(self, known: Sequence[str]) -> tuple[BulkLoad, ...]:
-        """Tables of which one day's loads hold over half; those in ``known`` have their line."""
+    def first_loads(self, table: str) -> AbstractContextManager[FirstLoads | None]:
+        """The first loads of a raw table's keys, for as long as the context lasts; None without load times."""
         ...
 
     def read_kept(self, name: str) -> str | None:

@@ -29,6 +29,7 @@ class LoadClockLine(NamedTuple):
     trusted_from: str
     assumed_lag_hours: int
     note: str
+    untrusted_from: str = ""
 
     def seed_line(self, warehouse: str = "sample") -> str:
         """The line as it stands in the file."""
@@ -38,8 +39,9 @@ class LoadClockLine(NamedTuple):
             self.trusted_from,
             str(self.assumed_lag_hours),
             self.note,
+            self.untrusted_from,
         )
-        return ",".join(f'"{field}"' for field in fields)
+        return ",".join(f'"{field}"' if field else "" for field in fields)
 
 
 LOAD_CLOCK = tuple(

@@ -28,7 +28,9 @@ def call(project: Path, warehouse: Path, *arguments: str) -> Result:
 def test_a_leak_is_named_by_model_column_entity_cutoff_and_both_values(
     tmp_path: Path, warehouse: Path
 ) -> None:
-    project = write_audited_project(tmp_path / "toy", leaks=True)
+    # A line of the load clock besides that distrusts two months of loads by night.
+    clock = "toy,jobs,2024-03-01 00:00:00+00,24,,\n"
+    project = write_audited_project(tmp_path / "toy", leaks=True, clock=clock)
     result = call(project, warehouse, "leakage", "--cutoffs", "3", "--json")
     assert result.exit_code == 1, result.output
     report = json.loads(result.stdout)
@@ -39,6 +41,10 @@ def test_a_leak_is_named_by_model_column_entity_cutoff_and_both_values(
         ("mart_toy__features", "client_job_count"),
     } <= found
     assert ("mart_toy__training", "price") not in found
+    (line,) = report["load_clock"]
+    assert (line["table"], line["is_right"], line["corrected"]) == ("jobs", False, [])
+    assert line["sound"]["keys"] == line["known_earlier"]["keys"] > 50
+    assert "for example job_id=j" in line["faults"][0]
     first = report["cutoffs"][0]["differences"][0]
     assert first["model"] == "feat_client__history" and first["entity"].startswith("client_id=c")
     assert int(first["whole"]) > int(first["truncated"]) > 0 and first["rows"] > 0

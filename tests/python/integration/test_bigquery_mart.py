@@ -34,6 +34,7 @@ from feature_mart.conformance.cases import check_cases
 from feature_mart.exporter import windows_between
 from feature_mart.knowledge.site.profiles import measure_profiles
 from feature_mart.runner import build_mart, open_engine, open_run, require_built
+from feature_mart.runner.bulk_loads import find_bulks
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.sample import write_sample
 from feature_mart.settings import resolve_settings
@@ -92,6 +93,18 @@ def test_the_second_build_appends_and_every_check_passes(
     assert str(built["as_of_at"]).startswith("2026-03-31T18:00")
     with environment(mart.variables):
         assert require_built(resolve_settings()).published_at is not None
+
+
+def test_its_bulk_loads_are_those_that_duckdb_finds(mart: EmulatedMart, tmp_path: Path) -> None:
+    here = resolve_settings(dwh=str(mart.raw), environment={"MART_HOME": str(tmp_path)})
+    for table in ("jobs", "proposals"):
+        with open_engine(here).first_loads(table) as loads:
+            assert loads is not None
+            expected = find_bulks(table, loads)
+        with open_engine(mart.settings).first_loads(table) as loads:
+            assert loads is not None
+            assert find_bulks(table, loads) == expected
+        assert [bulk.line.untrusted_from for bulk in expected if bulk.line] == [None]
 
 
 def sent_sql(folder: Path) -> dict[str, str]:

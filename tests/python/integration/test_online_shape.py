@@ -69,10 +69,11 @@ def built(
         )
     con.execute(
         'create table load_clock (warehouse varchar, "table" varchar, trusted_from timestamptz, '
-        "assumed_lag_hours bigint, note varchar)"
+        "assumed_lag_hours bigint, note varchar, untrusted_from timestamptz)"
     )
     con.executemany(
-        "insert into load_clock values ('sample', ?, ?, ?, ?)", [list(line) for line in LOAD_CLOCK]
+        "insert into load_clock values ('sample', ?, ?, ?, ?, nullif(?, ''))",
+        [list(line) for line in LOAD_CLOCK],
     )
     load_text_words(con)
     mart.build(con)

@@ -32,6 +32,7 @@ _LOAD_CLOCK_COLUMNS = {
     "table": "varchar",
     "trusted_from": "timestamptz",
     "assumed_lag_hours": "bigint",
+    "untrusted_from": "timestamptz",
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,8 +61,10 @@ def build_on_raw(mart: CompiledMart, con: Any, world: World) -> None:
             "table": table,
             "trusted_from": line.trusted_from,
             "assumed_lag_hours": line.assumed_lag_hours,
+            "untrusted_from": line.untrusted_from,
         }
-        for table, line in world.load_clock.items()
+        for table in world.load_clock
+        for line in world.load_clock_lines(table)
     ]
     load_table(con, "main.load_clock", _LOAD_CLOCK_COLUMNS, lines)
     load_text_words(con)

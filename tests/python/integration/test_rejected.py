@@ -41,6 +41,7 @@ def test_candidate_runs_on_the_mart_of_today(mart: CompiledMart, name: str) -> N
             "table": "varchar",
             "trusted_from": "timestamptz",
             "assumed_lag_hours": "bigint",
+            "untrusted_from": "timestamptz",
         },
         [],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 
 from compiled_mart import RAW_TABLES, connect, empty_warehouse, load_table
 from feature_mart.audit.cutoffs import choose_cutoffs
-from feature_mart.audit.raw_rows import LoadClockLine, RawWarehouse, read_raw_warehouse
+from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
 from feature_mart.duckdb_files import copy_to
 from feature_mart.errors import UsageError
+from feature_mart.runner.load_clock import LoadClockLine
 from feature_mart.settings import Clock
 
 TRUSTED = datetime(2024, 1, 10, tzinfo=UTC)
@@ -41,7 +43,7 @@ def warehouse(folder: Path, contracts: list[dict[str, Any]]) -> RawWarehouse:
     con = connect()
     load_table(con, "main.contracts", RAW_TABLES["contracts"], contracts)
     copy_to(con, "from main.contracts", folder / "contracts.parquet")
-    return RawWarehouse(folder, {"contracts": LINE}, ("categories",))
+    return RawWarehouse(folder, {"contracts": (LINE,)}, ("categories",))
 
 
 def known(raw: RawWarehouse, at: datetime) -> set[tuple[str, str | None, datetime]]:
@@ -79,12 +81,34 @@ def test_only_the_first_of_a_key_s_untrusted_rows_stands_in_for_it(tmp_path: Pat
     assert known(raw, january(4)) == {("c", "active", january(8))}
 
 
+def test_a_period_in_mid_history_holds_only_keys_first_loaded_in_it(tmp_path: Path) -> None:
+    period = (january(8), january(9))
+    rows = [
+        # Loaded before the period, late: known since then, whatever comes within the period.
+        contract("before", january(2), january(7)),
+        contract("before", january(2), january(8, 12), status="void"),
+        contract("start", january(2), period[0], status="void"),
+        contract("within", january(2), january(8, 12), status="void"),
+        contract("within", january(2), january(9, 12), status="completed"),
+        contract("end", january(2), period[1]),
+    ]
+    raw = warehouse(tmp_path, rows)
+    line = LoadClockLine(period[1], 24.0, period[0])
+    raw = replace(raw, load_clock={"contracts": (LoadClockLine(january(1), 0.0), line)})
+    assert known(raw, january(3) - timedelta(microseconds=1)) == set()
+    assert known(raw, january(3)) == {
+        ("start", "active", january(8)),
+        ("within", "active", january(8, 12)),
+    }
+    assert len(known(raw, january(9, 12))) == 6
+
+
 def jobs_known(folder: Path, at: datetime, jobs: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     empty_warehouse(folder)
     con = connect()
     load_table(con, "main.jobs", RAW_TABLES["jobs"], jobs)
     copy_to(con, "from main.jobs", folder / "jobs.parquet")
-    raw = RawWarehouse(folder, {"jobs": LINE}, ())
+    raw = RawWarehouse(folder, {"jobs": (LINE,)}, ())
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
         select = raw.known_by_with_requests(at)["jobs"]
@@ -133,15 +157,19 @@ def test_the_load_clock_of_another_warehouse_does_not_hold(tmp_path: Path) -> No
     with duckdb.connect(str(seeds)) as con:
         con.execute(
             "create table load_clock as from (values "
-            "('mine', 'jobs', timestamptz '2024-01-10 00:00:00+00', 24), "
-            "('other', 'reviews', timestamptz '2024-02-10 00:00:00+00', 24), "
-            "(null, 'contracts', timestamptz '2024-03-10 00:00:00+00', 0.5)) "
-            't(warehouse, "table", trusted_from, assumed_lag_hours)'
+            "('mine', 'jobs', timestamptz '2024-01-10 00:00:00+00', 24, null), "
+            "('other', 'reviews', timestamptz '2024-02-10 00:00:00+00', 24, null), "
+            "(null, 'contracts', timestamptz '2024-03-10 00:00:00+00', 0.5, timestamptz '2024-03-09 00:00:00+00'), "
+            "(null, 'contracts', timestamptz '2024-02-10 00:00:00+00', 1, null)) "
+            't(warehouse, "table", trusted_from, assumed_lag_hours, untrusted_from)'
         )
     raw = read_raw_warehouse(folder, seeds, "mine")
     assert raw.load_clock == {
-        "jobs": LINE,
-        "contracts": LoadClockLine(datetime(2024, 3, 10, tzinfo=UTC), 0.5),
+        "jobs": (LINE,),
+        "contracts": (
+            LoadClockLine(datetime(2024, 2, 10, tzinfo=UTC), 1.0),
+            LoadClockLine(datetime(2024, 3, 10, tzinfo=UTC), 0.5, datetime(2024, 3, 9, tzinfo=UTC)),
+        ),
     }
     assert raw.untimed == ()
 

@@ -3,6 +3,7 @@
 import csv
 import fcntl
 import hashlib
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -10,9 +11,13 @@ import pytest
 
 from feature_mart.duckdb_files import parquet
 from feature_mart.errors import TerminalError, UsageError
-from feature_mart.sample import LOAD_CLOCK, TRUSTED_FROM, write_sample
+from feature_mart.raw_contract import INITIAL_STATE
+from feature_mart.runner.bulk_loads import find_bulks
+from feature_mart.runner.duckdb_engine import open_first_loads
+from feature_mart.runner.load_clock import read_load_clock
+from feature_mart.sample import BULK_LOADED_AT, LOAD_CLOCK, TRUSTED_FROM, write_sample
 from feature_mart.sample.write import TABLES, write_tables
-from feature_mart.warehouse import bulk_loads, check_warehouse
+from feature_mart.warehouse import check_warehouse, raw_select
 from python.unit.sample_case import JOBS, KEYS
 
 PROJECT = Path(__file__).parents[3]
@@ -41,8 +46,15 @@ def test_the_sample_keeps_the_raw_contract(folder: Path) -> None:
     assert files_of(folder) == {f"{table}.parquet" for table in TABLES}
 
 
-def test_no_table_looks_like_one_bulk_load(folder: Path) -> None:
-    assert bulk_loads(folder, "Asia/Tokyo") == ()
+def test_its_bulk_load_is_found_and_its_own_line_is_enough(folder: Path) -> None:
+    known = read_load_clock(PROJECT, "sample")
+    opened = datetime.fromisoformat(BULK_LOADED_AT)
+    for table in INITIAL_STATE:
+        with open_first_loads(raw_select(folder, table), table, "Asia/Tokyo") as loads:
+            found = find_bulks(table, loads)
+            assert find_bulks(table, loads, known[table]) == []
+        starts = [(bulk.line.untrusted_from, bulk.line.trusted_from) for bulk in found if bulk.line]
+        assert starts in ([], [(None, opened + timedelta(seconds=1))]), "none where it is small"
 
 
 def test_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
@@ -102,6 +114,7 @@ def test_the_seed_has_the_load_clock_lines() -> None:
             TRUSTED_FROM,
             "24",
             line.note,
+            "",
         ]
         assert tuple(next(iter(csv.reader([line.seed_line()])))) in lines
     assert {line.table for line in LOAD_CLOCK} == set(KEYS)

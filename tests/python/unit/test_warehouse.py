@@ -12,7 +12,7 @@ from compiled_mart import RAW_TABLES
 from feature_mart.duckdb_files import copy_to, parquet
 from feature_mart.errors import UsageError
 from feature_mart.raw_contract import CONTRACT, OPTIONAL, REQUIRED
-from feature_mart.warehouse import bulk_loads, check_warehouse, newest_load
+from feature_mart.warehouse import check_warehouse, newest_load
 from toy_project import job, write_warehouse
 
 LOADED = "2024-03-01 00:00:00+00"
@@ -153,44 +153,3 @@ def test_newest_load_is_over_all_tables(tmp_path: Path) -> None:
     folder = write_warehouse(tmp_path / "dwh", [job(1)], job_skills=[late])
     assert newest_load(folder) == datetime(2024, 5, 1, tzinfo=UTC)
     assert newest_load(write_warehouse(tmp_path / "empty")) is None
-
-
-def client(number: int, registered_at: str | None, loaded_at: str) -> dict[str, str | None]:
-    return {
-        "client_id": f"c{number}",
-        "registered_at": registered_at,
-        "loaded_at": loaded_at,
-    }
-
-
-def test_a_bulk_load_is_named_with_its_seed_line(tmp_path: Path) -> None:
-    # 15:00 UTC is the next day's midnight in Tokyo: both halves are of one business day.
-    clients = [
-        client(
-            number,
-            "2020-01-01 00:00:00+00",
-            f"2024-03-0{1 + number % 2} {'15' if number % 2 == 0 else '14'}:30:00+00",
-        )
-        for number in range(120)
-    ]
-    folder = write_warehouse(tmp_path / "dwh", [job(1)], clients=clients)
-    (found,) = bulk_loads(folder, "Asia/Tokyo")
-    assert (found.table, found.day, found.rows, found.of) == ("clients", "2024-03-02", 120, 120)
-    assert found.seed_line("w") == (
-        '"w","clients","2024-03-02 14:30:01+00","24","bulk load of 2024-03-02"'
-    )
-    assert bulk_loads(folder, "Asia/Tokyo", ["clients"]) == ()
-    assert bulk_loads(folder, "UTC") == ()
-
-
-def test_no_seed_line_where_none_would_change_anything(tmp_path: Path) -> None:
-    clients = [client(number, None, LOADED) for number in range(120)]
-    folder = write_warehouse(tmp_path / "dwh", [job(1)], clients=clients)
-    (found,) = bulk_loads(folder, "Asia/Tokyo")
-    assert found.seed_line("w") is None
-
-
-def test_a_small_table_is_no_bulk_load(tmp_path: Path) -> None:
-    clients = [client(number, "2020-01-01 00:00:00+00", LOADED) for number in range(100)]
-    folder = write_warehouse(tmp_path / "dwh", [job(1)], clients=clients)
-    assert bulk_loads(folder, "Asia/Tokyo") == ()

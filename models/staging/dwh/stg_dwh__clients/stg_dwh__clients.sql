@@ -33,20 +33,43 @@ deduplicated as (
 
 ),
 
--- The first row of a key that was loaded before the load clock is trusted. One row a key, so exact
--- duplicates need no care; read from `renamed`, so that filters on load time still reach the files.
-first_untrusted as (
+-- The first row of a key, of those that a period of the load clock may hold. One row a key, so
+-- exact duplicates need no care; read from `renamed`, so that filters on load time still reach the
+-- files.
+first_loaded as (
 
     select
         client_id,
         client_kind,
         prefecture,
         registered_at,
-        loaded_at,
-        {{ assumed_known_at('clients', 'registered_at') }} as known_at
+        loaded_at
     from renamed
-    where {{ is_untrusted('clients') }}
+    where {{ is_before_trusted('clients') }}
     qualify row_number() over (partition by client_id order by loaded_at asc nulls last) = 1
+
+),
+
+untrusted_periods as (
+
+    {{ untrusted_periods('clients') }}
+
+),
+
+-- Keys first loaded in such a period. One loaded before it was known since then: a row of it
+-- within the period is a version like any other.
+first_untrusted as (
+
+    select
+        first_loaded.client_id,
+        first_loaded.client_kind,
+        first_loaded.prefecture,
+        first_loaded.registered_at,
+        first_loaded.loaded_at,
+        {{ assumed_known_at('first_loaded.registered_at', 'untrusted_periods') }} as known_at
+    from first_loaded
+    inner join untrusted_periods
+        on {{ is_untrusted('first_loaded.loaded_at', 'untrusted_periods') }}
 
 ),
 

@@ -49,9 +49,10 @@ deduplicated as (
 
 ),
 
--- The first row of a key that was loaded before the load clock is trusted. One row a key, so exact
--- duplicates need no care; read from `renamed`, so that filters on load time still reach the files.
-first_untrusted as (
+-- The first row of a key, of those that a period of the load clock may hold. One row a key, so
+-- exact duplicates need no care; read from `renamed`, so that filters on load time still reach the
+-- files.
+first_loaded as (
 
     select
         job_id,
@@ -66,11 +67,41 @@ first_untrusted as (
         posted_at,
         apply_deadline_at,
         status,
-        loaded_at,
-        {{ assumed_known_at('jobs', 'posted_at') }} as known_at
+        loaded_at
     from renamed
-    where {{ is_untrusted('jobs') }}
+    where {{ is_before_trusted('jobs') }}
     qualify row_number() over (partition by job_id order by loaded_at asc nulls last) = 1
+
+),
+
+untrusted_periods as (
+
+    {{ untrusted_periods('jobs') }}
+
+),
+
+-- Keys first loaded in such a period. One loaded before it was known since then: a row of it
+-- within the period is a version like any other.
+first_untrusted as (
+
+    select
+        first_loaded.job_id,
+        first_loaded.client_id,
+        first_loaded.category_id,
+        first_loaded.title,
+        first_loaded.description,
+        first_loaded.job_type,
+        first_loaded.budget_min_amount,
+        first_loaded.budget_max_amount,
+        first_loaded.currency,
+        first_loaded.posted_at,
+        first_loaded.apply_deadline_at,
+        first_loaded.status,
+        first_loaded.loaded_at,
+        {{ assumed_known_at('first_loaded.posted_at', 'untrusted_periods') }} as known_at
+    from first_loaded
+    inner join untrusted_periods
+        on {{ is_untrusted('first_loaded.loaded_at', 'untrusted_periods') }}
 
 ),
 

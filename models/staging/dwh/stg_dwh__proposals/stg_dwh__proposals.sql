@@ -35,9 +35,10 @@ deduplicated as (
 
 ),
 
--- The first row of a key that was loaded before the load clock is trusted. One row a key, so exact
--- duplicates need no care; read from `renamed`, so that filters on load time still reach the files.
-first_untrusted as (
+-- The first row of a key, of those that a period of the load clock may hold. One row a key, so
+-- exact duplicates need no care; read from `renamed`, so that filters on load time still reach the
+-- files.
+first_loaded as (
 
     select
         proposal_id,
@@ -45,11 +46,34 @@ first_untrusted as (
         freelancer_id,
         proposed_price_amount,
         proposed_at,
-        loaded_at,
-        {{ assumed_known_at('proposals', 'proposed_at') }} as known_at
+        loaded_at
     from renamed
-    where {{ is_untrusted('proposals') }}
+    where {{ is_before_trusted('proposals') }}
     qualify row_number() over (partition by proposal_id order by loaded_at asc nulls last) = 1
+
+),
+
+untrusted_periods as (
+
+    {{ untrusted_periods('proposals') }}
+
+),
+
+-- Keys first loaded in such a period. One loaded before it was known since then: a row of it
+-- within the period is a version like any other.
+first_untrusted as (
+
+    select
+        first_loaded.proposal_id,
+        first_loaded.job_id,
+        first_loaded.freelancer_id,
+        first_loaded.proposed_price_amount,
+        first_loaded.proposed_at,
+        first_loaded.loaded_at,
+        {{ assumed_known_at('first_loaded.proposed_at', 'untrusted_periods') }} as known_at
+    from first_loaded
+    inner join untrusted_periods
+        on {{ is_untrusted('first_loaded.loaded_at', 'untrusted_periods') }}
 
 ),
 

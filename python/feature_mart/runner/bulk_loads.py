@@ -1,0 +1,248 @@
+"""Bulk loads: what was loaded at once, long after it happened, and which line of the load clock fits it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from feature_mart.runner.first_loads import FEW_KEYS, FirstLoads, Lags, LoadDay, Minute, Moved
+from feature_mart.runner.load_clock import LoadClockLine
+
+#: A day holds a bulk load where it first loads over half of the keys, or at least so many keys and so many times those
+#: of the median load day …
+_LEAST_KEYS, _TIMES = 20, 7
+#: … and a quarter of them more than so long after what is usual; fewer other days say nothing of that.
+OVERDUE, _LEAST_DAYS = timedelta(hours=24), 7
+#: Loads less than an hour apart are one piece of it. What has less than a twentieth of the fullest minute's or the
+#: largest piece's overdue keys is stragglers.
+_APART, _JOINED_WITHIN, _FEW = timedelta(hours=1), timedelta(days=1), 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """One bulk load: the instants of its first and last row, to the second, and its days.
+
+    `is_first` says that nothing was loaded before it.
+    """
+
+    start: datetime
+    end: datetime
+    days: tuple[str, ...]
+    is_first: bool
+
+    @property
+    def day(self) -> str:
+        """Return its day, or its first and its last, as text."""
+        first, last = self.days[0], self.days[-1]
+        return first if first == last else f"{first} to {last}"
+
+    def line(self, hours: float) -> LoadClockLine:
+        """Return the narrowest line that holds it: from the first load to a second after the last."""
+        return LoadClockLine(self.end, hours, None if self.is_first else self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class BulkLoad:
+    """A bulk load of a table for which the load clock has no line, and the line that fits it.
+
+    `keys` of the table's `of` keys were first loaded in the period. `line` is None where a line would change nothing.
+    `compared` counts the keys loaded as usual, from which the line's lag is taken; 0 where it is a guess.
+    """
+
+    table: str
+    day: str
+    keys: int
+    of: int
+    line: LoadClockLine | None
+    moved: Moved
+    compared: int
+
+    def seed_line(self, warehouse: str) -> str | None:
+        """Return the line for seeds/load_clock.csv."""
+        return None if self.line is None else self.line.seed_line(warehouse, self.table, self.note)
+
+    @property
+    def note(self) -> str:
+        """Return what the line's note says: the day, and where its lag comes from."""
+        return f"bulk load of {self.day}; {lag_note(self.compared)}"
+
+
+def lag_note(compared: int) -> str:
+    """Return where a proposed lag comes from; ``compared`` keys were loaded as usual, 0 where they are too few."""
+    if not compared:
+        return "the lag is a guess"
+    return f"90% of the {compared} keys loaded as usual were there within the lag"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadHistory:
+    """How a table was loaded: its days and its bulk loads.
+
+    `usual` is the median over the days without a bulk load of their `lag`; None where there is none.
+    """
+
+    days: tuple[LoadDay, ...]
+    bulks: tuple[Bulk, ...]
+    usual: timedelta | None
+
+    @property
+    def keys(self) -> int:
+        """Return how many keys the table has."""
+        return sum(day.keys for day in self.days)
+
+    @property
+    def bulk_days(self) -> frozenset[str]:
+        """Return the days that hold a bulk load."""
+        return frozenset(day for bulk in self.bulks for day in bulk.days)
+
+    @property
+    def ordinary_days(self) -> frozenset[str]:
+        """Return the days of no bulk load on which rows came no later after their events than on most days."""
+        usual, bulk_days = self.usual, self.bulk_days
+        return frozenset(
+            each.day
+            for each in self.days
+            if each.day not in bulk_days
+            and usual is not None
+            and each.lag is not None
+            and each.lag <= usual + OVERDUE
+        )
+
+
+def read_history(loads: FirstLoads) -> LoadHistory:
+    """Find a table's bulk loads."""
+    days = loads.days()
+    found = _bulk_days(days)
+    usual = _usual([day for day in days if day not in found])
+    bulks: tuple[Bulk, ...] = ()
+    if found:
+        over = OVERDUE + max(usual or timedelta(0), timedelta(0))
+        bulks = _bulks(days, loads.minutes([day.day for day in found], over))
+    return LoadHistory(tuple(days), bulks, usual)
+
+
+def usual_lags(loads: FirstLoads, history: LoadHistory) -> Lags:
+    """Return the lags of the keys that were loaded in no bulk load."""
+    return loads.lags([bulk.line(0) for bulk in history.bulks])
+
+
+def find_bulks(
+    table: str, loads: FirstLoads, known: Sequence[LoadClockLine] = ()
+) -> list[BulkLoad]:
+    """Return a table's bulk loads that no line in ``known`` touches.
+
+    Where one day first loads over half of the keys and no line would change any, that day is returned without one.
+    """
+    history = read_history(loads)
+    # Most tables have none that is new, and on BigQuery each query costs.
+    new = [b for b in history.bulks if not any(touch(b.line(0), other) for other in known)]
+    found = []
+    lags = usual_lags(loads, history) if new else Lags(0, timedelta(0), timedelta(0))
+    compared = lags.keys if lags.keys >= FEW_KEYS else 0
+    for bulk in new:
+        line = bulk.line(lags.hours)
+        keys = sum(day.keys for day in loads.period_days(line))
+        moved = loads.moved(line)
+        fitting = line if moved.keys else None
+        found.append(BulkLoad(table, bulk.day, keys, history.keys, fitting, moved, compared))
+    if not found and not known and history.keys > FEW_KEYS and not history.bulks:
+        most = max(history.days, key=lambda day: day.keys)
+        if 2 * most.keys > history.keys:
+            none = Moved(0, timedelta(0), timedelta(0), None)
+            found.append(BulkLoad(table, most.day, most.keys, history.keys, None, none, 0))
+    return found
+
+
+def _bulk_days(days: Sequence[LoadDay]) -> list[LoadDay]:
+    """The days that hold a bulk load: the greatest first, each judged by the days that are left when it is gone."""
+    rest = sorted(days, key=lambda day: -day.keys)
+    found: list[LoadDay] = []
+    while (number := _next_bulk(rest)) is not None:
+        found.append(rest.pop(number))
+    return found
+
+
+def _next_bulk(days: Sequence[LoadDay]) -> int | None:
+    """The first of these days, the greatest first, that holds a bulk load by the others; its place."""
+    total = sum(day.keys for day in days)
+    if total <= FEW_KEYS:
+        return None
+    for number, day in enumerate(days):
+        is_most = 2 * day.keys > total
+        middle = (len(days) - 1) // 2
+        usual_keys = days[middle if middle < number else middle + 1].keys if len(days) > 1 else 0
+        if not is_most and day.keys < max(_LEAST_KEYS, _TIMES * usual_keys):
+            return None  # Nor do the days after it, which have fewer keys.
+        if day.lag is None or day.lag <= OVERDUE:
+            continue
+        others = [*days[:number], *days[number + 1 :]]
+        if len(others) < _LEAST_DAYS:
+            if is_most:
+                return number
+            continue
+        usual = _usual(others)
+        if usual is None or day.lag > max(usual, timedelta(0)) + OVERDUE:
+            return number
+    return None
+
+
+def _usual(days: Sequence[LoadDay]) -> timedelta | None:
+    lags = sorted(day.lag for day in days if day.lag is not None)
+    return lags[(len(lags) - 1) // 2] if lags else None
+
+
+def _bulks(days: Sequence[LoadDay], minutes: Sequence[Minute]) -> tuple[Bulk, ...]:
+    """Return the pieces of overdue loads; two within a day, with nothing else loaded between them, are one.
+
+    Stragglers, as there are on any day, make no piece: a period that holds one dates its load back as well.
+    """
+    pieces: list[list[Minute]] = []
+    few = _FEW * max((minute.keys for minute in minutes if minute.is_overdue), default=0)
+    for minute in minutes:
+        if not minute.is_overdue or minute.keys < few:
+            continue
+        if pieces and minute.first - pieces[-1][-1].last < _APART:
+            pieces[-1].append(minute)
+        else:
+            pieces.append([minute])
+    small = _FEW * max((_count(piece) for piece in pieces), default=0)
+    joined: list[list[Minute]] = []
+    for piece in pieces:
+        if _count(piece) < small:
+            continue
+        if joined and _are_adjacent(joined[-1][-1], piece[0], days, minutes):
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return tuple(_bulk(piece, days, minutes) for piece in joined)
+
+
+def _count(piece: Sequence[Minute]) -> int:
+    return sum(minute.keys for minute in piece)
+
+
+def _are_adjacent(
+    one: Minute, other: Minute, days: Sequence[LoadDay], minutes: Sequence[Minute]
+) -> bool:
+    if other.first - one.last > _JOINED_WITHIN or any(
+        one.day < day.day < other.day for day in days
+    ):
+        return False
+    return not any(one.last < minute.first < other.first for minute in minutes)
+
+
+def _bulk(piece: Sequence[Minute], days: Sequence[LoadDay], minutes: Sequence[Minute]) -> Bulk:
+    start = piece[0].first.replace(microsecond=0)
+    end = max(minute.last for minute in piece).replace(microsecond=0) + timedelta(seconds=1)
+    is_first = piece[0].first <= minutes[0].first and piece[0].day == days[0].day
+    return Bulk(start, end, tuple(dict.fromkeys(minute.day for minute in piece)), is_first)
+
+
+def touch(one: LoadClockLine, other: LoadClockLine) -> bool:
+    """Return whether two periods have an instant in common."""
+
+    def starts_before(line: LoadClockLine, end: datetime) -> bool:
+        return line.untrusted_from is None or line.untrusted_from < end
+
+    return starts_before(one, other.trusted_from) and starts_before(other, one.trusted_from)

@@ -1,0 +1,245 @@
+"""The first load of every key of a table: by day, by minute, how long after the event, and what a line would change.
+
+A line of seeds/load_clock.csv changes only keys first loaded in its period, so only the first row of each key is read.
+Each engine gives those rows as one SELECT of whole numbers; the queries over it are the same on every engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from feature_mart.runner.load_clock import LoadClockLine
+
+#: So few keys say nothing of how a table is loaded.
+FEW_KEYS = 100
+#: The lag that is proposed where too few rows were loaded as usual to take it from them.
+GUESSED_HOURS = 24
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_US = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadDay:
+    """The keys first loaded on a business day; a quarter of them were loaded more than `lag` after their event.
+
+    `lag` is None where no event time is known.
+    """
+
+    day: str
+    keys: int
+    lag: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lags:
+    """How long after their events keys were first loaded: their count, the median, and the 90th percentile."""
+
+    keys: int
+    median: timedelta
+    most: timedelta
+
+    @property
+    def hours(self) -> int:
+        """Return the lag to assume: one that nine of ten rows kept, so that an assumption seldom comes too early."""
+        if self.keys < FEW_KEYS:
+            return GUESSED_HOURS
+        return max(1, -(-self.most // timedelta(hours=1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The keys that a line makes known earlier: how many, by how much (median and greatest), and one of them."""
+
+    keys: int
+    median: timedelta
+    greatest: timedelta
+    example: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodDay:
+    """The keys first loaded on a day within a period, those that its line makes known earlier, and one of those."""
+
+    day: str
+    keys: int
+    moved: int
+    example: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """Loads of one minute of a business day: the instants of the first and the last, and the keys.
+
+    `is_overdue` says whether these are the keys that were loaded overdue, or the others.
+    """
+
+    day: str
+    first: datetime
+    last: datetime
+    keys: int
+    is_overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLoads:
+    """The first load of every key of one table.
+
+    ``select`` gives ``entity``, ``load_day`` (the business day as text), ``loaded_us`` (microseconds since 1970) and
+    ``lag_us`` (those since the event, NULL where that is unknown); ``ask`` runs a query.
+    """
+
+    ask: Callable[[str], Sequence[Sequence[object]]]
+    select: str
+
+    def days(self) -> list[LoadDay]:
+        """Return the days on which keys were first loaded, in their order."""
+        rows = self._query(
+            f"""
+ranked as (
+    select
+        load_day,
+        lag_us,
+        row_number() over (partition by load_day order by lag_us asc) as place,
+        count(lag_us) over (partition by load_day) as lag_count
+    from firsts
+    where lag_us is not null
+),
+lags as ({_quantile("load_day", 3, 4)})
+select firsts.load_day, count(*), max(lags.quantile_us)
+from firsts left join lags on firsts.load_day = lags.load_day
+group by firsts.load_day
+order by firsts.load_day"""
+        )
+        return [LoadDay(str(day), _int(keys), _span(lag)) for day, keys, lag in rows]
+
+    def minutes(self, days: Sequence[str], over: timedelta) -> list[Minute]:
+        """Return the minutes of these days, in their order: of keys that lag by more than ``over``, and of others."""
+        listed = ", ".join(f"'{day}'" for day in days)
+        rows = self._query(
+            f"""
+judged as (
+    select
+        load_day,
+        loaded_us,
+        loaded_us - mod(loaded_us, 60000000) as minute_us,
+        case when lag_us > {over // _US} then 1 else 0 end as is_overdue
+    from firsts
+    where load_day in ({listed})
+)
+select load_day, min(loaded_us), max(loaded_us), count(*), is_overdue
+from judged
+group by load_day, minute_us, is_overdue
+order by min(loaded_us), max(loaded_us)"""
+        )
+        return [
+            Minute(str(day), _instant(first), _instant(last), _int(keys), bool(_int(is_overdue)))
+            for day, first, last, keys, is_overdue in rows
+        ]
+
+    def lags(self, without: Sequence[LoadClockLine]) -> Lags:
+        """Return the lags of the keys that were first loaded in none of these periods."""
+        outside = [f"not ({_within(line)})" for line in without]
+        rows = self._query(
+            f"""
+ranked as (
+    select
+        1 as one,
+        lag_us,
+        row_number() over (order by lag_us asc) as place,
+        count(*) over () as lag_count
+    from firsts
+    where {" and ".join(["lag_us is not null", *outside])}
+),
+medians as ({_quantile("one", 1, 2)}),
+mosts as ({_quantile("one", 9, 10)})
+select count(*), max(medians.quantile_us), max(mosts.quantile_us)
+from ranked
+left join medians on ranked.one = medians.one
+left join mosts on ranked.one = mosts.one"""
+        )
+        keys, median, most = rows[0]
+        return Lags(_int(keys), _span(median) or timedelta(0), _span(most) or timedelta(0))
+
+    def period_days(self, line: LoadClockLine) -> list[PeriodDay]:
+        """Return the days of a period, and what its line changes on each."""
+        moved = f"lag_us > {_lag_us(line)}"
+        rows = self._query(
+            f"""
+judged as (
+    select
+        load_day,
+        case when {moved} then 1 else 0 end as is_moved,
+        case when {moved} then entity end as moved_entity
+    from firsts
+    where {_within(line)}
+)
+select load_day, count(*), sum(is_moved), min(moved_entity)
+from judged
+group by load_day
+order by load_day"""
+        )
+        return [
+            PeriodDay(str(day), _int(keys), _int(count), None if key is None else str(key))
+            for day, keys, count, key in rows
+        ]
+
+    def moved(self, line: LoadClockLine) -> Moved:
+        """Return what a line makes known earlier."""
+        rows = self._query(
+            f"""
+ranked as (
+    select
+        1 as one,
+        entity,
+        lag_us - ({_lag_us(line)}) as lag_us,
+        row_number() over (order by lag_us asc) as place,
+        count(*) over () as lag_count
+    from firsts
+    where lag_us > {_lag_us(line)} and {_within(line)}
+),
+medians as ({_quantile("one", 1, 2)})
+select count(*), max(medians.quantile_us), max(ranked.lag_us), min(ranked.entity)
+from ranked left join medians on ranked.one = medians.one"""
+        )
+        keys, median, greatest, example = rows[0]
+        zero = timedelta(0)
+        key = None if example is None else str(example)
+        return Moved(_int(keys), _span(median) or zero, _span(greatest) or zero, key)
+
+    def _query(self, rest: str) -> Sequence[Sequence[object]]:
+        comma = "," if not rest.lstrip().startswith("select") else ""
+        return self.ask(f"with firsts as ({self.select}){comma}{rest}")
+
+
+def _within(line: LoadClockLine) -> str:
+    ends = f"loaded_us < {(line.trusted_from - _EPOCH) // _US}"
+    if line.untrusted_from is None:
+        return ends
+    return f"loaded_us >= {(line.untrusted_from - _EPOCH) // _US} and {ends}"
+
+
+def _lag_us(line: LoadClockLine) -> int:
+    return round(line.assumed_lag_hours * 3_600_000_000)
+
+
+def _quantile(by: str, of: int, parts: int) -> str:
+    """The least value of ``lag_us`` in ``ranked`` that at least ``of`` of ``parts`` do not exceed, by group."""
+    past = f"{parts} * place - {of} * lag_count"
+    return (
+        f"select {by}, max(case when {past} >= 0 and {past} < {parts} then lag_us end) as quantile_us "
+        f"from ranked group by {by}"
+    )
+
+
+def _int(value: object) -> int:
+    return int(str(value)) if value is not None else 0
+
+
+def _instant(microseconds: object) -> datetime:
+    return _EPOCH + _int(microseconds) * _US
+
+
+def _span(microseconds: object) -> timedelta | None:
+    return None if microseconds is None else _int(microseconds) * _US

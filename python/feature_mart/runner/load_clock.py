@@ -1,0 +1,165 @@
+"""seeds/load_clock.csv: the periods in which a raw table's load times do not say when its rows were known."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from feature_mart.duckdb_files import connect
+from feature_mart.errors import UsageError
+from feature_mart.raw_contract import EVENTS
+
+#: The seed's columns, in the order of the lines that are printed; the order in the file is free.
+COLUMNS = ("warehouse", "table", "trusted_from", "assumed_lag_hours", "note", "untrusted_from")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadClockLine:
+    """A period in which a table's load times are not to be trusted.
+
+    It begins with `untrusted_from`, None where it was so from the start, and ends before `trusted_from`. A key first
+    loaded in it is assumed known `assumed_lag_hours` after its event.
+    """
+
+    trusted_from: datetime
+    assumed_lag_hours: float
+    untrusted_from: datetime | None = None
+
+    def covers(self, loaded_at: datetime) -> bool:
+        """Return whether a load time lies in the period."""
+        is_begun = self.untrusted_from is None or loaded_at >= self.untrusted_from
+        return is_begun and loaded_at < self.trusted_from
+
+    def condition(self, loaded_at: str) -> str:
+        """Return the same as a condition in DuckDB's SQL on an expression for the load time."""
+        ends = f"{loaded_at} < timestamptz '{self.trusted_from.isoformat()}'"
+        if self.untrusted_from is None:
+            return ends
+        return f"{loaded_at} >= timestamptz '{self.untrusted_from.isoformat()}' and {ends}"
+
+    def seed_line(self, warehouse: str, table: str, note: str) -> str:
+        """Return the line as it is to stand in seeds/load_clock.csv."""
+        values = {
+            "warehouse": warehouse,
+            "table": table,
+            "trusted_from": _text(self.trusted_from),
+            "assumed_lag_hours": f"{self.assumed_lag_hours:g}",
+            "note": note,
+            "untrusted_from": "" if self.untrusted_from is None else _text(self.untrusted_from),
+        }
+        quoted = (values[name].replace('"', '""') for name in COLUMNS)
+        # An empty field stands without quotes: BigQuery reads "" as a text, and refuses it as a timestamp.
+        return ",".join(f'"{value}"' if value else "" for value in quoted)
+
+
+def _text(at: datetime) -> str:
+    fraction = f".{at.microsecond:06d}" if at.microsecond else ""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}{fraction}+00"
+
+
+def read_load_clock(project: Path, warehouse: str) -> Mapping[str, tuple[LoadClockLine, ...]]:
+    """Return the lines of seeds/load_clock.csv that hold for a warehouse, by table, in the order of their periods.
+
+    Raises:
+        UsageError: the file lacks a column, a line cannot be read, or two periods of one table overlap; it names each.
+    """
+    path = project / "seeds" / "load_clock.csv"
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise UsageError(_missing(missing))
+        rows = [
+            (reader.line_num, row)
+            for row in reader
+            if (row["warehouse"] or "") in {"", warehouse} and any(row.values())
+        ]
+    found: dict[str, list[tuple[int, LoadClockLine]]] = {}
+    faults: list[str] = []
+    for number, row in rows:
+        line = _parsed(row)
+        table = row["table"] or ""
+        if table not in EVENTS:
+            faults.append(
+                f"line {number}: {table or 'nothing'} is no table with load times and events"
+            )
+        elif isinstance(line, str):
+            faults.append(f"line {number} ({table}): {line}")
+        else:
+            found.setdefault(table, []).append((number, line))
+    clock = {}
+    for table, lines in found.items():
+        lines.sort(key=lambda each: each[1].untrusted_from or _BEGINNING)
+        faults += _overlaps(table, lines)
+        clock[table] = tuple(line for _, line in lines)
+    if faults:
+        raise UsageError("seeds/load_clock.csv: " + "; ".join(faults))
+    return clock
+
+
+def check_load_clock(project: Path, warehouse: str) -> None:
+    """Check seeds/load_clock.csv before a build.
+
+    Raises:
+        UsageError: as `read_load_clock`, or a line says that rows are known before their events.
+    """
+    for table, lines in read_load_clock(project, warehouse).items():
+        for line in lines:
+            if line.assumed_lag_hours < 0:
+                raise UsageError(
+                    f"seeds/load_clock.csv ({table}): assumed_lag_hours is {line.assumed_lag_hours:g}, so that rows "
+                    "would be known before their events; write 0 or more."
+                )
+
+
+def _missing(columns: list[str]) -> str:
+    if columns == ["untrusted_from"]:
+        return (
+            "seeds/load_clock.csv has no column untrusted_from, from when a table's load times are not to be trusted: "
+            "add it to the first line, and to every other line a value or, where it was so from the start, a comma."
+        )
+    return f"seeds/load_clock.csv lacks {', '.join(columns)}: its columns are {', '.join(COLUMNS)}."
+
+
+def _parsed(row: Mapping[str, str | None]) -> LoadClockLine | str:
+    """One line, or what is wrong with it."""
+    if None in row or None in row.values():
+        return f"it has not {len(COLUMNS)} fields; an empty one needs its comma"
+    ends, starts = (_instant(row[name] or "") for name in ("trusted_from", "untrusted_from"))
+    if ends is None:
+        return (
+            f"trusted_from is {row['trusted_from']!r}; write an instant as 2024-01-31 15:00:00+00"
+        )
+    if starts is None and row["untrusted_from"]:
+        return f"untrusted_from is {row['untrusted_from']!r}; write an instant as 2024-01-31 15:00:00+00, or nothing"
+    if starts is not None and starts >= ends:
+        return "untrusted_from is not before trusted_from: the period holds nothing"
+    try:
+        hours = int(row["assumed_lag_hours"] or "")
+    except ValueError:
+        return f"assumed_lag_hours is {row['assumed_lag_hours']!r}; write a whole number of hours"
+    return LoadClockLine(ends, hours, starts)
+
+
+def _instant(text: str) -> datetime | None:
+    """Read a timestamp as dbt's seed on DuckDB does; without an offset it is UTC."""
+    with connect() as con:
+        row = con.execute("select epoch_us(try_cast(? as timestamptz))", [text]).fetchone()
+    return None if row is None or row[0] is None else _EPOCH + timedelta(microseconds=row[0])
+
+
+def _overlaps(table: str, lines: list[tuple[int, LoadClockLine]]) -> Iterator[str]:
+    for (first, one), (second, other) in pairwise(lines):
+        if other.untrusted_from is None or other.untrusted_from < one.trusted_from:
+            yield (
+                f"lines {min(first, second)} and {max(first, second)} ({table}) overlap: a load time may lie in one "
+                "period only; set untrusted_from of the later to where the earlier ends, or drop one"
+            )

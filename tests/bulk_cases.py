@@ -1,0 +1,82 @@
+"""Small contracts tables with bulk loads in them, for tests of what is advised and what the audit says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pyarrow as pa
+
+from compiled_mart import RAW_TABLES, empty_warehouse
+from feature_mart.audit.raw_rows import RawWarehouse
+from feature_mart.duckdb_files import connect, copy_to
+from feature_mart.runner.duckdb_engine import open_first_loads
+from feature_mart.runner.first_loads import FirstLoads
+from feature_mart.runner.load_clock import LoadClockLine
+
+Row = dict[str, Any]
+START = datetime(2024, 1, 1, tzinfo=UTC)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+def contract(name: str, contracted_at: datetime | None, loaded_at: datetime) -> Row:
+    return {
+        "contract_id": name,
+        "job_id": "j",
+        "agreed_price": 1000,
+        "contracted_at": contracted_at,
+        "status": "active",
+        "loaded_at": loaded_at,
+    }
+
+
+def daily_rows(days: int, a_day: int = 8, lag: timedelta = 6 * HOUR, seed: int = 0) -> list[Row]:
+    """Rows loaded as usual, each ``lag`` after its event or up to half of it sooner; one of twelve days late."""
+    rng = Random(seed)
+    rows = []
+    for number in range(days * a_day):
+        contracted_at = START + timedelta(seconds=rng.randrange(days * 86_400))
+        loaded_at = contracted_at + lag * rng.uniform(0.5, 1)
+        if rng.random() < 1 / 12:
+            loaded_at += timedelta(seconds=rng.randrange(86_400, 6 * 86_400))
+        rows.append(contract(f"k{number:05d}", contracted_at, loaded_at))
+    return rows
+
+
+def loaded_at_once(
+    rows: Sequence[Row], since: datetime, until: datetime, at: datetime | None = None
+) -> list[Row]:
+    """The same rows; those loaded in a span are loaded ``at`` one instant, at its end unless given."""
+    return [
+        row | {"loaded_at": at or until} if since <= row["loaded_at"] < until else row
+        for row in rows
+    ]
+
+
+def write_contracts(folder: Path, rows: Sequence[Row]) -> Path:
+    """Write a warehouse of these contracts and nothing else."""
+    empty_warehouse(folder)
+    columns = RAW_TABLES["contracts"]
+    given = pa.table({name: pa.array([row.get(name) for row in rows]) for name in columns})
+    casts = ", ".join(f"cast({name} as {type_}) as {name}" for name, type_ in columns.items())
+    with connect() as con:
+        con.register("given_rows", given)
+        copy_to(con, f"select {casts} from given_rows", folder / "contracts.parquet")
+    return folder
+
+
+@contextmanager
+def first_loads_of(folder: Path, rows: Sequence[Row]) -> Iterator[FirstLoads]:
+    """The first loads of these contracts, in Tokyo's days."""
+    raw = warehouse_of(folder, rows)
+    with open_first_loads(raw.every_row()["contracts"], "contracts", "Asia/Tokyo") as loads:
+        yield loads
+
+
+def warehouse_of(folder: Path, rows: Sequence[Row], *lines: LoadClockLine) -> RawWarehouse:
+    """A warehouse of these contracts whose load clock has these lines."""
+    return RawWarehouse(write_contracts(folder, rows), {"contracts": lines}, ())
