@@ -117,10 +117,10 @@
     {{- return(adapter.dispatch('local_hour')(at)) -}}
 {% endmacro %}
 {% macro default__local_hour(at) -%}
-    extract(hour from {{ at }} at time zone '{{ var("business_timezone") }}')
+    extract(hour from {{ at }} at time zone {{ text_literal(var('business_timezone')) }})
 {%- endmacro %}
 {% macro duckdb__local_hour(at) -%}
-    extract(hour from timezone('{{ var("business_timezone") }}', {{ at }}))
+    extract(hour from timezone({{ text_literal(var('business_timezone')) }}, {{ at }}))
 {%- endmacro %}
 
 {#- Day of the business week, Monday 1 to Sunday 7. BigQuery counts from Sunday 1. -#}
@@ -128,10 +128,11 @@
     {{- return(adapter.dispatch('local_weekday')(at)) -}}
 {% endmacro %}
 {% macro default__local_weekday(at) -%}
-    mod(extract(dayofweek from {{ at }} at time zone '{{ var("business_timezone") }}') + 5, 7) + 1
+    {%- set zone = text_literal(var('business_timezone')) -%}
+    mod(extract(dayofweek from {{ at }} at time zone {{ zone }}) + 5, 7) + 1
 {%- endmacro %}
 {% macro duckdb__local_weekday(at) -%}
-    extract(isodow from timezone('{{ var("business_timezone") }}', {{ at }}))
+    extract(isodow from timezone({{ text_literal(var('business_timezone')) }}, {{ at }}))
 {%- endmacro %}
 
 {#- The wall clock: for the mart's own clock model alone, never in a feature. -#}

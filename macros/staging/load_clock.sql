@@ -6,7 +6,10 @@
         from {{ ref('load_clock') }} as load_clock
         where
             load_clock.{{ adapter.quote('table') }} = '{{ table }}'
-            and (load_clock.warehouse is null or load_clock.warehouse = '{{ var("warehouse") }}')
+            and (
+                load_clock.warehouse is null
+                or load_clock.warehouse = {{ text_literal(var('warehouse')) }}
+            )
     )
 {%- endmacro %}
 

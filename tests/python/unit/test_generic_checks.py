@@ -10,6 +10,8 @@ import duckdb
 import jinja2
 import pytest
 
+import rendered_macros
+
 GENERIC = Path(__file__).resolve().parents[2] / "generic"
 
 
@@ -26,6 +28,8 @@ def render(name: str, present: list[str], **arguments: Any) -> str:
     environment.globals.update(
         execute=True,
         flags=SimpleNamespace(INTROSPECT=True),
+        text_literal=rendered_macros.load_macros("duckdb")["text_literal"],
+        var=lambda name: {"currency": "O'K"}[name],
         adapter=SimpleNamespace(get_columns_in_relation=lambda _relation: found),
     )
     macro = getattr(environment.from_string(source).module, name)
@@ -76,6 +80,12 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
         {"expression": "a < b"},
         values("(1, 2)", "a, b"),
         [values("(2, 1)", "a, b"), values("(1, null)", "a, b")],
+    ),
+    "in_currency": (
+        "in_currency",
+        {"column_name": "currency"},
+        values("('O''K'), (null)", "currency"),
+        [values("('JPY')", "currency"), values("('O''K'), ('o''k')", "currency")],
     ),
     "same_keys_as": (
         "same_keys_as",
