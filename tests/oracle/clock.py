@@ -64,13 +64,19 @@ class World:
     """All that a build is told beside the raw rows.
 
     ``as_of`` counts as the last refresh at or before it. ``load_clock`` is keyed by table; a table
-    without a line is trusted from the start.
+    without a line is trusted from the start. ``label_lag_days`` is the price label's. Without a
+    ``history_start`` history begins with the first event known.
     """
 
     as_of: datetime
     clock: Clock = Clock()
     load_clock: Mapping[str, LoadClockLine] = field(default_factory=dict)
     label_lag_days: int = 0
+    hire_label_lag_days: int = 0
+    currency: str = "JPY"
+    history_start: datetime | None = None
+    term_prior_count: int = 20
+    lift_prior_count: int = 5
 
     @property
     def as_of_at(self) -> datetime:
