@@ -43,10 +43,13 @@ class SetProject:
         """The DuckDB file that `build` makes."""
         return self.folder / "home" / self.warehouse.name / "mart.duckdb"
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`mart` as a person runs it, in a process of its own."""
+    def run(self, *arguments: str, now: datetime | None = None) -> subprocess.CompletedProcess[str]:
+        """`mart` as a person runs it, in a process of its own, at another wall clock where one is given."""
+        mart = ["-m", "feature_mart"]
+        if now is not None:
+            mart = [str(Path(__file__).with_name("mart_at.py")), now.isoformat()]
         return subprocess.run(
-            [sys.executable, "-m", "feature_mart", *arguments],
+            [sys.executable, *mart, *arguments],
             env=os.environ
             | {"MART_HOME": str(self.folder / "home"), "MART_DWH": str(self.warehouse)},
             cwd=self.folder / "project",
@@ -55,9 +58,9 @@ class SetProject:
             check=False,
         )
 
-    def build(self, *arguments: str) -> str:
+    def build(self, *arguments: str, now: datetime | None = None) -> str:
         """`mart build`, which must succeed; what it printed."""
-        done = self.run("build", *arguments)
+        done = self.run("build", *arguments, now=now)
         assert done.returncode == 0, f"{dict(self.variables)}\n{done.stderr[-3000:]}"
         return done.stdout
 
@@ -66,11 +69,15 @@ class SetProject:
         con.execute("set TimeZone = 'UTC'")
         return con
 
-    def expected(self, as_of: datetime, **others: Any) -> dict[str, list[dict[str, Any]]]:
-        """The oracle's tables as of an instant at these settings, or at ``others``."""
-        return expected_tables(
-            self.raw_rows(), world_of({**self.variables, **others}, as_of, self.load_clock())
-        )
+    def expected(
+        self, as_of: datetime, raw: Tables | None = None, **others: Any
+    ) -> dict[str, list[dict[str, Any]]]:
+        """The oracle's tables as of an instant at these settings, or at ``others``.
+
+        ``raw`` stands in for the warehouse's rows.
+        """
+        world = world_of({**self.variables, **others}, as_of, self.load_clock())
+        return expected_tables(self.raw_rows() if raw is None else raw, world)
 
     def raw_rows(self) -> Tables:
         return {
