@@ -39,13 +39,15 @@ def load_macros(*dialects: str) -> dict[str, Callable[..., str]]:
         var=lambda name: variables[name],
         **{"return": lambda value: value},
     )
-    for folder in ("dialect", "expressions", "point_in_time"):
-        for path in sorted((PROJECT / "macros" / folder).glob("*.sql")):
-            module = environment.from_string(path.read_text()).module
-            for name in dir(module):
-                if not name.startswith("_"):
-                    macros[name] = _stripped(getattr(module, name))
-    environment.globals.update(macros)
+    # Twice: a file's macros see those that were there when it was read.
+    for _ in range(2):
+        for folder in ("dialect", "expressions", "point_in_time"):
+            for path in sorted((PROJECT / "macros" / folder).glob("*.sql")):
+                module = environment.from_string(path.read_text()).module
+                for name in dir(module):
+                    if not name.startswith("_"):
+                        macros[name] = _stripped(getattr(module, name))
+        environment.globals.update(macros)
     return macros
 
 

@@ -57,7 +57,7 @@
                 datetime_sub(
                     datetime(
                         timestamp_sub({{ at }}, interval 1 microsecond),
-                        '{{ var("business_timezone") }}'
+                        {{ text_literal(var('business_timezone')) }}
                     ),
                     interval {{ var('refresh_hour') }} hour
                 ),
@@ -65,13 +65,13 @@
             ),
             interval {{ 24 + var('refresh_hour') }} hour
         ),
-        '{{ var("business_timezone") }}'
+        {{ text_literal(var('business_timezone')) }}
     )
 {%- endmacro %}
 {#- Where clocks are put back, the refresh hour may come twice, and its second time counts; `at` may
     then lie before the refresh of its own local day. -#}
 {% macro duckdb__refresh_at(at) -%}
-    {%- set zone = "'" ~ var('business_timezone') ~ "'" -%}
+    {%- set zone = text_literal(var('business_timezone')) -%}
     {%- set hours = 'to_hours(' ~ var('refresh_hour') ~ ')' -%}
     {%- set local = 'timezone(' ~ zone ~ ', ' ~ at ~ ' - to_microseconds(1))' -%}
     {%- set day = "date_trunc('day', " ~ local ~ ' - ' ~ hours ~ ')' -%}
@@ -91,18 +91,18 @@
         datetime_add(
             datetime_trunc(
                 datetime_sub(
-                    datetime({{ at }}, '{{ var("business_timezone") }}'),
+                    datetime({{ at }}, {{ text_literal(var('business_timezone')) }}),
                     interval {{ var('refresh_hour') }} hour
                 ),
                 day
             ),
             interval {{ var('refresh_hour') }} hour
         ),
-        '{{ var("business_timezone") }}'
+        {{ text_literal(var('business_timezone')) }}
     )
 {%- endmacro %}
 {% macro duckdb__refresh_before(at) -%}
-    {%- set zone = "'" ~ var('business_timezone') ~ "'" -%}
+    {%- set zone = text_literal(var('business_timezone')) -%}
     {%- set hours = 'to_hours(' ~ var('refresh_hour') ~ ')' -%}
     {%- set day = "date_trunc('day', timezone(" ~ zone ~ ', ' ~ at ~ ') - ' ~ hours ~ ')' -%}
     case

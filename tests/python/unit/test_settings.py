@@ -205,7 +205,7 @@ def test_a_var_at_another_value_is_taken(project: Path, name: str, value: str) -
 
 def test_the_defaults_are_those_of_the_project() -> None:
     variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
-    assert {**DEFAULTS, "overwritten_sources": []} == variables
+    assert variables == {**DEFAULTS, "overwritten_sources": []}
 
 
 def test_a_misspelt_var_is_refused_and_one_that_a_model_reads_is_not(project: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_package_has_vars_of_its_own(project: Path) -> None:
 
 def test_a_var_that_models_read_and_nobody_sets_is_named_with_its_line(project: Path) -> None:
     drop_var(project, "as_of")
-    with pytest.raises(UsageError, match='as_of is not set .* add `as_of: ""`'):
+    with pytest.raises(UsageError, match=r'as_of is not set .* add `as_of: ""`'):
         resolve_settings(environment={})
 
 
