@@ -41,7 +41,7 @@ def print_run(done: RunSummary) -> None:
     at = done.build.as_of_at.astimezone(zone)
     say("")
     say(f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}", style="bold")
-    say("", *_build_lines(done.build))
+    say("", *_build_lines(done.build, settings))
     for snapshot in done.snapshots:
         say("")
         _print_splits(snapshot, zone)
@@ -105,19 +105,20 @@ def print_build(done: BuildReport, settings: Settings, bulk: Sequence[BulkLoad])
     at = done.as_of_at.astimezone(zone)
     say(
         f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}",
-        *_build_lines(done),
+        *_build_lines(done, settings),
         f"  mart       {near(settings.mart_address)}",
     )
     _print_bulk(bulk, settings)
 
 
-def _build_lines(built: BuildReport) -> list[str]:
+def _build_lines(built: BuildReport, settings: Settings) -> list[str]:
     tests = built.tests
     how = f"in full: {built.full_because}" if built.full_because else "appended to the mart"
     warned = f", {tests.warned} warned" if tests.warned else ""
     lines = [
         f"  built      {built.models} models, {how}",
         f"  checks     {tests.passed} passed{warned}",
+        f"  amounts    in whole units of {settings.currency}",
     ]
     return lines + [f"  warning    {warning}" for warning in built.warnings]
 

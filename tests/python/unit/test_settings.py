@@ -245,18 +245,25 @@ def test_an_unknown_target_is_refused(project: Path) -> None:
         resolve_settings(environment={"MART_TARGET": "snowflake"})
 
 
-ON_BIGQUERY = {"MART_TARGET": "bigquery_dev", "MART_GCP_PROJECT": "my-project"}
+ON_BIGQUERY = {
+    "MART_TARGET": "bigquery_dev",
+    "MART_GCP_PROJECT": "my-project",
+    "MART_GCP_LOCATION": "northamerica-northeast2",
+}
 
 
-def test_bigquery_needs_a_project_and_the_rest_has_defaults(project: Path) -> None:
+def test_bigquery_needs_a_project_and_a_location_and_the_rest_has_defaults(project: Path) -> None:
     with pytest.raises(UsageError, match="MART_GCP_PROJECT is not set"):
         resolve_settings(environment={"MART_TARGET": "bigquery_dev"})
+    without = {name: value for name, value in ON_BIGQUERY.items() if name != "MART_GCP_LOCATION"}
+    with pytest.raises(UsageError, match=r"MART_GCP_LOCATION is not set: .* asia-northeast1, US"):
+        resolve_settings(environment=without)
     settings = resolve_settings(environment=ON_BIGQUERY)
     assert settings.bigquery is not None
     assert settings.mart_address == "my-project.feature_mart_dev"
     assert (settings.warehouse_id, settings.warehouse) == ("my-project.dwh", "dwh")
     assert settings.state_dir.name == "my-project.feature_mart_dev"
-    assert settings.bigquery.location == "asia-northeast1" and not settings.is_sample
+    assert settings.bigquery.location == "northamerica-northeast2" and not settings.is_sample
 
 
 @pytest.mark.parametrize(
@@ -264,6 +271,7 @@ def test_bigquery_needs_a_project_and_the_rest_has_defaults(project: Path) -> No
     [
         ({"MART_DWH": "path/to/folder"}, "MART_DWH is 'path/to/folder'"),
         ({"MART_DATASET": "with-hyphen"}, "MART_DATASET is 'with-hyphen'"),
+        ({"MART_GCP_LOCATION": "the US"}, "MART_GCP_LOCATION is 'the US'"),
         ({"MART_BQ_MAX_BYTES": "much"}, "MART_BQ_MAX_BYTES is 'much'"),
         ({"MART_BQ_PRICE_PER_TIB": "-1"}, "MART_BQ_PRICE_PER_TIB is '-1'"),
     ],
