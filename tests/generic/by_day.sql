@@ -3,7 +3,7 @@
 {% test by_day(model, column_name) %}
 {{ config(severity='warn', meta={
     'message': 'most postings are at night, from 22:00 to 06:00 in ' ~ var('business_timezone'),
-    'fix': 'is dbt var business_timezone the zone of this warehouse? If not, set it and build with --full-refresh',
+    'fix': 'is business_timezone right? If not, set that dbt var and build with --full-refresh',
 }) }}
 select
     count(*) as row_count,

@@ -2,8 +2,9 @@
 -#}
 {% test currency_stated(model, column_name, to) %}
 {{ config(severity='warn', meta={
-    'message': 'the raw tables do not say which currency; the mart takes them for ' ~ var('currency'),
-    'fix': 'is that right? If not, set dbt var currency; if so, fill the column currency in jobs or contracts',
+    'message': 'the raw tables do not say which currency; the mart takes them for '
+        ~ var('currency') ~ ' (dbt var currency)',
+    'fix': 'is that right? If not, set the var; if so, fill currency in jobs or contracts',
 }) }}
 with stated as (
 

@@ -64,8 +64,8 @@ def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str
             "age is no fault. What is given to a request (`feat_job__…`) has a row for every request.",
             _freshness_table(of.freshness, links, zone),
             "## Money",
-            f"All amounts are in whole units of {of.currency}, rounded half away from zero, and so are the prices behind "
-            "each logarithm. A row of another currency stops the build; one that states none counts as "
+            f"All amounts are in whole units of {of.currency}, rounded half away from zero, and so are the prices "
+            "behind each logarithm. A row of another currency stops the build; one that states none counts as "
             f"{of.currency}.",
             "## Tried and not taken",
             _candidate_table(of.candidates, links),
