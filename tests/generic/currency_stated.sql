@@ -9,18 +9,18 @@
 with stated as (
 
     select
-        count(*) as row_count,
+        count(*) as counted_rows,
         count({{ column_name }}) as stated_count
     from {{ model }}
     union all
     select
-        count(*) as row_count,
+        count(*) as counted_rows,
         count({{ column_name }}) as stated_count
     from {{ to }}
 
 )
 
-select sum(row_count) as row_count
+select sum(counted_rows) as row_count
 from stated
-having sum(stated_count) = 0 and sum(row_count) > 0
+having sum(stated_count) = 0 and sum(counted_rows) > 0
 {% endtest %}
