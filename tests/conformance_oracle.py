@@ -130,8 +130,10 @@ class Oracle:
 
     def shrunk_mean(self, total: str, count: str, prior: str, prior_count: int) -> int | None:
         values = [self._value(argument) for argument in (total, count, prior)]
-        if None in values or values[1] + prior_count == 0:
+        if None in values:
             return None
+        if values[1] + prior_count == 0:
+            return int(values[2])
         quotient = float(values[0] + prior_count * values[2]) / float(values[1] + prior_count)
         return int(half_away(Decimal(quotient)))
 
@@ -139,11 +141,17 @@ class Oracle:
         self, squares: str, total: str, count: str, prior: str, prior_count: int
     ) -> int | None:
         square_sum, sum_, n, prior_ = (self._value(a) for a in (squares, total, count, prior))
-        if square_sum is None or n - 1 + prior_count == 0:
+        if square_sum is None:
             return None
+        if n - 1 + prior_count <= 0:
+            return int(prior_)
         of_mean = 0.0 if sum_ is None or n == 0 else float(sum_) / float(n) * float(sum_)
         spread = float(square_sum) - of_mean / 1e6 + float(prior_count * prior_)
-        return int(half_away(Decimal(spread / float(n - 1 + prior_count))))
+        variance = int(half_away(Decimal(spread / float(n - 1 + prior_count))))
+        return max(variance, 0) if prior_count < 2 else variance
+
+    def text_literal(self, value: object) -> str:
+        return str(value)
 
     def price_bucket(self, price_log_e6: Value) -> int | None:
         value = self._value(price_log_e6)

@@ -40,13 +40,15 @@ def load_macros(*dialects: str) -> dict[str, Callable[..., str]]:
         ref=str,
         **{"return": lambda value: value},
     )
-    for folder in ("dialect", "expressions", "point_in_time", "quality"):
-        for path in sorted((PROJECT / "macros" / folder).glob("*.sql")):
-            environment.globals.update(macros)  # A module sees the macros there were before it.
-            module = environment.from_string(path.read_text()).module
-            for name in dir(module):
-                if not name.startswith("_"):
-                    macros[name] = _stripped(getattr(module, name))
+    # Twice: a file's macros see those that were there when it was read.
+    for _ in range(2):
+        for folder in ("dialect", "expressions", "point_in_time", "quality"):
+            for path in sorted((PROJECT / "macros" / folder).glob("*.sql")):
+                environment.globals.update(macros)
+                module = environment.from_string(path.read_text()).module
+                for name in dir(module):
+                    if not name.startswith("_"):
+                        macros[name] = _stripped(getattr(module, name))
     return macros
 
 

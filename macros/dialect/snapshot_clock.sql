@@ -2,7 +2,7 @@
     snapshot gets the same. -#}
 {% macro duckdb__snapshot_get_time() -%}
     {%- if var('snapshot_at') -%}
-        cast(timestamptz '{{ var("snapshot_at") }}' as timestamp)
+        cast({{ instant(var('snapshot_at')) }} as timestamp)
     {%- else -%}
         cast({{ wall_clock() }} as timestamp)
     {%- endif -%}

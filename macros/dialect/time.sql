@@ -57,7 +57,7 @@
                 datetime_sub(
                     datetime(
                         timestamp_sub({{ at }}, interval 1 microsecond),
-                        '{{ var("business_timezone") }}'
+                        {{ text_literal(var('business_timezone')) }}
                     ),
                     interval {{ var('refresh_hour') }} hour
                 ),
@@ -65,13 +65,13 @@
             ),
             interval {{ 24 + var('refresh_hour') }} hour
         ),
-        '{{ var("business_timezone") }}'
+        {{ text_literal(var('business_timezone')) }}
     )
 {%- endmacro %}
 {#- Where clocks are put back, the refresh hour may come twice, and its second time counts; `at` may
     then lie before the refresh of its own local day. -#}
 {% macro duckdb__refresh_at(at) -%}
-    {%- set zone = "'" ~ var('business_timezone') ~ "'" -%}
+    {%- set zone = text_literal(var('business_timezone')) -%}
     {%- set hours = 'to_hours(' ~ var('refresh_hour') ~ ')' -%}
     {%- set local = 'timezone(' ~ zone ~ ', ' ~ at ~ ' - to_microseconds(1))' -%}
     {%- set day = "date_trunc('day', " ~ local ~ ' - ' ~ hours ~ ')' -%}
@@ -91,18 +91,18 @@
         datetime_add(
             datetime_trunc(
                 datetime_sub(
-                    datetime({{ at }}, '{{ var("business_timezone") }}'),
+                    datetime({{ at }}, {{ text_literal(var('business_timezone')) }}),
                     interval {{ var('refresh_hour') }} hour
                 ),
                 day
             ),
             interval {{ var('refresh_hour') }} hour
         ),
-        '{{ var("business_timezone") }}'
+        {{ text_literal(var('business_timezone')) }}
     )
 {%- endmacro %}
 {% macro duckdb__refresh_before(at) -%}
-    {%- set zone = "'" ~ var('business_timezone') ~ "'" -%}
+    {%- set zone = text_literal(var('business_timezone')) -%}
     {%- set hours = 'to_hours(' ~ var('refresh_hour') ~ ')' -%}
     {%- set day = "date_trunc('day', timezone(" ~ zone ~ ', ' ~ at ~ ') - ' ~ hours ~ ')' -%}
     case
@@ -117,10 +117,10 @@
     {{- return(adapter.dispatch('local_hour')(at)) -}}
 {% endmacro %}
 {% macro default__local_hour(at) -%}
-    extract(hour from {{ at }} at time zone '{{ var("business_timezone") }}')
+    extract(hour from {{ at }} at time zone {{ text_literal(var('business_timezone')) }})
 {%- endmacro %}
 {% macro duckdb__local_hour(at) -%}
-    extract(hour from timezone('{{ var("business_timezone") }}', {{ at }}))
+    extract(hour from timezone({{ text_literal(var('business_timezone')) }}, {{ at }}))
 {%- endmacro %}
 
 {#- The business day as text, 2026-04-01. -#}
@@ -139,10 +139,11 @@
     {{- return(adapter.dispatch('local_weekday')(at)) -}}
 {% endmacro %}
 {% macro default__local_weekday(at) -%}
-    mod(extract(dayofweek from {{ at }} at time zone '{{ var("business_timezone") }}') + 5, 7) + 1
+    {%- set zone = text_literal(var('business_timezone')) -%}
+    mod(extract(dayofweek from {{ at }} at time zone {{ zone }}) + 5, 7) + 1
 {%- endmacro %}
 {% macro duckdb__local_weekday(at) -%}
-    extract(isodow from timezone('{{ var("business_timezone") }}', {{ at }}))
+    extract(isodow from timezone({{ text_literal(var('business_timezone')) }}, {{ at }}))
 {%- endmacro %}
 
 {#- The wall clock: for the mart's own clock model alone, never in a feature. -#}

@@ -34,7 +34,21 @@
     {{- return('decimal(38, 9)') -}}
 {% endmacro %}
 
+{#- A text as a string literal, whatever it holds. Values of dbt vars go into SQL through this: a
+    quote in one would end the literal. DuckDB doubles the quote; BigQuery escapes with a backslash,
+    and allows no line break. -#}
+{% macro text_literal(value) %}
+    {{- return(adapter.dispatch('text_literal')(value)) -}}
+{% endmacro %}
+{% macro default__text_literal(value) -%}
+    {%- set escaped = value | string | replace('\\', '\\\\') | replace("'", "\\'") -%}
+    '{{ escaped | replace('\n', '\\n') | replace('\r', '\\r') }}'
+{%- endmacro %}
+{% macro duckdb__text_literal(value) -%}
+    '{{ value | string | replace("'", "''") }}'
+{%- endmacro %}
+
 {#- An instant written as a literal, with its offset. -#}
 {% macro instant(literal) -%}
-    cast('{{ literal }}' as {{ type_instant() }})
+    cast({{ text_literal(literal) }} as {{ type_instant() }})
 {%- endmacro %}

@@ -13,7 +13,7 @@
 {#- Whether a line is for the table and for this warehouse, or for every one. -#}
 {% macro is_line_of(table) -%}
     load_clock.{{ adapter.quote('table') }} = '{{ table }}'
-    and coalesce(load_clock.warehouse, '') in ('', '{{ var("warehouse") | replace("'", "''") }}')
+    and coalesce(load_clock.warehouse, '') in ('', {{ text_literal(var('warehouse')) }})
 {%- endmacro %}
 
 {#- From when on all load times of the table are to be trusted, as a scalar expression; NULL where

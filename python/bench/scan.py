@@ -88,7 +88,7 @@ def compiled(full_refresh: bool) -> dict[str, Node]:
     from dbt.cli.main import dbtRunner
 
     # Credentials that are none, for an address where nobody listens.
-    os.environ |= {"MART_BQ_API_ENDPOINT": "http://127.0.0.1:9"}
+    os.environ |= {"MART_BQ_API_ENDPOINT": "http://127.0.0.1:9", "MART_GCP_LOCATION": "US"}
     forget_bigquery()
     with tempfile.TemporaryDirectory() as scratch:
         arguments = ["compile", "--profiles-dir", "profiles", "--target", "bigquery_dev", "--quiet"]

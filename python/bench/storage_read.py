@@ -85,6 +85,7 @@ def main(sizes: list[int]) -> None:
         environment = {
             "MART_TARGET": "bigquery_dev",
             "MART_GCP_PROJECT": "bench",
+            "MART_GCP_LOCATION": "US",
             "MART_DATASET": "bench",
             "MART_BQ_API_ENDPOINT": emulator.endpoint,
             "MART_BQ_STORAGE_ENDPOINT": emulator.storage_endpoint,

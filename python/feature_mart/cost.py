@@ -75,7 +75,7 @@ def measure_cost(
     address = settings.bigquery
     if address is None:
         raise UsageError(
-            "mart cost asks BigQuery: set MART_TARGET (bigquery_dev, say) and MART_GCP_PROJECT."
+            "mart cost asks BigQuery: set MART_TARGET (bigquery_dev, say), MART_GCP_PROJECT and MART_GCP_LOCATION."
         )
     built = require_built(settings)
     log.as_of_at = built.as_of_at

@@ -134,7 +134,8 @@ def load_sample(
     address = settings.bigquery
     if address is None:
         raise UsageError(
-            "--to bigquery needs a target there: set MART_TARGET (bigquery_dev, say) and MART_GCP_PROJECT."
+            "--to bigquery needs a target there: set MART_TARGET (bigquery_dev, say), MART_GCP_PROJECT and "
+            "MART_GCP_LOCATION."
         )
     client = open_client(address, {"mart_command": "sample"})
     with tempfile.TemporaryDirectory() as name:

@@ -23,7 +23,6 @@ CONTRACT: Mapping[str, Mapping[str, Kind]] = {
     "clients": {
         "client_id": Kind.TEXT,
         "client_kind": Kind.TEXT,
-        "prefecture": Kind.TEXT,
         "registered_at": Kind.INSTANT,
         "loaded_at": Kind.INSTANT,
     },
@@ -93,6 +92,7 @@ REQUIRED: Mapping[str, frozenset[str]] = {
 #: Columns that a table may carry beside those.
 OPTIONAL: Mapping[str, Mapping[str, Kind]] = {
     table: {
+        **({"prefecture": Kind.TEXT} if table == "clients" else {}),
         "is_deleted": Kind.FLAG,
         **({"loaded_at": Kind.INSTANT} if table in ("categories", "job_skills") else {}),
     }

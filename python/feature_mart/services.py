@@ -86,13 +86,20 @@ def bigquery_address(env: Mapping[str, str], target: str, given: str | None) -> 
     """What the environment says of BigQuery; profiles/profiles.yml reads the same names.
 
     Raises:
-        UsageError: the project is not named, or a value cannot be meant.
+        UsageError: the project or the location is not named, or a value cannot be meant.
     """
     project = env.get("MART_GCP_PROJECT") or ""
     if not project:
         raise UsageError(
             f"The target is {target}, and MART_GCP_PROJECT is not set: name the Google Cloud project that holds "
             "the mart and pays for its queries."
+        )
+    location = env.get("MART_GCP_LOCATION") or ""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", location):
+        said = f"MART_GCP_LOCATION is {location!r}" if location else "MART_GCP_LOCATION is not set"
+        raise UsageError(
+            f"The target is {target}, and {said}: name the location that holds the datasets, such as asia-northeast1, "
+            "US or EU; data of one location cannot be joined with another's."
         )
     raw = given or "dwh"
     dataset = env.get("MART_DATASET") or DATASETS[target]
@@ -121,7 +128,7 @@ def bigquery_address(env: Mapping[str, str], target: str, given: str | None) -> 
     is_prod = target == "bigquery_prod"
     return BigQueryAddress(
         project=project,
-        location=env.get("MART_GCP_LOCATION") or "asia-northeast1",
+        location=location,
         raw=raw if "." in raw else f"{project}.{raw}",
         dataset=dataset,
         max_bytes=int(number("MART_BQ_MAX_BYTES", 20e12 if is_prod else 200e9)),

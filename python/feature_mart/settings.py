@@ -1,7 +1,7 @@
 """Where things are and which clock holds: flag > environment > dbt var > default.
 
 =====================  ===========================================================================
-``resolve_settings()``  the only reader of the environment, dbt_project.yml and the wall clock
+``resolve_settings()``  the only reader of the environment and the wall clock
 ``Clock``               the mart's refreshes: when they are, and which one an instant belongs to
 ``parse_as_of()``       what ``--as-of`` may say
 =====================  ===========================================================================
@@ -16,8 +16,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from feature_mart.dbt_vars import read_vars
 from feature_mart.duckdb_files import check_path
 from feature_mart.errors import UsageError
 from feature_mart.services import (
@@ -86,6 +85,7 @@ class Settings:
         is_sample: no warehouse was named, so the sample is meant and made when absent.
         snapshots: where snapshots go, a folder or an ``s3://`` address.
         clock: the refreshes.
+        currency: the code of the one currency that all amounts are in (dbt var currency).
         as_of: dbt var as_of, which holds where no --as-of is given; empty for the newest refresh.
         overwritten_sources: raw tables that are read through a dbt snapshot.
         now: the wall clock when the command began, in UTC.
@@ -100,6 +100,7 @@ class Settings:
     is_sample: bool
     snapshots: str
     clock: Clock
+    currency: str
     as_of: str
     overwritten_sources: tuple[str, ...]
     now: datetime
@@ -179,7 +180,7 @@ def resolve_settings(
     """
     env = os.environ if environment is None else environment
     project = _find_project()
-    variables = _project_vars(project)
+    variables = read_vars(project)
     target = env.get("MART_TARGET") or EMBEDDED
     if target not in TARGETS:
         raise UsageError(
@@ -208,9 +209,14 @@ def resolve_settings(
         home=home,
         **place,
         snapshots=env.get("MART_SNAPSHOTS") or str(home / place["state_name"] / "snapshots"),
-        clock=_clock(variables),
-        as_of=str(variables.get("as_of") or ""),
-        overwritten_sources=_overwritten(variables),
+        clock=Clock(
+            variables["business_timezone"],
+            variables["refresh_hour"],
+            variables["publish_lag_minutes"],
+        ),
+        currency=variables["currency"],
+        as_of=variables["as_of"],
+        overwritten_sources=variables["overwritten_sources"],
         now=now or datetime.now(UTC),
         bigquery=address,
         s3=s3_options(env),
@@ -284,45 +290,3 @@ def _find_project() -> Path:
     raise UsageError(
         "There is no dbt_project.yml here or above: run `mart` inside a checkout of the mart."
     )
-
-
-def _project_vars(project: Path) -> dict[str, Any]:
-    path = project / "dbt_project.yml"
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not YAML: {error}") from None
-    if not isinstance(document, dict):
-        raise UsageError(f"{path} is no dbt project: it holds no settings.")
-    variables = document.get("vars") or {}
-    # dbt lets a project's own vars stand under its name as well.
-    own = variables.get(document.get("name"))
-    return {**variables, **(own if isinstance(own, dict) else {})}
-
-
-def _overwritten(variables: Mapping[str, Any]) -> tuple[str, ...]:
-    tables = variables.get("overwritten_sources") or []
-    if not isinstance(tables, list) or not all(isinstance(table, str) for table in tables):
-        raise UsageError(
-            f"dbt var overwritten_sources is {tables!r}: use a list of raw tables, such as [jobs]."
-        )
-    return tuple(tables)
-
-
-def _clock(variables: Mapping[str, Any]) -> Clock:
-    default = Clock()
-    timezone = str(variables.get("business_timezone", default.timezone))
-    try:
-        load_zone(timezone)
-    except ValueError:
-        raise UsageError(
-            f"dbt var business_timezone is {timezone!r}: use a zone of the IANA database, such as "
-            "Asia/Tokyo."
-        ) from None
-    hour = variables.get("refresh_hour", default.refresh_hour)
-    lag = variables.get("publish_lag_minutes", default.publish_lag_minutes)
-    if type(hour) is not int or not 0 <= hour <= 23:
-        raise UsageError(f"dbt var refresh_hour is {hour!r}: use a whole hour from 0 to 23.")
-    if type(lag) is not int or not 0 <= lag < 24 * 60:
-        raise UsageError(f"dbt var publish_lag_minutes is {lag!r}: use 0 to 1439 minutes.")
-    return Clock(timezone, hour, lag)

@@ -139,9 +139,10 @@ def raw_rows(folder: Path, table: str) -> str:
 def raw_select(folder: Path, table: str, con: duckdb.DuckDBPyConnection | None = None) -> str:
     """Return a SELECT of a raw table's rows, with every column that the contract knows, at microseconds.
 
-    An optional column that the files lack is NULL, and a column that has no type, since each of its values is NULL, has
-    the contract's. A load time of nanoseconds is rounded up, so that no row is known before it was there; of two
-    versions of a key that were loaded within one microsecond the later one is kept whole. Other times are rounded down.
+    An optional column that the files lack is NULL, and so is the load time of a table that needs none. A column that
+    has no type, since each of its values is NULL, has the contract's. A load time of nanoseconds is rounded up, so that
+    no row is known before it was there; of two versions of a key that were loaded within one microsecond the later one
+    is kept whole. Other times are rounded down.
 
     ``con`` is any connection, which spares opening one to read the files' columns.
     """
@@ -164,7 +165,7 @@ def raw_select(folder: Path, table: str, con: duckdb.DuckDBPyConnection | None =
     replaced = f" replace ({', '.join(casts)})" if casts else ""
     absent = ", ".join(
         f"cast(null as {_DEFAULT_TYPES[kind]}) as {column}"
-        for column, kind in OPTIONAL[table].items()
+        for column, kind in {"loaded_at": Kind.INSTANT, **OPTIONAL[table]}.items()
         if column not in present
     )
     filled = f" union all by name select {absent} where false" if absent else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from house_rules.files import check_names, check_text
 from house_rules.python_files import check_python
 from house_rules.sql import Finding, check_sql
+from house_rules.unit_tests import check_unit_tests
 
 SQL_FOLDERS = ("models/", "macros/", "analyses/", "tests/generic/", "tests/singular/")
 
@@ -30,16 +31,19 @@ def main() -> int:
     """Print one line a finding; give the exit code."""
     paths = project_files()
     found: list[Finding] = list(check_names(paths))
+    texts: dict[str, str] = {}
     for path in paths:
         try:
             text = Path(path).read_text(encoding="utf-8")
         except UnicodeDecodeError:
             continue
+        texts[path] = text
         found += check_text(path, text)
         if path.endswith(".sql") and path.startswith(SQL_FOLDERS):
             found += check_sql(path, text)
         if path.endswith(".py"):
             found += check_python(path, text)
+    found += check_unit_tests(texts)
     print("\n".join(str(finding) for finding in found))
     return 1 if found else 0
 

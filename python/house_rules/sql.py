@@ -15,6 +15,8 @@ ALLOW = re.compile(
     r"(?:--|\{#-?)\s*allow\s+(?P<rules>[a-z-]+(?:,\s*[a-z-]+)*)(?::\s*(?P<reason>\w.*))?"
 )
 MAX_COLUMNS = 100
+QUOTED_VAR = re.compile(r"'[^'{]*\{\{[^}]*\b(?:env_)?var\s*\(")
+VAR_REMEDY = "a quote in the value ends the literal: {{ text_literal(var('…')) }}, without quotes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ def check_sql(path: str, source: str) -> list[Finding]:
         *_constants(parts),
         *_functions(path, parts),
         *_strings(parts),
+        *_quoted_vars(source, parts),
     ]
     found = {
         Finding(path, source.count("\n", 0, offset) + 1, rule, remedy)
@@ -186,6 +189,15 @@ def _strings(parts: Parts) -> Iterator[Place]:
                 "escape",
                 "a backslash escapes on BigQuery alone, a doubled quote on DuckDB alone: text without",
             )
+
+
+def _quoted_vars(source: str, parts: Parts) -> Iterator[Place]:
+    # In the SQL's own strings, and in those that Jinja puts together.
+    for text in re.finditer(r"'(?:[^']|'')*'", parts.literals):
+        if QUOTED_VAR.search(source[text.start() : text.end()]):
+            yield text.start(), "var-literal", VAR_REMEDY
+    for text in re.finditer(r"'\"\s*~\s*(?:env_)?var\s*\(", source):
+        yield text.start(), "var-literal", VAR_REMEDY
 
 
 def _columns(path: str, source: str) -> Iterator[Finding]:

@@ -46,6 +46,8 @@ def scratch_environment(dialect: str, scratch: str) -> dict[str, str]:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "MART_DUCKDB_PATH": f"{scratch}/mart.duckdb",
         "MART_HISTORY_PATH": f"{scratch}/history.duckdb",
+        # Of no meaning here, where nothing is sent; the profile has no default for it.
+        "MART_GCP_LOCATION": "US",
     }
 
 

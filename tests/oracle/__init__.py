@@ -70,13 +70,13 @@ def expected_tables(tables: Tables, world: World) -> dict[str, list[Row]]:
     posting = job_posting(requests, skills, world)
     client_then = client_at_request(requests, history)
     category_then = category_at_request(requests, prices, demand, codes)
-    market_then = market_at_request(requests, market)
+    market_then = market_at_request(requests, market, world)
     type_then = job_type_at_request(requests, type_prices, type_codes)
-    own_then = client_category_at_request(requests, own_prices, category_then, market_then)
+    own_then = client_category_at_request(requests, own_prices, category_then, market_then, world)
     term_prices = prices_by("term", terms, requests, own_then, contracts, world)
     skill_prices = prices_by("skill", skills, requests, own_then, contracts, world)
-    terms_then = at_request("term", requests, terms, term_prices, market_then)
-    skills_then = at_request("skill", requests, skills, skill_prices, market_then)
+    terms_then = at_request("term", requests, terms, term_prices, market_then, world)
+    skills_then = at_request("skill", requests, skills, skill_prices, market_then, world)
     # Text is judged by golden rows: its columns are in no row here.
     spine_keyed = {
         "feat_job__posting": posting,

@@ -69,12 +69,19 @@ class World:
 
     ``as_of`` counts as the last refresh at or before it. ``load_clock`` is keyed by table, with
     one line or several that do not overlap; a table without a line is always trusted.
+    ``label_lag_days`` is the price label's. Without a ``history_start`` history begins with the
+    first event known.
     """
 
     as_of: datetime
     clock: Clock = Clock()
     load_clock: Mapping[str, LoadClockLine | Sequence[LoadClockLine]] = field(default_factory=dict)
     label_lag_days: int = 0
+    hire_label_lag_days: int = 0
+    currency: str = "JPY"
+    history_start: datetime | None = None
+    term_prior_count: int = 20
+    lift_prior_count: int = 5
 
     def load_clock_lines(self, table: str) -> Sequence[LoadClockLine]:
         """The table's lines, none where its load times are true throughout."""

@@ -17,7 +17,8 @@ def hire_labels(requests: list[Row], jobs: Chains, contracts: Chains, world: Wor
     firsts_of_job = by_key([versions[0] for versions in contracts.values()], "job_id")
     rows = []
     for request in requests:
-        known_at = world.clock.refresh(request["requested_at"] + HORIZON)
+        lag = timedelta(days=world.hire_label_lag_days)
+        known_at = world.clock.refresh(request["requested_at"] + HORIZON + lag)
         firsts = firsts_of_job.get(request["job_id"], [])
         own = [contracts[first["contract_id"]] for first in firsts]
         if known_at > world.as_of_at:

@@ -9,12 +9,11 @@ from typing import Any
 from .chain import latest_available, latest_known
 from .client_history import Chains
 from .clock import Row, World
-from .market import PRIOR_COUNT, log_price
-from .numbers import fixed_point, fixed_ratio, half_away_from_zero, ratio
+from .market import log_price
+from .numbers import fixed_point, fixed_ratio, half_away_from_zero, ratio, shrunk_mean
 from .requests import by_key
 from .steps import Step, recounted, steps
 
-LIFT_PRIOR_COUNT = 5
 PRIOR_VARIANCE_E6 = 2_000_000
 SUPPORT = 3
 
@@ -82,15 +81,24 @@ def contract_steps(
     return steps([*instants, entered_at[job_id]], price, world)
 
 
-def lift_variance(count: int, total: int, squares: int) -> int:
-    """The variance of lifts in millionths, shrunk to 2 as if five more had it."""
+def lift_variance(count: int, total: int, squares: int, prior_count: int) -> int:
+    """The variance of lifts in millionths, shrunk to 2 as if so many more had it."""
+    freedom = count - 1 + prior_count
+    if freedom <= 0:
+        return PRIOR_VARIANCE_E6
     around_mean = (float(total) / float(count)) * total / 1e6 if count else 0.0
-    wide = float(squares) - around_mean + LIFT_PRIOR_COUNT * PRIOR_VARIANCE_E6
-    return half_away_from_zero(wide / float(count - 1 + LIFT_PRIOR_COUNT))
+    wide = float(squares) - around_mean + prior_count * PRIOR_VARIANCE_E6
+    # Squares were rounded: without a prior their sum may be less than the mean's.
+    return max(0, half_away_from_zero(wide / float(freedom)))
 
 
 def at_request(
-    entity: str, requests: list[Row], members: list[Row], prices: list[Row], market: list[Row]
+    entity: str,
+    requests: list[Row],
+    members: list[Row],
+    prices: list[Row],
+    market: list[Row],
+    world: World,
 ) -> list[Row]:
     """feat_job__terms_at_request or feat_job__skills_at_request."""
     prices_of, members_of = by_key(prices, entity), by_key(members, "job_id")
@@ -102,11 +110,13 @@ def at_request(
         row = {name: request[name] for name in ("job_id", "requested_at", "entered_at")}
         if entity == "term":
             row["job_term_count"] = len(own)
-        rows.append(row | combined(entity, supported, at_market["market_log_price_mean_all"]))
+        rows.append(
+            row | combined(entity, supported, at_market["market_log_price_mean_all"], world)
+        )
     return rows
 
 
-def combined(entity: str, supported: list[Row], market_mean: float | None) -> Row:
+def combined(entity: str, supported: list[Row], market_mean: float | None, world: World) -> Row:
     """What several terms or skills say together."""
     names = (
         *("log_price_weighted_mean_all", "log_price_mean_all", "log_price_min_all"),
@@ -118,28 +128,30 @@ def combined(entity: str, supported: list[Row], market_mean: float | None) -> Ro
     values |= {"supported_count": len(supported), "contract_count_all": 0}
     market = fixed_point(market_mean)
     if supported and market is not None:
-        values |= _combined([_read(entity, row, market) for row in supported], market)
+        values |= _combined([_read(entity, row, market, world) for row in supported], market, world)
     return {f"{entity}_{name}": value for name, value in values.items()}
 
 
-def _read(entity: str, row: Row, market: int) -> Row:
+def _read(entity: str, row: Row, market: int, world: World) -> Row:
     count, total = row[f"{entity}_contract_count_all"], row[f"{entity}_log_price_sum_e6_all"]
     lifts, lift = row[f"{entity}_lift_count_all"], row[f"{entity}_lift_sum_e6_all"]
-    variance = lift_variance(lifts, lift, row[f"{entity}_lift_square_sum_e6_all"])
+    variance = lift_variance(
+        lifts, lift, row[f"{entity}_lift_square_sum_e6_all"], world.lift_prior_count
+    )
     return {
         "name": row[entity],
         "n": count,
         "s": total,
         "nl": lifts,
         "sl": lift,
-        "m": fixed_ratio(total + PRIOR_COUNT * market, count + PRIOR_COUNT),
-        "l": fixed_ratio(lift, lifts + LIFT_PRIOR_COUNT),
+        "m": shrunk_mean(total, count, market, world.term_prior_count),
+        "l": shrunk_mean(lift, lifts, 0, world.lift_prior_count),
         "v": variance,
         "w": fixed_ratio(10**18, (variance + 20_000) ** 2),
     }
 
 
-def _combined(read: list[Row], market: int) -> dict[str, Any]:
+def _combined(read: list[Row], market: int, world: World) -> dict[str, Any]:
     def total(name: str) -> int:
         return sum(term[name] for term in read)
 
@@ -152,7 +164,7 @@ def _combined(read: list[Row], market: int) -> dict[str, Any]:
     return {
         "contract_count_all": total("n"),
         "log_price_weighted_mean_all": e6(
-            fixed_ratio(total("s") + PRIOR_COUNT * market, total("n") + PRIOR_COUNT)
+            shrunk_mean(total("s"), total("n"), market, world.term_prior_count)
         ),
         "log_price_mean_all": ratio(total("m"), millions),
         "log_price_min_all": e6(min(term["m"] for term in read)),
@@ -160,7 +172,9 @@ def _combined(read: list[Row], market: int) -> dict[str, Any]:
         "rarest_contract_count_all": rarest["n"],
         "rarest_log_price_mean_all": e6(fixed_ratio(rarest["s"], rarest["n"])),
         "rarest_lift_all": e6(rarest["l"]),
-        "lift_weighted_mean_all": e6(fixed_ratio(total("sl"), total("nl") + LIFT_PRIOR_COUNT)),
+        "lift_weighted_mean_all": e6(
+            shrunk_mean(total("sl"), total("nl"), 0, world.lift_prior_count)
+        ),
         "lift_precise_mean_all": ratio(
             sum(term["w"] * term["l"] for term in read), total("w") * 1_000_000
         ),

@@ -10,13 +10,11 @@ from .chain import latest_available, latest_known
 from .client_history import Chains
 from .clock import Row, World
 from .contracts import fixed_log_prices, frozen_category, is_counted
-from .numbers import fixed_point, fixed_ratio, ratio
+from .numbers import fixed_point, fixed_ratio, ratio, shrunk_mean
 from .requests import by_key
 from .steps import Step, recounted, steps
 
-MARKET = "JPY"
 LEVELS = 64
-PRIOR_COUNT = 20
 
 
 def log_price(contract: Row | None, at: datetime) -> int | None:
@@ -47,7 +45,8 @@ def market_prices(jobs: Chains, contracts: Chains, world: World) -> list[Row]:
                 return "event", min(row[event] for row in seen_versions(versions, at, world))
 
             things.append(steps([row["known_at"] for row in versions], first_event, world))
-    return [{"market_id": MARKET, **row} for row in recounted(things, _market, _market([]), world)]
+    rows = recounted(things, _market, _market([]), world)
+    return [{"market_id": world.currency, **row} for row in rows]
 
 
 def seen_versions(versions: list[Row], at: datetime, world: World) -> list[Row]:
@@ -68,13 +67,13 @@ def _market(standing: list[tuple[str, Any]]) -> Row:
     }
 
 
-def market_at_request(requests: list[Row], prices: list[Row]) -> list[Row]:
+def market_at_request(requests: list[Row], prices: list[Row], world: World) -> list[Row]:
     """feat_job__market_at_request."""
     rows = []
     for request in requests:
         requested_at = request["requested_at"]
         known = latest_available(prices, requested_at)
-        start = known["market_first_event_at"] if known else None
+        start = world.history_start or (known["market_first_event_at"] if known else None)
         row = {name: request[name] for name in ("job_id", "requested_at", "entered_at")}
         row["market_contract_count_all"] = known["market_contract_count_all"] if known else 0
         row["market_log_price_mean_all"] = known["market_log_price_mean_all"] if known else None
@@ -122,7 +121,11 @@ def _sums(logs: list[int]) -> Row:
 
 
 def client_category_at_request(
-    requests: list[Row], prices: list[Row], category: list[Row], market: list[Row]
+    requests: list[Row],
+    prices: list[Row],
+    category: list[Row],
+    market: list[Row],
+    world: World,
 ) -> list[Row]:
     """feat_job__client_category_at_request, with the price to be expected."""
     prices_of: dict[Any, list[Row]] = defaultdict(list)
@@ -137,9 +140,9 @@ def client_category_at_request(
         prior = fixed_point(at_category["category_log_price_mean_365d"])
         if prior is None:
             prior = fixed_point(at_market["market_log_price_mean_all"])
-        expected = (
-            None if prior is None else fixed_ratio(total + PRIOR_COUNT * prior, count + PRIOR_COUNT)
-        )
+        expected = None
+        if prior is not None:
+            expected = shrunk_mean(total, count, prior, world.term_prior_count)
         row = {name: request[name] for name in ("job_id", "requested_at", "entered_at")}
         row["client_category_contract_count_all"] = count
         row["client_category_log_price_mean_all"] = ratio(total, count * 1_000_000)

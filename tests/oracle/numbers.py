@@ -59,6 +59,12 @@ def ratio(numerator: int, denominator: int) -> float | None:
     return None if denominator == 0 else float(numerator) / float(denominator)
 
 
+def shrunk_mean(total: int, count: int, prior: int, prior_count: int) -> int:
+    """A mean to which a prior adds that many observations; of no observation at all the prior."""
+    mean = fixed_ratio(total + prior_count * prior, count + prior_count)
+    return prior if mean is None else mean
+
+
 def fixed_ratio(numerator: int, denominator: int) -> int | None:
     """One float division, rounded to a whole number; None by zero."""
     quotient = ratio(numerator, denominator)

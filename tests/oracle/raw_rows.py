@@ -48,7 +48,7 @@ def job(job_id: str = "j1", /, **given: Any) -> Row:
 
 
 def contract(contract_id: str = "d1", /, **given: Any) -> Row:
-    """A raw contract of another client's job: 50,000 yen, 1 May 2024 09:00, loaded at once."""
+    """A raw contract of another client's job: 50,000 yen (JPY), 1 May 2024 09:00, loaded at once."""
     contracted_at = given.get("contracted_at", at("2024-05-01 09:00"))
     row = {
         "contract_id": contract_id,

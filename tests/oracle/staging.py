@@ -27,13 +27,13 @@ PRIMARY_KEY = {
     "contracts": "contract_id",
     "reviews": "review_id",
 }
-YEN = ("budget_min", "budget_max", "proposed_price", "agreed_price")
+MONEY = ("budget_min", "budget_max", "proposed_price", "agreed_price")
 
 
 def cleaned(row: Row) -> Row:
-    """A raw row: instants in UTC, money in whole yen (``<name>_amount``), plain status and flag."""
+    """A raw row: instants in UTC, money in whole units (``<name>_amount``), plain status and flag."""
     out = {name: _clean(name, value) for name, value in row.items()}
-    for name in YEN:
+    for name in MONEY:
         if name in out:
             out[f"{name}_amount"] = out.pop(name)
     out["is_deleted"] = bool(row.get("is_deleted"))
@@ -45,7 +45,7 @@ def _clean(name: str, value: Any) -> Any:
         return None
     if isinstance(value, datetime):
         return value.astimezone(UTC)
-    if name in YEN:
+    if name in MONEY:
         return half_away_from_zero(Decimal(str(value)))
     if name in ("status", "reviewer_kind"):
         return value.strip().lower()

@@ -54,8 +54,8 @@ class _Grouped(click.Group):
 def main() -> None:
     """From a raw warehouse to tested, documented, point-in-time-correct training snapshots.
 
-    Begin with `mart run`. The warehouse is MART_DWH, a folder of Parquet files; without it, a sample. With MART_TARGET
-    and MART_GCP_PROJECT set, the same commands work on BigQuery.
+    Begin with `mart run`. The warehouse is MART_DWH, a folder of Parquet files; without it, a sample. With MART_TARGET,
+    MART_GCP_PROJECT and MART_GCP_LOCATION set, the same commands work on BigQuery.
     """
 
 

@@ -117,6 +117,7 @@ def _build_lines(built: BuildReport, bulk: Sequence[BulkLoad], settings: Setting
     return [
         f"  built      {built.models} models, {how}",
         f"  checks     {tests.passed} passed{warned}",
+        f"  amounts    in whole units of {settings.currency}",
         *bulk_lines(bulk, settings),
         *(f"  warning    {warning}" for warning in built.warnings),
         *(f"  not judged yet: {each.line()}" for each in built.unjudged),

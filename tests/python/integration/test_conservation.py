@@ -20,7 +20,7 @@ from python.unit import snapshot_case as case
 FAULTS = [
     ("delete from int_contract__versions where {first}", "int_contract__versions"),
     ("insert into int_job__versions from int_job__versions where {first}", "int_job__versions"),
-    ("update int_contract__versions set agreed_price_amount = agreed_price_amount + 1 where {first}", "yen"),
+    ("update int_contract__versions set agreed_price_amount = agreed_price_amount + 1 where {first}", "amount"),
     ("update int_review__versions set seen_at = seen_at + interval 1 day where {first}", "int_review__versions"),
     ("delete from int_job__requests where {first}", "jobs → int_job__requests"),
     ("delete from feat_job__text where {first}", "feat_job__text"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -23,6 +23,7 @@ from compiled_mart import (
 )
 from oracle import Tables, World, expected_tables, histories, instants
 from oracle.instants import LOAD_CLOCK
+from oracle_differences import differences
 
 #: Histories a run; `make audit` asks for more.
 HISTORIES = int(os.environ.get("ORACLE_HISTORIES", "5000"))
@@ -34,9 +35,7 @@ _LOAD_CLOCK_COLUMNS = {
     "assumed_lag_hours": "bigint",
     "untrusted_from": "timestamptz",
 }
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Rows = list[tuple[Any, ...]]
 Draw = Callable[[Random], tuple[Tables, World]]
 
 
@@ -72,36 +71,6 @@ def build_on_raw(mart: CompiledMart, con: Any, world: World) -> None:
         con, "main.int_mart__clock", {"as_of_at": "timestamptz"}, [{"as_of_at": world.as_of_at}]
     )
     mart.build(con, given={"int_mart__clock"})
-
-
-def comparable(value: Any) -> Any:
-    """Instants as microseconds, so that equal ones are equal in any zone."""
-    return (value - _EPOCH).total_seconds() if isinstance(value, datetime) else value
-
-
-def differences(con: Any, expected: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """One line per table, side and row that only one of them has."""
-    found = []
-    for table, rows in expected.items():
-        names = [row[0] for row in con.execute(f"describe main.{table}").fetchall()]
-        columns = [name for name in names if not rows or name in rows[0]]
-        missing = set(rows[0]) - set(names) if rows else set()
-        assert not missing, f"{table} lacks {missing}"
-        actual: Rows = con.execute(f"select {', '.join(columns)} from main.{table}").fetchall()
-        ours = sorted((tuple(map(comparable, row)) for row in actual), key=repr)
-        theirs = sorted(
-            (tuple(comparable(row[name]) for name in columns) for row in rows), key=repr
-        )
-        if ours != theirs:
-            for side, mine, other in (("mart", ours, theirs), ("oracle", theirs, ours)):
-                others = set(other)
-                found += [
-                    f"{table}: only the {side} has {dict(zip(columns, row, strict=True))}"
-                    for row in mine
-                    if row not in others
-                ][:3]
-            found = found or [f"{table}: the same rows, not as often"]
-    return found
 
 
 def wild_warehouse(rng: Random) -> tuple[Tables, World]:

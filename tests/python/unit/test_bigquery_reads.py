@@ -65,7 +65,12 @@ def read(
     def opened(_: object) -> Iterator[Service]:
         yield service
 
-    variables = {"MART_TARGET": "bigquery_dev", "MART_GCP_PROJECT": "p", "MART_HOME": str(tmp_path)}
+    variables = {
+        "MART_TARGET": "bigquery_dev",
+        "MART_GCP_PROJECT": "p",
+        "MART_GCP_LOCATION": "US",
+        "MART_HOME": str(tmp_path),
+    }
     settings = resolve_settings(environment=variables)
     assert settings.bigquery is not None
     engine = BigQueryEngine(settings, settings.bigquery)

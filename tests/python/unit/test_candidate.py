@@ -297,6 +297,7 @@ def test_a_candidate_is_compiled_without_the_mart(tmp_path: Path) -> None:
             "MART_HOME": str(tmp_path),
             "MART_TARGET": "bigquery_dev",
             "MART_GCP_PROJECT": "p",
+            "MART_GCP_LOCATION": "US",
         }
     )
     with pytest.raises(UsageError, match="mart knowledge candidate works on the embedded engine"):

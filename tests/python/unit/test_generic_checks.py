@@ -10,6 +10,8 @@ import duckdb
 import jinja2
 import pytest
 
+import rendered_macros
+
 GENERIC = Path(__file__).resolve().parents[2] / "generic"
 
 
@@ -28,6 +30,9 @@ def render(name: str, present: list[str], **arguments: Any) -> str:
     environment.globals.update(
         execute=True,
         flags=SimpleNamespace(INTROSPECT=True),
+        text_literal=rendered_macros.load_macros("duckdb")["text_literal"],
+        var=lambda name: {"currency": "O'K", "business_timezone": "UTC"}[name],
+        config=lambda **_: "",
         adapter=SimpleNamespace(get_columns_in_relation=lambda _relation: found),
     )
     macro = getattr(environment.from_string(source).module, name)
@@ -78,6 +83,39 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
         {"expression": "a < b"},
         values("(1, 2)", "a, b"),
         [values("(2, 1)", "a, b"), values("(1, null)", "a, b")],
+    ),
+    "in_currency": (
+        "in_currency",
+        {"column_name": "currency"},
+        values("('O''K'), (null)", "currency"),
+        [values("('JPY')", "currency"), values("('O''K'), ('o''k')", "currency")],
+    ),
+    "by_day": (
+        "by_day",
+        {"column_name": "hour"},
+        "select case when i < 50 then 22 else 6 end as hour from range(100) given (i)",
+        [
+            "select case when i < 51 then 22 else 21 end as hour from range(100) given (i)",
+            "select case when i < 51 then 5 else 6 end as hour from range(100) given (i)",
+        ],
+    ),
+    "by_day of too few rows": (
+        "by_day",
+        {"column_name": "hour"},
+        "select 0 as hour from range(99)",
+        ["select 0 as hour from range(100)"],
+    ),
+    "currency_stated": (
+        "currency_stated",
+        {"column_name": "currency", "to": "(select null as currency)"},
+        values("(null), ('CAD')", "currency"),
+        [values("(null::varchar), (null)", "currency")],
+    ),
+    "currency_stated by the other relation": (
+        "currency_stated",
+        {"column_name": "currency", "to": "(select 'CAD' as currency)"},
+        values("(null::varchar)", "currency"),
+        [],
     ),
     "same_keys_as": (
         "same_keys_as",

@@ -10,6 +10,7 @@ from house_rules.files import check_names, check_text
 from house_rules.masking import split
 from house_rules.sql import check_sql
 from house_rules.sqlfluff import block_lines
+from house_rules.unit_tests import check_unit_tests, vars_by_model
 from house_rules.words import WORDS
 
 MODEL = "models/features/client/feat_client__history/feat_client__history.sql"
@@ -79,6 +80,13 @@ CASES = [
     ("function", "select {{ ratio('sinh(a)', 'b') }}", "select {{ ratio('abs(a)', 'b') }}"),
     ("escape", r"select 'a\d'", "select 'a/d', '', a"),
     ("escape", "select 'it''s'", "select '', 'its', ''"),
+    (
+        "var-literal",
+        "where warehouse = '{{ var(\"warehouse\") }}'",
+        "where warehouse = {{ text_literal(var('warehouse')) }} and a = 'x' or b = {{ var('n') }}",
+    ),
+    ("var-literal", "from read('{{ env_var(\"A\") }}/b')", "{{ f('a', '-24 * ' ~ var('n')) }}"),
+    ("var-literal", "{% set a = \"b = '\" ~ var('c') ~ \"'\" %}", "{% set a = \"b = \" ~ var('c') %}"),
     ("quote", 'select "table"', """select {{ adapter.quote("table") }}, 'say "x"'"""),
     ("using", "join b using (id)", "join b on a.id = b.id"),
     ("position", "group by 1, 2", "group by a, b limit 1"),
@@ -215,6 +223,44 @@ def test_text_that_only_looks_like_it_is_let_through() -> None:
     # In two pieces, as above: the text itself is not to look like it either.
     text = "".join(("../shared/wo", "rk/x todos ~/ho", "me/anna/ --index-url\n"))
     assert not list(check_text("README.md", text))
+
+
+def test_a_var_in_quotes_in_an_expression_of_a_test_is_found() -> None:
+    broken = "            expression: \"currency = '{{ var('currency') }}'\"\n"
+    (finding,) = check_text("models/a.yml", broken)
+    assert finding.rule == "var-literal"
+    kept = broken.replace("'{{ var('currency') }}'", "{{ var('count') }}")
+    assert not list(check_text("models/a.yml", kept))
+    assert not list(check_text("models/a.yml", "      enabled: '{{ var(\"a\") }}'\n"))
+
+
+UNIT_TESTS = {
+    "macros/dialect/time.sql": "{% macro refresh(at) %}{% endmacro %}"
+    "{% macro duckdb__refresh(at) -%} {{ at }} {{ var('zone') }} {%- endmacro %}"
+    '{% macro default__refresh(at) -%} {{ at }} {{ var("hour") }} {%- endmacro %}',
+    "macros/facts.sql": "{#- var('not_read') -#}{% macro enters(at) %}{{ refresh(at) }}{% endmacro %}",
+    "models/a.sql": "select {{ enters('at') }}, {{ var('lag') }}",
+    "models/b.sql": "select 1 as refreshed",
+    "models/t.yml": "unit_tests:\n"
+    "  - name: a_test\n    model: a\n    overrides: {vars: {lag: 1, zone: UTC, hour: 3}}\n"
+    "  - name: b_test\n    model: b\n",
+}
+
+
+def test_a_unit_test_states_each_var_that_its_model_reads_through_macros_of_every_dialect() -> None:
+    assert vars_by_model(UNIT_TESTS) == {"a": {"lag", "zone", "hour"}, "b": frozenset()}
+    assert not list(check_unit_tests(UNIT_TESTS))
+    for left_out in ("lag: 1, ", "zone: UTC, ", ", hour: 3"):
+        broken = UNIT_TESTS["models/t.yml"].replace(left_out, "")
+        (finding,) = check_unit_tests(UNIT_TESTS | {"models/t.yml": broken})
+        assert (finding.rule, finding.line) == ("unit-test-vars", 2)
+        assert f"rests on {left_out.strip(', ').partition(':')[0]}" in finding.remedy
+
+
+def test_a_unit_test_that_states_a_var_nobody_reads_is_found() -> None:
+    broken = UNIT_TESTS["models/t.yml"].replace("lag: 1", "lag: 1, lags: 2")
+    (finding,) = check_unit_tests(UNIT_TESTS | {"models/t.yml": broken})
+    assert "lags" in finding.remedy
 
 
 def test_python_files_have_a_length() -> None:

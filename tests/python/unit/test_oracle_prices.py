@@ -175,6 +175,6 @@ def test_skills_of_a_job_have_its_price_too() -> None:
 
 
 def test_variance_of_no_lift_is_the_prior_and_of_equal_lifts_tends_to_zero() -> None:
-    assert lift_variance(0, 0, 0) == 2_500_000  # five of two, over one freedom less
-    assert lift_variance(1, 1_000_000, 1_000_000) == 2_000_000
-    assert lift_variance(6, 6_000_000, 6_000_000) == 1_000_000
+    assert lift_variance(0, 0, 0, 5) == 2_500_000  # five of two, over one freedom less
+    assert lift_variance(1, 1_000_000, 1_000_000, 5) == 2_000_000
+    assert lift_variance(6, 6_000_000, 6_000_000, 5) == 1_000_000

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 
 import rendered_macros
+from compiled_mart import PROJECT
+from feature_mart.dbt_vars import DEFAULTS, read_vars
 from feature_mart.errors import UsageError
 from feature_mart.settings import Clock, parse_as_of, require_embedded, resolve_settings
 from toy_project import write_project
@@ -124,16 +127,44 @@ def test_vars_under_the_project_name_win(project: Path) -> None:
     assert resolve_settings(environment={}).clock.refresh_hour == 5
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
-        ("business_timezone", "Asia/Tokio", "IANA"),
-        ("refresh_hour", "24", "0 to 23"),
-        ("refresh_hour", "yes", "0 to 23"),
-        ("publish_lag_minutes", "'60'", "minutes"),
-        ("overwritten_sources", "jobs", "list of raw tables"),
-    ],
-)
+BAD_VARS = [
+    ("business_timezone", "Asia/Tokio", "IANA"),
+    ("business_timezone", "Asia", "IANA"),
+    ("business_timezone", "9", "IANA"),
+    ("business_timezone", "''", "IANA"),
+    ("business_timezone", "../UTC", "IANA"),
+    ("refresh_hour", "24", "0 to 23"),
+    ("refresh_hour", "yes", "0 to 23"),
+    ("refresh_hour", "3.5", "0 to 23"),
+    ("publish_lag_minutes", "'60'", "minutes"),
+    ("publish_lag_minutes", "-1", "minutes"),
+    ("warehouse", "7", "load_clock"),
+    ("overwritten_sources", "jobs", "list of raw tables"),
+    ("overwritten_sources", "[job]", "list of raw tables"),
+    ("overwritten_sources", "[Jobs]", "list of raw tables"),
+    ("overwritten_sources", "", "list of raw tables"),
+    ("snapshot_at", "'2024-01-01 00:00:00'", "with its offset"),
+    ("currency", "''", "code of letters"),
+    ("currency", "", "code of letters"),
+    ("currency", "NO", "code of letters"),
+    ("currency", '"J\'PY"', "code of letters"),
+    ("currency", "円", "code of letters"),
+    ("history_start", "'2024-01-01'", "with its offset"),
+    ("history_start", "2024-01-01", "in quotes"),
+    ("history_start", "soon", "with its offset"),
+    ("price_label_lag_days", "-1", "whole number of days"),
+    ("price_label_lag_days", "'7'", "whole number of days"),
+    ("hire_label_lag_days", "1.5", "whole number of days"),
+    ("hire_label_lag_days", "100000", "whole number of days"),
+    ("term_prior_count", "-1", "whole number of observations"),
+    ("term_prior_count", ".inf", "whole number of observations"),
+    ("lift_prior_count", ".nan", "whole number of observations"),
+    ("lift_prior_count", "many", "whole number of observations"),
+    ("profile_days", "0", "from 1 to"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), BAD_VARS)
 def test_a_var_that_cannot_be_meant_is_refused(
     project: Path, name: str, value: str, said: str
 ) -> None:
@@ -141,7 +172,66 @@ def test_a_var_that_cannot_be_meant_is_refused(
     set_vars(project, f"  {name}: {value}\n")
     with pytest.raises(UsageError, match=said) as refused:
         resolve_settings(environment={})
-    assert name in str(refused.value)
+    message = str(refused.value)
+    assert f"dbt var {name} in {project / 'dbt_project.yml'} is " in message
+    assert "\n" not in message
+
+
+def test_each_var_has_a_value_that_is_refused() -> None:
+    assert {name for name, _, _ in BAD_VARS} == set(DEFAULTS) - {"as_of"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("business_timezone", "Pacific/Kiritimati"),
+        ("business_timezone", "UTC"),
+        ("refresh_hour", "0"),
+        ("publish_lag_minutes", "0"),
+        ("overwritten_sources", "[reviews, jobs, jobs]"),
+        ("currency", "CADcents"),
+        ("history_start", "'2024-01-01T00:00:00-05:00'"),
+        ("history_start", "'2024-01-01 00:00:00Z'"),
+        ("history_start", ""),
+        ("term_prior_count", "0"),
+        ("profile_days", "1"),
+    ],
+)
+def test_a_var_at_another_value_is_taken(project: Path, name: str, value: str) -> None:
+    drop_var(project, name)
+    set_vars(project, f"  {name}: {value}\n")
+    assert read_vars(project)[name] != DEFAULTS[name] or name == "history_start"
+
+
+def test_the_defaults_are_those_of_the_project() -> None:
+    variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
+    assert variables == {**DEFAULTS, "overwritten_sources": []}
+
+
+def test_a_misspelt_var_is_refused_and_one_that_a_model_reads_is_not(project: Path) -> None:
+    set_vars(project, "  refresh_hours: 5\n")
+    with pytest.raises(UsageError, match=r"refresh_hours .* did you mean refresh_hour\?"):
+        resolve_settings(environment={})
+    (project / "models" / "own.sql").write_text("select {{ var('refresh_hours') }} as hours\n")
+    resolve_settings(environment={})
+
+
+def test_a_package_has_vars_of_its_own(project: Path) -> None:
+    set_vars(project, "  some_package:\n    depth: 3\n")
+    resolve_settings(environment={})
+
+
+def test_a_var_that_models_read_and_nobody_sets_is_named_with_its_line(project: Path) -> None:
+    drop_var(project, "as_of")
+    with pytest.raises(UsageError, match=r'as_of is not set .* add `as_of: ""`'):
+        resolve_settings(environment={})
+
+
+def test_vars_that_are_no_mapping_are_refused(project: Path) -> None:
+    path = project / "dbt_project.yml"
+    path.write_text("name: toy\nvars: [refresh_hour]\n")
+    with pytest.raises(UsageError, match="one line a var"):
+        resolve_settings(environment={})
 
 
 def test_the_sample_named_by_its_folder_is_the_sample(project: Path) -> None:
@@ -155,18 +245,25 @@ def test_an_unknown_target_is_refused(project: Path) -> None:
         resolve_settings(environment={"MART_TARGET": "snowflake"})
 
 
-ON_BIGQUERY = {"MART_TARGET": "bigquery_dev", "MART_GCP_PROJECT": "my-project"}
+ON_BIGQUERY = {
+    "MART_TARGET": "bigquery_dev",
+    "MART_GCP_PROJECT": "my-project",
+    "MART_GCP_LOCATION": "northamerica-northeast2",
+}
 
 
-def test_bigquery_needs_a_project_and_the_rest_has_defaults(project: Path) -> None:
+def test_bigquery_needs_a_project_and_a_location_and_the_rest_has_defaults(project: Path) -> None:
     with pytest.raises(UsageError, match="MART_GCP_PROJECT is not set"):
         resolve_settings(environment={"MART_TARGET": "bigquery_dev"})
+    without = {name: value for name, value in ON_BIGQUERY.items() if name != "MART_GCP_LOCATION"}
+    with pytest.raises(UsageError, match=r"MART_GCP_LOCATION is not set: .* asia-northeast1, US"):
+        resolve_settings(environment=without)
     settings = resolve_settings(environment=ON_BIGQUERY)
     assert settings.bigquery is not None
     assert settings.mart_address == "my-project.feature_mart_dev"
     assert (settings.warehouse_id, settings.warehouse) == ("my-project.dwh", "dwh")
     assert settings.state_dir.name == "my-project.feature_mart_dev"
-    assert settings.bigquery.location == "asia-northeast1" and not settings.is_sample
+    assert settings.bigquery.location == "northamerica-northeast2" and not settings.is_sample
 
 
 @pytest.mark.parametrize(
@@ -174,6 +271,7 @@ def test_bigquery_needs_a_project_and_the_rest_has_defaults(project: Path) -> No
     [
         ({"MART_DWH": "path/to/folder"}, "MART_DWH is 'path/to/folder'"),
         ({"MART_DATASET": "with-hyphen"}, "MART_DATASET is 'with-hyphen'"),
+        ({"MART_GCP_LOCATION": "the US"}, "MART_GCP_LOCATION is 'the US'"),
         ({"MART_BQ_MAX_BYTES": "much"}, "MART_BQ_MAX_BYTES is 'much'"),
         ({"MART_BQ_PRICE_PER_TIB": "-1"}, "MART_BQ_PRICE_PER_TIB is '-1'"),
     ],

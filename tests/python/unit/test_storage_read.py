@@ -34,7 +34,12 @@ ROWS_OF_A_MESSAGE = 10
 
 @pytest.fixture
 def address() -> BigQueryAddress:
-    environment = {"MART_TARGET": "bigquery_dev", "MART_GCP_PROJECT": "p", "MART_BQ_RETRY_S": "1"}
+    environment = {
+        "MART_TARGET": "bigquery_dev",
+        "MART_GCP_PROJECT": "p",
+        "MART_GCP_LOCATION": "US",
+        "MART_BQ_RETRY_S": "1",
+    }
     found = resolve_settings(environment=environment).bigquery
     assert found is not None
     return found
@@ -288,6 +293,7 @@ def test_an_endpoint_is_a_host_and_a_port(given: str) -> None:
     environment = {
         "MART_TARGET": "bigquery_dev",
         "MART_GCP_PROJECT": "p",
+        "MART_GCP_LOCATION": "US",
         "MART_BQ_STORAGE_ENDPOINT": given,
     }
     with pytest.raises(UsageError, match="host:port"):

@@ -22,7 +22,7 @@ spine as (
         job_id,
         requested_at,
         entered_at,
-        '{{ var("currency") }}' as market_id
+        {{ text_literal(var('currency')) }} as market_id
     from requests
     where entered_at > {{ opened_at('entered_at') }}
 

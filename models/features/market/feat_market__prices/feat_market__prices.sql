@@ -132,7 +132,7 @@ summed as (
 states as (
 
     select
-        '{{ var("currency") }}' as market_id,
+        {{ text_literal(var('currency')) }} as market_id,
         as_of_at,
         contract_count as market_contract_count_all,
         {{ ratio(fixed_ratio('price_log_e6', 'contract_count'), '1000000') }}

@@ -9,7 +9,7 @@ renamed as {{ inlined() }} (
     select
         cast(client_id as string) as client_id,
         cast(client_kind as string) as client_kind,
-        cast(prefecture as string) as prefecture,
+        {{ raw_column('clients', 'prefecture', 'string') }} as prefecture,
         cast(registered_at as {{ type_instant() }}) as registered_at,
         {{ raw_is_deleted('clients') }} as is_deleted,
         {{ raw_loaded_at('clients') }} as loaded_at

@@ -35,6 +35,7 @@ class Catalogue:
     warehouse: str
     as_of_at: datetime
     clock: Clock
+    currency: str
     consumers: Sequence[ConsumerFacts]
     reasons: Mapping[str, Why]
     types: Mapping[str, str]
@@ -62,6 +63,10 @@ def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str
             "later. A row of a feature's history stands until the next one: where nothing changed there is none, and "
             "age is no fault. What is given to a request (`feat_job__…`) has a row for every request.",
             _freshness_table(of.freshness, links, zone),
+            "## Money",
+            f"All amounts are in whole units of {of.currency}, rounded half away from zero, and so are the prices "
+            "behind each logarithm. A row of another currency stops the build; one that states none counts as "
+            f"{of.currency}.",
             "## Tried and not taken",
             _candidate_table(of.candidates, links),
             "## Newest decisions",

@@ -79,6 +79,7 @@ def enrich_manifest(
         settings.warehouse_id,
         as_of_at,
         settings.clock,
+        settings.currency,
         consumers,
         {name: told[name] for name in features},
         types,

@@ -1,0 +1,185 @@
+"""The vars of dbt_project.yml: read, and checked before dbt starts.
+
+==================  ==============================================================
+``read_vars()``     every var by name, checked; the only reader of dbt_project.yml
+``DEFAULTS``        the value of a var that a project leaves out
+==================  ==============================================================
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from feature_mart.errors import UsageError
+from feature_mart.raw_contract import CONTRACT
+from feature_mart.zones import load_zone
+
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "business_timezone": "Asia/Tokyo",
+        "refresh_hour": 3,
+        "publish_lag_minutes": 60,
+        "as_of": "",
+        "warehouse": "sample",
+        "overwritten_sources": (),
+        "snapshot_at": "",
+        "currency": "JPY",
+        "history_start": "",
+        "price_label_lag_days": 0,
+        "hire_label_lag_days": 0,
+        "term_prior_count": 20,
+        "lift_prior_count": 5,
+        "profile_days": 28,
+    }
+)
+_TEN_YEARS = 3650
+#: Folders and endings of the files that may read a var.
+_READERS = ("models", "macros", "tests", "analyses", "seeds", "snapshots")
+_ENDINGS = frozenset({".sql", ".yml", ".yaml", ".py", ".md"})
+
+
+def read_vars(project: Path) -> dict[str, Any]:
+    """Return every var that this package knows, from dbt_project.yml or by default.
+
+    Raises:
+        UsageError: the file cannot be read, a value cannot be meant, a var has no reader, or one that the models read
+            is not set. One line each.
+    """
+    path = project / "dbt_project.yml"
+    given = _given(path)
+    absent = [name for name in DEFAULTS if name not in given]
+    unknown = [
+        name
+        for name, value in given.items()
+        # A package's own vars stand under its name.
+        if name not in DEFAULTS and not isinstance(value, Mapping)
+    ]
+    if absent or unknown:
+        _check_names(path, absent, unknown)
+    found = {**DEFAULTS, **{name: given[name] for name in DEFAULTS if name in given}}
+    for name, (is_good, wanted) in _CHECKS.items():
+        if not is_good(found[name]):
+            raise UsageError(f"dbt var {name} in {path} is {found[name]!r}: {wanted}.")
+    found["overwritten_sources"] = tuple(dict.fromkeys(found["overwritten_sources"]))
+    for name in ("as_of", "history_start", "snapshot_at"):
+        found[name] = str(found[name] or "")
+    return found
+
+
+def _given(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{path} is not YAML: {reason}") from None
+    if not isinstance(document, dict):
+        raise UsageError(f"{path} is no dbt project: it holds no settings.")
+    variables = document.get("vars") or {}
+    if not isinstance(variables, dict):
+        raise UsageError(f"vars in {path} is {variables!r}: use one line a var, name: value.")
+    # dbt lets a project's own vars stand under its name as well.
+    own = variables.get(str(document.get("name")))
+    return {**variables, **(own if isinstance(own, dict) else {})}
+
+
+def _check_names(path: Path, absent: list[str], unknown: list[str]) -> None:
+    read = _read_by(path.parent)
+    for name in unknown:
+        if name not in read:
+            near = difflib.get_close_matches(str(name), DEFAULTS, n=1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(
+                f"dbt var {name} in {path} is read by nothing: {meant}Correct its name, or take it out."
+            )
+    for name in absent:
+        if name in read:
+            default = DEFAULTS[name] or ("[]" if name == "overwritten_sources" else '""')
+            raise UsageError(
+                f"dbt var {name} is not set in {path}, and the models read it: add `{name}: {default}` "
+                "under vars."
+            )
+
+
+def _read_by(project: Path) -> frozenset[str]:
+    """The vars that the project's own files name."""
+    found: set[str] = set()
+    for folder in _READERS:
+        for path in (project / folder).rglob("*"):
+            if path.suffix in _ENDINGS and path.is_file():
+                text = path.read_text(encoding="utf-8", errors="replace")
+                found.update(re.findall(r"\bvar\s*\(\s*['\"](\w+)['\"]\s*\)", text))
+    return frozenset(found)
+
+
+def _is_zone(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and load_zone(value) is not None
+    except ValueError:
+        return False
+
+
+def _is_whole(least: int, most: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def _is_instant(value: Any) -> bool:
+    """Whether it is a text that says an instant with its offset, or nothing."""
+    if value in (None, ""):
+        return True
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return at is not None and at.utcoffset() is not None
+    except ValueError:
+        return False
+
+
+def _is_currency(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z]{1,20}", value) is not None
+
+
+def _are_tables(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(table, str) and table in CONTRACT for table in value
+    )
+
+
+_INSTANT = (
+    'use an instant in quotes with its offset, such as "2024-01-01T00:00:00+09:00", or "" for none'
+)
+_PRIOR = "use a whole number of observations from 0, which shrinks nothing, to 1000000; sums are over whole numbers"
+_DAYS = f"use a whole number of days from 0 to {_TEN_YEARS}"
+_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "business_timezone": (_is_zone, "use a zone of the IANA database, such as Asia/Tokyo"),
+    "refresh_hour": (_is_whole(0, 23), "use a whole hour from 0 to 23"),
+    "publish_lag_minutes": (_is_whole(0, 1439), "use 0 to 1439 minutes"),
+    "warehouse": (
+        lambda value: isinstance(value, str) and bool(value),
+        "use the name that seeds/load_clock.csv knows, in quotes where it is a number",
+    ),
+    "overwritten_sources": (
+        _are_tables,
+        f"use a list of raw tables, such as [jobs], of {', '.join(CONTRACT)}",
+    ),
+    "snapshot_at": (_is_instant, _INSTANT),
+    "currency": (
+        _is_currency,
+        "use a code of letters such as JPY or CAD, in quotes where YAML takes it for a word of its own",
+    ),
+    "history_start": (_is_instant, _INSTANT),
+    "price_label_lag_days": (_is_whole(0, _TEN_YEARS), _DAYS),
+    "hire_label_lag_days": (_is_whole(0, _TEN_YEARS), _DAYS),
+    "term_prior_count": (_is_whole(0, 1_000_000), _PRIOR),
+    "lift_prior_count": (_is_whole(0, 1_000_000), _PRIOR),
+    "profile_days": (
+        _is_whole(1, _TEN_YEARS),
+        f"use a whole number of days from 1 to {_TEN_YEARS}",
+    ),
+}

@@ -1,0 +1,79 @@
+"""House rule of dbt unit tests: each states every dbt var that its model reads.
+
+A unit test that leaves a var out rests on dbt_project.yml, and fails in a project that sets it otherwise.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from house_rules.sql import Finding
+
+_MACRO = re.compile(r"\{%-?\s*macro\s+(\w+)\s*\(.*?\{%-?\s*endmacro\s*-?%\}", re.DOTALL)
+_DIALECT = re.compile(r"^(?:default|duckdb|bigquery)__")
+_CALL = re.compile(r"(?<![\w.])(\w+)\s*\(")
+_VAR = re.compile(r"(?<!\w)var\s*\(\s*['\"](\w+)['\"]")
+_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+
+
+def check_unit_tests(files: Mapping[str, str]) -> Iterator[Finding]:
+    """Every unit test that leaves out a var, or states one that its model does not read.
+
+    Args:
+        files: the text of the project's SQL and YAML files by path, relative, with forward slashes.
+    """
+    reads = vars_by_model(files)
+    for path, text in sorted(files.items()):
+        if not (path.startswith("models/") and path.endswith(".yml") and "unit_tests:" in text):
+            continue
+        for test in (yaml.safe_load(text) or {}).get("unit_tests") or ():
+            yield from _findings(path, text, test, reads.get(str(test.get("model")), frozenset()))
+
+
+def vars_by_model(files: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """The dbt vars that each SQL model reads, itself or through the macros that it calls."""
+    macros: dict[str, str] = {}
+    models: dict[str, str] = {}
+    for path, text in files.items():
+        plain = _COMMENT.sub("", text)
+        if path.startswith("macros/"):
+            for macro in _MACRO.finditer(plain):
+                # A dispatched macro is called by its plain name, whichever dialect answers.
+                name = _DIALECT.sub("", macro[1])
+                macros[name] = macros.get(name, "") + macro[0]
+        elif path.startswith("models/") and path.endswith(".sql"):
+            models[PurePosixPath(path).stem] = plain
+    return {name: frozenset(_vars(text, macros)) for name, text in models.items()}
+
+
+def _vars(text: str, macros: Mapping[str, str]) -> set[str]:
+    found: set[str] = set()
+    seen: set[str] = set()
+    waiting = [text]
+    while waiting:
+        one = waiting.pop()
+        found.update(_VAR.findall(one))
+        called = {name for name in _CALL.findall(one) if name in macros} - seen
+        seen |= called
+        waiting += [macros[name] for name in called]
+    return found
+
+
+def _findings(
+    path: str, text: str, test: Mapping[str, Any], wanted: frozenset[str]
+) -> Iterator[Finding]:
+    name = str(test.get("name"))
+    stated = set((test.get("overrides") or {}).get("vars") or {})
+    line = next(
+        (number for number, row in enumerate(text.splitlines(), 1) if row.endswith(f": {name}")), 0
+    )
+    if wanted - stated:
+        missing = ", ".join(sorted(wanted - stated))
+        remedy = f"{name} rests on {missing}: state them under overrides: vars:"
+        yield Finding(path, line, "unit-test-vars", remedy)
+    if stated - wanted:
+        unread = ", ".join(sorted(stated - wanted))
+        yield Finding(path, line, "unit-test-vars", f"{name} states {unread}, which it never reads")

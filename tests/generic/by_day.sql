@@ -1,0 +1,16 @@
+{#- Warns where over half of at least 100 rows have an hour of the night, from 22 to before 6: then
+    the business zone may be another one. -#}
+{% test by_day(model, column_name) %}
+{{ config(severity='warn', meta={
+    'message': 'most postings are at night, from 22:00 to 06:00 in ' ~ var('business_timezone'),
+    'fix': 'is business_timezone right? If not, set that dbt var and build with --full-refresh',
+}) }}
+select
+    count(*) as row_count,
+    sum(case when {{ column_name }} >= 22 or {{ column_name }} < 6 then 1 else 0 end) as night_count
+from {{ model }}
+having
+    count(*) >= 100
+    and 2 * sum(case when {{ column_name }} >= 22 or {{ column_name }} < 6 then 1 else 0 end)
+    > count(*)
+{% endtest %}

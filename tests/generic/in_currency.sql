@@ -1,0 +1,6 @@
+{#- Fails on rows of another currency than the mart's (dbt var currency); NULL is the mart's. -#}
+{% test in_currency(model, column_name) %}
+select tested.*
+from {{ model }} as tested
+where tested.{{ column_name }} <> {{ text_literal(var('currency')) }}
+{% endtest %}
