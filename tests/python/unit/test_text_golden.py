@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
 from text_models import TERMS, TEXT
 
 from feature_mart.duckdb_files import csv

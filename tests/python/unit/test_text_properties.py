@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from text_models import TERMS, TEXT
 
 WORD_ROWS = [

@@ -13,6 +13,7 @@ from itertools import combinations
 from time import process_time
 
 import pytest
+
 from text_models import TERMS, TEXT, read_seed_words
 
 WORDS = TEXT.compile_words(read_seed_words())

@@ -35,8 +35,8 @@ def _in_canonical_order(marks: str) -> str:
     """
     decomposed = "".join([unicodedata.normalize("NFKD", mark) for mark in marks])
     ordered: list[str] = []
-    for is_mark, stretch in groupby(decomposed, lambda mark: unicodedata.combining(mark) > 0):
-        ordered += sorted(stretch, key=unicodedata.combining) if is_mark else stretch
+    for _, stretch in groupby(decomposed, lambda mark: unicodedata.combining(mark) > 0):
+        ordered += sorted(stretch, key=unicodedata.combining)
     return "".join(ordered)
 
 
