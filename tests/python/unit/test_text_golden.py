@@ -9,29 +9,17 @@ Floats are compared exactly: a ratio that is no short decimal is written with 17
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import duckdb
 import pytest
+
+from text_models import TERMS, TEXT
 
 from feature_mart.duckdb_files import csv
 
 ROOT = Path(__file__).parents[3]
 FIXTURES = ROOT / "tests" / "fixtures"
-
-
-def load_model(path: str) -> ModuleType:
-    """The file of a dbt Python model as a module; no package holds it."""
-    name = f"golden_{Path(path).stem}"
-    spec = importlib.util.spec_from_file_location(name, ROOT / "models" / path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # A dataclass looks its own module up while it is made.
-    spec.loader.exec_module(module)
-    return module
 
 
 _OPTIONS = (
@@ -48,8 +36,6 @@ def read_fixture(name: str) -> list[dict[str, str | None]]:
         return [dict(zip(columns, line, strict=True)) for line in cursor.fetchall()]
 
 
-TERMS = load_model("intermediate/job/int_job__terms/int_job__terms.py")
-TEXT = load_model("features/job/feat_job__text/feat_job__text.py")
 WORDS = TEXT.compile_words([(row["word_group"], row["word"]) for row in read_fixture("text_words")])
 GIVEN = {row["job_id"]: row for row in read_fixture("text__given")}
 EXPECTED = {row["job_id"]: row for row in read_fixture("text__expect")}

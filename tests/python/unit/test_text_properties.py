@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
+import html
+import inspect
 import sys
 import unicodedata
 from decimal import Decimal
 from itertools import groupby
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-MODELS = Path(__file__).parents[3] / "models"
+from text_models import TERMS, TEXT
 
-
-def load_model(path: str) -> ModuleType:
-    """The file of a dbt Python model as a module; no package holds it."""
-    name = f"properties_{Path(path).stem}"
-    spec = importlib.util.spec_from_file_location(name, MODELS / path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # A dataclass looks its own module up while it is made.
-    spec.loader.exec_module(module)
-    return module
-
-
-TERMS = load_model("intermediate/job/int_job__terms/int_job__terms.py")
-TEXT = load_model("features/job/feat_job__text/feat_job__text.py")
 WORD_ROWS = [
     ("urgent", "急募"),
     ("urgent", "ASAP"),
@@ -62,6 +48,18 @@ PIECES = (
 )  # fmt: skip
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | ANY_TEXT
+# Marks of several combining classes, of one decomposed and of none, long enough to be put in order.
+MARKS = st.text(
+    st.sampled_from("\u0301\u0316\u0327\u0345\u0344\u0f73\u3099\uff9e。"), min_size=25, max_size=80
+)
+MARKED_TEXTS = st.lists(TEXTS | MARKS, max_size=4).map("".join)
+# What numbers are made of, so that most are no amount.
+NUMBERS = st.lists(
+    st.sampled_from(
+        (*"0059..,,  ", "12", "123", "1,000", ",111", ".5", "千", "万", *UNITS, "pagesx", "字")
+    ),
+    max_size=16,
+).map("".join)
 # A lone `<` or `>` beside a tag would make another tag of it.
 UNTAGGED = TEXTS.map(lambda text: text.replace("<", "").replace(">", ""))
 SHORT = settings(max_examples=300, deadline=None)
@@ -107,14 +105,77 @@ def expected_terms(title: str) -> set[str]:
     return found
 
 
+def amount_of(number: str) -> float | None:
+    """Return the amount of a whole stretch of digits, points and commas; None where it is no number."""
+    whole, point, fraction = number.partition(".")
+    groups = whole.split(",")
+    if point and not fraction.isdigit():
+        return None
+    if not all(group.isdigit() for group in groups):
+        return None
+    if len(groups) > 1 and (len(groups[0]) > 3 or any(len(group) != 3 for group in groups[1:])):
+        return None
+    return float("".join(groups) + point + fraction)
+
+
+def expected_quantities(text: str) -> dict[str, float | None]:
+    """Return the largest amount of each unit by reading a normalised text once, character by character."""
+    units = {
+        unicodedata.normalize("NFKC", word): group
+        for group, word in WORD_ROWS
+        if group in ("characters", "items", "pages", "hours")
+    }
+    largest: dict[str, float | None] = dict.fromkeys(QUANTITIES)
+    at = 0
+    for is_number, chars in groupby(text, "0123456789.,".__contains__):
+        number = "".join(chars)
+        at += len(number)
+        amount = amount_of(number) if is_number else None
+        if amount is None:
+            continue
+        rest = text[at:].lstrip(" ")
+        if rest[:1] in ("千", "万"):
+            amount *= {"千": 1_000, "万": 10_000}[rest[0]]
+            rest = rest[1:].lstrip(" ")
+        fitting = [
+            word
+            for word in units
+            if rest.startswith(word)
+            and not (script(word[-1]) == script(rest[len(word) :][:1] or " ") == "latin")
+        ]
+        if fitting and 0 < amount <= LARGEST:
+            column = f"job_text_{units[max(fitting, key=len)].removesuffix('s')}_quantity"
+            largest[column] = max(largest[column] or 0.0, amount)
+    return largest
+
+
 @pytest.mark.parametrize("model", [TERMS, TEXT], ids=["terms", "text"])
 def test_both_models_have_one_spelling(model: ModuleType) -> None:
     @SHORT
-    @given(TEXTS)
+    @given(MARKED_TEXTS)
     def check(text: str) -> None:
         assert model.normalise(text) == normalised(text)
 
     check()
+
+
+def test_both_models_have_the_same_code_for_it() -> None:
+    for function in ("_in_canonical_order", "normalise"):
+        assert inspect.getsource(getattr(TERMS, function)) == inspect.getsource(
+            getattr(TEXT, function)
+        )
+    for constant in ("_WIDTHS", "_USUAL_WIDTH", "_COMBINING_DOT", "_MARKS"):
+        assert getattr(TERMS, constant) == getattr(TEXT, constant)
+
+
+def test_every_character_that_decomposes_to_marks_is_put_in_order() -> None:
+    missed = []
+    for point in range(sys.maxunicode + 1):
+        char = chr(point)
+        if unicodedata.combining(unicodedata.normalize("NFKD", char)[0]):
+            run = char.translate(TEXT._USUAL_WIDTH) * 31
+            missed += [] if TEXT._MARKS.fullmatch(run) else [hex(point)]
+    assert missed == []
 
 
 @SHORT
@@ -233,6 +294,14 @@ def test_quantities_are_the_largest_amounts_within_range(
 
 
 @SHORT
+@given(NUMBERS | TEXTS)
+def test_quantities_are_those_of_a_reader_character_by_character(title: str) -> None:
+    result = features(title, None)
+    expected = expected_quantities(normalised(title))
+    assert {column: result[column] for column in QUANTITIES} == expected
+
+
+@SHORT
 @given(TEXTS, UNTAGGED, TEXTS)
 def test_flags_are_never_taken_back_by_more_text(title: str, first: str, second: str) -> None:
     before, after = features(title, first), features(title, f"{first}。{second}")
@@ -276,6 +345,19 @@ def test_order_and_repeats_of_the_words_change_nothing(
 def test_missing_text_has_neither_terms_nor_features() -> None:
     assert TERMS.terms(None) == set()
     assert set(features(None, None).values()) == {None}
+
+
+@SHORT
+@given(st.integers(0, 10**12), st.integers(0, 5_000), st.sampled_from(["", ";", "a", " ", "&#"]))
+def test_reference_by_number_is_a_character_however_many_zeros_it_has(
+    number: int, zeros: int, after: str
+) -> None:
+    assert TEXT.plain_text(f"&#{'0' * zeros}{number}{after}") == html.unescape(f"&#{number}{after}")
+
+
+@pytest.mark.parametrize("digits", ["9" * 5_000, "1" * 100_000])
+def test_reference_by_too_large_a_number_is_the_replacement_character(digits: str) -> None:
+    assert TEXT.plain_text(f"急募&#{digits};5ページ") == "急募\ufffd5ページ"
 
 
 @pytest.mark.parametrize("digits", ["9" * 5_000, "1" + ",000" * 2_000, "0" * 5_000])

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -13,21 +14,42 @@ _RUN = re.compile(
     "|[\u3041-\u3096]{2,}|[\u30a1-\u30fa\u30fc-\u30fe]{2,}"
     "|[a-z\u00df-\u024f\u1e00-\u1eff]{2,}|[0-9]{2,}"
 )
-_FULL_WIDTH = re.compile("[\uff01-\uff5e\u3000]+")
-_HALF_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94)} | {0x3000: 0x20}
+# NFKC's own answer for full-width ASCII, the wide blank and the half-width voicing marks.
+_WIDTHS = re.compile("[\uff01-\uff5e\u3000\uff9e\uff9f]+")
+_USUAL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94)} | {
+    0x3000: 0x20,
+    0xFF9E: 0x3099,
+    0xFF9F: 0x309A,
+}
 _COMBINING_DOT = "\u0307"
+# Runs that may be of combining marks, longer than the 30 at which the Stream-Safe Text Format of Unicode
+# Standard Annex 15 ends a run. The ranges, Latin and symbols, have no marks and are common in text.
+_MARKS = re.compile(r"[^\w\x00-\u02ff\u2100-\u2bff]{31,}")
 _BATCH = 50_000
 
 
+def _in_canonical_order(marks: str) -> str:
+    """Return the marks decomposed and sorted by combining class, as NFKC does before it composes.
+
+    Python's own sort is by insertion: it takes 7 s for 80,000 marks, this one 0.03 s.
+    """
+    decomposed = "".join([unicodedata.normalize("NFKD", mark) for mark in marks])
+    ordered: list[str] = []
+    for _, stretch in groupby(decomposed, lambda mark: unicodedata.combining(mark) > 0):
+        ordered += sorted(stretch, key=unicodedata.combining)
+    return "".join(ordered)
+
+
 def normalise(text: str) -> str:
-    """One spelling for full and half width, upper and lower case.
+    """Return the text in one spelling for full and half width, upper and lower case.
 
     NFKC comes before the case is folded and after it, since folding can undo it; the dot that is
-    left of a Turkish İ goes. Full width goes first: NFKC would do the same, but takes three times
-    as long.
+    left of a Turkish İ goes. Full width goes first, since NFKC takes three times as long for it, and
+    long runs of marks are put in order first, since NFKC takes quadratic time for it.
     """
-    narrow = _FULL_WIDTH.sub(lambda match: match[0].translate(_HALF_WIDTH), text)
-    plain = unicodedata.normalize("NFKC", narrow)
+    usual = _WIDTHS.sub(lambda match: match[0].translate(_USUAL_WIDTH), text)
+    ordered = _MARKS.sub(lambda match: _in_canonical_order(match[0]), usual)
+    plain = unicodedata.normalize("NFKC", ordered)
     folded = plain.casefold()
     if folded != plain:
         folded = unicodedata.normalize("NFKC", folded)
