@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,22 +85,26 @@ class SetProject:
             for table in COLUMNS
         }
 
-    def load_clock(self) -> dict[str, LoadClockLine]:
+    def load_clock(self) -> dict[str, list[LoadClockLine]]:
         """The lines of the load clock that hold for this warehouse."""
         path = self.folder / "project" / "seeds" / "load_clock.csv"
         with path.open(encoding="utf-8", newline="") as lines:
-            return {
-                line["table"]: LoadClockLine(
-                    datetime.fromisoformat(f"{line['trusted_from']}:00"),
-                    int(line["assumed_lag_hours"]),
-                )
-                for line in csv.DictReader(lines)
-                if line["warehouse"] in ("", self.warehouse.name)
-            }
+            found: dict[str, list[LoadClockLine]] = {}
+            for line in csv.DictReader(lines):
+                if line["warehouse"] in ("", self.warehouse.name):
+                    start = line["untrusted_from"]
+                    found.setdefault(line["table"], []).append(
+                        LoadClockLine(
+                            datetime.fromisoformat(f"{line['trusted_from']}:00"),
+                            int(line["assumed_lag_hours"]),
+                            datetime.fromisoformat(f"{start}:00") if start else None,
+                        )
+                    )
+            return found
 
 
 def world_of(
-    variables: Mapping[str, Any], as_of: datetime, load_clock: Mapping[str, LoadClockLine]
+    variables: Mapping[str, Any], as_of: datetime, load_clock: Mapping[str, Sequence[LoadClockLine]]
 ) -> World:
     """What the oracle is told of a project's vars."""
     start = variables["history_start"]

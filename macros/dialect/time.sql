@@ -128,10 +128,11 @@
     {{- return(adapter.dispatch('local_date')(at)) -}}
 {% endmacro %}
 {% macro default__local_date(at) -%}
-    cast(date({{ at }}, '{{ var("business_timezone") }}') as string)
+    cast(date({{ at }}, {{ text_literal(var('business_timezone')) }}) as string)
 {%- endmacro %}
 {% macro duckdb__local_date(at) -%}
-    cast(cast(timezone('{{ var("business_timezone") }}', {{ at }}) as date) as string)
+    {%- set zone = text_literal(var('business_timezone')) -%}
+    cast(cast(timezone({{ zone }}, {{ at }}) as date) as string)
 {%- endmacro %}
 
 {#- Day of the business week, Monday 1 to Sunday 7. BigQuery counts from Sunday 1. -#}
