@@ -14,9 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from text_models import TERMS, TEXT
-
 from feature_mart.duckdb_files import csv
+from text_models import TERMS, TEXT
 
 ROOT = Path(__file__).parents[3]
 FIXTURES = ROOT / "tests" / "fixtures"
