@@ -127,7 +127,7 @@ def compile_words(rows: Iterable[tuple[str, str]]) -> Words:
     # Numbers begin where no digit, point or comma stands before. This is asked after the first digit,
     # since `re` finds a pattern that begins with a set of characters faster.
     first = "(?P<number>[0-9](?<![0-9.,][0-9])"
-    number = rf"{first}(?:[0-9]{{0,2}}(?:,[0-9]{{3}})+|[0-9]*)(?:\.[0-9]+)?)"
+    number = first + r"(?:[0-9]{0,2}(?:,[0-9]{3})+|[0-9]*)(?:\.[0-9]+)?)"
     fits = "|".join(_unit(word) for word in longest_first)
     return Words(
         re.compile(rf"{number} *(?:(?P<times>[千万]) *)?(?P<unit>{fits})") if units else None,
