@@ -37,15 +37,18 @@ test: venv-aws chromium ## every test: unit, contract, integration (ARGS="-k spl
 	@.venv/bin/python -m pytest -n 2 --dist loadscope $(ARGS)
 
 .PHONY: audit
-audit: venv-aws ## an hour: every audit on the sample and a perturbed copy, planted changes, 30,000 histories, 500 schedules
+audit: venv-aws ## two hours: every audit, planted changes, every setting, 300 raw warehouses, 30,000 histories, 500 schedules
 	@$(MART) run
 	@$(MART) audit leakage
 	@$(MART) audit leakage --perturb 1
 	@$(MART) audit conservation
 	@$(MART) audit conservation --perturb 1
 	@$(MART) audit incremental --perturb 1
-	@ORACLE_HISTORIES=30000 .venv/bin/python -m pytest -n 2 --dist loadscope -m "audit or not audit" \
+	@ORACLE_HISTORIES=30000 RAW_WAREHOUSES=300 .venv/bin/python -m pytest -n 2 --dist loadscope -m "audit or not audit" \
 	    tests/python/integration/test_days.py tests/python/integration/test_oracle.py \
+	    tests/python/integration/test_raw_fuzz.py tests/python/unit/test_text_speed.py \
+	    tests/python/integration/test_settings.py tests/python/integration/test_overwritten_project.py \
+	    tests/python/integration/test_bench.py \
 	    tests/python/integration/test_planted_changes.py \
 	    tests/python/integration/test_reproduce.py \
 	    tests/python/integration/test_bigquery_mart.py tests/python/integration/test_train_on_real_snapshot.py $(ARGS)
