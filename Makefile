@@ -34,7 +34,7 @@ sample: venv ## only the sample warehouse (JOBS=20000, SEED=0)
 # One worker a file or class: a mart built for one of them is not built again by the other worker.
 .PHONY: test
 test: venv-aws chromium ## every test: unit, contract, integration (ARGS="-k splits" for some)
-	@.venv/bin/python -m pytest -n 2 --dist loadscope $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 .PHONY: audit
 audit: venv-aws ## two hours: every audit, planted changes, every setting, 300 raw warehouses, 30,000 histories, 500 schedules
@@ -48,7 +48,7 @@ audit: venv-aws ## two hours: every audit, planted changes, every setting, 300 r
 	    tests/python/integration/test_days.py tests/python/integration/test_oracle.py \
 	    tests/python/integration/test_raw_fuzz.py tests/python/unit/test_text_speed.py \
 	    tests/python/integration/test_settings.py tests/python/integration/test_overwritten_project.py \
-	    tests/python/integration/test_bench.py \
+	    tests/python/integration/test_bench.py tests/python/integration/test_bad_input.py \
 	    tests/python/integration/test_planted_changes.py \
 	    tests/python/integration/test_reproduce.py \
 	    tests/python/integration/test_bigquery_mart.py tests/python/integration/test_train_on_real_snapshot.py $(ARGS)

@@ -38,6 +38,8 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "term_prior_count": 20,
         "lift_prior_count": 5,
         "profile_days": 28,
+        "profile_rows": 100,
+        "share_days": 393,
     }
 )
 _TEN_YEARS = 3650
@@ -179,6 +181,11 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "term_prior_count": (_is_whole(0, 1_000_000), _PRIOR),
     "lift_prior_count": (_is_whole(0, 1_000_000), _PRIOR),
     "profile_days": (
+        _is_whole(1, _TEN_YEARS),
+        f"use a whole number of days from 1 to {_TEN_YEARS}",
+    ),
+    "profile_rows": (_is_whole(1, 1_000_000), "use a whole number of rows from 1 to 1,000,000"),
+    "share_days": (
         _is_whole(1, _TEN_YEARS),
         f"use a whole number of days from 1 to {_TEN_YEARS}",
     ),

@@ -44,7 +44,7 @@ SAMPLE_JOBS = 20_000
 SAMPLE_SEED = 0
 
 #: Gives what a person reads about bulk loads, as lines.
-DescribeBulk = Callable[[Sequence[BulkLoad], Settings], Sequence[str]]
+DescribeBulk = Callable[[Sequence[BulkLoad], str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def run(
             log,
             as_of=as_of,
             progress=stage("build"),
-            hints=lambda: describe_bulk(find_bulk_loads(settings), settings),
+            hints=lambda: describe_bulk(find_bulk_loads(settings), settings.warehouse),
         )
         snapshots = export_consumers(settings, log, progress=stage("export"))
         for mart in log.marts:

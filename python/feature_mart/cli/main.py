@@ -105,7 +105,7 @@ def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_jso
             full_refresh=full_refresh,
             select=select,
             progress=console.stage("build"),
-            hints=lambda: summary.bulk_lines(job.find_bulk_loads(settings), settings),
+            hints=lambda: summary.bulk_lines(job.find_bulk_loads(settings), settings.warehouse),
         )
         bulk = job.find_bulk_loads(settings)
     if as_json:

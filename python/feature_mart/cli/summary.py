@@ -118,20 +118,20 @@ def _build_lines(built: BuildReport, bulk: Sequence[BulkLoad], settings: Setting
         f"  built      {built.models} models, {how}",
         f"  checks     {tests.passed} passed{warned}",
         f"  amounts    in whole units of {settings.currency}",
-        *bulk_lines(bulk, settings),
+        *bulk_lines(bulk, settings.warehouse),
         *(f"  warning    {warning}" for warning in built.warnings),
         *(f"  not judged yet: {each.line()}" for each in built.unjudged),
     ]
 
 
-def bulk_lines(found: Sequence[BulkLoad], settings: Settings) -> list[str]:
+def bulk_lines(found: Sequence[BulkLoad], warehouse: str) -> list[str]:
     """Return the bulk loads that the load clock says nothing of, each with the line that fits it."""
     lines: list[str] = []
     for bulk in found:
         lines.append(
             f"  warning    {bulk.table}: {bulk.keys:,} of {bulk.of:,} keys were first loaded at once, on {bulk.day}"
         )
-        line, moved = bulk.seed_line(settings.warehouse), bulk.moved
+        line, moved = bulk.seed_line(warehouse), bulk.moved
         if line is None:
             lines.append(
                 "             no line in seeds/load_clock.csv is needed: none would be known sooner"

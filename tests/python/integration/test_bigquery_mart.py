@@ -163,6 +163,7 @@ def assert_equal(compared: tuple[TableComparison, ...]) -> None:
     assert not {model: each for model, each in apart.items() if each[0]}
 
 
+@pytest.mark.audit
 def test_a_slice_of_a_real_warehouse_gives_the_same_tables(
     emulator: Emulator, tmp_path: Path
 ) -> None:
@@ -241,6 +242,7 @@ def test_an_export_survives_a_read_that_fails_once_and_ends_in_75_where_it_alway
     assert not list(tmp_path.glob("always/**/*.parquet"))
 
 
+@pytest.mark.audit
 def test_the_site_is_made_of_a_mart_on_bigquery(
     mart: EmulatedMart, built: dict[str, object]
 ) -> None:
@@ -291,6 +293,7 @@ def test_golden_values_are_right_but_for_what_the_emulator_cannot_do(mart: Emula
     assert set(wrong) == LIMITS_OF_THE_EMULATOR, wrong
 
 
+@pytest.mark.audit
 def test_the_same_refresh_again_changes_nothing(
     mart: EmulatedMart, built: dict[str, object]
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from compiled_mart import PROJECT, RAW_TABLES, CompiledMart, compile_mart, connect
 from feature_mart import duckdb_files
-from feature_mart.cli.summary import print_bulk_loads
+from feature_mart.cli.summary import bulk_lines
 from feature_mart.duckdb_files import copy_to, parquet
 from feature_mart.job import find_bulk_loads
 from feature_mart.raw_contract import CONTRACT, EVENTS
@@ -104,8 +104,7 @@ def test_the_printed_lines_change_the_bulk_loads_alone_and_as_many_keys_as_was_s
     settings = resolve_settings(dwh=str(warehouse), environment={"MART_HOME": str(tmp_path)})
     found = find_bulk_loads(settings)
     assert [bulk.table for bulk in found] == ["jobs", "jobs", "contracts", "contracts"]
-    print_bulk_loads(found, settings.warehouse)
-    printed = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    printed = [line.strip() for line in bulk_lines(found, settings.warehouse)]
     printed = [line for line in printed if line.startswith('"sample"')]
     assert len(printed) == 4
     header, *seed = (PROJECT / "seeds" / "load_clock.csv").read_text().splitlines()

@@ -19,7 +19,7 @@ sources:
   - name: dwh
     schema: dwh
     tables:
-      - name: jobs
+      - name: present_jobs
 snapshots:
   - name: snap_jobs
     relation: source('dwh', 'present_jobs')

@@ -94,6 +94,7 @@ def set_project(folder: Path, sample: Path, changed: dict[str, Any]) -> SetProje
     return make_project(folder, sample, changed.get("warehouse", "sample"), **variables)
 
 
+@pytest.mark.audit
 def test_the_project_builds_with_every_setting_changed(sample: Path, tmp_path: Path) -> None:
     assert set(TOGETHER[0]) == set(DEFAULTS) - {"overwritten_sources", "snapshot_at"}
     assert checked(set_project(tmp_path, sample, TOGETHER[0])) > 10_000

@@ -20,7 +20,8 @@ from bulk_cases import (
     first_loads_of,
     loaded_at_once,
 )
-from feature_mart.cli.summary import print_bulk_loads
+from feature_mart.cli.printing import say
+from feature_mart.cli.summary import bulk_lines
 from feature_mart.runner.bulk_loads import BulkLoad, find_bulks
 from feature_mart.runner.first_loads import GUESSED_HOURS
 from feature_mart.runner.load_clock import COLUMNS, LoadClockLine, read_load_clock
@@ -251,7 +252,7 @@ def test_the_printed_advice_says_how_many_keys_it_changes_and_by_how_much(
     at = datetime(2024, 3, 1, tzinfo=UTC)
     rows = [contract(f"k{number}", at - (number + 1) * DAY, at) for number in range(101)]
     (found,) = advice(tmp_path, rows)
-    print_bulk_loads([found], "w" * 300)
+    say(*bulk_lines([found], "w" * 300))
     said = capsys.readouterr().out
     assert "contracts: 101 of 101 keys were first loaded at once, on 2024-03-01" in said
     assert "100 keys then count as known earlier: half of them by 50.0 days or more" in said

@@ -15,7 +15,6 @@ from feature_mart.duckdb_files import connect, copy_to, parquet
 from feature_mart.errors import UsageError
 from feature_mart.raw_contract import CONTRACT, OPTIONAL
 from feature_mart.warehouse import (
-    bulk_loads,
     check_warehouse,
     first_time,
     newest_load,
@@ -93,7 +92,6 @@ def test_a_folder_of_parts_is_the_table(folder: Path) -> None:
     assert rows(folder, "contracts") == whole and len(whole) == 3
     check_warehouse(folder)
     assert newest_load(folder) is not None and first_time(folder) is not None
-    assert bulk_loads(folder, "Asia/Tokyo") == ()
 
 
 def test_parts_below_further_folders_belong_to_the_table(folder: Path) -> None:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from feature_mart.cli import documents, summary
-from feature_mart.raw_contract import BulkLoad
 from feature_mart.runner import BuildReport
+from feature_mart.runner.bulk_loads import BulkLoad
 from feature_mart.runner.dbt import DbtResult, Node
 from feature_mart.runner.failures import build_failure, describe_warning
+from feature_mart.runner.first_loads import Moved
+from feature_mart.runner.load_clock import LoadClockLine
 from feature_mart.runner.state import CheckCounts
 from feature_mart.runner.unjudged import Unjudged, read_unjudged
 from feature_mart.settings import resolve_settings
 
-BULK = BulkLoad("jobs", "2026-04-01", 200, 200, 150, "2026-04-01 00:00:01+00")
+BULK = BulkLoad(
+    "jobs",
+    "2026-04-01",
+    keys=200,
+    of=200,
+    line=LoadClockLine(datetime(2026, 4, 1, 0, 0, 1, tzinfo=UTC), 24),
+    moved=Moved(150, timedelta(days=30), timedelta(days=90), "j1"),
+    compared=0,
+)
 
 
 class Asked:
@@ -107,7 +117,7 @@ def test_a_summary_tells_bulk_loads_before_warnings_and_what_is_not_judged_after
 def test_a_failed_build_tells_bulk_loads_before_the_first_failure(tmp_path: Path) -> None:
     settings = resolve_settings(environment={"MART_HOME": str(tmp_path)})
     result = DbtResult((check("fail", 3, message="too few values"),), False, None, tmp_path)
-    hints = summary.bulk_lines([BULK], settings)
+    hints = summary.bulk_lines([BULK], settings.warehouse)
     error = build_failure(settings, Asked(), result, hints)  # type: ignore[arg-type]
     text = str(error)
     assert text.index("no mart was made") < text.index("on one day") < text.index("too few values")
