@@ -168,7 +168,7 @@ def test_faults_of_data_are_told_together_with_what_to_do(mart: Mart) -> None:
         "clients: one client_id and loaded_at with different values (dwh.clients): 1 row",
     ):
         assert done.stderr.count(f"  - {said}") == 1, done.stderr
-    assert done.stderr.index("rows were loaded on one day, 2026-03-01") < done.stderr.index(
+    assert done.stderr.index("keys were first loaded at once, on 2026-03-01") < done.stderr.index(
         "\n  - "
     )
     assert "to do: correct the price in the raw table" in done.stderr

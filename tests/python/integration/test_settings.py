@@ -29,6 +29,8 @@ MATRIX: list[dict[str, Any]] = [
     *({"term_prior_count": count} for count in (0, 1, 100)),
     *({"lift_prior_count": count} for count in (0, 1, 50)),
     *({"profile_days": days} for days in (1, 90)),
+    {"profile_rows": 20},
+    {"share_days": 120},
     *({"as_of": as_of} for as_of in ("2025-06-01", "2024-12-31T12:00:00-05:00")),
     *({"warehouse": name} for name in ("l'entrepôt", "a b")),
 ]
@@ -63,7 +65,7 @@ TOGETHER: list[dict[str, Any]] = [
     },
 ]
 #: Of these no value of the mart's tables depends: which refresh and whose lines the other vars' cases see to.
-WITHOUT_A_VALUE = {"profile_days", "as_of", "warehouse"}
+WITHOUT_A_VALUE = {"profile_days", "profile_rows", "share_days", "as_of", "warehouse"}
 
 
 @pytest.fixture(scope="module")

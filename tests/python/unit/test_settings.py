@@ -161,6 +161,8 @@ BAD_VARS = [
     ("lift_prior_count", ".nan", "whole number of observations"),
     ("lift_prior_count", "many", "whole number of observations"),
     ("profile_days", "0", "from 1 to"),
+    ("profile_rows", "0", "from 1 to"),
+    ("share_days", "0", "from 1 to"),
 ]
 
 

@@ -102,7 +102,11 @@ def test_a_summary_tells_bulk_loads_before_warnings_and_what_is_not_judged_after
     done = BuildReport(at, "no mart yet", 49, CheckCounts(5, 0, 1), ("a column empties",), unjudged)
     summary.print_build(done, settings, [BULK])
     text = capsys.readouterr().out
-    order = ("were loaded on one day", "a column empties", "  not judged yet: null rates: 3 days")
+    order = (
+        "were first loaded at once",
+        "a column empties",
+        "  not judged yet: null rates: 3 days",
+    )
     assert [text.index(each) for each in order] == sorted(text.index(each) for each in order)
     document = documents.build_document(done, "r", settings, [BULK])
     assert document["not_judged_yet"] == [
@@ -120,7 +124,11 @@ def test_a_failed_build_tells_bulk_loads_before_the_first_failure(tmp_path: Path
     hints = summary.bulk_lines([BULK], settings.warehouse)
     error = build_failure(settings, Asked(), result, hints)  # type: ignore[arg-type]
     text = str(error)
-    assert text.index("no mart was made") < text.index("on one day") < text.index("too few values")
+    assert (
+        text.index("no mart was made")
+        < text.index("first loaded at once")
+        < text.index("too few values")
+    )
     assert '"jobs","2026-04-01 00:00:01+00"' in text
 
 
