@@ -12,6 +12,8 @@ import click
 from feature_mart.errors import FeatureMartError, StopRequestedError
 
 P = ParamSpec("P")
+#: DuckDB's errors that tell of the machine and not of a statement: a full disk, no memory left.
+_MACHINE = frozenset({"IOException", "OutOfMemoryException"})
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:
@@ -30,6 +32,12 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
         except OSError as error:
             # A full disk, a folder that may not be written: the machine's fault, and named by it.
             _stop(f"{error}; the mart and its snapshots are as they were", 1)
+        except Exception as error:
+            # The same as DuckDB reports it, which is not imported for this alone.
+            if type(error).__module__ != "_duckdb" or type(error).__name__ not in _MACHINE:
+                raise
+            first = str(error).splitlines()[0]
+            _stop(f"{first}; the mart and its snapshots are as they were", 1)
 
     return guarded
 

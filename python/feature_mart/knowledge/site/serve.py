@@ -5,9 +5,19 @@ from __future__ import annotations
 import functools
 import http.server
 import socket
+import sys
+from typing import Any
 
 from feature_mart.errors import UsageError
 from feature_mart.settings import Settings
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    """A server to which a browser that leaves in the middle of an answer is no error."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def open_site(settings: Settings, port: int) -> http.server.ThreadingHTTPServer:
@@ -22,7 +32,7 @@ def open_site(settings: Settings, port: int) -> http.server.ThreadingHTTPServer:
         http.server.SimpleHTTPRequestHandler, directory=str(settings.site_dir)
     )
     try:
-        return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+        return _Server(("127.0.0.1", port), handler)
     except OSError as error:
         raise _refused(port, error) from None
 
