@@ -1,7 +1,6 @@
 """What dbt's manifest.json says about the models and their consumers, read in one place.
 
-Consumers are exposures whose flat ``config.meta`` names a ``consumer`` (INTERFACES.md,
-"Exposures").
+Consumers are exposures whose flat ``config.meta`` names a ``consumer``.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Snapshots of a training mart: written, committed, verified, compared and cleared (DESIGN.md, "A snapshot").
+"""Snapshots of a training mart: written, committed, verified, compared and cleared.
 
 ======================================  ==========================================================
 ``export_snapshot(...)``                one consumer's snapshot from a DuckDB mart to a store
