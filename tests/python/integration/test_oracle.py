@@ -26,7 +26,7 @@ from oracle.instants import LOAD_CLOCK
 from oracle_differences import differences
 
 #: Histories a run; `make audit` asks for more.
-HISTORIES = int(os.environ.get("ORACLE_HISTORIES", "5000"))
+HISTORIES = int(os.environ.get("ORACLE_HISTORIES", "2500"))
 _A_QUERY = 250
 _LOAD_CLOCK_COLUMNS = {
     "warehouse": "varchar",

@@ -29,8 +29,8 @@ MATRIX: list[dict[str, Any]] = [
     *({"term_prior_count": count} for count in (0, 1, 100)),
     *({"lift_prior_count": count} for count in (0, 1, 50)),
     *({"profile_days": days} for days in (1, 90)),
-    {"profile_rows": 20},
-    {"share_days": 120},
+    *({"profile_rows": rows} for rows in (20, 500)),
+    *({"share_days": days} for days in (120, 800)),
     *({"as_of": as_of} for as_of in ("2025-06-01", "2024-12-31T12:00:00-05:00")),
     *({"warehouse": name} for name in ("l'entrepôt", "a b")),
 ]

@@ -144,7 +144,7 @@ _KEY = st.sampled_from(["a", "b", "c", None])
 _TIME = st.builds(at, st.integers(0, 47), st.sampled_from([0, 30]), st.sampled_from([0, 1]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     spine=st.lists(
         st.fixed_dictionaries(
