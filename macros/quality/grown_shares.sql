@@ -6,7 +6,7 @@
     A share has grown where it rose by at least 0.1 and half the G statistic of the two-by-two table
     is at least 12: the natural logarithm of the likelihood ratio of two shares against one (Wilks,
     1938; Woolf, 1957). It needs counts alone and no least number of rows; an empty side gives 0.
-    What 12 finds at which volume: docs/quality.md. -#}
+    docs/quality.md has the power of the bound 12 by volume. -#}
 {% macro grown_shares(observed) -%}
 clock as (
 

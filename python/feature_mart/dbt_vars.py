@@ -111,7 +111,7 @@ def _check_names(path: Path, absent: list[str], unknown: list[str]) -> None:
 
 
 def _read_by(project: Path) -> frozenset[str]:
-    """The vars that the project's own files name."""
+    """Return the vars that the project's own files name."""
     found: set[str] = set()
     for folder in _READERS:
         for path in (project / folder).rglob("*"):
@@ -133,7 +133,7 @@ def _is_whole(least: int, most: int) -> Callable[[Any], bool]:
 
 
 def _is_instant(value: Any) -> bool:
-    """Whether it is a text that says an instant with its offset, or nothing."""
+    """Return whether it is a text that says an instant with its offset, or nothing."""
     if value in (None, ""):
         return True
     try:

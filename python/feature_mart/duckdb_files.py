@@ -121,5 +121,5 @@ def check_path(path: Path, what: str, *, holds_database: bool = False) -> None:
 
 
 def _named(path: Path) -> str:
-    """A file's name as a literal in which nothing is a pattern: each wildcard is a class of one character."""
+    """Return a file's name as a literal in which nothing is a pattern: each wildcard is a class of one character."""
     return quoted("".join(f"[{c}]" if c in "*?[" else c for c in str(path)))

@@ -148,7 +148,7 @@ def load_sample(
 
 
 def find_bulk_loads(settings: Settings) -> tuple[BulkLoad, ...]:
-    """Bulk loads for which seeds/load_clock.csv has no line of this warehouse, of tables where a line counts."""
+    """Return bulk loads for which seeds/load_clock.csv has no line of this warehouse, of tables where a line counts."""
     known = read_load_clock(settings.project, settings.warehouse)
     engine = open_engine(settings)
     found: list[BulkLoad] = []

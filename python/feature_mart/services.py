@@ -177,7 +177,7 @@ def s3_options(env: Mapping[str, str]) -> S3Options:
 
 
 def _s3_endpoint(env: Mapping[str, str]) -> tuple[str, str]:
-    """The variable that names the endpoint, and what it says: ours, then AWS's own in their order."""
+    """Return the variable that names the endpoint, and what it says: ours, then AWS's own in their order."""
     mine = "MART_S3_ENDPOINT"
     names = [mine]
     if (env.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or "").lower() != "true":

@@ -20,7 +20,7 @@ _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 
 
 def check_unit_tests(files: Mapping[str, str]) -> Iterator[Finding]:
-    """Every unit test that leaves out a var, or states one that its model does not read.
+    """Return every unit test that leaves out a var, or states one that its model does not read.
 
     Args:
         files: the text of the project's SQL and YAML files by path, relative, with forward slashes.
@@ -34,7 +34,7 @@ def check_unit_tests(files: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def vars_by_model(files: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    """The dbt vars that each SQL model reads, itself or through the macros that it calls."""
+    """Return the dbt vars that each SQL model reads, itself or through the macros that it calls."""
     macros: dict[str, str] = {}
     models: dict[str, str] = {}
     for path, text in files.items():

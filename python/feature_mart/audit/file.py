@@ -95,7 +95,7 @@ class ColumnVerdict:
 
     @property
     def _explained(self) -> Verdict:
-        """The verdict of the rows that were compared.
+        """Return the verdict of the rows that were compared.
 
         One shift in time that explains half of them decides. Else those decide that the mart had at one side only: a
         column of another definition meets a later value by chance as often as an older one, so it leaks when later
@@ -129,7 +129,7 @@ class FileReport:
 
     @property
     def verdict(self) -> FileVerdict:
-        """What is worst: a leak, a wrong row, or a row or value that could not be judged."""
+        """Return what is worst: a leak, a wrong row, or a row or value that could not be judged."""
         if any(column.verdict == "leaks" for column in self.columns):
             return "leaks"
         if any(fault.rows for fault in self.faults if fault.kind == "wrong"):
@@ -142,7 +142,7 @@ class FileReport:
 
     @property
     def is_good(self) -> bool:
-        """Whether everything was judged, no column leaks, and no row is lost, doubled or impossible."""
+        """Return whether everything was judged, no column leaks, and no row is lost, doubled or impossible."""
         return self.verdict == "good"
 
 

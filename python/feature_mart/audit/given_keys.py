@@ -62,12 +62,12 @@ def spelling_advice(con: duckdb.DuckDBPyConnection, key: str, source: str) -> st
 
 
 def _without_zeros(text: str) -> str:
-    """Digits without leading zeros, wherever they stand."""
+    """Return digits without leading zeros, wherever they stand."""
     return re.sub(r"(?<![0-9])0+(?=[0-9])", "", text)
 
 
 def _bare(text: str) -> str:
-    """Letters and digits alone, in one case and width."""
+    """Return letters and digits alone, in one case and width."""
     kept = "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
     return _without_zeros(kept)
 

@@ -34,7 +34,7 @@ class RowFault:
 
     @property
     def is_fault(self) -> bool:
-        """Whether the rows are a mistake of the file."""
+        """Return whether the rows are a mistake of the file."""
         return self.kind == "wrong"
 
 

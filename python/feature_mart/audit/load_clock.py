@@ -93,7 +93,7 @@ def _verdict(
 def _corrected(
     verdict: LineVerdict, history: LoadHistory, lags: Lags, warehouse: str
 ) -> tuple[str, ...]:
-    """The lines that belong in a wrong one's place: of its bulk loads, or the same with another lag."""
+    """Return the lines that belong in a wrong one's place: of its bulk loads, or the same with another lag."""
     line = verdict.line
     hours = lags.hours if verdict.is_short else line.assumed_lag_hours
     right = [replace(line, assumed_lag_hours=hours)]
@@ -105,7 +105,7 @@ def _corrected(
 
 
 def _sound(line: LoadClockLine, loads: FirstLoads, history: LoadHistory) -> Sound | None:
-    """What a line changes beside bulk loads, where days on which rows were loaded as usual lie in its period."""
+    """Return what a line changes beside bulk loads, where days on which rows were loaded as usual lie in its period."""
     days = [day for day in loads.period_days(line) if day.day not in history.bulk_days]
     ordinary = history.ordinary_days & {day.day for day in days}
     moved = [day for day in days if day.moved]

@@ -71,7 +71,7 @@ class RawWarehouse:
         )
 
     def _assumed_known_at(self, table: str) -> str:
-        """An expression: when the first row of a key is assumed known; NULL where its load time is trusted."""
+        """Return an expression: when the first row of a key is assumed known; NULL where its load time is trusted."""
         known_at = "cast(null as timestamptz)"
         for line in self.load_clock.get(table, ()):
             lag = f"to_microseconds({int(line.assumed_lag_hours * 3_600_000_000)})"

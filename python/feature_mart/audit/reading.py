@@ -117,7 +117,7 @@ def _bounded(raw: str, value: str, is_local: str) -> Reading:
 
 
 def _text(column: str) -> str:
-    """A cell without the blanks around it; NULL where nothing is left."""
+    """Return a cell without the blanks around it; NULL where nothing is left."""
     return f"nullif(trim(cast({column} as varchar), {_BLANKS}), '')"
 
 

@@ -65,12 +65,12 @@ class LeakageReport:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing differed, and no line of the load clock is wrong."""
+        """Return whether nothing differed, and no line of the load clock is wrong."""
         return not self.leaks and all(verdict.is_right for verdict in self.load_clock)
 
     @property
     def leaks(self) -> bool:
-        """Whether anything differed."""
+        """Return whether anything differed."""
         return any(report.differences for report in self.cutoffs)
 
     @property

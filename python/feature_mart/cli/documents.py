@@ -56,7 +56,7 @@ def build_document(
 
 
 def moved_document(moved: Moved) -> dict[str, Any]:
-    """The keys that a line of the load clock makes known earlier; spans are in hours."""
+    """Return the keys that a line of the load clock makes known earlier; spans are in hours."""
     hour = timedelta(hours=1)
     return {
         "keys": moved.keys,

@@ -121,7 +121,7 @@ def _fault_line(fault: RowFault) -> str:
 
 
 def _is_unjudged(column: ColumnVerdict) -> bool:
-    """Whether something of the column was not compared, even if the rest leaks."""
+    """Return whether something of the column was not compared, even if the rest leaks."""
     return bool(column.unreadable or column.skipped or not column.judged)
 
 

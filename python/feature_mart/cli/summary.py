@@ -110,7 +110,7 @@ def print_build(done: BuildReport, settings: Settings, bulk: Sequence[BulkLoad])
 
 
 def _build_lines(built: BuildReport, bulk: Sequence[BulkLoad], settings: Settings) -> list[str]:
-    """A bulk load may explain what checks warn of, so it comes before their warnings."""
+    """Return the lines of a build: a bulk load may explain what checks warn of, so it comes before warnings."""
     tests = built.tests
     how = f"in full: {built.full_because}" if built.full_because else "appended to the mart"
     warned = f", {tests.warned} warned" if tests.warned else ""

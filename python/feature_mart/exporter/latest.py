@@ -140,7 +140,7 @@ def release(store: Store, consumer: str) -> Latest | None:
 def _attempts(
     store: Store, consumer: str, seen: list[bytes | None], *, is_mending: bool = False
 ) -> Iterator[tuple[bytes | None, Latest | None]]:
-    """What latest.json holds now, as often as it is worth trying to replace it; each goes into `seen` too."""
+    """Return what latest.json holds now, as often as it is worth trying to replace it; each goes into `seen` too."""
     for _ in range(_ATTEMPTS):
         before = store.read(f"{consumer}/{LATEST}")
         seen.append(before)

@@ -38,7 +38,7 @@ class Bulk:
         return first if first == last else f"{first} to {last}"
 
     def line(self, hours: float) -> LoadClockLine:
-        """Return the narrowest line that holds it: from the first load to a second after the last."""
+        """Return the narrowest period that holds the bulk: from its first load to a second after its last."""
         return LoadClockLine(self.end, hours, None if self.is_first else self.start)
 
 
@@ -164,7 +164,7 @@ def _bulk_days(days: Sequence[LoadDay]) -> list[LoadDay]:
 
 
 def _next_bulk(days: Sequence[LoadDay]) -> int | None:
-    """The first of these days, the greatest first, that holds a bulk load by the others; its place."""
+    """Return the first of these days, the greatest first, that holds a bulk load by the others; its place."""
     total = sum(day.keys for day in days)
     if total <= FEW_KEYS:
         return None

@@ -53,7 +53,7 @@ class Engine(Protocol):
         ...
 
     def first_loads(self, table: str) -> AbstractContextManager[FirstLoads | None]:
-        """The first loads of a raw table's keys, for as long as the context lasts; None without load times."""
+        """Return the first loads of a raw table's keys, for as long as the context lasts; None without load times."""
         ...
 
     def read_kept(self, name: str) -> str | None:

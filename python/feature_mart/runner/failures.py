@@ -65,7 +65,7 @@ def describe_check(node: Node) -> str:
 
 
 def describe_warning(engine: Engine, node: Node) -> str:
-    """A check that only warns, in one line: what, its rows where they are few or say it all, and what to do.
+    """Return a check that only warns, in one line: what, its rows where they are few or say it all, and what to do.
 
     A check whose rows are findings, not rows of data, says so by ``meta.shows_rows``.
     """

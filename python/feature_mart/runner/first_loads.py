@@ -225,7 +225,7 @@ def _lag_us(line: LoadClockLine) -> int:
 
 
 def _quantile(by: str, of: int, parts: int) -> str:
-    """The least value of ``lag_us`` in ``ranked`` that at least ``of`` of ``parts`` do not exceed, by group."""
+    """Return the least value of ``lag_us`` in ``ranked`` that at least ``of`` of ``parts`` do not exceed, by group."""
     past = f"{parts} * place - {of} * lag_count"
     return (
         f"select {by}, max(case when {past} >= 0 and {past} < {parts} then lag_us end) as quantile_us "

@@ -28,7 +28,7 @@ class Unjudged:
     models: tuple[str, ...]
 
     def line(self) -> str:
-        """The two as one line."""
+        """Return the two as one line."""
         return f"{self.what}: {self.why}"
 
 

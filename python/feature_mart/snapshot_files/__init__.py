@@ -63,12 +63,12 @@ def part_path(kind: str, split: str, index: int, suffix: str = "parquet") -> str
 
 
 def instant_text(instant: datetime) -> str:
-    """An instant as the files write it: ``2026-11-03T18:00:00Z``, UTC, microseconds if any."""
+    """Return an instant as the files write it: ``2026-11-03T18:00:00Z``, UTC, microseconds if any."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 def parse_instant(text: str) -> datetime:
-    """The inverse of `instant_text`."""
+    """Return the inverse of `instant_text`."""
     return datetime.fromisoformat(text)
 
 
@@ -114,7 +114,7 @@ def manifest_warnings(manifest: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def snapshot_folder(address: str | Path) -> Path:
-    """The folder of a path or ``file://`` URI. Raises: UsageError when it is absent."""
+    """Return the folder of a path or ``file://`` URI. Raises: UsageError when it is absent."""
     text = str(address)
     folder = Path(unquote(urlparse(text).path)) if text.startswith("file://") else Path(text)
     if not folder.is_dir():

@@ -123,7 +123,7 @@ def foreign_endpoint(client: Any, options: S3Options) -> str:
 
 
 def _configured_endpoint(core: Any) -> str:
-    """The endpoint that AWS's configuration file names for S3: the service's own before the profile's."""
+    """Return the endpoint that AWS's configuration file names for S3: the service's own before the profile's."""
     if core.get_config_variable("ignore_configured_endpoint_urls"):
         return ""
     profile = core.get_scoped_config()
@@ -142,5 +142,5 @@ def _not_elsewhere(**_: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def _bare(url: str) -> str:
-    """An address without a name and a password."""
+    """Return an address without a name and a password."""
     return re.sub(r"//[^/@]*@", "//", url)

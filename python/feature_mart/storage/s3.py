@@ -86,7 +86,7 @@ class S3Store:
         return f"s3://{self._bucket}/{self._key(key)}".rstrip("/")
 
     def through(self) -> str:
-        """The endpoint, region and profile that hold, each with the setting that names it."""
+        """Return the endpoint, region and profile that hold, each with the setting that names it."""
         with explained_errors(self.address()):
             return describe_client(self._client, self._options)
 

@@ -159,7 +159,7 @@ def explained_errors(
 
 
 def cut_short(error: Exception, where: str, through: str = "") -> FeatureMartError:
-    """The way to S3 broke, before or within an answer; or it is one that no other try finds open."""
+    """Return what to do where the way to S3 broke, before or within an answer, or will not open to another try."""
     what = f"{where}: S3 could not be reached{via(through)} ({error})"
     # Of a proxy's refusal botocore keeps the reason beside its message.
     reason = f"{error} {getattr(error, 'kwargs', {}).get('error', '')}"
@@ -235,7 +235,7 @@ def _unclear(code: str, is_conditional: bool) -> str:
 
 
 def via(through: str) -> str:
-    """The words of a message that name an endpoint; none for an empty one."""
+    """Return the words of a message that name an endpoint; none for an empty one."""
     return f" through {through}" if through else ""
 
 

@@ -47,7 +47,7 @@ class Store(Protocol):
         ...
 
     def through(self) -> str:
-        """How the store is reached, and by which settings, for a person to read; empty for a folder."""
+        """Return how the store is reached, and by which settings, for a person to read; empty for a folder."""
         ...
 
     def require_conditions(self, key: str) -> None:

@@ -72,7 +72,7 @@ class Snapshot:
         return self.label_kind == "regression" and self.label.endswith("_log")
 
     def counts(self, names: Sequence[str]) -> SplitCounts:
-        """What decides whether these splits, taken together, can be fitted on or scored."""
+        """Return what decides whether these splits, taken together, can be fitted on or scored."""
         split = self.joined(names)
         purged = self.manifest.get("purged", {})
         return SplitCounts(
@@ -142,7 +142,7 @@ class Snapshot:
 
 
 def count_varying(features: NDArray[np.float32]) -> int:
-    """How many columns have two values; NULL is one. Without rows, none has."""
+    """Return how many columns have two values; NULL is one. Without rows, none has."""
     known = np.where(np.isnan(features), -np.inf, features)
     return int(np.count_nonzero((known != known[:1]).any(axis=0)))
 
