@@ -47,6 +47,8 @@ TOGETHER: list[dict[str, Any]] = [
         "term_prior_count": 7,
         "lift_prior_count": 2,
         "profile_days": 14,
+        "profile_rows": 50,
+        "share_days": 120,
         "warehouse": "l'entrepôt",
     },
     {
@@ -98,7 +100,6 @@ def set_project(folder: Path, sample: Path, changed: dict[str, Any]) -> SetProje
 
 @pytest.mark.audit
 def test_the_project_builds_with_every_setting_changed(sample: Path, tmp_path: Path) -> None:
-    assert set(TOGETHER[0]) == set(DEFAULTS) - {"overwritten_sources", "snapshot_at"}
     assert checked(set_project(tmp_path, sample, TOGETHER[0])) > 10_000
 
 
@@ -124,3 +125,4 @@ def test_the_matrix_has_each_var_at_two_other_values() -> None:
     # overwritten_sources has a test of its own; a build sets snapshot_at itself.
     assert set(values) == set(DEFAULTS) - {"overwritten_sources", "snapshot_at"}
     assert all(len(found - {DEFAULTS[name]}) >= 2 for name, found in values.items())
+    assert set(TOGETHER[0]) == set(values)
