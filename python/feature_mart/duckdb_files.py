@@ -12,6 +12,7 @@ was given.
 ``attach()``           open another database file under a name
 ``copy_to()``          write the rows of a query to a file
 ``check_path()``       refuse a path that DuckDB cannot open under its own name
+``distrust_…()``       read values themselves where a file's statistics would do
 ====================  ==============================================================================
 """
 
@@ -54,6 +55,15 @@ def connect(
     # Not at connect: there the time zone would ask for an extension.
     con.execute(f"set TimeZone = {quoted(zone)}; set enable_progress_bar = false")
     return con
+
+
+def distrust_statistics(con: duckdb.DuckDBPyConnection) -> None:
+    """Make a connection look at each value of a file instead of concluding from the file's statistics.
+
+    The smallest and greatest value that Parquet notes of a column leave NaN out, so DuckDB takes ``isnan(x)`` for
+    false, and ``x > 1`` too, in a file that holds NaN beside numbers.
+    """
+    con.execute("set disabled_optimizers = 'statistics_propagation,filter_pushdown'")
 
 
 def quoted(text: object) -> str:

@@ -98,4 +98,9 @@ def _number_faults(column: str) -> Iterator[_Fault]:
         "an amount that rounds to 0",
         "amounts are whole: correct it, or give all amounts in a smaller unit, such as cents",
     )
-    yield _Fault(column, f"{number} < 0{of}", "a negative amount", "correct it, or write NULL")
+    yield _Fault(
+        column,
+        f"{number} < 0 and {number} >= -{MOST_MONEY}{of}",
+        "a negative amount",
+        "correct it, or write NULL",
+    )

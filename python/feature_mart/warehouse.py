@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 
-from feature_mart.duckdb_files import connect, parquet, quoted
+from feature_mart.duckdb_files import connect, distrust_statistics, parquet, quoted
 from feature_mart.errors import UsageError
 from feature_mart.raw_contract import (
     CONTRACT,
@@ -67,6 +67,7 @@ def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
         )
     faults: list[str] = []
     with connect() as con:
+        distrust_statistics(con)
         for table in CONTRACT:
             faults += _table_faults(con, folder, table, table in overwritten)
         if not faults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,15 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "Knowledge": ("knowledge",),
     "Proofs": ("audit", "conformance"),
     "BigQuery": ("cost",),
+}
+
+
+#: Variables that change what Python runs, and how. They have had their effect by now, so they are named.
+_PYTHON = {
+    "PYTHONPATH": "modules of these folders stand before the installed ones",
+    "PYTHONHOME": "Python's own modules come from there",
+    "PYTHONOPTIMIZE": "assertions are left out",
+    "PYTHONWARNINGS": "a warning may end a command",
 }
 
 
@@ -57,6 +67,9 @@ def main() -> None:
     Begin with `mart run`. The warehouse is MART_DWH, a folder of Parquet files; without it, a sample. With MART_TARGET,
     MART_GCP_PROJECT and MART_GCP_LOCATION set, the same commands work on BigQuery.
     """
+    for name, effect in _PYTHON.items():
+        if os.environ.get(name):
+            click.echo(f"mart: {name}={os.environ[name]} is set: {effect}", err=True)
 
 
 @main.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import partial
 from http import HTTPStatus
@@ -19,6 +20,8 @@ from feature_mart.storage.store import Store
 _MISTYPED = re.compile(r"(s3|gs|arn|file|https?):", re.IGNORECASE)
 #: Hosts of Amazon's own.
 _AMAZON = re.compile(r"(^|\.)(amazonaws\.(com(\.cn)?|eu)|api\.aws|c2s\.ic\.gov|sc2s\.sgov\.gov)$")
+#: Variables that name the certificates to trust, in the order in which botocore asks them.
+_CERTIFICATES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 _CONNECT_S = 10
 _ANSWER_S = 60
 
@@ -99,7 +102,9 @@ def open_client(options: S3Options) -> Any:
 
 
 def describe_client(client: Any, options: S3Options) -> str:
-    """Return where a client's requests go, with the settings that say so."""
+    """Return where a client's requests go, through what, with the settings that say so."""
+    from botocore.utils import get_environ_proxies
+
     region = f"region {client.meta.region_name}"
     said = [
         foreign_endpoint(client, options) or _bare(client.meta.endpoint_url),
@@ -109,6 +114,13 @@ def describe_client(client: Any, options: S3Options) -> str:
         said.append(f"profile {options.profile} (AWS_PROFILE)")
     if (client.meta.config.s3 or {}).get("use_accelerate_endpoint"):
         said.append("accelerated (use_accelerate_endpoint)")
+    scheme = urlparse(client.meta.endpoint_url).scheme
+    proxy = get_environ_proxies(client.meta.endpoint_url).get(scheme)
+    if proxy:
+        said.append(f"proxy {_bare(proxy)} ({scheme.upper()}_PROXY)")
+    bundle = next((name for name in _CERTIFICATES if os.environ.get(name)), None)
+    if bundle and scheme == "https":
+        said.append(f"certificates of {os.environ[bundle]} ({bundle})")
     return ", ".join(said)
 
 

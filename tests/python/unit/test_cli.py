@@ -141,3 +141,17 @@ def test_what_the_machine_refuses_is_told_without_a_traceback(
     assert done.exit_code == 1
     assert "cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS"])
+def test_a_variable_that_changes_what_python_runs_is_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MART_HOME", str(tmp_path))
+    monkeypatch.delenv(name, raising=False)
+    listing = ["snapshot", "list", "--json"]
+    assert CliRunner().invoke(main, listing).stderr == ""
+    monkeypatch.setenv(name, "there")
+    result = CliRunner().invoke(main, listing)
+    assert result.exit_code == 0 and result.stderr.startswith(f"mart: {name}=there is set: ")
+    assert json.loads(result.stdout)["snapshots"] == []

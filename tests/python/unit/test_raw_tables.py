@@ -309,6 +309,26 @@ def test_a_value_that_no_build_can_use_is_one_line_with_table_key_and_remedy(
     assert fault.count(";") == 1 and len(fault.partition("; ")[2]) > 10
 
 
+@pytest.mark.parametrize("row_group_size", [1, 2, 100])
+@pytest.mark.parametrize("type_", [pa.float64(), pa.float32()], ids=str)
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("table", "column"), [("contracts", "agreed_price"), ("jobs", "budget_max")]
+)
+def test_nan_is_seen_in_a_file_whose_statistics_leave_it_out(
+    folder: Path, table: str, column: str, place: int, type_: pa.DataType, row_group_size: int
+) -> None:
+    path = folder / f"{table}.parquet"
+    written = pq.read_table(path, partitioning=None)
+    values = [float("nan") if at == place else 1000.0 + at for at in range(len(written))]
+    at = written.schema.get_field_index(column)
+    pq.write_table(
+        written.set_column(at, column, pa.array(values, type_)), path, row_group_size=row_group_size
+    )
+    (fault,) = faults(folder)
+    assert fault.startswith(f"{table}.{column}: 1 row with NaN (the first: ")
+
+
 @pytest.mark.parametrize("at", ["1970-01-01 00:00:00.000001+00", "2199-12-31 23:59:59.999999+00"])
 def test_times_just_inside_the_bounds_are_taken(folder: Path, at: str) -> None:
     rewrite(folder, "jobs", f"select * replace (timestamptz '{at}' as apply_deadline_at) from raw")

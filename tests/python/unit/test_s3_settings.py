@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import certifi
 import pytest
 
 from feature_mart.errors import FeatureMartError, UsageError
@@ -178,6 +179,24 @@ def test_what_redirects_requests_is_named(
     assert said.startswith(says)
     assert "secret" not in said
     assert open_store("s3://bucket/p", options, tmp_path).through() == said
+
+
+def test_a_proxy_and_foreign_certificates_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "own.pem"
+    bundle.write_bytes(Path(certifi.where()).read_bytes())
+    monkeypatch.setenv("HTTPS_PROXY", "http://who:secret@proxy:3128")
+    monkeypatch.setenv("NO_PROXY", "minio")
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    options = s3_options({})
+    said = describe_client(open_client(options), options)
+    assert said.endswith(
+        f", proxy http://proxy:3128 (HTTPS_PROXY), certificates of {bundle} (REQUESTS_CA_BUNDLE)"
+    )
+    plain = s3_options({"MART_S3_ENDPOINT": "http://minio:9000"})
+    assert "proxy" not in describe_client(open_client(plain), plain)
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MART_S3_ENDPOINT"])
