@@ -226,11 +226,10 @@ def _entries_of(path: str, text: str) -> dict[str, Entry]:
 
 
 def is_judged(model: str, column: Mapping[str, Any]) -> bool:
-    """Return whether a column's changes need a reason: features, and in marts labels and what selects rows as well."""
-    role = meta_of(column).get("role")
+    """Return whether a column's changes need a reason: features, and all that a mart hands to its consumers."""
     if model.startswith("mart_"):
-        return role != "key"
-    return model.startswith("feat_") and role is None
+        return True
+    return model.startswith("feat_") and meta_of(column).get("role") is None
 
 
 @lru_cache(maxsize=1)
