@@ -275,7 +275,8 @@ def train_request(
 
     settings = resolve_settings()
     address = find_snapshot(job.snapshot_store(settings), id_ or consumer)
-    manifest, schema = locate_snapshot(address, settings.s3).documents()
+    committed = locate_snapshot(address, settings.s3).committed()
+    manifest = committed.manifest
     if manifest["consumer"] != consumer:
         raise UsageError(
             f"{manifest['id']} is a snapshot of {manifest['consumer']}, not of {consumer}."
@@ -286,9 +287,10 @@ def train_request(
     request = training_request(
         manifest,
         address,
-        label_kind=schema["label_kind"],
+        label_kind=committed.schema["label_kind"],
         role=role,
         image=image or job.built_manifest(settings).consumer(consumer).image or "",
+        manifest_sha256=committed.manifest_sha256,
         hyperparameters={name: value for name, _, value in pairs},
         source=source,
         is_built_in=built_in,

@@ -11,7 +11,7 @@ from typing import Any
 
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.services import S3Options
-from feature_mart.snapshot_files import committed_documents, sha256_file, snapshot_folder
+from feature_mart.snapshot_files import Documents, committed_documents, sha256_file, snapshot_folder
 from feature_mart.storage import FolderStore, Store, open_store
 
 
@@ -45,9 +45,14 @@ class SnapshotPlace:
         """A whole file on local disk, None when it is not there."""
         return self.store.local(f"{self.prefix}/{name}", scratch)
 
-    def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """manifest.json and schema.json. Raises: DamagedSnapshotError unless committed and unchanged."""
+    def committed(self) -> Documents:
+        """Return its documents. Raises: DamagedSnapshotError unless committed and unchanged."""
         return committed_documents(self.read, self.address)
+
+    def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return manifest.json and schema.json. Raises: DamagedSnapshotError as `committed`."""
+        found = self.committed()
+        return found.manifest, found.schema
 
 
 def locate_snapshot(address: str, options: S3Options) -> SnapshotPlace:

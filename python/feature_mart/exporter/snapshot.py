@@ -19,7 +19,6 @@ from feature_mart.exporter.parts import write_parts
 from feature_mart.exporter.plan import Plan, plan_snapshot
 from feature_mart.exporter.removal import clear_dead_attempt
 from feature_mart.exporter.source import RowSource, open_duckdb
-from feature_mart.exporter.splits import SPLITS
 from feature_mart.exporter.staging import Staging
 from feature_mart.exporter.uploads import Meter, Part, Uploads
 from feature_mart.manifest import Consumer, Manifest
@@ -27,6 +26,7 @@ from feature_mart.snapshot_files import (
     CONDITIONS,
     MANIFEST,
     SCHEMA,
+    SPLITS,
     check_document,
     encode_document,
     part_path,
