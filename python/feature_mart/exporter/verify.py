@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from feature_mart.errors import TerminalError
 from feature_mart.exporter.places import SnapshotPlace, locate_snapshot
 from feature_mart.exporter.verify_parts import Problem, check_split
 from feature_mart.services import S3Options
 from feature_mart.snapshot_files import (
+    LATEST,
     SPLITS,
     DamagedSnapshotError,
+    Documents,
+    decode_document,
     manifest_warnings,
     split_manifest,
 )
@@ -62,6 +66,7 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
     manifest, schema = committed.manifest, committed.schema
     problems = [Problem(*fault) for fault in identity_faults(manifest, schema, place.name)]
     problems += _check_files(place, manifest)
+    problems += _check_latest(place, committed)
     with tempfile.TemporaryDirectory() as scratch:
         for index in range(len(manifest["splits"])):
             problems += check_split(place, manifest, index, schema.get("format"), Path(scratch))
@@ -75,6 +80,23 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
         manifest_warnings(manifest),
         committed.manifest_sha256,
     )
+
+
+def _check_latest(place: SnapshotPlace, committed: Documents) -> Iterator[Problem]:
+    """Yield where latest.json was moved to this snapshot while it had another manifest."""
+    data = place.latest()
+    try:
+        latest = decode_document(data or b"", "latest", LATEST)
+    except TerminalError:
+        # None there, or a damaged one: it says nothing of this snapshot.
+        return
+    recorded = latest.get("manifest_sha256", committed.manifest_sha256)
+    if latest["id"] == committed.manifest["id"] and recorded != committed.manifest_sha256:
+        yield Problem(
+            LATEST,
+            f"it was moved to this snapshot when its manifest.json had the SHA-256 {recorded}, and now that is "
+            f"{committed.manifest_sha256}: one of the two was rewritten",
+        )
 
 
 def _check_files(place: SnapshotPlace, manifest: Mapping[str, Any]) -> Iterator[Problem]:

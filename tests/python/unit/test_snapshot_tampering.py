@@ -12,14 +12,16 @@ import pytest
 
 from feature_mart.duckdb_files import parquet
 from feature_mart.errors import FeatureMartError
-from feature_mart.exporter import verify_snapshot
+from feature_mart.exporter import export_snapshot, verify_snapshot
 from feature_mart.snapshot_files import (
+    LATEST,
     MANIFEST,
     SUCCESS,
     encode_document,
     read_committed,
     sha256_file,
 )
+from feature_mart.storage import FolderStore
 from feature_mart.training import load_snapshot
 from feature_mart.training.entry import main
 from python.unit import snapshot_case as case
@@ -34,6 +36,7 @@ ROWS = "rows, manifest.json says"
 BOUNDS = "rows have a requested_at outside of"
 ORDER = "do not follow the row before them"
 COLUMNS = "columns"
+REWRITTEN = "one of the two was rewritten"
 UNSEEN = ""
 
 #: The way, and by which words verify, load_snapshot and the training program notice it.
@@ -71,7 +74,7 @@ WAYS: list[tuple[Callable[[Tampered], None], str, str, str]] = [
     (way.everything(way.change_a_label), UNSEEN, UNSEEN, UNSEEN),
     (way.everything(way.shift_every_label), UNSEEN, UNSEEN, UNSEEN),
     # No part of the id: nothing is trained on it.
-    (way.say_another_origin, UNSEEN, UNSEEN, UNSEEN),
+    (way.say_another_origin, REWRITTEN, UNSEEN, UNSEEN),
     # The same to a model; the export writes no NaN.
     (way.write_nan_for_null, "hold NaN", UNSEEN, UNSEEN),
 ]  # fmt: skip
@@ -93,9 +96,11 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tamper(whole: Path, older: Path, folder: Path, change: Callable[[Tampered], None]) -> Path:
-    """A changed copy whose files, manifest.json and _SUCCESS agree."""
-    shutil.copytree(whole, folder / whole.name)
-    it = Tampered(folder / whole.name, older)
+    """A changed copy whose files, manifest.json and _SUCCESS agree, below a latest.json of before."""
+    copy = folder / whole.relative_to(whole.parents[2])
+    shutil.copytree(whole, copy)
+    shutil.copy(whole.parents[1] / LATEST, copy.parents[1] / LATEST)
+    it = Tampered(copy, older)
     change(it)
     it.commit()
     assert read_committed(it.folder)
@@ -146,6 +151,44 @@ def test_the_snapshot_as_it_was_exported_is_good(whole: Path, tmp_path: Path) ->
     other = tmp_path / "20200101T0000Z-0123456789ab"
     shutil.copytree(whole, other)
     assert FOLDER in loaded(other)
+
+
+def test_latest_names_the_manifest_that_it_was_moved_to(whole: Path, tmp_path: Path) -> None:
+    """Pointed at another snapshot, latest.json is noticed unless the manifest's SHA-256 goes with it."""
+    shutil.copytree(whole.parents[2], tmp_path / "place")
+    latest = tmp_path / "place" / whole.relative_to(whole.parents[2]).parents[1] / LATEST
+    document = json.loads(latest.read_text())
+    assert document["manifest_sha256"] == read_committed(whole).manifest_sha256
+    latest.write_bytes(encode_document({**document, "manifest_sha256": "0" * 64}))
+    snapshot = tmp_path / "place" / whole.relative_to(whole.parents[2])
+    assert REWRITTEN in verified(snapshot)
+    assert loaded(snapshot) == ""
+    # Of another snapshot, of an older export, or broken, it says nothing of this one.
+    del document["manifest_sha256"]
+    for data in (
+        encode_document(document),
+        b"{",
+        encode_document({**document, "id": "20200101T0000Z-0123456789ab"}),
+    ):
+        latest.write_bytes(data)
+        assert verified(snapshot) == ""
+
+
+def test_a_snapshot_removed_by_hand_and_exported_again_is_good(tmp_path: Path) -> None:
+    first = job.export(tmp_path, rows=300)
+    before = read_committed(first).manifest_sha256
+    shutil.rmtree(first)
+    later = case.context(created_at=case.AS_OF)
+    manifest = case.manifest(part_rows=400)
+    export_snapshot(
+        tmp_path / "mart/mart.duckdb",
+        manifest,
+        manifest.consumers[0],
+        FolderStore(tmp_path / "snapshots"),
+        context=later,
+    )
+    assert read_committed(first).manifest_sha256 != before
+    assert verified(first) == ""
 
 
 def test_the_program_trains_on_the_manifest_that_was_asked_for_alone(
