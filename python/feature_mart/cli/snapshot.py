@@ -9,7 +9,7 @@ import click
 
 from feature_mart.cli.console import Console
 from feature_mart.cli.options import emit, explained, json_option
-from feature_mart.errors import UsageError
+from feature_mart.errors import TerminalError, UsageError
 
 
 @click.group()
@@ -269,13 +269,17 @@ def train_request(
     For `aws sagemaker create-training-job --cli-input-json`; nothing is asked of AWS but the snapshot's own documents.
     """
     from feature_mart import job
-    from feature_mart.exporter import find_snapshot, locate_snapshot
+    from feature_mart.exporter import contradicted_by_latest, find_snapshot, locate_snapshot
     from feature_mart.settings import resolve_settings
     from feature_mart.training.request import training_request
 
     settings = resolve_settings()
     address = find_snapshot(job.snapshot_store(settings), id_ or consumer)
-    committed = locate_snapshot(address, settings.s3).committed()
+    place = locate_snapshot(address, settings.s3)
+    committed = place.committed()
+    contradiction = contradicted_by_latest(place, committed)
+    if contradiction is not None:
+        raise TerminalError(f"latest.json of {consumer}: {contradiction}; nothing is asked for.")
     manifest = committed.manifest
     if manifest["consumer"] != consumer:
         raise UsageError(

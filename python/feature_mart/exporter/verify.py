@@ -66,7 +66,8 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
     manifest, schema = committed.manifest, committed.schema
     problems = [Problem(*fault) for fault in identity_faults(manifest, schema, place.name)]
     problems += _check_files(place, manifest)
-    problems += _check_latest(place, committed)
+    if (contradiction := contradicted_by_latest(place, committed)) is not None:
+        problems.append(Problem(LATEST, contradiction))
     with tempfile.TemporaryDirectory() as scratch:
         for index in range(len(manifest["splits"])):
             problems += check_split(place, manifest, index, schema.get("format"), Path(scratch))
@@ -82,21 +83,21 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
     )
 
 
-def _check_latest(place: SnapshotPlace, committed: Documents) -> Iterator[Problem]:
-    """Yield where latest.json was moved to this snapshot while it had another manifest."""
+def contradicted_by_latest(place: SnapshotPlace, committed: Documents) -> str | None:
+    """Return what is wrong where latest.json was moved to this snapshot while it had another manifest, else None."""
     data = place.latest()
     try:
         latest = decode_document(data or b"", "latest", LATEST)
     except TerminalError:
         # None there, or a damaged one: it says nothing of this snapshot.
-        return
+        return None
     recorded = latest.get("manifest_sha256", committed.manifest_sha256)
-    if latest["id"] == committed.manifest["id"] and recorded != committed.manifest_sha256:
-        yield Problem(
-            LATEST,
-            f"it was moved to this snapshot when its manifest.json had the SHA-256 {recorded}, and now that is "
-            f"{committed.manifest_sha256}: one of the two was rewritten",
-        )
+    if latest["id"] != committed.manifest["id"] or recorded == committed.manifest_sha256:
+        return None
+    return (
+        f"it was moved to this snapshot when its manifest.json had the SHA-256 {recorded}, and now that is "
+        f"{committed.manifest_sha256}: one of the two was rewritten"
+    )
 
 
 def _check_files(place: SnapshotPlace, manifest: Mapping[str, Any]) -> Iterator[Problem]:
