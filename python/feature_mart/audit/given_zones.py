@@ -72,7 +72,7 @@ def find_shifts(
             break
         con.execute(
             f"insert into shifted select g.n, {quoted(best)} from unfit_times g semi join asked_times a on {same} "
-            f"and date_trunc('minute', timezone({quoted(best)}, g.wall)) = a.at where {_may_be(best, zone)}"
+            f"and date_trunc('minute', g.wall) = timezone({quoted(best)}, a.at) where {_may_be(best, zone)}"
         )
         row = con.execute(
             f"select mode(epoch(timezone({quoted(best)}, wall)) - epoch(t)) from unfit_times "
@@ -89,10 +89,16 @@ def _best_zone(con: duckdb.DuckDBPyConnection, same: str, zone: str) -> str | No
     con.execute(
         f"create or replace temp table tried as from unfit_times order by hash(n) limit {_TRIED}"
     )
+    # Of a million requests, those of the keys tried: they are looked through once for each zone.
+    con.execute(
+        f"create or replace temp table asked_of_tried as from asked_times a semi join tried g on {same}"
+    )
     zones = dict.fromkeys((*_ZONES, zone))
+    # The wall clock of each request, not the instant of each time: an hour that summer time repeats has two of these.
     fits = " union all ".join(
-        f"select {number} as place, {quoted(name)} as name, count(*) as fitting from tried g semi join asked_times a "
-        f"on {same} and date_trunc('minute', timezone({quoted(name)}, g.wall)) = a.at where {_may_be(name, zone)}"
+        f"select {number} as place, {quoted(name)} as name, count(*) as fitting from tried g "
+        f"semi join asked_of_tried a on {same} "
+        f"and date_trunc('minute', g.wall) = timezone({quoted(name)}, a.at) where {_may_be(name, zone)}"
         for number, name in enumerate(zones)
     )
     row = con.execute(

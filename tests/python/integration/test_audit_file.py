@@ -342,7 +342,8 @@ def test_times_written_in_another_zone_are_not_judged_and_the_zone_is_named(
 def test_rows_of_another_zone_among_others_are_left_out_alone(desk: Desk) -> None:
     frame = table(desk.notebook, CLIENT).reset_index(drop=True)
     some, others = frame.index % 5 == 0, frame.index % 7 == 1
-    times = wall_clock(frame.requested_at, ZONE)
+    # The rest are the times of no request.
+    times = wall_clock(frame.requested_at, ZONE) + pd.Timedelta(minutes=7)
     times = times.where(~some, wall_clock(frame.requested_at, "UTC"))
     times = times.where(some | ~others, wall_clock(frame.requested_at, "Asia/Kolkata"))
     report = desk.judge(frame.assign(requested_at=times), {CLIENT: CLIENT})
@@ -350,7 +351,8 @@ def test_rows_of_another_zone_among_others_are_left_out_alone(desk: Desk) -> Non
     assert found == {"as UTC": some.sum(), "in Asia/Kolkata": (others & ~some).sum()}
     assert report.verdict == "not_judged"
     left = len(frame) - sum(found.values())
-    assert [(each.verdict, each.judged) for each in report.columns] == [("right", left)] * 2
+    assert [each.judged for each in report.columns] == [left] * 2
+    assert all(each.verdict != "leaks" for each in report.columns)
 
 
 def test_a_wall_clock_written_with_the_offset_of_utc_is_named(desk: Desk) -> None:
