@@ -11,6 +11,7 @@ import duckdb
 
 from feature_mart.audit.given_file import JOB, Feature, Given, Question, load_given
 from feature_mart.audit.given_rows import RowFault, sort_rows
+from feature_mart.audit.later_order import Order, find_order
 from feature_mart.audit.reading import number_advice, time_advice
 from feature_mart.audit.values import Versions, is_same, load_versions, read_value, scaled, type_of
 from feature_mart.duckdb_files import attach, connect
@@ -55,7 +56,8 @@ class ColumnVerdict:
 
     `unreadable` values have no meaning or several; `advice` says how to write `unreadable_example`, one of them.
     `skipped` rows have a time for which the mart has no value. Of `nan` values, which count as missing, nothing else
-    is said.
+    is said. Of the rows compared, `valued` have a value in the file, and for `known` the mart has one of that time.
+    `order` is there where the column is no copy of later values, but is ordered like them.
     """
 
     column: str
@@ -76,6 +78,9 @@ class ColumnVerdict:
     advice: str
     skipped: int
     nan: int
+    valued: int
+    known: int
+    order: Order | None = None
 
     @property
     def judged(self) -> int:
@@ -86,12 +91,14 @@ class ColumnVerdict:
     def verdict(self) -> Verdict:
         """What explains the values that are not right: the future, the past, or neither.
 
-        A column that does not leak is right only if all of it was compared.
+        A column that does not leak is right only if all of it was compared, and with something.
         """
         explained = self._explained
-        if explained == "leaks" or not (self.unreadable or self.skipped or self.judged == 0):
+        if self.valued and explained == "leaks":
             return explained
-        return "not_judged"
+        if self.unreadable or self.skipped or not (self.valued and self.known) or self.order:
+            return "not_judged"
+        return explained
 
     @property
     def _explained(self) -> Verdict:
@@ -225,6 +232,9 @@ def _judge(
         "select count(*) filter (is_unreadable), min(raw_value::varchar) filter (is_unreadable), "
         "count(*) filter (is_nan), (select count(*) from compared) from read_values",
     )
+    valued, known = _row(
+        con, "select count(s), count(*) filter (not is_empty and right_s is not null) from compared"
+    )
     advice = (
         "" if not unreadable else time_advice(text) if kind == "instant" else number_advice(text)
     )
@@ -247,7 +257,11 @@ def _judge(
         advice=advice,
         skipped=_row(con, "select count(*) from read_values")[0] - unreadable - compared,
         nan=nan,
+        valued=valued,
+        known=known,
     )
+    if found is not None and column.verdict in ("other", "stale"):
+        column = replace(column, order=find_order(con, found, kind))
     return replace(column, example=_example(con, given, column.verdict))
 
 

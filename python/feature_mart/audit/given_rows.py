@@ -10,6 +10,7 @@ import duckdb
 
 from feature_mart.audit.given_file import JOB, Given, Question
 from feature_mart.audit.given_keys import load_known, spelling_advice
+from feature_mart.audit.given_zones import Shift, find_shifts
 from feature_mart.audit.reading import time_advice
 from feature_mart.duckdb_files import quoted
 from feature_mart.errors import UsageError
@@ -19,7 +20,6 @@ from feature_mart.manifest import Manifest
 FaultKind = Literal["wrong", "not_judged", "stated"]
 _REQUESTS = "mart.main.int_job__requests"
 _UNREADABLE = "whose time cannot be read"
-_HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,11 @@ def sort_rows(
         f"create temp table sorted as select g.*, {own}case {case} end as fault, "
         f"row_number() over (partition by {keys}, g.t order by g.n) as copy from given g {join}"
     )
-    con.execute("create temp view judged as from sorted where fault is null and copy = 1")
+    shifts = find_shifts(con, given.keys, zone)
+    con.execute(
+        "create temp view judged as from sorted where fault is null and copy = 1 "
+        "and n not in (select n from shifted)"
+    )
     if is_job and not _row(con, "select count(*) from sorted where requested_at is not null")[0]:
         advice = spelling_advice(con, JOB, "given where job_id is not null")
         raise UsageError(
@@ -108,7 +112,7 @@ def sort_rows(
         faults.append(fault)
     doubled = "sorted where copy > 1 and fault is null"
     faults.append(_fault(con, "doubled", doubled, shown, "wrong"))
-    faults.append(_shifted(con, given, zone, shown))
+    faults += [_shift_fault(con, shift, shown) for shift in shifts]
     if is_job:
         faults.append(_lost(con, manifest, is_sample=question.is_sample))
     return tuple(faults)
@@ -125,55 +129,18 @@ def _fault(
     return RowFault(about, rows, example or "", kind)
 
 
-def _shifted(con: duckdb.DuckDBPyConnection, given: Given, zone: str, shown: str) -> RowFault:
-    """Count the rows whose time is that of a request in another zone only, if they are half of all and more than fit.
-
-    Times in UTC are often written without an offset, and local times with that of UTC.
-    """
-    about = "whose time is that of a request only if it is read "
-    has = {row[0] for row in con.execute(f"describe {_REQUESTS}").fetchall()}
-    if not set(given.keys) <= has:
-        return RowFault(about + "in another zone", 0, "", "not_judged")
-    keys = ", ".join(given.keys)
-    local, utc = f"timezone({quoted(zone)}, t)", "timezone('UTC', t)"
-    readings = {
-        "t": "t",
-        "as_utc": f"if(is_local, timezone('UTC', {local}), null)",
-        "as_local": f"if(is_local, null, timezone({quoted(zone)}, {utc}))",
-    }
-    # A file may have dropped the seconds.
-    fits = {
-        name: f"coalesce(({keys}, date_trunc('minute', {read})) in "
-        f"(select ({keys}, date_trunc('minute', requested_at)) from {_REQUESTS}), false)"
-        for name, read in readings.items()
-    }
-    con.execute(
-        "create or replace temp table zone_readings as select *, "
-        + ", ".join(f"{fit} as fits_{name}" for name, fit in fits.items())
-        + " from sorted where t is not null"
-    )
-    rows, fitting, as_utc, as_local = _row(
-        con,
-        "select count(*), count(*) filter (fits_t), count(*) filter (fits_as_utc), "
-        "count(*) filter (fits_as_local) from zone_readings",
-    )
-    if max(as_utc, as_local) <= fitting or max(as_utc, as_local) < _HALF * rows:
-        return RowFault(about + "in another zone", 0, "", "not_judged")
-    is_utc = as_utc >= as_local
+def _shift_fault(con: duckdb.DuckDBPyConnection, shift: Shift, shown: str) -> RowFault:
+    read = "as UTC" if shift.zone == "UTC" else f"in {shift.zone}"
     fault = _fault(
         con,
-        about + ("as UTC" if is_utc else f"in {zone}"),
-        f"zone_readings where {'fits_as_utc' if is_utc else 'fits_as_local'}",
+        f"whose time is that of a request only if it is read {read}",
+        f"sorted where n in (select n from shifted where read_in = {quoted(shift.zone)})",
         shown,
         "not_judged",
     )
-    seconds = _row(
-        con,
-        f"select mode(epoch(t) - epoch({readings['as_utc' if is_utc else 'as_local']})) from zone_readings",
-    )
-    shift = f"the times are {abs(seconds[0]) / 3600:g} h {'early' if seconds[0] < 0 else 'late'}"
-    written = "+00:00" if is_utc else f"the offset of {zone}"
-    return _advised(fault, f"{shift}: write them with {written}")
+    off = f"the times are {abs(shift.hours):g} h {'early' if shift.hours > 0 else 'late'}"
+    written = "+00:00" if shift.zone == "UTC" else f"the offset of {shift.zone}"
+    return _advised(fault, f"{off}: write them with {written}")
 
 
 def _lost(con: duckdb.DuckDBPyConnection, manifest: Manifest, *, is_sample: bool) -> RowFault:

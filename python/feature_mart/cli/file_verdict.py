@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from rich.table import Table
 
 from feature_mart.audit import ColumnVerdict, FileReport, RowFault
+from feature_mart.audit.later_order import Order
 from feature_mart.cli.printing import near, print_table, say
 from feature_mart.settings import Settings
 from feature_mart.zones import load_zone
@@ -70,7 +71,7 @@ def print_file(report: FileReport, settings: Settings) -> None:
     _print_columns(report)
     for column in report.columns:
         _print_example(column, zone)
-        for line in _unjudged_lines(column):
+        for line in unjudged_lines(column):
             say("", f"  {column.column}: {line}")
     say("")
     counts = _counts(report)
@@ -122,10 +123,10 @@ def _fault_line(fault: RowFault) -> str:
 
 def _is_unjudged(column: ColumnVerdict) -> bool:
     """Return whether something of the column was not compared, even if the rest leaks."""
-    return bool(column.unreadable or column.skipped or not column.judged)
+    return column.verdict == "not_judged" or bool(column.unreadable or column.skipped)
 
 
-def _unjudged_lines(column: ColumnVerdict) -> list[str]:
+def unjudged_lines(column: ColumnVerdict) -> list[str]:
     """Say which values of a column were not compared, and why."""
     lines = []
     if column.unreadable:
@@ -139,9 +140,30 @@ def _unjudged_lines(column: ColumnVerdict) -> list[str]:
         )
     if not column.judged:
         lines.append("no row was compared")
+    elif not column.valued:
+        lines.append("it holds no value in the rows that were compared")
+    elif not column.known:
+        lines.append(
+            "the mart has no value for any row's time, so there was nothing to compare with"
+        )
+    if column.order is not None:
+        lines.append(_order_line(column.order))
     if column.nan:
         lines.append(f"{column.nan:,} values are NaN, which counts as missing")
     return lines
+
+
+def _order_line(order: Order) -> str:
+    when = (
+        "the newest ones"
+        if order.days is None
+        else f"those of {order.days} day{'s' if order.days > 1 else ''} later"
+    )
+    return (
+        f"its values are not the feature's, but are ordered like {when} (rank correlation {order.later:.2f}, with the "
+        f"right ones {order.now:.2f}, over {order.rows:,} rows that changed): rounded or in another unit, they would "
+        "be a leak; write them as the mart has them"
+    )
 
 
 def _print_columns(report: FileReport) -> None:

@@ -9,7 +9,7 @@ import click
 
 from feature_mart.cli.console import Console
 from feature_mart.cli.options import emit, explained, json_option
-from feature_mart.errors import UsageError
+from feature_mart.errors import TerminalError, UsageError
 
 
 @click.group()
@@ -269,13 +269,18 @@ def train_request(
     For `aws sagemaker create-training-job --cli-input-json`; nothing is asked of AWS but the snapshot's own documents.
     """
     from feature_mart import job
-    from feature_mart.exporter import find_snapshot, locate_snapshot
+    from feature_mart.exporter import contradicted_by_latest, find_snapshot, locate_snapshot
     from feature_mart.settings import resolve_settings
     from feature_mart.training.request import training_request
 
     settings = resolve_settings()
     address = find_snapshot(job.snapshot_store(settings), id_ or consumer)
-    manifest, schema = locate_snapshot(address, settings.s3).documents()
+    place = locate_snapshot(address, settings.s3)
+    committed = place.committed()
+    contradiction = contradicted_by_latest(place, committed)
+    if contradiction is not None:
+        raise TerminalError(f"latest.json of {consumer}: {contradiction}; nothing is asked for.")
+    manifest = committed.manifest
     if manifest["consumer"] != consumer:
         raise UsageError(
             f"{manifest['id']} is a snapshot of {manifest['consumer']}, not of {consumer}."
@@ -286,9 +291,10 @@ def train_request(
     request = training_request(
         manifest,
         address,
-        label_kind=schema["label_kind"],
+        label_kind=committed.schema["label_kind"],
         role=role,
         image=image or job.built_manifest(settings).consumer(consumer).image or "",
+        manifest_sha256=committed.manifest_sha256,
         hyperparameters={name: value for name, _, value in pairs},
         source=source,
         is_built_in=built_in,

@@ -61,6 +61,7 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
     return {
         "address": verdict.address,
         "id": verdict.id,
+        "manifest_sha256": verdict.manifest_sha256,
         "parts": verdict.parts,
         "rows": verdict.rows,
         "warnings": list(verdict.warnings),
@@ -72,6 +73,7 @@ def print_verdict(verdict: Verdict) -> None:
     """The verdict of `mart snapshot verify`."""
     if not verdict.problems:
         say(f"good: {verdict.id}, {verdict.parts} parts, {verdict.rows:,} rows")
+        say(f"  manifest.json has the SHA-256 {verdict.manifest_sha256}")
         say(*(f"  warning    {each}" for each in verdict.warnings))
         return
     say(f"bad: {near(verdict.address)}")

@@ -29,7 +29,7 @@ from feature_mart.exporter.snapshot import (
     export_snapshot,
 )
 from feature_mart.exporter.splits import Window, windows_between
-from feature_mart.exporter.verify import Verdict, verify_snapshot
+from feature_mart.exporter.verify import Verdict, contradicted_by_latest, verify_snapshot
 from feature_mart.exporter.verify_parts import Problem
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "Verdict",
     "Window",
     "clean_snapshots",
+    "contradicted_by_latest",
     "diff_snapshots",
     "export_rows",
     "export_snapshot",

@@ -12,9 +12,8 @@ from typing import Any
 import duckdb
 
 from feature_mart.duckdb_files import connect
-from feature_mart.exporter.splits import SPLITS
 from feature_mart.exporter.verify_parts import MEMORY_LIMIT, part_sql
-from feature_mart.snapshot_files import read_committed
+from feature_mart.snapshot_files import SPLITS, read_committed
 
 _DECILES = [step / 10 for step in range(1, 10)]
 

@@ -1,7 +1,7 @@
 """latest.json: which snapshot of a consumer is current. An export moves it forward only."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -28,7 +28,10 @@ _ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """latest.json, parsed. `held` is true after a rollback until it is released, and `reason` says why."""
+    """latest.json, parsed. `held` is true after a rollback until it is released, and `reason` says why.
+
+    `manifest_sha256` is that of the snapshot's manifest.json when the file was moved to it; None in an older file.
+    """
 
     id: str
     as_of_at: datetime
@@ -36,6 +39,7 @@ class Latest:
     fencing: int
     held: bool
     reason: str | None = None
+    manifest_sha256: str | None = None
 
 
 def read_latest(store: Store, consumer: str) -> Latest | None:
@@ -67,10 +71,13 @@ def move_latest(
     as_of_at: datetime,
     warehouse_id: str,
     fencing: int,
+    is_new: bool = True,
 ) -> LatestOutcome:
     """Point latest.json at a committed snapshot by compare-and-swap.
 
-    `fencing` 0 means without a lease and is never refused; the number in the file never goes down.
+    `fencing` 0 means without a lease and is never refused; the number in the file never goes down. `is_new` says that
+    this export committed the snapshot: if the file names one of that id from before, it was removed by hand, and the
+    new manifest's SHA-256 goes in.
 
     Raises:
         TerminalError: the file belongs to another warehouse.
@@ -81,6 +88,10 @@ def move_latest(
         if now is not None:
             _check_same(store, consumer, now, warehouse_id)
             if now.id == snapshot_id:
+                if is_new and not _swap(
+                    store, consumer, _as_committed(store, consumer, now), before
+                ):
+                    continue
                 return "already"
             if now.held:
                 return "held"
@@ -90,7 +101,7 @@ def move_latest(
                 return "fenced"
         lease = max(fencing, now.fencing if now else 0)
         moved = Latest(snapshot_id, as_of_at, warehouse_id, lease, held=False)
-        if _swap(store, consumer, moved, before):
+        if _swap(store, consumer, _as_committed(store, consumer, moved), before):
             return "moved"
     raise _not_replaced(store, consumer, seen)
 
@@ -107,7 +118,8 @@ def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | Non
 
     A latest.json that cannot be read is replaced as if there were none.
     """
-    manifest, schema = require_snapshot(store, consumer, to).documents()
+    committed = require_snapshot(store, consumer, to).committed()
+    manifest, schema = committed.manifest, committed.schema
     if schema.get("format", "parquet") != "parquet":
         raise UsageError(f"{to} is in CSV; latest.json names snapshots in Parquet only.")
     seen: list[bytes | None] = []
@@ -119,6 +131,7 @@ def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | Non
             now.fencing if now else 0,
             held=True,
             reason=reason,
+            manifest_sha256=committed.manifest_sha256,
         )
         if _swap(store, consumer, moved, before):
             return now
@@ -131,7 +144,7 @@ def release(store: Store, consumer: str) -> Latest | None:
     for before, now in _attempts(store, consumer, seen):
         if now is None or not now.held:
             return None
-        freed = Latest(now.id, now.as_of_at, now.warehouse_id, now.fencing, held=False)
+        freed = replace(now, held=False, reason=None)
         if _swap(store, consumer, freed, before):
             return freed
     raise _not_replaced(store, consumer, seen)
@@ -163,6 +176,8 @@ def _swap(store: Store, consumer: str, latest: Latest, before: bytes | None) -> 
         "fencing": latest.fencing,
         "held": latest.held,
     }
+    if latest.manifest_sha256 is not None:
+        document["manifest_sha256"] = latest.manifest_sha256
     if latest.reason is not None:
         document["reason"] = latest.reason
     check_document(document, "latest", key)
@@ -170,14 +185,28 @@ def _swap(store: Store, consumer: str, latest: Latest, before: bytes | None) -> 
     if not store.swap(key, data, before):
         return False
     # Whoever cleans looks at latest.json after the commit is gone, and puts it back: one of the two sees the other.
-    if store.read(f"{consumer}/snapshots/{latest.id}/{SUCCESS}") in {None, REMOVED}:
+    try:
+        _committed_sha256(store, consumer, latest.id)
+    except TransientError:
         if before is not None:
             store.swap(key, before, data)
+        raise
+    return True
+
+
+def _as_committed(store: Store, consumer: str, latest: Latest) -> Latest:
+    return replace(latest, manifest_sha256=_committed_sha256(store, consumer, latest.id))
+
+
+def _committed_sha256(store: Store, consumer: str, snapshot_id: str) -> str:
+    """Return what a snapshot's _SUCCESS holds. Raises: TransientError where it is gone."""
+    success = store.read(f"{consumer}/snapshots/{snapshot_id}/{SUCCESS}")
+    if success is None or success == REMOVED:
         raise TransientError(
-            f"{latest.id} of {consumer} was removed by `mart snapshot clean` meanwhile; try again, with another "
+            f"{snapshot_id} of {consumer} was removed by `mart snapshot clean` meanwhile; try again, with another "
             "snapshot or an export."
         )
-    return True
+    return success.decode(errors="replace").strip()
 
 
 def _not_replaced(
@@ -210,4 +239,5 @@ def _parse(store: Store, consumer: str, data: bytes) -> Latest:
         fencing=document["fencing"],
         held=document["held"],
         reason=document.get("reason"),
+        manifest_sha256=document.get("manifest_sha256"),
     )

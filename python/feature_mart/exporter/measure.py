@@ -12,20 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from feature_mart.errors import TerminalError
-from feature_mart.exporter.content import add_sums, content_hash, word_sums
 from feature_mart.exporter.layout import Layout
-from feature_mart.exporter.row_hash import (
-    EPOCH,
-    Rows,
-    micros,
-    read_rows,
-    row_hashes,
-    unfit,
-    unfit_values,
-)
+from feature_mart.exporter.row_hash import Rows, read_rows, row_hashes, unfit, unfit_values
 from feature_mart.exporter.source import Count, RowSource
 from feature_mart.exporter.splits import Window
 from feature_mart.exporter.staging import Slices, Staging
+from feature_mart.snapshot_files.content import add_sums, content_hash, word_sums
+from feature_mart.snapshot_files.row_hash import EPOCH, micros
 from feature_mart.snapshot_files.usability import Shortcoming, SplitCounts, judge_snapshot
 
 #: Batches that were fetched and are not done with.

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 from feature_mart.duckdb_files import connect, copy_to, quoted
 from feature_mart.errors import TerminalError
 from feature_mart.exporter.layout import Layout
-from feature_mart.exporter.row_hash import NULL_BITS, Rows
+from feature_mart.exporter.row_hash import Rows
 from feature_mart.exporter.staging import Numbers, Room
 from feature_mart.snapshot_files import KEY_COLUMNS
+from feature_mart.snapshot_files.row_hash import NULL_BITS
 
 COPY_OPTIONS = {
     "parquet": "format parquet, compression zstd, row_group_size 122880",

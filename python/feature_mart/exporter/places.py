@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,7 +12,13 @@ from typing import Any
 
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.services import S3Options
-from feature_mart.snapshot_files import committed_documents, sha256_file, snapshot_folder
+from feature_mart.snapshot_files import (
+    LATEST,
+    Documents,
+    committed_documents,
+    sha256_file,
+    snapshot_folder,
+)
 from feature_mart.storage import FolderStore, Store, open_store
 
 
@@ -41,13 +48,23 @@ class SnapshotPlace:
         start = len(self.prefix) + 1
         return tuple(e.key[start:] for e in self.store.entries(f"{self.prefix}/{folder}"))
 
+    def latest(self) -> bytes | None:
+        """Return the consumer's latest.json, None where there is none or the place is not laid out so."""
+        consumer, found, _ = self.prefix.rpartition("/snapshots/")
+        return self.store.read(f"{consumer}/{LATEST}") if found else None
+
     def local(self, name: str, scratch: Path) -> AbstractContextManager[Path | None]:
         """A whole file on local disk, None when it is not there."""
         return self.store.local(f"{self.prefix}/{name}", scratch)
 
-    def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """manifest.json and schema.json. Raises: DamagedSnapshotError unless committed and unchanged."""
+    def committed(self) -> Documents:
+        """Return its documents. Raises: DamagedSnapshotError unless committed and unchanged."""
         return committed_documents(self.read, self.address)
+
+    def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return manifest.json and schema.json. Raises: DamagedSnapshotError as `committed`."""
+        found = self.committed()
+        return found.manifest, found.schema
 
 
 def locate_snapshot(address: str, options: S3Options) -> SnapshotPlace:
@@ -58,13 +75,21 @@ def locate_snapshot(address: str, options: S3Options) -> SnapshotPlace:
     """
     if "://" not in address or address.startswith("file://"):
         folder = snapshot_folder(address).resolve()
-        return SnapshotPlace(FolderStore(folder.parent), folder.name)
-    root, _, name = address.rstrip("/").rpartition("/")
+        root, prefix = _root(folder.as_posix())
+        return SnapshotPlace(FolderStore(Path(root)), prefix)
+    root, prefix = _root(address.rstrip("/"))
     if root.count("/") < 2:
         raise UsageError(
             f"{address} is no snapshot: its address ends in <consumer>/snapshots/<id>; `mart snapshot list` shows them."
         )
-    return SnapshotPlace(open_store(root, options, Path(tempfile.gettempdir())), name)
+    return SnapshotPlace(open_store(root, options, Path(tempfile.gettempdir())), prefix)
+
+
+def _root(address: str) -> tuple[str, str]:
+    """Return the place that a snapshot is in, and its key there; its own folder's where it is laid out otherwise."""
+    laid_out = re.fullmatch(r"(.*[^/])/([^/]+/snapshots/[^/]+)", address)
+    root, _, name = address.rpartition("/")
+    return (laid_out[1], laid_out[2]) if laid_out else (root, name)
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from feature_mart.exporter.parts import write_parts
 from feature_mart.exporter.plan import Plan, plan_snapshot
 from feature_mart.exporter.removal import clear_dead_attempt
 from feature_mart.exporter.source import RowSource, open_duckdb
-from feature_mart.exporter.splits import SPLITS
 from feature_mart.exporter.staging import Staging
 from feature_mart.exporter.uploads import Meter, Part, Uploads
 from feature_mart.manifest import Consumer, Manifest
@@ -27,6 +26,7 @@ from feature_mart.snapshot_files import (
     CONDITIONS,
     MANIFEST,
     SCHEMA,
+    SPLITS,
     check_document,
     encode_document,
     part_path,
@@ -193,7 +193,7 @@ def export_rows(
 
         def unchanged(done: dict[str, Any]) -> SnapshotReport:
             _check_min_parts(plan, done, min_parts, store.address(prefix))
-            moved = None if dry_run else _move(store, consumer, plan, context)
+            moved = None if dry_run else _move(store, consumer, plan, context, is_new=False)
             return _report(plan, store, prefix, "unchanged", done, moved)
 
         done = committed_manifest(store, prefix)
@@ -252,7 +252,7 @@ def _commit(
         others[split_manifest(split)] = parts_list(store, prefix, split, parts)
     status, kept = publish(store, prefix, document, others, show.step)
     show.step("move latest.json")
-    latest = _move(store, consumer, plan, context)
+    latest = _move(store, consumer, plan, context, is_new=status != "unchanged")
     sent = sum(part.bytes for part in parts if part.is_sent)
     return _report(plan, store, prefix, status, kept, latest, sent)
 
@@ -276,7 +276,9 @@ def _check_min_parts(plan: Plan, done: dict[str, Any], min_parts: int, address: 
             )
 
 
-def _move(store: Store, consumer: Consumer, plan: Plan, context: BuildContext) -> LatestOutcome:
+def _move(
+    store: Store, consumer: Consumer, plan: Plan, context: BuildContext, *, is_new: bool
+) -> LatestOutcome:
     if plan.layout.file_format != "parquet":
         return "csv"
     return move_latest(
@@ -286,6 +288,7 @@ def _move(store: Store, consumer: Consumer, plan: Plan, context: BuildContext) -
         as_of_at=context.as_of_at,
         warehouse_id=context.warehouse_id,
         fencing=context.fencing,
+        is_new=is_new,
     )
 
 

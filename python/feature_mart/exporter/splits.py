@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 
 from feature_mart.errors import TerminalError
 from feature_mart.manifest import Consumer
-
-SPLITS = ("train", "validation", "test")
+from feature_mart.snapshot_files import SPLITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,27 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feature_mart.exporter.content import snapshot_id
+from feature_mart.errors import TerminalError
 from feature_mart.exporter.places import SnapshotPlace, locate_snapshot
-from feature_mart.exporter.splits import SPLITS
 from feature_mart.exporter.verify_parts import Problem, check_split
 from feature_mart.services import S3Options
 from feature_mart.snapshot_files import (
-    KEY_COLUMNS,
-    MANIFEST,
-    SCHEMA,
+    LATEST,
+    SPLITS,
     DamagedSnapshotError,
+    Documents,
+    decode_document,
     manifest_warnings,
-    parse_instant,
     split_manifest,
 )
+from feature_mart.snapshot_files.checks import identity_faults
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`ok` when there is no problem. `id` is None when the manifest could not be read.
 
-    `warnings` say why a whole snapshot is of little use.
+    `warnings` say why a whole snapshot is of little use. `manifest_sha256` is what a model's about/training.json
+    records of the snapshot it was trained on.
     """
 
     address: str
@@ -36,6 +37,7 @@ class Verdict:
     rows: int
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...] = ()
+    manifest_sha256: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -58,10 +60,14 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
     """
     place = locate_snapshot(str(address), options or S3Options())
     try:
-        manifest, schema = place.documents()
+        committed = place.committed()
     except DamagedSnapshotError as error:
         return Verdict(place.address, None, 0, 0, (Problem("_meta", str(error)),))
-    problems = [*_check_identity(place, manifest, schema), *_check_files(place, manifest)]
+    manifest, schema = committed.manifest, committed.schema
+    problems = [Problem(*fault) for fault in identity_faults(manifest, schema, place.name)]
+    problems += _check_files(place, manifest)
+    if (contradiction := contradicted_by_latest(place, committed)) is not None:
+        problems.append(Problem(LATEST, contradiction))
     with tempfile.TemporaryDirectory() as scratch:
         for index in range(len(manifest["splits"])):
             problems += check_split(place, manifest, index, schema.get("format"), Path(scratch))
@@ -73,33 +79,25 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
         rows,
         tuple(problems),
         manifest_warnings(manifest),
+        committed.manifest_sha256,
     )
 
 
-def _check_identity(
-    place: SnapshotPlace, manifest: Mapping[str, Any], schema: Mapping[str, Any]
-) -> Iterator[Problem]:
-    wanted = snapshot_id(parse_instant(manifest["as_of_at"]), schema, manifest["splits"])
-    if manifest["id"] != wanted:
-        yield Problem(
-            MANIFEST, f"the id is {manifest['id']}, but schema, bounds and hashes make {wanted}"
-        )
-    if place.name != manifest["id"]:
-        yield Problem(
-            MANIFEST,
-            f"the id is {manifest['id']}, but the folder is called {place.name}",
-        )
-    roles = [column["role"] for column in schema["columns"]]
-    if (
-        roles[0] != "label"
-        or "label" in roles[1:]
-        or schema["columns"][0]["name"] != schema["label"]
-    ):
-        yield Problem(SCHEMA, "the label is not the first column and the only one")
-    if {key["name"]: key["type"] for key in schema["keys"]} != KEY_COLUMNS:
-        yield Problem(SCHEMA, f"the keys are not {', '.join(KEY_COLUMNS)}")
-    if tuple(split["name"] for split in manifest["splits"]) != SPLITS:
-        yield Problem(MANIFEST, f"the splits are not {', '.join(SPLITS)} in this order")
+def contradicted_by_latest(place: SnapshotPlace, committed: Documents) -> str | None:
+    """Return what is wrong where latest.json was moved to this snapshot while it had another manifest, else None."""
+    data = place.latest()
+    try:
+        latest = decode_document(data or b"", "latest", LATEST)
+    except TerminalError:
+        # None there, or a damaged one: it says nothing of this snapshot.
+        return None
+    recorded = latest.get("manifest_sha256", committed.manifest_sha256)
+    if latest["id"] != committed.manifest["id"] or recorded == committed.manifest_sha256:
+        return None
+    return (
+        f"it was moved to this snapshot when its manifest.json had the SHA-256 {recorded}, and now that is "
+        f"{committed.manifest_sha256}: one of the two was rewritten"
+    )
 
 
 def _check_files(place: SnapshotPlace, manifest: Mapping[str, Any]) -> Iterator[Problem]:

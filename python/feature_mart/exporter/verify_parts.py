@@ -2,18 +2,27 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from feature_mart.duckdb_files import connect, csv, parquet, quoted
-from feature_mart.exporter.content import add_sums, content_hash, word_sums
 from feature_mart.exporter.places import SnapshotPlace
-from feature_mart.exporter.row_hash import micros, read_rows, row_hashes, unfit
-from feature_mart.snapshot_files import KEY_COLUMNS, parse_instant, part_path, sha256_file
+from feature_mart.exporter.row_hash import read_rows, row_hashes, unfit
+from feature_mart.snapshot_files import KEY_COLUMNS, part_path, sha256_file
+from feature_mart.snapshot_files.checks import (
+    Bounds,
+    Found,
+    Key,
+    add_found,
+    content_faults,
+    split_bounds,
+)
+from feature_mart.snapshot_files.content import word_sums
 
 _BATCH_ROWS = 122_880
 #: Of sorts and scans; more is spilled to disk.
@@ -33,23 +42,10 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bounds:
-    """Which rows a split may hold; `until` is None for the last one, which purges nothing."""
-
-    name: str
-    start: str
-    end: str
-    until: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Rows:
-    """Of one pair of parts: rows, the two sums of their hashes, and rows that should not be there."""
+    """Of one pair of parts: what its rows are, and how many hold a value or lack a key that they must not."""
 
-    rows: int
-    sums: tuple[int, int]
-    outside: int
-    late: int
+    found: Found
     unfit: int
     unkeyed: int
 
@@ -71,7 +67,7 @@ def check_split(
     scratch: Path,
 ) -> Iterator[Problem]:
     """What is wrong with the split at `index`; a pair of parts at a time is brought to `scratch`."""
-    split, bounds = manifest["splits"][index], _bounds(manifest, index)
+    split, bounds = manifest["splits"][index], split_bounds(manifest, index)
     parts = {part["path"]: part for part in manifest["parts"]}
     columns = [column["name"] for column in manifest["columns"]]
     data = [path for path in parts if path.startswith(f"data/{split['name']}/")]
@@ -81,7 +77,7 @@ def check_split(
     for path in of_split ^ {*data, *keys}:
         is_whole = False
         yield Problem(path, "data and key parts are not one to one in manifest.json")
-    rows, sums = 0, (0, 0)
+    total = Found()
     for data_path, keys_path in zip(data, keys, strict=True):
         with place.local(data_path, scratch) as file, place.local(keys_path, scratch) as key_file:
             bad = [
@@ -95,30 +91,13 @@ def check_split(
             is_whole = is_whole and not bad
             if bad or file is None or key_file is None:
                 continue
-            found = _read_rows(part_sql(file, columns, file_format), key_file, columns, bounds)
-            yield from _judge_rows(found, data_path, keys_path, bounds)
-            rows += found.rows
-            sums = add_sums(sums, found.sums)
+            read = part_sql(file, columns, file_format)
+            rows = _read_rows(read, key_file, columns, bounds, total.last)
+            yield from _judge_rows(rows, data_path, keys_path, bounds)
+            total = add_found(total, rows.found)
     # Where a part is bad already, its split's content says nothing new.
-    if is_whole and rows != split["rows"]:
-        what = f"its parts hold {rows} rows, manifest.json says {split['rows']}"
-        yield Problem(split["name"], what)
-    if is_whole and content_hash(sums) != split["content_hash"]:
-        yield Problem(
-            split["name"],
-            f"its content hash is {content_hash(sums)}, manifest.json says {split['content_hash']}: "
-            "values changed, or data and keys are not row for row",
-        )
-
-
-def _bounds(manifest: Mapping[str, Any], index: int) -> _Bounds:
-    split = manifest["splits"][index]
-    later = [each["from"] for each in manifest["splits"][index + 1 :] if each["from"] < each["to"]]
-    until = None
-    if later:
-        embargo = timedelta(days=manifest["embargo_days"])
-        until = (parse_instant(later[0]) - embargo).isoformat()
-    return _Bounds(split["name"], split["from"], split["to"], until)
+    if is_whole:
+        yield from (Problem(split["name"], what) for what in content_faults(total, split))
 
 
 def _check_part(
@@ -160,43 +139,40 @@ def _check_part(
         yield Problem(path, f"it has {rows} rows, manifest.json says {part['rows']}")
 
 
-def _read_rows(data_sql: str, keys: Path, columns: Sequence[str], bounds: _Bounds) -> _Rows:
-    start, end = (micros(parse_instant(instant)) for instant in (bounds.start, bounds.end))
-    until = None if bounds.until is None else micros(parse_instant(bounds.until))
-    found = _Rows(0, (0, 0), 0, 0, 0, 0)
+def _read_rows(
+    data_sql: str, keys: Path, columns: Sequence[str], bounds: Bounds, last: Key | None
+) -> _Rows:
+    """Read one pair of parts, whose first row follows the one with the key `last`."""
+    total, unfit_rows, unkeyed = Found(last=last), 0, 0
     with connect(memory_limit=MEMORY_LIMIT) as con:
         reader = con.sql(f"from {data_sql} positional join {parquet(keys)}").to_arrow_reader(
             _BATCH_ROWS
         )
         for batch in reader:
             rows = read_rows(batch, columns)
-            at, known = rows.requested_at, rows.label_known_at
-            nulls = [batch.column(name).null_count for name in KEY_COLUMNS]
-            found = _Rows(
-                found.rows + len(rows),
-                add_sums(found.sums, word_sums(row_hashes(rows))),
-                found.outside + int(np.count_nonzero((at < start) | (at >= end))),
-                found.late + (0 if until is None else int(np.count_nonzero(known > until))),
-                found.unfit + int(np.count_nonzero(unfit(rows, columns, batch))),
-                found.unkeyed + max(nulls),
+            unfit_rows += int(np.count_nonzero(unfit(rows, columns, batch)))
+            unkeyed += max(batch.column(name).null_count for name in KEY_COLUMNS)
+            sums = word_sums(row_hashes(rows))
+            total = add_found(
+                total,
+                bounds.count(
+                    rows.requested_at,
+                    rows.label_known_at,
+                    partial(_text, rows.job_id),
+                    sums,
+                    total.last,
+                ),
             )
-    return found
+    return _Rows(total, unfit_rows, unkeyed)
 
 
-def _judge_rows(found: _Rows, data: str, keys: str, bounds: _Bounds) -> Iterator[Problem]:
-    if found.outside:
-        what = (
-            f"{found.outside} rows have a requested_at outside of {bounds.name}, {bounds.start} to "
-            f"{bounds.end}"
-        )
-        yield Problem(keys, what)
-    if found.late:
-        what = (
-            f"{found.late} rows had their label known only after the next split began; they must be "
-            "purged"
-        )
-        yield Problem(keys, what)
-    if found.unfit:
-        yield Problem(data, f"{found.unfit} rows hold NaN or an infinite value")
-    if found.unkeyed:
-        yield Problem(keys, f"{found.unkeyed} rows lack a key; none may be NULL")
+def _text(texts: pa.StringArray, row: int) -> str:
+    return str(texts[row])
+
+
+def _judge_rows(rows: _Rows, data: str, keys: str, bounds: Bounds) -> Iterator[Problem]:
+    yield from (Problem(keys, what) for what in bounds.key_faults(rows.found))
+    if rows.unfit:
+        yield Problem(data, f"{rows.unfit} rows hold NaN or an infinite value")
+    if rows.unkeyed:
+        yield Problem(keys, f"{rows.unkeyed} rows lack a key; none may be NULL")

@@ -24,6 +24,7 @@ KEY_COLUMNS = {
     "requested_at": "timestamp[us, UTC]",
     "label_known_at": "timestamp[us, UTC]",
 }
+SPLITS = ("train", "validation", "test")
 SCHEMA = "_meta/schema.json"
 MANIFEST = "_meta/manifest.json"
 SUCCESS = "_meta/_SUCCESS"
@@ -50,6 +51,16 @@ class Committed:
     folder: Path
     manifest: Mapping[str, Any]
     schema: Mapping[str, Any]
+    manifest_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The documents of a committed snapshot, wherever it lies; `manifest_sha256` is what _SUCCESS holds."""
+
+    manifest: dict[str, Any]
+    schema: dict[str, Any]
+    manifest_sha256: str
 
 
 def split_manifest(split: str) -> str:
@@ -139,13 +150,12 @@ def read_committed(address: str | Path) -> Committed:
         except FileNotFoundError:
             return None
 
-    return Committed(folder, *committed_documents(read, str(folder)))
+    found = committed_documents(read, str(folder))
+    return Committed(folder, found.manifest, found.schema, found.manifest_sha256)
 
 
-def committed_documents(
-    read: Callable[[str], bytes | None], where: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """manifest.json and schema.json of a snapshot, whose files ``read`` gives by their names in it.
+def committed_documents(read: Callable[[str], bytes | None], where: str) -> Documents:
+    """Return manifest.json and schema.json of a snapshot, whose files ``read`` gives by their names in it.
 
     Raises:
         DamagedSnapshotError: never committed, or a document was changed or is missing.
@@ -163,7 +173,8 @@ def committed_documents(
         if found == REMOVED:
             raise DamagedSnapshotError(f"{where} is being removed by `mart snapshot clean`.")
         data[name] = found
-    if hashlib.sha256(data[MANIFEST]).hexdigest() != data[SUCCESS].decode(errors="replace").strip():
+    sha256 = hashlib.sha256(data[MANIFEST]).hexdigest()
+    if sha256 != data[SUCCESS].decode(errors="replace").strip():
         raise DamagedSnapshotError(
             f"{where}/{MANIFEST} is not the one that was committed: its SHA-256 is not in _SUCCESS."
         )
@@ -176,7 +187,7 @@ def committed_documents(
         raise DamagedSnapshotError(
             f"{where}/{SCHEMA} and manifest.json disagree about the columns."
         )
-    return manifest, schema
+    return Documents(manifest, schema, sha256)
 
 
 @cache

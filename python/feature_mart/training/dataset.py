@@ -8,20 +8,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_mart.duckdb_files import connect, csv, parquet
+from feature_mart.duckdb_files import connect
 from feature_mart.errors import TerminalError, UsageError
-from feature_mart.snapshot_files import committed_documents, read_committed, sha256_file
+from feature_mart.snapshot_files import (
+    KEY_COLUMNS,
+    SPLITS,
+    Committed,
+    Documents,
+    committed_documents,
+    read_committed,
+)
+from feature_mart.snapshot_files.checks import identity_faults, named_like_a_snapshot
 from feature_mart.snapshot_files.usability import (
     Shortcoming,
     SplitCounts,
     judge_fit,
     judge_score,
 )
+from feature_mart.training.parts import Arrays, check_part, check_rows, read_arrays
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,8 @@ class Split:
 class Snapshot:
     """A consumer's training data.
 
-    `label_kind` is regression or binary; `manifest` is manifest.json.
+    `label_kind` is regression or binary; `manifest` is manifest.json, and `manifest_sha256` the
+    hash of the file.
     """
 
     id: str
@@ -65,6 +73,7 @@ class Snapshot:
     label_kind: str
     splits: Mapping[str, Split]
     manifest: Mapping[str, Any]
+    manifest_sha256: str
 
     @property
     def is_log_label(self) -> bool:
@@ -138,6 +147,7 @@ class Snapshot:
             self.label_kind,
             splits,
             self.manifest,
+            self.manifest_sha256,
         )
 
 
@@ -147,37 +157,53 @@ def count_varying(features: NDArray[np.float32]) -> int:
     return int(np.count_nonzero((known != known[:1]).any(axis=0)))
 
 
-def load_snapshot(address: str | Path) -> Snapshot:
-    """Load a committed snapshot from a folder; a part that was changed is never trained on.
+def load_snapshot(address: str | Path, *, manifest_sha256: str | None = None) -> Snapshot:
+    """Load a committed snapshot from a folder, and prove that its rows are those that were exported.
+
+    The id is computed again from schema, bounds and content hashes, and these from keys and values, so that a part
+    that was changed is never trained on, even if manifest.json and _SUCCESS were rewritten to match.
+
+    Args:
+        manifest_sha256: the SHA-256 of manifest.json, where one was recorded: then this very manifest is wanted.
 
     Raises:
         UsageError: there is no such folder.
-        TerminalError: it was never committed, or a document or a part was changed or is missing.
+        TerminalError: it was never committed, is another one, or a document, a part or a row is not
+            what was exported.
     """
     committed = read_committed(address)
-    manifest, schema, folder = committed.manifest, committed.schema, committed.folder
+    manifest, folder = committed.manifest, committed.folder
+    name = named_like_a_snapshot(folder.resolve().name)
+    _check_documents(committed, str(folder), name, manifest_sha256)
     for part in manifest["parts"]:
-        _check_part(folder / part["path"], part["sha256"])
-    splits = {}
-    for name in SPLITS:
-        data, keys = (
-            [folder / part["path"] for part in _parts(manifest, kind, name)]
-            for kind in ("data", "keys")
-        )
-        splits[name] = _read_split(data, schema, _read_keys(keys))
-    return _snapshot(manifest, schema, splits)
+        check_part(folder / part["path"], part["sha256"])
+    paths = {
+        split: (_paths(folder, manifest, "data", split), _paths(folder, manifest, "keys", split))
+        for split in SPLITS
+    }
+    return _load(committed, paths, str(folder))
 
 
-def load_channels(meta: Path, channels: Mapping[str, Path]) -> Snapshot:
-    """Load a committed snapshot from folders that hold one split's data parts each, without keys.
+def load_channels(
+    meta: Path,
+    channels: Mapping[str, Path],
+    keys: Path,
+    *,
+    manifest_sha256: str | None = None,
+) -> Snapshot:
+    """Load a committed snapshot from the folders that a training job gets, as `load_snapshot` does.
 
-    So a training job gets it: `meta` is the snapshot's ``_meta``, `channels` maps a split to its
-    ``data/<split>``. A split may be left out where it has no rows.
+    A split may be left out where it has no rows.
+
+    Args:
+        meta: the snapshot's ``_meta``.
+        channels: by split, its ``data/<split>``.
+        keys: the snapshot's ``keys``, without which the rows cannot be proved.
+        manifest_sha256: as of `load_snapshot`.
 
     Raises:
-        UsageError: `meta` or the folder of a split that has rows is missing.
-        TerminalError: never committed; a document or a part was changed or is missing; or a folder
-            holds another file.
+        UsageError: `meta`, `keys` or the folder of a split that has rows is missing.
+        TerminalError: as of `load_snapshot`; or a folder holds another file.
     """
 
     def read(name: str) -> bytes | None:
@@ -189,60 +215,95 @@ def load_channels(meta: Path, channels: Mapping[str, Path]) -> Snapshot:
             f"There is no channel meta at {meta}; it is the snapshot's folder _meta/, by which the "
             "rest is checked."
         )
-    manifest, schema = committed_documents(read, str(meta))
+    if not keys.is_dir():
+        raise UsageError(
+            f"There is no channel keys at {keys}; it is the snapshot's folder keys/, by which the rows "
+            "are checked. Ask for it, as `mart snapshot train-request` does."
+        )
+    committed = committed_documents(read, str(meta))
+    manifest = committed.manifest
+    _check_documents(committed, str(meta), None, manifest_sha256)
     rows = {split["name"]: split["rows"] for split in manifest["splits"]}
-    splits = {}
+    paths: dict[str, tuple[Sequence[Path], Sequence[Path]]] = {}
     for name in SPLITS:
         folder = channels.get(name)
         if folder is None and not rows[name]:
-            paths = []
-        elif folder is None or not folder.is_dir():
+            paths[name] = ([], [])
+            continue
+        if folder is None or not folder.is_dir():
             raise UsageError(
                 f"There is no channel {name}{f' at {folder}' if folder else ''}, but {rows[name]} "
                 f"rows of {manifest['id']} are in it; `mart snapshot train-request` asks for all."
             )
-        else:
-            paths = _channel_parts(folder, manifest, name)
-        splits[name] = _read_split(paths, schema, {})
-    return _snapshot(manifest, schema, splits)
+        paths[name] = (
+            _channel_parts(folder, manifest, "data", name),
+            _channel_parts(keys / name, manifest, "keys", name),
+        )
+    return _load(committed, paths, str(meta))
 
 
-def _channel_parts(folder: Path, manifest: Mapping[str, Any], split: str) -> list[Path]:
-    wanted = {Path(part["path"]).name: part for part in _parts(manifest, "data", split)}
+def _check_documents(
+    committed: Committed | Documents, where: str, folder: str | None, manifest_sha256: str | None
+) -> None:
+    manifest = committed.manifest
+    if manifest_sha256 is not None and committed.manifest_sha256 != manifest_sha256:
+        raise TerminalError(
+            f"{where} has a manifest.json with the SHA-256 {committed.manifest_sha256}, and {manifest_sha256} is "
+            "asked for: it is another snapshot, or was rewritten."
+        )
+    for document, what in identity_faults(manifest, committed.schema, folder):
+        raise TerminalError(
+            f"{where}: {document}: {what}. It was rewritten after the export; see `mart snapshot verify`."
+        )
+
+
+def _channel_parts(folder: Path, manifest: Mapping[str, Any], kind: str, split: str) -> list[Path]:
+    wanted = {Path(part["path"]).name: part for part in _parts(manifest, kind, split)}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and str(path.relative_to(folder)) not in wanted:
             raise TerminalError(
                 f"{path} is no part of {manifest['id']}, {split}: the channel is not its folder "
-                f"data/{split}/, or somebody else wrote there."
+                f"{kind}/{split}/, or somebody else wrote there."
             )
     for name, part in wanted.items():
-        _check_part(folder / name, part["sha256"])
+        check_part(folder / name, part["sha256"])
     return [folder / name for name in wanted]
+
+
+def _paths(folder: Path, manifest: Mapping[str, Any], kind: str, split: str) -> list[Path]:
+    return [folder / part["path"] for part in _parts(manifest, kind, split)]
 
 
 def _parts(manifest: Mapping[str, Any], kind: str, split: str) -> list[Mapping[str, Any]]:
     return [part for part in manifest["parts"] if part["path"].startswith(f"{kind}/{split}/")]
 
 
-def _check_part(path: Path, sha256: str) -> None:
-    if not path.is_file() or sha256_file(path) != sha256:
-        raise TerminalError(
-            f"{path} is missing or was changed since the snapshot was committed; see `mart snapshot verify`."
-        )
-
-
-def _snapshot(
-    manifest: Mapping[str, Any], schema: Mapping[str, Any], splits: Mapping[str, Split]
+def _load(
+    committed: Committed | Documents,
+    paths: Mapping[str, tuple[Sequence[Path], Sequence[Path]]],
+    where: str,
 ) -> Snapshot:
+    """Read and check every split; `paths` are its data parts and its key parts."""
+    manifest, schema = committed.manifest, committed.schema
+    columns = _features(schema)
+    names = [column["name"] for column in schema["columns"]]
+    splits = {}
+    with connect() as con:
+        for index, split in enumerate(SPLITS):
+            data, keys = paths[split]
+            arrays = read_arrays(con, data, keys, names, schema.get("format"))
+            check_rows(arrays, manifest, index, where)
+            splits[split] = _split(arrays, columns)
     return Snapshot(
         id=manifest["id"],
         consumer=manifest["consumer"],
-        columns=_features(schema),
+        columns=columns,
         categorical=frozenset(each["name"] for each in schema["columns"] if each["categorical"]),
         label=schema["label"],
         label_kind=schema["label_kind"],
         splits=splits,
         manifest=manifest,
+        manifest_sha256=committed.manifest_sha256,
     )
 
 
@@ -250,47 +311,13 @@ def _features(schema: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(column["name"] for column in schema["columns"] if column["role"] == "feature")
 
 
-def _read_split(
-    paths: Sequence[Path], schema: Mapping[str, Any], keys: Mapping[str, NDArray[Any]]
-) -> Split:
-    columns = _features(schema)
-    if not paths:
-        return Split(
-            columns, np.empty((0, len(columns)), np.float32), np.empty(0, np.float32), keys
-        )
-    read = _read_csv if schema.get("format") == "csv" else _read_parquet
-    found = read(paths, [column["name"] for column in schema["columns"]])
-    label = np.asarray(found[schema["label"]], dtype=np.float32)
-    features = np.empty((len(label), len(columns)), dtype=np.float32)
-    for index, column in enumerate(columns):
-        features[:, index] = np.ma.filled(found[column], np.nan)
-    return Split(columns, features, label, keys)
-
-
-def _read_parquet(paths: Sequence[Path], _names: Sequence[str]) -> Mapping[str, NDArray[Any]]:
-    with connect() as con:
-        return con.execute(f"from {parquet(paths)}").fetchnumpy()
-
-
-def _read_csv(paths: Sequence[Path], names: Sequence[str]) -> Mapping[str, NDArray[Any]]:
-    """Columns by their places: the label first, no header, an empty field is NULL."""
-    types = ", ".join(f"'{index}': 'float'" for index in range(len(names)))
-    options = (
-        "auto_detect = false, header = false, delim = ',', quote = '', escape = '', nullstr = ''"
+def _split(arrays: Arrays, columns: tuple[str, ...]) -> Split:
+    label, *values = arrays.columns
+    features = np.empty((len(label), len(columns)), np.float32)
+    for index, column in enumerate(values):
+        features[:, index] = column
+    moments = (
+        each.astype("datetime64[us]") for each in (arrays.requested_at, arrays.label_known_at)
     )
-    with connect() as con:
-        found = con.execute(f"from {csv(paths, f'{options}, columns = {{{types}}}')}").fetchnumpy()
-    return dict(zip(names, found.values(), strict=True))
-
-
-def _read_keys(paths: Sequence[Path]) -> dict[str, NDArray[Any]]:
-    with connect() as con:
-        keys = con.execute(
-            "select job_id, epoch_us(requested_at) as requested_at, epoch_us(label_known_at) as "
-            f"label_known_at from {parquet(paths)}"
-        ).fetchnumpy()
-    moments = {
-        name: np.asarray(keys[name], dtype=np.int64).astype("datetime64[us]")
-        for name in ("requested_at", "label_known_at")
-    }
-    return {"job_id": np.asarray(keys["job_id"], dtype=object), **moments}
+    keys = dict(zip(KEY_COLUMNS, (arrays.job_id, *moments), strict=True))
+    return Split(columns, features, label, keys)

@@ -9,6 +9,7 @@ hyperparameters   ``--name value`` over ``SM_HPS`` (JSON)       input/config/hyp
 data parts        ``SM_CHANNEL_TRAIN``, ``…_VALIDATION``,       input/data/train, validation, test
                   ``…_TEST``: the snapshot's ``data/<split>/``
 documents         ``SM_CHANNEL_META``: its ``_meta/``           input/data/meta
+keys              ``SM_CHANNEL_KEYS``: its ``keys/``            input/data/keys
 hosts             ``SM_HOSTS`` (JSON)                           input/config/resourceconfig.json
 model             ``SM_MODEL_DIR``                              model
 metrics.json      ``SM_OUTPUT_DATA_DIR``                        output/data
@@ -35,8 +36,8 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from feature_mart.errors import FeatureMartError, UsageError
-from feature_mart.snapshot_files import encode_document
-from feature_mart.training.dataset import SPLITS, load_channels
+from feature_mart.snapshot_files import SPLITS, encode_document
+from feature_mart.training.dataset import load_channels
 from feature_mart.training.hyperparameters import KNOWN, parse_hyperparameters
 from feature_mart.training.metric_lines import EVERY, metric_line
 from feature_mart.training.model import booster_params, evaluate, fit
@@ -44,6 +45,7 @@ from feature_mart.training.saved import save_model
 
 BASE = "/opt/ml"
 META = "meta"
+KEYS = "keys"
 
 _OPTION = re.compile(r"--?([A-Za-z][^=]*)")
 
@@ -56,6 +58,7 @@ class Job:
     hosts: tuple[str, ...]
     channels: Mapping[str, Path]
     meta: Path
+    keys: Path
     model_dir: Path
     output_data_dir: Path
 
@@ -89,7 +92,7 @@ def read_job(argv: Sequence[str], environ: Mapping[str, str]) -> Job:
         raise UsageError(f"The hosts are {hosts!r}; they must be a JSON list of names.")
     folders = {
         name: Path(environ.get(f"SM_CHANNEL_{name.upper()}") or base / "input/data" / name)
-        for name in (*SPLITS, META)
+        for name in (*SPLITS, META, KEYS)
     }
     return Job(
         hyperparameters={**given, **_arguments(argv)},
@@ -97,9 +100,10 @@ def read_job(argv: Sequence[str], environ: Mapping[str, str]) -> Job:
         channels={
             name: folder
             for name, folder in folders.items()
-            if name != META and (folder.is_dir() or f"SM_CHANNEL_{name.upper()}" in environ)
+            if name in SPLITS and (folder.is_dir() or f"SM_CHANNEL_{name.upper()}" in environ)
         },
         meta=folders[META],
+        keys=folders[KEYS],
         model_dir=Path(environ.get("SM_MODEL_DIR") or base / "model"),
         output_data_dir=Path(environ.get("SM_OUTPUT_DATA_DIR") or base / "output/data"),
     )
@@ -117,9 +121,13 @@ def train(job: Job) -> None:
             "for an instance count of 1, of a larger type if need be."
         )
     asked = parse_hyperparameters(job.hyperparameters)
-    snapshot = load_channels(job.meta, job.channels)
+    snapshot = load_channels(
+        job.meta, job.channels, job.keys, manifest_sha256=asked.manifest_sha256
+    )
     rows = ", ".join(f"{name} {split.rows}" for name, split in snapshot.splits.items())
     print(f"{snapshot.id} of {snapshot.consumer}, {len(snapshot.columns)} features: {rows}")
+    # A log outlives the bucket: whoever doubts the snapshot later compares its manifest.json with this.
+    print(f"manifest.json of {snapshot.id} has the SHA-256 {snapshot.manifest_sha256}")
     model = fit(
         snapshot,
         seed=asked.seed,

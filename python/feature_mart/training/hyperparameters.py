@@ -6,6 +6,7 @@ they follow from the label.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,7 @@ XGBOOST: Mapping[str, type] = {
     "max_cat_threshold": int,
     "nthread": int,
 }
-OWN: Mapping[str, type] = {"seed": int, "rounds": int, "on": str}
+OWN: Mapping[str, type] = {"seed": int, "rounds": int, "on": str, "manifest_sha256": str}
 KNOWN: Mapping[str, type] = {**OWN, **XGBOOST}
 
 _KINDS = {int: "a whole number", float: "a number", str: "a name"}
@@ -47,12 +48,16 @@ _ON = {",".join(on): on for on in (TRAIN, TRAIN_AND_VALIDATION)}
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """The arguments of `fit`: `rounds` is None where validation chooses; `params` are xgboost's."""
+    """The arguments of `fit`: `rounds` is None where validation chooses; `params` are xgboost's.
+
+    `manifest_sha256` is that of the manifest.json to train on, None where any will do.
+    """
 
     seed: int
     on: tuple[str, ...]
     rounds: int | None
     params: Mapping[str, Any]
+    manifest_sha256: str | None = None
 
 
 def parse_hyperparameters(given: Mapping[str, object]) -> Hyperparameters:
@@ -76,11 +81,18 @@ def parse_hyperparameters(given: Mapping[str, object]) -> Hyperparameters:
     rounds = values.get("rounds")
     if rounds is not None and rounds < 1:
         raise UsageError(f"hyperparameter rounds is {rounds}; it must be at least 1.")
+    sha256 = values.get("manifest_sha256")
+    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise UsageError(
+            f"hyperparameter manifest_sha256 is {sha256!r}; it must be 64 hex digits, as `sha256sum "
+            "_meta/manifest.json` prints them."
+        )
     return Hyperparameters(
         seed=values.get("seed", 0),
         on=_ON[on],
         rounds=rounds,
         params={name: value for name, value in values.items() if name in XGBOOST},
+        manifest_sha256=sha256,
     )
 
 

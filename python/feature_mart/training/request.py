@@ -44,6 +44,7 @@ def training_request(
     label_kind: str,
     role: str,
     image: str,
+    manifest_sha256: str,
     hyperparameters: Mapping[str, object] | None = None,
     source: str | None = None,
     is_built_in: bool = False,
@@ -64,6 +65,7 @@ def training_request(
         manifest: the snapshot's manifest.json.
         address: where it is, ``s3://bucket/prefix/<consumer>/snapshots/<id>``.
         label_kind: regression or binary, as its schema.json says.
+        manifest_sha256: of its manifest.json. The program trains on no other.
         hyperparameters: names and values as in `hyperparameters`.
         output: where models go; ``models`` beside the snapshots where None.
 
@@ -98,8 +100,10 @@ def training_request(
             s3["S3DataDistributionType"] = "ShardedByS3Key"
     else:
         values = {name: str(value) for name, value in (hyperparameters or {}).items()}
+        values.setdefault("manifest_sha256", manifest_sha256)
         channels = [_channel(name, f"{root}/data/{name}/", content_type) for name in used]
         channels.append(_channel("meta", f"{root}/_meta/", "application/json"))
+        channels.append(_channel("keys", f"{root}/keys/", CONTENT_TYPES[".parquet"]))
         algorithm["MetricDefinitions"] = metric_definitions(label_kind)
         if source is None:
             algorithm["ContainerEntrypoint"] = ["python", "-m", MODULE]

@@ -39,6 +39,7 @@ def save_model(
     about = {
         "schema": 1,
         "snapshot": snapshot.id,
+        "manifest_sha256": snapshot.manifest_sha256,
         "consumer": snapshot.consumer,
         "git_commit": snapshot.manifest["git"]["commit"],
         "label": snapshot.label,

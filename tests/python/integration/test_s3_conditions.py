@@ -93,7 +93,7 @@ def test_an_export_asks_no_more_than_it_has_to(place: Place) -> None:
     """Of parts and documents each is sent once; besides, two requests show that conditions are honoured."""
     requests = place.bench.proxy.requests
     assert place.export().status == "written"
-    assert Counter(request.method for request in requests) == {"GET": 14, "PUT": 17, "HEAD": 8}
+    assert Counter(request.method for request in requests) == {"GET": 15, "PUT": 17, "HEAD": 8}
     assert sum(request.path.endswith(PROBE) for request in requests) == 2
     requests.clear()
     assert place.export().status == "unchanged"

@@ -112,6 +112,8 @@ def test_train_request_prints_what_sagemaker_takes(console: Console) -> None:
     }
     assert channels["train"] == f"{made.address}/data/train/"
     assert request["HyperParameters"]["max_depth"] == "6"
+    verdict = json.loads(console.call("verify", made.id, "--json").stdout)
+    assert request["HyperParameters"]["manifest_sha256"] == verdict["manifest_sha256"]
     refused = (
         (("--hyperparameter", "depth"), "takes NAME=VALUE"),
         (("--hyperparameter", "depth=3"), "depth"),
@@ -130,4 +132,5 @@ def test_a_csv_snapshot_is_trained_on_as_csv(console: Console) -> None:
     assert {each["ContentType"] for each in request["InputDataConfig"]} == {
         "text/csv",
         "application/json",
+        "application/x-parquet",
     }

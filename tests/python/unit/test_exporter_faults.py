@@ -360,7 +360,7 @@ def test_latest_swap_of_many_at_once_ends_at_the_newest(tmp_path: Path) -> None:
     def move(day: int) -> str:
         name = f"202611{day:02d}T1800Z-{'a' * 12}"
         instant = datetime(2026, 11, day, 18, tzinfo=UTC)
-        store.put(f"c/snapshots/{name}/_meta/_SUCCESS", b"")
+        store.put(f"c/snapshots/{name}/_meta/_SUCCESS", b"0" * 64)
         return move_latest(
             store, "c", snapshot_id=name, as_of_at=instant, warehouse_id="sample", fencing=0
         )

@@ -22,7 +22,7 @@ def split(rows: int, seed: int) -> Split:
 def snapshot() -> Snapshot:
     splits = {"train": split(2000, 1), "validation": split(500, 2), "test": split(500, 3)}
     columns = splits["train"].columns
-    return Snapshot("id", "prices", columns, frozenset(), "price_log", "regression", splits, {})
+    return Snapshot("id", "prices", columns, frozenset(), "price_log", "regression", splits, {}, "")
 
 
 def test_variants_are_all_each_left_out_and_each_alone() -> None:

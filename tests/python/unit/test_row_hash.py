@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_mart.exporter.content import add_sums, content_hash, word_sums
 from feature_mart.exporter.row_hash import read_rows, row_hashes, unfit
+from feature_mart.snapshot_files.content import add_sums, content_hash, word_sums
 from python.unit import row_hash_oracle
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -111,7 +111,7 @@ def test_fit_never_reads_the_test_split(prices: Snapshot) -> None:
     train, validation = prices.splits["train"], prices.splits["validation"]
     swapped = Snapshot(
         prices.id, prices.consumer, prices.columns, prices.categorical, prices.label, prices.label_kind,
-        {"train": train, "validation": validation, "test": train}, prices.manifest,
+        {"train": train, "validation": validation, "test": train}, prices.manifest, prices.manifest_sha256,
     )  # fmt: skip
     for on in (("train",), ("train", "validation")):
         first = fit(prices, seed=0, params=QUICK, on=on).predict(validation)

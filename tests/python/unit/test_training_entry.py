@@ -10,12 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 import xgboost
 
-from feature_mart.duckdb_files import parquet
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.training import Snapshot, evaluate, fit, load_snapshot
 from feature_mart.training.dataset import load_channels
@@ -116,7 +114,7 @@ def test_the_description_says_what_was_fitted_and_how(
     prices: Snapshot, trained: tuple[Path, str]
 ) -> None:
     about = json.loads((trained[0] / "model/about/training.json").read_text())
-    assert about["snapshot"] == prices.id
+    assert (about["snapshot"], about["manifest_sha256"]) == (prices.id, prices.manifest_sha256)
     assert (about["consumer"], about["label"]) == ("price_estimation", "price_log")
     assert about["columns"] == list(case.FEATURES)
     assert about["categorical"] == ["category_code"]
@@ -336,7 +334,7 @@ def test_arguments_win_over_the_toolkits_list(base: Path) -> None:
 
 def test_every_hyperparameter_is_one_of_xgboosts(prices: Snapshot) -> None:
     given = {name: {int: 3, float: 0.5, str: "hist"}[kind] for name, kind in KNOWN.items()}
-    given |= {"on": "train", "grow_policy": "lossguide", "rounds": 2}
+    given |= {"on": "train", "grow_policy": "lossguide", "rounds": 2, "manifest_sha256": "0" * 64}
     asked = parse_hyperparameters(given)
     booster = fit(prices, seed=asked.seed, params=asked.params, rounds=asked.rounds).booster
     config = booster.save_config()
@@ -373,28 +371,23 @@ def test_a_model_that_is_not_the_described_one_is_not_loaded(
         load_model(tmp_path / "model")
 
 
-def test_channels_have_the_rows_of_the_snapshot_without_keys(base: Path, prices: Snapshot) -> None:
+def test_channels_have_the_rows_of_the_snapshot(base: Path, prices: Snapshot) -> None:
     data = base / "input/data"
-    loaded = load_channels(data / "meta", {name: data / name for name in job.SPLITS})
+    channels = {name: data / name for name in job.SPLITS}
+    loaded = load_channels(data / "meta", channels, data / "keys")
     assert (loaded.id, loaded.columns, loaded.categorical) == (
         prices.id, prices.columns, prices.categorical,
     )  # fmt: skip
     for name, split in loaded.splits.items():
         assert np.array_equal(split.features, prices.splits[name].features, equal_nan=True)
-        assert not split.keys
+        assert split.keys["job_id"].tolist() == prices.splits[name].keys["job_id"].tolist()
     assert loaded.joined(("train", "test")).rows == prices.joined(("train", "test")).rows
+    del channels["test"]
     with pytest.raises(UsageError, match="no channel test, but"):
-        load_channels(data / "meta", {name: data / name for name in ("train", "validation")})
+        load_channels(data / "meta", channels, data / "keys")
 
 
 def test_a_metric_line_reads_back_as_it_was() -> None:
     assert metric_line("test", "r2", -0.25) == "test:r2=-0.25;"
     assert values("test:r2=-0.25;\ntest:mae=1e-05;") == {"test:r2": -0.25, "test:mae": 1e-5}
     assert values("test:r2=1.0") == values("test:r20=1.0;") == {}
-
-
-def test_the_keys_stay_readable_in_a_csv_snapshot(tmp_path: Path) -> None:
-    folder = job.export(tmp_path, rows=300, file_format="csv")
-    parts = sorted((folder / "keys" / "train").iterdir())
-    found = duckdb.sql(f"select count(*) from {parquet(parts)}").fetchall()
-    assert found == [(load_snapshot(folder).splits["train"].rows,)]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import botocore.validate
 import pytest
 
 from feature_mart.errors import UsageError
+from feature_mart.snapshot_files import MANIFEST, sha256_file
 from feature_mart.training.entry import main
 from feature_mart.training.request import job_name, training_request
 from python.unit import training_case as job
 
 ROLE = "arn:aws:iam::123456789012:role/training"
 IMAGE = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/mart:1"
+SHA256 = "c" * 64
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def request(manifest: dict[str, Any], address: str = "", **options: Any) -> dict[str, Any]:
-    given = {"label_kind": "regression", "role": ROLE, "image": IMAGE, **options}
+    given = {
+        "label_kind": "regression", "role": ROLE, "image": IMAGE, "manifest_sha256": SHA256, **options
+    }  # fmt: skip
     return training_request(manifest, address or f"{root(manifest)}", **given)
 
 
@@ -101,6 +106,7 @@ def test_the_request_asks_for_every_channel_by_its_prefix(
         "validation": f"{place}/data/validation/",
         "test": f"{place}/data/test/",
         "meta": f"{place}/_meta/",
+        "keys": f"{place}/keys/",
     }
     assert {each["ContentType"] for each in asked["InputDataConfig"][:3]} == {
         "application/x-parquet"
@@ -109,7 +115,9 @@ def test_the_request_asks_for_every_channel_by_its_prefix(
     assert asked["AlgorithmSpecification"]["ContainerEntrypoint"] == [
         "python", "-m", "feature_mart.training.entry",
     ]  # fmt: skip
-    assert asked["HyperParameters"] == {"seed": "3", "learning_rate": "0.3"}
+    assert asked["HyperParameters"] == {
+        "seed": "3", "learning_rate": "0.3", "manifest_sha256": SHA256,
+    }  # fmt: skip
     assert asked["OutputDataConfig"] == {"S3OutputPath": "s3://bucket/mart/price_estimation/models"}
     assert {each["Key"]: each["Value"] for each in asked["Tags"]} == {
         "snapshot": manifest["id"], "consumer": "price_estimation", "commit": "0" * 40,
@@ -122,6 +130,7 @@ def test_script_mode_names_the_program_and_its_archive(
     asked = request(manifest, source="s3://bucket/source.tar.gz", output="s3://other/models")
     check(asked, shape)
     assert asked["HyperParameters"] == {
+        "manifest_sha256": SHA256,
         "sagemaker_program": "feature_mart/training/entry.py",
         "sagemaker_submit_directory": "s3://bucket/source.tar.gz",
     }
@@ -133,14 +142,15 @@ def test_script_mode_names_the_program_and_its_archive(
 def test_the_program_trains_on_the_channels_and_hyperparameters_of_the_request(
     manifest: dict[str, Any], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = request(manifest, hyperparameters={"rounds": 60, "on": "train,validation"})
+    asked = request(
+        manifest,
+        hyperparameters={"rounds": 60, "on": "train,validation"},
+        manifest_sha256=sha256_file(folder / MANIFEST),
+    )
     base = tmp_path / "ml"
     for name, address in channels(asked).items():
         source = folder / address.removeprefix(f"{root(manifest)}/")
-        target = base / "input/data" / name
-        target.mkdir(parents=True)
-        for path in source.iterdir():
-            (target / path.name).write_bytes(path.read_bytes())
+        shutil.copytree(source, base / "input/data" / name)
     (base / "input/config").mkdir()
     (base / "input/config/hyperparameters.json").write_text(json.dumps(asked["HyperParameters"]))
     assert main((), {"SAGEMAKER_BASE_DIR": str(base)}) == 0
@@ -159,7 +169,7 @@ def test_a_split_without_rows_has_no_channel(tmp_path: Path, shape: Any) -> None
     manifest = read_manifest(job.export(tmp_path, rows=300, validation_share=0))
     asked = request(manifest)
     check(asked, shape)
-    assert list(channels(asked)) == ["train", "test", "meta"]
+    assert list(channels(asked)) == ["train", "test", "meta", "keys"]
     built_in = request(manifest, is_built_in=True)
     assert list(channels(built_in)) == ["train"]
     assert built_in["HyperParameters"]["num_round"] == "300"
@@ -170,7 +180,7 @@ def test_a_csv_snapshot_says_so(tmp_path: Path, shape: Any) -> None:
     asked = request(read_manifest(job.export(tmp_path, rows=300, file_format="csv")))
     check(asked, shape)
     assert [each["ContentType"] for each in asked["InputDataConfig"]] == [
-        "text/csv", "text/csv", "text/csv", "application/json",
+        "text/csv", "text/csv", "text/csv", "application/json", "application/x-parquet",
     ]  # fmt: skip
 
 

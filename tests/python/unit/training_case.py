@@ -44,13 +44,15 @@ def mount(snapshot: Path, base: Path) -> Path:
     for split in SPLITS:
         shutil.copytree(snapshot / "data" / split, base / "input/data" / split)
     shutil.copytree(snapshot / "_meta", base / "input/data/meta")
+    shutil.copytree(snapshot / "keys", base / "input/data/keys")
     return base
 
 
 def toolkit_variables(base: Path, **changes: str) -> dict[str, str]:
     """What SageMaker's training toolkit says to the script."""
     channels = {
-        f"SM_CHANNEL_{name.upper()}": str(base / "input/data" / name) for name in (*SPLITS, "meta")
+        f"SM_CHANNEL_{name.upper()}": str(base / "input/data" / name)
+        for name in (*SPLITS, "meta", "keys")
     }
     return {
         **channels,

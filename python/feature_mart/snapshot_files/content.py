@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from feature_mart.exporter.row_hash import Words, hash_sum
+from feature_mart.snapshot_files.row_hash import Words, hash_sum
 
 
 def word_sums(hashes: Words) -> tuple[int, int]:

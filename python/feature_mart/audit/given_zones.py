@@ -1,0 +1,114 @@
+"""Times of a file that are those of the mart's requests only if they are read in another zone.
+
+Times in UTC are often written without an offset, and local times with that of UTC. Read as they stand, such rows are
+compared with the values of another time of day, and of another refresh: what they show is no leak and no proof of the
+contrary, so they are not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from feature_mart.duckdb_files import quoted
+
+_REQUESTS = "mart.main.int_job__requests"
+#: Zones of every offset in use and of the summer times that differ; of two that fit alike, the first is named.
+_ZONES = (
+    "UTC", "America/New_York", "Europe/Berlin", "Europe/London", "America/Los_Angeles", "America/Chicago",
+    "America/Denver", "America/Phoenix", "America/Halifax", "America/St_Johns", "America/Sao_Paulo",
+    "Atlantic/Azores", "Europe/Athens", "Africa/Johannesburg", "Africa/Lagos", "Europe/Istanbul", "Asia/Tehran",
+    "Asia/Dubai", "Asia/Kabul", "Asia/Karachi", "Asia/Kolkata", "Asia/Kathmandu", "Asia/Dhaka", "Asia/Yangon",
+    "Asia/Bangkok", "Asia/Shanghai", "Asia/Tokyo", "Australia/Adelaide", "Australia/Darwin", "Australia/Brisbane",
+    "Australia/Sydney", "Pacific/Noumea", "Pacific/Auckland", "Pacific/Honolulu", "America/Anchorage",
+)  # fmt: skip
+#: Rows on which a zone is chosen.
+_TRIED = 20_000
+#: A zone has to fit so many rows, and this share of those that fit in none: two times may agree by chance.
+_FEWEST, _SHARE = 3, 0.05
+#: Zones that are looked for in one file.
+_MOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Rows of the temp table ``shifted`` whose time fits in `zone`; most are `hours` early, or late if negative."""
+
+    zone: str
+    hours: float
+
+
+def find_shifts(
+    con: duckdb.DuckDBPyConnection, keys: Sequence[str], zone: str
+) -> tuple[Shift, ...]:
+    """Return the zones in which times of ``sorted`` are those of requests, and as they were read are not.
+
+    A time without an offset is tried in every zone, one with an offset as the wall clock of ``zone``. The rows are put
+    into the temp table ``shifted``, by their number ``n`` and the zone as ``read_in``.
+    """
+    con.execute("create or replace temp table shifted (n bigint, read_in varchar)")
+    has = {row[0] for row in con.execute(f"describe {_REQUESTS}").fetchall()}
+    if not set(keys) <= has:
+        return ()
+    own = ", ".join(f"cast({key} as varchar) as {key}" for key in keys)
+    con.execute(
+        "create or replace temp table asked_times as "
+        f"select distinct {own}, date_trunc('minute', requested_at) as at from {_REQUESTS}"
+    )
+    same = " and ".join(f"g.{key} = a.{key}" for key in keys)
+    # A file may have dropped the seconds.
+    con.execute(
+        f"create or replace temp table unfit_times as select g.n, {', '.join(f'g.{key}' for key in keys)}, g.t, "
+        f"g.is_local, if(g.is_local, timezone({quoted(zone)}, g.t), timezone('UTC', g.t)) as wall "
+        f"from sorted g anti join asked_times a on {same} and date_trunc('minute', g.t) = a.at "
+        "where g.t is not null"
+    )
+    found: list[Shift] = []
+    while len(found) < _MOST:
+        best = _best_zone(con, same, zone)
+        if best is None:
+            break
+        con.execute(
+            f"insert into shifted select g.n, {quoted(best)} from unfit_times g semi join asked_times a on {same} "
+            f"and date_trunc('minute', g.wall) = timezone({quoted(best)}, a.at) where {_may_be(best, zone)}"
+        )
+        row = con.execute(
+            f"select mode(epoch(timezone({quoted(best)}, wall)) - epoch(t)) from unfit_times "
+            f"where n in (select n from shifted where read_in = {quoted(best)})"
+        ).fetchone()
+        assert row is not None
+        found.append(Shift(best, row[0] / 3600))
+        con.execute("delete from unfit_times where n in (select n from shifted)")
+    return tuple(found)
+
+
+def _best_zone(con: duckdb.DuckDBPyConnection, same: str, zone: str) -> str | None:
+    """Return the zone in which most of the remaining times fit; None where too few do in any."""
+    con.execute(
+        f"create or replace temp table tried as from unfit_times order by hash(n) limit {_TRIED}"
+    )
+    # Of a million requests, those of the keys tried: they are looked through once for each zone.
+    con.execute(
+        f"create or replace temp table asked_of_tried as from asked_times a semi join tried g on {same}"
+    )
+    zones = dict.fromkeys((*_ZONES, zone))
+    # The wall clock of each request, not the instant of each time: an hour that summer time repeats has two of these.
+    fits = " union all ".join(
+        f"select {number} as place, {quoted(name)} as name, count(*) as fitting from tried g "
+        f"semi join asked_of_tried a on {same} "
+        f"and date_trunc('minute', g.wall) = timezone({quoted(name)}, a.at) where {_may_be(name, zone)}"
+        for number, name in enumerate(zones)
+    )
+    row = con.execute(
+        f"select name, fitting, (select count(*) from tried) from ({fits}) order by fitting desc, place limit 1"
+    ).fetchone()
+    assert row is not None
+    name, fitting, tried = row
+    return str(name) if fitting >= max(min(_FEWEST, tried), _SHARE * tried, 1) else None
+
+
+def _may_be(name: str, zone: str) -> str:
+    """Return which times may have been meant in a zone: those without offset, and in the business zone all."""
+    return "true" if name == zone else "g.is_local"

@@ -1,0 +1,76 @@
+"""A column that is no copy of a feature's later values, but is ordered like them: rounded, rescaled, or a logarithm.
+
+Such values are found nowhere in the mart, so comparing them one by one says nothing. Their order shows where they come
+from: on rows whose feature changed between the row's time and later, it is that of the one or of the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from feature_mart.audit.values import Versions, is_same, scaled
+
+#: By how many days values may be ahead; None for the newest ones.
+_AHEAD = (1, 7, 30, 90, None)
+#: Rows that are ranked.
+_MOST = 50_000
+#: Fewer rows that changed have no order to speak of.
+_FEWEST = 20
+#: From this rank correlation on with later values, a column may be made of them, if the right ones leave at least twice
+#: as much of its order unexplained.
+_LEAST = 0.8
+_TIMES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Rank correlations over the `rows` that changed: with the values `days` later (None: the newest), and now."""
+
+    days: int | None
+    rows: int
+    later: float
+    now: float
+
+
+def find_order(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Order | None:
+    """Return the later values by which the rows of ``compared`` are ordered better than by the right ones, if any."""
+    if kind == "text":
+        return None
+    con.execute(
+        "create or replace temp table ordered as select e, t, s, right_s from compared "
+        f"where s is not null and e is not null order by hash(n) limit {_MOST}"
+    )
+    best: Order | None = None
+    for days in _AHEAD:
+        order = _order(con, found, kind, days)
+        if order is not None and (best is None or order.later > best.later):
+            best = order
+    return best
+
+
+def _order(
+    con: duckdb.DuckDBPyConnection, found: Versions, kind: str, days: int | None
+) -> Order | None:
+    value = f"case when v.value is null then {found.empty} else v.value end"
+    row = con.execute(
+        f"with moved as (select o.s, o.right_s, {scaled(value, kind)} as later_s from "
+        f"(select *, t + to_days({100_000 if days is None else days}) as later_at from ordered) o "
+        "asof left join feature_versions v on o.e = v.e and o.later_at >= v.available_at), "
+        "changed as (select s, right_s, later_s from moved where right_s is not null and later_s is not null "
+        f"and not {is_same('later_s', 'right_s')}), "
+        f"ranked as (select {_rank('s')} as s, {_rank('right_s')} as right_s, {_rank('later_s')} as later_s "
+        "from changed) select count(*), abs(corr(s, later_s)), abs(corr(s, right_s)) from ranked"
+    ).fetchone()
+    assert row is not None
+    rows, later, now = row
+    if rows < _FEWEST or later is None or later != later or later < _LEAST:
+        return None
+    now = 0.0 if now is None or now != now else now
+    return Order(days, rows, later, now) if 1 - now > _TIMES * (1 - later) else None
+
+
+def _rank(name: str) -> str:
+    """Return the mean rank of a value, those that are equal having one."""
+    return f"rank() over (order by {name}) + (count(*) over (partition by {name})) / 2.0"

@@ -1,0 +1,172 @@
+"""What the rows and documents of a snapshot must be beyond the hashes of its files.
+
+Whoever changes a part can put its new SHA-256 into manifest.json and that one's into _SUCCESS. The id and the content
+hashes remain: they are made from the rows, schema and bounds themselves. `mart snapshot verify`, `load_snapshot` and
+the training program check them alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from feature_mart.snapshot_files import (
+    KEY_COLUMNS,
+    MANIFEST,
+    SCHEMA,
+    SNAPSHOT_ID,
+    SPLITS,
+    parse_instant,
+)
+from feature_mart.snapshot_files.content import add_sums, content_hash, snapshot_id
+from feature_mart.snapshot_files.row_hash import micros
+
+Key = tuple[int, str]
+"""(requested_at in microseconds since 1970, job_id): the order of a snapshot's rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Of rows of one split: how many, the two sums of their hashes, and how many should not be there.
+
+    Attributes:
+        outside: requested outside the split.
+        late: their label was known only after the next split began.
+        misplaced: not after the row before them, by key.
+        last: the key of the last row, None without rows.
+    """
+
+    rows: int = 0
+    sums: tuple[int, int] = (0, 0)
+    outside: int = 0
+    late: int = 0
+    misplaced: int = 0
+    last: Key | None = None
+
+
+def add_found(one: Found, other: Found) -> Found:
+    """Return the counts of both, of which `other` comes later."""
+    return Found(
+        one.rows + other.rows,
+        add_sums(one.sums, other.sums),
+        one.outside + other.outside,
+        one.late + other.late,
+        one.misplaced + other.misplaced,
+        other.last,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which rows a split may hold; `until` is None for the last one, which purges nothing.
+
+    Instants are microseconds since 1970.
+    """
+
+    name: str
+    start: int
+    end: int
+    until: int | None
+    text: str
+
+    def count(
+        self,
+        requested_at: npt.NDArray[np.int64],
+        label_known_at: npt.NDArray[np.int64],
+        job_id: Callable[[int], str],
+        sums: tuple[int, int],
+        last: Key | None = None,
+    ) -> Found:
+        """Count some rows of the split, which follow the one whose key is `last`.
+
+        Args:
+            requested_at, label_known_at: microseconds since 1970. Shape: (n,).
+            job_id: returns that of a row by its number.
+            sums: of the rows' hashes.
+        """
+        size = len(requested_at)
+        if not size:
+            return Found(sums=sums, last=last)
+        outside = np.count_nonzero((requested_at < self.start) | (requested_at >= self.end))
+        late = 0 if self.until is None else np.count_nonzero(label_known_at > self.until)
+        steps = np.diff(requested_at)
+        ties = np.flatnonzero(steps == 0).tolist()
+        misplaced = np.count_nonzero(steps < 0) + sum(job_id(i + 1) <= job_id(i) for i in ties)
+        if last is not None:
+            misplaced += (int(requested_at[0]), job_id(0)) <= last
+        end = (int(requested_at[-1]), job_id(size - 1))
+        return Found(size, sums, int(outside), int(late), int(misplaced), end)
+
+    def key_faults(self, found: Found) -> Iterator[str]:
+        """Yield what is wrong with the keys of some rows."""
+        if found.outside:
+            yield f"{found.outside} rows have a requested_at outside of {self.name}, {self.text}"
+        if found.late:
+            yield (
+                f"{found.late} rows had their label known only after the next split began; they "
+                "must be purged"
+            )
+        if found.misplaced:
+            yield (
+                f"{found.misplaced} rows do not follow the row before them by requested_at and "
+                "job_id: they were reordered or doubled"
+            )
+
+
+def split_bounds(manifest: Mapping[str, Any], index: int) -> Bounds:
+    """Return the bounds of the split at `index`, with the purge that the splits after it ask for."""
+    split = manifest["splits"][index]
+    later = [each["from"] for each in manifest["splits"][index + 1 :] if each["from"] < each["to"]]
+    until = None
+    if later:
+        embargo = timedelta(days=manifest["embargo_days"])
+        until = micros(parse_instant(later[0]) - embargo)
+    start, end = (micros(parse_instant(split[key])) for key in ("from", "to"))
+    return Bounds(split["name"], start, end, until, f"{split['from']} to {split['to']}")
+
+
+def identity_faults(
+    manifest: Mapping[str, Any], schema: Mapping[str, Any], folder: str | None
+) -> Iterator[tuple[str, str]]:
+    """Yield what contradicts the id or the form of a snapshot: the document's path, and what.
+
+    Args:
+        folder: the name of the folder it lies in; None where that says nothing.
+    """
+    wanted = snapshot_id(parse_instant(manifest["as_of_at"]), schema, manifest["splits"])
+    if manifest["id"] != wanted:
+        yield MANIFEST, f"the id is {manifest['id']}, but schema, bounds and hashes make {wanted}"
+    if folder is not None and folder != manifest["id"]:
+        yield MANIFEST, f"the id is {manifest['id']}, but the folder is called {folder}"
+    roles = [column["role"] for column in schema["columns"]]
+    if (
+        roles[0] != "label"
+        or "label" in roles[1:]
+        or schema["columns"][0]["name"] != schema["label"]
+    ):
+        yield SCHEMA, "the label is not the first column and the only one"
+    if {key["name"]: key["type"] for key in schema["keys"]} != KEY_COLUMNS:
+        yield SCHEMA, f"the keys are not {', '.join(KEY_COLUMNS)}"
+    if tuple(split["name"] for split in manifest["splits"]) != SPLITS:
+        yield MANIFEST, f"the splits are not {', '.join(SPLITS)} in this order"
+
+
+def named_like_a_snapshot(folder: str) -> str | None:
+    """Return the name of a folder if it is an id, None if it is another: a copy may be called anything."""
+    return folder if SNAPSHOT_ID.fullmatch(folder) else None
+
+
+def content_faults(found: Found, split: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where the rows of a split are not those that manifest.json describes."""
+    if found.rows != split["rows"]:
+        yield f"its parts hold {found.rows} rows, manifest.json says {split['rows']}"
+    if content_hash(found.sums) != split["content_hash"]:
+        yield (
+            f"its content hash is {content_hash(found.sums)}, manifest.json says "
+            f"{split['content_hash']}: values changed, or data and keys are not row for row"
+        )

@@ -1,0 +1,148 @@
+"""The parts of one split: their rows read as arrays, and proved to be those that the snapshot's id was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_mart.duckdb_files import csv, parquet
+from feature_mart.errors import TerminalError
+from feature_mart.snapshot_files import sha256_file
+from feature_mart.snapshot_files.checks import Bounds, content_faults, split_bounds
+from feature_mart.snapshot_files.content import word_sums
+from feature_mart.snapshot_files.row_hash import hash_rows, join_texts
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """Rows as arrays. `columns` are float32, label first, NaN where a value is NULL; moments are microseconds."""
+
+    columns: tuple[NDArray[np.float32], ...]
+    job_id: NDArray[np.object_]
+    requested_at: NDArray[np.int64]
+    label_known_at: NDArray[np.int64]
+
+
+def check_part(path: Path, sha256: str) -> None:
+    """Raise TerminalError unless the file has that SHA-256."""
+    if not path.is_file() or sha256_file(path) != sha256:
+        raise TerminalError(
+            f"{path} is missing or was changed since the snapshot was committed; see `mart snapshot verify`."
+        )
+
+
+def read_arrays(
+    con: duckdb.DuckDBPyConnection,
+    data: Sequence[Path],
+    keys: Sequence[Path],
+    names: Sequence[str],
+    file_format: str | None,
+) -> Arrays:
+    """Read the parts of a split.
+
+    Args:
+        con: any connection. To open one takes as long as to read 5,000 rows.
+        names: its columns, label first.
+        file_format: as schema.json has it.
+
+    Raises:
+        TerminalError: a part cannot be read, has other columns or types, or a row lacks a key.
+    """
+    nothing = np.empty(0, np.int64)
+    columns = tuple(np.empty(0, np.float32) for _ in names)
+    if data:
+        columns = _read_columns(con, data, names, file_format)
+    if not keys:
+        return Arrays(columns, np.empty(0, object), nothing, nothing)
+    query = (
+        "select job_id::varchar as job_id, epoch_us(requested_at) as requested_at, "
+        f"epoch_us(label_known_at) as label_known_at from {parquet(keys)}"
+    )
+    found = _fetch(con, query, keys)
+    if any(np.ma.is_masked(array) for array in found.values()):
+        raise TerminalError(f"{keys[0].parent} has rows without a key; see `mart snapshot verify`.")
+    at, known = (np.asarray(found[name], np.int64) for name in ("requested_at", "label_known_at"))
+    return Arrays(columns, np.asarray(found["job_id"], object), at, known)
+
+
+def check_rows(arrays: Arrays, manifest: Mapping[str, Any], index: int, where: str) -> None:
+    """Raise TerminalError unless these are the rows that the split at `index` was exported with.
+
+    Their content hash is computed from keys and values, and compared with the one that the snapshot's id is made from.
+    """
+    split, bounds = manifest["splits"][index], split_bounds(manifest, index)
+    sizes = {len(arrays.columns[0]), len(arrays.job_id)}
+    if len(sizes) > 1:
+        rows, keys = len(arrays.columns[0]), len(arrays.job_id)
+        raise _not_exported(where, bounds, f"its data has {rows} rows, its keys have {keys}")
+    hashes = hash_rows(
+        join_texts(arrays.job_id.tolist()),
+        arrays.requested_at,
+        arrays.label_known_at,
+        [column.view(np.uint32) for column in arrays.columns],
+    )
+    found = bounds.count(
+        arrays.requested_at,
+        arrays.label_known_at,
+        arrays.job_id.__getitem__,
+        word_sums(hashes),
+    )
+    for what in (*content_faults(found, split), *bounds.key_faults(found)):
+        raise _not_exported(where, bounds, what)
+
+
+def _not_exported(where: str, bounds: Bounds, what: str) -> TerminalError:
+    return TerminalError(
+        f"{where}, {bounds.name}: {what}. These are not the rows that were exported; look at "
+        "`mart snapshot verify`, and export again."
+    )
+
+
+def _read_columns(
+    con: duckdb.DuckDBPyConnection,
+    paths: Sequence[Path],
+    names: Sequence[str],
+    file_format: str | None,
+) -> tuple[NDArray[np.float32], ...]:
+    if file_format == "csv":
+        # By their places: no header, an empty field is NULL.
+        types = ", ".join(f"'{index}': 'float'" for index in range(len(names)))
+        options = "auto_detect = false, header = false, delim = ',', quote = '', escape = '', nullstr = ''"
+        read = csv(paths, f"{options}, columns = {{{types}}}")
+        found = dict(zip(names, _fetch(con, f"from {read}", paths).values(), strict=True))
+    else:
+        found = _fetch(con, f"from {parquet(paths)}", paths)
+    if list(found) != list(names):
+        raise TerminalError(
+            f"{paths[0].parent} has other columns than schema.json; see `mart snapshot verify`."
+        )
+    return tuple(_floats(name, array, paths[0].parent) for name, array in found.items())
+
+
+def _floats(name: str, array: NDArray[Any], folder: Path) -> NDArray[np.float32]:
+    """Return a column with NaN where it is NULL, whose bits are those that the hash gives to NULL."""
+    values = np.ma.getdata(array)
+    if values.dtype != np.float32:
+        raise TerminalError(f"{folder} has {name} as {values.dtype}, which has to be float32.")
+    if array is not values:
+        values[np.ma.getmaskarray(array)] = np.nan
+    # A -0.0 becomes 0.0, as in the hash of the export.
+    values += np.float32(0)
+    return values
+
+
+def _fetch(
+    con: duckdb.DuckDBPyConnection, query: str, paths: Sequence[Path]
+) -> dict[str, NDArray[Any]]:
+    try:
+        return con.execute(query).fetchnumpy()
+    except duckdb.Error as error:
+        raise TerminalError(
+            f"{paths[0].parent} cannot be read ({str(error).splitlines()[0]}); see `mart snapshot verify`."
+        ) from None
