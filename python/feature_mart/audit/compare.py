@@ -16,6 +16,7 @@ FEATURE_TABLES = "feat_"
 MARTS = "mart_"
 SPINE = "int_job__requests"
 _TRAINING = "__training"
+LABEL_KNOWN_AT = "label_known_at"
 _AS_OF, _AVAILABLE = "as_of_at", "available_at"
 
 
@@ -66,8 +67,8 @@ def compare_features(
 def compare_requests(
     manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path, at: datetime
 ) -> tuple[list[Difference], list[Compared]]:
-    """Rows of jobs requested by an instant, known by then or not, in two builds that both know the requests."""
-    job = _of_jobs(f"requested_at <= timestamptz '{at.isoformat()}'")
+    """Rows of jobs requested before an instant, known by then or not, in two builds that both know the requests."""
+    job = _of_jobs(f"requested_at < timestamptz '{at.isoformat()}'")
     where = {name: job for name in names if _is_job_keyed(name)}
     return _compare_all(manifest, where, whole, truncated)
 
@@ -110,6 +111,50 @@ def compare_marts(
                 differences += found
                 compared.append(seen)
     return differences, compared
+
+
+def compare_labels(
+    manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path, at: datetime
+) -> tuple[list[Difference], list[Compared]]:
+    """Labels that the whole build says were known by a refresh, in a build as of it.
+
+    A label is frozen when it becomes known, so it has to be there, the same, as soon as `label_known_at` says so.
+    """
+    instant = f"timestamptz '{at.isoformat()}'"
+    differences: list[Difference] = []
+    compared: list[Compared] = []
+    with _both(whole, truncated) as con:
+        for name in names:
+            columns = _columns(con, manifest, name) if name.endswith(_TRAINING) else []
+            labels = [each.name for each in columns if each.role == "label"]
+            if not labels or LABEL_KNOWN_AT not in {each.name for each in columns}:
+                continue
+            judged = [
+                each
+                for each in columns
+                if each.role in {"key", "label"} or each.name == LABEL_KNOWN_AT
+            ]
+            claimed = (
+                f"job_id in (select m.job_id from whole.main.{name} m join whole.main.{SPINE} s using (job_id) "
+                f"where m.{LABEL_KNOWN_AT} <= {instant} and s.known_at <= {instant} and m.{labels[0]} is not null)"
+            )
+            found, seen = _compare(con, name, judged, claimed)
+            differences += found
+            compared.append(seen)
+    return differences, compared
+
+
+def compare_builds(
+    manifest: Manifest, names: Sequence[str], whole: Path, other: Path
+) -> list[Difference]:
+    """Every column of those models in two builds that ought to be one; ``other`` stands as the truncated one."""
+    differences: list[Difference] = []
+    with _both(whole, other) as con:
+        for name in names:
+            columns = _columns(con, manifest, name)
+            if any(each.role == "key" for each in columns):
+                differences += _compare(con, name, columns, "true")[0]
+    return differences
 
 
 def _columns(con: duckdb.DuckDBPyConnection, manifest: Manifest, name: str) -> list[Column]:

@@ -35,18 +35,18 @@ class RawWarehouse:
         """
         return {table: self._known_by(table, at) for table in CONTRACT}
 
-    def known_by_with_requests(self, at: datetime) -> dict[str, str]:
-        """The same, and the first row of every job that was posted by then, though it was loaded later.
+    def known_by_with_requests(self, at: datetime, until: datetime) -> dict[str, str]:
+        """The same, and the first row of every job that was posted before ``until``, though it was loaded after ``at``.
 
         A request is known to whoever makes it; nothing else is that came between it and its load.
         """
         known = self.known_by(at)
-        instant = f"timestamptz '{at.isoformat()}'"
+        instant, end = f"timestamptz '{at.isoformat()}'", f"timestamptz '{until.isoformat()}'"
         assumed = f"coalesce({self._assumed_known_at('jobs')} <= {instant}, false)"
         known["jobs"] += (
             f" union all by name select * from (select * from ({self._source('jobs')}) "
             "qualify row_number() over (partition by job_id order by loaded_at) = 1) "
-            f"where posted_at <= {instant} and loaded_at > {instant} and not ({assumed})"
+            f"where posted_at < {end} and loaded_at > {instant} and not ({assumed})"
         )
         return known
 

@@ -5,10 +5,13 @@ the mart is built anew, by the project's own compiled SQL and Python functions. 
 
 (a) as of the last refresh by T, with the whole build: every as-of row with ``as_of_at <= T``, and every spine-keyed
     feature row and mart row, less labels, of a job that was known by that refresh;
-(b) as of the whole build's refresh, with the whole build, where the requests made by T are known though they were
-    loaded later: every such row of every job requested by T, since what came between a request and its load is of the
-    future too;
-(c) as of the last refresh by T, with a build of the whole warehouse as of it: every training mart, labels included.
+(b) as of the whole build's refresh, with the whole build, where the requests made before the next refresh after T is
+    published are known though they were loaded later: every such row of every such job. What came between a request and
+    its load is of the future too, and what a refresh has learned is not served before it is published;
+(c) as of the last refresh by T, with a build of the whole warehouse as of it: every training mart, labels included;
+(d) as of the last refresh by T, with the whole build: every label that the whole build says was known by that refresh.
+
+The truncated builds also run at another wall clock and with other random numbers than the whole one.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,6 +28,7 @@ from feature_mart.audit.compare import (
     Compared,
     Difference,
     compare_features,
+    compare_labels,
     compare_marts,
     compare_requests,
     judged_models,
@@ -33,10 +37,13 @@ from feature_mart.audit.cutoffs import Cutoff
 from feature_mart.audit.load_clock import LineVerdict
 from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.runner import Progress
-from feature_mart.runner.compiled import CompiledProject, build_compiled
+from feature_mart.runner.compiled import CompiledProject, World, build_compiled
 from feature_mart.settings import Clock
 
 _WORKERS = 2
+#: What a build may not rest on differs between the whole build and the truncated ones.
+_WHOLE = World(built_after=timedelta(minutes=5), chance=0.25)
+_TRUNCATED = World(built_after=timedelta(days=411, hours=7), chance=0.75)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +95,23 @@ class LeakageReport:
 
 @dataclass(frozen=True, slots=True)
 class _Build:
-    """A build as of a refresh, of the whole warehouse or of the rows known by an instant, with requests or without."""
+    """A build as of a refresh: of the whole warehouse, or of rows known by an instant, with later requests or without."""
 
     as_of_at: datetime
     known_by: datetime | None = None
-    has_requests: bool = False
+    requests_until: datetime | None = None
 
     def path(self, folder: Path) -> Path:
         known = "whole" if self.known_by is None else f"{self.known_by:%Y%m%dT%H%M%S.%f}"
-        requests = "-requests" if self.has_requests else ""
+        requests = "-requests" if self.requests_until else ""
         return folder / f"{self.as_of_at:%Y%m%dT%H%M}-{known}{requests}.duckdb"
 
     def rows(self, raw: RawWarehouse) -> dict[str, str]:
         """The raw rows that it is made of."""
         if self.known_by is None:
             return raw.every_row()
-        if self.has_requests:
-            return raw.known_by_with_requests(self.known_by)
+        if self.requests_until is not None:
+            return raw.known_by_with_requests(self.known_by, self.requests_until)
         return raw.known_by(self.known_by)
 
 
@@ -182,7 +189,13 @@ def _pool(is_small: bool) -> Executor:
 def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:
     """For (a) and (c) that of the last refresh, for (b) that with requests, for (c) that of the whole warehouse."""
     last = min(clock.refresh_before(at), as_of_at)
-    return _Build(last, at), _Build(as_of_at, at, has_requests=True), _Build(last)
+    return _Build(last, at), _Build(as_of_at, at, next_served_at(clock, at)), _Build(last)
+
+
+def next_served_at(clock: Clock, at: datetime) -> datetime:
+    """Return when the first refresh after an instant is published: what it has learned is served from then on."""
+    refresh = clock.refresh_at(at + timedelta(microseconds=1))
+    return refresh + timedelta(minutes=clock.publish_lag_minutes)
 
 
 def _make(
@@ -199,6 +212,7 @@ def _make(
         build.path(folder),
         build.rows(raw),
         build.as_of_at,
+        world=_WHOLE if build.known_by is None else _TRUNCATED,
         base=None if base is None else build.path(base),
         only=changed,
         kept=(SPINE,),
@@ -219,8 +233,9 @@ def _judge(
     manifest, whole = project.manifest, _Build(as_of_at).path(folder)
     results = (
         compare_features(manifest, names, whole, truncated, builds[0].as_of_at),
-        compare_requests(manifest, names, whole, requests, cutoff.at),
+        compare_requests(manifest, names, whole, requests, next_served_at(clock, cutoff.at)),
         compare_marts(manifest, names, before, truncated),
+        compare_labels(manifest, names, whole, truncated, builds[0].as_of_at),
     )
     differences = tuple(each for found, _ in results for each in found)
     compared = [each for _, seen in results for each in seen]
