@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from feature_mart.duckdb_files import connect
+from feature_mart.duckdb_files import connect, parquet
 from feature_mart.raw_contract import CONTRACT, EVENTS, INITIAL_STATE
 from feature_mart.runner.load_clock import LoadClockLine
 from feature_mart.warehouse import raw_select, table_columns
@@ -18,11 +18,13 @@ class RawWarehouse:
     """A folder of Parquet files, with the load clock that holds for it: the lines of each table.
 
     `untimed` are the tables without load times: what they hold is known from the start, and nothing can be taken away.
+    `probes` is a folder of further rows, one Parquet file a table; None where there are none.
     """
 
     folder: Path
     load_clock: Mapping[str, tuple[LoadClockLine, ...]]
     untimed: tuple[str, ...]
+    probes: Path | None = None
 
     def every_row(self) -> dict[str, str]:
         """A SELECT of each table."""
@@ -51,7 +53,11 @@ class RawWarehouse:
         return known
 
     def _source(self, table: str) -> str:
-        return raw_select(self.folder, table)
+        rows = raw_select(self.folder, table)
+        more = self.probes / f"{table}.parquet" if self.probes is not None else None
+        if more is None or not more.exists():
+            return rows
+        return f"select * from ({rows}) union all by name select * from {parquet(more)}"
 
     def _known_by(self, table: str, at: datetime) -> str:
         source, instant = self._source(table), f"timestamptz '{at.isoformat()}'"

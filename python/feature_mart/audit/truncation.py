@@ -16,7 +16,7 @@ The truncated builds also run at another wall clock and with other random number
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,7 +35,9 @@ from feature_mart.audit.compare import (
 )
 from feature_mart.audit.cutoffs import Cutoff
 from feature_mart.audit.load_clock import LineVerdict
+from feature_mart.audit.modes import ModeReport
 from feature_mart.audit.raw_rows import RawWarehouse
+from feature_mart.audit.reach import Fault
 from feature_mart.runner import Progress
 from feature_mart.runner.compiled import CompiledProject, World, build_compiled
 from feature_mart.settings import Clock
@@ -61,7 +63,8 @@ class LeakageReport:
 
     `constant` are feature columns, by model, that had one value only wherever they were compared; `untimed` raw tables
     without load times; `empty` cutoffs without rows to compare. `load_clock` has a verdict of each line of the load
-    clock, which no cutoff can judge.
+    clock, which no cutoff can judge; `modes` of each way in which dbt builds. With `faults`, which reach beside what a
+    model is given, nothing was built.
     """
 
     as_of_at: datetime
@@ -69,11 +72,19 @@ class LeakageReport:
     constant: Mapping[str, tuple[str, ...]]
     untimed: tuple[str, ...]
     load_clock: tuple[LineVerdict, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    modes: tuple[ModeReport, ...] = ()
 
     @property
     def is_clean(self) -> bool:
-        """Return whether nothing differed, and no line of the load clock is wrong."""
-        return not self.leaks and all(verdict.is_right for verdict in self.load_clock)
+        """Return whether nothing differed or reaches beside its inputs, and no line of the load clock is wrong."""
+        is_right = all(verdict.is_right for verdict in self.load_clock)
+        return is_right and not (self.leaks or self.faults or self.differs_by_mode)
+
+    @property
+    def differs_by_mode(self) -> bool:
+        """Return whether dbt builds another mart than the SELECTs, in any way."""
+        return any(report.differences for report in self.modes)
 
     @property
     def leaks(self) -> bool:
@@ -95,7 +106,7 @@ class LeakageReport:
 
 @dataclass(frozen=True, slots=True)
 class _Build:
-    """A build as of a refresh: of the whole warehouse, or of rows known by an instant, with later requests or without."""
+    """A build as of a refresh: of the whole warehouse, or of the rows known by an instant, with or without requests."""
 
     as_of_at: datetime
     known_by: datetime | None = None
@@ -141,9 +152,12 @@ def compare_cutoffs(
     base: Path | None = None,
     changed: Collection[str] = (),
     is_small: bool = False,
+    beside: Sequence[Callable[[], list[ModeReport]]] = (),
     progress: Progress | None = None,
 ) -> LeakageReport:
     """Build what each cutoff needs, two at a time, and compare; `build_whole` comes first.
+
+    ``beside`` are the ways of dbt to build, each a call that can be sent to another process.
 
     With ``base``, the folder of an earlier audit over the same rows and cutoffs, only the models in ``changed`` are
     built anew and compared. A small warehouse is built in this process, one build after the other: two processes
@@ -157,6 +171,7 @@ def compare_cutoffs(
     # The longest first, so that no worker waits for the other's last one.
     by_length = sorted(needed, key=lambda build: build.known_by or build.as_of_at, reverse=True)
     with _pool(is_small) as pool:
+        by_mode = [pool.submit(build) for build in beside]
         waiting = [
             pool.submit(_make, project, raw, build, folder, base, changed) for build in by_length
         ]
@@ -172,11 +187,13 @@ def compare_cutoffs(
             for cutoff in cutoffs
         ]
         reports = [each.result() for each in judged]
+        modes = [report for each in by_mode for report in each.result()]
     return LeakageReport(
         as_of_at,
         tuple(report for report, _ in reports),
         _constant(project, [compared for _, seen in reports for compared in seen]),
         raw.untimed,
+        modes=tuple(modes),
     )
 
 
@@ -194,8 +211,7 @@ def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Bu
 
 def next_served_at(clock: Clock, at: datetime) -> datetime:
     """Return when the first refresh after an instant is published: what it has learned is served from then on."""
-    refresh = clock.refresh_at(at + timedelta(microseconds=1))
-    return refresh + timedelta(minutes=clock.publish_lag_minutes)
+    return clock.refresh_after(at) + timedelta(minutes=clock.publish_lag_minutes)
 
 
 def _make(

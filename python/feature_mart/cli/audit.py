@@ -39,7 +39,7 @@ def audit() -> None:
 def leakage(cutoffs: int, seed: int, perturb: int | None, as_of: str | None, as_json: bool) -> None:
     """Take the future away: does anything of before it change?"""
     from feature_mart.audit import audit_leakage
-    from feature_mart.cli import verdicts
+    from feature_mart.cli import leakage_verdict
     from feature_mart.runner import open_run
     from feature_mart.settings import require_embedded, resolve_settings
 
@@ -56,9 +56,9 @@ def leakage(cutoffs: int, seed: int, perturb: int | None, as_of: str | None, as_
             progress=console.stage("leakage"),
         )
     if as_json:
-        emit(verdicts.leakage_document(report, settings))
+        emit(leakage_verdict.leakage_document(report, settings))
     else:
-        verdicts.print_leakage(report, settings)
+        leakage_verdict.print_leakage(report, settings)
     if not report.is_clean:
         raise SystemExit(1)
 

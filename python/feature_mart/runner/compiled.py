@@ -64,13 +64,14 @@ _USUAL = World()
 class CompiledProject:
     """Every model in an order in which they can be built, and the DuckDB file that holds the seeds.
 
-    `as_of` is the text by which the compiled clock names its refresh.
+    `as_of` is the text by which the compiled clock names its refresh; `document` is dbt's manifest.json.
     """
 
     models: tuple[CompiledModel, ...]
     seeds: Path
     as_of: str
     manifest: Manifest
+    document: Path
 
     def downstream(self, names: Collection[str]) -> frozenset[str]:
         """Those models and all that read them, directly or not."""
@@ -102,9 +103,10 @@ def compile_project(
         if not result.success:
             head = "The project could not be compiled; the mart is as it was."
             raise TerminalError(describe_failures(settings, result, lambda _: (), head))
-    document = json.loads((result.target / "manifest.json").read_text(encoding="utf-8"))
+    path = result.target / "manifest.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
     return CompiledProject(
-        _in_order(document), seeds, as_of_at.isoformat(), parse_manifest(document)
+        _in_order(document), seeds, as_of_at.isoformat(), parse_manifest(document), path
     )
 
 
