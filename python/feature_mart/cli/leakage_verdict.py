@@ -1,4 +1,4 @@
-"""What the leakage audit prints: what reaches beside its inputs, what differs and where, and what could not be judged."""
+"""What the leakage audit prints: what reaches beside its inputs, what differs and where, what it could not judge."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
             f"leaks: {len(report.faults)} times something reaches beside what a model is given",
             style="bold",
         )
-        for fault in report.faults:
-            say(f"  {fault}")
+        for reached in report.faults:
+            say(f"  {reached}")
         say("  Nothing was built: values are compared once nothing reaches around them.")
         return
     table = make_table("cutoff", "chosen as", "rows compared", "that differ")
@@ -101,7 +101,7 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
         table.add_row(
             f"  {at:%Y-%m-%d %H:%M:%S.%f}", each.cutoff.about, f"{each.rows:,}", f"{differing:,}"
         )
-    printmake_table(table)
+    print_table(table)
     say("")
     _print_load_clock(report, zone)
     if report.is_clean:
@@ -137,7 +137,7 @@ def _print_load_clock(report: LeakageReport, zone: ZoneInfo) -> None:
             *spans,
             _line_verdict(each),
         )
-    printmake_table(table)
+    print_table(table)
     say("")
 
 
@@ -168,7 +168,7 @@ def _print_differences(report: LeakageReport, zone: ZoneInfo) -> None:
             difference.whole,
             difference.truncated,
         )
-    printmake_table(table)
+    print_table(table)
     if len(first) > _SHOWN:
         say(f"  … and {len(first) - _SHOWN} more (--json has all)")
     say("  Models stand in the order in which they are built: look at the first one first.")

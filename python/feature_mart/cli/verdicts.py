@@ -10,7 +10,7 @@ from feature_mart.audit import (
     IncrementalReport,
     ReproduceReport,
 )
-from feature_mart.cli.printing import COUNTS, make_table, say
+from feature_mart.cli.printing import COUNTS, make_table, print_table, say
 from feature_mart.settings import Settings
 from feature_mart.zones import load_zone
 
@@ -54,7 +54,7 @@ def print_incremental(report: IncrementalReport, settings: Settings) -> None:
             f"{each.rows:,}",
             f"{sum(d.only_first + d.only_second for d in each.differences):,}",
         )
-    printmake_table(table)
+    print_table(table)
     say("")
     if report.is_clean:
         say(f"clean: {_histories(report)} made what one full build makes", style="bold")
@@ -69,7 +69,7 @@ def print_incremental(report: IncrementalReport, settings: Settings) -> None:
         shown.add_row(
             f"  {d.model}", number, f"{d.only_first:,}", f"{d.only_second:,}", d.example[:_EXAMPLE]
         )
-    printmake_table(shown)
+    print_table(shown)
     if len(differences) > _SHOWN:
         say(f"  … and {len(differences) - _SHOWN} more (--json has all)")
     say("  Models stand in the order in which they are built: look at the first one first.")
@@ -114,7 +114,7 @@ def print_conservation(report: ConservationReport, settings: Settings) -> None:
         table.add_row(
             f"  {account.name}", f"{account.expected:,}", f"{account.found:,}", account.unit, lines
         )
-    printmake_table(table)
+    print_table(table)
     say("")
     wrong = [account for account in report.accounts if not account.is_balanced]
     if wrong:
@@ -153,7 +153,7 @@ def print_reproduce(report: ReproduceReport) -> None:
     for check in report.checks:
         now = "the same" if check.is_same else check.now
         table.add_row(f"  {check.name}", check.then, now)
-    printmake_table(table)
+    print_table(table)
     say("")
     wrong = [check.name for check in report.checks if not check.is_same]
     if wrong:
