@@ -84,6 +84,7 @@ def compare_grown(
 
     ``whole`` is the build of the SELECTs over all rows; ``folder`` is written to.
     """
+    shutil.rmtree(folder, ignore_errors=True)
     own = _settings(settings, folder)
     write_raw(raw, own.dwh, start)
     _build(own, start)
@@ -104,6 +105,7 @@ def compare_undated(
     folder: Path,
 ) -> list[ModeReport]:
     """Build in full of all rows without dbt var as_of, and compare; for a ``whole`` as of the newest refresh."""
+    shutil.rmtree(folder, ignore_errors=True)
     own = _settings(settings, folder)
     write_raw(raw, own.dwh, None)
     database = folder / "mart.duckdb"

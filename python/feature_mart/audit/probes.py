@@ -36,13 +36,13 @@ def add_probes(
         for table in (*_LEARNED, "job_skills"):
             con.execute(f"create temp view {table} as {rows[table]}")
         con.execute(
-            "create temp table gaps (number bigint, at timestamptz, refresh_at timestamptz)"
+            "create temp table gaps (number bigint, cut_at timestamptz, refresh_at timestamptz)"
         )
         gaps = [(number, at, clock.refresh_after(at)) for number, at in enumerate(cutoffs)]
         con.executemany("insert into gaps values (?, ?, ?)", gaps)
         learned = " union ".join(
             f"select g.number, g.refresh_at, t.{client} as client_id from {table} t "
-            "join gaps g on t.loaded_at > g.at and t.loaded_at <= g.refresh_at"
+            "join gaps g on t.loaded_at > g.cut_at and t.loaded_at <= g.refresh_at"
             for table, client in _LEARNED.items()
             if table not in raw.untimed
         )

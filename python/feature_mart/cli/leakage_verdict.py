@@ -103,6 +103,13 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
         )
     print_table(table)
     say("")
+    if report.modes:
+        table = make_table("built by dbt", "rows compared", "that differ")
+        for mode in report.modes:
+            differing = sum(difference.rows for difference in mode.differences)
+            table.add_row(f"  {mode.mode}", f"{mode.rows:,}", f"{differing:,}")
+        print_table(table)
+        say("")
     _print_load_clock(report, zone)
     if report.is_clean:
         say(

@@ -92,9 +92,13 @@ def _refuse(what: str) -> None:
 
 
 def _is_python_s(path: object) -> bool:
-    """Return whether a path belongs to Python and its packages, whose modules may be imported late."""
-    text = os.fsdecode(path) if isinstance(path, str | bytes) else ""
-    return os.path.realpath(text).startswith(_folders())
+    """Return whether a path belongs to Python and its packages, or is searched for modules, which may come late."""
+    text = os.path.realpath(os.fsdecode(path) if isinstance(path, str | bytes) else "")
+    if text.startswith(_folders()):
+        return True
+    searched = {os.path.realpath(folder) for folder in sys.path}
+    is_module = text.endswith((".py", ".pyc", ".so"))
+    return text in searched or (is_module and text.startswith(tuple(searched)))
 
 
 @cache

@@ -105,7 +105,7 @@ def hook_faults(sql: str, macros: Mapping[str, str]) -> Iterator[str]:
     while new := {name for name in _CALL.findall(text) if name in macros} - seen:
         seen |= new
         text += " ".join(macros[name] for name in sorted(new))
-    written = _WRITES.search(re.sub(r"'(?:[^']|'')*'", "''", text)) or _WRITES.search(text)
+    written = _WRITES.search(re.sub(r"\{\{.*?\}\}", "x", text, flags=re.DOTALL)) or _WRITES.search(text)
     if written:
         yield f"changes data ({' '.join(written[0].split())} …); put it into a model's SELECT"
     yield from jinja_faults("", sql)
