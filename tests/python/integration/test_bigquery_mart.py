@@ -151,6 +151,7 @@ def test_a_later_run_only_appends_what_is_new_behind_a_literal(
         assert "select max(built" not in compiled[model]
 
 
+@pytest.mark.audit
 def test_both_texts_of_sql_give_the_same_tables(
     mart: EmulatedMart, built: None, tmp_path: Path
 ) -> None:
