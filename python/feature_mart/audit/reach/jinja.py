@@ -21,6 +21,7 @@ _FORBIDDEN = {
     "graph": "the rest of the project",
     "dbt_version": "the installed version",
     "execute": "the phase of dbt",
+    "api": "tables named by their text",
     "builtins": "what dbt has hidden",
     "context": "what dbt has hidden",
 }
@@ -28,27 +29,9 @@ _FORBIDDEN = {
 _ASKING = frozenset(
     {
         *("run_query", "statement", "load_result", "load_relation", "load_cached_relation"),
-        *(
-            "get_relation",
-            "list_relations",
-            "list_relations_without_caching",
-            "get_columns_in_query",
-        ),
-        *(
-            "get_columns_in_relation",
-            "get_column_values",
-            "store_raw_result",
-            "store_result",
-            "Relation",
-        ),
-        *(
-            "add_query",
-            "execute_macro",
-            "run_sql",
-            "get_table_relations",
-            "dbt_utils",
-            "run_operation",
-        ),
+        *("get_relation", "list_relations", "list_relations_without_caching", "add_query"),
+        *("get_columns_in_query", "get_columns_in_relation", "get_column_values", "execute_macro"),
+        *("store_raw_result", "store_result", "run_sql", "scalar_instant"),
     }
 )
 #: Who may use which of them, and why: what it gives is no value of a row, or is a clock that the audits set.
@@ -105,7 +88,9 @@ def hook_faults(sql: str, macros: Mapping[str, str]) -> Iterator[str]:
     while new := {name for name in _CALL.findall(text) if name in macros} - seen:
         seen |= new
         text += " ".join(macros[name] for name in sorted(new))
-    written = _WRITES.search(re.sub(r"\{\{.*?\}\}", "x", text, flags=re.DOTALL)) or _WRITES.search(text)
+    written = _WRITES.search(re.sub(r"\{\{.*?\}\}", "x", text, flags=re.DOTALL)) or _WRITES.search(
+        text
+    )
     if written:
         yield f"changes data ({' '.join(written[0].split())} …); put it into a model's SELECT"
     yield from jinja_faults("", sql)
