@@ -97,6 +97,7 @@ def test_jinja_that_reaches_beside_its_inputs_is_named(jinja: str, said: str) ->
         "{{ config(cluster_by=['job_id']) }} select * from {{ ref('int_a') }}",
         "{% if is_incremental() %} where x > {{ opened_at('x') }} {% endif %}",
         "{{ adapter.dispatch('greatest_known')(a, b) }} {{ var('currency') }} {{ this }}",
+        "{{ config(post_hook='analyze' if target.type == 'duckdb' else [], tags=f('a')) }} select 1",
         "{# env_var target run_query() #} -- target, env_var in prose: {{ instant('x') }}",
         "{% set target_days = 7 %}{{ f(target=1) }} {{ node.target }}",
         "{% for column in ['modules', 'target'] %}{{ column }}{% endfor %}",

@@ -93,7 +93,6 @@ def hook_faults(sql: str, macros: Mapping[str, str]) -> Iterator[str]:
     )
     if written:
         yield f"changes data ({' '.join(written[0].split())} …); put it into a model's SELECT"
-    yield from jinja_faults("", sql)
 
 
 def _names(text: str) -> Iterator[tuple[str, str, str]]:
@@ -106,8 +105,14 @@ def _names(text: str) -> Iterator[tuple[str, str, str]]:
         ]
     except TemplateSyntaxError:
         return  # dbt has said so by then.
+    depth = 0
     for number, (kind, value) in enumerate(tokens):
-        if kind == "name":
+        if value == "(" and (depth or (number and tokens[number - 1] == ("name", "config"))):
+            depth += 1
+        elif value == ")" and depth:
+            depth -= 1
+        # How a table is kept may differ by engine.
+        if kind == "name" and not (depth and value == "target"):
             before = tokens[number - 1][1] if number else ""
             after = tokens[number + 1][1] if number + 1 < len(tokens) else ""
             yield value, before, after
