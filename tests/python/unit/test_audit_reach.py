@@ -245,12 +245,13 @@ def test_what_is_exposed_under_a_name_that_no_audit_compares_is_named() -> None:
         ("bigquery__create_table_as", True),
         ("ref", True),
         ("materialization_table_default", True),
+        ("source", True),
         ("generate_schema_name", False),
         ("duckdb__own_macro", False),
     ],
 )
 def test_a_macro_in_place_of_dbt_s_own_is_named(name: str, is_fault: bool) -> None:
-    theirs = tuple(macro(each, package="dbt") for each in ("create_table_as", "ref"))
+    theirs = (macro("create_table_as", package="dbt"),)
     schema = macro("generate_schema_name", package="dbt")
     found = said(document(node("mart_a__training"), macros=(*theirs, schema, macro(name))))
     assert bool(found) is is_fault, found
@@ -263,6 +264,11 @@ def test_hooks_of_a_model_and_of_the_project_are_judged() -> None:
     operation = node("toy-on-run-end-0", resource_type="operation", raw_code="delete from x")
     (fault,) = said(document(node("mart_a__training"), operation))
     assert "runs at the beginning or end of every build: it changes data (delete from" in fault
+
+
+def test_a_header_of_sql_is_named() -> None:
+    (fault,) = said(document(node("mart_a__training", config={"sql_header": "set x = 1;"})))
+    assert "has an sql_header" in fault
 
 
 def test_compiled_sql_may_read_its_inputs_and_itself_alone() -> None:

@@ -19,9 +19,17 @@ from feature_mart.audit.reach.jinja import hook_faults, jinja_faults
 from feature_mart.audit.reach.python import python_faults
 from feature_mart.audit.reach.sql import sql_faults
 
-#: Macros of dbt's own that the project replaces, each for a reason that its file gives. None of them sees a row.
+#: Macros of dbt's own that a project may replace: they name things, or write SQL around what a model gives, and no value
+#: passes through them.
 _REPLACED = frozenset(
-    {"generate_schema_name", "bigframes_write_table", "snapshot_get_time", "test_unique_key"}
+    {
+        *("generate_schema_name", "generate_alias_name", "generate_database_name"),
+        *("bigframes_write_table", "snapshot_get_time"),
+    }
+)
+#: What dbt gives to every model without a macro of that name.
+_BUILTINS = frozenset(
+    {"ref", "source", "config", "var", "env_var", "this", "return", "is_incremental"}
 )
 _ENGINES = ("duckdb__", "bigquery__", "default__")
 #: What measures a build; nobody is served from it.
@@ -59,7 +67,7 @@ def find_faults(document: Mapping[str, Any]) -> tuple[Fault, ...]:
 def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
     """Macros that dbt would call in place of its own: what a model becomes would be another thing than its SELECT."""
     project = _project(document)
-    theirs = {
+    theirs = _BUILTINS | {
         _base(macro["name"])
         for macro in document["macros"].values()
         if macro["package_name"] != project
@@ -94,6 +102,8 @@ def _model_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
             for what in hook_faults(node["raw_code"], macros):
                 yield Fault(path, name, f"runs at the beginning or end of every build: it {what}")
         config = node.get("config") or {}
+        if config.get("sql_header"):
+            yield Fault(path, name, "has an sql_header, which runs beside its SELECT; remove it")
         for when in ("pre-hook", "post-hook"):
             for hook in config.get(when) or ():
                 for what in hook_faults(str(hook["sql"]), macros):
