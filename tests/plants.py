@@ -7,7 +7,6 @@ those models are built anew whose compiled code differs, with all that read them
 from __future__ import annotations
 
 import ast
-import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -168,7 +167,7 @@ class PlantBench:
                 shutil.copy(self.project.seeds, self.changed)
             try:
                 project = compile_project(self.settings, self.as_of_at, self.changed)
-                faults = find_faults(json.loads(project.document.read_text(encoding="utf-8")))
+                faults = find_faults(project.read_document())
                 if faults:
                     return Verdict(faults=tuple(map(str, faults)))
                 verdict = self._judge(project, wanted, has_own_seeds=has_own_seeds)

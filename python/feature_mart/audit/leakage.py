@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,7 +98,7 @@ def audit_leakage(
     show(0, "compile")
     with open_subject(settings, log, as_of) as subject:
         with log.stage("reach"):
-            faults = find_faults(json.loads(subject.project.document.read_text(encoding="utf-8")))
+            faults = find_faults(subject.project.read_document())
         if faults:
             # What they reach is denied to the builds below, which would end at the first.
             return LeakageReport(subject.as_of_at, (), {}, subject.raw.untimed, faults=faults)

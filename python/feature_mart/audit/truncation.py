@@ -64,7 +64,8 @@ class LeakageReport:
     `constant` are feature columns, by model, that had one value only wherever they were compared; `untimed` raw tables
     without load times; `empty` cutoffs without rows to compare. `load_clock` has a verdict of each line of the load
     clock, which no cutoff can judge; `modes` of each way in which dbt builds. With `faults`, which reach beside what a
-    model is given, nothing was built.
+    model is given, nothing was built. `covered` counts pairs of a row and a column that varies: those whose row some
+    cutoff follows within a day, so that it shows a leak of one day, and all; None where that was not counted.
     """
 
     as_of_at: datetime
@@ -74,6 +75,7 @@ class LeakageReport:
     load_clock: tuple[LineVerdict, ...] = ()
     faults: tuple[Fault, ...] = ()
     modes: tuple[ModeReport, ...] = ()
+    covered: tuple[int, int] | None = None
 
     @property
     def is_clean(self) -> bool:
@@ -197,6 +199,53 @@ def compare_cutoffs(
     )
 
 
+def compare_each(
+    project: CompiledProject,
+    raw: RawWarehouse,
+    clock: Clock,
+    as_of_at: datetime,
+    cutoffs: Sequence[Cutoff],
+    folder: Path,
+    *,
+    progress: Progress | None = None,
+) -> LeakageReport:
+    """Compare as `compare_cutoffs` does, for so many cutoffs that their builds cannot all be kept; (c) is left out."""
+    names = judged_models([model.name for model in project.models])
+    reports: list[CutoffReport] = []
+    compared: list[Compared] = []
+    with _pool(is_small=False) as pool:
+        waiting = [
+            pool.submit(_make_and_judge, project, raw, names, clock, as_of_at, cutoff, folder)
+            for cutoff in cutoffs
+        ]
+        for number, each in enumerate(waiting, start=1):
+            report, seen = each.result()
+            reports.append(report)
+            compared += seen
+            if progress is not None:
+                progress(number, len(waiting), "refreshes after which the future is taken away")
+    return LeakageReport(as_of_at, tuple(reports), _constant(project, compared), raw.untimed)
+
+
+def _make_and_judge(
+    project: CompiledProject,
+    raw: RawWarehouse,
+    names: Sequence[str],
+    clock: Clock,
+    as_of_at: datetime,
+    cutoff: Cutoff,
+    folder: Path,
+) -> tuple[CutoffReport, list[Compared]]:
+    builds = _builds(clock, as_of_at, cutoff.at)[:2]
+    try:
+        for build in builds:
+            _make(project, raw, build, folder, None, ())
+        return _judge(project, names, clock, as_of_at, cutoff, folder, has_marts=False)
+    finally:
+        for build in builds:
+            build.path(folder).unlink(missing_ok=True)
+
+
 def _pool(is_small: bool) -> Executor:
     if is_small:
         return ThreadPoolExecutor(1)
@@ -243,16 +292,19 @@ def _judge(
     as_of_at: datetime,
     cutoff: Cutoff,
     folder: Path,
+    *,
+    has_marts: bool = True,
 ) -> tuple[CutoffReport, list[Compared]]:
     builds = _builds(clock, as_of_at, cutoff.at)
     truncated, requests, before = (build.path(folder) for build in builds)
     manifest, whole = project.manifest, _Build(as_of_at).path(folder)
-    results = (
+    results = [
         compare_features(manifest, names, whole, truncated, builds[0].as_of_at),
         compare_requests(manifest, names, whole, requests, next_served_at(clock, cutoff.at)),
-        compare_marts(manifest, names, before, truncated),
         compare_labels(manifest, names, whole, truncated, builds[0].as_of_at),
-    )
+    ]
+    if has_marts:
+        results.append(compare_marts(manifest, names, before, truncated))
     differences = tuple(each for found, _ in results for each in found)
     compared = [each for _, seen in results for each in seen]
     return CutoffReport(cutoff, sum(each.rows for each in compared), differences), compared

@@ -17,6 +17,7 @@ from feature_mart.settings import Settings
 from feature_mart.zones import load_zone
 
 _SHOWN = 20
+_CUTOFFS = 50
 _HOUR = timedelta(hours=1)
 _NAMED = 6
 
@@ -36,6 +37,8 @@ def leakage_document(report: LeakageReport, settings: Settings) -> dict[str, Any
             }
             for each in report.cutoffs
         ],
+        "covered_pairs": report.covered
+        and {"by_a_day": report.covered[0], "of": report.covered[1]},
         "reaches": [asdict(fault) for fault in report.faults],
         "modes": [
             {
@@ -95,14 +98,26 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
         say("  Nothing was built: values are compared once nothing reaches around them.")
         return
     table = make_table("cutoff", "chosen as", "rows compared", "that differ")
-    for each in report.cutoffs:
+    # Of a cutoff behind every refresh, those that show something.
+    shown = [each for each in report.cutoffs if each.differences or len(report.cutoffs) <= _CUTOFFS]
+    for each in shown[:_CUTOFFS]:
         at = each.cutoff.at.astimezone(zone)
         differing = sum(difference.rows for difference in each.differences)
         table.add_row(
             f"  {at:%Y-%m-%d %H:%M:%S.%f}", each.cutoff.about, f"{each.rows:,}", f"{differing:,}"
         )
-    print_table(table)
-    say("")
+    if shown:
+        print_table(table)
+        say("")
+    if len(shown) < len(report.cutoffs):
+        rows = sum(each.rows for each in report.cutoffs)
+        say(f"{len(report.cutoffs):,} cutoffs, one behind every refresh, {rows:,} rows compared")
+    if report.covered is not None:
+        seen, every = report.covered
+        say(
+            f"{seen:,} of {every:,} values ({seen / max(every, 1):.1%}) have a cutoff within a day after their time",
+            "",
+        )
     if report.modes:
         table = make_table("built by dbt", "rows compared", "that differ")
         for mode in report.modes:
@@ -224,7 +239,8 @@ def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
         if verdict.moved.keys and verdict.lags is None
     ]
     judged = {each.mode for each in report.modes}
-    lines += [f"  as dbt builds it {mode}" for mode in MODES if mode not in judged]
+    if report.covered is None:
+        lines += [f"  as dbt builds it {mode}" for mode in MODES if mode not in judged]
     if lines:
         say("", "not judged:", *lines)
 

@@ -73,6 +73,11 @@ class CompiledProject:
     manifest: Manifest
     document: Path
 
+    def read_document(self) -> dict[str, Any]:
+        """Return dbt's manifest.json, parsed."""
+        document: dict[str, Any] = json.loads(self.document.read_text(encoding="utf-8"))
+        return document
+
     def downstream(self, names: Collection[str]) -> frozenset[str]:
         """Those models and all that read them, directly or not."""
         found = set(names)

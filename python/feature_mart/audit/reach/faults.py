@@ -19,8 +19,7 @@ from feature_mart.audit.reach.jinja import hook_faults, jinja_faults
 from feature_mart.audit.reach.python import python_faults
 from feature_mart.audit.reach.sql import sql_faults
 
-#: Macros of dbt's own that a project may replace: they name things, or write SQL around what a model gives, and no value
-#: passes through them.
+#: Macros of dbt's own that a project may replace: they name things, or write what a model gives, and see no value.
 _REPLACED = frozenset(
     {
         *("generate_schema_name", "generate_alias_name", "generate_database_name"),
