@@ -41,7 +41,7 @@ _ALLOWED = {
     "opened_at": {"scalar_instant"},
     "int_job__requests": {"scalar_instant"},
     # Whether a raw table has a column; whether the load clock has a line for a table.
-    "raw_column": {"execute", "flags", "env_var", "target", "get_columns_in_relation"},
+    "raw_column": {"execute", "flags", "env_var", "target", "api", "get_columns_in_relation"},
     "is_before_trusted": {"execute", "flags", "run_query"},
     # A label of the query, and the name of a schema.
     "job_labels": {"env_var", "target"},
@@ -71,7 +71,7 @@ def jinja_faults(owner: str, text: str) -> Iterator[str]:
     """Give what a model's or macro's Jinja reaches; ``owner`` is its name, without the engine's."""
     allowed = _ALLOWED.get(owner, set())
     for name, before, after in _names(text):
-        if name in _ASKING and name not in allowed and after == "(":
+        if name in _ASKING and name not in {owner, *allowed} and after == "(":
             yield f"asks the warehouse while it is compiled ({name}); read by ref() in its SELECT"
         elif name in _FORBIDDEN and before != "." and name not in allowed and after != "=":
             yield (
