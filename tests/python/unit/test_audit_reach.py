@@ -83,6 +83,7 @@ def test_sql_that_stays_within_its_inputs_raises_no_alarm(sql: str) -> None:
         ("{{ scalar_instant('select 1') }}", "(scalar_instant)"),
         ("{{ graph.nodes }}", "(graph)"),
         ('{% if var("as_of") %}1{% endif %}', "(dbt var as_of)"),
+        ("{% if var('warehouse') != 'sample' %}1{% endif %}", "(dbt var warehouse)"),
         ("{% if var( 'as_of', '' ) %}1{% endif %}", "(dbt var as_of)"),
     ],
 )

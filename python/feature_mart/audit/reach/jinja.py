@@ -34,6 +34,12 @@ _ASKING = frozenset(
         *("store_raw_result", "store_result", "run_sql", "scalar_instant"),
     }
 )
+#: dbt vars that differ from run to run, and what a model reads instead.
+_RUN_VARS = {
+    "as_of": "read as_of_at of int_mart__clock",
+    "snapshot_at": "read as_of_at of int_mart__clock",
+    "warehouse": "every warehouse has the same definitions; the load clock alone tells them apart",
+}
 #: Who may use which of them, and why: what it gives is no value of a row, or is a clock that the audits set.
 _ALLOWED = {
     # The partition that a run appends behind.
@@ -43,6 +49,8 @@ _ALLOWED = {
     # Whether a raw table has a column; whether the load clock has a line for a table.
     "raw_column": {"execute", "flags", "env_var", "target", "api", "get_columns_in_relation"},
     "is_before_trusted": {"execute", "flags", "run_query"},
+    "is_line_of": {"warehouse"},
+    "snapshot_get_time": {"snapshot_at"},
     # A label of the query, and the name of a schema.
     "job_labels": {"env_var", "target"},
     "generate_schema_name": {"target"},
@@ -78,8 +86,9 @@ def jinja_faults(owner: str, text: str) -> Iterator[str]:
                 f"depends on {_FORBIDDEN[name]} ({name}), so that one commit has several answers; use a dbt var, "
                 "or adapter.dispatch for an engine"
             )
-    if re.search(r"\bvar\(\s*['\"]as_of['\"]", text) and "as_of" not in allowed:
-        yield "depends on whether a refresh was named (dbt var as_of); read as_of_at of int_mart__clock"
+    for name, instead in _RUN_VARS.items():
+        if re.search(rf"\bvar\(\s*['\"]{name}['\"]", text) and name not in allowed:
+            yield f"depends on what a run is told (dbt var {name}); {instead}"
 
 
 def hook_faults(sql: str, macros: Mapping[str, str]) -> Iterator[str]:
