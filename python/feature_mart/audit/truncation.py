@@ -32,6 +32,7 @@ from feature_mart.audit.compare import (
     compare_marts,
     compare_requests,
     judged_models,
+    varying_columns,
 )
 from feature_mart.audit.cutoffs import Cutoff
 from feature_mart.audit.load_clock import LineVerdict
@@ -212,18 +213,16 @@ def compare_each(
     """Compare as `compare_cutoffs` does, for so many cutoffs that their builds cannot all be kept; (c) is left out."""
     names = judged_models([model.name for model in project.models])
     reports: list[CutoffReport] = []
-    compared: list[Compared] = []
     with _pool(is_small=False) as pool:
         waiting = [
             pool.submit(_make_and_judge, project, raw, names, clock, as_of_at, cutoff, folder)
             for cutoff in cutoffs
         ]
         for number, each in enumerate(waiting, start=1):
-            report, seen = each.result()
-            reports.append(report)
-            compared += seen
+            reports.append(each.result())
             if progress is not None:
                 progress(number, len(waiting), "refreshes after which the future is taken away")
+    compared = varying_columns(project.manifest, names, _Build(as_of_at).path(folder))
     return LeakageReport(as_of_at, tuple(reports), _constant(project, compared), raw.untimed)
 
 
@@ -235,12 +234,13 @@ def _make_and_judge(
     as_of_at: datetime,
     cutoff: Cutoff,
     folder: Path,
-) -> tuple[CutoffReport, list[Compared]]:
+) -> CutoffReport:
     builds = _builds(clock, as_of_at, cutoff.at)[:2]
     try:
         for build in builds:
             _make(project, raw, build, folder, None, ())
-        return _judge(project, names, clock, as_of_at, cutoff, folder, has_marts=False)
+        report, _ = _judge(project, names, clock, as_of_at, cutoff, folder, has_marts=False)
+        return report
     finally:
         for build in builds:
             build.path(folder).unlink(missing_ok=True)
@@ -298,9 +298,11 @@ def _judge(
     builds = _builds(clock, as_of_at, cutoff.at)
     truncated, requests, before = (build.path(folder) for build in builds)
     manifest, whole = project.manifest, _Build(as_of_at).path(folder)
+    served_at = next_served_at(clock, cutoff.at)
+    brief = {"is_brief": not has_marts}
     results = [
-        compare_features(manifest, names, whole, truncated, builds[0].as_of_at),
-        compare_requests(manifest, names, whole, requests, next_served_at(clock, cutoff.at)),
+        compare_features(manifest, names, whole, truncated, builds[0].as_of_at, **brief),
+        compare_requests(manifest, names, whole, requests, served_at, **brief),
         compare_labels(manifest, names, whole, truncated, builds[0].as_of_at),
     ]
     if has_marts:
