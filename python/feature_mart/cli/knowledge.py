@@ -35,8 +35,9 @@ def knowledge() -> None:
 def check(base: str | None, as_json: bool) -> None:
     """Check that every feature has its reasons; 1 where one lacks some.
 
-    With --base, a feature whose SQL or Python means something else than at that commit needs a touched reason too:
-    its why, its transform, or its model's Markdown. Comments and layout do not count.
+    With --base, whatever features rest on needs a touched reason where it means something else than at that commit:
+    models, macros, seeds, vars and settings. Names, comments and layout do not count. Each change is one line, with the
+    features that it reaches and the text to touch; --json has all of them.
     """
     from feature_mart.knowledge import UNJUDGED, check_knowledge
     from feature_mart.settings import resolve_settings

@@ -8,7 +8,8 @@
 ==================================  =====================================================
 """
 
-from feature_mart.knowledge.check import UNJUDGED, check_knowledge
+from feature_mart.knowledge.changes import UNJUDGED
+from feature_mart.knowledge.check import check_knowledge
 from feature_mart.knowledge.evidence import measure_evidence, write_evidence
 from feature_mart.knowledge.rationale import Missing
 from feature_mart.knowledge.site import build_site

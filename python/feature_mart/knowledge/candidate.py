@@ -28,8 +28,7 @@ from feature_mart.knowledge.candidate_rows import (
     run_candidate,
 )
 from feature_mart.knowledge.evidence import check_origin
-from feature_mart.knowledge.meaning import sql_sha256
-from feature_mart.knowledge.written import encoded, write_whole
+from feature_mart.knowledge.written import encoded, sql_sha256, write_whole
 from feature_mart.manifest import parse_manifest
 from feature_mart.runner import Progress, read_dbt_manifest, require_built
 from feature_mart.settings import Settings

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from feature_mart.knowledge.meaning import (
-    changed_columns,
-    column_meanings,
-    read_macros,
-    sql_sha256,
-)
+from feature_mart.knowledge.changes import check_changes
 from feature_mart.knowledge.rationale import (
     FOLDERS,
     Missing,
     Model,
     check_models,
-    meta_of,
     read_models,
     read_project,
     sections_of,
 )
 from feature_mart.knowledge.why import read_candidates
 from feature_mart.knowledge.worth import read_evidence
+from feature_mart.knowledge.written import sql_sha256
 from feature_mart.runner import read_files_at
 from feature_mart.snapshot_files import decode_document
 
-UNJUDGED = "int_ and stg_ models, seeds and dbt vars"
 _EVIDENCE = re.compile(r"docs/evidence/[-\w./]+?\.json")
 _UNTESTED = "not yet tested"
 
@@ -89,54 +83,3 @@ def check_candidates(project: Path) -> Iterator[Missing]:
             what = "its SQL was changed since it was measured" if own else "it was never measured"
             told = f"{what}: `mart knowledge candidate {path.stem} CONSUMER`"
             yield Missing(path.relative_to(project).as_posix(), None, told)
-
-
-def check_changes(
-    before: Mapping[str, str], after: Mapping[str, str], base: str
-) -> Iterator[Missing]:
-    """Features whose SQL or Python means something else than before, while neither their reasons nor the notes changed.
-
-    A change counts where the feature is made, macros that it calls included. What lies before it (`UNJUDGED`) has no
-    reasons of its own to be touched, and is not judged here.
-    """
-    former = {model.name: model for model in read_models(before)}
-    now = tuple(read_models(after))
-    old_reasons, new_reasons = _reasons(tuple(former.values())), _reasons(now)
-    macros = read_macros(before), read_macros(after)
-    for model in now:
-        earlier = former.get(model.name)
-        if model.is_mart or earlier is None or _words(model.notes) != _words(earlier.notes):
-            continue
-        features = [
-            name
-            for name, column in model.columns.items()
-            if name in earlier.columns and "role" not in meta_of(column)
-        ]
-        meanings = [
-            column_meanings(each.code, each_macros, is_python=each.code_path.endswith(".py"))
-            for each, each_macros in zip((earlier, model), macros, strict=True)
-        ]
-        for name in changed_columns(meanings[0], meanings[1], features):
-            if old_reasons.get(name) == new_reasons.get(name):
-                what = (
-                    f"it means something else than at {base}, and neither its why, its transform nor "
-                    f"{Path(model.notes_path).name} was touched: say what changed and why"
-                )
-                yield Missing(model.code_path, name, what)
-
-
-def _words(notes: str | None) -> list[str]:
-    """A blank line is no reason."""
-    return (notes or "").split()
-
-
-def _reasons(models: Sequence[Model]) -> dict[str, tuple[tuple[str, ...], ...]]:
-    """Why and transform of every column, by name, wherever they stand."""
-    found: dict[str, tuple[tuple[str, ...], ...]] = {}
-    for model in models:
-        for name, column in model.columns.items():
-            meta = meta_of(column)
-            if "why" in meta:
-                pair = (" ".join(str(meta.get(key)).split()) for key in ("why", "transform"))
-                found[name] = (*found.get(name, ()), tuple(pair))
-    return found

@@ -27,7 +27,7 @@ from feature_mart.knowledge.candidate_rows import (
     find_candidate,
     run_candidate,
 )
-from feature_mart.knowledge.meaning import sql_sha256
+from feature_mart.knowledge.written import sql_sha256
 from feature_mart.settings import resolve_settings
 from feature_mart.storage import FolderStore
 from python.unit import snapshot_case as case

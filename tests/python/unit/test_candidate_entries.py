@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from feature_mart.knowledge.candidate_plot import describe_plot
-from feature_mart.knowledge.meaning import sql_sha256
+from feature_mart.knowledge.written import sql_sha256
 
 PROJECT = Path(__file__).resolve().parents[3]
 REJECTED = PROJECT / "analyses" / "rejected"

@@ -1,0 +1,237 @@
+"""What changed of all that features rest on, which features it reaches, and whether somebody said why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from feature_mart.knowledge.lineage.parts import (
+    Key,
+    Part,
+    is_alike,
+    is_around,
+    is_override,
+    read_entries,
+    read_parts,
+)
+from feature_mart.knowledge.lineage.project import Column, Project
+from feature_mart.knowledge.rationale import Missing, meta_of
+from feature_mart.knowledge.texts import Texts, is_explained, is_touched
+
+#: What may move a feature without being seen here.
+UNJUDGED = (
+    "the raw data, environment variables, --vars, the versions of dbt, the engine and Python packages, "
+    "and what a query or file is found to hold while a model is built"
+)
+_SHOWN = 6
+_OWN = "why or transform, or a section of its model's .md that names it"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A part that changed, the judged columns that it moves, and those of its own model that mean another thing."""
+
+    key: Key
+    path: str
+    columns: frozenset[Column]
+    own: frozenset[str] = frozenset()
+
+
+def check_changes(
+    before: Mapping[str, str], after: Mapping[str, str], base: str
+) -> Iterator[Missing]:
+    """Yield what features rest on and was changed while nobody said why, one finding for each thing that changed.
+
+    Args:
+        before: The text of the project's files at `base`, by path.
+        after: The same, now.
+        base: What the messages call the commit.
+    """
+    reached = reached_columns(read_lineage(before), read_lineage(after))
+    yield from unexplained(reached, before, after, base)
+
+
+def read_lineage(files: Mapping[str, str]) -> Project:
+    """Return the project of some files; nothing is rendered before it is asked for."""
+    return Project(read_parts(files), read_entries(files))
+
+
+def reached_columns(before: Project, after: Project) -> list[Reached]:
+    """Return the parts that changed and moved a judged column, in the order of their files."""
+    changed = _changed_parts(before.parts, after.parts)
+    if not changed:
+        return []
+    before = _with_tests(before, after)
+    was, now = before.judged(), after.judged()
+    moved = frozenset(column for column in now if column in was and now[column] != was[column])
+    left, found = set(moved), []
+    for key in changed if moved else ():
+        part = after.parts.get(key) or before.parts[key]
+        project = after if len(changed) == 1 else _with_part(before, after, key)
+        reached = moved if len(changed) == 1 else _moved(before, project, moved, key)
+        left -= reached
+        own = frozenset(
+            name
+            for name in (before.columns(key.name) if key.kind in {"model", "config"} else ())
+            if before.fingerprint((key.name, name)) != project.fingerprint((key.name, name))
+        )
+        if reached:
+            found.append(Reached(key, part.path, reached, own))
+    # Moved by several changes together, by none of them alone.
+    for model in sorted({model for model, _ in left}):
+        columns = frozenset(each for each in left if each[0] == model)
+        key = Key("model", model)
+        found.append(Reached(key, after.parts[key].path, columns, frozenset(n for _, n in columns)))
+    return found
+
+
+def _changed_parts(old: Mapping[Key, Part], new: Mapping[Key, Part]) -> list[Key]:
+    keys = [
+        key
+        for key in old.keys() | new.keys()
+        if key not in old or key not in new or not is_alike(key.kind, old[key], new[key])
+    ]
+    return sorted(keys, key=lambda key: ((new.get(key) or old[key]).path, key.kind, key.name))
+
+
+def _with_tests(before: Project, after: Project) -> Project:
+    """Return the project before, with the keys that tests hold after: another test is no other meaning."""
+    entries = {
+        name: replace(entry, unique=now.unique, same_keys=now.same_keys) if now else entry
+        for name, entry in before.entries.items()
+        for now in [after.entries.get(name)]
+    }
+    return before if entries == before.entries else Project(before.parts, entries)
+
+
+def _with_part(before: Project, after: Project, key: Key) -> Project:
+    """Return the project before with one part as it is after; what is new then is there to be read."""
+    parts = dict(before.parts)
+    parts.pop(key, None)
+    if key in after.parts:
+        parts[key] = after.parts[key]
+    for each, part in after.parts.items():
+        if each.kind in {"macro", "var"} and not is_around(each):
+            parts.setdefault(each, part)
+    return Project(parts, before.entries, after)
+
+
+def _moved(
+    before: Project, project: Project, columns: frozenset[Column], key: Key
+) -> frozenset[Column]:
+    find = Project.fingerprint if is_around(key) else Project.own_fingerprint
+    return frozenset(each for each in columns if find(project, each) != find(before, each))
+
+
+def unexplained(
+    reached: Sequence[Reached], before: Mapping[str, str], after: Mapping[str, str], base: str
+) -> Iterator[Missing]:
+    """Yield the changes of which no text was touched that may say why; `before` and `after` are the files by path."""
+    reasons = _Reasons(before, after) if reached else None
+    for each in reached:
+        assert reasons is not None
+        missing = {column for column in each.columns if not reasons.is_touched(column)}
+        if missing and not reasons.is_explained(each):
+            yield _finding(each, missing, base)
+
+
+class _Reasons:
+    """The texts before and after."""
+
+    def __init__(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+        self._files = before, after
+        self._texts = Texts(before), Texts(after)
+        self._entries = read_entries(after)
+        self._known: dict[Column, bool] = {}
+
+    def is_touched(self, column: Column) -> bool:
+        """Return whether a text of the column's own was touched."""
+        if column not in self._known:
+            model, name = column
+            before, after = self._texts
+            entry = self._entries.get(model)
+            role = meta_of(entry.columns.get(name, {})).get("role") if entry else None
+            self._known[column] = is_touched(before.sections(name), after.sections(name)) or (
+                is_touched(before.described(model, name), after.described(model, name))
+                if role
+                else is_touched(before.reasons(name), after.reasons(name))
+            )
+        return self._known[column]
+
+    def is_explained(self, reached: Reached) -> bool:
+        """Return whether a text was touched at the changed thing itself, for all that rest on it."""
+        key, (before, after) = reached.key, self._texts
+        if key.kind in {"model", "config"} and key.name.startswith(("feat_", "mart_")):
+            # Each of its own features says why, and that is enough for those that rest on them.
+            own = [column for column in reached.columns if column[1] in reached.own]
+            return bool(own) and all(map(self.is_touched, own))
+        if key.kind in {"model", "config"}:
+            return self._is_model_explained(key.name, reached.own)
+        if key.kind in {"seed", "seed config"}:
+            if is_touched(before.of_model(key.name), after.of_model(key.name)):
+                return True
+            old, new = (read_parts(files).get(key) for files in self._files)
+            lines = (part.content[1] if part else () for part in (old, new))
+            return key.kind == "seed" and is_explained(*lines)
+        if key.kind == "macro" and is_override(key.name):
+            return is_touched(before.of_macro_in_yaml(key.name), after.of_macro_in_yaml(key.name))
+        return is_touched(before.of_part(key), after.of_part(key))
+
+    def _is_model_explained(self, model: str, own: frozenset[str]) -> bool:
+        """Return whether a model before the features says why, or a changed column of it does."""
+        before, after = self._texts
+        if is_touched(before.of_model(model), after.of_model(model)):
+            return True
+        return any(is_touched(before.described(model, n), after.described(model, n)) for n in own)
+
+
+def _finding(reached: Reached, missing: set[Column], base: str) -> Missing:
+    key, names = reached.key, sorted({name for _, name in missing})
+    is_own = key.kind == "model" and names == sorted(set(names) & reached.own)
+    place = _place(reached, len(names))
+    if is_own and len(names) == 1:
+        what = f"it means something else than at {base}, and no reason was touched: say what changed and why in {place}"
+        return Missing(reached.path, names[0], what, tuple(names))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    many = "1 feature rests" if len(names) == 1 else f"{len(names)} features rest"
+    what = (
+        f"{_subject(key)} something else than at {base}, and no reason was touched; {many} on it: "
+        f"{', '.join(names[:_SHOWN])}{more}. Say what changed and why in {place}"
+    )
+    return Missing(reached.path, None, what, tuple(names))
+
+
+def _subject(key: Key) -> str:
+    subjects = {
+        "model": "the model means",
+        "config": f"the configuration of {key.name} says",
+        "seed": "the seed's lines say",
+        "seed config": f"the configuration of {key.name} says",
+        "project": f"the setting {key.name} says",
+        "macro": f"the macro {key.name} means",
+        "source": f"the source {key.name.removeprefix('source__').replace('__', '.')} says",
+    }
+    return subjects.get(key.kind, f"the {key.kind} {key.name} says")
+
+
+def _place(reached: Reached, count: int) -> str:
+    """Return the texts of which one is to be touched, the nearest first."""
+    key = reached.key
+    own = f"its {_OWN}" if count == 1 else f"each one's {_OWN}"
+    if key.kind in {"model", "config"} and key.name.startswith(("feat_", "mart_")):
+        return f"{own} (of a label, key or audit column: its description)"
+    if key.kind in {"model", "config"}:
+        name = PurePosixPath(reached.path).with_suffix(".yml").name
+        return (
+            f"{name}, once: the model's description or that of a column that changed; or in {own}"
+        )
+    if key.kind in {"seed", "seed config"}:
+        return (
+            f"the note of each new line, or the seed's description in seeds/_seeds.yml; or in {own}"
+        )
+    if key.kind == "macro" and is_override(key.name):
+        return f"its description in YAML under macros/, since dbt builds every model by it; or in {own}"
+    if key.kind in {"source", "snapshot"}:
+        return f"its description; or in {own}"
+    return f"the comment above it, once; or in {own}"

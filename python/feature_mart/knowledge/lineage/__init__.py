@@ -1,0 +1,1 @@
+"""What each column of a project rests on: rendered, read and compared without a warehouse."""

@@ -1,0 +1,282 @@
+"""The parts of a project that its columns rest on, each with a name of its own: what may change apart."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from feature_mart.knowledge.lineage.jinja import macro_digest, read_macros
+from feature_mart.knowledge.rationale import meta_of, read_yaml
+
+PROJECT_FILE = "dbt_project.yml"
+PACKAGE_FILES = ("packages.yml", "dependencies.yml")
+#: Settings of the project that every model is built by.
+_AROUND = (
+    *("on-run-start", "on-run-end", "dispatch", "quoting", "flags", "query-comment"),
+    *("model-paths", "macro-paths", "seed-paths", "snapshot-paths"),
+)
+#: Columns of a seed that say why a line is there.
+NOTES = frozenset({"note", "comment", "description", "reason"})
+#: Settings of a model that change how its table is kept, found or shown, not what is in it.
+_KEPT = frozenset(
+    {
+        *(
+            "access",
+            "alias",
+            "cluster_by",
+            "contract",
+            "description",
+            "docs",
+            "fast",
+            "grants",
+            "group",
+        ),
+        *(
+            "labels",
+            "meta",
+            "on_schema_change",
+            "partition_by",
+            "persist_docs",
+            "submission_method",
+            "tags",
+        ),
+        *("columns", "config", "data_tests", "name", "tests", "versions"),
+    }
+)
+_MATERIALIZATIONS = frozenset({"view", "table", "incremental", "ephemeral", "materialized_view"})
+_DBT_MACROS = ("dbt.include.global_project", "dbt.include.duckdb", "dbt.include.bigquery")
+
+Lines = tuple[tuple[tuple[str, str], ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A part's name: `kind` is model, config, macro, var, seed, source, snapshot or project."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part: the file that it stands in, and its content, which two parts of one meaning share."""
+
+    path: str
+    content: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model's entry in YAML."""
+
+    path: str
+    description: str = ""
+    columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unique: frozenset[frozenset[str]] = frozenset()
+    same_keys: tuple[str, str] | None = None
+
+
+def read_parts(files: Mapping[str, str]) -> dict[Key, Part]:
+    """Return the parts of a project, from the text of its files by path."""
+    found: dict[Key, Part] = {}
+    for path, text in sorted(files.items()):
+        for key, content in _parts_of(path, text):
+            found[key] = Part(path, content)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _parts_of(path: str, text: str) -> tuple[tuple[Key, Any], ...]:
+    pure = PurePosixPath(path)
+    if path == PROJECT_FILE:
+        return tuple(_project(read_yaml(text)))
+    if path in PACKAGE_FILES:
+        return ((Key("project", pure.stem), read_yaml(text)),)
+    if pure.suffix in {".yml", ".yaml"}:
+        return tuple(_documented(read_yaml(text)))
+    if pure.parts[0] == "models" and pure.suffix in {".sql", ".py"}:
+        return ((Key("model", pure.stem), (text, pure.suffix == ".py")),)
+    if pure.parts[0] == "macros" and pure.suffix == ".sql":
+        return tuple((Key("macro", name), source) for name, source in read_macros(text).items())
+    if pure.parts[0] == "seeds" and pure.suffix == ".csv":
+        return ((Key("seed", pure.stem), read_seed(text)),)
+    return ()
+
+
+@lru_cache(maxsize=64)
+def read_seed(text: str) -> tuple[tuple[str, ...], Lines]:
+    """Return a seed's columns, and its lines in an order of their own."""
+    rows = list(csv.reader(io.StringIO(text)))
+    header = tuple(rows[0]) if rows else ()
+    lines = sorted(tuple(zip(header, row, strict=False)) for row in rows[1:] if row)
+    return header, tuple(lines)
+
+
+def without_notes(lines: Lines) -> Lines:
+    """Return a seed's lines without the columns that say why a line is there."""
+    return tuple(
+        sorted(tuple(pair for pair in line if pair[0].lower() not in NOTES) for line in lines)
+    )
+
+
+def _project(document: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:
+    variables = document.get("vars")
+    for name, value in (variables if isinstance(variables, dict) else {}).items():
+        if isinstance(value, dict):
+            for inner, each in value.items():
+                yield Key("var", str(inner)), each
+        yield Key("var", str(name)), value
+    for name in _AROUND:
+        if document.get(name):
+            yield Key("project", name), document[name]
+    for root in ("models", "seeds", "snapshots"):
+        yield from _settings(document.get(root), (root,))
+
+
+def _settings(node: object, path: tuple[str, ...]) -> Iterator[tuple[Key, Any]]:
+    """Yield the settings of folders, such as ``models.feature_mart.features.+post-hook``."""
+    for name, value in (node if isinstance(node, dict) else {}).items():
+        bare = str(name).lstrip("+").replace("-", "_")
+        if isinstance(value, dict) and not str(name).startswith("+"):
+            yield from _settings(value, (*path, str(name)))
+        elif counts(bare, value):
+            yield Key("project", ".".join((*path, f"+{bare}"))), value
+
+
+def counts(name: str, value: object) -> bool:
+    """Return whether a setting may change what is in a table."""
+    if name == "materialized":
+        return "{" not in str(value) and value not in _MATERIALIZATIONS
+    return name not in _KEPT
+
+
+def _documented(document: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:
+    for kind, root in (("config", "models"), ("snapshot", "snapshots"), ("seed config", "seeds")):
+        for entry in _dicts(document.get(root)):
+            config = entry.get("config")
+            settings = {**(config if isinstance(config, dict) else {})}
+            if kind == "snapshot":
+                settings |= {"relation": entry.get("relation")}
+            settings = {
+                str(name).replace("-", "_"): value
+                for name, value in settings.items()
+                if counts(str(name).replace("-", "_"), value)
+            }
+            settings |= {
+                f"type of {each.get('name')}": each["data_type"]
+                for each in _dicts(entry.get("columns"))
+                if "data_type" in each
+            }
+            if settings:
+                yield Key(kind, str(entry.get("name"))), settings
+    for source in _dicts(document.get("sources")):
+        own = {k: v for k, v in source.items() if k not in {"tables", "description", "data_tests"}}
+        for table in _dicts(source.get("tables")):
+            idle = {"description", "columns", "data_tests", "tests", "freshness"}
+            entry = {k: v for k, v in table.items() if k not in idle}
+            name = f"source__{source.get('name')}__{table.get('name')}"
+            yield Key("source", name), (own, entry)
+
+
+def read_entries(files: Mapping[str, str]) -> dict[str, Entry]:
+    """Return the entries of models and seeds in YAML, by name."""
+    found: dict[str, Entry] = {}
+    for path, text in sorted(files.items()):
+        if path.endswith((".yml", ".yaml")) and path.split("/")[0] in {"models", "seeds"}:
+            found |= _entries_of(path, text)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _entries_of(path: str, text: str) -> dict[str, Entry]:
+    document, found = read_yaml(text), {}
+    for entry in (*_dicts(document.get("models")), *_dicts(document.get("seeds"))):
+        columns = {str(each.get("name")): each for each in _dicts(entry.get("columns"))}
+        unique = {
+            frozenset({name})
+            for name, each in columns.items()
+            if any(
+                test == "unique" or (isinstance(test, dict) and "unique" in test)
+                for test in _tests(each)
+            )
+        }
+        same_keys = None
+        for test in _tests(entry):
+            if not isinstance(test, dict):
+                continue
+            if "unique_together" in test:
+                unique.add(
+                    frozenset(map(str, _arguments(test["unique_together"]).get("columns") or ()))
+                )
+            if "same_keys_as" in test:
+                given = _arguments(test["same_keys_as"])
+                target = re.search(r"ref\(\s*['\"](\w+)", str(given.get("to")))
+                same_keys = (target[1], str(given.get("key"))) if target else None
+        found[str(entry.get("name"))] = Entry(
+            path, str(entry.get("description") or ""), columns, frozenset(unique), same_keys
+        )
+    return found
+
+
+def is_judged(model: str, column: Mapping[str, Any]) -> bool:
+    """Return whether a column's changes need a reason: features, and all that a mart hands to its consumers."""
+    if model.startswith("mart_"):
+        return True
+    return model.startswith("feat_") and meta_of(column).get("role") is None
+
+
+@lru_cache(maxsize=1)
+def dbt_macros() -> frozenset[str]:
+    """Return the names of dbt's own macros: one of a project's that has such a name takes its place."""
+    names: set[str] = set()
+    for package in _DBT_MACROS:
+        try:
+            spec = importlib.util.find_spec(package)
+        except ModuleNotFoundError:
+            continue
+        for folder in spec.submodule_search_locations or () if spec else ():
+            for path in Path(folder).rglob("*.sql"):
+                found = re.findall(r"\bmacro\s+(\w+)", path.read_text(encoding="utf-8"))
+                names |= {each.rpartition("__")[2] for each in found}
+    return frozenset(names)
+
+
+def is_override(name: str) -> bool:
+    """Return whether dbt itself calls a macro of this name when it builds."""
+    return name.startswith("materialization ") or name.rpartition("__")[2] in dbt_macros()
+
+
+def is_around(key: Key) -> bool:
+    """Return whether a part is around every model: a macro of dbt's own name, or a setting of the whole run."""
+    return (key.kind == "macro" and is_override(key.name)) or (
+        key.kind == "project" and "." not in key.name
+    )
+
+
+def is_alike(kind: str, one: Part, other: Part) -> bool:
+    """Return whether two parts mean the same as they stand; where not, they may still."""
+    if one.content == other.content:
+        return True
+    return kind == "macro" and macro_digest(one.content) == macro_digest(other.content)
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _tests(entry: Mapping[str, Any]) -> list[Any]:
+    found = entry.get("data_tests", entry.get("tests"))
+    return found if isinstance(found, list) else []
+
+
+def _arguments(test: object) -> dict[str, Any]:
+    given = test if isinstance(test, dict) else {}
+    inner = given.get("arguments")
+    return inner if isinstance(inner, dict) else given

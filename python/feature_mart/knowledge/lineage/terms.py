@@ -1,0 +1,100 @@
+"""Terms: what a column rests on, as a graph in which equal parts are one object."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+
+class Term:
+    """A node of the graph.
+
+    `kind` is ``op`` (children in order), ``bag`` (in any order), or a leaf that another model answers: ``col`` (its
+    column `label`), ``rows`` (which rows it has) or ``all`` (everything of it), of the model `model`.
+    """
+
+    __slots__ = ("children", "kind", "label", "model")
+
+    def __init__(self, kind: str, label: str, model: str, children: tuple[Term, ...]) -> None:
+        self.kind = kind
+        self.label = label
+        self.model = model
+        self.children = children
+
+
+_known: dict[tuple[object, ...], Term] = {}
+
+
+def _term(kind: str, label: str, model: str, children: tuple[Term, ...]) -> Term:
+    """Return the one object of these parts, so that equality is identity and a digest is taken once."""
+    key = (kind, label, model, *map(id, children))
+    found = _known.get(key)
+    if found is None:
+        found = _known[key] = Term(kind, label, model, children)
+    return found
+
+
+def op(label: str, *children: Term) -> Term:
+    """Return a term whose children have an order."""
+    return _term("op", label, "", children)
+
+
+def bag(label: str, *children: Term) -> Term:
+    """Return a term whose children may stand in any order; bags of one label within it are merged."""
+    flat: list[Term] = []
+    for child in children:
+        is_same = child.kind == "bag" and child.label == label
+        flat += child.children if is_same else (child,)
+    return flat[0] if len(flat) == 1 else _term("bag", label, "", tuple(sorted(flat, key=id)))
+
+
+def column_of(model: str, name: str) -> Term:
+    """Return the leaf of a model's column."""
+    return _term("col", name, model, ())
+
+
+def rows_of(model: str) -> Term:
+    """Return the leaf of which rows a model has."""
+    return _term("rows", "", model, ())
+
+
+def all_of(model: str) -> Term:
+    """Return the leaf of everything that a model has."""
+    return _term("all", "", model, ())
+
+
+def text_digest(text: str) -> str:
+    """Return a short hash of a text."""
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+class Digests:
+    """Digests of terms; `leaf` answers for the leaves."""
+
+    def __init__(self, leaf: Callable[[Term], str]) -> None:
+        self._leaf = leaf
+        self._known: dict[Term, str] = {}
+
+    def of(self, term: Term) -> str:
+        """Return the digest of a term. A stack of its own: terms are deeper than Python's."""
+        known = self._known
+        stack = [term]
+        while stack:
+            at = stack[-1]
+            if at in known:
+                stack.pop()
+                continue
+            if at.kind not in {"op", "bag"}:
+                known[at] = self._leaf(at)
+                stack.pop()
+                continue
+            open_children = [child for child in at.children if child not in known]
+            if open_children:
+                stack += open_children
+                continue
+            below = [known[child] for child in at.children]
+            if at.kind == "bag":
+                below.sort()
+            known[at] = text_digest("|".join((at.kind, at.label, *below)))
+            stack.pop()
+        return known[term]

@@ -1,0 +1,223 @@
+"""What is written of a project's columns and of what they rest on, in words: was a reason touched?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property, lru_cache
+from pathlib import PurePosixPath
+from typing import Any
+
+from feature_mart.knowledge.lineage.jinja import MACRO
+from feature_mart.knowledge.lineage.parts import (
+    NOTES,
+    PACKAGE_FILES,
+    PROJECT_FILE,
+    Entry,
+    Key,
+    Lines,
+    read_entries,
+    without_notes,
+)
+from feature_mart.knowledge.rationale import meta_of, read_yaml
+
+Words = tuple[str, ...]
+
+_NONE = Entry("")
+_HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+_COMMENT = re.compile(r"\{#-?(.*?)-?#\}", re.DOTALL)
+
+
+class Texts:
+    """The texts of a project, from its files by path."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self._files = files
+
+    def reasons(self, column: str) -> list[Words]:
+        """Return a column's `why` and `transform`, wherever they stand."""
+        return [
+            words(meta_of(entry.columns[column]).get(key))
+            for _, entry in sorted(self._entries.items())
+            if column in entry.columns
+            for key in ("why", "transform")
+            if meta_of(entry.columns[column]).get(key)
+        ]
+
+    def described(self, model: str, column: str) -> list[Words]:
+        """Return the description of a model's column."""
+        entry = self._entries.get(model, _NONE)
+        return [words(entry.columns.get(column, {}).get("description"))]
+
+    def sections(self, column: str) -> list[Words]:
+        """Return the sections of models' notes that name a column: in the heading, or in backticks."""
+        return [
+            said
+            for model, sections in sorted(self._notes.items())
+            if column in self._entries.get(model, _NONE).columns
+            for heading, body, said in sections
+            if column in heading or f"`{column}`" in body
+        ]
+
+    def of_model(self, model: str) -> list[Words]:
+        """Return a model's or seed's description, and its notes."""
+        entry = self._entries.get(model, _NONE)
+        return [words(entry.description), *(said for _, _, said in self._notes.get(model, ()))]
+
+    def of_part(self, key: Key) -> list[Words]:
+        """Return what stands at a macro, a var or a setting of the project; at a source or snapshot its description."""
+        if key.kind == "macro":
+            found = [*self._macro_comments.get(key.name, ()), self._yaml_of("macros", key.name)]
+            return [each for each in found if each]
+        if key.kind == "project" and f"{key.name}.yml" in PACKAGE_FILES:
+            lines = self._files.get(f"{key.name}.yml", "").splitlines()
+            return [words(each) for each in lines if each.lstrip().startswith("#")]
+        if key.kind in {"var", "project"}:
+            name = key.name.rpartition(".")[2].lstrip("+")
+            return list(_comments_of(self._files.get(PROJECT_FILE, ""), name))
+        if key.kind == "snapshot":
+            return [self._yaml_of("snapshots", key.name)]
+        if key.kind == "source":
+            _, source, table = key.name.split("__", 2)
+            return [
+                words(each.get("description"))
+                for document in self._documents
+                for entry in _dicts(document.get("sources"))
+                if entry.get("name") == source
+                for each in (entry, *_dicts(entry.get("tables")))
+                if each is entry or each.get("name") == table
+            ]
+        return []
+
+    def of_macro_in_yaml(self, name: str) -> list[Words]:
+        """Return a macro's description in YAML."""
+        return [self._yaml_of("macros", name)]
+
+    def _yaml_of(self, root: str, name: str) -> Words:
+        for document in self._documents:
+            for entry in _dicts(document.get(root)):
+                if entry.get("name") == name:
+                    return words(entry.get("description"))
+        return ()
+
+    @cached_property
+    def _entries(self) -> dict[str, Entry]:
+        return read_entries(self._files)
+
+    @cached_property
+    def _documents(self) -> list[dict[str, Any]]:
+        return [read_yaml(text) for path, text in self._files.items() if path.endswith(".yml")]
+
+    @cached_property
+    def _notes(self) -> dict[str, tuple[tuple[Words, str, Words], ...]]:
+        return {
+            PurePosixPath(path).stem: _sections(text)
+            for path, text in self._files.items()
+            if path.endswith(".md") and path.startswith(("models/", "seeds/"))
+        }
+
+    @cached_property
+    def _macro_comments(self) -> dict[str, list[Words]]:
+        found: dict[str, list[Words]] = {}
+        for path, text in self._files.items():
+            if path.startswith("macros/") and path.endswith(".sql"):
+                for name, said in _macro_comments(text):
+                    found.setdefault(name, []).append(said)
+        return found
+
+
+def words(text: object) -> Words:
+    """Return a text's words, so that blanks, punctuation and capitals are no difference."""
+    return _words(str(text or ""))
+
+
+@lru_cache(maxsize=8192)
+def _words(text: str) -> Words:
+    return tuple(re.findall(r"\w+", text.casefold()))
+
+
+def is_touched(before: list[Words], after: list[Words]) -> bool:
+    """Return whether something is said after that was not said before."""
+    return any(each and each not in before for each in after)
+
+
+def is_explained(before: Lines, after: Lines) -> bool:
+    """Return whether the lines of a seed that are new say why in a note of their own.
+
+    Lines that are gone have no place to say it in, so that there may be no more of those than of new ones.
+    """
+    old, new = without_notes(before), without_notes(after)
+    said = {_noted(line) for line in before}
+    fresh = [line for line in after if _data(line) not in old]
+    gone = [line for line in old if line not in new]
+    told = [_noted(line) for line in fresh]
+    return (
+        bool(fresh) and len(gone) <= len(fresh) and all(each and each not in said for each in told)
+    )
+
+
+def _noted(line: tuple[tuple[str, str], ...]) -> Words:
+    return words(" ".join(cell for name, cell in line if name.lower() in NOTES))
+
+
+def _data(line: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return without_notes((line,))[0]
+
+
+@lru_cache(maxsize=1024)
+def _sections(text: str) -> tuple[tuple[Words, str, Words], ...]:
+    """Return each section's heading in words, its body, and both in words."""
+    parts = ["", *_HEADING.split(text)]
+    return tuple(
+        (words(heading), body, (*words(heading), "", *words(body)))
+        for heading, body in zip(parts[::2], parts[1::2], strict=True)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _macro_comments(text: str) -> tuple[tuple[str, Words], ...]:
+    """Return the comment above each macro and those within it; one above several macros is of all that follow it."""
+    found: list[tuple[str, Words]] = []
+    said: Words = ()
+    spans = [(each.start(), each.end(), each[1]) for each in _COMMENT.finditer(text)]
+    for macro in MACRO.finditer(text):
+        above = [span for span in spans if span[1] <= macro.start()]
+        if above:
+            said = words(above[-1][2])
+        within = [s[2] for s in spans if macro.start() <= s[0] < macro.end()]
+        found.append((macro[2], said))
+        found += [(macro[2], words(each)) for each in within]
+    return tuple(found)
+
+
+def _comments_of(text: str, name: str) -> Iterator[Words]:
+    """Yield the comment at the end of a setting's line, and the one above it or above the settings beside it."""
+    lines = text.splitlines()
+    setting = re.compile(
+        rf"^\s*\+?{re.escape(name).replace('_', '[-_]').replace(chr(92) + '-', '[-_]')}\s*:"
+    )
+    for at, line in enumerate(lines):
+        if not setting.match(line):
+            continue
+        _, mark, behind = line.partition(" #")
+        if mark:
+            yield words(behind)
+        top, depth = at - 1, _depth(line)
+        while top >= 0 and lines[top].strip() and not lines[top].lstrip().startswith("#"):
+            top -= 1
+            if _depth(lines[top + 1]) < depth:
+                # What stands above all settings of one key is of the first of them on.
+                break
+        above: list[str] = []
+        while top >= 0 and lines[top].lstrip().startswith("#"):
+            above.insert(0, lines[top])
+            top -= 1
+        yield words(" ".join(above))
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

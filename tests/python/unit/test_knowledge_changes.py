@@ -1,0 +1,142 @@
+"""No change of what a feature rests on without its reason: a table of changes of the project's own texts."""
+
+from __future__ import annotations
+
+import pytest
+
+import knowledge_changes
+import knowledge_changes_around
+from feature_mart.knowledge.changes import (
+    check_changes,
+    reached_columns,
+    read_lineage,
+    unexplained,
+)
+from feature_mart.knowledge.rationale import Missing
+from knowledge_edits import BEFORE, Change, Edit, Files, add, describe, path_of, put, section, why
+from knowledge_refactorings import HONEST
+
+CHANGES = (*knowledge_changes.CHANGES, *knowledge_changes_around.CHANGES)
+#: Read once: what is compared with it differs from case to case.
+BASE = read_lineage(BEFORE)
+
+
+def edited(*edits: Edit, of: Files = BEFORE) -> Files:
+    files = dict(of)
+    for edit in edits:
+        edit(files)
+    return files
+
+
+def found(files: Files) -> list[Missing]:
+    return list(unexplained(reached_columns(BASE, read_lineage(files)), BEFORE, files, "HEAD"))
+
+
+UNRELATED = (
+    put(
+        "feat_job__posting.md", "## Rejected", "## Something else\nWords of no use.\n\n## Rejected"
+    ),
+    put("feat_job__text.md", "## Rejected", "## Something else\nWords of no use.\n\n## Rejected"),
+    add("models/overview.md", "\n## Something else\nWords of no use.\n"),
+)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=[each.name for each in CHANGES])
+def test_a_change_asks_for_a_reason_of_the_features_that_rest_on_it(change: Change) -> None:
+    files = edited(*change.edits)
+    reached = reached_columns(BASE, read_lineage(files))
+    missing = list(unexplained(reached, BEFORE, files, "HEAD"))
+    assert len(missing) == 1, [each.what for each in missing]
+    named = set(missing[0].features)
+    assert set(change.reaches.split()) <= named
+    assert not set(change.spares.split()) & named
+    assert missing[0].path in files | BEFORE
+    # A text of something else is no reason.
+    unrelated = edited(*UNRELATED, of=files)
+    assert list(unexplained(reached, BEFORE, unrelated, "HEAD")) == missing
+    # One of the thing itself, or of each feature, is.
+    touched = change.touched
+    if isinstance(touched, str):
+        touched = section(touched, *missing[0].features)
+    explained = edited(touched, of=files)
+    assert list(unexplained(reached, BEFORE, explained, "HEAD")) == []
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_a_change_of_no_feature_asks_for_nothing(name: str) -> None:
+    assert [each.what for each in found(edited(*HONEST[name]))] == []
+
+
+def test_a_project_that_is_the_same_is_not_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feature_mart.knowledge.lineage.project.Project.judged", None)
+    assert list(check_changes(BEFORE, dict(BEFORE), "HEAD")) == []
+
+
+HALVED = put("feat_job__posting.sql", "as job_budget_log", "/ 2 as job_budget_log")
+WHY = "The client's own idea of the price"
+
+
+@pytest.mark.parametrize(
+    "touched",
+    [
+        put("feat_job__posting.yml", WHY, f"  {WHY.upper()} - "),
+        put("feat_job__posting.yml", "price: the strongest hint", "price - the strongest hint"),
+        why("job_title_char_count"),
+        section("feat_job__posting.md", "job_title_char_count"),
+        section("feat_job__text.md", "job_budget_log"),
+        put("feat_job__posting.md", "Logs for money", "Halved logs for money"),
+        describe("feat_job__posting.yml", "job_budget_log"),
+        put("feat_job__posting.yml", "{{ doc('feat_job__posting') }}", "{{ doc('other') }}"),
+    ],
+)
+def test_layout_or_the_text_of_something_else_is_no_reason(touched: Edit) -> None:
+    (missing,) = found(edited(HALVED, touched))
+    assert missing.column == "job_budget_log"
+
+
+@pytest.mark.parametrize(
+    "touched",
+    [
+        why("job_budget_log"),
+        put("feat_job__posting.yml", "so the log.", "so half the log."),
+        section("feat_job__posting.md", "job_budget_log"),
+        section("mart_price_estimation__features.md", "job_budget_log"),
+        put("feat_job__posting.md", "## Rejected", "## job_budget_log\nHalved.\n\n## Rejected"),
+    ],
+)
+def test_a_column_says_why_in_its_meta_or_in_a_section_that_names_it(touched: Edit) -> None:
+    assert found(edited(HALVED, touched)) == []
+
+
+def test_two_changes_are_named_each_with_what_rests_on_it() -> None:
+    files = edited(
+        HALVED,
+        put("int_job__terms.py", "len(run) > 2", "len(run) > 3"),
+        put("feat_job__posting.sql", "cluster_by=['job_id']", "cluster_by=['entered_at']"),
+    )
+    terms, posting = sorted(found(files), key=lambda each: each.path, reverse=True)
+    assert posting.column == "job_budget_log" and posting.features == ("job_budget_log",)
+    assert terms.column is None and "job_term_count" in terms.features
+    assert f"{len(terms.features)} features rest on it: job_term_count, " in terms.what
+    assert (
+        f"and {len(terms.features) - 6} more" in terms.what and "int_job__terms.yml" in terms.what
+    )
+
+
+def test_a_seed_line_that_is_new_says_why_in_its_note() -> None:
+    line = '"urgent","本日中","{}"\n'
+    for said, is_enough in (("", False), ("the same, short", False), ("asked for by noon", True)):
+        files = edited(add(path_of(BEFORE, "text_words.csv"), line.format(said)))
+        assert (found(files) == []) is is_enough, said
+
+
+@pytest.mark.parametrize("broken", ["select {% if %}", "select from where", "{{ 1 / 0 }}", ""])
+def test_a_model_that_cannot_be_read_counts_as_a_whole(broken: str) -> None:
+    path = path_of(BEFORE, "feat_job__posting.sql")
+    (missing,) = found(edited(lambda files: files.__setitem__(path, broken)))
+    assert missing.path == path and {"job_budget_log", "job_skill_count"} <= set(missing.features)
+
+
+def test_every_model_of_this_project_before_a_mart_can_be_read() -> None:
+    # Built with a query that its own loops write; nothing that a consumer reads rests on it.
+    assert BASE.unread() == ("int_mart__profiles",)
