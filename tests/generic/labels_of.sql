@@ -4,7 +4,7 @@
 {% test labels_of(model, to, label) %}
 {{ config(meta={
     'message': 'a label is not what its own model says',
-    'fix': 'take label, label_known_at and exclusion_reason from there; a reason to exclude belongs into that model',
+    'fix': 'take it from there; a further reason to exclude belongs into that model',
     'shows_rows': true,
 }) }}
 with tested as (
