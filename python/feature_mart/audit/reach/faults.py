@@ -83,9 +83,37 @@ def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _macro_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """What macros reach that models or tests call; those of hooks are judged with the hook."""
+    called = _called_macros(document)
     for macro in _own_macros(document):
+        if _base(macro["name"]) not in called:
+            continue
         for what in jinja_faults(_base(macro["name"]), macro["macro_sql"]):
             yield Fault(macro["original_file_path"], macro["name"], what)
+
+
+def _called_macros(document: Mapping[str, Any]) -> set[str]:
+    """Return the names, without the engine's, of the macros that nodes call, and of those that they call."""
+    macros = document["macros"]
+    waiting = {
+        each
+        for node in document["nodes"].values()
+        if node["resource_type"] != "operation"
+        for each in node["depends_on"].get("macros", ())
+    }
+    called: set[str] = set()
+    while waiting:
+        bases = {_base(each.rpartition(".")[2]) for each in waiting} - called
+        called |= bases
+        # An engine's own macro counts to the name by which it is dispatched.
+        waiting = {
+            each
+            for macro in macros.values()
+            if _base(macro["name"]) in bases
+            for each in (macro.get("depends_on") or {}).get("macros", ())
+        }
+    # dbt itself calls it, around every query.
+    return called | {"job_labels"}
 
 
 def _model_faults(document: Mapping[str, Any]) -> Iterator[Fault]:

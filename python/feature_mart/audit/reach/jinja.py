@@ -52,7 +52,7 @@ _ALLOWED = {
     "is_line_of": {"warehouse"},
     "snapshot_get_time": {"snapshot_at"},
     # A label of the query, and the name of a schema.
-    "job_labels": {"env_var", "target"},
+    "job_labels": {"env_var", "target", "invocation_id", "run_started_at"},
     "generate_schema_name": {"target"},
     # The refresh that a build stands at.
     "int_mart__clock": {"target", "as_of"},
