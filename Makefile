@@ -41,6 +41,7 @@ audit: venv-aws ## two hours: every audit, planted changes, every setting, 300 r
 	@$(MART) run
 	@$(MART) audit leakage
 	@$(MART) audit leakage --perturb 1
+	@$(MART) audit leakage --every-refresh
 	@$(MART) audit conservation
 	@$(MART) audit conservation --perturb 1
 	@$(MART) audit incremental --perturb 1

@@ -33,16 +33,29 @@ vars:
 flags:
   send_anonymous_usage_stats: false
 """
-_KNOWN = "cast('{{ var(\"as_of\") }}' as timestamptz)"
+#: The refresh asked for, or the first at or after the newest load: 18:00 UTC is 3:00 in Tokyo.
+_CLOCK_MODEL = """
+{% if var('as_of') -%}
+select cast('{{ var("as_of") }}' as timestamptz) as as_of_at
+{%- else -%}
+select date_trunc('day', max(loaded_at) - interval 18 hour - interval 1 microsecond) + interval 42 hour as as_of_at
+from (
+    select loaded_at from {{ source('dwh', 'jobs') }}
+    union all
+    select loaded_at from {{ source('dwh', 'contracts') }}
+)
+{%- endif %}
+"""
+_KNOWN = "(select as_of_at from {{ ref('int_mart__clock') }})"
 _SPINE = f"""
 select job_id, client_id, posted_at as requested_at, min(loaded_at) as known_at
-from dwh.jobs
+from {{{{ source('dwh', 'jobs') }}}}
 where loaded_at <= {_KNOWN}
 group by job_id, client_id, posted_at
 """
 _LABEL = f"""
 select job_id, min(loaded_at) as label_known_at, max(agreed_price) as price
-from dwh.contracts
+from {{{{ source('dwh', 'contracts') }}}}
 where loaded_at <= {_KNOWN}
 group by job_id
 """
@@ -62,10 +75,19 @@ qualify known_at > (select max(as_of_at) - interval APART from {{ this }})
 {% endif %}
 """
 _FEATURES = """
+with served as (
+    -- By the first refresh after it was known, an hour after that.
+    select
+        client_id,
+        date_trunc('day', as_of_at - interval 18 hour - interval 1 microsecond) + interval 43 hour as served_at,
+        max(client_job_count) as client_job_count
+    from {{ ref('feat_client__history') }}
+    group by client_id, served_at
+)
 select requests.job_id, requests.requested_at, history.client_job_count
 from {{ ref('int_job__requests') }} as requests
-asof left join {{ ref('feat_client__history') }} as history
-    on requests.client_id = history.client_id and requests.requested_at >= history.as_of_at
+asof left join served as history
+    on requests.client_id = history.client_id and requests.requested_at >= history.served_at
 qualify row_number() over (partition by requests.job_id order by requests.known_at) = 1
 """
 _TRAINING = """
@@ -93,6 +115,18 @@ models:
       - {name: client_job_count, data_type: bigint}
       - {name: price, data_type: double, config: {meta: {role: label}}}
 """
+_SOURCES = """
+version: 2
+sources:
+  - name: dwh
+    schema: dwh
+    tables: [{name: jobs}, {name: contracts}]
+exposures:
+  - name: toy
+    type: ml
+    owner: {name: toy}
+    depends_on: [ref('mart_toy__training'), ref('mart_toy__features')]
+"""
 _CLOCK = "warehouse,table,trusted_from,assumed_lag_hours,note,untrusted_from\nother,jobs,2020-01-01 00:00:00+00,1,,\n"
 
 
@@ -108,11 +142,13 @@ def write_audited_project(
     files = {
         "dbt_project.yml": _PROJECT,
         "seeds/load_clock.csv": _CLOCK + clock,
+        "models/int_mart__clock.sql": _CLOCK_MODEL,
         "models/int_job__requests.sql": _SPINE,
         "models/int_job__price_label.sql": _LABEL,
         "models/feat_client__history.sql": _HISTORY.replace("WINDOW", window) + appended,
         "models/mart_toy__features.sql": _FEATURES,
         "models/mart_toy__training.sql": _TRAINING,
+        "models/sources.yml": _SOURCES,
         "models/toy.yml": _YAML.replace("&features", ""),
     }
     for name, text in files.items():

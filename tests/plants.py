@@ -18,10 +18,14 @@ import yaml
 
 from compiled_mart import PROJECT
 from feature_mart.audit.cutoffs import choose_cutoffs
+from feature_mart.audit.modes import compare_grown, compare_undated, first_refresh
 from feature_mart.audit.perturb import perturb_warehouse
+from feature_mart.audit.probes import add_probes
 from feature_mart.audit.raw_rows import read_raw_warehouse
+from feature_mart.audit.reach import find_faults
 from feature_mart.audit.truncation import build_whole, compare_cutoffs
-from feature_mart.runner.compiled import CompiledModel, compile_project
+from feature_mart.errors import TerminalError
+from feature_mart.runner.compiled import CompiledModel, CompiledProject, compile_project
 from feature_mart.sample import write_sample
 from feature_mart.settings import resolve_settings
 from feature_mart.warehouse import newest_load
@@ -32,10 +36,10 @@ _PARTS = ("models", "macros", "seeds", "profiles", "tests/generic", "tests/fixtu
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A text that stands once in a file of the project, and what takes its place."""
+    """A text that stands once in a file of the project, and what takes its place; without `find` the file is new."""
 
     file: str
-    find: str
+    find: str | None
     replace: str
 
 
@@ -58,10 +62,22 @@ class Plant:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the audit named, as `model.column`, and the models whose compiled code the change altered."""
+    """What the audit named, as `model.column`, and the models whose compiled code the change altered.
 
-    named: frozenset[str]
-    altered: frozenset[str]
+    With `faults`, what reaches beside a model's inputs, nothing was built. `refused` is why the project did not compile
+    or build. `by_mode` are the columns that dbt builds otherwise than their SELECTs.
+    """
+
+    named: frozenset[str] = frozenset()
+    altered: frozenset[str] = frozenset()
+    faults: tuple[str, ...] = ()
+    refused: str = ""
+    by_mode: frozenset[str] = frozenset()
+
+    @property
+    def is_caught(self) -> bool:
+        """Whether anything was found at all."""
+        return bool(self.named or self.faults or self.refused or self.by_mode)
 
 
 def read_plants(name: str) -> list[Plant]:
@@ -71,7 +87,11 @@ def read_plants(name: str) -> list[Plant]:
             name=entry["name"],
             kind=entry["kind"],
             patches=tuple(
-                Patch(patch["file"], patch["find"].strip("\n"), patch["replace"].strip("\n"))
+                Patch(
+                    patch["file"],
+                    None if patch.get("create") else patch["find"].strip("\n"),
+                    patch["replace"].strip("\n"),
+                )
                 for patch in (entry, *(entry.get("also") or ()))
             ),
             columns=frozenset(entry.get("columns", ())),
@@ -116,7 +136,9 @@ class PlantBench:
         whole = build_whole(self.project, natural, self.as_of_at, self.base)
         self.cutoffs = choose_cutoffs(natural, whole, self.clock, 5, seed)
         around = [cutoff.at for cutoff in self.cutoffs]
-        self.raw = perturb_warehouse(natural, folder / "perturbed" / "sample", around, seed)
+        self.natural = natural
+        perturbed = perturb_warehouse(natural, folder / "perturbed" / "sample", around, seed)
+        self.raw = add_probes(perturbed, around, self.clock, folder / "probes")
         build_whole(self.project, self.raw, self.as_of_at, self.base)
         self.clean = compare_cutoffs(
             self.project,
@@ -128,12 +150,13 @@ class PlantBench:
             is_small=True,
         )
 
-    def judge(self, plants: Sequence[Plant]) -> Verdict:
+    def judge(self, plants: Sequence[Plant], *, has_modes: bool = False) -> Verdict:
         """What the audit names with these changes in place; it ends as soon as all columns are named that must be.
+
+        With ``has_modes``, what no cutoff has shown is built by dbt as well, which takes half a minute.
 
         Raises:
             AssertionError: a text to be replaced does not stand once in its file.
-            TerminalError: the changed project does not compile or build.
         """
         wanted = frozenset(column for plant in plants for column in plant.columns)
         shutil.rmtree(self.changed, ignore_errors=True)
@@ -142,7 +165,21 @@ class PlantBench:
             has_own_seeds = self._seeds_text() != self.seeds_text
             if not has_own_seeds:
                 shutil.copy(self.project.seeds, self.changed)
-            project = compile_project(self.settings, self.as_of_at, self.changed)
+            try:
+                project = compile_project(self.settings, self.as_of_at, self.changed)
+                faults = find_faults(project.read_document())
+                if faults:
+                    return Verdict(faults=tuple(map(str, faults)))
+                verdict = self._judge(project, wanted, has_own_seeds=has_own_seeds)
+                if verdict.named or not has_modes:
+                    return verdict
+                return replace(verdict, by_mode=self._by_mode(project))
+            except TerminalError as error:
+                return Verdict(refused=str(error))
+
+    def _judge(
+        self, project: CompiledProject, wanted: frozenset[str], *, has_own_seeds: bool
+    ) -> Verdict:
         old = {model.name: _code(model) for model in self.project.models}
         altered = frozenset(
             model.name for model in project.models if _code(model) != old.get(model.name)
@@ -172,17 +209,38 @@ class PlantBench:
                 break
         return Verdict(frozenset(named), altered)
 
+    def _by_mode(self, project: CompiledProject) -> frozenset[str]:
+        whole = build_whole(project, self.raw, self.as_of_at, self.changed)
+        start = first_refresh(self.raw, self.clock, self.as_of_at)
+        assert start is not None
+        grown = self.changed / "grown"
+        reports = [
+            *compare_grown(self.settings, project, self.raw, start, self.as_of_at, whole, grown),
+            *compare_undated(self.settings, project, self.raw, whole, self.changed / "undated"),
+        ]
+        return frozenset(
+            f"{each.model}.{each.column}".rstrip(".")
+            for report in reports
+            for each in report.differences
+        )
+
     def _seeds_text(self) -> Mapping[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted((self.copy / "seeds").iterdir())}
 
     @contextmanager
     def _planted(self, plants: Sequence[Plant]) -> Iterator[None]:
         """Put the changes in place and, on every way out, take them away again."""
-        before: dict[Path, str] = {}
+        before: dict[Path, str | None] = {}
         try:
             for plant in plants:
                 for patch in plant.patches:
                     path = self.copy / patch.file
+                    if patch.find is None:
+                        assert not path.exists(), f"{plant.name}: {patch.file} is there already"
+                        before[path] = None
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        path.write_text(patch.replace + "\n", encoding="utf-8")
+                        continue
                     text = path.read_text(encoding="utf-8")
                     assert text.count(patch.find) == 1, f"{plant.name}: not once in {patch.file}"
                     before.setdefault(path, text)
@@ -190,7 +248,10 @@ class PlantBench:
             yield
         finally:
             for path, text in before.items():
-                path.write_text(text, encoding="utf-8")
+                if text is None:
+                    path.unlink()
+                else:
+                    path.write_text(text, encoding="utf-8")
 
 
 def _code(model: CompiledModel) -> str:

@@ -63,6 +63,10 @@ class Clock:
         """Return the first refresh at or after an instant."""
         return min(refresh for refresh in self._refreshes_near(at) if refresh >= at)
 
+    def refresh_after(self, at: datetime) -> datetime:
+        """Return the first refresh after an instant."""
+        return min(refresh for refresh in self._refreshes_near(at) if refresh > at)
+
     def _refreshes_near(self, at: datetime) -> list[datetime]:
         """Return those of the local days around an instant: a change of the clocks may move one past its own day."""
         today = at.astimezone(load_zone(self.timezone)).date()

@@ -14,6 +14,7 @@ from feature_mart.audit.accounts import Account, ConservationReport
 from feature_mart.audit.compare import Difference
 from feature_mart.audit.conservation import audit_conservation
 from feature_mart.audit.cutoffs import Cutoff
+from feature_mart.audit.every_refresh import audit_every_refresh
 from feature_mart.audit.file import ColumnVerdict, FileReport, judge_file
 from feature_mart.audit.given_file import Question
 from feature_mart.audit.given_rows import RowFault
@@ -40,6 +41,7 @@ __all__ = [
     "ScheduleReport",
     "TableDifference",
     "audit_conservation",
+    "audit_every_refresh",
     "audit_incremental",
     "audit_leakage",
     "audit_reproduce",

@@ -16,6 +16,7 @@ FEATURE_TABLES = "feat_"
 MARTS = "mart_"
 SPINE = "int_job__requests"
 _TRAINING = "__training"
+LABEL_KNOWN_AT = "label_known_at"
 _AS_OF, _AVAILABLE = "as_of_at", "available_at"
 
 
@@ -50,26 +51,38 @@ def judged_models(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def compare_features(
-    manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path, at: datetime
+    manifest: Manifest,
+    names: Sequence[str],
+    whole: Path,
+    truncated: Path,
+    at: datetime,
+    *,
+    is_brief: bool = False,
 ) -> tuple[list[Difference], list[Compared]]:
     """As-of rows up to a refresh and rows of jobs requested and known by it, in two builds.
 
     ``names`` are the models, in the order in which they are reported. Of a training mart the features are compared: its
-    labels become known later.
+    labels become known later. With ``is_brief`` it is not said which columns vary.
     """
     instant = f"timestamptz '{at.isoformat()}'"
     job = _of_jobs(f"requested_at <= {instant} and known_at <= {instant}")
     where = {name: job if _is_job_keyed(name) else f"as_of_at <= {instant}" for name in names}
-    return _compare_all(manifest, where, whole, truncated)
+    return _compare_all(manifest, where, whole, truncated, is_brief=is_brief)
 
 
 def compare_requests(
-    manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path, at: datetime
+    manifest: Manifest,
+    names: Sequence[str],
+    whole: Path,
+    truncated: Path,
+    at: datetime,
+    *,
+    is_brief: bool = False,
 ) -> tuple[list[Difference], list[Compared]]:
-    """Rows of jobs requested by an instant, known by then or not, in two builds that both know the requests."""
-    job = _of_jobs(f"requested_at <= timestamptz '{at.isoformat()}'")
+    """Rows of jobs requested before an instant, known by then or not, in two builds that both know the requests."""
+    job = _of_jobs(f"requested_at < timestamptz '{at.isoformat()}'")
     where = {name: job for name in names if _is_job_keyed(name)}
-    return _compare_all(manifest, where, whole, truncated)
+    return _compare_all(manifest, where, whole, truncated, is_brief=is_brief)
 
 
 def _is_job_keyed(name: str) -> bool:
@@ -81,7 +94,12 @@ def _of_jobs(condition: str) -> str:
 
 
 def _compare_all(
-    manifest: Manifest, where: Mapping[str, str], whole: Path, truncated: Path
+    manifest: Manifest,
+    where: Mapping[str, str],
+    whole: Path,
+    truncated: Path,
+    *,
+    is_brief: bool,
 ) -> tuple[list[Difference], list[Compared]]:
     differences: list[Difference] = []
     compared: list[Compared] = []
@@ -90,7 +108,7 @@ def _compare_all(
             columns = _columns(con, manifest, name)
             if name.endswith(_TRAINING):
                 columns = [each for each in columns if each.role in (None, "key")]
-            found, seen = _compare(con, name, columns, condition)
+            found, seen = _compare(con, name, columns, condition, is_brief=is_brief)
             # A training mart may hold labelled rows alone, and those become more.
             differences += [each for each in found if each.column or not name.endswith(_TRAINING)]
             compared.append(seen)
@@ -110,6 +128,50 @@ def compare_marts(
                 differences += found
                 compared.append(seen)
     return differences, compared
+
+
+def compare_labels(
+    manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path, at: datetime
+) -> tuple[list[Difference], list[Compared]]:
+    """Labels that the whole build says were known by a refresh, in a build as of it.
+
+    A label is frozen when it becomes known, so it has to be there, the same, as soon as `label_known_at` says so.
+    """
+    instant = f"timestamptz '{at.isoformat()}'"
+    differences: list[Difference] = []
+    compared: list[Compared] = []
+    with _both(whole, truncated) as con:
+        for name in names:
+            columns = _columns(con, manifest, name) if name.endswith(_TRAINING) else []
+            labels = [each.name for each in columns if each.role == "label"]
+            if not labels or LABEL_KNOWN_AT not in {each.name for each in columns}:
+                continue
+            judged = [
+                each
+                for each in columns
+                if each.role in {"key", "label"} or each.name == LABEL_KNOWN_AT
+            ]
+            claimed = (
+                f"job_id in (select m.job_id from whole.main.{name} m join whole.main.{SPINE} s using (job_id) "
+                f"where m.{LABEL_KNOWN_AT} <= {instant} and s.known_at <= {instant} and m.{labels[0]} is not null)"
+            )
+            found, seen = _compare(con, name, judged, claimed)
+            differences += found
+            compared.append(seen)
+    return differences, compared
+
+
+def compare_builds(
+    manifest: Manifest, names: Sequence[str], whole: Path, other: Path
+) -> list[Difference]:
+    """Every column of those models in two builds that ought to be one; ``other`` stands as the truncated one."""
+    differences: list[Difference] = []
+    with _both(whole, other) as con:
+        for name in names:
+            columns = _columns(con, manifest, name)
+            if any(each.role == "key" for each in columns):
+                differences += _compare(con, name, columns, "true")[0]
+    return differences
 
 
 def _columns(con: duckdb.DuckDBPyConnection, manifest: Manifest, name: str) -> list[Column]:
@@ -132,8 +194,42 @@ def _both(whole: Path, truncated: Path) -> duckdb.DuckDBPyConnection:
     return con
 
 
+def varying_columns(manifest: Manifest, names: Sequence[str], built: Path) -> list[Compared]:
+    """Return how many rows each of those models has in a build, and which of its columns vary in them."""
+    compared = []
+    with connect(built, read_only=True) as con:
+        for name in names:
+            values = [each.name for each in manifest.columns(name) if each.role != "key"]
+            asked = ", ".join(
+                f"min({value}) is distinct from max({value}) or count({value}) not in (0, count(*))"
+                for value in values
+            )
+            row = con.execute(f"select count(*), {asked} from main.{name}").fetchone()
+            assert row is not None
+            varying = {value for value, varies in zip(values, row[1:], strict=True) if varies}
+            compared.append(Compared(name, row[0], frozenset(varying), frozenset(values) - varying))
+    return compared
+
+
+def _same_rows(con: duckdb.DuckDBPyConnection, columns: Sequence[Column]) -> int | None:
+    """Return how many rows both sides have, where they are the same by a 64-bit hash; None where they are not."""
+    names = ", ".join(column.name for column in columns)
+    sides = [
+        con.execute(f"select count(*), sum(hash({names})) from {side}_rows").fetchone()
+        for side in ("whole", "truncated")
+    ]
+    whole, truncated = sides
+    assert whole is not None
+    return int(whole[0]) if whole == truncated else None
+
+
 def _compare(
-    con: duckdb.DuckDBPyConnection, name: str, columns: Sequence[Column], where: str
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    columns: Sequence[Column],
+    where: str,
+    *,
+    is_brief: bool = False,
 ) -> tuple[list[Difference], Compared]:
     key = [column.name for column in columns if column.role == "key"]
     values = [column.name for column in columns if column.role != "key"]
@@ -143,6 +239,8 @@ def _compare(
             f"create or replace temp view {side}_rows as "
             f"select *, true as is_there from {side}.main.{name} where {condition}"
         )
+    if is_brief and (rows := _same_rows(con, columns)) is not None:
+        return [], Compared(name, rows, frozenset(), frozenset())
     same = " and ".join(f"w.{part} is not distinct from t.{part}" for part in key)
     joined = f"whole_rows w full join truncated_rows t on {same}"
     lost = "w.is_there is null or t.is_there is null"

@@ -10,16 +10,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from random import Random
 
 from feature_mart.audit.leakage import Subject, open_subject
+from feature_mart.audit.modes import write_raw
 from feature_mart.audit.perturb import perturb_warehouse
 from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.audit.schedules import Refresh, Schedule, draw_schedule
 from feature_mart.audit.tables import TableDifference, compare_tables
 from feature_mart.audit.universes import write_universes
-from feature_mart.duckdb_files import connect, copy_to
+from feature_mart.duckdb_files import connect
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.runner import Progress, RunLog, build_mart, open_run
 from feature_mart.runner.compiled import build_compiled
@@ -144,7 +144,7 @@ def _run_schedule(
     settings.mart_path.unlink(missing_ok=True)
     rng = Random(f"{schedule.number}")
     for refresh in schedule.refreshes:
-        _write_raw(raw, dwh, None if schedule.is_backfill else refresh.ran_at)
+        write_raw(raw, dwh, None if schedule.is_backfill else refresh.ran_at)
         if refresh.is_killed:
             _build_and_kill(settings, refresh, rng.random() * _KILLED_WITHIN_S)
             continue
@@ -157,22 +157,6 @@ def _run_schedule(
     names = [model.name for model in subject.project.models if not model.is_view]
     rows, differences = compare_tables(settings.mart_path, whole, names)
     return ScheduleReport(schedule, universes, rows, tuple(differences))
-
-
-def _write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None:
-    """The raw warehouse as it was at an instant; None for all of its rows."""
-    shutil.rmtree(dwh, ignore_errors=True)
-    dwh.mkdir(parents=True)
-    with connect() as con:
-        for table, select in raw.every_row().items():
-            is_timed = table not in raw.untimed
-            known = (
-                f"where loaded_at <= timestamptz '{loaded_by.isoformat()}'"
-                if loaded_by is not None and is_timed
-                else ""
-            )
-            columns = "*" if is_timed else "* exclude (loaded_at)"
-            copy_to(con, f"select {columns} from ({select}) {known}", dwh / f"{table}.parquet")
 
 
 def _build_and_kill(settings: Settings, refresh: Refresh, after_s: float) -> None:

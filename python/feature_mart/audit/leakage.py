@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from feature_mart.audit.cutoffs import Cutoff, choose_cutoffs
 from feature_mart.audit.load_clock import judge_load_clock
+from feature_mart.audit.modes import ModeReport, compare_grown, compare_undated, first_refresh
 from feature_mart.audit.perturb import perturb_warehouse
+from feature_mart.audit.probes import add_probes
 from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
+from feature_mart.audit.reach import find_faults
 from feature_mart.audit.truncation import LeakageReport, build_whole, compare_cutoffs
 from feature_mart.errors import UsageError
 from feature_mart.runner import Progress, RunLog
@@ -93,17 +97,28 @@ def audit_leakage(
 
     show(0, "compile")
     with open_subject(settings, log, as_of) as subject:
+        with log.stage("reach"):
+            faults = find_faults(subject.project.read_document())
+        if faults:
+            # What they reach is denied to the builds below, which would end at the first.
+            return LeakageReport(subject.as_of_at, (), {}, subject.raw.untimed, faults=faults)
         with log.stage("load clock"):
             verdicts = judge_load_clock(subject.raw, settings.clock.timezone, settings.warehouse)
         show(1, "the whole warehouse")
         with log.stage("whole"):
-            whole = build_whole(subject.project, subject.raw, subject.as_of_at, subject.folder)
+            whole_raw = subject.raw
+            whole = build_whole(subject.project, whole_raw, subject.as_of_at, subject.folder)
             chosen = choose_cutoffs(subject.raw, whole, settings.clock, cutoffs, seed)
         if perturb is not None:
             show(2, "the perturbed warehouse")
             with log.stage("perturb"):
                 subject = perturbed(subject, chosen, perturb)
-                build_whole(subject.project, subject.raw, subject.as_of_at, subject.folder)
+        with log.stage("probes"):
+            instants = [cutoff.at for cutoff in chosen]
+            probed = add_probes(subject.raw, instants, settings.clock, subject.folder / "probes")
+            if probed is not whole_raw:
+                subject = replace(subject, raw=probed)
+                whole = build_whole(subject.project, probed, subject.as_of_at, subject.folder)
         with log.stage("cutoffs"):
             report = compare_cutoffs(
                 subject.project,
@@ -112,9 +127,31 @@ def audit_leakage(
                 subject.as_of_at,
                 chosen,
                 subject.folder,
+                beside=_modes(subject, whole, has_newest=as_of is None),
                 progress=progress,
             )
     return replace(report, load_clock=verdicts)
+
+
+def _modes(
+    subject: Subject, whole: Path, *, has_newest: bool
+) -> list[Callable[[], list[ModeReport]]]:
+    """The ways of dbt to build that can be compared: without a refresh being named, dbt takes the newest."""
+    settings, project, raw, as_of_at = (
+        subject.settings,
+        subject.project,
+        subject.raw,
+        subject.as_of_at,
+    )
+    found: list[Callable[[], list[ModeReport]]] = []
+    start = first_refresh(raw, settings.clock, as_of_at)
+    if start is not None:
+        folder = subject.folder / "grown"
+        found.append(partial(compare_grown, settings, project, raw, start, as_of_at, whole, folder))
+    if has_newest and not settings.as_of:
+        folder = subject.folder / "undated"
+        found.append(partial(compare_undated, settings, project, raw, whole, folder))
+    return found
 
 
 def perturbed(subject: Subject, cutoffs: tuple[Cutoff, ...], seed: int) -> Subject:

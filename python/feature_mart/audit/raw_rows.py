@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from feature_mart.duckdb_files import connect
+from feature_mart.duckdb_files import connect, parquet
 from feature_mart.raw_contract import CONTRACT, EVENTS, INITIAL_STATE
 from feature_mart.runner.load_clock import LoadClockLine
 from feature_mart.warehouse import raw_select, table_columns
@@ -18,11 +18,13 @@ class RawWarehouse:
     """A folder of Parquet files, with the load clock that holds for it: the lines of each table.
 
     `untimed` are the tables without load times: what they hold is known from the start, and nothing can be taken away.
+    `probes` is a folder of further rows, one Parquet file a table; None where there are none.
     """
 
     folder: Path
     load_clock: Mapping[str, tuple[LoadClockLine, ...]]
     untimed: tuple[str, ...]
+    probes: Path | None = None
 
     def every_row(self) -> dict[str, str]:
         """A SELECT of each table."""
@@ -35,23 +37,27 @@ class RawWarehouse:
         """
         return {table: self._known_by(table, at) for table in CONTRACT}
 
-    def known_by_with_requests(self, at: datetime) -> dict[str, str]:
-        """The same, and the first row of every job that was posted by then, though it was loaded later.
+    def known_by_with_requests(self, at: datetime, until: datetime) -> dict[str, str]:
+        """The same, and the first row of every job that was posted before ``until``, though it was loaded after ``at``.
 
         A request is known to whoever makes it; nothing else is that came between it and its load.
         """
         known = self.known_by(at)
-        instant = f"timestamptz '{at.isoformat()}'"
+        instant, end = f"timestamptz '{at.isoformat()}'", f"timestamptz '{until.isoformat()}'"
         assumed = f"coalesce({self._assumed_known_at('jobs')} <= {instant}, false)"
         known["jobs"] += (
             f" union all by name select * from (select * from ({self._source('jobs')}) "
             "qualify row_number() over (partition by job_id order by loaded_at) = 1) "
-            f"where posted_at <= {instant} and loaded_at > {instant} and not ({assumed})"
+            f"where posted_at < {end} and loaded_at > {instant} and not ({assumed})"
         )
         return known
 
     def _source(self, table: str) -> str:
-        return raw_select(self.folder, table)
+        rows = raw_select(self.folder, table)
+        more = self.probes / f"{table}.parquet" if self.probes is not None else None
+        if more is None or not more.exists():
+            return rows
+        return f"select * from ({rows}) union all by name select * from {parquet(more)}"
 
     def _known_by(self, table: str, at: datetime) -> str:
         source, instant = self._source(table), f"timestamptz '{at.isoformat()}'"

@@ -5,18 +5,21 @@ the mart is built anew, by the project's own compiled SQL and Python functions. 
 
 (a) as of the last refresh by T, with the whole build: every as-of row with ``as_of_at <= T``, and every spine-keyed
     feature row and mart row, less labels, of a job that was known by that refresh;
-(b) as of the whole build's refresh, with the whole build, where the requests made by T are known though they were
-    loaded later: every such row of every job requested by T, since what came between a request and its load is of the
-    future too;
-(c) as of the last refresh by T, with a build of the whole warehouse as of it: every training mart, labels included.
+(b) as of the whole build's refresh, with the whole build, where the requests made before the next refresh after T is
+    published are known though they were loaded later: every such row of every such job. What came between a request and
+    its load is of the future too, and what a refresh has learned is not served before it is published;
+(c) as of the last refresh by T, with a build of the whole warehouse as of it: every training mart, labels included;
+(d) as of the last refresh by T, with the whole build: every label that the whole build says was known by that refresh.
+
+The truncated builds also run at another wall clock and with other random numbers than the whole one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,18 +28,25 @@ from feature_mart.audit.compare import (
     Compared,
     Difference,
     compare_features,
+    compare_labels,
     compare_marts,
     compare_requests,
     judged_models,
+    varying_columns,
 )
 from feature_mart.audit.cutoffs import Cutoff
 from feature_mart.audit.load_clock import LineVerdict
+from feature_mart.audit.modes import ModeReport
 from feature_mart.audit.raw_rows import RawWarehouse
+from feature_mart.audit.reach import Fault
 from feature_mart.runner import Progress
-from feature_mart.runner.compiled import CompiledProject, build_compiled
+from feature_mart.runner.compiled import CompiledProject, World, build_compiled
 from feature_mart.settings import Clock
 
 _WORKERS = 2
+#: What a build may not rest on differs between the whole build and the truncated ones.
+_WHOLE = World(built_after=timedelta(minutes=5), chance=0.25)
+_TRUNCATED = World(built_after=timedelta(days=411, hours=7), chance=0.75)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,9 @@ class LeakageReport:
 
     `constant` are feature columns, by model, that had one value only wherever they were compared; `untimed` raw tables
     without load times; `empty` cutoffs without rows to compare. `load_clock` has a verdict of each line of the load
-    clock, which no cutoff can judge.
+    clock, which no cutoff can judge; `modes` of each way in which dbt builds. With `faults`, which reach beside what a
+    model is given, nothing was built. `covered` counts pairs of a row and a column that varies: those whose row some
+    cutoff follows within a day, so that it shows a leak of one day, and all; None where that was not counted.
     """
 
     as_of_at: datetime
@@ -62,11 +74,20 @@ class LeakageReport:
     constant: Mapping[str, tuple[str, ...]]
     untimed: tuple[str, ...]
     load_clock: tuple[LineVerdict, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    modes: tuple[ModeReport, ...] = ()
+    covered: tuple[int, int] | None = None
 
     @property
     def is_clean(self) -> bool:
-        """Return whether nothing differed, and no line of the load clock is wrong."""
-        return not self.leaks and all(verdict.is_right for verdict in self.load_clock)
+        """Return whether nothing differed or reaches beside its inputs, and no line of the load clock is wrong."""
+        is_right = all(verdict.is_right for verdict in self.load_clock)
+        return is_right and not (self.leaks or self.faults or self.differs_by_mode)
+
+    @property
+    def differs_by_mode(self) -> bool:
+        """Return whether dbt builds another mart than the SELECTs, in any way."""
+        return any(report.differences for report in self.modes)
 
     @property
     def leaks(self) -> bool:
@@ -88,23 +109,23 @@ class LeakageReport:
 
 @dataclass(frozen=True, slots=True)
 class _Build:
-    """A build as of a refresh, of the whole warehouse or of the rows known by an instant, with requests or without."""
+    """A build as of a refresh: of the whole warehouse, or of the rows known by an instant, with or without requests."""
 
     as_of_at: datetime
     known_by: datetime | None = None
-    has_requests: bool = False
+    requests_until: datetime | None = None
 
     def path(self, folder: Path) -> Path:
         known = "whole" if self.known_by is None else f"{self.known_by:%Y%m%dT%H%M%S.%f}"
-        requests = "-requests" if self.has_requests else ""
+        requests = "-requests" if self.requests_until else ""
         return folder / f"{self.as_of_at:%Y%m%dT%H%M}-{known}{requests}.duckdb"
 
     def rows(self, raw: RawWarehouse) -> dict[str, str]:
         """The raw rows that it is made of."""
         if self.known_by is None:
             return raw.every_row()
-        if self.has_requests:
-            return raw.known_by_with_requests(self.known_by)
+        if self.requests_until is not None:
+            return raw.known_by_with_requests(self.known_by, self.requests_until)
         return raw.known_by(self.known_by)
 
 
@@ -134,9 +155,12 @@ def compare_cutoffs(
     base: Path | None = None,
     changed: Collection[str] = (),
     is_small: bool = False,
+    beside: Sequence[Callable[[], list[ModeReport]]] = (),
     progress: Progress | None = None,
 ) -> LeakageReport:
     """Build what each cutoff needs, two at a time, and compare; `build_whole` comes first.
+
+    ``beside`` are the ways of dbt to build, each a call that can be sent to another process.
 
     With ``base``, the folder of an earlier audit over the same rows and cutoffs, only the models in ``changed`` are
     built anew and compared. A small warehouse is built in this process, one build after the other: two processes
@@ -150,6 +174,7 @@ def compare_cutoffs(
     # The longest first, so that no worker waits for the other's last one.
     by_length = sorted(needed, key=lambda build: build.known_by or build.as_of_at, reverse=True)
     with _pool(is_small) as pool:
+        by_mode = [pool.submit(build) for build in beside]
         waiting = [
             pool.submit(_make, project, raw, build, folder, base, changed) for build in by_length
         ]
@@ -165,12 +190,60 @@ def compare_cutoffs(
             for cutoff in cutoffs
         ]
         reports = [each.result() for each in judged]
+        modes = [report for each in by_mode for report in each.result()]
     return LeakageReport(
         as_of_at,
         tuple(report for report, _ in reports),
         _constant(project, [compared for _, seen in reports for compared in seen]),
         raw.untimed,
+        modes=tuple(modes),
     )
+
+
+def compare_each(
+    project: CompiledProject,
+    raw: RawWarehouse,
+    clock: Clock,
+    as_of_at: datetime,
+    cutoffs: Sequence[Cutoff],
+    folder: Path,
+    *,
+    progress: Progress | None = None,
+) -> LeakageReport:
+    """Compare as `compare_cutoffs` does, for so many cutoffs that their builds cannot all be kept; (c) is left out."""
+    names = judged_models([model.name for model in project.models])
+    reports: list[CutoffReport] = []
+    with _pool(is_small=False) as pool:
+        waiting = [
+            pool.submit(_make_and_judge, project, raw, names, clock, as_of_at, cutoff, folder)
+            for cutoff in cutoffs
+        ]
+        for number, each in enumerate(waiting, start=1):
+            reports.append(each.result())
+            if progress is not None:
+                progress(number, len(waiting), "refreshes after which the future is taken away")
+    compared = varying_columns(project.manifest, names, _Build(as_of_at).path(folder))
+    return LeakageReport(as_of_at, tuple(reports), _constant(project, compared), raw.untimed)
+
+
+def _make_and_judge(
+    project: CompiledProject,
+    raw: RawWarehouse,
+    names: Sequence[str],
+    clock: Clock,
+    as_of_at: datetime,
+    cutoff: Cutoff,
+    folder: Path,
+) -> CutoffReport:
+    builds = _builds(clock, as_of_at, cutoff.at)[:2]
+    try:
+        for build in builds:
+            _make(project, raw, build, folder, None, ())
+        report, _ = _judge(project, names, clock, as_of_at, cutoff, folder, has_marts=False)
+        return report
+    finally:
+        for build in builds:
+            build.path(folder).unlink(missing_ok=True)
 
 
 def _pool(is_small: bool) -> Executor:
@@ -182,7 +255,12 @@ def _pool(is_small: bool) -> Executor:
 def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:
     """For (a) and (c) that of the last refresh, for (b) that with requests, for (c) that of the whole warehouse."""
     last = min(clock.refresh_before(at), as_of_at)
-    return _Build(last, at), _Build(as_of_at, at, has_requests=True), _Build(last)
+    return _Build(last, at), _Build(as_of_at, at, next_served_at(clock, at)), _Build(last)
+
+
+def next_served_at(clock: Clock, at: datetime) -> datetime:
+    """Return when the first refresh after an instant is published: what it has learned is served from then on."""
+    return clock.refresh_after(at) + timedelta(minutes=clock.publish_lag_minutes)
 
 
 def _make(
@@ -199,6 +277,7 @@ def _make(
         build.path(folder),
         build.rows(raw),
         build.as_of_at,
+        world=_WHOLE if build.known_by is None else _TRUNCATED,
         base=None if base is None else build.path(base),
         only=changed,
         kept=(SPINE,),
@@ -213,15 +292,21 @@ def _judge(
     as_of_at: datetime,
     cutoff: Cutoff,
     folder: Path,
+    *,
+    has_marts: bool = True,
 ) -> tuple[CutoffReport, list[Compared]]:
     builds = _builds(clock, as_of_at, cutoff.at)
     truncated, requests, before = (build.path(folder) for build in builds)
     manifest, whole = project.manifest, _Build(as_of_at).path(folder)
-    results = (
-        compare_features(manifest, names, whole, truncated, builds[0].as_of_at),
-        compare_requests(manifest, names, whole, requests, cutoff.at),
-        compare_marts(manifest, names, before, truncated),
-    )
+    served_at = next_served_at(clock, cutoff.at)
+    brief = {"is_brief": not has_marts}
+    results = [
+        compare_features(manifest, names, whole, truncated, builds[0].as_of_at, **brief),
+        compare_requests(manifest, names, whole, requests, served_at, **brief),
+        compare_labels(manifest, names, whole, truncated, builds[0].as_of_at),
+    ]
+    if has_marts:
+        results.append(compare_marts(manifest, names, before, truncated))
     differences = tuple(each for found, _ in results for each in found)
     compared = [each for _, seen in results for each in seen]
     return CutoffReport(cutoff, sum(each.rows for each in compared), differences), compared

@@ -33,32 +33,60 @@ def audit() -> None:
 )
 @click.option("--seed", default=0, show_default=True, help="Draws the instants.")
 @_perturb
+@click.option(
+    "--every-refresh",
+    is_flag=True,
+    help="A cutoff behind every refresh of a small made-up warehouse, in place of the own one.",
+)
+@click.option(
+    "--jobs",
+    default=60,
+    show_default=True,
+    type=click.IntRange(10),
+    help="Postings of that warehouse.",
+)
 @as_of_option
 @json_option
 @explained
-def leakage(cutoffs: int, seed: int, perturb: int | None, as_of: str | None, as_json: bool) -> None:
+def leakage(
+    cutoffs: int,
+    seed: int,
+    perturb: int | None,
+    every_refresh: bool,
+    jobs: int,
+    as_of: str | None,
+    as_json: bool,
+) -> None:
     """Take the future away: does anything of before it change?"""
-    from feature_mart.audit import audit_leakage
-    from feature_mart.cli import verdicts
+    from feature_mart.audit import audit_every_refresh, audit_leakage
+    from feature_mart.cli import leakage_verdict
     from feature_mart.runner import open_run
     from feature_mart.settings import require_embedded, resolve_settings
 
     settings = resolve_settings()
     require_embedded(settings, "mart audit")
-    with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
-        report = audit_leakage(
-            settings,
-            log,
-            as_of=as_of,
-            cutoffs=cutoffs,
-            seed=seed,
-            perturb=perturb,
-            progress=console.stage("leakage"),
+    if every_refresh and (as_of or perturb is not None):
+        raise UsageError(
+            "--every-refresh has a warehouse of its own, perturbed, as of its newest refresh."
         )
+    with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
+        progress = console.stage("leakage")
+        if every_refresh:
+            report = audit_every_refresh(settings, log, jobs=jobs, seed=seed, progress=progress)
+        else:
+            report = audit_leakage(
+                settings,
+                log,
+                as_of=as_of,
+                cutoffs=cutoffs,
+                seed=seed,
+                perturb=perturb,
+                progress=progress,
+            )
     if as_json:
-        emit(verdicts.leakage_document(report, settings))
+        emit(leakage_verdict.leakage_document(report, settings))
     else:
-        verdicts.print_leakage(report, settings)
+        leakage_verdict.print_leakage(report, settings)
     if not report.is_clean:
         raise SystemExit(1)
 

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 _WIDE = 250
+#: Columns that count something, besides those whose name begins so.
+COUNTS = ("built", "skipped", "repeated", "killed")
 
 
 def _console() -> Console:
@@ -52,3 +54,12 @@ def own_name() -> str:
     """How to call `mart` again."""
     called = Path(sys.argv[0])
     return near(called) if called.name == "mart" else "mart"
+
+
+def make_table(*names: str) -> Table:
+    """Return an empty table of those columns, in which counts stand to the right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for name in names:
+        is_number = name.startswith(("rows", "that")) or name in COUNTS
+        table.add_column(name, justify="right" if is_number else "left")
+    return table

@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +23,7 @@ from feature_mart.errors import TerminalError
 from feature_mart.manifest import Manifest, parse_manifest
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.runner.failures import describe_failures
+from feature_mart.runner.sealed_off import sealed_off
 from feature_mart.settings import Settings
 
 #: Seals and profiles compare a build with earlier ones of the same mart; a build of its own has none.
@@ -49,16 +50,33 @@ class CompiledModel:
 
 
 @dataclass(frozen=True, slots=True)
+class World:
+    """What surrounds a build, and must not show in it: how long after its refresh it runs, and its random number."""
+
+    built_after: timedelta = timedelta(minutes=5)
+    chance: float = 0.5
+
+
+_USUAL = World()
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledProject:
     """Every model in an order in which they can be built, and the DuckDB file that holds the seeds.
 
-    `as_of` is the text by which the compiled clock names its refresh.
+    `as_of` is the text by which the compiled clock names its refresh; `document` is dbt's manifest.json.
     """
 
     models: tuple[CompiledModel, ...]
     seeds: Path
     as_of: str
     manifest: Manifest
+    document: Path
+
+    def read_document(self) -> dict[str, Any]:
+        """Return dbt's manifest.json, parsed."""
+        document: dict[str, Any] = json.loads(self.document.read_text(encoding="utf-8"))
+        return document
 
     def downstream(self, names: Collection[str]) -> frozenset[str]:
         """Those models and all that read them, directly or not."""
@@ -90,9 +108,10 @@ def compile_project(
         if not result.success:
             head = "The project could not be compiled; the mart is as it was."
             raise TerminalError(describe_failures(settings, result, lambda _: (), head))
-    document = json.loads((result.target / "manifest.json").read_text(encoding="utf-8"))
+    path = result.target / "manifest.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
     return CompiledProject(
-        _in_order(document), seeds, as_of_at.isoformat(), parse_manifest(document)
+        _in_order(document), seeds, as_of_at.isoformat(), parse_manifest(document), path
     )
 
 
@@ -128,18 +147,20 @@ def build_compiled(
     raw: Mapping[str, str],
     as_of_at: datetime,
     *,
+    world: World = _USUAL,
     base: Path | None = None,
     only: Collection[str] = (),
     kept: Collection[str] = (),
     threads: int = 2,
 ) -> None:
-    """Build every model into a new DuckDB file.
+    """Build every model into a new DuckDB file, alone: no file, no network and no other database can be reached.
 
-    ``raw`` is a SELECT per raw table. With ``base``, an earlier build over the same raw rows and refresh, only the
-    models in ``only`` are built, over copies of what they read from there; ``kept`` are copied as well.
+    ``raw`` is a SELECT per raw table; ``world`` says which wall clock and which random number a model would see. With
+    ``base``, an earlier build over the same raw rows and refresh, only the models in ``only`` are built, over copies of
+    what they read from there; ``kept`` are copied as well.
 
     Raises:
-        TerminalError: a model failed, naming it.
+        TerminalError: a model failed or reached for something else than its inputs, naming it.
     """
     database.unlink(missing_ok=True)
     con = connect(threads=threads)
@@ -154,6 +175,8 @@ def build_compiled(
             attach(con, base, "base")
             for name in sorted(project.read_by(only) | set(kept) - set(only)):
                 con.execute(f"create table main.{name} as from base.main.{name}")
+            con.execute("detach base")
+        _leave_alone(con, as_of_at, world)
         for model in project.models:
             if base is not None and model.name not in only:
                 continue
@@ -178,6 +201,24 @@ def _copy_seeds(con: duckdb.DuckDBPyConnection, seeds: Path) -> None:
     ).fetchall()
     for (name,) in names:
         con.execute(f"create table main.{name} as from seeds.main.{name}")
+    con.execute("detach seeds")
+
+
+def _leave_alone(con: duckdb.DuckDBPyConnection, as_of_at: datetime, world: World) -> None:
+    """Let a connection reach nothing but its own tables, and tell it the time and the chance of its world.
+
+    A macro of the schema's own stands before the engine's function of that name.
+    """
+    wall = f"timestamptz '{(as_of_at + world.built_after).isoformat()}'"
+    for name in ("now", "get_current_timestamp", "transaction_timestamp"):
+        con.execute(f"create macro {name}() as {wall}")
+    for name in ("today", "current_date"):
+        con.execute(f"create macro {name}() as cast({wall} as date)")
+    con.execute(f"create macro get_current_time() as cast(cast({wall} as timestamp) as time)")
+    con.execute(f"create macro random() as {world.chance}")
+    for name in ("uuid", "gen_random_uuid", "uuidv4", "uuidv7"):
+        con.execute(f"create macro {name}() as md5('{world.chance}')::uuid")
+    con.execute("set enable_external_access = false; set lock_configuration = true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +244,8 @@ def load_python_model(name: str, source: str) -> ModuleType:
 
 
 def _run_python(con: duckdb.DuckDBPyConnection, model: CompiledModel) -> None:
-    rows = load_python_model(model.name, model.code).model(FullBuild(con), con)
+    with sealed_off(model.name):
+        rows = load_python_model(model.name, model.code).model(FullBuild(con), con)
     con.register("python_rows", rows)
     con.execute(f"create table main.{model.name} as select * from python_rows")
     con.unregister("python_rows")

@@ -1,0 +1,121 @@
+"""A cutoff at every refresh of a small warehouse: for leaks of one week, one entity, one row.
+
+Five cutoffs see a leak that is there all year. One of a single week, or of a few rows, shows only where a cutoff lies
+just behind it, so there is one behind every night. That takes a warehouse small enough to be built a thousand times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+
+from feature_mart.audit.compare import SPINE, judged_models
+from feature_mart.audit.cutoffs import Cutoff
+from feature_mart.audit.leakage import Subject, open_subject
+from feature_mart.audit.probes import add_probes
+from feature_mart.audit.reach import find_faults
+from feature_mart.audit.truncation import LeakageReport, build_whole, compare_each
+from feature_mart.audit.universes import write_universes
+from feature_mart.duckdb_files import connect
+from feature_mart.errors import UsageError
+from feature_mart.manifest import FEATURES_AT_REQUEST
+from feature_mart.runner import Progress, RunLog
+from feature_mart.settings import Settings
+
+#: Instants, drawn over the whole span, after which a share of the small warehouse's rows is changed.
+_STORMS = 24
+_DAY = timedelta(days=1)
+
+
+def audit_every_refresh(
+    settings: Settings,
+    log: RunLog,
+    *,
+    jobs: int = 60,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> LeakageReport:
+    """Judge the definitions at every refresh of a made-up warehouse of ``jobs`` postings, inside `open_run`.
+
+    Raises:
+        UsageError: a warehouse is named, while the made-up one follows the sample's load clock.
+        TerminalError: a model could not be built.
+    """
+    if not settings.is_sample:
+        raise UsageError(
+            "--every-refresh makes its own small warehouse, by the sample's load clock: unset MART_DWH for it."
+        )
+    with open_subject(settings, log, None) as subject:
+        faults = find_faults(subject.project.read_document())
+        if faults:
+            return LeakageReport(subject.as_of_at, (), {}, subject.raw.untimed, faults=faults)
+        with log.stage("small warehouse"):
+            subject, cutoffs = _small(subject, jobs, seed)
+            whole = build_whole(subject.project, subject.raw, subject.as_of_at, subject.folder)
+        with log.stage("cutoffs"):
+            report = compare_each(
+                subject.project,
+                subject.raw,
+                settings.clock,
+                subject.as_of_at,
+                cutoffs,
+                subject.folder,
+                progress=progress,
+            )
+        return replace(report, covered=_covered(subject, report, cutoffs, whole))
+
+
+def _small(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list[Cutoff]]:
+    """The subject over a made-up warehouse, and the refreshes between its first posting and its newest one."""
+    clock, folder, rng = subject.settings.clock, subject.folder, Random(seed)
+    with connect() as con:
+        row = con.execute(
+            f"select min(posted_at), max(posted_at) from ({subject.raw.every_row()['jobs']})"
+        ).fetchone()
+    assert row is not None
+    first, last = row
+    storms = sorted(first + rng.random() * (last - first) for _ in range(_STORMS))
+    raw = write_universes(folder / "small", subject.project.seeds, 1, jobs, storms, seed)
+    cutoffs: list[Cutoff] = []
+    at: datetime = clock.refresh_after(first)
+    while at < min(last, subject.as_of_at):
+        cutoffs.append(Cutoff(at, "a refresh"))
+        at = clock.refresh_after(at)
+    probed = add_probes(raw, [cutoff.at for cutoff in cutoffs], clock, folder / "probes")
+    return replace(subject, raw=probed), cutoffs
+
+
+def _covered(
+    subject: Subject, report: LeakageReport, cutoffs: list[Cutoff], whole: Path
+) -> tuple[int, int]:
+    """Pairs of a row and a varying column: those with a cutoff within a day after the row's own time, and all."""
+    manifest = subject.project.manifest
+    instants = [cutoff.at for cutoff in cutoffs]
+    seen = every = 0
+    with connect(whole, read_only=True) as con:
+        con.execute("create temp table instants (cut_at timestamptz)")
+        con.executemany("insert into instants values (?)", [(at,) for at in instants])
+        for name in judged_models([model.name for model in subject.project.models]):
+            constant = report.constant.get(name, ())
+            columns = [
+                each
+                for each in manifest.columns(name)
+                if each.role is None and each.name not in constant
+            ]
+            is_of_job = not any(each.name == "as_of_at" for each in manifest.columns(name))
+            is_of_job = is_of_job or name.startswith(FEATURES_AT_REQUEST)
+            times = (
+                f"select s.requested_at as own_at from main.{name} join main.{SPINE} s using (job_id)"
+                if is_of_job
+                else f"select as_of_at as own_at from main.{name}"
+            )
+            row = con.execute(
+                f"select count(*), count(*) filter (exists (select 1 from instants where cut_at >= own_at "
+                f"and cut_at < own_at + to_seconds({int(_DAY.total_seconds())}))) from ({times})"
+            ).fetchone()
+            assert row is not None
+            every += row[0] * len(columns)
+            seen += row[1] * len(columns)
+    return seen, every

@@ -1,0 +1,162 @@
+"""The mart as dbt builds it in each way a night can take, beside the same SELECTs built by the audit alone.
+
+The truncated builds run each model's SELECT or function and nothing else. Whether that is what a build leaves behind is
+seen here: dbt builds by the very call of `mart build`, with hooks, materializations and whatever Jinja makes of the
+night. Every table has to be the same,
+
+- in full, of the rows loaded by an earlier refresh, as of it;
+- appended to that one, of all rows, as of the newest refresh;
+- in full, of all rows, without a refresh being named.
+
+A difference is a value that no SELECT gave, or one that the night decided. dbt runs at the machine's wall clock and the
+other side at its own, so what rests on either differs as well.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from feature_mart.audit.compare import Difference, compare_builds
+from feature_mart.audit.raw_rows import RawWarehouse
+from feature_mart.audit.tables import compare_tables
+from feature_mart.duckdb_files import connect, copy_to
+from feature_mart.runner import build_mart, open_run
+from feature_mart.runner.compiled import CompiledProject, build_compiled
+from feature_mart.runner.dbt import invoke_dbt, require_success
+from feature_mart.settings import Clock, Settings
+
+FULL, APPENDED, UNDATED = (
+    "in full, of what was loaded by an earlier refresh",
+    "appended to that one",
+    "in full, with no refresh named",
+)
+MODES = (FULL, APPENDED, UNDATED)
+_EVERYTHING = (
+    "build",
+    "--exclude-resource-type",
+    "snapshot",
+    "test",
+    "unit_test",
+    "--full-refresh",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModeReport:
+    """One way to build: how many rows were compared, and what differs from the SELECTs alone.
+
+    In a difference, `whole` is what the SELECTs give and `truncated` what dbt built.
+    """
+
+    mode: str
+    rows: int
+    differences: tuple[Difference, ...]
+
+
+def first_refresh(raw: RawWarehouse, clock: Clock, as_of_at: datetime) -> datetime | None:
+    """Return a refresh of which the rows loaded by then are known, with a third of the postings behind it.
+
+    None where the load clock trusts no load before the newest refresh: what was known then is an assumption.
+    """
+    with connect() as con:
+        row = con.execute(
+            f"select quantile_disc(posted_at, 0.65) from ({raw.every_row()['jobs']})"
+        ).fetchone()
+    assert row is not None
+    trusted = [line.trusted_from for lines in raw.load_clock.values() for line in lines]
+    start = clock.refresh_after(max([row[0], *trusted]))
+    return start if start < as_of_at else None
+
+
+def compare_grown(
+    settings: Settings,
+    project: CompiledProject,
+    raw: RawWarehouse,
+    start: datetime,
+    as_of_at: datetime,
+    whole: Path,
+    folder: Path,
+) -> list[ModeReport]:
+    """Build as of a refresh ``start`` of what was loaded by then, append all else, and compare both.
+
+    ``whole`` is the build of the SELECTs over all rows; ``folder`` is written to.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    own = _settings(settings, folder)
+    write_raw(raw, own.dwh, start)
+    _build(own, start)
+    expected = folder / "start.duckdb"
+    loaded = RawWarehouse(own.dwh, raw.load_clock, raw.untimed)
+    build_compiled(project, expected, loaded.every_row(), start)
+    first = _compare(project, FULL, expected, own.mart_path)
+    write_raw(raw, own.dwh, None)
+    _build(own, as_of_at)
+    return [first, _compare(project, APPENDED, whole, own.mart_path)]
+
+
+def compare_undated(
+    settings: Settings,
+    project: CompiledProject,
+    raw: RawWarehouse,
+    whole: Path,
+    folder: Path,
+) -> list[ModeReport]:
+    """Build in full of all rows without dbt var as_of, and compare; for a ``whole`` as of the newest refresh."""
+    shutil.rmtree(folder, ignore_errors=True)
+    own = _settings(settings, folder)
+    write_raw(raw, own.dwh, None)
+    database = folder / "mart.duckdb"
+    result = invoke_dbt(
+        own,
+        _EVERYTHING,
+        step="build",
+        database=database,
+        variables={"warehouse": settings.warehouse},
+    )
+    require_success(result, "A build without a refresh being named")
+    return [_compare(project, UNDATED, whole, database)]
+
+
+def write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None:
+    """Write the raw warehouse as it was at an instant into a folder; None for all of its rows."""
+    shutil.rmtree(dwh, ignore_errors=True)
+    dwh.mkdir(parents=True)
+    with connect() as con:
+        for table, select in raw.every_row().items():
+            is_timed = table not in raw.untimed
+            known = (
+                f"where loaded_at <= timestamptz '{loaded_by.isoformat()}'"
+                if loaded_by is not None and is_timed
+                else ""
+            )
+            columns = "*" if is_timed else "* exclude (loaded_at)"
+            copy_to(con, f"select {columns} from ({select}) {known}", dwh / f"{table}.parquet")
+
+
+def _settings(settings: Settings, folder: Path) -> Settings:
+    """The same project over a warehouse and a state folder of its own."""
+    dwh = folder / "dwh" / settings.warehouse
+    return replace(settings, home=folder / "home", dwh=dwh, address=str(dwh), is_sample=False)
+
+
+def _build(settings: Settings, as_of_at: datetime) -> None:
+    with open_run(settings, "build") as log:
+        build_mart(settings, log, as_of=as_of_at.isoformat(), is_checked=False)
+
+
+def _compare(project: CompiledProject, mode: str, expected: Path, built: Path) -> ModeReport:
+    names = [model.name for model in project.models if not model.is_view]
+    rows, others = compare_tables(expected, built, names)
+    differing = [each.model for each in others]
+    by_column = compare_builds(project.manifest, differing, expected, built)
+    told = {each.model for each in by_column}
+    whole_rows = [
+        Difference(each.model, "", each.only_first + each.only_second, each.example, "", "")
+        for each in others
+        if each.model not in told
+    ]
+    found = sorted([*by_column, *whole_rows], key=lambda each: names.index(each.model))
+    return ModeReport(mode, rows, tuple(found))

@@ -1,0 +1,189 @@
+"""What a build can reach beside its models' inputs, read from dbt's manifest after compiling.
+
+A value is right in time only if a model's own SELECT, or Python function, makes it from what `ref` and `source` give.
+Whatever else could put a value into a table is refused: SQL in hooks, macros in place of dbt's own, files, the engine's
+catalog, the wall clock, chance, the machine, and tables of former builds. The modules beside this one judge one form of
+code each; this one knows the manifest.
+
+Somebody who means to hide a leak from a parser can. This is for what is merged by carelessness; `audit.modes` and
+`audit.truncation` look at the values themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from feature_mart.audit.reach.jinja import hook_faults, jinja_faults
+from feature_mart.audit.reach.python import python_faults
+from feature_mart.audit.reach.sql import sql_faults
+
+#: Macros of dbt's own that a project may replace: they name things, or write what a model gives, and see no value.
+_REPLACED = frozenset(
+    {
+        *("generate_schema_name", "generate_alias_name", "generate_database_name"),
+        *("bigframes_write_table", "snapshot_get_time"),
+    }
+)
+#: What dbt gives to every model without a macro of that name.
+_BUILTINS = frozenset(
+    {"ref", "source", "config", "var", "env_var", "this", "return", "is_incremental"}
+)
+_ENGINES = ("duckdb__", "bigquery__", "default__")
+#: What measures a build; nobody is served from it.
+_MEASURES = "int_mart__"
+_SERVED = ("mart_", "feat_")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that reaches beside a model's inputs: the file, its name there, and what it does with what to do."""
+
+    path: str
+    name: str
+    what: str
+
+    def __str__(self) -> str:
+        """Return the line that reports it."""
+        return f"{self.path}: {self.name} {self.what}"
+
+
+def find_faults(document: Mapping[str, Any]) -> tuple[Fault, ...]:
+    """Return what a project reaches beside its inputs; ``document`` is the manifest.json of a compilation.
+
+    SQL is read as DuckDB's. A model that was not compiled is judged by its Jinja alone.
+    """
+    found = [
+        *_replaced_macros(document),
+        *_macro_faults(document),
+        *_model_faults(document),
+        *_leaf_faults(document),
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """Macros that dbt would call in place of its own: what a model becomes would be another thing than its SELECT."""
+    project = _project(document)
+    theirs = _BUILTINS | {
+        _base(macro["name"])
+        for macro in document["macros"].values()
+        if macro["package_name"] != project
+    }
+    for macro in _own_macros(document):
+        base = _base(macro["name"])
+        if macro["name"].startswith("materialization_"):
+            what = "is a materialization of the project's own: what it writes is in no model's SELECT; remove it"
+        elif base in theirs and base not in _REPLACED:
+            what = f"takes the place of dbt's {base}, which every model goes through; give it another name"
+        else:
+            continue
+        yield Fault(macro["original_file_path"], macro["name"], what)
+
+
+def _macro_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """What macros reach that models or tests call; those of hooks are judged with the hook."""
+    called = _called_macros(document)
+    for macro in _own_macros(document):
+        if _base(macro["name"]) not in called:
+            continue
+        for what in jinja_faults(_base(macro["name"]), macro["macro_sql"]):
+            yield Fault(macro["original_file_path"], macro["name"], what)
+
+
+def _called_macros(document: Mapping[str, Any]) -> set[str]:
+    """Return the names, without the engine's, of the macros that nodes call, and of those that they call."""
+    macros = document["macros"]
+    waiting = {
+        each
+        for node in document["nodes"].values()
+        if node["resource_type"] != "operation"
+        for each in node["depends_on"].get("macros", ())
+    }
+    called: set[str] = set()
+    while waiting:
+        bases = {_base(each.rpartition(".")[2]) for each in waiting} - called
+        called |= bases
+        # An engine's own macro counts to the name by which it is dispatched.
+        waiting = {
+            each
+            for macro in macros.values()
+            if _base(macro["name"]) in bases
+            for each in (macro.get("depends_on") or {}).get("macros", ())
+        }
+    # dbt itself calls it, around every query.
+    return called | {"job_labels"}
+
+
+def _model_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
+    macros = {_base(macro["name"]): macro["macro_sql"] for macro in _own_macros(document)}
+    relations = {
+        key: node["relation_name"]
+        for key, node in (document["nodes"] | document["sources"]).items()
+        if node.get("relation_name")
+    }
+    for key, node in document["nodes"].items():
+        path, name = node["original_file_path"], node["name"]
+        if node["resource_type"] == "operation":
+            for what in hook_faults(node["raw_code"], macros):
+                yield Fault(path, name, f"runs at the beginning or end of every build: it {what}")
+        config = node.get("config") or {}
+        if config.get("sql_header"):
+            yield Fault(path, name, "has an sql_header, which runs beside its SELECT; remove it")
+        for when in ("pre-hook", "post-hook"):
+            for hook in config.get(when) or ():
+                for what in hook_faults(str(hook["sql"]), macros):
+                    yield Fault(path, name, f"has a {when}: it {what}")
+        if node["resource_type"] not in {"model", "snapshot"}:
+            continue
+        if node.get("language") == "python":
+            for what in python_faults(node["raw_code"]):
+                yield Fault(path, name, what)
+            continue
+        for what in jinja_faults(name, node["raw_code"]):
+            yield Fault(path, name, what)
+        if node.get("compiled_code"):
+            parents = node["depends_on"].get("nodes", ())
+            allowed = [relations[each] for each in (*parents, key) if each in relations]
+            for what in sql_faults(node["compiled_code"], allowed):
+                yield Fault(path, name, what)
+
+
+def _leaf_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """Models at the end of the graph that no exposure names, and exposures of what no audit would compare."""
+    models = {
+        key: node for key, node in document["nodes"].items() if node["resource_type"] == "model"
+    }
+    read = {parent for node in models.values() for parent in node["depends_on"].get("nodes", ())}
+    exposed: set[str] = set()
+    for exposure in document["exposures"].values():
+        for parent in exposure["depends_on"].get("nodes", ()):
+            exposed.add(parent)
+            node = models.get(parent)
+            if node is not None and not node["name"].startswith(_SERVED):
+                what = (
+                    f"is read by the exposure {exposure['name']} under a name that no audit compares; call it "
+                    "mart_<consumer>__<what>"
+                )
+                yield Fault(node["original_file_path"], node["name"], what)
+    for key, node in models.items():
+        if key not in read | exposed and not node["name"].startswith(_MEASURES):
+            what = "is read by no model and no exposure: name who uses it in models/exposures.yml, or remove it"
+            yield Fault(node["original_file_path"], node["name"], what)
+
+
+def _project(document: Mapping[str, Any]) -> str:
+    return str(document["metadata"]["project_name"])
+
+
+def _own_macros(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    project = _project(document)
+    return [each for each in document["macros"].values() if each["package_name"] == project]
+
+
+def _base(name: str) -> str:
+    """Return a macro's name without the engine that it is for."""
+    for engine in _ENGINES:
+        name = name.removeprefix(engine)
+    return name

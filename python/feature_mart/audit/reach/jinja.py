@@ -1,0 +1,127 @@
+"""What Jinja can reach: the warehouse while a model is compiled, the machine, the clock and the run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from jinja2 import Environment, TemplateSyntaxError
+
+#: Names of dbt's context by which the same commit gives another SQL, and why.
+_FORBIDDEN = {
+    "env_var": "the machine's environment",
+    "target": "the target that is built",
+    "flags": "how dbt was called",
+    "invocation_args_dict": "how dbt was called",
+    "invocation_id": "the run",
+    "thread_id": "the run",
+    "run_started_at": "the wall clock",
+    "modules": "the wall clock",
+    "selected_resources": "what else is built",
+    "graph": "the rest of the project",
+    "dbt_version": "the installed version",
+    "execute": "the phase of dbt",
+    "api": "tables named by their text",
+    "builtins": "what dbt has hidden",
+    "context": "what dbt has hidden",
+}
+#: Functions that ask the warehouse, or change it, while SQL is being made; wherever they are called from.
+_ASKING = frozenset(
+    {
+        *("run_query", "statement", "load_result", "load_relation", "load_cached_relation"),
+        *("get_relation", "list_relations", "list_relations_without_caching", "add_query"),
+        *("get_columns_in_query", "get_columns_in_relation", "get_column_values", "execute_macro"),
+        *("store_raw_result", "store_result", "run_sql", "scalar_instant"),
+    }
+)
+#: dbt vars that differ from run to run, and what a model reads instead.
+_RUN_VARS = {
+    "as_of": "read as_of_at of int_mart__clock",
+    "snapshot_at": "read as_of_at of int_mart__clock",
+    "warehouse": "every warehouse has the same definitions; the load clock alone tells them apart",
+}
+#: Who may use which of them, and why: what it gives is no value of a row, or is a clock that the audits set.
+_ALLOWED = {
+    # The partition that a run appends behind.
+    "scalar_instant": {"execute", "flags", "run_query"},
+    "opened_at": {"scalar_instant"},
+    "int_job__requests": {"scalar_instant"},
+    # Whether a raw table has a column; whether the load clock has a line for a table.
+    "raw_column": {"execute", "flags", "env_var", "target", "api", "get_columns_in_relation"},
+    "is_before_trusted": {"execute", "flags", "run_query"},
+    "is_line_of": {"warehouse"},
+    "snapshot_get_time": {"snapshot_at"},
+    # A label of the query, and the name of a schema.
+    "job_labels": {"env_var", "target", "invocation_id", "run_started_at"},
+    "generate_schema_name": {"target"},
+    # The refresh that a build stands at.
+    "int_mart__clock": {"target", "as_of"},
+    # Measures of a build, which no feature reads.
+    "int_mart__profiles": {"as_of"},
+    "profiled_columns": {"graph", "execute"},
+    "grown_shares": {"as_of"},
+    # Tests, whose SQL makes no row.
+    "test_stays_filled": {"as_of"},
+    "test_one_version_per_load": {"execute", "flags", "get_columns_in_relation"},
+}
+_LEXER = Environment(autoescape=False, extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])
+_WRITES = re.compile(
+    r"\b(update\s+\S+(\s+as)?(\s+\w+)?\s+set|insert\s+(or\s+\w+\s+)?into|delete\s+from|merge\s+into"
+    r"|create\s+(or\s+replace\s+)?(temp\w*\s+|global\s+)?\w+|drop\s+\w+|alter\s+\w+|truncate\b|copy\s+\S"
+    r"|attach\b|detach\b"
+    r"|export\s+\w+|import\s+\w+|call\s+\w+|pragma\s+\w+|load\s+\w+|install\s+\w+|execute\s+\w+|prepare\s+\w+)",
+    re.IGNORECASE,
+)
+_CALL = re.compile(r"\b(\w+)\s*\(")
+
+
+def jinja_faults(owner: str, text: str) -> Iterator[str]:
+    """Give what a model's or macro's Jinja reaches; ``owner`` is its name, without the engine's."""
+    allowed = _ALLOWED.get(owner, set())
+    for name, before, after in _names(text):
+        if name in _ASKING and name not in {owner, *allowed} and after == "(":
+            yield f"asks the warehouse while it is compiled ({name}); read by ref() in its SELECT"
+        elif name in _FORBIDDEN and before != "." and name not in allowed and after != "=":
+            yield (
+                f"depends on {_FORBIDDEN[name]} ({name}), so that one commit has several answers; use a dbt var, "
+                "or adapter.dispatch for an engine"
+            )
+    for name, instead in _RUN_VARS.items():
+        if re.search(rf"\bvar\(\s*['\"]{name}['\"]", text) and name not in allowed:
+            yield f"depends on what a run is told (dbt var {name}); {instead}"
+
+
+def hook_faults(sql: str, macros: Mapping[str, str]) -> Iterator[str]:
+    """Give what a hook does that is not reading; ``macros`` are the texts of the project's own, by name."""
+    text, seen = sql, set[str]()
+    while new := {name for name in _CALL.findall(text) if name in macros} - seen:
+        seen |= new
+        text += " ".join(macros[name] for name in sorted(new))
+    written = _WRITES.search(re.sub(r"\{\{.*?\}\}", "x", text, flags=re.DOTALL)) or _WRITES.search(
+        text
+    )
+    if written:
+        yield f"changes data ({' '.join(written[0].split())} …); put it into a model's SELECT"
+
+
+def _names(text: str) -> Iterator[tuple[str, str, str]]:
+    """Give each name in Jinja, with the sign before it and the one behind."""
+    try:
+        tokens = [
+            (kind, value)
+            for _, kind, value in _LEXER.lex(text)
+            if kind not in {"whitespace", "data", "comment"}
+        ]
+    except TemplateSyntaxError:
+        return  # dbt has said so by then.
+    depth = 0
+    for number, (kind, value) in enumerate(tokens):
+        if value == "(" and (depth or (number and tokens[number - 1] == ("name", "config"))):
+            depth += 1
+        elif value == ")" and depth:
+            depth -= 1
+        # How a table is kept may differ by engine.
+        if kind == "name" and not (depth and value == "target"):
+            before = tokens[number - 1][1] if number else ""
+            after = tokens[number + 1][1] if number + 1 < len(tokens) else ""
+            yield value, before, after

@@ -1,0 +1,177 @@
+"""What a Python model can reach: modules that compute, and nothing that opens, asks, or tells the time."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+#: Modules that give the same for the same arguments.
+_COMPUTE = frozenset(
+    {
+        *(
+            "__future__",
+            "bisect",
+            "collections",
+            "dataclasses",
+            "decimal",
+            "enum",
+            "fractions",
+            "functools",
+        ),
+        *(
+            "hashlib",
+            "heapq",
+            "html",
+            "itertools",
+            "json",
+            "math",
+            "numbers",
+            "operator",
+            "re",
+            "statistics",
+        ),
+        *(
+            "string",
+            "struct",
+            "textwrap",
+            "types",
+            "typing",
+            "unicodedata",
+            "zlib",
+            "abc",
+            "datetime",
+        ),
+        *("numpy", "pandas", "pyarrow", "bigframes"),
+    }
+)
+_SUBMODULES_REFUSED = (
+    "pyarrow.parquet",
+    "pyarrow.dataset",
+    "pyarrow.fs",
+    "pyarrow.csv",
+    "pyarrow.flight",
+    "numpy.random",
+)
+_BUILTINS = {
+    **dict.fromkeys(("open", "input", "breakpoint"), "opens a file"),
+    **dict.fromkeys(
+        ("exec", "eval", "compile", "__import__", "globals", "vars", "locals"),
+        "runs or reaches other code",
+    ),
+}
+#: Methods and functions by their last name, whatever they are called on.
+_METHODS = {
+    **dict.fromkeys(("now", "utcnow", "today", "fromtimestamp"), "tells the time"),
+    **dict.fromkeys(
+        ("random", "default_rng", "shuffle", "sample", "choice", "rand", "randn"), "draws by chance"
+    ),
+    **dict.fromkeys(
+        ("sql", "execute", "cursor", "connect", "query_df", "attach"),
+        "asks the warehouse beside ref()",
+    ),
+    **dict.fromkeys(
+        ("memmap", "fromfile", "loadtxt", "genfromtxt", "tofile", "savetxt"), "opens a file"
+    ),
+    **dict.fromkeys(
+        ("system", "popen", "urlopen", "getenv", "__subclasses__", "__globals__"),
+        "reaches the machine",
+    ),
+}
+#: Texts that pandas and numpy read as the present.
+_TIMES = frozenset({"now", "today"})
+#: A table that a text of SQL reads.
+_FROM = re.compile(r"\bselect\b.*?\bfrom\s+(\S+?)[\s)]*(?:$|\s|\))", re.IGNORECASE | re.DOTALL)
+#: How a model on BigQuery reads what it holds already.
+_OWN_TABLE = "session.read_gbq(str(dbt.this))"
+_READERS = (
+    "read_",
+    "to_parquet",
+    "to_csv",
+    "to_pickle",
+    "to_sql",
+    "to_json",
+    "to_feather",
+    "to_hdf",
+)
+
+
+def python_faults(code: str) -> Iterator[str]:
+    """Give what a Python model's module reaches beside the tables that dbt hands to it."""
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:
+        return  # dbt has said so by then.
+    # What stands in a text that is put together is judged with the whole text; a docstring is no code.
+    within = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in node.values
+    }
+    within |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    own = {
+        id(node.func)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node) == _OWN_TABLE
+    }
+    for node in ast.walk(tree):
+        if id(node) not in within | own:
+            yield from _of(node)
+
+
+def _of(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (_refused(alias.name) for alias in node.names if _is_refused(alias.name))
+    elif isinstance(node, ast.ImportFrom):
+        module = node.module or ""
+        names = [f"{module}.{alias.name}" for alias in node.names]
+        refused = [name for name in names if name in _SUBMODULES_REFUSED]
+        if _is_refused(module) or node.level:
+            yield _refused(module)
+        elif refused:
+            yield _refused(refused[0])
+    elif isinstance(node, ast.Name) and node.id in _BUILTINS:
+        yield _said(node, node.id, _BUILTINS[node.id])
+    elif isinstance(node, ast.JoinedStr | ast.Constant):
+        table = _FROM.search(_text(node))
+        if table and table[1] != "{dbt.this}":
+            yield _said(node, table[1], "reads a table by SQL of its own")
+        elif _text(node) in _TIMES:
+            yield _said(node, _text(node), "tells the time")
+    elif isinstance(node, ast.Attribute):
+        if node.attr in _METHODS and not _is_own_field(node):
+            yield _said(node, node.attr, _METHODS[node.attr])
+        elif node.attr.startswith(_READERS) and node.attr != "read_pandas":
+            yield _said(node, node.attr, "reads or writes a file")
+
+
+def _text(node: ast.JoinedStr | ast.Constant) -> str:
+    """Return a text, with what is put into it between braces."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    return "".join(
+        f"{{{ast.unparse(part.value)}}}" if isinstance(part, ast.FormattedValue) else _text(part)
+        for part in node.values
+        if isinstance(part, ast.Constant | ast.FormattedValue)
+    )
+
+
+def _is_refused(module: str) -> bool:
+    return module.partition(".")[0] not in _COMPUTE or module.startswith(_SUBMODULES_REFUSED)
+
+
+def _refused(module: str) -> str:
+    return (
+        f"imports {module}, which is not among the modules that only compute; take what it needs from dbt.ref(), or "
+        "add it to the list with a reason"
+    )
+
+
+def _said(node: ast.expr, name: str, does: str) -> str:
+    return f"{does} ({name}, line {node.lineno}); a Python model computes from the tables of dbt.ref() alone"
+
+
+def _is_own_field(node: ast.Attribute) -> bool:
+    """Return whether it is read from ``self``: a name of the model's own class."""
+    return isinstance(node.value, ast.Name) and node.value.id == "self"

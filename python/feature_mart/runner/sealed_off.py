@@ -1,0 +1,107 @@
+"""A Python model's code, sealed off from the machine: it computes from what dbt hands to it.
+
+Python tells its audit hooks of every file, process and connection that is opened. A hook cannot be taken away again, so
+there is one for the process, and it heeds only threads that are inside `sealed_off`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from threading import local
+from unittest.mock import patch
+
+import duckdb
+
+from feature_mart.errors import TerminalError
+
+_REFUSED = (
+    "socket.",
+    "subprocess.",
+    "os.",
+    "shutil.",
+    "urllib.",
+    "http.",
+    "ftplib.",
+    "sqlite3.",
+    "ctypes.dlopen",
+)
+#: Asked by an import for the folders that it searches, and for the time zones.
+_LOOKING = frozenset({"os.listdir", "os.scandir", "os.getxattr"})
+_HERE = local()
+
+
+@contextmanager
+def sealed_off(name: str) -> Iterator[None]:
+    """Refuse every file, process and connection to the code inside; ``name`` is the model's.
+
+    Raises:
+        TerminalError: at the end, when the code has tried, whether or not it caught the refusal.
+    """
+    _watch()
+    tried: list[str] = []
+    _HERE.tried = tried
+
+    def refuse(*_: object, **__: object) -> None:
+        _refuse("another database")
+
+    try:
+        # Opened by DuckDB itself, of which Python is not told.
+        with (
+            patch.object(duckdb, "connect", refuse),
+            patch.object(duckdb, "default_connection", refuse),
+        ):
+            yield
+    except Exception:
+        if not tried:
+            raise
+    finally:
+        _HERE.tried = None
+    if tried:
+        raise TerminalError(
+            f"{name} reaches beside its inputs: {tried[0]}. A Python model computes from the tables of dbt.ref() alone."
+        )
+
+
+@cache
+def _watch() -> None:
+    """Add the hook, once a process."""
+    sys.addaudithook(_heed)
+
+
+def _heed(event: str, arguments: tuple[object, ...]) -> None:
+    if getattr(_HERE, "tried", None) is None:
+        return
+    if event == "open":
+        path = arguments[0]
+        if isinstance(path, str | bytes) and not _is_python_s(path):
+            _refuse(f"the file {path!r}")
+    elif event.startswith(_REFUSED) and not (
+        event in _LOOKING and arguments and _is_python_s(arguments[0])
+    ):
+        _refuse(f"{event} {arguments[0] if arguments else ''}".strip())
+
+
+def _refuse(what: str) -> None:
+    _HERE.tried.append(what)
+    raise PermissionError(what)
+
+
+def _is_python_s(path: object) -> bool:
+    """Return whether a path belongs to Python and its packages, or is searched for modules, which may come late."""
+    text = os.path.realpath(os.fsdecode(path) if isinstance(path, str | bytes) else "")
+    if text.startswith(_folders()):
+        return True
+    searched = {os.path.realpath(folder) for folder in sys.path}
+    is_module = text.endswith((".py", ".pyc", ".so"))
+    return text in searched or (is_module and text.startswith(tuple(searched)))
+
+
+@cache
+def _folders() -> tuple[str, ...]:
+    own = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), "/usr/share/zoneinfo"}
+    return tuple(sorted(os.path.realpath(folder) + os.sep for folder in own))
