@@ -111,7 +111,7 @@ def jobs_known(folder: Path, at: datetime, jobs: list[dict[str, Any]]) -> list[t
     raw = RawWarehouse(folder, {"jobs": (LINE,)}, ())
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
-        select = raw.known_by_with_requests(at)["jobs"]
+        select = raw.known_by_with_requests(at, at + timedelta(microseconds=1))["jobs"]
         return con.execute(
             f"select job_id, title, status, loaded_at from ({select}) order by all"
         ).fetchall()
