@@ -216,7 +216,9 @@ class PlantBench:
         grown = self.changed / "grown"
         reports = [
             *compare_grown(self.settings, project, self.raw, start, self.as_of_at, whole, grown),
-            *compare_undated(self.settings, project, self.raw, whole, self.changed / "undated"),
+            *compare_undated(
+                self.settings, project, self.raw, self.as_of_at, whole, self.changed / "undated"
+            ),
         ]
         return frozenset(
             f"{each.model}.{each.column}".rstrip(".")

@@ -150,7 +150,7 @@ def _modes(
         found.append(partial(compare_grown, settings, project, raw, start, as_of_at, whole, folder))
     if has_newest and not settings.as_of:
         folder = subject.folder / "undated"
-        found.append(partial(compare_undated, settings, project, raw, whole, folder))
+        found.append(partial(compare_undated, settings, project, raw, as_of_at, whole, folder))
     return found
 
 

@@ -53,6 +53,8 @@ def values(text: str, columns: str) -> str:
     return f"select * from (values {text}) as given ({columns})"
 
 
+_LABELS = "('a', 1, 5, null), ('b', null, 6, 'void')"
+_LABEL_COLUMNS = "job_id, x, label_known_at, exclusion_reason"
 CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
     "has_rows": ("has_rows", {}, values("(1)", "id"), ["select 1 as id where false"]),
     "unique_together": (
@@ -122,6 +124,18 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
         {"to": "other", "key": "id"},
         values("(2), (1)", "id"),
         [values("(1)", "id"), values("(1), (2), (3)", "id"), values("(1), (2), (2)", "id")],
+    ),
+    "labels_of": (
+        "labels_of",
+        {"to": f"({values(_LABELS, _LABEL_COLUMNS)})", "label": "x"},
+        values(_LABELS, _LABEL_COLUMNS),
+        [
+            values("('a', 2, 5, null)", _LABEL_COLUMNS),
+            values("('a', 1, 5, null), ('b', null, 6, 'outlier')", _LABEL_COLUMNS),
+            values("('a', 1, 4, null), ('b', null, 6, 'void')", _LABEL_COLUMNS),
+            values("('a', null, 5, 'outlier'), ('b', null, 6, 'void')", _LABEL_COLUMNS),
+            values("('a', 1.5, 5, null), ('b', null, 6, 'void')", _LABEL_COLUMNS),
+        ],
     ),
     "one_version_per_load": (
         "one_version_per_load",
