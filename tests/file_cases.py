@@ -50,7 +50,7 @@ class Desk:
 
 
 def right_file(notebook: Notebook) -> pd.DataFrame:
-    """A right file of one feature."""
+    """Write a correct file of one feature."""
     return notebook.file(**{COUNT: notebook.join(COUNT, NOW)})
 
 
@@ -68,7 +68,7 @@ def predate(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def table(notebook: Notebook, key: str, ahead: pd.Timedelta = NOW) -> pd.DataFrame:
-    """Two features of the client as of each request, or so much later."""
+    """Return two client features as of each request, or ``later`` after it."""
     rows = notebook.requests[[JOB, CLIENT, "requested_at"]]
     values = {COUNT: notebook.join(COUNT, ahead, 0), PRICE: notebook.join(PRICE, ahead, None)}
     rows = rows.assign(**{name: rows.job_id.map(column) for name, column in values.items()})

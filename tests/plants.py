@@ -76,7 +76,7 @@ class Verdict:
 
     @property
     def is_caught(self) -> bool:
-        """Whether anything was found at all."""
+        """Return True if any check found something."""
         return bool(self.named or self.faults or self.refused or self.by_mode)
 
 

@@ -59,7 +59,7 @@ def compare_features(
     *,
     is_brief: bool = False,
 ) -> tuple[list[Difference], list[Compared]]:
-    """As-of rows up to a refresh and rows of jobs requested and known by it, in two builds.
+    """Compare as-of rows up to a refresh, and rows of jobs requested and loaded by it, in two builds.
 
     ``names`` are the models, in the order in which they are reported. Of a training mart the features are compared: its
     labels become known later. With ``is_brief`` it is not said which columns vary.
@@ -79,7 +79,7 @@ def compare_requests(
     *,
     is_brief: bool = False,
 ) -> tuple[list[Difference], list[Compared]]:
-    """Rows of jobs requested before an instant, known by then or not, in two builds that both know the requests."""
+    """Compare rows of jobs requested before ``at``, loaded by then or not, in two builds that hold those requests."""
     job = _of_jobs(f"requested_at < timestamptz '{at.isoformat()}'")
     where = {name: job for name in names if _is_job_keyed(name)}
     return _compare_all(manifest, where, whole, truncated, is_brief=is_brief)
@@ -118,7 +118,7 @@ def _compare_all(
 def compare_marts(
     manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path
 ) -> tuple[list[Difference], list[Compared]]:
-    """Every row of the training marts, labels included, in two builds as of one refresh."""
+    """Compare every row of the training marts, labels included, in two builds as of one refresh."""
     differences: list[Difference] = []
     compared: list[Compared] = []
     with _both(whole, truncated) as con:
@@ -133,7 +133,7 @@ def compare_marts(
 def compare_labels(
     manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path, at: datetime
 ) -> tuple[list[Difference], list[Compared]]:
-    """Labels that the whole build says were known by a refresh, in a build as of it.
+    """Compare the labels that the whole build dates to a refresh or earlier with a build as of that refresh.
 
     A label is frozen when it becomes known, so it has to be there, the same, as soon as `label_known_at` says so.
     """
@@ -164,7 +164,7 @@ def compare_labels(
 def compare_builds(
     manifest: Manifest, names: Sequence[str], whole: Path, other: Path
 ) -> list[Difference]:
-    """Every column of those models in two builds that ought to be one; ``other`` stands as the truncated one."""
+    """Compare every column of those models in two builds that should be equal; ``other`` counts as truncated."""
     differences: list[Difference] = []
     with _both(whole, other) as con:
         for name in names:

@@ -1,4 +1,4 @@
-"""A cutoff at every refresh of a small warehouse: for leaks of one week, one entity, one row.
+"""Leakage audit with a cutoff at every refresh of a small warehouse, for leaks in one week, entity or row.
 
 Five cutoffs see a leak that is there all year. One of a single week, or of a few rows, shows only where a cutoff lies
 just behind it, so there is one behind every night. That takes a warehouse small enough to be built a thousand times.
@@ -24,7 +24,7 @@ from feature_mart.manifest import FEATURES_AT_REQUEST
 from feature_mart.runner import Progress, RunLog
 from feature_mart.settings import Settings
 
-#: Instants, drawn over the whole span, after which a share of the small warehouse's rows is changed.
+#: How many random timestamps the warehouse is perturbed after.
 _STORMS = 24
 _DAY = timedelta(days=1)
 
@@ -37,10 +37,10 @@ def audit_every_refresh(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Judge the definitions at every refresh of a made-up warehouse of ``jobs`` postings, inside `open_run`.
+    """Audit the project at every refresh of a generated warehouse of ``jobs`` postings, inside `open_run`.
 
     Raises:
-        UsageError: a warehouse is named, while the made-up one follows the sample's load clock.
+        UsageError: MART_DWH is set; the generated warehouse uses the sample's load clock.
         TerminalError: a model could not be built.
     """
     if not settings.is_sample:
@@ -68,7 +68,7 @@ def audit_every_refresh(
 
 
 def _small(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list[Cutoff]]:
-    """The subject over a made-up warehouse, and the refreshes between its first posting and its newest one."""
+    """Return the subject on a generated warehouse, and a cutoff at each refresh between its first and last posting."""
     clock, folder, rng = subject.settings.clock, subject.folder, Random(seed)
     with connect() as con:
         row = con.execute(
@@ -90,7 +90,7 @@ def _small(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list[Cutoff
 def _covered(
     subject: Subject, report: LeakageReport, cutoffs: list[Cutoff], whole: Path
 ) -> tuple[int, int]:
-    """Pairs of a row and a varying column: those with a cutoff within a day after the row's own time, and all."""
+    """Count (row, column) pairs of varying columns: those with a cutoff within a day after the row's time, and all."""
     manifest = subject.project.manifest
     instants = [cutoff.at for cutoff in cutoffs]
     seen = every = 0

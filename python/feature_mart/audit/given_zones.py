@@ -110,5 +110,5 @@ def _best_zone(con: duckdb.DuckDBPyConnection, same: str, zone: str) -> str | No
 
 
 def _may_be(name: str, zone: str) -> str:
-    """Return which times may have been meant in a zone: those without offset, and in the business zone all."""
+    """Return an SQL condition for the times to try: all in the business zone, else those without an offset."""
     return "true" if name == zone else "g.is_local"

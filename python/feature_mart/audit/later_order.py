@@ -12,13 +12,13 @@ import duckdb
 
 from feature_mart.audit.values import Versions, is_same, scaled
 
-#: By how many days values may be ahead; None for the newest ones.
+#: Offsets in days at which later values are tried; None stands for the newest value.
 _AHEAD = (1, 7, 30, 90, None)
-#: Rows that are ranked.
+#: The most rows that are ranked.
 _MOST = 50_000
-#: Fewer rows that changed have no order to speak of.
+#: The fewest changed rows for a rank correlation.
 _FEWEST = 20
-#: From this rank correlation on with later values, a column may be made of them, if the right ones leave at least twice
+#: Least rank correlation with later values at which a column is suspected, if the correct values leave at least twice
 #: as much of its order unexplained.
 _LEAST = 0.8
 _TIMES = 2

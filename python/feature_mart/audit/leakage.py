@@ -100,7 +100,7 @@ def audit_leakage(
         with log.stage("reach"):
             faults = find_faults(subject.project.read_document())
         if faults:
-            # What they reach is denied to the builds below, which would end at the first.
+            # The isolated builds below would fail on the first of these.
             return LeakageReport(subject.as_of_at, (), {}, subject.raw.untimed, faults=faults)
         with log.stage("load clock"):
             verdicts = judge_load_clock(subject.raw, settings.clock.timezone, settings.warehouse)
@@ -136,7 +136,7 @@ def audit_leakage(
 def _modes(
     subject: Subject, whole: Path, *, has_newest: bool
 ) -> list[Callable[[], list[ModeReport]]]:
-    """The ways of dbt to build that can be compared: without a refresh being named, dbt takes the newest."""
+    """Return the dbt builds that can be compared; without dbt var as_of dbt builds the newest refresh."""
     settings, project, raw, as_of_at = (
         subject.settings,
         subject.project,

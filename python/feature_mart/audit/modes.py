@@ -1,4 +1,4 @@
-"""The mart as dbt builds it in each way a night can take, beside the same SELECTs built by the audit alone.
+"""Compare the marts that dbt builds, in each mode of a nightly run, with the models' SELECTs alone.
 
 The truncated builds run each model's SELECT or function and nothing else. Whether that is what a build leaves behind is
 seen here: dbt builds by the very call of `mart build`, with hooks, materializations and whatever Jinja makes of the
@@ -46,7 +46,7 @@ _EVERYTHING = (
 
 @dataclass(frozen=True, slots=True)
 class ModeReport:
-    """One way to build: how many rows were compared, and what differs from the SELECTs alone.
+    """The result of one build mode: the rows compared, and what differs from the SELECTs alone.
 
     In a difference, `whole` is what the SELECTs give and `truncated` what dbt built.
     """
@@ -57,7 +57,7 @@ class ModeReport:
 
 
 def first_refresh(raw: RawWarehouse, clock: Clock, as_of_at: datetime) -> datetime | None:
-    """Return a refresh of which the rows loaded by then are known, with a third of the postings behind it.
+    """Return the refresh to start from: load times before it are trusted, and a third of the postings follow it.
 
     None where the load clock trusts no load before the newest refresh: what was known then is an assumption.
     """
@@ -80,7 +80,7 @@ def compare_grown(
     whole: Path,
     folder: Path,
 ) -> list[ModeReport]:
-    """Build as of a refresh ``start`` of what was loaded by then, append all else, and compare both.
+    """Build the rows loaded by the refresh ``start`` as of it, append the rest, and compare both marts.
 
     ``whole`` is the build of the SELECTs over all rows; ``folder`` is written to.
     """
@@ -105,7 +105,7 @@ def compare_undated(
     whole: Path,
     folder: Path,
 ) -> list[ModeReport]:
-    """Build in full without dbt var as_of, and compare; for a ``whole`` as of the newest refresh.
+    """Build in full without dbt var as_of, and compare with ``whole``, which is as of the newest refresh.
 
     Rows loaded later, which a perturbed warehouse has, are left out: dbt would take their refresh.
     """
@@ -125,7 +125,7 @@ def compare_undated(
 
 
 def write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None:
-    """Write the raw warehouse as it was at an instant into a folder; None for all of its rows."""
+    """Write the rows loaded by ``loaded_by`` into a folder, all rows if it is None."""
     shutil.rmtree(dwh, ignore_errors=True)
     dwh.mkdir(parents=True)
     with connect() as con:
@@ -141,7 +141,7 @@ def write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None:
 
 
 def _settings(settings: Settings, folder: Path) -> Settings:
-    """The same project over a warehouse and a state folder of its own."""
+    """Return the settings with a warehouse and a state folder below ``folder``."""
     dwh = folder / "dwh" / settings.warehouse
     return replace(settings, home=folder / "home", dwh=dwh, address=str(dwh), is_sample=False)
 

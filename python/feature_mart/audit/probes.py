@@ -1,4 +1,4 @@
-"""Requests that no warehouse has, made at the instants at which a value that is not yet served would show.
+"""Synthetic requests between a refresh and its publication, which reveal values served too early.
 
 Between a refresh and its publication few requests fall: an hour a night. There, probes are added for clients about whom
 something was learned at that refresh. In a correct mart they are served what was published the night before.
@@ -15,7 +15,7 @@ from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.duckdb_files import connect, copy_to
 from feature_mart.settings import Clock
 
-#: Of each cutoff, at most.
+#: The most probes of one cutoff.
 _PROBES = 40
 _LEARNED = {"contracts": "client_id", "jobs": "client_id", "clients": "client_id"}
 

@@ -38,7 +38,7 @@ class RawWarehouse:
         return {table: self._known_by(table, at) for table in CONTRACT}
 
     def known_by_with_requests(self, at: datetime, until: datetime) -> dict[str, str]:
-        """The same, and the first row of every job that was posted before ``until``, though it was loaded after ``at``.
+        """Return `known_by`, plus the first row of each job posted before ``until``, even if loaded after ``at``.
 
         A request is known to whoever makes it; nothing else is that came between it and its load.
         """

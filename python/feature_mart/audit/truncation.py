@@ -44,7 +44,7 @@ from feature_mart.runner.compiled import CompiledProject, World, build_compiled
 from feature_mart.settings import Clock
 
 _WORKERS = 2
-#: What a build may not rest on differs between the whole build and the truncated ones.
+#: The wall clock and random number differ between builds, so that a model that uses them is found.
 _WHOLE = World(built_after=timedelta(minutes=5), chance=0.25)
 _TRUNCATED = World(built_after=timedelta(days=411, hours=7), chance=0.75)
 
@@ -210,7 +210,7 @@ def compare_each(
     *,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Compare as `compare_cutoffs` does, for so many cutoffs that their builds cannot all be kept; (c) is left out."""
+    """Compare as `compare_cutoffs`, without (c), deleting each cutoff's builds so that thousands of cutoffs fit."""
     names = judged_models([model.name for model in project.models])
     reports: list[CutoffReport] = []
     with _pool(is_small=False) as pool:
@@ -259,7 +259,7 @@ def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Bu
 
 
 def next_served_at(clock: Clock, at: datetime) -> datetime:
-    """Return when the first refresh after an instant is published: what it has learned is served from then on."""
+    """Return when the first refresh after ``at`` is published; its values are served from then on."""
     return clock.refresh_after(at) + timedelta(minutes=clock.publish_lag_minutes)
 
 

@@ -23,7 +23,7 @@ _NAMED = 6
 
 
 def leakage_document(report: LeakageReport, settings: Settings) -> dict[str, Any]:
-    """`mart audit leakage --json`."""
+    """Return the JSON of `mart audit leakage --json`."""
     return {
         "warehouse_id": settings.warehouse,
         "as_of_at": report.as_of_at.isoformat(),
@@ -80,7 +80,7 @@ def _line_document(verdict: LineVerdict) -> dict[str, Any]:
 
 
 def print_leakage(report: LeakageReport, settings: Settings) -> None:
-    """The verdict of `mart audit leakage`."""
+    """Print the verdict of `mart audit leakage`."""
     zone = load_zone(settings.clock.timezone)
     say(
         "",
@@ -98,7 +98,7 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
         say("  Nothing was built: values are compared once nothing reaches around them.")
         return
     table = make_table("cutoff", "chosen as", "rows compared", "that differ")
-    # Of a cutoff behind every refresh, those that show something.
+    # With a cutoff at every refresh, only those with differences.
     shown = [each for each in report.cutoffs if each.differences or len(report.cutoffs) <= _CUTOFFS]
     for each in shown[:_CUTOFFS]:
         at = each.cutoff.at.astimezone(zone)
@@ -172,7 +172,7 @@ def _line_verdict(verdict: LineVerdict) -> str:
 
 
 def _print_differences(report: LeakageReport, zone: ZoneInfo) -> None:
-    """One line a column, the first in build order first: there it began."""
+    """Print a line per differing column, in build order, since models downstream inherit a leak."""
     first: dict[tuple[str, str], tuple[Any, Any]] = {}
     for each in report.cutoffs:
         for difference in each.differences:

@@ -31,7 +31,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-#: Variables that change what Python runs, and how. They have had their effect by now, so they are named.
+#: Environment variables that already took effect when Python started, so they are reported.
 _PYTHON = {
     "PYTHONPATH": "modules of these folders stand before the installed ones",
     "PYTHONHOME": "Python's own modules come from there",

@@ -51,7 +51,7 @@ class CompiledModel:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What surrounds a build, and must not show in it: how long after its refresh it runs, and its random number."""
+    """The wall clock (time since the refresh) and random number of a build; no model may depend on them."""
 
     built_after: timedelta = timedelta(minutes=5)
     chance: float = 0.5
@@ -153,7 +153,7 @@ def build_compiled(
     kept: Collection[str] = (),
     threads: int = 2,
 ) -> None:
-    """Build every model into a new DuckDB file, alone: no file, no network and no other database can be reached.
+    """Build every model into a new DuckDB file, without access to files, network or other databases.
 
     ``raw`` is a SELECT per raw table; ``world`` says which wall clock and which random number a model would see. With
     ``base``, an earlier build over the same raw rows and refresh, only the models in ``only`` are built, over copies of
@@ -205,7 +205,7 @@ def _copy_seeds(con: duckdb.DuckDBPyConnection, seeds: Path) -> None:
 
 
 def _leave_alone(con: duckdb.DuckDBPyConnection, as_of_at: datetime, world: World) -> None:
-    """Let a connection reach nothing but its own tables, and tell it the time and the chance of its world.
+    """Disable external access, and define the clock and random functions of ``world``.
 
     A macro of the schema's own stands before the engine's function of that name.
     """

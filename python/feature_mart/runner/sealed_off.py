@@ -1,4 +1,4 @@
-"""A Python model's code, sealed off from the machine: it computes from what dbt hands to it.
+"""Run a Python model's code without access to files, processes, network or other databases.
 
 Python tells its audit hooks of every file, process and connection that is opened. A hook cannot be taken away again, so
 there is one for the process, and it heeds only threads that are inside `sealed_off`.
@@ -30,7 +30,7 @@ _REFUSED = (
     "sqlite3.",
     "ctypes.dlopen",
 )
-#: Asked by an import for the folders that it searches, and for the time zones.
+#: Events that an import raises for the folders on sys.path.
 _LOOKING = frozenset({"os.listdir", "os.scandir", "os.getxattr"})
 _HERE = local()
 
@@ -50,7 +50,7 @@ def sealed_off(name: str) -> Iterator[None]:
         _refuse("another database")
 
     try:
-        # Opened by DuckDB itself, of which Python is not told.
+        # DuckDB opens files in C++, which raises no audit event.
         with (
             patch.object(duckdb, "connect", refuse),
             patch.object(duckdb, "default_connection", refuse),
@@ -69,7 +69,7 @@ def sealed_off(name: str) -> Iterator[None]:
 
 @cache
 def _watch() -> None:
-    """Add the hook, once a process."""
+    """Add the audit hook, once per process."""
     sys.addaudithook(_heed)
 
 
@@ -92,7 +92,7 @@ def _refuse(what: str) -> None:
 
 
 def _is_python_s(path: object) -> bool:
-    """Return whether a path belongs to Python and its packages, or is searched for modules, which may come late."""
+    """Return True for files of Python and its packages, and modules on sys.path: an import may happen late."""
     text = os.path.realpath(os.fsdecode(path) if isinstance(path, str | bytes) else "")
     if text.startswith(_folders()):
         return True

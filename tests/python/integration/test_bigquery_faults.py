@@ -97,7 +97,7 @@ class Toy:
         self.day += timedelta(days=1)
 
     def day_is_there_once(self) -> bool:
-        """Whether the refresh of this day is in the mart with both jobs, and no refresh is there twice."""
+        """Return True if this day's refresh is in the mart once, with both jobs, and no refresh is there twice."""
         query = (
             "select as_of_at, job_count, count(*) as times "
             f"from `mart-test.{self.name}.toy_daily` group by 1, 2"

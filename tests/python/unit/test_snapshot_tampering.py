@@ -66,7 +66,7 @@ WAYS: list[tuple[Callable[[Tampered], None], str, str, str]] = [
     (way.rewrite_bounds, ID, ID, ID),
     (way.rehash_only(way.change_a_label), ID, ID, ID),
     (way.rehash_only(way.take_an_older_part), ID, ID, ID),
-    # From here on the id is rewritten too. A training job does not see the folder's name.
+    # These also rewrite the id. A training job does not see the folder's name.
     (way.reidentified(way.change_a_label), FOLDER, FOLDER, UNSEEN),
     (way.everything(way.swap_train_and_test), BOUNDS, BOUNDS, BOUNDS),
     (way.everything(way.double_a_row), ORDER, ORDER, ORDER),

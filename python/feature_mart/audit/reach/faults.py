@@ -19,26 +19,26 @@ from feature_mart.audit.reach.jinja import hook_faults, jinja_faults
 from feature_mart.audit.reach.python import python_faults
 from feature_mart.audit.reach.sql import sql_faults
 
-#: Macros of dbt's own that a project may replace: they name things, or write what a model gives, and see no value.
+#: Macros of dbt that a project may override: they name relations or write the result, and change no value.
 _REPLACED = frozenset(
     {
         *("generate_schema_name", "generate_alias_name", "generate_database_name"),
         *("bigframes_write_table", "snapshot_get_time"),
     }
 )
-#: What dbt gives to every model without a macro of that name.
+#: Names that dbt's context defines without a macro.
 _BUILTINS = frozenset(
     {"ref", "source", "config", "var", "env_var", "this", "return", "is_incremental"}
 )
 _ENGINES = ("duckdb__", "bigquery__", "default__")
-#: What measures a build; nobody is served from it.
+#: Prefix of models that measure builds; no feature reads them.
 _MEASURES = "int_mart__"
 _SERVED = ("mart_", "feat_")
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that reaches beside a model's inputs: the file, its name there, and what it does with what to do."""
+    """One access to something other than a model's inputs: the file, the node or macro, and a message with a remedy."""
 
     path: str
     name: str
@@ -50,7 +50,7 @@ class Fault:
 
 
 def find_faults(document: Mapping[str, Any]) -> tuple[Fault, ...]:
-    """Return what a project reaches beside its inputs; ``document`` is the manifest.json of a compilation.
+    """Return every access to something other than a model's inputs; ``document`` is a compiled manifest.json.
 
     SQL is read as DuckDB's. A model that was not compiled is judged by its Jinja alone.
     """
@@ -64,7 +64,7 @@ def find_faults(document: Mapping[str, Any]) -> tuple[Fault, ...]:
 
 
 def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """Macros that dbt would call in place of its own: what a model becomes would be another thing than its SELECT."""
+    """Yield macros that override dbt's own, so that a table may differ from its model's SELECT."""
     project = _project(document)
     theirs = _BUILTINS | {
         _base(macro["name"])
@@ -83,7 +83,7 @@ def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _macro_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """What macros reach that models or tests call; those of hooks are judged with the hook."""
+    """Yield what the macros of models and tests access; macros of hooks are checked with the hook."""
     called = _called_macros(document)
     for macro in _own_macros(document):
         if _base(macro["name"]) not in called:
@@ -93,7 +93,7 @@ def _macro_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _called_macros(document: Mapping[str, Any]) -> set[str]:
-    """Return the names, without the engine's, of the macros that nodes call, and of those that they call."""
+    """Return the names, without engine prefix, of the macros that nodes call, directly or not."""
     macros = document["macros"]
     waiting = {
         each
@@ -105,7 +105,7 @@ def _called_macros(document: Mapping[str, Any]) -> set[str]:
     while waiting:
         bases = {_base(each.rpartition(".")[2]) for each in waiting} - called
         called |= bases
-        # An engine's own macro counts to the name by which it is dispatched.
+        # An engine's implementation belongs to the dispatched name.
         waiting = {
             each
             for macro in macros.values()
@@ -151,7 +151,7 @@ def _model_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _leaf_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """Models at the end of the graph that no exposure names, and exposures of what no audit would compare."""
+    """Yield leaf models without an exposure, and exposed models whose names the audits do not compare."""
     models = {
         key: node for key, node in document["nodes"].items() if node["resource_type"] == "model"
     }
@@ -183,7 +183,7 @@ def _own_macros(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _base(name: str) -> str:
-    """Return a macro's name without the engine that it is for."""
+    """Return a macro's name without its engine prefix."""
     for engine in _ENGINES:
         name = name.removeprefix(engine)
     return name

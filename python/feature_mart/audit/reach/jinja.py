@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from jinja2 import Environment, TemplateSyntaxError
 
-#: Names of dbt's context by which the same commit gives another SQL, and why.
+#: Names of dbt's context that make the SQL of one commit differ between runs, and what they depend on.
 _FORBIDDEN = {
     "env_var": "the machine's environment",
     "target": "the target that is built",
@@ -25,7 +25,7 @@ _FORBIDDEN = {
     "builtins": "what dbt has hidden",
     "context": "what dbt has hidden",
 }
-#: Functions that ask the warehouse, or change it, while SQL is being made; wherever they are called from.
+#: Functions that query or change the warehouse at compile time.
 _ASKING = frozenset(
     {
         *("run_query", "statement", "load_result", "load_relation", "load_cached_relation"),
@@ -34,13 +34,13 @@ _ASKING = frozenset(
         *("store_raw_result", "store_result", "run_sql", "scalar_instant"),
     }
 )
-#: dbt vars that differ from run to run, and what a model reads instead.
+#: dbt vars that differ from run to run, and the alternative.
 _RUN_VARS = {
     "as_of": "read as_of_at of int_mart__clock",
     "snapshot_at": "read as_of_at of int_mart__clock",
     "warehouse": "every warehouse has the same definitions; the load clock alone tells them apart",
 }
-#: Who may use which of them, and why: what it gives is no value of a row, or is a clock that the audits set.
+#: Models and macros that may use some of these names. Each comment says why no feature value depends on it.
 _ALLOWED = {
     # The partition that a run appends behind.
     "scalar_instant": {"execute", "flags", "run_query"},
@@ -76,7 +76,7 @@ _CALL = re.compile(r"\b(\w+)\s*\(")
 
 
 def jinja_faults(owner: str, text: str) -> Iterator[str]:
-    """Give what a model's or macro's Jinja reaches; ``owner`` is its name, without the engine's."""
+    """Yield a message for each forbidden name in a model's or macro's Jinja; ``owner`` has no engine prefix."""
     allowed = _ALLOWED.get(owner, set())
     for name, before, after in _names(text):
         if name in _ASKING and name not in {owner, *allowed} and after == "(":
@@ -92,7 +92,7 @@ def jinja_faults(owner: str, text: str) -> Iterator[str]:
 
 
 def hook_faults(sql: str, macros: Mapping[str, str]) -> Iterator[str]:
-    """Give what a hook does that is not reading; ``macros`` are the texts of the project's own, by name."""
+    """Yield a message if a hook changes data; ``macros`` maps the project's macro names to their source."""
     text, seen = sql, set[str]()
     while new := {name for name in _CALL.findall(text) if name in macros} - seen:
         seen |= new
@@ -105,7 +105,7 @@ def hook_faults(sql: str, macros: Mapping[str, str]) -> Iterator[str]:
 
 
 def _names(text: str) -> Iterator[tuple[str, str, str]]:
-    """Give each name in Jinja, with the sign before it and the one behind."""
+    """Yield each Jinja name with the tokens before and after it."""
     try:
         tokens = [
             (kind, value)
@@ -120,7 +120,7 @@ def _names(text: str) -> Iterator[tuple[str, str, str]]:
             depth += 1
         elif value == ")" and depth:
             depth -= 1
-        # How a table is kept may differ by engine.
+        # Storage settings may differ by engine.
         if kind == "name" and not (depth and value == "target"):
             before = tokens[number - 1][1] if number else ""
             after = tokens[number + 1][1] if number + 1 < len(tokens) else ""

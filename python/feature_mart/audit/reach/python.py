@@ -78,11 +78,11 @@ _METHODS = {
         "reaches the machine",
     ),
 }
-#: Texts that pandas and numpy read as the present.
+#: Strings that pandas and numpy parse as the current time.
 _TIMES = frozenset({"now", "today"})
-#: A table that a text of SQL reads.
+#: The table that an SQL string reads.
 _FROM = re.compile(r"\bselect\b.*?\bfrom\s+(\S+?)[\s)]*(?:$|\s|\))", re.IGNORECASE | re.DOTALL)
-#: How a model on BigQuery reads what it holds already.
+#: The call by which a model on BigQuery reads its existing rows.
 _OWN_TABLE = "session.read_gbq(str(dbt.this))"
 _READERS = (
     "read_",
@@ -97,12 +97,12 @@ _READERS = (
 
 
 def python_faults(code: str) -> Iterator[str]:
-    """Give what a Python model's module reaches beside the tables that dbt hands to it."""
+    """Yield a message for each access to something other than the tables that dbt passes in."""
     try:
         tree = ast.parse(code)
     except SyntaxError:
         return  # dbt has said so by then.
-    # What stands in a text that is put together is judged with the whole text; a docstring is no code.
+    # Parts of an f-string are checked with the whole string; docstrings are not code.
     within = {
         id(part)
         for node in ast.walk(tree)
@@ -147,7 +147,7 @@ def _of(node: ast.AST) -> Iterator[str]:
 
 
 def _text(node: ast.JoinedStr | ast.Constant) -> str:
-    """Return a text, with what is put into it between braces."""
+    """Return the string, with the source of each f-string expression in braces."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else ""
     return "".join(
@@ -173,5 +173,5 @@ def _said(node: ast.expr, name: str, does: str) -> str:
 
 
 def _is_own_field(node: ast.Attribute) -> bool:
-    """Return whether it is read from ``self``: a name of the model's own class."""
+    """Return True for an attribute of ``self``."""
     return isinstance(node.value, ast.Name) and node.value.id == "self"

@@ -12,11 +12,11 @@ from sqlglot.tokens import Token, TokenType
 
 from feature_mart.duckdb_files import connect
 
-#: Table functions that make rows of nothing but their arguments.
+#: Table functions whose rows come from their arguments alone.
 _FROM_ARGUMENTS = frozenset(
     {"unnest", "range", "generate_series", "repeat", "json_each", "json_tree"}
 )
-#: What SQL says without brackets.
+#: SQL functions that are called without parentheses.
 _WORDS = frozenset(
     {
         *("current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"),
@@ -31,7 +31,7 @@ _REMEDY = {
 
 
 def sql_faults(sql: str, allowed: Sequence[str]) -> Iterator[str]:
-    """Give what a model's compiled SELECT reaches beside the relations in ``allowed``, as dbt writes their names."""
+    """Yield a message for each access to something other than the relations in ``allowed`` (dbt's relation names)."""
     known = {_plain(name) for name in allowed}
     yield from _function_faults(sql)
     try:
@@ -54,7 +54,7 @@ def sql_faults(sql: str, allowed: Sequence[str]) -> Iterator[str]:
 
 
 def _is_column(table: exp.Table) -> bool:
-    """Return whether it is a list of the row itself, as in ``from rows, rows.items``."""
+    """Return True for a lateral reference to a list column, as in ``from rows, rows.items``."""
     select = table.parent_select
     if select is None or len(table.parts) < 2:
         return False
@@ -79,18 +79,18 @@ def _function_faults(sql: str) -> Iterator[str]:
 
 
 def _is_part(tokens: Sequence[Token], number: int) -> bool:
-    """Return whether a name stands behind a full stop: a column, or a method."""
+    """Return True for a name after a dot: a column or a method."""
     return number > 0 and tokens[number - 1].token_type is TokenType.DOT
 
 
 def _is_named(tokens: Sequence[Token], number: int) -> bool:
-    """Return whether a word is the name that an expression is given."""
+    """Return True for a column alias."""
     return number > 0 and tokens[number - 1].token_type is TokenType.ALIAS
 
 
 @cache
 def _functions() -> tuple[frozenset[str], frozenset[str]]:
-    """Return DuckDB's functions that answer otherwise each time, and its table functions that read from elsewhere.
+    """Return DuckDB's non-deterministic functions, and its table functions that read files, settings or the catalog.
 
     The engine itself says how stable a function is.
     """

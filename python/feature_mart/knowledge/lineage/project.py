@@ -363,7 +363,7 @@ class _Lineage:
         return text_digest(repr((name, configured, without_notes(lines) if is_data else lines)))
 
     def _foreign(self, model: str) -> str:
-        """Return what is written of a source or a snapshot."""
+        """Return the text that identifies a source or snapshot: its name and YAML."""
         for kind in ("source", "snapshot"):
             part = self._project.parts.get(Key(kind, model))
             if part is not None:
@@ -383,7 +383,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _updated(hooks: list[str]) -> frozenset[str] | None:
-    """Return the columns that hooks set, where all that they do is to update the model's own table."""
+    """Return the columns set by hooks that only update the model's own table; None for any other hook."""
     found: set[str] = set()
     for hook in hooks:
         try:

@@ -16,7 +16,7 @@ from feature_mart.knowledge.lineage.python_names import (
 from feature_mart.knowledge.lineage.python_writer import Writer
 from feature_mart.knowledge.lineage.terms import Term, op
 
-#: A statement of a module that is no definition.
+#: Key of the module-level statements that define no name.
 _EFFECT = "module statement"
 
 
@@ -29,7 +29,7 @@ class Body:
 
 
 class Module:
-    """The definitions of a module.
+    """The functions, classes and constants that a module defines.
 
     Args:
         tree: The module.
