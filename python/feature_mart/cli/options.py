@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
@@ -12,8 +14,12 @@ import click
 from feature_mart.errors import FeatureMartError, StopRequestedError
 
 P = ParamSpec("P")
-#: DuckDB's errors that tell of the machine and not of a statement: a full disk, no memory left.
+#: DuckDB's errors about the machine rather than a statement. A failed commit has a type of its own, so the system's
+#: message is looked for as well.
 _MACHINE = frozenset({"IOException", "OutOfMemoryException"})
+_MACHINE_SAYS = tuple(
+    os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+)
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:
@@ -33,8 +39,11 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
             # A full disk, a folder that may not be written: the machine's fault, and named by it.
             _stop(f"{error}; the mart and its snapshots are as they were", 1)
         except Exception as error:
-            # The same as DuckDB reports it, which is not imported for this alone.
-            if type(error).__module__ != "_duckdb" or type(error).__name__ not in _MACHINE:
+            # DuckDB's form of the same; recognized by name, so that DuckDB need not be imported.
+            is_machine = type(error).__name__ in _MACHINE or any(
+                said in str(error) for said in _MACHINE_SAYS
+            )
+            if type(error).__module__ != "_duckdb" or not is_machine:
                 raise
             first = str(error).splitlines()[0]
             _stop(f"{first}; the mart and its snapshots are as they were", 1)

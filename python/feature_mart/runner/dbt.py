@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -93,7 +94,7 @@ def invoke_dbt(
         *("--vars", json.dumps(dict(variables)), "--log-level", "none"),
         *("--log-level-file", "info", "--no-use-colors", "--no-print"),
     ]
-    with _environment(settings, database):
+    with _environment(settings, database), _quiet_log():
         try:
             outcome = dbtRunner(callbacks=[on_event]).invoke(command)
         finally:
@@ -107,6 +108,16 @@ def invoke_dbt(
     if outcome.exception is not None and not nodes:
         problem = _first_lines(str(outcome.exception))
     return DbtResult(nodes, bool(outcome.success), problem, target)
+
+
+@contextmanager
+def _quiet_log() -> Iterator[None]:
+    """Drop log lines that cannot be written, as on a full disk; Python would print a traceback for each."""
+    saved, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        yield
+    finally:
+        logging.raiseExceptions = saved
 
 
 def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:

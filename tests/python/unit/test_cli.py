@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import click
+import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
 from feature_mart.cli import main
+from feature_mart.cli.options import explained
 from toy_project import write_project, write_warehouse
 
 
@@ -141,6 +144,32 @@ def test_what_the_machine_refuses_is_told_without_a_traceback(
     assert done.exit_code == 1
     assert "cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "is_explained"),
+    [
+        (duckdb.IOException("Could not write file"), True),
+        (duckdb.OutOfMemoryException("no memory"), True),
+        (duckdb.TransactionException("Failed to commit: … No space left on device"), True),
+        (duckdb.FatalException("Could not write: Disk quota exceeded"), True),
+        (duckdb.TransactionException("Conflict on tuple"), False),
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (ValueError("No space left on device"), False),
+    ],
+    ids=repr,
+)
+def test_a_full_disk_is_one_message_whichever_error_reports_it(
+    error: Exception, is_explained: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(SystemExit if is_explained else type(error)):
+        explained(fail)()
+    said = capsys.readouterr().err
+    assert bool(said) is is_explained
+    assert not said or (said.startswith("mart: ") and said.count("\n") == 1)
 
 
 @pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS"])

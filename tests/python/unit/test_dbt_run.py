@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,25 @@ def test_a_failure_without_an_interrupt_is_a_problem(
     failed = dbtRunnerResult(False, RuntimeError("no such profile\n\nsay which"))
     monkeypatch.setattr(dbtRunner, "invoke", lambda *_: failed)
     assert _invoke(tmp_path).problem == "no such profile say which"
+
+
+def test_a_log_that_cannot_be_written_prints_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class FullDisk(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    logger = logging.Logger("file")
+    logger.addHandler(logging.StreamHandler(FullDisk()))
+
+    def log(*_: object) -> dbtRunnerResult:
+        logger.warning("a line")
+        return dbtRunnerResult(True)
+
+    monkeypatch.setattr(dbtRunner, "invoke", log)
+    assert _invoke(tmp_path).success and capsys.readouterr().err == ""
+    assert logging.raiseExceptions, "it holds while dbt runs only"
 
 
 def _invoke(folder: Path) -> Any:
