@@ -18,7 +18,7 @@ import yaml
 
 from compiled_mart import PROJECT
 from feature_mart.audit.cutoffs import choose_cutoffs
-from feature_mart.audit.modes import compare_grown, compare_undated, first_refresh
+from feature_mart.audit.modes import build_modes, compare_mode
 from feature_mart.audit.perturb import perturb_warehouse
 from feature_mart.audit.probes import add_probes
 from feature_mart.audit.raw_rows import read_raw_warehouse
@@ -211,15 +211,10 @@ class PlantBench:
 
     def _by_mode(self, project: CompiledProject) -> frozenset[str]:
         whole = build_whole(project, self.raw, self.as_of_at, self.changed)
-        start = first_refresh(self.raw, self.clock, self.as_of_at)
-        assert start is not None
-        grown = self.changed / "grown"
-        reports = [
-            *compare_grown(self.settings, project, self.raw, start, self.as_of_at, whole, grown),
-            *compare_undated(
-                self.settings, project, self.raw, self.as_of_at, whole, self.changed / "undated"
-            ),
-        ]
+        found = build_modes(
+            self.settings, project, self.raw, self.as_of_at, self.changed, has_newest=True
+        )
+        reports = [compare_mode(project, built, whole) for built in found]
         return frozenset(
             f"{each.model}.{each.column}".rstrip(".")
             for report in reports

@@ -200,15 +200,23 @@ def varying_columns(manifest: Manifest, names: Sequence[str], built: Path) -> li
     with connect(built, read_only=True) as con:
         for name in names:
             values = [each.name for each in manifest.columns(name) if each.role != "key"]
-            asked = ", ".join(
-                f"min({value}) is distinct from max({value}) or count({value}) not in (0, count(*))"
-                for value in values
-            )
-            row = con.execute(f"select count(*), {asked} from main.{name}").fetchone()
-            assert row is not None
-            varying = {value for value, varies in zip(values, row[1:], strict=True) if varies}
-            compared.append(Compared(name, row[0], frozenset(varying), frozenset(values) - varying))
+            rows, varying = _varying(con, f"main.{name}", values)
+            compared.append(Compared(name, rows, varying, frozenset(values) - varying))
     return compared
+
+
+def _varying(
+    con: duckdb.DuckDBPyConnection, relation: str, values: Sequence[str]
+) -> tuple[int, frozenset[str]]:
+    """Return how many rows a relation has, and which of those columns have several values or some NULLs in them."""
+    asked = [
+        f"min({value}) is distinct from max({value}) or count({value}) not in (0, count(*))"
+        for value in values
+    ]
+    row = con.execute(f"select {', '.join(['count(*)', *asked])} from {relation}").fetchone()
+    assert row is not None
+    rows, *varies = row
+    return rows, frozenset(value for value, each in zip(values, varies, strict=True) if each)
 
 
 def _same_rows(con: duckdb.DuckDBPyConnection, columns: Sequence[Column]) -> int | None:
@@ -239,8 +247,12 @@ def _compare(
             f"create or replace temp view {side}_rows as "
             f"select *, true as is_there from {side}.main.{name} where {condition}"
         )
-    if is_brief and (rows := _same_rows(con, columns)) is not None:
-        return [], Compared(name, rows, frozenset(), frozenset())
+    # A join of all rows takes several times as long as a hash, and most models are the same.
+    rows = _same_rows(con, columns)
+    if rows is not None:
+        varying = frozenset() if is_brief else _varying(con, "truncated_rows", values)[1]
+        constant = frozenset() if is_brief else frozenset(values) - varying
+        return [], Compared(name, rows, varying, constant)
     same = " and ".join(f"w.{part} is not distinct from t.{part}" for part in key)
     joined = f"whole_rows w full join truncated_rows t on {same}"
     lost = "w.is_there is null or t.is_there is null"
@@ -258,15 +270,15 @@ def _compare(
         differences = _states(con, name, key, values) if _AS_OF in key else []
         differences = differences or [_example(con, name, "", row[1], key, joined, lost)]
     named = {difference.column for difference in differences}
-    varying = set()
+    varies = set()
     for number, value in enumerate(values):
         count, is_varying = row[2 + 2 * number], row[3 + 2 * number]
         if is_varying:
-            varying.add(value)
+            varies.add(value)
         if count and value not in named:
             differs = f"w.is_there and t.is_there and w.{value} is distinct from t.{value}"
             differences.append(_example(con, name, value, count, key, joined, differs))
-    return differences, Compared(name, row[0], frozenset(varying), frozenset(values) - varying)
+    return differences, Compared(name, row[0], frozenset(varies), frozenset(values) - varies)
 
 
 def _states(

@@ -15,6 +15,8 @@ from feature_mart.errors import UsageError
 from feature_mart.settings import Clock
 from feature_mart.zones import load_zone
 
+#: The model whose label times cutoffs are drawn from.
+LABEL_MODEL = "int_job__price_label"
 #: Shares of the warehouse's postings between which cutoffs lie: something before each, something after.
 _FROM, _TO = 0.3, 0.97
 _EARLY = 0.02
@@ -33,7 +35,7 @@ class Cutoff:
 def choose_cutoffs(
     warehouse: RawWarehouse, whole: Path, clock: Clock, count: int, seed: int
 ) -> tuple[Cutoff, ...]:
-    """Distinct cutoffs, the earliest first; ``whole`` is a full build, whose label times are drawn from.
+    """Return distinct cutoffs, the earliest first; ``whole`` is a full build of at least LABEL_MODEL.
 
     The first five are: a load instant, the microsecond before it, a business midnight, a label time, and any instant,
     which lies before the end of the first period that the load clock distrusts, where there is one. More are any
@@ -49,7 +51,7 @@ def choose_cutoffs(
         loads = _instants(con, "dwh.contracts", "loaded_at", first, last) or _instants(
             con, "dwh.jobs", "loaded_at", first, last
         )
-        labels = _instants(con, "int_job__price_label", "label_known_at", first, last)
+        labels = _instants(con, LABEL_MODEL, "label_known_at", first, last)
     if not loads:
         raise UsageError(
             f"{warehouse.folder}: every row was loaded at one time, so there is no future to take away."

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from feature_mart.audit.cutoffs import Cutoff, choose_cutoffs
+from feature_mart.audit.cutoffs import LABEL_MODEL, Cutoff, choose_cutoffs
 from feature_mart.audit.load_clock import judge_load_clock
-from feature_mart.audit.modes import ModeReport, compare_grown, compare_undated, first_refresh
+from feature_mart.audit.modes import build_modes
 from feature_mart.audit.perturb import perturb_warehouse
 from feature_mart.audit.probes import add_probes
 from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
 from feature_mart.audit.reach import find_faults
-from feature_mart.audit.truncation import LeakageReport, build_whole, compare_cutoffs
+from feature_mart.audit.truncation import LeakageReport, compare_cutoffs
 from feature_mart.errors import UsageError
 from feature_mart.runner import Progress, RunLog
-from feature_mart.runner.compiled import CompiledProject, compile_project
+from feature_mart.runner.compiled import CompiledProject, build_compiled, compile_project
 from feature_mart.runner.decide import choose_refresh
 from feature_mart.runner.load_clock import read_load_clock
 from feature_mart.settings import Settings
@@ -104,21 +104,15 @@ def audit_leakage(
             return LeakageReport(subject.as_of_at, (), {}, subject.raw.untimed, faults=faults)
         with log.stage("load clock"):
             verdicts = judge_load_clock(subject.raw, settings.clock.timezone, settings.warehouse)
-        show(1, "the whole warehouse")
-        with log.stage("whole"):
-            whole_raw = subject.raw
-            whole = build_whole(subject.project, whole_raw, subject.as_of_at, subject.folder)
-            chosen = choose_cutoffs(subject.raw, whole, settings.clock, cutoffs, seed)
+        with log.stage("choose cutoffs"):
+            chosen = _choose(subject, cutoffs, seed)
         if perturb is not None:
-            show(2, "the perturbed warehouse")
+            show(1, "the perturbed warehouse")
             with log.stage("perturb"):
                 subject = perturbed(subject, chosen, perturb)
-        with log.stage("probes"):
-            instants = [cutoff.at for cutoff in chosen]
-            probed = add_probes(subject.raw, instants, settings.clock, subject.folder / "probes")
-            if probed is not whole_raw:
-                subject = replace(subject, raw=probed)
-                whole = build_whole(subject.project, probed, subject.as_of_at, subject.folder)
+        instants = [cutoff.at for cutoff in chosen]
+        probed = add_probes(subject.raw, instants, settings.clock, subject.folder / "probes")
+        subject = replace(subject, raw=probed)
         with log.stage("cutoffs"):
             report = compare_cutoffs(
                 subject.project,
@@ -127,31 +121,26 @@ def audit_leakage(
                 subject.as_of_at,
                 chosen,
                 subject.folder,
-                beside=_modes(subject, whole, has_newest=as_of is None),
+                modes=partial(
+                    build_modes,
+                    settings,
+                    subject.project,
+                    subject.raw,
+                    subject.as_of_at,
+                    subject.folder,
+                    has_newest=as_of is None and not settings.as_of,
+                ),
                 progress=progress,
             )
     return replace(report, load_clock=verdicts)
 
 
-def _modes(
-    subject: Subject, whole: Path, *, has_newest: bool
-) -> list[Callable[[], list[ModeReport]]]:
-    """Return the dbt builds that can be compared; without dbt var as_of dbt builds the newest refresh."""
-    settings, project, raw, as_of_at = (
-        subject.settings,
-        subject.project,
-        subject.raw,
-        subject.as_of_at,
-    )
-    found: list[Callable[[], list[ModeReport]]] = []
-    start = first_refresh(raw, settings.clock, as_of_at)
-    if start is not None:
-        folder = subject.folder / "grown"
-        found.append(partial(compare_grown, settings, project, raw, start, as_of_at, whole, folder))
-    if has_newest and not settings.as_of:
-        folder = subject.folder / "undated"
-        found.append(partial(compare_undated, settings, project, raw, as_of_at, whole, folder))
-    return found
+def _choose(subject: Subject, count: int, seed: int) -> tuple[Cutoff, ...]:
+    """Choose the cutoffs by a build of the labels alone."""
+    project, labels = subject.project, subject.folder / "labels.duckdb"
+    rows, only = subject.raw.every_row(), project.upstream(LABEL_MODEL)
+    build_compiled(project, labels, rows, subject.as_of_at, only=only)
+    return choose_cutoffs(subject.raw, labels, subject.settings.clock, count, seed)
 
 
 def perturbed(subject: Subject, cutoffs: tuple[Cutoff, ...], seed: int) -> Subject:

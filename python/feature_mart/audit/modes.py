@@ -41,6 +41,7 @@ _EVERYTHING = (
     "test",
     "unit_test",
     "--full-refresh",
+    "--no-write-json",
 )
 
 
@@ -54,6 +55,15 @@ class ModeReport:
     mode: str
     rows: int
     differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A mart that dbt built in a mode; `expected` is the file of the SELECTs' rows, None for the build of all rows."""
+
+    mode: str
+    path: Path
+    expected: Path | None
 
 
 def first_refresh(raw: RawWarehouse, clock: Clock, as_of_at: datetime) -> datetime | None:
@@ -71,41 +81,54 @@ def first_refresh(raw: RawWarehouse, clock: Clock, as_of_at: datetime) -> dateti
     return start if start < as_of_at else None
 
 
-def compare_grown(
+def build_modes(
+    settings: Settings,
+    project: CompiledProject,
+    raw: RawWarehouse,
+    as_of_at: datetime,
+    folder: Path,
+    *,
+    has_newest: bool,
+) -> list[Built]:
+    """Build in each mode that can be compared, below ``folder``.
+
+    ``has_newest`` says that ``as_of_at`` is the newest refresh, which is what dbt takes when none is named.
+    """
+    found: list[Built] = []
+    start = first_refresh(raw, settings.clock, as_of_at)
+    if start is not None:
+        found += _build_grown(settings, project, raw, start, as_of_at, folder / "grown")
+    if has_newest:
+        found.append(_build_undated(settings, raw, as_of_at, folder / "undated"))
+    return found
+
+
+def _build_grown(
     settings: Settings,
     project: CompiledProject,
     raw: RawWarehouse,
     start: datetime,
     as_of_at: datetime,
-    whole: Path,
     folder: Path,
-) -> list[ModeReport]:
-    """Build the rows loaded by the refresh ``start`` as of it, append the rest, and compare both marts.
-
-    ``whole`` is the build of the SELECTs over all rows; ``folder`` is written to.
-    """
+) -> list[Built]:
+    """Build the rows loaded by the refresh ``start`` as of it, then append the rest."""
     shutil.rmtree(folder, ignore_errors=True)
     own = _settings(settings, folder)
     write_raw(raw, own.dwh, start)
     _build(own, start)
-    expected = folder / "start.duckdb"
+    expected, first = folder / "start.duckdb", folder / "first.duckdb"
     loaded = RawWarehouse(own.dwh, raw.load_clock, raw.untimed)
-    build_compiled(project, expected, loaded.every_row(), start)
-    first = _compare(project, FULL, expected, own.mart_path)
+    build_compiled(project, expected, loaded.every_row(), start, threads=1)
+    shutil.copy(own.mart_path, first)
     write_raw(raw, own.dwh, None)
     _build(own, as_of_at)
-    return [first, _compare(project, APPENDED, whole, own.mart_path)]
+    return [Built(FULL, first, expected), Built(APPENDED, own.mart_path, None)]
 
 
-def compare_undated(
-    settings: Settings,
-    project: CompiledProject,
-    raw: RawWarehouse,
-    as_of_at: datetime,
-    whole: Path,
-    folder: Path,
-) -> list[ModeReport]:
-    """Build in full without dbt var as_of, and compare with ``whole``, which is as of the newest refresh.
+def _build_undated(
+    settings: Settings, raw: RawWarehouse, as_of_at: datetime, folder: Path
+) -> Built:
+    """Build in full without dbt var as_of.
 
     Rows loaded later, which a perturbed warehouse has, are left out: dbt would take their refresh.
     """
@@ -121,7 +144,7 @@ def compare_undated(
         variables={"warehouse": settings.warehouse},
     )
     require_success(result, "A build without a refresh being named")
-    return [_compare(project, UNDATED, whole, database)]
+    return Built(UNDATED, database, None)
 
 
 def write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None:
@@ -151,11 +174,13 @@ def _build(settings: Settings, as_of_at: datetime) -> None:
         build_mart(settings, log, as_of=as_of_at.isoformat(), is_checked=False)
 
 
-def _compare(project: CompiledProject, mode: str, expected: Path, built: Path) -> ModeReport:
+def compare_mode(project: CompiledProject, built: Built, whole: Path) -> ModeReport:
+    """Compare every table of a mart that dbt built; ``whole`` is the build of the SELECTs over all rows."""
+    expected = built.expected or whole
     names = [model.name for model in project.models if not model.is_view]
-    rows, others = compare_tables(expected, built, names)
+    rows, others = compare_tables(expected, built.path, names)
     differing = [each.model for each in others]
-    by_column = compare_builds(project.manifest, differing, expected, built)
+    by_column = compare_builds(project.manifest, differing, expected, built.path)
     told = {each.model for each in by_column}
     whole_rows = [
         Difference(each.model, "", each.only_first + each.only_second, each.example, "", "")
@@ -163,4 +188,4 @@ def _compare(project: CompiledProject, mode: str, expected: Path, built: Path) -
         if each.model not in told
     ]
     found = sorted([*by_column, *whole_rows], key=lambda each: names.index(each.model))
-    return ModeReport(mode, rows, tuple(found))
+    return ModeReport(built.mode, rows, tuple(found))

@@ -34,19 +34,39 @@ def compare_tables(
         attach(con, first, "one")
         attach(con, second, "other")
         for model in models:
-            counted = con.execute(f"select count(*) from one.main.{model}").fetchone()
-            rows += counted[0] if counted else 0
-            sides = [_only(con, *pair, model) for pair in (("one", "other"), ("other", "one"))]
+            names = _names(con, model)
+            # EXCEPT takes ten times as long as a hash, and the marts are mostly the same.
+            digests = [_digest(con, side, model, names) for side in ("one", "other")]
+            rows += digests[0][0]
+            if digests[0] == digests[1]:
+                continue
+            sides = [
+                _only(con, *pair, model, names) for pair in (("one", "other"), ("other", "one"))
+            ]
             if any(count for count, _ in sides):
                 example = next(example for count, example in sides if count)
                 differences.append(TableDifference(model, sides[0][0], sides[1][0], example))
     return rows, differences
 
 
-def _only(con: duckdb.DuckDBPyConnection, one: str, other: str, model: str) -> tuple[int, str]:
-    names = ", ".join(
-        f'"{column[0]}"' for column in con.execute(f"describe {one}.main.{model}").fetchall()
-    )
+def _names(con: duckdb.DuckDBPyConnection, model: str) -> str:
+    """Return the first mart's columns of a model, quoted, in its order."""
+    columns = con.execute(f"describe one.main.{model}").fetchall()
+    return ", ".join(f'"{column[0]}"' for column in columns)
+
+
+def _digest(
+    con: duckdb.DuckDBPyConnection, side: str, model: str, names: str
+) -> tuple[int, int | None]:
+    """Return a model's rows in one mart, and the sum of their 64-bit hashes."""
+    row = con.execute(f"select count(*), sum(hash({names})) from {side}.main.{model}").fetchone()
+    assert row is not None
+    return int(row[0]), row[1]
+
+
+def _only(
+    con: duckdb.DuckDBPyConnection, one: str, other: str, model: str, names: str
+) -> tuple[int, str]:
     row = con.execute(
         f"select count(*), any_value(rest::varchar) from (select {names} from {one}.main.{model} "
         f"except all select {names} from {other}.main.{model}) rest"

@@ -36,7 +36,7 @@ from feature_mart.audit.compare import (
 )
 from feature_mart.audit.cutoffs import Cutoff
 from feature_mart.audit.load_clock import LineVerdict
-from feature_mart.audit.modes import ModeReport
+from feature_mart.audit.modes import Built, ModeReport, compare_mode
 from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.audit.reach import Fault
 from feature_mart.runner import Progress
@@ -155,26 +155,28 @@ def compare_cutoffs(
     base: Path | None = None,
     changed: Collection[str] = (),
     is_small: bool = False,
-    beside: Sequence[Callable[[], list[ModeReport]]] = (),
+    modes: Callable[[], list[Built]] | None = None,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Build what each cutoff needs, two at a time, and compare; `build_whole` comes first.
+    """Build what each cutoff needs, two at a time, and compare; the whole build is made unless it is there.
 
-    ``beside`` are the ways of dbt to build, each a call that can be sent to another process.
+    ``modes`` makes dbt's own builds, in one of the processes, and may be sent to it.
 
     With ``base``, the folder of an earlier audit over the same rows and cutoffs, only the models in ``changed`` are
     built anew and compared. A small warehouse is built in this process, one build after the other: two processes
     take longer to start.
     """
-    needed: dict[_Build, None] = {}
+    whole = _Build(as_of_at)
+    needed: dict[_Build, None] = {whole: None}
     for cutoff in cutoffs:
         for build in _builds(clock, as_of_at, cutoff.at):
             needed[build] = None
-    needed.pop(_Build(as_of_at), None)
+    if whole.path(folder).exists():
+        del needed[whole]
     # The longest first, so that no worker waits for the other's last one.
     by_length = sorted(needed, key=lambda build: build.known_by or build.as_of_at, reverse=True)
     with _pool(is_small) as pool:
-        by_mode = [pool.submit(build) for build in beside]
+        by_dbt = pool.submit(modes) if modes is not None else None
         waiting = [
             pool.submit(_make, project, raw, build, folder, base, changed) for build in by_length
         ]
@@ -189,14 +191,18 @@ def compare_cutoffs(
             pool.submit(_judge, project, names, clock, as_of_at, cutoff, folder)
             for cutoff in cutoffs
         ]
+        by_mode = [
+            pool.submit(compare_mode, project, built, whole.path(folder))
+            for built in (by_dbt.result() if by_dbt is not None else ())
+        ]
         reports = [each.result() for each in judged]
-        modes = [report for each in by_mode for report in each.result()]
+        found_modes = tuple(each.result() for each in by_mode)
     return LeakageReport(
         as_of_at,
         tuple(report for report, _ in reports),
         _constant(project, [compared for _, seen in reports for compared in seen]),
         raw.untimed,
-        modes=tuple(modes),
+        modes=found_modes,
     )
 
 

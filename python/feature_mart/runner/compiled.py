@@ -30,7 +30,7 @@ from feature_mart.settings import Settings
 _NOT_BUILT = frozenset(
     {"int_mart__profiles", "int_mart__unjudged", "int_mart__seals", "int_mart__sealed_rows"}
 )
-_SEED = ("seed", "--full-refresh")
+_SEED = ("seed", "--full-refresh", "--no-write-json")
 #: The models alone: checks take dbt three times as long to compile.
 _COMPILE = (
     *("compile", "--full-refresh", "--select", "resource_type:model"),
@@ -84,6 +84,14 @@ class CompiledProject:
         for model in self.models:
             if model.parents & found:
                 found.add(model.name)
+        return frozenset(found)
+
+    def upstream(self, name: str) -> frozenset[str]:
+        """Return that model and all that it reads, directly or not."""
+        found = {name}
+        for model in reversed(self.models):
+            if model.name in found:
+                found |= model.parents
         return frozenset(found)
 
     def read_by(self, names: Collection[str]) -> frozenset[str]:
@@ -156,8 +164,8 @@ def build_compiled(
     """Build every model into a new DuckDB file, without access to files, network or other databases.
 
     ``raw`` is a SELECT per raw table; ``world`` says which wall clock and which random number a model would see. With
-    ``base``, an earlier build over the same raw rows and refresh, only the models in ``only`` are built, over copies of
-    what they read from there; ``kept`` are copied as well.
+    ``only``, no other models are built. With ``base``, an earlier build over the same raw rows and refresh, only the
+    models in ``only`` are built, over copies of what they read from there; ``kept`` are copied as well.
 
     Raises:
         TerminalError: a model failed or reached for something else than its inputs, naming it.
@@ -178,7 +186,7 @@ def build_compiled(
             con.execute("detach base")
         _leave_alone(con, as_of_at, world)
         for model in project.models:
-            if base is not None and model.name not in only:
+            if (base is not None or only) and model.name not in only:
                 continue
             try:
                 if model.is_python:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -94,7 +95,7 @@ def invoke_dbt(
         *("--vars", json.dumps(dict(variables)), "--log-level", "none"),
         *("--log-level-file", "info", "--no-use-colors", "--no-print"),
     ]
-    with _environment(settings, database), _quiet_log():
+    with _environment(settings, database), _quiet_log(), _rare_collection():
         try:
             outcome = dbtRunner(callbacks=[on_event]).invoke(command)
         finally:
@@ -118,6 +119,17 @@ def _quiet_log() -> Iterator[None]:
         yield
     finally:
         logging.raiseExceptions = saved
+
+
+@contextmanager
+def _rare_collection() -> Iterator[None]:
+    """Let Python look for reference cycles more rarely: at its usual rate, that takes a tenth of dbt's parsing time."""
+    saved = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*saved)
 
 
 def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
