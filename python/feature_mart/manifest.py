@@ -185,6 +185,27 @@ def parse_manifest(document: Mapping[str, Any]) -> Manifest:
     )
 
 
+def read_nodes(document: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
+    """Return the ids of what a node reads: its parents and, for an ephemeral one, whose SQL the node contains, its own.
+
+    ``document`` is dbt's manifest.json, ``node`` one of its nodes.
+    """
+    found: list[str] = []
+    waiting = list(node["depends_on"].get("nodes", ()))
+    while waiting:
+        parent = waiting.pop()
+        found.append(parent)
+        other = document["nodes"].get(parent, {})
+        if is_ephemeral(other):
+            waiting += other["depends_on"].get("nodes", ())
+    return found
+
+
+def is_ephemeral(node: Mapping[str, Any]) -> bool:
+    """Return True for a model that has no table, but stands in the SQL of those that read it."""
+    return (node.get("config") or {}).get("materialized") == "ephemeral"
+
+
 def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
     meta = (node.get("config") or {}).get("meta") or node.get("meta") or {}
     return meta if isinstance(meta, Mapping) else {}

@@ -17,6 +17,7 @@ MARTS = "mart_"
 SPINE = "int_job__requests"
 _TRAINING = "__training"
 LABEL_KNOWN_AT = "label_known_at"
+_OF_LABELS = frozenset({LABEL_KNOWN_AT, "exclusion_reason"})
 _AS_OF, _AVAILABLE = "as_of_at", "available_at"
 
 
@@ -135,7 +136,8 @@ def compare_labels(
 ) -> tuple[list[Difference], list[Compared]]:
     """Compare the labels that the whole build dates to a refresh or earlier with a build as of that refresh.
 
-    A label is frozen when it becomes known, so it has to be there, the same, as soon as `label_known_at` says so.
+    A label, or the reason why there is none, is frozen when it becomes known, so it has to be there, the same, as soon
+    as `label_known_at` says so.
     """
     instant = f"timestamptz '{at.isoformat()}'"
     differences: list[Difference] = []
@@ -147,13 +149,11 @@ def compare_labels(
             if not labels or LABEL_KNOWN_AT not in {each.name for each in columns}:
                 continue
             judged = [
-                each
-                for each in columns
-                if each.role in {"key", "label"} or each.name == LABEL_KNOWN_AT
+                each for each in columns if each.role in {"key", "label"} or each.name in _OF_LABELS
             ]
             claimed = (
                 f"job_id in (select m.job_id from whole.main.{name} m join whole.main.{SPINE} s using (job_id) "
-                f"where m.{LABEL_KNOWN_AT} <= {instant} and s.known_at <= {instant} and m.{labels[0]} is not null)"
+                f"where m.{LABEL_KNOWN_AT} <= {instant} and s.known_at <= {instant})"
             )
             found, seen = _compare(con, name, judged, claimed)
             differences += found

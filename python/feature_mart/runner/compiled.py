@@ -20,7 +20,7 @@ import duckdb
 
 from feature_mart.duckdb_files import attach, connect
 from feature_mart.errors import TerminalError
-from feature_mart.manifest import Manifest, parse_manifest
+from feature_mart.manifest import Manifest, is_ephemeral, parse_manifest, read_nodes
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.runner.failures import describe_failures
 from feature_mart.runner.sealed_off import sealed_off
@@ -135,12 +135,12 @@ def _in_order(document: Mapping[str, Any]) -> tuple[CompiledModel, ...]:
             is_view=node["config"].get("materialized") == "view",
             parents=frozenset(
                 nodes[parent]["name"]
-                for parent in node["depends_on"].get("nodes", [])
-                if parent in nodes
+                for parent in read_nodes(document, node)
+                if parent in nodes and not is_ephemeral(nodes[parent])
             ),
         )
         for node in nodes.values()
-        if node["name"] not in _NOT_BUILT
+        if node["name"] not in _NOT_BUILT and not is_ephemeral(node)
     }
     ordered: list[CompiledModel] = []
     while waiting:

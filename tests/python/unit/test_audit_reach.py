@@ -291,3 +291,13 @@ def test_compiled_sql_may_read_its_inputs_and_itself_alone() -> None:
     other = node("mart_a__training", compiled_code=reads)
     found = said(document(node("int_a"), other))
     assert any("mart_a__training reads mart.main.int_a, which is none" in each for each in found)
+
+
+def test_the_sql_of_an_ephemeral_model_may_read_that_model_s_inputs() -> None:
+    reads = 'with __dbt__cte__helper as (select * from "mart"."main"."int_a") select * from __dbt__cte__helper'
+    helper = node("helper", "int_a", config={"materialized": "ephemeral"}, relation_name=None)
+    fine = node("mart_a__training", "helper", compiled_code=reads)
+    assert said(document(node("int_a"), helper, fine)) == []
+    stranger = node("mart_a__training", "helper", compiled_code=reads.replace("int_a", "int_b"))
+    (fault,) = said(document(node("int_a"), helper, stranger))
+    assert "mart_a__training reads mart.main.int_b, which is none" in fault

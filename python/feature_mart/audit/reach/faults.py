@@ -18,6 +18,7 @@ from typing import Any
 from feature_mart.audit.reach.jinja import hook_faults, jinja_faults
 from feature_mart.audit.reach.python import python_faults
 from feature_mart.audit.reach.sql import sql_faults
+from feature_mart.manifest import read_nodes
 
 #: Macros of dbt that a project may override: they name relations or write the result, and change no value.
 _REPLACED = frozenset(
@@ -144,8 +145,8 @@ def _model_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         for what in jinja_faults(name, node["raw_code"]):
             yield Fault(path, name, what)
         if node.get("compiled_code"):
-            parents = node["depends_on"].get("nodes", ())
-            allowed = [relations[each] for each in (*parents, key) if each in relations]
+            reads = (*read_nodes(document, node), key)
+            allowed = [relations[each] for each in reads if each in relations]
             for what in sql_faults(node["compiled_code"], allowed):
                 yield Fault(path, name, what)
 
