@@ -26,11 +26,14 @@ from feature_mart.audit.reach import find_faults
 from feature_mart.audit.truncation import build_whole, compare_cutoffs
 from feature_mart.errors import TerminalError
 from feature_mart.runner.compiled import CompiledModel, CompiledProject, compile_project
+from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.sample import write_sample
 from feature_mart.settings import resolve_settings
 from feature_mart.warehouse import newest_load
 
 PLANTS = PROJECT / "tests" / "plants"
+#: Checks of the build that are there against leaks.
+_CHECKS = ("labels_of", "published")
 _PARTS = ("models", "macros", "seeds", "profiles", "tests/generic", "tests/fixtures")
 
 
@@ -65,7 +68,8 @@ class Verdict:
     """What the audit named, as `model.column`, and the models whose compiled code the change altered.
 
     With `faults`, what reaches beside a model's inputs, nothing was built. `refused` is why the project did not compile
-    or build. `by_mode` are the columns that dbt builds otherwise than their SELECTs.
+    or build. `by_mode` are the columns that dbt builds otherwise than their SELECTs; `checks` the build's checks that
+    failed.
     """
 
     named: frozenset[str] = frozenset()
@@ -73,11 +77,12 @@ class Verdict:
     faults: tuple[str, ...] = ()
     refused: str = ""
     by_mode: frozenset[str] = frozenset()
+    checks: frozenset[str] = frozenset()
 
     @property
     def is_caught(self) -> bool:
         """Return True if any check found something."""
-        return bool(self.named or self.faults or self.refused or self.by_mode)
+        return bool(self.named or self.faults or self.refused or self.by_mode or self.checks)
 
 
 def read_plants(name: str) -> list[Plant]:
@@ -153,7 +158,8 @@ class PlantBench:
     def judge(self, plants: Sequence[Plant], *, has_modes: bool = False) -> Verdict:
         """What the audit names with these changes in place; it ends as soon as all columns are named that must be.
 
-        With ``has_modes``, what no cutoff has shown is built by dbt as well, which takes half a minute.
+        With ``has_modes``, what no cutoff has shown is built by dbt as well, with the checks in _CHECKS, which takes
+        half a minute.
 
         Raises:
             AssertionError: a text to be replaced does not stand once in its file.
@@ -173,7 +179,7 @@ class PlantBench:
                 verdict = self._judge(project, wanted, has_own_seeds=has_own_seeds)
                 if verdict.named or not has_modes:
                     return verdict
-                return replace(verdict, by_mode=self._by_mode(project))
+                return self._by_dbt(project, verdict)
             except TerminalError as error:
                 return Verdict(refused=str(error))
 
@@ -209,16 +215,30 @@ class PlantBench:
                 break
         return Verdict(frozenset(named), altered)
 
-    def _by_mode(self, project: CompiledProject) -> frozenset[str]:
+    def _by_dbt(self, project: CompiledProject, verdict: Verdict) -> Verdict:
+        """Return the verdict with what dbt's builds and their checks show."""
         whole = build_whole(project, self.raw, self.as_of_at, self.changed)
         found = build_modes(
             self.settings, project, self.raw, self.as_of_at, self.changed, has_newest=True
         )
         reports = [compare_mode(project, built, whole) for built in found]
-        return frozenset(
-            f"{each.model}.{each.column}".rstrip(".")
-            for report in reports
-            for each in report.differences
+        checked = invoke_dbt(
+            self.settings,
+            ("test", "--select", *(f"test_name:{name}" for name in _CHECKS)),
+            step="checks",
+            database=found[-1].path,
+            variables={"warehouse": self.settings.warehouse},
+        )
+        return replace(
+            verdict,
+            by_mode=frozenset(
+                f"{each.model}.{each.column}".rstrip(".")
+                for report in reports
+                for each in report.differences
+            ),
+            checks=frozenset(
+                node.name for node in checked.nodes if node.status in {"fail", "warn", "error"}
+            ),
         )
 
     def _seeds_text(self) -> Mapping[str, bytes]:

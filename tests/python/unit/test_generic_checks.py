@@ -30,6 +30,7 @@ def render(name: str, present: list[str], **arguments: Any) -> str:
     environment.globals.update(
         execute=True,
         flags=SimpleNamespace(INTROSPECT=True),
+        available_at=lambda column: f"{column} + 60",
         text_literal=rendered_macros.load_macros("duckdb")["text_literal"],
         var=lambda name: {"currency": "O'K", "business_timezone": "UTC"}[name],
         config=lambda **_: "",
@@ -135,6 +136,16 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
             values("('a', 1, 4, null), ('b', null, 6, 'void')", _LABEL_COLUMNS),
             values("('a', null, 5, 'outlier'), ('b', null, 6, 'void')", _LABEL_COLUMNS),
             values("('a', 1.5, 5, null), ('b', null, 6, 'void')", _LABEL_COLUMNS),
+        ],
+    ),
+    "published": (
+        "published",
+        {},
+        values("(100, 160), (100, 161)", "as_of_at, available_at"),
+        [
+            values("(100, 159)", "as_of_at, available_at"),
+            values("(100, 100)", "as_of_at, available_at"),
+            values("(100, null::bigint)", "as_of_at, available_at"),
         ],
     ),
     "one_version_per_load": (
