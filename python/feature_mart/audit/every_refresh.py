@@ -14,7 +14,7 @@ from random import Random
 from feature_mart.audit.compare import SPINE, judged_models
 from feature_mart.audit.cutoffs import Cutoff
 from feature_mart.audit.leakage import Subject, open_subject
-from feature_mart.audit.probes import add_probes
+from feature_mart.audit.probes import add_probes, add_requests
 from feature_mart.audit.reach import find_faults
 from feature_mart.audit.truncation import LeakageReport, build_whole, compare_each
 from feature_mart.audit.universes import write_universes
@@ -33,11 +33,14 @@ def audit_every_refresh(
     settings: Settings,
     log: RunLog,
     *,
-    jobs: int = 60,
+    jobs: int = 300,
+    nights: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LeakageReport:
     """Audit the project at every refresh of a generated warehouse of ``jobs`` postings, inside `open_run`.
+
+    ``nights`` limits it to that many refreshes, the newest; None is all of them.
 
     Raises:
         UsageError: MART_DWH is set; the generated warehouse uses the sample's load clock.
@@ -53,6 +56,7 @@ def audit_every_refresh(
             return LeakageReport(subject.as_of_at, (), {}, subject.raw.untimed, faults=faults)
         with log.stage("small warehouse"):
             subject, cutoffs = _small(subject, jobs, seed)
+            cutoffs = cutoffs[-nights:] if nights is not None else cutoffs
             whole = build_whole(subject.project, subject.raw, subject.as_of_at, subject.folder)
         with log.stage("cutoffs"):
             report = compare_each(
@@ -83,8 +87,10 @@ def _small(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list[Cutoff
     while at < min(last, subject.as_of_at):
         cutoffs.append(Cutoff(at, "a refresh"))
         at = clock.refresh_after(at)
-    probed = add_probes(raw, [cutoff.at for cutoff in cutoffs], clock, folder / "probes")
-    return replace(subject, raw=probed), cutoffs
+    instants, probes = [cutoff.at for cutoff in cutoffs], folder / "probes"
+    add_probes(raw, instants, clock, probes)
+    add_requests(raw, instants, clock, probes)
+    return replace(subject, raw=replace(raw, probes=probes)), cutoffs
 
 
 def _covered(

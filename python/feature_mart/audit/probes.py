@@ -1,7 +1,10 @@
-"""Synthetic requests between a refresh and its publication, which reveal values served too early.
+"""Synthetic requests, at times at which a warehouse has few, so that a leak limited to such times shows.
 
-Between a refresh and its publication few requests fall: an hour a night. There, probes are added for clients about whom
-something was learned at that refresh. In a correct mart they are served what was published the night before.
+Few requests fall between a refresh and its publication: an hour a night. `add_probes` adds some there, for clients
+about whom something was learned at that refresh. In a correct mart they are served what was published the night before.
+
+A leak limited to a weekday's evening, to month ends or to one week needs a request then. `add_requests` adds some in
+every night of a small warehouse, with contracts of their own.
 """
 
 from __future__ import annotations
@@ -12,11 +15,13 @@ from datetime import datetime
 from pathlib import Path
 
 from feature_mart.audit.raw_rows import RawWarehouse
-from feature_mart.duckdb_files import connect, copy_to
+from feature_mart.duckdb_files import connect, copy_to, parquet
 from feature_mart.settings import Clock
 
 #: The most probes of one cutoff.
 _PROBES = 40
+#: Synthetic requests of each cutoff that `add_requests` writes.
+_REQUESTS = 2
 _LEARNED = {"contracts": "client_id", "jobs": "client_id", "clients": "client_id"}
 
 
@@ -63,3 +68,55 @@ def add_probes(
         skills = "select s.* replace (p.job_id as job_id) from job_skills s join probes p on s.job_id = p.of_job_id"
         copy_to(con, skills, out / "job_skills.parquet")
     return replace(raw, probes=out)
+
+
+def add_requests(raw: RawWarehouse, cutoffs: Sequence[datetime], clock: Clock, out: Path) -> None:
+    """Add copies of jobs, with skills and a contract each, to the probes in the folder ``out``, which may be empty.
+
+    A copy of a job posted by a cutoff is posted at a random time between it and the next refresh, and loaded within the
+    hour; its contract follows within 20 days, at another price.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    rows = raw.every_row()
+    with connect() as con:
+        for table in ("jobs", "job_skills", "contracts"):
+            con.execute(f"create temp view {table} as {rows[table]}")
+        con.execute(
+            "create temp table gaps (number bigint, cut_at timestamptz, until_at timestamptz)"
+        )
+        gaps = [(number, at, clock.refresh_after(at)) for number, at in enumerate(cutoffs)]
+        con.executemany("insert into gaps values (?, ?, ?)", gaps)
+        draw = "cast(hash(job_id, number, '{}') % {} as bigint)".format
+        con.execute(
+            "create temp table requests as with firsts as (select * from jobs "
+            "where not coalesce(is_deleted, false) "
+            "qualify row_number() over (partition by job_id order by loaded_at) = 1"
+            "), chosen as (select j.*, g.* from gaps g join firsts j on j.posted_at <= g.cut_at "
+            f"qualify row_number() over (partition by number order by hash(job_id, number)) <= {_REQUESTS}) "
+            f"select * exclude (number, cut_at, until_at) replace ('ask' || number || '-' || job_id as job_id, "
+            f"cut_at + to_microseconds({draw('at', 1_000_003)} * date_diff('us', cut_at, until_at) // 1_000_003) "
+            f"as posted_at), job_id as of_job_id, to_minutes({draw('loaded', 60)}) as lag, "
+            f"to_minutes({draw('contract', 28_800)}) as until_contract, 1 + {draw('price', 40)} as factor "
+            "from chosen"
+        )
+        con.execute("update requests set loaded_at = posted_at + lag")
+        con.execute(
+            "create temp table hires as select c.* replace ('ask-' || r.job_id as contract_id, r.job_id as job_id, "
+            "r.client_id as client_id, r.posted_at + until_contract as contracted_at, "
+            "r.posted_at + until_contract + interval 1 hour as loaded_at, "
+            "c.agreed_price * r.factor as agreed_price) from requests r join contracts c on c.contract_id = "
+            "(select min_by(d.contract_id, hash(d.contract_id, r.job_id)) from contracts d) "
+            "qualify row_number() over (partition by r.job_id order by c.loaded_at) = 1"
+        )
+        skills = "select s.* replace (r.job_id as job_id) from job_skills s join requests r on s.job_id = r.of_job_id"
+        written = {
+            "jobs": "select * exclude (of_job_id, lag, until_contract, factor) from requests",
+            "job_skills": skills,
+            "contracts": "from hires",
+        }
+        for table, select in written.items():
+            path = out / f"{table}.parquet"
+            if path.exists():
+                con.execute(f"create temp table earlier_{table} as from {parquet(path)}")
+                select = f"select * from ({select}) union all by name from earlier_{table}"
+            copy_to(con, select, path)

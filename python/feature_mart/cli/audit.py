@@ -40,10 +40,15 @@ def audit() -> None:
 )
 @click.option(
     "--jobs",
-    default=60,
+    default=300,
     show_default=True,
     type=click.IntRange(10),
     help="Postings of that warehouse.",
+)
+@click.option(
+    "--nights",
+    type=click.IntRange(1),
+    help="With --every-refresh: only that many refreshes, the newest. [all]",
 )
 @as_of_option
 @json_option
@@ -54,6 +59,7 @@ def leakage(
     perturb: int | None,
     every_refresh: bool,
     jobs: int,
+    nights: int | None,
     as_of: str | None,
     as_json: bool,
 ) -> None:
@@ -72,7 +78,9 @@ def leakage(
     with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
         progress = console.stage("leakage")
         if every_refresh:
-            report = audit_every_refresh(settings, log, jobs=jobs, seed=seed, progress=progress)
+            report = audit_every_refresh(
+                settings, log, jobs=jobs, nights=nights, seed=seed, progress=progress
+            )
         else:
             report = audit_leakage(
                 settings,
