@@ -58,6 +58,11 @@ CHECKS = (
         "what DuckDB runs and BigQuery would not, in the compiled SQL",
         ((PYTHON, "-m", "house_rules.portability"),),
     ),
+    Check(
+        "reach",
+        "what a build accesses besides its models' inputs",
+        ((PYTHON, "-m", "house_rules.reach"),),
+    ),
     Check("reasons", "mart knowledge check", (tool("mart", "knowledge", "check"),)),
     Check("types", "mypy, strict", (tool("mypy"),)),
     Check("house", "house rules of SQL, names and files", ((PYTHON, "-m", "house_rules"),)),
