@@ -12,19 +12,23 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
 
 from compiled_mart import PROJECT
 from feature_mart.audit.cutoffs import choose_cutoffs
+from feature_mart.audit.every_refresh import small_subject
+from feature_mart.audit.leakage import open_subject
 from feature_mart.audit.modes import build_modes, compare_mode
 from feature_mart.audit.perturb import perturb_warehouse
 from feature_mart.audit.probes import add_probes
 from feature_mart.audit.raw_rows import read_raw_warehouse
 from feature_mart.audit.reach import find_faults
-from feature_mart.audit.truncation import build_whole, compare_cutoffs
+from feature_mart.audit.truncation import build_whole, compare_cutoffs, compare_each
 from feature_mart.errors import TerminalError
+from feature_mart.runner import open_run
 from feature_mart.runner.compiled import CompiledModel, CompiledProject, compile_project
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.sample import write_sample
@@ -119,23 +123,60 @@ def in_batches(plants: Sequence[Plant]) -> list[list[Plant]]:
     return batches
 
 
+class ProjectCopy:
+    """A copy of the project in a folder, to plant changes in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for part in _PARTS:
+            shutil.copytree(PROJECT / part, folder / part)
+        shutil.copy(PROJECT / "dbt_project.yml", folder)
+
+    def seeds_text(self) -> Mapping[str, bytes]:
+        """Return each file of the seeds folder, by name."""
+        return {path.name: path.read_bytes() for path in sorted((self.folder / "seeds").iterdir())}
+
+    @contextmanager
+    def planted(self, plants: Sequence[Plant]) -> Iterator[None]:
+        """Put the changes in place and, on every way out, take them away again."""
+        before: dict[Path, str | None] = {}
+        try:
+            for plant in plants:
+                for patch in plant.patches:
+                    path = self.folder / patch.file
+                    if patch.find is None:
+                        assert not path.exists(), f"{plant.name}: {patch.file} is there already"
+                        before[path] = None
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        path.write_text(patch.replace + "\n", encoding="utf-8")
+                        continue
+                    text = path.read_text(encoding="utf-8")
+                    assert text.count(patch.find) == 1, f"{plant.name}: not once in {patch.file}"
+                    before.setdefault(path, text)
+                    path.write_text(text.replace(patch.find, patch.replace), encoding="utf-8")
+            yield
+        finally:
+            for path, text in before.items():
+                if text is None:
+                    path.unlink()
+                else:
+                    path.write_text(text, encoding="utf-8")
+
+
 class PlantBench:
     """A small sample in which everything goes wrong, and a copy of the project to plant changes in."""
 
     def __init__(self, folder: Path, jobs: int = 2000, seed: int = 11) -> None:
         dwh = folder / "sample"  # The name that seeds/load_clock.csv knows.
         write_sample(dwh, jobs=jobs, seed=seed)
-        self.copy = folder / "project"
-        for part in _PARTS:
-            shutil.copytree(PROJECT / part, self.copy / part)
-        shutil.copy(PROJECT / "dbt_project.yml", self.copy)
+        self.copy = ProjectCopy(folder / "project")
         settings = resolve_settings(dwh=str(dwh), environment={"MART_HOME": str(folder / "home")})
-        self.settings = replace(settings, project=self.copy)
+        self.settings = replace(settings, project=self.copy.folder)
         self.clock = settings.clock
         self.as_of_at = self.clock.refresh_at(newest_load(dwh))
         self.base, self.changed = folder / "base", folder / "changed"
         self.base.mkdir()
-        self.seeds_text = self._seeds_text()
+        self.seeds_text = self.copy.seeds_text()
         self.project = compile_project(self.settings, self.as_of_at, self.base)
         natural = read_raw_warehouse(dwh, self.project.seeds, settings.warehouse)
         whole = build_whole(self.project, natural, self.as_of_at, self.base)
@@ -167,8 +208,8 @@ class PlantBench:
         wanted = frozenset(column for plant in plants for column in plant.columns)
         shutil.rmtree(self.changed, ignore_errors=True)
         self.changed.mkdir()
-        with self._planted(plants):
-            has_own_seeds = self._seeds_text() != self.seeds_text
+        with self.copy.planted(plants):
+            has_own_seeds = self.copy.seeds_text() != self.seeds_text
             if not has_own_seeds:
                 shutil.copy(self.project.seeds, self.changed)
             try:
@@ -241,34 +282,45 @@ class PlantBench:
             ),
         )
 
-    def _seeds_text(self) -> Mapping[str, bytes]:
-        return {path.name: path.read_bytes() for path in sorted((self.copy / "seeds").iterdir())}
 
-    @contextmanager
-    def _planted(self, plants: Sequence[Plant]) -> Iterator[None]:
-        """Put the changes in place and, on every way out, take them away again."""
-        before: dict[Path, str | None] = {}
-        try:
-            for plant in plants:
-                for patch in plant.patches:
-                    path = self.copy / patch.file
-                    if patch.find is None:
-                        assert not path.exists(), f"{plant.name}: {patch.file} is there already"
-                        before[path] = None
-                        path.parent.mkdir(parents=True, exist_ok=True)
-                        path.write_text(patch.replace + "\n", encoding="utf-8")
-                        continue
-                    text = path.read_text(encoding="utf-8")
-                    assert text.count(patch.find) == 1, f"{plant.name}: not once in {patch.file}"
-                    before.setdefault(path, text)
-                    path.write_text(text.replace(patch.find, patch.replace), encoding="utf-8")
-            yield
-        finally:
-            for path, text in before.items():
-                if text is None:
-                    path.unlink()
-                else:
-                    path.write_text(text, encoding="utf-8")
+class RareBench:
+    """The small warehouse of the audit at every refresh, and a copy of the project to plant changes in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        dwh = folder / "home" / "sample" / "dwh"
+        write_sample(dwh, jobs=300, seed=0)
+        self.copy = ProjectCopy(folder / "project")
+        settings = resolve_settings(environment={"MART_HOME": str(folder / "home")})
+        self.settings = replace(settings, project=self.copy.folder)
+
+    def judge(self, plant: Plant, first: str, count: int) -> frozenset[str]:
+        """Return the columns that differ at the first refresh with a difference.
+
+        Of ``count`` refreshes from the day ``first`` on.
+        """
+        at = datetime.fromisoformat(first).replace(tzinfo=UTC)
+        with (
+            self.copy.planted([plant]),
+            open_run(self.settings, "audit") as log,
+            open_subject(self.settings, log, None) as natural,
+        ):
+            subject, cutoffs = small_subject(natural, 300, 0)
+            build_whole(subject.project, subject.raw, subject.as_of_at, subject.folder)
+            for cutoff in [each for each in cutoffs if each.at >= at][:count]:
+                report = compare_each(
+                    subject.project,
+                    subject.raw,
+                    self.settings.clock,
+                    subject.as_of_at,
+                    [cutoff],
+                    subject.folder,
+                    is_small=True,
+                )
+                found = report.cutoffs[0].differences
+                if found:
+                    return frozenset(f"{each.model}.{each.column}" for each in found)
+        return frozenset()
 
 
 def _code(model: CompiledModel) -> str:

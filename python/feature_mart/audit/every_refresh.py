@@ -55,7 +55,7 @@ def audit_every_refresh(
         if faults:
             return LeakageReport(subject.as_of_at, (), {}, subject.raw.untimed, faults=faults)
         with log.stage("small warehouse"):
-            subject, cutoffs = _small(subject, jobs, seed)
+            subject, cutoffs = small_subject(subject, jobs, seed)
             cutoffs = cutoffs[-nights:] if nights is not None else cutoffs
             whole = build_whole(subject.project, subject.raw, subject.as_of_at, subject.folder)
         with log.stage("cutoffs"):
@@ -71,8 +71,11 @@ def audit_every_refresh(
         return replace(report, covered=_covered(subject, report, cutoffs, whole))
 
 
-def _small(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list[Cutoff]]:
-    """Return the subject on a generated warehouse, and a cutoff at each refresh between its first and last posting."""
+def small_subject(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list[Cutoff]]:
+    """Return the subject on a generated warehouse of ``jobs`` postings, with synthetic requests in every night.
+
+    The cutoffs are the refreshes between its first and last posting.
+    """
     clock, folder, rng = subject.settings.clock, subject.folder, Random(seed)
     with connect() as con:
         row = con.execute(

@@ -214,12 +214,16 @@ def compare_each(
     cutoffs: Sequence[Cutoff],
     folder: Path,
     *,
+    is_small: bool = False,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Compare as `compare_cutoffs`, without (c), deleting each cutoff's builds so that thousands of cutoffs fit."""
+    """Compare as `compare_cutoffs`, without (c), deleting each cutoff's builds so that thousands of cutoffs fit.
+
+    `build_whole` comes first. With ``is_small`` all builds are made in this process.
+    """
     names = judged_models([model.name for model in project.models])
     reports: list[CutoffReport] = []
-    with _pool(is_small=False) as pool:
+    with _pool(is_small) as pool:
         waiting = [
             pool.submit(_make_and_judge, project, raw, names, clock, as_of_at, cutoff, folder)
             for cutoff in cutoffs
