@@ -50,7 +50,8 @@ audit: venv-aws ## two hours: every audit, planted changes, every setting, 300 r
 	    tests/python/integration/test_raw_fuzz.py tests/python/unit/test_text_speed.py \
 	    tests/python/integration/test_settings.py tests/python/integration/test_overwritten_project.py \
 	    tests/python/integration/test_bench.py tests/python/integration/test_bad_input.py \
-	    tests/python/integration/test_planted_changes.py \
+	    tests/python/integration/test_planted_changes.py tests/python/integration/test_merged_leaks.py \
+	    tests/python/integration/test_every_refresh.py \
 	    tests/python/integration/test_reproduce.py \
 	    tests/python/integration/test_bigquery_mart.py tests/python/integration/test_train_on_real_snapshot.py $(ARGS)
 	@$(MART) audit incremental --universes 20 --schedules 25

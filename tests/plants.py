@@ -41,6 +41,16 @@ _CHECKS = ("labels_of", "published")
 _PARTS = ("models", "macros", "seeds", "profiles", "tests/generic", "tests/fixtures")
 
 
+#: For each leak that only the audit at every refresh sees: from which day on to look, at how many refreshes at most.
+RARE_NIGHTS = {
+    "skills_in_one_outage_week": ("2025-02-10", 8),
+    "market_of_monday_for_sunday_nights": ("2025-03-01", 60),
+    "one_row_in_four_hundred_by_hash": ("2024-05-01", 200),
+    "demand_only_since_january_2026": ("2026-01-15", 30),
+    "month_ends_look_at_month_close": ("2025-01-29", 60),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Patch:
     """A text that stands once in a file of the project, and what takes its place; without `find` the file is new."""

@@ -9,17 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from feature_mart.cli import main
-from plants import Plant, RareBench, read_plants
+from plants import RARE_NIGHTS, Plant, RareBench, read_plants
 
-#: For each rare leak, the nights at which to look: from when, and how many at most.
-NIGHTS = {
-    "skills_in_one_outage_week": ("2025-02-10", 8),
-    "market_of_monday_for_sunday_nights": ("2025-03-01", 60),
-    "one_row_in_four_hundred_by_hash": ("2024-05-01", 200),
-    "demand_only_since_january_2026": ("2026-01-15", 30),
-    "month_ends_look_at_month_close": ("2025-01-29", 60),
-}
-RARE = [plant for plant in read_plants("merged_leaks") if plant.name in NIGHTS]
+RARE = [plant for plant in read_plants("merged_leaks") if plant.name in RARE_NIGHTS]
 
 
 def test_the_newest_night_is_compared_alone_and_without_a_difference(tmp_path: Path) -> None:
@@ -45,5 +37,5 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> RareBench:
 @pytest.mark.audit
 @pytest.mark.parametrize("plant", RARE, ids=lambda plant: plant.name)
 def test_a_rare_leak_is_named_at_some_refresh(bench: RareBench, plant: Plant) -> None:
-    first, count = NIGHTS[plant.name]
+    first, count = RARE_NIGHTS[plant.name]
     assert plant.columns & bench.judge(plant, first, count)
