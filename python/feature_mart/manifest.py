@@ -17,6 +17,8 @@ ROLES = frozenset({"label", "audit", "key"})
 LABEL_KINDS = ("regression", "binary")
 # The models keyed by spine row, from which marts select.
 FEATURES_AT_REQUEST = "feat_job__"
+#: Prefixes of the models that are served, exported or audited: features and marts.
+SERVED = ("feat_", "mart_")
 
 #: How BigQuery spells the types of a contract, in the words of DuckDB, which the rest of the package speaks.
 _TYPES = {"string": "varchar", "timestamp": "timestamptz", "float64": "double", "int64": "bigint"}

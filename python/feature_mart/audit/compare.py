@@ -10,15 +10,15 @@ from pathlib import Path
 import duckdb
 
 from feature_mart.duckdb_files import attach, connect
-from feature_mart.manifest import FEATURES_AT_REQUEST, Column, Manifest
+from feature_mart.manifest import SERVED, Column, Manifest
 
-FEATURE_TABLES = "feat_"
-MARTS = "mart_"
 SPINE = "int_job__requests"
 _TRAINING = "__training"
 LABEL_KNOWN_AT = "label_known_at"
 _OF_LABELS = frozenset({LABEL_KNOWN_AT, "exclusion_reason"})
-_AS_OF, _AVAILABLE = "as_of_at", "available_at"
+#: What one row of a model is: a request, an entity at a refresh, or something else.
+JOB, AS_OF, OTHER = "job", "as of", "other"
+_AS_OF_AT, _AVAILABLE = "as_of_at", "available_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Compared:
 
 def judged_models(names: Sequence[str]) -> tuple[str, ...]:
     """Of those models, in their order, the feature tables and marts."""
-    return tuple(name for name in names if name.startswith((FEATURE_TABLES, MARTS)))
+    return tuple(name for name in names if name.startswith(SERVED))
 
 
 def compare_features(
@@ -66,8 +66,12 @@ def compare_features(
     labels become known later. With ``is_brief`` it is not said which columns vary.
     """
     instant = f"timestamptz '{at.isoformat()}'"
-    job = _of_jobs(f"requested_at <= {instant} and known_at <= {instant}")
-    where = {name: job if _is_job_keyed(name) else f"as_of_at <= {instant}" for name in names}
+    conditions = {
+        JOB: _of_jobs(f"requested_at <= {instant} and known_at <= {instant}"),
+        AS_OF: f"as_of_at <= {instant}",
+    }
+    grains = {name: grain(manifest, name) for name in names}
+    where = {name: conditions[each] for name, each in grains.items() if each in conditions}
     return _compare_all(manifest, where, whole, truncated, is_brief=is_brief)
 
 
@@ -82,12 +86,16 @@ def compare_requests(
 ) -> tuple[list[Difference], list[Compared]]:
     """Compare rows of jobs requested before ``at``, loaded by then or not, in two builds that hold those requests."""
     job = _of_jobs(f"requested_at < timestamptz '{at.isoformat()}'")
-    where = {name: job for name in names if _is_job_keyed(name)}
+    where = {name: job for name in names if grain(manifest, name) == JOB}
     return _compare_all(manifest, where, whole, truncated, is_brief=is_brief)
 
 
-def _is_job_keyed(name: str) -> bool:
-    return name.startswith((FEATURES_AT_REQUEST, MARTS))
+def grain(manifest: Manifest, name: str) -> str:
+    """Return what one row of a model is, by its key: JOB, AS_OF, or OTHER, of which no row has a time of its own."""
+    key = {column.name for column in manifest.columns(name) if column.role == "key"}
+    if _AS_OF_AT in key:
+        return AS_OF
+    return JOB if "job_id" in key else OTHER
 
 
 def _of_jobs(condition: str) -> str:
@@ -119,12 +127,15 @@ def _compare_all(
 def compare_marts(
     manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path
 ) -> tuple[list[Difference], list[Compared]]:
-    """Compare every row of the training marts, labels included, in two builds as of one refresh."""
+    """Compare every row of the training marts, labels included, in two builds as of one refresh.
+
+    So are models whose rows have no time of their own, since all that they may hold was known by that refresh.
+    """
     differences: list[Difference] = []
     compared: list[Compared] = []
     with _both(whole, truncated) as con:
         for name in names:
-            if name.endswith(_TRAINING):
+            if name.endswith(_TRAINING) or grain(manifest, name) == OTHER:
                 found, seen = _compare(con, name, _columns(con, manifest, name), "true")
                 differences += found
                 compared.append(seen)
@@ -253,21 +264,22 @@ def _compare(
         varying = frozenset() if is_brief else _varying(con, "truncated_rows", values)[1]
         constant = frozenset() if is_brief else frozenset(values) - varying
         return [], Compared(name, rows, varying, constant)
+    if not key:
+        # Without a declared key, rows are what they hold.
+        key, values = [column.name for column in columns], []
     same = " and ".join(f"w.{part} is not distinct from t.{part}" for part in key)
     joined = f"whole_rows w full join truncated_rows t on {same}"
     lost = "w.is_there is null or t.is_there is null"
-    counts = ", ".join(
-        f"count(*) filter (w.is_there and t.is_there and w.{value} is distinct from t.{value}), "
+    counts = "".join(
+        f", count(*) filter (w.is_there and t.is_there and w.{value} is distinct from t.{value}), "
         f"min(t.{value}) is distinct from max(t.{value}) or count(t.{value}) not in (0, count(t.is_there))"
         for value in values
     )
-    row = con.execute(
-        f"select count(*), count(*) filter ({lost}), {counts} from {joined}"
-    ).fetchone()
+    row = con.execute(f"select count(*), count(*) filter ({lost}){counts} from {joined}").fetchone()
     assert row is not None
     differences = []
     if row[1]:
-        differences = _states(con, name, key, values) if _AS_OF in key else []
+        differences = _states(con, name, key, values) if _AS_OF_AT in key else []
         differences = differences or [_example(con, name, "", row[1], key, joined, lost)]
     named = {difference.column for difference in differences}
     varies = set()
@@ -289,7 +301,7 @@ def _states(
     A row stands for what is in force until the next one, so a row too much says nothing yet: what was in force on the
     other side says which of its columns know more.
     """
-    entity = [part for part in key if part != _AS_OF]
+    entity = [part for part in key if part != _AS_OF_AT]
     e = " || chr(31) || ".join(f"coalesce({part}::varchar, '')" for part in entity)
     for side in ("whole", "truncated"):
         con.execute(
@@ -301,7 +313,7 @@ def _states(
         f"select entity, {', '.join(key)} from truncated_states"
     )
     joined = "instants i " + " ".join(
-        f"asof left join {side}_states {letter} on i.entity = {letter}.entity and i.{_AS_OF} >= {letter}.{_AS_OF}"
+        f"asof left join {side}_states {letter} on i.entity = {letter}.entity and i.{_AS_OF_AT} >= {letter}.{_AS_OF_AT}"
         for side, letter in (("whole", "w"), ("truncated", "t"))
     )
     columns = [value for value in values if value != _AVAILABLE]

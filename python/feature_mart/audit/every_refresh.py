@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from feature_mart.audit.compare import SPINE, judged_models
+from feature_mart.audit.compare import AS_OF, JOB, SPINE, grain, judged_models
 from feature_mart.audit.cutoffs import Cutoff
 from feature_mart.audit.leakage import Subject, open_subject
 from feature_mart.audit.probes import add_probes, add_requests
@@ -20,7 +20,6 @@ from feature_mart.audit.truncation import LeakageReport, build_whole, compare_ea
 from feature_mart.audit.universes import write_universes
 from feature_mart.duckdb_files import connect
 from feature_mart.errors import UsageError
-from feature_mart.manifest import FEATURES_AT_REQUEST
 from feature_mart.runner import Progress, RunLog
 from feature_mart.settings import Settings
 
@@ -113,13 +112,12 @@ def _covered(
                 for each in manifest.columns(name)
                 if each.role is None and each.name not in constant
             ]
-            is_of_job = not any(each.name == "as_of_at" for each in manifest.columns(name))
-            is_of_job = is_of_job or name.startswith(FEATURES_AT_REQUEST)
-            times = (
-                f"select s.requested_at as own_at from main.{name} join main.{SPINE} s using (job_id)"
-                if is_of_job
-                else f"select as_of_at as own_at from main.{name}"
-            )
+            times = {
+                AS_OF: f"select as_of_at as own_at from main.{name}",
+                JOB: f"select s.requested_at as own_at from main.{name} join main.{SPINE} s using (job_id)",
+            }.get(grain(manifest, name))
+            if times is None:
+                continue
             row = con.execute(
                 f"select count(*), count(*) filter (exists (select 1 from instants where cut_at >= own_at "
                 f"and cut_at < own_at + to_seconds({int(_DAY.total_seconds())}))) from ({times})"

@@ -20,7 +20,7 @@ import duckdb
 
 from feature_mart.duckdb_files import attach, connect
 from feature_mart.errors import TerminalError
-from feature_mart.manifest import Manifest, is_ephemeral, parse_manifest, read_nodes
+from feature_mart.manifest import SERVED, Manifest, is_ephemeral, parse_manifest, read_nodes
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.runner.failures import describe_failures
 from feature_mart.runner.sealed_off import sealed_off
@@ -193,7 +193,9 @@ def build_compiled(
                     _run_python(con, model)
                 else:
                     code = model.code.replace(project.as_of, as_of_at.isoformat())
-                    kind = "view" if model.is_view else "table"
+                    # A served view would name this catalog where the file is attached under another name.
+                    is_view = model.is_view and not model.name.startswith(SERVED)
+                    kind = "view" if is_view else "table"
                     con.execute(f"create {kind} main.{model.name} as {code}")
             except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -18,7 +18,7 @@ from typing import Any
 from feature_mart.audit.reach.jinja import hook_faults, jinja_faults
 from feature_mart.audit.reach.python import python_faults
 from feature_mart.audit.reach.sql import sql_faults
-from feature_mart.manifest import read_nodes
+from feature_mart.manifest import SERVED, read_nodes
 
 #: Macros of dbt that a project may override: they name relations or write the result, and change no value.
 _REPLACED = frozenset(
@@ -34,7 +34,6 @@ _BUILTINS = frozenset(
 _ENGINES = ("duckdb__", "bigquery__", "default__")
 #: Prefix of models that measure builds; no feature reads them.
 _MEASURES = "int_mart__"
-_SERVED = ("mart_", "feat_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ def _leaf_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         for parent in exposure["depends_on"].get("nodes", ()):
             exposed.add(parent)
             node = models.get(parent)
-            if node is not None and not node["name"].startswith(_SERVED):
+            if node is not None and not node["name"].startswith(SERVED):
                 what = (
                     f"is read by the exposure {exposure['name']} under a name that no audit compares; call it "
                     "mart_<consumer>__<what>"
