@@ -1,4 +1,4 @@
-"""The mart by brute force: every table, one entity at a time, from the definitions in its design.
+"""Compute every table of the mart by brute force, one entity at a time, from the definitions in docs/architecture.md.
 
 It judges the SQL models and shares nothing with them. A state is counted afresh from the versions
 known at a refresh; nothing enters, leaves or is carried over.

@@ -1,0 +1,200 @@
+"""The documentation agrees with the project: links, cited documents, package layers, settings, exit codes, glossary."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from feature_mart import errors
+from feature_mart.dbt_vars import DEFAULTS
+from feature_mart.manifest import Consumer
+from feature_mart.services import DATASETS
+
+PROJECT = Path(__file__).resolve().parents[3]
+PACKAGE = PROJECT / "python" / "feature_mart"
+ARCHITECTURE, GLOSSARY = "docs/architecture.md", "docs/glossary.md"
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+#: A document by its name or path; `<` and `*` make a pattern of it, `{` the code that makes a name.
+CITED = re.compile(r"(?<![\w<*}/.-])[\w./-]*\w\.md\b")
+#: These hold changes to copies of the project, or names that are made up to be tested.
+MADE_UP = ("tests/",)
+
+
+@cache
+def tracked() -> tuple[str, ...]:
+    """The files that git knows, or would."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        capture_output=True,
+        check=True,
+    )
+    paths = (path for path in listed.stdout.decode().split("\0") if path)
+    return tuple(sorted(path for path in paths if (PROJECT / path).is_file()))
+
+
+@cache
+def read(path: str) -> str:
+    """A file as text; empty if it is none."""
+    try:
+        return (PROJECT / path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def slugs(text: str) -> set[str]:
+    """The anchors that GitHub makes of the headings."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ +(.+)$", FENCE.sub("", text), re.MULTILINE):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        slug = re.sub(r"[^\w\- ]", "", plain).strip().replace(" ", "-")
+        numbered = (f"{slug}-{number}" for number in range(1, 99))
+        found.add(slug if slug not in found else next(n for n in numbered if n not in found))
+    return found
+
+
+def bad_links(path: str, text: str) -> Iterator[str]:
+    """Relative links of a page that lead nowhere."""
+    for target in LINK.findall(FENCE.sub("", text)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        place = (PROJECT / path).parent / name if name else PROJECT / path
+        if not place.exists():
+            yield f"{path}: {target} is not there"
+        elif anchor and anchor not in slugs(place.read_text(encoding="utf-8")):
+            yield f"{path}: {target} has no such heading"
+
+
+def bad_citations(path: str, text: str) -> Iterator[str]:
+    """Documents that a file names and the project does not have."""
+    names = {each.rpartition("/")[2] for each in tracked()}
+    for cited in CITED.findall(text):
+        places = ((PROJECT / path).parent, PROJECT, PROJECT / "docs")
+        is_there = any((place / cited).is_file() for place in places)
+        if not is_there and ("/" in cited or cited not in names):
+            yield f"{path}: cites {cited}"
+
+
+def section(page: str, heading: str) -> str:
+    """The text under a heading, up to the next one of its level."""
+    level = heading.split(" ", 1)[0]
+    found = re.search(
+        rf"^{re.escape(heading)}$(.*?)(?=^#{{1,{len(level)}}} |\Z)", read(page), re.M | re.S
+    )
+    assert found is not None, f"{page} has no {heading}"
+    return found.group(1)
+
+
+@pytest.mark.parametrize("path", [path for path in tracked() if path.endswith(".md")])
+def test_every_link_leads_somewhere(path: str) -> None:
+    # Those of the models are pages of the site, where paths are the site's own.
+    if not path.startswith("models/"):
+        assert list(bad_links(path, read(path))) == []
+
+
+def test_no_file_cites_a_document_that_is_not_there() -> None:
+    paths = [path for path in tracked() if not path.startswith(MADE_UP)]
+    assert [fault for path in paths for fault in bad_citations(path, read(path))] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("see [there](nowhere.md)", "nowhere.md is not there"),
+        ("see [there](audits.md#no-such-place)", "no such heading"),
+        ("see [below](#no-such-place)", "no such heading"),
+        ("see [there](audits.md#mart-audit-leakage) and [it](https://example.org/x.md)", ""),
+    ],
+)
+def test_a_dead_link_is_told_from_a_good_one(text: str, fault: str) -> None:
+    found = list(bad_links(ARCHITECTURE, text))
+    assert fault in "".join(found) and bool(found) == bool(fault)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_bad"),
+    [
+        ("# from the table in PLAN.md", True),
+        ("# docs/plan.md says why", True),
+        ("# docs/audits.md says why", False),
+        ("-- as README.md has it", False),
+        ('"<model>.md" and f"{name}.md" and *.md', False),
+    ],
+)
+def test_a_missing_document_is_told_from_a_present_one(text: str, is_bad: bool) -> None:
+    assert bool(list(bad_citations("python/feature_mart/job.py", text))) == is_bad
+
+
+def test_the_drawn_layers_are_those_that_are_checked() -> None:
+    contract = tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"][0]
+    checked = [re.findall(r"\w+", layer) for layer in contract["layers"]]
+    there = {path.stem if path.is_file() else path.name for path in PACKAGE.iterdir()}
+    present = [[name for name in names if name in there] for names in checked]
+    drawing = section(ARCHITECTURE, "## Layers of the Python package")
+    drawn = [re.findall(r"\w+", label) for label in re.findall(r'\["([^"]+)"\]', drawing)]
+    assert drawn == [names for names in present if names]
+    told = set(
+        re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*)\|", drawing, re.MULTILINE)))
+    )
+    assert {name for names in drawn for name in names} - told == {"__main__"}
+
+
+def test_every_setting_stands_in_the_docs() -> None:
+    sources = [path for path in tracked() if path.startswith(("python/feature_mart/", "profiles/"))]
+    sources += ["Makefile", "macros/project/job_labels.sql"]
+    names = {
+        name for path in sources for name in re.findall(r"\bMART_[A-Z0-9_]*[A-Z0-9]\b", read(path))
+    }
+    pages = (ARCHITECTURE, "docs/bigquery.md", "docs/snapshots.md", "README.md")
+    told = set(re.findall(r"`(MART_[A-Z0-9_]+)", "".join(read(page) for page in pages)))
+    # The folder of the site's screenshots is an argument of a test.
+    assert names - told - {"MART_SCREENSHOTS"} == set()
+    variables = set(re.findall(r"`(\w+)`", section(ARCHITECTURE, "## Settings")))
+    assert set(DEFAULTS) - variables == set()
+    assert set(DATASETS) - variables == set()
+
+
+def test_every_key_of_an_exposure_stands_in_the_docs() -> None:
+    told = re.findall(r"`(\w+)`", section(ARCHITECTURE, "## Layers of models"))
+    keys = {field.name for field in fields(Consumer)} - {"name"}
+    assert (keys | {"consumer"}) - set(told) == set()
+
+
+@pytest.mark.parametrize("kind", ["run_report", "snapshot_manifest", "schema", "latest", "pin"])
+def test_every_field_of_a_file_stands_in_the_docs(kind: str) -> None:
+    schema = json.loads(read(f"python/feature_mart/schemas/{kind}.json"))
+    told = set(re.findall(r"`(\w+)`", section(ARCHITECTURE, "## Files")))
+    assert set(schema["properties"]) - told - {"schema"} == set()
+
+
+def test_the_exit_codes_are_those_of_the_errors() -> None:
+    rows = re.findall(
+        r"^\| (\d+) \|.*\| ([^|]*)\|$", section(ARCHITECTURE, "## Exit codes"), re.MULTILINE
+    )
+    told = {name: int(code) for code, names in rows for name in re.findall(r"`(\w+)`", names)}
+    raised = {
+        name: kind.exit_code
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, BaseException) and name != "FeatureMartError"
+    }
+    assert told == raised
+
+
+def test_the_glossary_is_in_order_and_each_word_leads_to_its_place() -> None:
+    entries = re.split(r"^## ", read(GLOSSARY), flags=re.MULTILINE)[1:]
+    words = [entry.partition("\n")[0] for entry in entries]
+    ordered = [re.sub(r"[-_]", " ", word.replace("`", "")).lower() for word in words]
+    assert ordered == sorted(ordered) and len(set(ordered)) == len(ordered)
+    assert [
+        word for word, entry in zip(words, entries, strict=True) if not LINK.search(entry)
+    ] == []
