@@ -1,16 +1,19 @@
 """The vars of dbt_project.yml: read, and checked before dbt starts.
 
-==================  ==============================================================
-``read_vars()``     every var by name, checked; the only reader of dbt_project.yml
-``DEFAULTS``        the value of a var that a project leaves out
-==================  ==============================================================
+===================  ===========================================================
+``read_vars()``      every var that this package knows, by name, checked
+``read_own_vars()``  every other var that the project reads, with its reason
+``comments_of()``    the comments beside a setting of dbt_project.yml
+``DEFAULTS``         the value of a var that a project leaves out
+===================  ===========================================================
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -46,6 +49,27 @@ _TEN_YEARS = 3650
 #: Folders and endings of the files that may read a var.
 _READERS = ("models", "macros", "tests", "analyses", "seeds", "snapshots")
 _ENDINGS = frozenset({".sql", ".yml", ".yaml", ".py", ".md"})
+#: Folders and endings of the files from whose vars a value of the mart may be made.
+_MAKERS = ("models", "macros", "seeds", "snapshots")
+_MAKER_ENDINGS = frozenset({".sql", ".yml", ".yaml"})
+_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_JINJA_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+_VAR = re.compile(r"(?<![\w.])var\s*\(\s*(?:(['\"])(?P<name>\w+)\1\s*[,)])?")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVar:
+    """A var of the project's own, which this package gives no meaning.
+
+    `path` is a file that reads it. `name` is empty where that file computes the name. `value` is None where
+    dbt_project.yml does not set it. `reason` is the comment beside it there, empty if there is none.
+    """
+
+    name: str
+    path: str
+    value: Any
+    is_set: bool
+    reason: str
 
 
 def read_vars(project: Path) -> dict[str, Any]:
@@ -117,8 +141,91 @@ def _read_by(project: Path) -> frozenset[str]:
         for path in (project / folder).rglob("*"):
             if path.suffix in _ENDINGS and path.is_file():
                 text = path.read_text(encoding="utf-8", errors="replace")
-                found.update(re.findall(r"\bvar\s*\(\s*['\"](\w+)['\"]\s*\)", text))
+                found.update(each["name"] for each in _VAR.finditer(text) if each["name"])
     return frozenset(found)
+
+
+def read_own_vars(project: Path) -> tuple[OwnVar, ...]:
+    """Return the vars other than those in `DEFAULTS` that models, macros, seeds and snapshots read, by name.
+
+    Raises:
+        UsageError: dbt_project.yml cannot be read.
+    """
+    path = project / "dbt_project.yml"
+    given, text = _given(path), path.read_text(encoding="utf-8")
+    readers: dict[str, str] = {}
+    for reader in (path, *_makers(project)):
+        read = reader.read_text(encoding="utf-8", errors="replace")
+        for block in _JINJA.findall(_JINJA_COMMENT.sub("", read)):
+            for each in _VAR.finditer(block):
+                where = reader.relative_to(project).as_posix()
+                readers.setdefault(each["name"] or "", where)
+    return tuple(
+        OwnVar(name, where, given.get(name), name in given, _reason(text, name))
+        for name, where in sorted(readers.items())
+        if name not in DEFAULTS
+    )
+
+
+def _makers(project: Path) -> Iterator[Path]:
+    for folder in _MAKERS:
+        for path in sorted((project / folder).rglob("*")):
+            if path.suffix in _MAKER_ENDINGS and path.is_file():
+                yield path
+
+
+def _reason(text: str, name: str) -> str:
+    """Return the comments beside a var; one above a var of `DEFAULTS` says nothing of those below it."""
+    block = re.search(r"^vars\s*:.*?(?=^[^\s#]|\Z)", text, re.MULTILINE | re.DOTALL)
+    if block is None or not name:
+        return ""
+    said = [*comments_of(block[0], name, apart_from=DEFAULTS), *_comments_within(block[0], name)]
+    return " ".join(each for each in said if re.search(r"\w", each))
+
+
+def _comments_within(text: str, name: str) -> list[str]:
+    """Return the comment that stands first below a var, or those at the end of its lines if every line has one."""
+    below = re.search(
+        rf"^( +){re.escape(name)}\s*:[^\n]*\n((?:(?:\1 +[^\n]*|\s*)\n?)*)", text, re.MULTILINE
+    )
+    lines = [line.strip() for line in below[2].splitlines() if line.strip()] if below else []
+    if lines and lines[0].startswith("#"):
+        return [lines[0].strip("# ")]
+    ends = [line.partition(" #")[2].strip() for line in lines]
+    return ends if all(ends) else []
+
+
+def comments_of(text: str, name: str, *, apart_from: Collection[str] = ()) -> Iterator[str]:
+    """Yield the comment at the end of a setting's line, and the one above it or above the settings beside it.
+
+    ``text`` is YAML. A comment above a setting in ``apart_from`` is of that one alone.
+    """
+    lines = text.splitlines()
+    spelled = re.escape(name).replace("_", "[-_]").replace(r"\-", "[-_]")
+    setting = re.compile(rf"^\s*\+?{spelled}\s*:")
+    for at, line in enumerate(lines):
+        if not setting.match(line):
+            continue
+        _, mark, behind = line.partition(" #")
+        if mark:
+            yield behind.strip()
+        top, depth = at - 1, _depth(line)
+        while top >= 0 and lines[top].strip() and not lines[top].lstrip().startswith("#"):
+            if _depth(lines[top]) == depth and lines[top].partition(":")[0].strip() in apart_from:
+                break
+            top -= 1
+            if _depth(lines[top + 1]) < depth:
+                # What stands above all settings of one key is of the first of them on.
+                break
+        above: list[str] = []
+        while top >= 0 and lines[top].lstrip().startswith("#"):
+            above.insert(0, lines[top].strip(" #"))
+            top -= 1
+        yield " ".join(above)
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _is_zone(value: Any) -> bool:

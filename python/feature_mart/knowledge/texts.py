@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
+from feature_mart.dbt_vars import comments_of
 from feature_mart.knowledge.lineage.jinja import MACRO
 from feature_mart.knowledge.lineage.parts import (
-    NOTES,
     PACKAGE_FILES,
     PROJECT_FILE,
     Entry,
@@ -20,6 +20,7 @@ from feature_mart.knowledge.lineage.parts import (
     without_notes,
 )
 from feature_mart.knowledge.rationale import meta_of, read_yaml
+from feature_mart.runner.seeds import NOTES
 
 Words = tuple[str, ...]
 
@@ -74,7 +75,8 @@ class Texts:
             return [words(each) for each in lines if each.lstrip().startswith("#")]
         if key.kind in {"var", "project"}:
             name = key.name.rpartition(".")[2].lstrip("+")
-            return list(_comments_of(self._files.get(PROJECT_FILE, ""), name))
+            said = comments_of(self._files.get(PROJECT_FILE, ""), name)
+            return [words(each) for each in said]
         if key.kind == "snapshot":
             return [self._yaml_of("snapshots", key.name)]
         if key.kind == "source":
@@ -188,35 +190,6 @@ def _macro_comments(text: str) -> tuple[tuple[str, Words], ...]:
         found.append((macro[2], said))
         found += [(macro[2], words(each)) for each in within]
     return tuple(found)
-
-
-def _comments_of(text: str, name: str) -> Iterator[Words]:
-    """Yield the comment at the end of a setting's line, and the one above it or above the settings beside it."""
-    lines = text.splitlines()
-    setting = re.compile(
-        rf"^\s*\+?{re.escape(name).replace('_', '[-_]').replace(chr(92) + '-', '[-_]')}\s*:"
-    )
-    for at, line in enumerate(lines):
-        if not setting.match(line):
-            continue
-        _, mark, behind = line.partition(" #")
-        if mark:
-            yield words(behind)
-        top, depth = at - 1, _depth(line)
-        while top >= 0 and lines[top].strip() and not lines[top].lstrip().startswith("#"):
-            top -= 1
-            if _depth(lines[top + 1]) < depth:
-                # What stands above all settings of one key is of the first of them on.
-                break
-        above: list[str] = []
-        while top >= 0 and lines[top].lstrip().startswith("#"):
-            above.insert(0, lines[top])
-            top -= 1
-        yield words(" ".join(above))
-
-
-def _depth(line: str) -> int:
-    return len(line) - len(line.lstrip())
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from feature_mart.manifest import SERVED, Manifest, is_ephemeral, parse_manifest
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.runner.failures import describe_failures
 from feature_mart.runner.sealed_off import sealed_off
+from feature_mart.runner.seeds import Seed, copy_seeds, read_seeds
 from feature_mart.settings import Settings
 
 #: Seals and profiles compare a build with earlier ones of the same mart; a build of its own has none.
@@ -64,7 +65,8 @@ _USUAL = World()
 class CompiledProject:
     """Every model in an order in which they can be built, and the DuckDB file that holds the seeds.
 
-    `as_of` is the text by which the compiled clock names its refresh; `document` is dbt's manifest.json.
+    `as_of` is the text by which the compiled clock names its refresh; `document` is dbt's manifest.json. `seed_list`
+    says of each seed when its rows were known.
     """
 
     models: tuple[CompiledModel, ...]
@@ -72,6 +74,7 @@ class CompiledProject:
     as_of: str
     manifest: Manifest
     document: Path
+    seed_list: tuple[Seed, ...]
 
     def read_document(self) -> dict[str, Any]:
         """Return dbt's manifest.json, parsed."""
@@ -106,6 +109,7 @@ def compile_project(
     """Compile for a full build and load the seeds into a file in ``folder``, unless it is there.
 
     Raises:
+        UsageError: a seed's known_from cannot be read.
         TerminalError: dbt could not compile it, with dbt's own reason.
     """
     seeds = folder / "mart.duckdb"  # Compiled SQL names its catalog after the file.
@@ -119,7 +123,12 @@ def compile_project(
     path = result.target / "manifest.json"
     document = json.loads(path.read_text(encoding="utf-8"))
     return CompiledProject(
-        _in_order(document), seeds, as_of_at.isoformat(), parse_manifest(document), path
+        _in_order(document),
+        seeds,
+        as_of_at.isoformat(),
+        parse_manifest(document),
+        path,
+        read_seeds(document, seeds, settings.clock.timezone),
     )
 
 
@@ -156,6 +165,7 @@ def build_compiled(
     as_of_at: datetime,
     *,
     world: World = _USUAL,
+    known_by: datetime | None = None,
     base: Path | None = None,
     only: Collection[str] = (),
     kept: Collection[str] = (),
@@ -164,6 +174,7 @@ def build_compiled(
     """Build every model into a new DuckDB file, without access to files, network or other databases.
 
     ``raw`` is a SELECT per raw table; ``world`` says which wall clock and which random number a model would see. With
+    ``known_by``, rows of seeds that were known only later are left out, as ``raw`` leaves out raw rows. With
     ``only``, no other models are built. With ``base``, an earlier build over the same raw rows and refresh, only the
     models in ``only`` are built, over copies of what they read from there; ``kept`` are copied as well.
 
@@ -178,7 +189,7 @@ def build_compiled(
         con.execute("create schema mart.dwh; use mart.main")
         for table, select in raw.items():
             con.execute(f"create table dwh.{table} as {select}")
-        _copy_seeds(con, project.seeds)
+        copy_seeds(con, project.seeds, project.seed_list, known_by)
         if base is not None:
             attach(con, base, "base")
             for name in sorted(project.read_by(only) | set(kept) - set(only)):
@@ -202,16 +213,6 @@ def build_compiled(
                 raise TerminalError(f"{model.name} could not be built: {reason}") from error
     finally:
         con.close()
-
-
-def _copy_seeds(con: duckdb.DuckDBPyConnection, seeds: Path) -> None:
-    attach(con, seeds, "seeds")
-    names = con.execute(
-        "select table_name from duckdb_tables() where database_name = 'seeds' and schema_name = 'main'"
-    ).fetchall()
-    for (name,) in names:
-        con.execute(f"create table main.{name} as from seeds.main.{name}")
-    con.execute("detach seeds")
 
 
 def _leave_alone(con: duckdb.DuckDBPyConnection, as_of_at: datetime, world: World) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from feature_mart.knowledge.lineage.jinja import macro_digest, read_macros
 from feature_mart.knowledge.rationale import meta_of, read_yaml
+from feature_mart.runner.seeds import NOTES
 
 PROJECT_FILE = "dbt_project.yml"
 PACKAGE_FILES = ("packages.yml", "dependencies.yml")
@@ -22,8 +23,6 @@ _AROUND = (
     *("on-run-start", "on-run-end", "dispatch", "quoting", "flags", "query-comment"),
     *("model-paths", "macro-paths", "seed-paths", "snapshot-paths"),
 )
-#: Columns of a seed that say why a line is there.
-NOTES = frozenset({"note", "comment", "description", "reason"})
 #: Settings of a model that change how its table is kept, found or shown, not what is in it.
 _KEPT = frozenset(
     {

@@ -1,0 +1,200 @@
+"""The project's seeds as inputs with a time: when a seed, or a row of it, was known, and why it is there.
+
+A seed's YAML says `config.meta.known_from`, or its rows have a column `known_from`: a date, which begins at midnight of
+the business zone, or a timestamp with offset. An audit that removes what was not known yet removes those rows too.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from feature_mart.duckdb_files import attach, connect, quoted
+from feature_mart.errors import UsageError
+from feature_mart.zones import load_zone
+
+#: Columns of a seed that say why a line is there.
+NOTES = frozenset({"note", "comment", "description", "reason"})
+KNOWN_FROM = "known_from"
+#: The seed with an audit of its own: it says itself what was known when.
+LOAD_CLOCK = "load_clock"
+_DAY = r"\d{4}-\d\d-\d\d"
+_INSTANT = _DAY + r"[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?([Zz]|[+-]\d\d(:?\d\d)?)"
+_FORM = 'a date such as 2026-04-01, or a timestamp with offset such as "2026-04-01T03:00:00+09:00"'
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A seed of the project, as dbt's manifest and the loaded table have it.
+
+    `table` is its name there, and `meta` its `config.meta`. `known_at` is an expression of DuckDB's SQL over a row of
+    the table, for when the row was known, NULL where it does not say; it is None where the seed has no time at all.
+    """
+
+    name: str
+    table: str
+    meta: Mapping[str, Any]
+    known_at: str | None
+
+    def said(self, key: str) -> str:
+        """Return a text of its `config.meta`, empty where there is none."""
+        value = self.meta.get(key)
+        return "" if value is None else str(value).strip()
+
+
+def read_seeds(document: Mapping[str, Any], database: Path, timezone: str) -> tuple[Seed, ...]:
+    """Return the seeds of a manifest.json; ``database`` is a DuckDB file that they are loaded in.
+
+    Raises:
+        UsageError: a known_from is neither a date nor a timestamp with offset; it names the seed.
+    """
+    with connect(database, read_only=True) as con:
+        found = []
+        for _, node in sorted(document["nodes"].items()):
+            if node["resource_type"] == "seed":
+                table, known_at = _table(node), _known_at(con, node, timezone)
+                found.append(Seed(node["name"], table, seed_meta(node), known_at))
+        return tuple(found)
+
+
+def copy_seeds(
+    con: duckdb.DuckDBPyConnection,
+    database: Path,
+    seeds: Sequence[Seed],
+    known_by: datetime | None = None,
+) -> None:
+    """Copy the tables of the file ``database`` into the connection's schema main, as dbt loaded them.
+
+    With ``known_by``, rows that say they were known only later are left out.
+    """
+    attach(con, database, "seeds")
+    times = {seed.table: seed.known_at for seed in seeds}
+    for name in _tables(con):
+        known_at, where = times.get(name), ""
+        if known_by is not None and known_at is not None:
+            where = f"where coalesce({known_at} <= timestamptz '{known_by.isoformat()}', true)"
+        con.execute(f"create table main.{name} as select * from seeds.main.{name} {where}")
+    con.execute("detach seeds")
+
+
+def seed_readers(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the seeds that models and snapshots of a manifest.json read, each with the name of one of those."""
+    names = {
+        key: node["name"]
+        for key, node in document["nodes"].items()
+        if node["resource_type"] == "seed"
+    }
+    readers: dict[str, str] = {}
+    for node in document["nodes"].values():
+        if node["resource_type"] in {"model", "snapshot"}:
+            for parent in node["depends_on"].get("nodes", ()):
+                if parent in names:
+                    readers.setdefault(names[parent], node["name"])
+    return readers
+
+
+def seed_meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the `config.meta` of a node of the manifest."""
+    meta = (node.get("config") or {}).get("meta") or node.get("meta") or {}
+    return meta if isinstance(meta, Mapping) else {}
+
+
+def unexplained_line(project: Path, node: Mapping[str, Any]) -> int | None:
+    """Return the first line of a seed's file without a time or a note of its own; None if every row has one.
+
+    The header is line 1. A file without rows has nothing to explain.
+    """
+    delimiter = (node.get("config") or {}).get("delimiter") or ","
+    path = project / node["original_file_path"]
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, delimiter=delimiter)
+        for row in reader:
+            told = (
+                value
+                for name, value in row.items()
+                if name is not None and name.strip().lower() in NOTES | {KNOWN_FROM}
+            )
+            is_blank = not any(isinstance(value, str) and value.strip() for value in row.values())
+            if not is_blank and not any(each and each.strip() for each in told):
+                return reader.line_num
+    return None
+
+
+def _table(node: Mapping[str, Any]) -> str:
+    return str(node.get("alias") or node["name"])
+
+
+def _tables(con: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = con.execute(
+        "select table_name from duckdb_tables() where database_name = 'seeds' and schema_name = 'main'"
+    ).fetchall()
+    return [str(name) for (name,) in rows]
+
+
+def _known_at(con: duckdb.DuckDBPyConnection, node: Mapping[str, Any], timezone: str) -> str | None:
+    name, meta = node["name"], seed_meta(node)
+    whole = None
+    if meta.get(KNOWN_FROM) is not None:
+        at = _parsed(meta[KNOWN_FROM], timezone)
+        if at is None:
+            raise UsageError(
+                f"seed {name}: config.meta.known_from is {meta[KNOWN_FROM]!r}; write {_FORM}."
+            )
+        whole = f"timestamptz {quoted(at.isoformat())}"
+    columns = con.execute(
+        "select column_name, data_type from duckdb_columns() where schema_name = 'main' and table_name = ? "
+        "and lower(column_name) = ?",
+        [_table(node), KNOWN_FROM],
+    ).fetchall()
+    if not columns:
+        return whole
+    column, data_type = columns[0]
+    own = _of_row(con, _table(node), column, data_type, timezone)
+    return own if whole is None else f"coalesce({own}, {whole})"
+
+
+def _of_row(
+    con: duckdb.DuckDBPyConnection, seed: str, column: str, data_type: str, timezone: str
+) -> str:
+    """Return when a row of a seed with a column of its own for that was known."""
+    quoted_column = f'"{column}"'
+    midnight = f"timezone({quoted(timezone)}, cast(try_cast({quoted_column} as date) as timestamp))"
+    if data_type == "DATE":
+        return midnight
+    if data_type == "TIMESTAMP WITH TIME ZONE":
+        return quoted_column
+    if data_type != "VARCHAR":
+        raise UsageError(
+            f"seed {seed}: its column {column} is loaded as {data_type.lower()}, which keeps no offset; in its YAML "
+            f"set config.column_types to {{{column}: timestamptz}}."
+        )
+    at = (
+        f"case when regexp_full_match(trim({quoted_column}), {quoted(_DAY)}) then {midnight} "
+        f"when regexp_full_match(trim({quoted_column}), {quoted(_INSTANT)}) "
+        f"then try_cast({quoted_column} as timestamptz) end"
+    )
+    bad = con.execute(
+        f"select {quoted_column} from main.\"{seed}\" where trim({quoted_column}) <> '' and {at} is null "
+        "order by all limit 1"
+    ).fetchone()
+    if bad is not None:
+        raise UsageError(f"seed {seed}: a row's {column} is {bad[0]!r}; write {_FORM}.")
+    return at
+
+
+def _parsed(value: object, timezone: str) -> datetime | None:
+    """Return the time that a known_from names, None if it names none."""
+    text = str(value).strip()
+    try:
+        if len(text) == len("2026-04-01"):
+            return datetime.combine(date.fromisoformat(text), time(), load_zone(timezone))
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.utcoffset() is not None else None
