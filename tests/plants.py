@@ -224,7 +224,7 @@ class PlantBench:
                 shutil.copy(self.project.seeds, self.changed)
             try:
                 project = compile_project(self.settings, self.as_of_at, self.changed)
-                faults = find_faults(project.read_document())
+                faults = find_faults(project.read_document(), self.copy)
                 if faults:
                     return Verdict(faults=tuple(map(str, faults)))
                 verdict = self._judge(project, wanted, has_own_seeds=has_own_seeds)

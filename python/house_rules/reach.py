@@ -50,7 +50,7 @@ def main() -> int:
     """Print one line a finding; give an exit code."""
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            found = find_faults(compiled_document(scratch))
+            found = find_faults(compiled_document(scratch), Path.cwd())
         except RuntimeError as error:
             print(error)
             return 1

@@ -50,7 +50,7 @@ def audit_every_refresh(
             "--every-refresh makes its own small warehouse, by the sample's load clock: unset MART_DWH for it."
         )
     with open_subject(settings, log, None) as subject:
-        faults = find_faults(subject.project.read_document())
+        faults = find_faults(subject.project.read_document(), settings.project)
         if faults:
             return LeakageReport(subject.as_of_at, (), {}, subject.raw.untimed, faults=faults)
         with log.stage("small warehouse"):

@@ -98,7 +98,7 @@ def audit_leakage(
     show(0, "compile")
     with open_subject(settings, log, as_of) as subject:
         with log.stage("reach"):
-            faults = find_faults(subject.project.read_document())
+            faults = find_faults(subject.project.read_document(), settings.project)
         if faults:
             # The isolated builds below would fail on the first of these.
             return LeakageReport(subject.as_of_at, (), {}, subject.raw.untimed, faults=faults)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from compiled_mart import PROJECT
 from feature_mart.audit.reach import find_faults
 from feature_mart.audit.reach.jinja import hook_faults, jinja_faults
 from feature_mart.audit.reach.python import python_faults
@@ -221,7 +222,7 @@ def document(*nodes: dict[str, Any], macros: tuple[dict[str, Any], ...] = ()) ->
 
 
 def said(found: dict[str, Any]) -> list[str]:
-    return [str(fault) for fault in find_faults(found)]
+    return [str(fault) for fault in find_faults(found, PROJECT)]
 
 
 def test_a_leaf_that_no_exposure_names_is_named() -> None:

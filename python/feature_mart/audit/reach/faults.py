@@ -3,7 +3,7 @@
 A value is right in time only if a model's own SELECT, or Python function, makes it from what `ref` and `source` give.
 Whatever else could put a value into a table is refused: SQL in hooks, macros in place of dbt's own, files, the engine's
 catalog, the wall clock, chance, the machine, and tables of former builds. The modules beside this one judge one form of
-code each; this one knows the manifest.
+code each; this one knows the manifest. `inputs` wants a time or a reason of seeds and dbt vars.
 
 Somebody who means to hide a leak from a parser can. This is for what is merged by carelessness; `audit.modes` and
 `audit.truncation` look at the values themselves.
@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from feature_mart.audit.reach.inputs import input_faults
 from feature_mart.audit.reach.jinja import hook_faults, jinja_faults
 from feature_mart.audit.reach.python import python_faults
 from feature_mart.audit.reach.sql import sql_faults
@@ -49,16 +51,18 @@ class Fault:
         return f"{self.path}: {self.name} {self.what}"
 
 
-def find_faults(document: Mapping[str, Any]) -> tuple[Fault, ...]:
-    """Return every access to something other than a model's inputs; ``document`` is a compiled manifest.json.
+def find_faults(document: Mapping[str, Any], project: Path) -> tuple[Fault, ...]:
+    """Return every access to something other than a model's inputs, and inputs without a time and a reason.
 
-    SQL is read as DuckDB's. A model that was not compiled is judged by its Jinja alone.
+    ``document`` is the compiled manifest.json of the project in the folder ``project``. SQL is read as DuckDB's. A
+    model that was not compiled is judged by its Jinja alone.
     """
     found = [
         *_replaced_macros(document),
         *_macro_faults(document),
         *_model_faults(document),
         *_leaf_faults(document),
+        *(Fault(*each) for each in input_faults(document, project)),
     ]
     return tuple(dict.fromkeys(found))
 

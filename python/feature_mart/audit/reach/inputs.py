@@ -1,0 +1,70 @@
+"""Inputs that have no load time: seeds and dbt vars need a time, or a reason on file.
+
+No cutoff can take a number out of a file of the project. What can be asked is that somebody has said since when it was
+known, or why it is there; `audit.seed_labels` then looks at the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from feature_mart.dbt_vars import read_own_vars
+from feature_mart.runner.seeds import (
+    KNOWN_FROM,
+    LOAD_CLOCK,
+    seed_meta,
+    seed_readers,
+    unexplained_line,
+)
+
+_SETTINGS = "dbt_project.yml"
+
+
+def input_faults(document: Mapping[str, Any], project: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield file, name and message for each seed and each var of the project's own without a time and a reason.
+
+    ``document`` is the manifest.json of the project in the folder ``project``.
+    """
+    yield from _seed_faults(document, project)
+    yield from _var_faults(project)
+
+
+def _seed_faults(document: Mapping[str, Any], project: Path) -> Iterator[tuple[str, str, str]]:
+    readers = seed_readers(document)
+    for _, node in sorted(document["nodes"].items()):
+        reader = readers.get(node["name"])
+        if node["resource_type"] != "seed" or reader is None or node["name"] == LOAD_CLOCK:
+            continue
+        meta = seed_meta(node)
+        if any(str(meta.get(name) or "").strip() for name in (KNOWN_FROM, "why")):
+            continue
+        line = unexplained_line(project, node)
+        if line is not None:
+            yield (
+                node["original_file_path"],
+                node["name"],
+                f"is a seed that {reader} reads, and nothing says since when it is known or why it is there: "
+                "write config.meta.known_from or config.meta.why in its YAML, or fill a column note or known_from in "
+                f"every row (line {line} has none)",
+            )
+
+
+def _var_faults(project: Path) -> Iterator[tuple[str, str, str]]:
+    for var in read_own_vars(project):
+        if not var.name:
+            what = "names a dbt var by an expression, so that no reason for it can be looked up; write the name out"
+            yield var.path, "var()", what
+        elif not var.is_set:
+            what = (
+                f"is a dbt var that {var.path} reads and {_SETTINGS} does not set: set it there under vars, with a "
+                "comment that says why it has this value"
+            )
+            yield var.path, var.name, what
+        elif not var.reason:
+            what = (
+                f"is a dbt var that {var.path} reads, and nothing says why it has this value: write a comment above "
+                "it or at the end of its line"
+            )
+            yield _SETTINGS, var.name, what
