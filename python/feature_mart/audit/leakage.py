@@ -17,7 +17,8 @@ from feature_mart.audit.perturb import perturb_warehouse
 from feature_mart.audit.probes import add_probes
 from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
 from feature_mart.audit.reach import find_faults
-from feature_mart.audit.truncation import LeakageReport, compare_cutoffs
+from feature_mart.audit.seed_labels import judge_seeds_and_vars
+from feature_mart.audit.truncation import LeakageReport, compare_cutoffs, whole_path
 from feature_mart.errors import UsageError
 from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.compiled import CompiledProject, build_compiled, compile_project
@@ -132,7 +133,10 @@ def audit_leakage(
                 ),
                 progress=progress,
             )
-    return replace(report, load_clock=verdicts)
+        with log.stage("seeds and vars"):
+            whole = whole_path(subject.as_of_at, subject.folder)
+            inputs = judge_seeds_and_vars(subject.project, settings.project, whole)
+    return replace(report, load_clock=verdicts, inputs=inputs)
 
 
 def _choose(subject: Subject, count: int, seed: int) -> tuple[Cutoff, ...]:

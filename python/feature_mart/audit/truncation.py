@@ -39,6 +39,7 @@ from feature_mart.audit.load_clock import LineVerdict
 from feature_mart.audit.modes import Built, ModeReport, compare_mode
 from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.audit.reach import Fault
+from feature_mart.audit.seed_labels import InputReport
 from feature_mart.runner import Progress
 from feature_mart.runner.compiled import CompiledProject, World, build_compiled
 from feature_mart.settings import Clock
@@ -47,6 +48,8 @@ _WORKERS = 2
 #: The wall clock and random number differ between builds, so that a model that uses them is found.
 _WHOLE = World(built_after=timedelta(minutes=5), chance=0.25)
 _TRUNCATED = World(built_after=timedelta(days=411, hours=7), chance=0.75)
+
+_NO_INPUTS = InputReport()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ class LeakageReport:
     without load times; `empty` cutoffs without rows to compare. `load_clock` has a verdict of each line of the load
     clock, which no cutoff can judge; `modes` of each way in which dbt builds. With `faults`, which reach beside what a
     model is given, nothing was built. `covered` counts pairs of a row and a column that varies: those whose row some
-    cutoff follows within a day, so that it shows a leak of one day, and all; None where that was not counted.
+    cutoff follows within a day, so that it shows a leak of one day, and all; None where that was not counted. `inputs`
+    says of seeds and dbt vars, which are the same in every build, whether they follow a label.
     """
 
     as_of_at: datetime
@@ -77,12 +81,14 @@ class LeakageReport:
     faults: tuple[Fault, ...] = ()
     modes: tuple[ModeReport, ...] = ()
     covered: tuple[int, int] | None = None
+    inputs: InputReport = _NO_INPUTS
 
     @property
     def is_clean(self) -> bool:
-        """Return whether nothing differed or reaches beside its inputs, and no line of the load clock is wrong."""
+        """Return whether nothing differs, reaches beside its inputs or follows a label, and the load clock is right."""
         is_right = all(verdict.is_right for verdict in self.load_clock)
-        return is_right and not (self.leaks or self.faults or self.differs_by_mode)
+        found = self.leaks or self.faults or self.differs_by_mode or self.inputs.followed
+        return is_right and not found
 
     @property
     def differs_by_mode(self) -> bool:
@@ -127,6 +133,11 @@ class _Build:
         if self.requests_until is not None:
             return raw.known_by_with_requests(self.known_by, self.requests_until)
         return raw.known_by(self.known_by)
+
+
+def whole_path(as_of_at: datetime, folder: Path) -> Path:
+    """Return the file of the build that all others are compared with."""
+    return _Build(as_of_at).path(folder)
 
 
 def build_whole(
@@ -288,6 +299,7 @@ def _make(
         build.rows(raw),
         build.as_of_at,
         world=_WHOLE if build.known_by is None else _TRUNCATED,
+        known_by=build.known_by,
         base=None if base is None else build.path(base),
         only=changed,
         kept=(SPINE,),

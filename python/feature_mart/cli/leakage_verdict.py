@@ -48,12 +48,14 @@ def leakage_document(report: LeakageReport, settings: Settings) -> dict[str, Any
             }
             for each in report.modes
         ],
+        "follows_labels": [asdict(each) for each in report.inputs.followed],
         "load_clock": [_line_document(verdict) for verdict in report.load_clock],
         "not_judged": {
             "never_vary": {model: list(columns) for model, columns in report.constant.items()},
             "cutoffs_without_rows": [cutoff.at.isoformat() for cutoff in report.empty],
             "tables_without_load_times": list(report.untimed),
             "modes": [mode for mode in MODES if mode not in {each.mode for each in report.modes}],
+            "seeds_and_vars": [asdict(each) for each in report.inputs.unjudged],
             "load_clock_lines": [
                 verdict.table
                 for verdict in report.load_clock
@@ -135,6 +137,8 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
         _print_modes(report)
     if report.leaks:
         _print_differences(report, zone)
+    for followed in report.inputs.followed:
+        say(f"leaks: {followed}", style="bold")
     for verdict in report.load_clock:
         for fault in describe_faults(verdict):
             say(f"the load clock is wrong: {fault}", style="bold")
@@ -238,6 +242,7 @@ def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
         for verdict in report.load_clock
         if verdict.moved.keys and verdict.lags is None
     ]
+    lines += [f"  {each}" for each in report.inputs.unjudged]
     judged = {each.mode for each in report.modes}
     if report.covered is None:
         lines += [f"  as dbt builds it {mode}" for mode in MODES if mode not in judged]

@@ -1,0 +1,222 @@
+"""Judge the numbers in seeds and dbt vars: does one follow a label of a training mart beyond chance?
+
+A number that was worked out from labels and pasted into a file is the same in every build, so no cutoff shows it. It
+follows the labels, though. Where a seed's values are keys of something that a request has, its numbers, and which keys
+it lists at all, are compared with each label by a permutation test over the keys. Seeds whose rows say that they were
+known only within the history are left to the cutoffs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from feature_mart.audit.compare import SPINE
+from feature_mart.audit.permutation import (
+    KeyedLabel,
+    correlation,
+    follows,
+    has_enough_keys,
+    ranks,
+)
+from feature_mart.audit.seed_tables import (
+    TERMS,
+    Given,
+    columns_of,
+    find_key,
+    holds_numbers,
+    is_number,
+    is_unique,
+    rows_by_key,
+    seed_tables,
+    var_name,
+    var_tables,
+)
+from feature_mart.dbt_vars import OwnVar, read_own_vars
+from feature_mart.duckdb_files import attach, connect
+from feature_mart.manifest import SERVED, Manifest
+from feature_mart.runner.compiled import CompiledProject
+from feature_mart.runner.seeds import KNOWN_FROM, NOTES, Seed, seed_readers
+
+#: The chance of any false alarm in a whole audit.
+_LEVEL = 0.001
+_CHOICE = "which keys it lists"
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A column of a seed or var that follows a label beyond chance: over how many keys, of what, how closely.
+
+    `column` is empty where it is the choice of keys that follows it.
+    """
+
+    name: str
+    column: str
+    label: str
+    key: str
+    keys: int
+    correlation: float
+    remedy: str
+
+    def __str__(self) -> str:
+        """Return the line that reports it."""
+        return (
+            f"{self.name}: {self.column or _CHOICE} follows {self.label} beyond chance, over {self.keys:,} values of "
+            f"{self.key} (correlation {self.correlation:.2f}); {self.remedy}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unjudged:
+    """A seed or var, or a part of it, that was compared with no label, and why."""
+
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        """Return the line that reports it."""
+        return f"{self.name}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class InputReport:
+    """What was found of seeds and vars, and what could not be judged."""
+
+    followed: tuple[Followed, ...] = ()
+    unjudged: tuple[Unjudged, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """A comparison to be made: the values of the keys that occur in a label's rows; no column is the choice of keys."""
+
+    given: Given
+    column: str
+    label: str
+    key: str
+    labelled: KeyedLabel
+    values: np.ndarray[Any, np.dtype[np.float64]]
+
+
+def judge_seeds_and_vars(project: CompiledProject, root: Path, whole: Path) -> InputReport:
+    """Compare the seeds and vars that the project in the folder ``root`` reads with the labels of the build ``whole``.
+
+    ``whole`` is the file of a build over all rows.
+    """
+    readers = seed_readers(project.read_document())
+    seeds = [seed for seed in project.seed_list if seed.name in readers]
+    own_vars = [var for var in read_own_vars(root) if var.is_set]
+    return judge_inputs(project.manifest, seeds, own_vars, whole)
+
+
+def judge_inputs(
+    manifest: Manifest, seeds: Sequence[Seed], own_vars: Sequence[OwnVar], whole: Path
+) -> InputReport:
+    """Compare seeds and vars with the labels of a build over all rows; ``whole`` is its file.
+
+    ``seeds`` are those that models read. Models that the build lacks are left out.
+    """
+    unjudged: list[Unjudged] = []
+    tests: list[_Test] = []
+    with connect() as con:
+        attach(con, whole, "mart")
+        con.execute("create schema memory.audited; use mart.main")
+        if not columns_of(con, SPINE):
+            return InputReport()
+        inputs = [*seed_tables(con, seeds), *var_tables(con, own_vars)]
+        scalars = {var_name(var) for var in own_vars} - {given.name for given in inputs}
+        unjudged += [
+            Unjudged(name, "one value is compared with nothing") for name in sorted(scalars)
+        ]
+        labels = list(_labels(con, manifest))
+        for given in inputs:
+            tests += _prepare(con, given, labels, unjudged)
+    level = _LEVEL / max(len(tests), 1)
+    followed: list[Followed] = []
+    for test in tests:
+        if not has_enough_keys(test.values, level):
+            why = f"{test.column or _CHOICE}: {len(test.values):,} values of {test.key} are too few to tell"
+            unjudged.append(Unjudged(test.given.name, why))
+        elif follows(test.labelled, test.values, level):
+            found = correlation(test.labelled, test.values)
+            if test.given.excuse:
+                why = f"{test.column or _CHOICE} follows {test.label} (correlation {found:.2f}): {test.given.excuse}"
+                unjudged.append(Unjudged(test.given.name, why))
+            else:
+                keys, given = len(test.values), test.given
+                followed.append(
+                    Followed(
+                        given.name, test.column, test.label, test.key, keys, found, given.remedy
+                    )
+                )
+    return InputReport(tuple(followed), tuple(dict.fromkeys(unjudged)))
+
+
+def _labels(con: duckdb.DuckDBPyConnection, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield model and column of each label that is a number or a flag, of the marts that the build has."""
+    for model in manifest.models:
+        if not model.startswith(SERVED):
+            continue
+        types = columns_of(con, model)
+        for column in manifest.columns(model):
+            kind = types.get(column.name, "")
+            if column.role == "label" and "job_id" in types and is_number(kind):
+                yield model, column.name
+
+
+def _prepare(
+    con: duckdb.DuckDBPyConnection,
+    given: Given,
+    labels: Sequence[tuple[str, str]],
+    unjudged: list[Unjudged],
+) -> Iterator[_Test]:
+    """Yield the tests of one input, and note in ``unjudged`` what is compared with nothing."""
+    types = columns_of(con, given.table)
+    row = con.execute(f"select count(*) from {given.table}").fetchone()
+    if row is None or row[0] == 0:
+        return  # All of its rows came within the history: cutoffs judge them.
+    said = [name for name in types if name.lower() not in NOTES | {KNOWN_FROM}]
+    found = [key for name in said if (key := find_key(con, given, name)) is not None]
+    if not found:
+        unjudged.append(
+            Unjudged(
+                given.name,
+                "no column holds keys of a request; words that texts are searched for are none",
+            )
+        )
+        return
+    keys = next(([key] for key in found if is_unique(con, given, key)), found)
+    others = [name for name in said if name not in {key.column for key in keys}]
+    numbers = [name for name in others if holds_numbers(con, given, name, types[name])]
+    words = [name for name in others if name not in numbers]
+    if words:
+        unjudged.append(
+            Unjudged(given.name, f"words are compared with nothing: {', '.join(words)}")
+        )
+    named = " and ".join(f"{key.model}.{key.attribute}" for key in keys)
+    is_of_terms = any(key.model == TERMS for key in keys)
+    for model, label in labels:
+        rows = rows_by_key(con, given, keys, numbers, model, label)
+        if not rows:
+            continue
+        counts, sums, squares, listed, *values = (
+            np.array(each) for each in zip(*rows, strict=True)
+        )
+        what = f"{model}.{label}"
+        # Words of a text that somebody lists are about something, and so about prices.
+        columns = [] if is_of_terms or listed.all() else [("", np.where(listed, 1.0, 0.0))]
+        for name, column in zip(numbers, values, strict=True):
+            known = np.array([value is not None for value in column])
+            columns.append((name, np.where(known & listed, column, np.nan).astype(float)))
+        for name, column in columns:
+            chosen = np.isfinite(column)
+            if len(np.unique(column[chosen])) < 2:
+                continue
+            total = float(squares[chosen].sum())
+            labelled = KeyedLabel(counts[chosen].astype(float), sums[chosen].astype(float), total)
+            yield _Test(given, name, what, named, labelled, ranks(column[chosen]))

@@ -1,0 +1,223 @@
+"""Seeds and dbt vars as tables, and what a request has that their values are keys of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from feature_mart.audit.compare import SPINE
+from feature_mart.dbt_vars import OwnVar
+from feature_mart.runner.seeds import LOAD_CLOCK, Seed
+
+#: Share of a column's values that must be keys for it to be one.
+_MATCHING = 0.5
+TERMS = "int_job__terms"
+#: What a request has: each model's text columns, by the column of the spine that they are looked up with. The first
+#: that matches is taken.
+_LOOKED_UP = (
+    (SPINE, "job_id"),
+    ("int_job__skills", "job_id"),
+    ("stg_dwh__categories", "category_id"),
+    ("stg_dwh__clients", "client_id"),
+    ("int_contract__facts", "job_id"),
+    (TERMS, "job_id"),
+)
+_NUMBERS = (
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER"),
+    *("UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A seed or var as a table of the connection; `excuse` is why it may follow labels, empty where it may not."""
+
+    name: str
+    table: str
+    excuse: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A column of an input whose values are those of a column that a request has."""
+
+    column: str
+    model: str
+    attribute: str
+
+
+def seed_tables(con: duckdb.DuckDBPyConnection, seeds: Sequence[Seed]) -> Iterator[Given]:
+    """Yield a table of each seed's rows that were known before the first request, or do not say when."""
+    for seed in seeds:
+        if seed.name == LOAD_CLOCK or not columns_of(con, seed.table):
+            continue
+        known_at = seed.known_at or "cast(null as timestamptz)"
+        table = f"memory.audited.{quoted_name('seed ' + seed.table)}"
+        con.execute(
+            f"create table {table} as select * from main.{quoted_name(seed.table)} "
+            f"where coalesce({known_at} <= (select min(requested_at) from main.{SPINE}), true)"
+        )
+        remedy = (
+            "write config.meta.known_from, since when its values are known, or config.meta.follows_labels, why they "
+            "may follow it"
+        )
+        yield Given(f"seed {seed.name}", table, seed.said("follows_labels"), remedy)
+
+
+def var_tables(con: duckdb.DuckDBPyConnection, own_vars: Sequence[OwnVar]) -> Iterator[Given]:
+    """Yield a table of each var that is a list or a mapping."""
+    for var in own_vars:
+        rows = list(_rows(var.value))
+        if not rows:
+            continue
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        table = f"memory.audited.{quoted_name('var ' + var.name)}"
+        con.execute(
+            f"create table {table} ({', '.join(f'{quoted_name(c)} varchar' for c in columns)})"
+        )
+        marks = ", ".join("?" for _ in columns)
+        cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+        con.executemany(f"insert into {table} values ({marks})", cells)
+        remedy = (
+            "make it a seed, whose config.meta.known_from or config.meta.follows_labels can say since when its values "
+            "are known or why they may follow it"
+        )
+        yield Given(var_name(var), table, "", remedy)
+
+
+def var_name(var: OwnVar) -> str:
+    """Return how a var is called in messages."""
+    return f"dbt var {var.name}"
+
+
+def _rows(value: object) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a var: of a mapping its keys beside their values, of a list its items."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            for row in _rows(each) if isinstance(each, Mapping | list) else [{"value": each}]:
+                yield {"key": key, **row} if "key" not in row else {"outer_key": key, **row}
+    elif isinstance(value, list | tuple):
+        for each in value:
+            if isinstance(each, Mapping):
+                yield {str(name): cell for name, cell in each.items()}
+            else:
+                yield {"value": each}
+
+
+def _cell(value: object) -> str | None:
+    if value is None:
+        return None
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def rows_by_key(
+    con: duckdb.DuckDBPyConnection,
+    given: Given,
+    keys: Sequence[Key],
+    numbers: Sequence[str],
+    model: str,
+    label: str,
+) -> list[tuple[Any, ...]]:
+    """Return for each key in a label's rows: rows, sum and squares of the label, whether it is listed, its numbers."""
+    names = [f"k{number}" for number in range(len(keys))]
+    joins = " ".join(
+        f"join (select distinct job_id, {_plain(key.attribute)} as {name} from ({_looked_up(key.model)}) "
+        f"where {quoted_name(key.attribute)} is not null) r{name} on r{name}.job_id = l.job_id"
+        for name, key in zip(names, keys, strict=True)
+    )
+    own = ", ".join(f"{_plain(key.column)} as {n}" for n, key in zip(names, keys, strict=True))
+    averages = "".join(
+        f", avg({_as_number(name)}) as v{number}" for number, name in enumerate(numbers)
+    )
+    values = "".join(f", any_value(g.v{number})" for number in range(len(numbers)))
+    same = " and ".join(f"g.{name} = r{name}.{name}" for name in names)
+    by = ", ".join(f"r{name}.{name}" for name in names)
+    return con.execute(
+        f"with l as (select job_id, cast({quoted_name(label)} as double) as y from main.{model} "
+        f"where {quoted_name(label)} is not null), "
+        f"g as (select {own}{averages} from {given.table} group by all) "
+        f"select count(*), sum(y), sum(y * y), bool_or(g.k0 is not null){values} from l {joins} "
+        f"left join g on {same} group by {by} order by {by}"
+    ).fetchall()
+
+
+def find_key(con: duckdb.DuckDBPyConnection, given: Given, column: str) -> Key | None:
+    """Return what a request has that most values of a column are keys of; None if there is nothing."""
+    own = f"select distinct {_plain(column)} as k from {given.table} where {quoted_name(column)} is not null"
+    for model, _ in _LOOKED_UP:
+        for attribute, kind in columns_of(con, model).items():
+            if kind != "VARCHAR":
+                continue
+            row = con.execute(
+                f"select count(*), count(*) filter (k in (select {_plain(attribute)} from main.{model})) from ({own})"
+            ).fetchone()
+            if row is not None and row[1] and row[1] >= _MATCHING * row[0]:
+                return Key(column, model, attribute)
+    return None
+
+
+def is_unique(con: duckdb.DuckDBPyConnection, given: Given, key: Key) -> bool:
+    """Return whether no two rows of an input have one value of a key."""
+    row = con.execute(
+        f"select count(distinct {_plain(key.column)}) = count(*) from {given.table}"
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _looked_up(model: str) -> str:
+    """Return a SELECT of a model's rows beside the requests that they belong to."""
+    by = dict(_LOOKED_UP)[model]
+    if by == "job_id":
+        return f"select * from main.{model}"
+    return f"select s.job_id, m.* from main.{SPINE} s join main.{model} m using ({by})"
+
+
+def holds_numbers(
+    con: duckdb.DuckDBPyConnection, given: Given, column: str, data_type: str
+) -> bool:
+    if is_number(data_type) or data_type.startswith(("DATE", "TIMESTAMP")):
+        return True
+    row = con.execute(
+        f"select count({_as_number(column)}) = count(nullif(trim({quoted_name(column)}), '')) "
+        f"and count({_as_number(column)}) > 0 from {given.table}"
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _as_number(column: str) -> str:
+    """Return an expression for a column as a number: a date's is its time."""
+    name = quoted_name(column)
+    return (
+        f"coalesce(try_cast(cast({name} as varchar) as double), cast(try_cast(cast({name} as varchar) as boolean) as "
+        f"double), epoch(try_cast(cast({name} as varchar) as timestamptz)))"
+    )
+
+
+def is_number(data_type: str) -> bool:
+    """Return whether a type of DuckDB is that of numbers or flags."""
+    return data_type == "BOOLEAN" or data_type.startswith(_NUMBERS)
+
+
+def columns_of(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """Return the columns of a table or view and their types; none where there is no such table."""
+    try:
+        rows = con.execute(
+            f"describe {table if '.' in table else f'main.{quoted_name(table)}'}"
+        ).fetchall()
+    except duckdb.CatalogException:
+        return {}
+    return {str(row[0]): str(row[1]) for row in rows}
+
+
+def _plain(column: str) -> str:
+    """Return an expression for a column's values in one spelling."""
+    return f"lower(trim(cast({quoted_name(column)} as varchar)))"
+
+
+def quoted_name(name: str) -> str:
+    """Return a name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,251 @@
+"""Numbers in seeds and vars that follow a label are found; those that have nothing to do with it raise no alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from feature_mart.audit.permutation import KeyedLabel, correlation, follows, has_enough_keys, ranks
+from feature_mart.audit.seed_labels import InputReport, judge_inputs
+from feature_mart.dbt_vars import OwnVar
+from feature_mart.duckdb_files import connect
+from feature_mart.manifest import Manifest, parse_manifest
+from feature_mart.runner.seeds import Seed
+
+JOBS, CATEGORIES, CLIENTS, SKILLS = 2000, 30, 200, 40
+LEVEL = 0.001
+_ROLE = {"config": {"meta": {"role": "label"}}}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a build whose prices depend on category, client and skill, and whose hires depend on nothing."""
+    rng = np.random.default_rng(0)
+    number = np.arange(JOBS)
+    category = rng.integers(0, CATEGORIES, JOBS)
+    client = np.minimum(rng.zipf(1.3, JOBS), CLIENTS) - 1
+    job_type = rng.choice(["fixed", "hourly"], JOBS)
+    skill = rng.integers(0, SKILLS, JOBS)
+    price = 10 + level(category) + level(client) + level(skill) + rng.normal(0, 1, JOBS)
+    jobs = pa.table(
+        {
+            "job_id": [f"j{each}" for each in number],
+            "client_id": [f"C{each:04d}" for each in client],
+            "category_id": [f"cat-{each}" for each in category],
+            "title": [f"Title {each}" for each in number],
+            "job_type": job_type,
+            "skill": [f"Skill {each}" for each in skill],
+            "price_log": price,
+            "is_hired": rng.random(JOBS) < 0.4,
+        }
+    )
+    path = tmp_path_factory.mktemp("whole") / "whole.duckdb"
+    with connect(path) as con:
+        con.register("jobs", jobs)
+        con.execute(
+            "create table int_job__requests as select job_id, client_id, category_id, title, job_type, "
+            "timestamptz '2024-01-01 00:00:00+00' + to_hours(cast(job_id[2:] as bigint)) as requested_at from jobs; "
+            "create table int_job__skills as select job_id, skill from jobs "
+            "union all select job_id, 'Skill 0' from jobs where job_id like '%7' and skill <> 'Skill 0'; "
+            "create table mart_a__training as select job_id, price_log, is_hired, 'x' as exclusion_reason from jobs "
+            "where job_id not like '%9'"
+        )
+        for name, rows in SEEDS.items():
+            con.register("rows", pa.Table.from_pylist(rows))
+            con.execute(f"create table {name} as select * from rows")
+            con.unregister("rows")
+    return path
+
+
+def level(keys: Any) -> Any:
+    """Return the part of the price that belongs to a key."""
+    return np.sin(np.asarray(keys) * 12.9898)
+
+
+def levels(prefix: str, count: int, width: int = 0) -> dict[str, float]:
+    """Return the levels of keys as somebody would paste them: roughly right."""
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0, 0.3, count)
+    return {
+        f"{prefix}{each:0{width}d}": round(float(level(each) + noise[each]), 2)
+        for each in range(count)
+    }
+
+
+def rows_of(key: str, given: Mapping[str, float], **others: Any) -> list[dict[str, Any]]:
+    return [{key: name, "level": value, **others} for name, value in given.items()]
+
+
+BY_CATEGORY = levels("cat-", CATEGORIES)
+BEST = [name for name, value in levels("C", CLIENTS, 4).items() if value > 0.7]
+SEEDS = {
+    "by_category": rows_of("category_id", BY_CATEGORY, note="why"),
+    "by_skill": rows_of("skill", {k.lower(): v for k, v in levels("Skill ", SKILLS).items()}),
+    "by_law": rows_of("category_id", BY_CATEGORY, known_from="2020-01-01"),
+    "later": rows_of("category_id", BY_CATEGORY, known_from="2024-02-01"),
+    "best_clients": [{"client_id": name, "note": "named by sales"} for name in BEST],
+    "as_text": [{"k": name, "usual": f"{np.exp(v)}"} for name, v in BY_CATEGORY.items()],
+    "job_type_ranks": [{"job_type": "fixed", "rank": 1}, {"job_type": "hourly", "rank": 2}],
+    "words": [{"word_group": "urgent", "word": word, "note": "why"} for word in ("rush", "asap")],
+    "families": [
+        {"category_id": name, "family": "craft" if v > 0 else "text"}
+        for name, v in BY_CATEGORY.items()
+    ],
+    "pairs": [
+        {"category_id": name, "job_type": kind, "flag": v > 0.1, "level": 3}
+        for name, v in BY_CATEGORY.items()
+        for kind in ("fixed", "hourly")
+    ],
+}
+
+
+def manifest() -> Manifest:
+    columns = {"price_log": _ROLE, "is_hired": _ROLE, "exclusion_reason": _ROLE, "job_id": {}}
+    node = {"resource_type": "model", "name": "mart_a__training", "columns": columns}
+    return parse_manifest({"nodes": {"model.toy.mart_a__training": node}})
+
+
+def judged_seed(whole: Path, name: str, known_at: str | None = None, **meta: str) -> InputReport:
+    return judge_inputs(manifest(), [Seed(name, name, meta, known_at)], [], whole)
+
+
+def judged_vars(whole: Path, **values: Any) -> InputReport:
+    found = [OwnVar(name, "models/a.sql", value, True, "why") for name, value in values.items()]
+    return judge_inputs(manifest(), [], found, whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "key"),
+    [
+        ("by_category", "level", "int_job__requests.category_id"),
+        ("by_skill", "level", "int_job__skills.skill"),
+        ("best_clients", "", "int_job__requests.client_id"),
+        ("as_text", "usual", "int_job__requests.category_id"),
+        ("pairs", "flag", "int_job__requests.category_id and int_job__requests.job_type"),
+    ],
+)
+def test_a_seed_worked_out_from_a_label_is_named_with_the_label(
+    whole: Path, name: str, column: str, key: str
+) -> None:
+    report = judged_seed(whole, name)
+    (found,) = report.followed
+    assert (found.name, found.column, found.key) == (f"seed {name}", column, key)
+    assert found.label == "mart_a__training.price_log" and abs(found.correlation) > 0.1
+    assert "follows mart_a__training.price_log beyond chance" in str(found)
+    assert "config.meta.known_from" in str(found) and "config.meta.follows_labels" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("job_type_ranks", "rank: 2 values of int_job__requests.job_type are too few to tell"),
+        ("words", "no column holds keys of a request"),
+        ("families", "words are compared with nothing: family"),
+    ],
+)
+def test_what_cannot_be_judged_is_said_by_name(whole: Path, name: str, said: str) -> None:
+    report = judged_seed(whole, name)
+    assert report.followed == ()
+    assert any(
+        str(each).startswith(f"seed {name}: ") and said in str(each) for each in report.unjudged
+    )
+
+
+def test_a_seed_that_became_known_within_the_history_is_left_to_the_cutoffs(whole: Path) -> None:
+    known_at = "cast(known_from as timestamptz)"
+    assert judged_seed(whole, "later", known_at) == InputReport()
+    # No cutoff lies before a time that is before everything.
+    assert [each.column for each in judged_seed(whole, "by_law", known_at).followed] == ["level"]
+    late = "timestamptz '2024-01-01 00:00:01+00'"
+    assert judged_seed(whole, "by_category", late) == InputReport()
+
+
+def test_a_reason_for_following_a_label_is_shown_in_place_of_the_finding(whole: Path) -> None:
+    report = judged_seed(whole, "by_category", follows_labels="prices that the law sets")
+    assert report.followed == ()
+    (said,) = map(str, report.unjudged)
+    assert said.startswith("seed by_category: level follows mart_a__training.price_log (correl")
+    assert said.endswith("): prices that the law sets")
+    assert judged_seed(whole, "by_category", follows_labels=" ").followed
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        BY_CATEGORY,
+        {name: {"level": v, "count": 3} for name, v in BY_CATEGORY.items()},
+        [{"category": name, "level": v} for name, v in BY_CATEGORY.items()],
+        BEST,
+        {"gold": BEST[:15], "silver": BEST[15:]},
+        {name: v > 0 for name, v in BY_CATEGORY.items()},
+    ],
+)
+def test_a_var_worked_out_from_a_label_is_named_whatever_its_form(whole: Path, value: Any) -> None:
+    (found,) = judged_vars(whole, levels=value).followed
+    assert found.name == "dbt var levels" and found.label == "mart_a__training.price_log"
+    assert "make it a seed" in str(found)
+
+
+def test_a_var_of_one_value_is_not_judged(whole: Path) -> None:
+    report = judged_vars(whole, usual=10.31, nothing={}, unset=None)
+    assert report.followed == ()
+    assert [each.name for each in report.unjudged] == [
+        *("dbt var nothing", "dbt var unset", "dbt var usual")
+    ]
+
+
+def test_numbers_that_have_nothing_to_do_with_labels_raise_no_alarm(whole: Path) -> None:
+    rng = np.random.default_rng(2)
+    given: dict[str, Any] = {}
+    for number in range(15):
+        given[f"a{number}"] = {f"cat-{each}": float(rng.normal()) for each in range(CATEGORIES)}
+        given[f"b{number}"] = {f"C{each:04d}": int(rng.zipf(1.5)) for each in range(CLIENTS)}
+        given[f"c{number}"] = [f"Skill {each}" for each in rng.permutation(SKILLS)[:12]]
+        given[f"d{number}"] = [f"C{each:04d}" for each in rng.permutation(CLIENTS)[:20]]
+    assert judged_vars(whole, **given).followed == ()
+
+
+def random_label(rng: np.random.Generator, keys: int) -> KeyedLabel:
+    counts = rng.zipf(1.4, keys).clip(1, 2000).astype(float)
+    means = rng.normal(0, 1, keys)
+    return KeyedLabel(counts, counts * means, float((counts * (means**2 + 1)).sum()))
+
+
+@pytest.mark.parametrize("keys", [8, 32, 200])
+def test_the_false_alarm_rate_is_that_of_the_level(keys: int) -> None:
+    rng, alarms, tries = np.random.default_rng(3), 0, 400
+    for number in range(tries):
+        values = ranks(rng.lognormal(0, 2, keys))
+        alarms += follows(random_label(rng, keys), values, 0.05, seed=number)
+    # Within four standard deviations.
+    assert alarms <= 0.05 * tries + 4 * (0.05 * 0.95 * tries) ** 0.5
+
+
+def test_levels_with_noise_are_found() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        label = random_label(rng, 40)
+        means = label.sums / label.counts
+        assert follows(label, ranks(np.exp(means + rng.normal(0, 0.3, 40))), LEVEL)
+
+
+def test_too_few_arrangements_cannot_be_told_from_chance() -> None:
+    assert not has_enough_keys(np.array([1.0, 2.0]), LEVEL)
+    assert not has_enough_keys(np.array([1.0] * 60 + [2.0]), LEVEL)
+    assert has_enough_keys(np.arange(7.0), LEVEL) and not has_enough_keys(np.arange(6.0), LEVEL)
+    assert has_enough_keys(np.array([1.0] * 30 + [2.0] * 3), LEVEL)
+
+
+def test_ranks_and_correlation_are_those_of_the_rows() -> None:
+    assert ranks(np.array([3.0, 1.0, 1e9, 1.0])).tolist() == [3, 1.5, 4, 1.5]
+    key = np.array([0, 0, 1, 2, 2, 2])
+    label = np.array([1.0, 2, 5, 4, 6, 7])
+    counts, sums = np.bincount(key).astype(float), np.bincount(key, label)
+    keyed, values = KeyedLabel(counts, sums, float((label**2).sum())), np.array([1.0, 2, 5])
+    assert correlation(keyed, values) == pytest.approx(np.corrcoef(values[key], label)[0, 1])
+    assert correlation(keyed, np.ones(3)) == 0 and not follows(keyed, np.ones(3), 0.5)
