@@ -21,11 +21,13 @@ from compiled_mart import PROJECT
 from feature_mart.audit.cutoffs import choose_cutoffs
 from feature_mart.audit.every_refresh import small_subject
 from feature_mart.audit.leakage import open_subject
+from feature_mart.audit.load_clock import describe_faults, judge_load_clock
 from feature_mart.audit.modes import build_modes, compare_mode
 from feature_mart.audit.perturb import perturb_warehouse
 from feature_mart.audit.probes import add_probes
 from feature_mart.audit.raw_rows import read_raw_warehouse
 from feature_mart.audit.reach import find_faults
+from feature_mart.audit.seed_labels import judge_seeds_and_vars
 from feature_mart.audit.truncation import build_whole, compare_cutoffs, compare_each
 from feature_mart.errors import TerminalError
 from feature_mart.runner import open_run
@@ -83,7 +85,7 @@ class Verdict:
 
     With `faults`, what reaches beside a model's inputs, nothing was built. `refused` is why the project did not compile
     or build. `by_mode` are the columns that dbt builds otherwise than their SELECTs; `checks` the build's checks that
-    failed.
+    failed; `inputs` seeds and vars that follow a label; `load_clock` wrong lines of the load clock.
     """
 
     named: frozenset[str] = frozenset()
@@ -92,11 +94,14 @@ class Verdict:
     refused: str = ""
     by_mode: frozenset[str] = frozenset()
     checks: frozenset[str] = frozenset()
+    inputs: tuple[str, ...] = ()
+    load_clock: tuple[str, ...] = ()
 
     @property
     def is_caught(self) -> bool:
         """Return True if any check found something."""
-        return bool(self.named or self.faults or self.refused or self.by_mode or self.checks)
+        found = self.named or self.faults or self.refused or self.by_mode or self.checks
+        return bool(found or self.inputs or self.load_clock)
 
 
 def read_plants(name: str) -> list[Plant]:
@@ -224,7 +229,7 @@ class PlantBench:
                 shutil.copy(self.project.seeds, self.changed)
             try:
                 project = compile_project(self.settings, self.as_of_at, self.changed)
-                faults = find_faults(project.read_document(), self.copy)
+                faults = find_faults(project.read_document(), self.copy.folder)
                 if faults:
                     return Verdict(faults=tuple(map(str, faults)))
                 verdict = self._judge(project, wanted, has_own_seeds=has_own_seeds)
@@ -241,11 +246,12 @@ class PlantBench:
         altered = frozenset(
             model.name for model in project.models if _code(model) != old.get(model.name)
         )
-        if has_own_seeds:
+        if has_own_seeds or project.seed_list != self.project.seed_list:
             altered = frozenset(model.name for model in project.models)
         changed = project.downstream(altered)
         base = {"base": self.base, "changed": changed}
-        build_whole(project, self.raw, self.as_of_at, self.changed, **base)
+        whole = build_whole(project, self.raw, self.as_of_at, self.changed, **base)
+        inputs = tuple(map(str, judge_seeds_and_vars(project, self.copy.folder, whole).followed))
         named: set[str] = set()
         for cutoff in reversed(self.cutoffs):
             report = compare_cutoffs(
@@ -264,7 +270,14 @@ class PlantBench:
             }
             if wanted and wanted <= named:
                 break
-        return Verdict(frozenset(named), altered)
+        clock = self._load_clock_faults(project) if has_own_seeds else ()
+        return Verdict(frozenset(named), altered, inputs=inputs, load_clock=clock)
+
+    def _load_clock_faults(self, project: CompiledProject) -> tuple[str, ...]:
+        natural, warehouse = self.natural.folder, self.settings.warehouse
+        raw = read_raw_warehouse(natural, project.seeds, warehouse)
+        verdicts = judge_load_clock(raw, self.clock.timezone, warehouse)
+        return tuple(fault for verdict in verdicts for fault in describe_faults(verdict))
 
     def _by_dbt(self, project: CompiledProject, verdict: Verdict) -> Verdict:
         """Return the verdict with what dbt's builds and their checks show."""
