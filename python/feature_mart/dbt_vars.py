@@ -54,7 +54,7 @@ _MAKERS = ("models", "macros", "seeds", "snapshots")
 _MAKER_ENDINGS = frozenset({".sql", ".yml", ".yaml"})
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _JINJA_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
-_VAR = re.compile(r"(?<![\w.])var\s*\(\s*(?:(['\"])(?P<name>\w+)\1\s*[,)])?")
+_VAR = re.compile(r"(?<![\w.])var\s*\(\s*(?:(['\"])(?P<name>\w+)\1\s*(?P<end>[,)]))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _check_names(path: Path, absent: list[str], unknown: list[str]) -> None:
                 f"dbt var {name} in {path} is read by nothing: {meant}Correct its name, or take it out."
             )
     for name in absent:
-        if name in read:
+        if read.get(name):
             default = DEFAULTS[name] or ("[]" if name == "overwritten_sources" else '""')
             raise UsageError(
                 f"dbt var {name} is not set in {path}, and the models read it: add `{name}: {default}` "
@@ -134,15 +134,17 @@ def _check_names(path: Path, absent: list[str], unknown: list[str]) -> None:
             )
 
 
-def _read_by(project: Path) -> frozenset[str]:
-    """Return the vars that the project's own files name."""
-    found: set[str] = set()
+def _read_by(project: Path) -> dict[str, bool]:
+    """Return the vars that the project's own files name, each with whether some file gives no default for it."""
+    found: dict[str, bool] = {}
     for folder in _READERS:
         for path in (project / folder).rglob("*"):
             if path.suffix in _ENDINGS and path.is_file():
                 text = path.read_text(encoding="utf-8", errors="replace")
-                found.update(each["name"] for each in _VAR.finditer(text) if each["name"])
-    return frozenset(found)
+                for each in _VAR.finditer(text):
+                    if each["name"]:
+                        found[each["name"]] = found.get(each["name"], False) or each["end"] == ")"
+    return found
 
 
 def read_own_vars(project: Path) -> tuple[OwnVar, ...]:

@@ -28,7 +28,7 @@ from feature_mart.audit.seed_tables import (
     TERMS,
     Given,
     columns_of,
-    find_key,
+    find_keys,
     holds_numbers,
     is_number,
     is_unique,
@@ -181,7 +181,7 @@ def _prepare(
     if row is None or row[0] == 0:
         return  # All of its rows came within the history: cutoffs judge them.
     said = [name for name in types if name.lower() not in NOTES | {KNOWN_FROM}]
-    found = [key for name in said if (key := find_key(con, given, name)) is not None]
+    found = find_keys(con, given, said)
     if not found:
         unjudged.append(
             Unjudged(

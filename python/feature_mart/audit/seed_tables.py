@@ -145,18 +145,41 @@ def rows_by_key(
     ).fetchall()
 
 
-def find_key(con: duckdb.DuckDBPyConnection, given: Given, column: str) -> Key | None:
-    """Return what a request has that most values of a column are keys of; None if there is nothing."""
-    own = f"select distinct {_plain(column)} as k from {given.table} where {quoted_name(column)} is not null"
-    for model, _ in _LOOKED_UP:
-        for attribute, kind in columns_of(con, model).items():
-            if kind != "VARCHAR":
-                continue
-            row = con.execute(
-                f"select count(*), count(*) filter (k in (select {_plain(attribute)} from main.{model})) from ({own})"
-            ).fetchone()
-            if row is not None and row[1] and row[1] >= _MATCHING * row[0]:
-                return Key(column, model, attribute)
+def find_keys(con: duckdb.DuckDBPyConnection, given: Given, columns: Sequence[str]) -> list[Key]:
+    """Return the columns of an input that hold keys of what a request has, those of the key's own name first.
+
+    Where there are some of that name, others are values that happen to look like keys: ids may be small numbers. Terms
+    are looked at last, since titles hold numbers too.
+    """
+    for models in (_LOOKED_UP[:-1], _LOOKED_UP[-1:]):
+        names = [model for model, _ in models]
+        found = [
+            key for column in columns if (key := _find_key(con, given, column, names)) is not None
+        ]
+        named = [key for key in found if key.column.lower() == key.attribute.lower()]
+        if found:
+            return named or found
+    return []
+
+
+def _find_key(
+    con: duckdb.DuckDBPyConnection, given: Given, column: str, models: Sequence[str]
+) -> Key | None:
+    """Return what a request has that most values of a column are keys of, by its own name if possible."""
+    name = quoted_name(column)
+    own = f"select distinct {_plain(column)} as k from {given.table} where {name} is not null"
+    attributes = [
+        (model, attribute)
+        for model in models
+        for attribute, kind in columns_of(con, model).items()
+        if kind == "VARCHAR"
+    ]
+    for model, attribute in sorted(attributes, key=lambda each: each[1].lower() != column.lower()):
+        row = con.execute(
+            f"select count(*), count(*) filter (k in (select {_plain(attribute)} from main.{model})) from ({own})"
+        ).fetchone()
+        if row is not None and row[1] and row[1] >= _MATCHING * row[0]:
+            return Key(column, model, attribute)
     return None
 
 

@@ -25,12 +25,23 @@ def call(project: Path, warehouse: Path, *arguments: str) -> Result:
         return CliRunner().invoke(main, ["audit", *arguments], env=environment)
 
 
+def add_seed(project: Path) -> None:
+    """Let the features read a seed of jobs whose level is the rank of their price."""
+    rows = [f"j{number},{number},why\n" for number in range(240)]
+    (project / "seeds" / "job_levels.csv").write_text("job_id,level,note\n" + "".join(rows))
+    model = project / "models" / "mart_toy__features.sql"
+    only = "where requests.job_id not in (select job_id from {{ ref('job_levels') }} where level < 0)\n"
+    head, tail = model.read_text(encoding="utf-8").split("qualify ")
+    model.write_text(f"{head}{only}qualify {tail}", encoding="utf-8")
+
+
 def test_a_leak_is_named_by_model_column_entity_cutoff_and_both_values(
     tmp_path: Path, warehouse: Path
 ) -> None:
     # A line of the load clock besides that distrusts two months of loads by night.
     clock = "toy,jobs,2024-03-01 00:00:00+00,24,,\n"
     project = write_audited_project(tmp_path / "toy", leaks=True, clock=clock)
+    add_seed(project)
     result = call(project, warehouse, "leakage", "--cutoffs", "3", "--json")
     assert result.exit_code == 1, result.output
     report = json.loads(result.stdout)
@@ -45,6 +56,9 @@ def test_a_leak_is_named_by_model_column_entity_cutoff_and_both_values(
     assert (line["table"], line["is_right"], line["corrected"]) == ("jobs", False, [])
     assert line["sound"]["keys"] == line["known_earlier"]["keys"] > 50
     assert "for example job_id=j" in line["faults"][0]
+    (followed,) = report["follows_labels"]
+    assert (followed["name"], followed["column"]) == ("seed job_levels", "level")
+    assert followed["label"] == "mart_toy__training.price" and followed["correlation"] > 0.99
     first = report["cutoffs"][0]["differences"][0]
     assert first["model"] == "feat_client__history" and first["entity"].startswith("client_id=c")
     assert int(first["whole"]) > int(first["truncated"]) > 0 and first["rows"] > 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ import pytest
 
 from feature_mart.audit.permutation import KeyedLabel, correlation, follows, has_enough_keys, ranks
 from feature_mart.audit.seed_labels import InputReport, judge_inputs
+from feature_mart.audit.truncation import LeakageReport
+from feature_mart.cli.leakage_verdict import leakage_document, print_leakage
 from feature_mart.dbt_vars import OwnVar
 from feature_mart.duckdb_files import connect
 from feature_mart.manifest import Manifest, parse_manifest
 from feature_mart.runner.seeds import Seed
+from feature_mart.settings import resolve_settings
 
 JOBS, CATEGORIES, CLIENTS, SKILLS = 2000, 30, 200, 40
 LEVEL = 0.001
@@ -39,6 +44,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "category_id": [f"cat-{each}" for each in category],
             "title": [f"Title {each}" for each in number],
             "job_type": job_type,
+            "reference": [str(each % CATEGORIES) for each in number],
             "skill": [f"Skill {each}" for each in skill],
             "price_log": price,
             "is_hired": rng.random(JOBS) < 0.4,
@@ -48,7 +54,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with connect(path) as con:
         con.register("jobs", jobs)
         con.execute(
-            "create table int_job__requests as select job_id, client_id, category_id, title, job_type, "
+            "create table int_job__requests as select job_id, client_id, category_id, title, job_type, reference, "
             "timestamptz '2024-01-01 00:00:00+00' + to_hours(cast(job_id[2:] as bigint)) as requested_at from jobs; "
             "create table int_job__skills as select job_id, skill from jobs "
             "union all select job_id, 'Skill 0' from jobs where job_id like '%7' and skill <> 'Skill 0'; "
@@ -92,6 +98,11 @@ SEEDS = {
     "as_text": [{"k": name, "usual": f"{np.exp(v)}"} for name, v in BY_CATEGORY.items()],
     "job_type_ranks": [{"job_type": "fixed", "rank": 1}, {"job_type": "hourly", "rank": 2}],
     "words": [{"word_group": "urgent", "word": word, "note": "why"} for word in ("rush", "asap")],
+    # As many ranks as there are job types by the name of numbers.
+    "like_ids": [
+        {"rank": rank, "category_id": name}
+        for rank, name in enumerate(sorted(BY_CATEGORY, key=BY_CATEGORY.__getitem__))
+    ],
     "families": [
         {"category_id": name, "family": "craft" if v > 0 else "text"}
         for name, v in BY_CATEGORY.items()
@@ -138,6 +149,12 @@ def test_a_seed_worked_out_from_a_label_is_named_with_the_label(
     assert found.label == "mart_a__training.price_log" and abs(found.correlation) > 0.1
     assert "follows mart_a__training.price_log beyond chance" in str(found)
     assert "config.meta.known_from" in str(found) and "config.meta.follows_labels" in str(found)
+
+
+def test_numbers_that_look_like_keys_are_values_beside_a_key_of_its_own_name(whole: Path) -> None:
+    report = judged_seed(whole, "like_ids")
+    (found,) = report.followed
+    assert (found.column, found.key) == ("rank", "int_job__requests.category_id")
 
 
 @pytest.mark.parametrize(
@@ -208,6 +225,30 @@ def test_numbers_that_have_nothing_to_do_with_labels_raise_no_alarm(whole: Path)
         given[f"c{number}"] = [f"Skill {each}" for each in rng.permutation(SKILLS)[:12]]
         given[f"d{number}"] = [f"C{each:04d}" for each in rng.permutation(CLIENTS)[:20]]
     assert judged_vars(whole, **given).followed == ()
+
+
+def test_a_finding_is_reported_and_what_is_not_judged_is_no_finding(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = resolve_settings(environment={"MART_HOME": str(whole.parent)})
+    found, other = judged_seed(whole, "by_category"), judged_seed(whole, "words")
+    report = LeakageReport(datetime(2024, 3, 1, tzinfo=UTC), (), {}, (), inputs=found)
+    document = leakage_document(report, settings)
+    assert not report.is_clean and document["is_clean"] is False
+    (entry,) = document["follows_labels"]
+    assert (entry["name"], entry["column"], entry["keys"]) == ("seed by_category", "level", 30)
+    print_leakage(report, settings)
+    assert "leaks: seed by_category: level follows mart_a__training.price_log" in _unwrapped(capsys)
+    clean = replace(report, inputs=other)
+    assert clean.is_clean and leakage_document(clean, settings)["follows_labels"] == []
+    (said,) = leakage_document(clean, settings)["not_judged"]["seeds_and_vars"]
+    assert said["name"] == "seed words" and "no column holds keys" in said["why"]
+    print_leakage(clean, settings)
+    assert "seed words: no column holds keys of a request" in _unwrapped(capsys)
+
+
+def _unwrapped(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().out.split())
 
 
 def random_label(rng: np.random.Generator, keys: int) -> KeyedLabel:
