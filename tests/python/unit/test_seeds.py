@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 
+from feature_mart.audit.cutoffs import Cutoff
+from feature_mart.audit.raw_rows import RawWarehouse
+from feature_mart.audit.truncation import compare_cutoffs
 from feature_mart.duckdb_files import connect
 from feature_mart.errors import UsageError
 from feature_mart.manifest import parse_manifest
 from feature_mart.runner.compiled import CompiledModel, CompiledProject, build_compiled
 from feature_mart.runner.seeds import read_seeds, seed_readers, unexplained_line
+from feature_mart.settings import Clock
+from toy_project import job, write_warehouse
 
 TOKYO = "Asia/Tokyo"
 #: Midnight of 2024-03-02 in Tokyo, and the microsecond before.
@@ -146,3 +151,43 @@ def test_seeds_are_read_by_models_and_snapshots_and_not_by_tests() -> None:
         node("t", "test", "seed.toy.c"),
     )
     assert seed_readers(document) == {"a": "m", "b": "s"}
+
+
+SPINE = """
+select job_id, client_id, posted_at as requested_at, min(loaded_at) as known_at
+from dwh.jobs where loaded_at <= timestamptz 'AS_OF' group by all
+"""
+LEVELS = "select r.job_id, l.level from int_job__requests as r left join levels as l on r.client_id = l.k"
+
+
+@pytest.mark.parametrize(
+    ("known_from", "columns"),
+    [("2024-03-20", {"level"}), ("2024-02-20", set()), (None, set())],
+)
+def test_an_audit_names_the_column_that_rests_on_a_seed_before_it_was_known(
+    tmp_path: Path, known_from: str | None, columns: set[str]
+) -> None:
+    node = seed(config={"meta": {} if known_from is None else {"known_from": known_from}})
+    database = loaded(tmp_path, "select 'c0' as k, 7 as level")
+    seeds = read_seeds(manifest(node), database, TOKYO)
+    key = {"job_id": {"config": {"meta": {"role": "key"}}}, "level": {}}
+    feature = {"resource_type": "model", "name": "feat_job__levels", "columns": key}
+    models = tuple(
+        CompiledModel(name, code, False, False, frozenset())
+        for name, code in (("int_job__requests", SPINE), ("feat_job__levels", LEVELS))
+    )
+    parsed = parse_manifest(manifest(feature))
+    project = CompiledProject(models, database, "AS_OF", parsed, tmp_path, seeds)
+    jobs = [
+        job(day, f"2024-03-{day:02d} 12:00:00+00", posted_at=f"2024-03-{day:02d} 00:00:00+00")
+        | {"client_id": "c0"}
+        for day in range(1, 30)
+    ]
+    raw = RawWarehouse(write_warehouse(tmp_path / "dwh", jobs), {}, ())
+    cutoff = Cutoff(datetime(2024, 3, 10, tzinfo=UTC), "any")
+    as_of_at = datetime(2024, 3, 31, 18, tzinfo=UTC)
+    (tmp_path / "builds").mkdir()
+    report = compare_cutoffs(
+        project, raw, Clock(), as_of_at, [cutoff], tmp_path / "builds", is_small=True
+    )
+    assert report.columns == columns and report.cutoffs[0].rows > 5
