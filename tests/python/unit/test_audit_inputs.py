@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from feature_mart.audit.reach import find_faults
 from feature_mart.audit.reach.inputs import input_faults
 from feature_mart.dbt_vars import read_own_vars
 
@@ -52,6 +53,20 @@ def test_a_seed_without_a_time_and_a_reason_is_named_with_what_to_write(
     assert (path, name) == ("seeds/levels.csv", "levels")
     assert what.startswith("is a seed that feat_a reads, and nothing says since when")
     assert "config.meta.known_from or config.meta.why" in what and "(line 2 has none)" in what
+
+
+def test_the_faults_of_the_audit_hold_those_of_seeds_and_vars(tmp_path: Path) -> None:
+    model = MODEL | {"original_file_path": "models/feat_a.sql", "raw_code": "select 1"}
+    found: dict[str, Any] = {
+        "metadata": {"project_name": "toy"},
+        "nodes": {"seed.toy.levels": SEED, "model.toy.feat_a": model},
+        "sources": {},
+        "macros": {},
+        "exposures": {"e": {"name": "e", "depends_on": {"nodes": ["model.toy.feat_a"]}}},
+    }
+    faults = find_faults(found, project(tmp_path, a="{{ var('level', 1) }}"))
+    assert [fault.name for fault in faults] == ["levels", "level"]
+    assert str(faults[0]).startswith("seeds/levels.csv: levels is a seed that feat_a reads")
 
 
 @pytest.mark.parametrize("meta", [{"why": "prices of the catalogue"}, {"known_from": "2024-01-01"}])
