@@ -16,6 +16,7 @@ SEED: dict[str, Any] = {
     "name": "levels",
     "original_file_path": "seeds/levels.csv",
     "config": {},
+    "depends_on": {"macros": []},
 }
 MODEL: dict[str, Any] = {
     "resource_type": "model",
