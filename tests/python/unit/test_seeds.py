@@ -96,7 +96,7 @@ def test_a_row_s_own_time_stands_before_the_seed_s(tmp_path: Path) -> None:
 @pytest.mark.parametrize("known_from", ["", "soon", "2024-13-01", "2024-03-02T00:00:00", 2024])
 def test_a_time_without_one_reading_is_refused(tmp_path: Path, known_from: object) -> None:
     document = manifest(seed(config={"meta": {"known_from": known_from}}))
-    with pytest.raises(UsageError, match="seed levels: config.meta.known_from is"):
+    with pytest.raises(UsageError, match=r"seed levels: config.meta.known_from is"):
         read_seeds(document, loaded(tmp_path, "select 1 as k"), TOKYO)
 
 
