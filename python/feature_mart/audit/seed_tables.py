@@ -103,7 +103,8 @@ def _rows(value: object) -> Iterator[dict[str, Any]]:
     elif isinstance(value, list | tuple):
         for each in value:
             if isinstance(each, Mapping):
-                yield {str(name): cell for name, cell in each.items()}
+                # Names that differ in case alone are one column to the engine.
+                yield {str(name).lower(): cell for name, cell in each.items()}
             else:
                 yield {"value": each}
 

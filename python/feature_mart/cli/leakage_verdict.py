@@ -1,4 +1,4 @@
-"""What the leakage audit prints: what reaches beside its inputs, what differs and where, what it could not judge."""
+"""What the leakage audit prints: refused inputs, what differs and where, what follows a label, what is not judged."""
 
 from __future__ import annotations
 
@@ -92,12 +92,12 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
     say("")
     if report.faults:
         say(
-            f"leaks: {len(report.faults)} times something reaches beside what a model is given",
+            f"leaks: {len(report.faults)} times a build is given what the audit refuses",
             style="bold",
         )
         for reached in report.faults:
             say(f"  {reached}")
-        say("  Nothing was built: values are compared once nothing reaches around them.")
+        say("  Nothing was built: values are compared once these are fixed.")
         return
     table = make_table("cutoff", "chosen as", "rows compared", "that differ")
     # With a cutoff at every refresh, only those with differences.

@@ -6,6 +6,8 @@ leak, whichever it is; those that none can see are listed here by name, with the
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from plants import RARE_NIGHTS, Plant, PlantBench, in_batches, read_plants
@@ -17,6 +19,7 @@ UNSEEN = {
     "bigquery_pit_join_an_hour_ahead": "the audit runs on DuckDB; the builds of both engines are compared in make test",
     "macro_with_fitted_coefficients": "a constant in SQL",
     "var_with_the_market_mean": "a single number among the vars, which the audit lists as not judged",
+    "seed_of_premium_clients": "these are the best clients of another sample, which the test below has",
     "text_words_mined_from_prices": "a choice of words, which the audit lists as not judged",
     **dict.fromkeys(RARE_NIGHTS, "rare: --every-refresh names it, in test_every_refresh.py"),
 }
@@ -39,6 +42,16 @@ def test_a_leak_is_found_by_some_check(bench: PlantBench, plant: Plant) -> None:
 def test_honest_changes_raise_no_alarm(bench: PlantBench, batch: list[Plant]) -> None:
     verdict = bench.judge(batch, has_modes=True)
     assert not verdict.is_caught, verdict
+
+
+@pytest.mark.audit
+def test_a_list_of_the_best_clients_is_found_in_the_sample_that_it_was_made_from(
+    tmp_path: Path,
+) -> None:
+    (plant,) = (each for each in LEAKS if each.name == "seed_of_premium_clients")
+    verdict = PlantBench(tmp_path, jobs=2000, seed=0).judge([plant])
+    (found,) = verdict.inputs
+    assert found.startswith("seed premium_clients: which keys it lists follows")
 
 
 def test_there_are_a_hundred_leaks_of_every_kind_and_sixty_honest_changes() -> None:

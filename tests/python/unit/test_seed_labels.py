@@ -200,6 +200,8 @@ def test_a_reason_for_following_a_label_is_shown_in_place_of_the_finding(whole: 
         BEST,
         {"gold": BEST[:15], "silver": BEST[15:]},
         {name: v > 0 for name, v in BY_CATEGORY.items()},
+        [{"Category": name, "Level": v, "LEVEL": v} for name, v in BY_CATEGORY.items()],
+        {name: {"fixed": v, "hourly": v} for name, v in BY_CATEGORY.items()},
     ],
 )
 def test_a_var_worked_out_from_a_label_is_named_whatever_its_form(whole: Path, value: Any) -> None:
