@@ -9,7 +9,7 @@ known only within the history are left to the cutoffs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from feature_mart.audit.permutation import (
 from feature_mart.audit.seed_tables import (
     TERMS,
     Given,
+    Label,
+    coarse_columns,
     columns_of,
     find_keys,
     holds_numbers,
@@ -97,7 +99,7 @@ class _Test:
 
     given: Given
     column: str
-    label: str
+    label: Label
     key: str
     labelled: KeyedLabel
     values: np.ndarray[Any, np.dtype[np.float64]]
@@ -138,12 +140,18 @@ def judge_inputs(
             tests += _prepare(con, given, labels, unjudged)
     level = _LEVEL / max(len(tests), 1)
     followed: list[Followed] = []
+    told: set[tuple[str, str, Label]] = set()
     for test in tests:
+        # Once is enough for the label as it is, and less its mean.
+        about = (test.given.name, test.column, replace(test.label, less=()))
+        if about in told:
+            continue
         if not has_enough_keys(test.values, level):
             why = f"{test.column or _CHOICE}: {len(test.values):,} values of {test.key} are too few to tell"
             unjudged.append(Unjudged(test.given.name, why))
         elif follows(test.labelled, test.values, level):
             found = correlation(test.labelled, test.values)
+            told.add(about)
             if test.given.excuse:
                 why = f"{test.column or _CHOICE} follows {test.label} (correlation {found:.2f}): {test.given.excuse}"
                 unjudged.append(Unjudged(test.given.name, why))
@@ -151,14 +159,20 @@ def judge_inputs(
                 keys, given = len(test.values), test.given
                 followed.append(
                     Followed(
-                        given.name, test.column, test.label, test.key, keys, found, given.remedy
+                        given.name,
+                        test.column,
+                        str(test.label),
+                        test.key,
+                        keys,
+                        found,
+                        given.remedy,
                     )
                 )
     return InputReport(tuple(followed), tuple(dict.fromkeys(unjudged)))
 
 
-def _labels(con: duckdb.DuckDBPyConnection, manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """Yield model and column of each label that is a number or a flag, of the marts that the build has."""
+def _labels(con: duckdb.DuckDBPyConnection, manifest: Manifest) -> Iterator[Label]:
+    """Yield each label that is a number or a flag, of the marts that the build has."""
     for model in manifest.models:
         if not model.startswith(SERVED):
             continue
@@ -166,13 +180,13 @@ def _labels(con: duckdb.DuckDBPyConnection, manifest: Manifest) -> Iterator[tupl
         for column in manifest.columns(model):
             kind = types.get(column.name, "")
             if column.role == "label" and "job_id" in types and is_number(kind):
-                yield model, column.name
+                yield Label(model, column.name)
 
 
 def _prepare(
     con: duckdb.DuckDBPyConnection,
     given: Given,
-    labels: Sequence[tuple[str, str]],
+    labels: Sequence[Label],
     unjudged: list[Unjudged],
 ) -> Iterator[_Test]:
     """Yield the tests of one input, and note in ``unjudged`` what is compared with nothing."""
@@ -200,14 +214,15 @@ def _prepare(
         )
     named = " and ".join(f"{key.model}.{key.attribute}" for key in keys)
     is_of_terms = any(key.model == TERMS for key in keys)
-    for model, label in labels:
-        rows = rows_by_key(con, given, keys, numbers, model, label)
+    less = coarse_columns(con, {key.attribute for key in keys})
+    variants = [(), less] if less else [()]
+    for label in (replace(each, less=variant) for each in labels for variant in variants):
+        rows = rows_by_key(con, given, keys, numbers, label)
         if not rows:
             continue
         counts, sums, squares, listed, *values = (
             np.array(each) for each in zip(*rows, strict=True)
         )
-        what = f"{model}.{label}"
         # Words of a text that somebody lists are about something, and so about prices.
         columns = [] if is_of_terms or listed.all() else [("", np.where(listed, 1.0, 0.0))]
         for name, column in zip(numbers, values, strict=True):
@@ -219,4 +234,4 @@ def _prepare(
                 continue
             total = float(squares[chosen].sum())
             labelled = KeyedLabel(counts[chosen].astype(float), sums[chosen].astype(float), total)
-            yield _Test(given, name, what, named, labelled, ranks(column[chosen]))
+            yield _Test(given, name, label, named, labelled, ranks(column[chosen]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from feature_mart.runner.seeds import LOAD_CLOCK, Seed
 #: Share of a column's values that must be keys for it to be one.
 _MATCHING = 0.5
 TERMS = "int_job__terms"
+#: Requests by value that a column must have, at least, for a label's means by it to be taken off.
+_ROWS_PER_VALUE = 20
 #: What a request has: each model's text columns, by the column of the spine that they are looked up with. The first
 #: that matches is taken.
 _LOOKED_UP = (
@@ -115,15 +117,50 @@ def _cell(value: object) -> str | None:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label of a mart, less its mean by the columns of the spine in `less`."""
+
+    model: str
+    column: str
+    less: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return how it is called in messages."""
+        less = f", less its mean by {' and '.join(self.less)}," if self.less else ""
+        return f"{self.model}.{self.column}{less}"
+
+
+def coarse_columns(con: duckdb.DuckDBPyConnection, apart_from: Collection[str]) -> tuple[str, ...]:
+    """Return the text columns of the spine, such as a job's category, that have many requests by value, even together.
+
+    Those in ``apart_from`` are left out.
+    """
+    found: list[str] = []
+    for column, kind in columns_of(con, SPINE).items():
+        if kind != "VARCHAR" or column in apart_from:
+            continue
+        together = ", ".join(quoted_name(each) for each in (*found, column))
+        row = con.execute(
+            f"select count(distinct {quoted_name(column)}) > 1 "
+            f"and count(distinct ({together})) <= count(*) / {_ROWS_PER_VALUE} from main.{SPINE}"
+        ).fetchone()
+        if row is not None and row[0]:
+            found.append(column)
+    return tuple(found)
+
+
 def rows_by_key(
     con: duckdb.DuckDBPyConnection,
     given: Given,
     keys: Sequence[Key],
     numbers: Sequence[str],
-    model: str,
-    label: str,
+    label: Label,
 ) -> list[tuple[Any, ...]]:
     """Return for each key in a label's rows: rows, sum and squares of the label, whether it is listed, its numbers."""
+    apart = ""
+    if label.less:
+        apart = f" - avg(y) over (partition by {', '.join(f's.{quoted_name(each)}' for each in label.less)})"
     names = [f"k{number}" for number in range(len(keys))]
     joins = " ".join(
         f"join (select distinct job_id, {_plain(key.attribute)} as {name} from ({_looked_up(key.model)}) "
@@ -138,8 +175,9 @@ def rows_by_key(
     same = " and ".join(f"g.{name} = r{name}.{name}" for name in names)
     by = ", ".join(f"r{name}.{name}" for name in names)
     return con.execute(
-        f"with l as (select job_id, cast({quoted_name(label)} as double) as y from main.{model} "
-        f"where {quoted_name(label)} is not null), "
+        f"with known as (select job_id, cast({quoted_name(label.column)} as double) as y from main.{label.model} "
+        f"where {quoted_name(label.column)} is not null), "
+        f"l as (select known.job_id, y{apart} as y from known join main.{SPINE} s on s.job_id = known.job_id), "
         f"g as (select {own}{averages} from {given.table} group by all) "
         f"select count(*), sum(y), sum(y * y), bool_or(g.k0 is not null){values} from l {joins} "
         f"left join g on {same} group by {by} order by {by}"
@@ -166,22 +204,31 @@ def find_keys(con: duckdb.DuckDBPyConnection, given: Given, columns: Sequence[st
 def _find_key(
     con: duckdb.DuckDBPyConnection, given: Given, column: str, models: Sequence[str]
 ) -> Key | None:
-    """Return what a request has that most values of a column are keys of, by its own name if possible."""
+    """Return what a request has that a column holds keys of: what is called like it, or what has most of its values."""
     name = quoted_name(column)
     own = f"select distinct {_plain(column)} as k from {given.table} where {name} is not null"
     attributes = [
         (model, attribute)
         for model in models
         for attribute, kind in columns_of(con, model).items()
-        if kind == "VARCHAR"
+        if kind == "VARCHAR" and (model == SPINE or attribute not in columns_of(con, SPINE))
     ]
-    for model, attribute in sorted(attributes, key=lambda each: each[1].lower() != column.lower()):
+    best, most = None, (0, 0)
+    for model, attribute in attributes:
         row = con.execute(
             f"select count(*), count(*) filter (k in (select {_plain(attribute)} from main.{model})) from ({own})"
         ).fetchone()
-        if row is not None and row[1] and row[1] >= _MATCHING * row[0]:
+        if row is None or row[1] == 0 or row[1] < _MATCHING * row[0]:
+            continue
+        if attribute.lower() == column.lower():
             return Key(column, model, attribute)
-    return None
+        # Of two that have as many of the values, that of more requests: a few jobs may lie in a parent category.
+        rows = con.execute(
+            f"select count(*) from ({_looked_up(model)}) where {_plain(attribute)} in ({own})"
+        ).fetchone()
+        if rows is not None and (row[1], rows[0]) > most:
+            best, most = Key(column, model, attribute), (row[1], rows[0])
+    return best
 
 
 def is_unique(con: duckdb.DuckDBPyConnection, given: Given, key: Key) -> bool:

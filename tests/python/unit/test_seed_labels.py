@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from feature_mart.audit import permutation
 from feature_mart.audit.permutation import KeyedLabel, correlation, follows, has_enough_keys, ranks
 from feature_mart.audit.seed_labels import InputReport, judge_inputs
 from feature_mart.audit.truncation import LeakageReport
@@ -36,6 +37,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     client = np.minimum(rng.zipf(1.3, JOBS), CLIENTS) - 1
     job_type = rng.choice(["fixed", "hourly"], JOBS)
     skill = rng.integers(0, SKILLS, JOBS)
+    tool = rng.integers(0, 2, JOBS)
     price = 10 + level(category) + level(client) + level(skill) + rng.normal(0, 1, JOBS)
     jobs = pa.table(
         {
@@ -44,6 +46,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "category_id": [f"cat-{each}" for each in category],
             "title": [f"Title {each}" for each in number],
             "job_type": job_type,
+            "fee_log": 3 * level(category) + 0.5 * level(7 * (category * 2 + tool)),
+            "tool": [f"cat-{a}-{b}" for a, b in zip(category, tool, strict=True)],
             "reference": [str(each % CATEGORIES) for each in number],
             "skill": [f"Skill {each}" for each in skill],
             "price_log": price,
@@ -59,7 +63,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "create table int_job__skills as select job_id, skill from jobs "
             "union all select job_id, 'Skill 0' from jobs where job_id like '%7' and skill <> 'Skill 0'; "
             "create table mart_a__training as select job_id, price_log, is_hired, 'x' as exclusion_reason from jobs "
-            "where job_id not like '%9'"
+            "where job_id not like '%9'; "
+            "insert into int_job__skills select job_id, tool from jobs; "
+            "create table mart_b__training as select job_id, fee_log from jobs"
         )
         for name, rows in SEEDS.items():
             con.register("rows", pa.Table.from_pylist(rows))
@@ -115,10 +121,10 @@ SEEDS = {
 }
 
 
-def manifest() -> Manifest:
-    columns = {"price_log": _ROLE, "is_hired": _ROLE, "exclusion_reason": _ROLE, "job_id": {}}
-    node = {"resource_type": "model", "name": "mart_a__training", "columns": columns}
-    return parse_manifest({"nodes": {"model.toy.mart_a__training": node}})
+def manifest(name: str = "mart_a__training", *labels: str) -> Manifest:
+    columns = dict.fromkeys(labels or ("price_log", "is_hired", "exclusion_reason"), _ROLE)
+    node = {"resource_type": "model", "name": name, "columns": {**columns, "job_id": {}}}
+    return parse_manifest({"nodes": {f"model.toy.{name}": node}})
 
 
 def judged_seed(whole: Path, name: str, known_at: str | None = None, **meta: str) -> InputReport:
@@ -149,6 +155,16 @@ def test_a_seed_worked_out_from_a_label_is_named_with_the_label(
     assert found.label == "mart_a__training.price_log" and abs(found.correlation) > 0.1
     assert "follows mart_a__training.price_log beyond chance" in str(found)
     assert "config.meta.known_from" in str(found) and "config.meta.follows_labels" in str(found)
+
+
+def test_levels_that_only_show_within_a_category_are_found(whole: Path) -> None:
+    tools = {
+        f"cat-{each // 2}-{each % 2}": float(level(7 * each)) for each in range(2 * CATEGORIES)
+    }
+    given = [OwnVar("tools", "models/a.sql", tools, True, "why")]
+    (found,) = judge_inputs(manifest("mart_b__training", "fee_log"), [], given, whole).followed
+    assert found.label == "mart_b__training.fee_log, less its mean by category_id and job_type,"
+    assert found.key == "int_job__skills.skill"
 
 
 def test_numbers_that_look_like_keys_are_values_beside_a_key_of_its_own_name(whole: Path) -> None:
@@ -221,7 +237,7 @@ def test_a_var_of_one_value_is_not_judged(whole: Path) -> None:
 def test_numbers_that_have_nothing_to_do_with_labels_raise_no_alarm(whole: Path) -> None:
     rng = np.random.default_rng(2)
     given: dict[str, Any] = {}
-    for number in range(15):
+    for number in range(8):
         given[f"a{number}"] = {f"cat-{each}": float(rng.normal()) for each in range(CATEGORIES)}
         given[f"b{number}"] = {f"C{each:04d}": int(rng.zipf(1.5)) for each in range(CLIENTS)}
         given[f"c{number}"] = [f"Skill {each}" for each in rng.permutation(SKILLS)[:12]]
@@ -282,6 +298,16 @@ def test_too_few_arrangements_cannot_be_told_from_chance() -> None:
     assert not has_enough_keys(np.array([1.0] * 60 + [2.0]), LEVEL)
     assert has_enough_keys(np.arange(7.0), LEVEL) and not has_enough_keys(np.arange(6.0), LEVEL)
     assert has_enough_keys(np.array([1.0] * 30 + [2.0] * 3), LEVEL)
+
+
+def test_rotations_are_arrangements_of_the_values() -> None:
+    rng = np.random.default_rng(5)
+    label, values = random_label(rng, 7), rng.normal(0, 1, 7)
+    rotated = permutation._rotated(label.counts, label.sums, values, np.random.default_rng(6))
+    order = np.random.default_rng(6).permutation(7)
+    back = np.argsort(order)
+    each = np.array([np.roll(values[order], -places)[back] for places in range(1, 7)])
+    assert rotated == pytest.approx(permutation._covariance(label.counts, label.sums, each))
 
 
 def test_ranks_and_correlation_are_those_of_the_rows() -> None:
