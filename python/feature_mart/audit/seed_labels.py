@@ -135,7 +135,7 @@ def judge_inputs(
         unjudged += [
             Unjudged(name, "one value is compared with nothing") for name in sorted(scalars)
         ]
-        labels = list(_labels(con, manifest))
+        labels = list(_labels(con, manifest, unjudged)) if inputs else []
         for given in inputs:
             tests += _prepare(con, given, labels, unjudged)
     level = _LEVEL / max(len(tests), 1)
@@ -171,16 +171,26 @@ def judge_inputs(
     return InputReport(tuple(followed), tuple(dict.fromkeys(unjudged)))
 
 
-def _labels(con: duckdb.DuckDBPyConnection, manifest: Manifest) -> Iterator[Label]:
-    """Yield each label that is a number or a flag, of the marts that the build has."""
+def _labels(
+    con: duckdb.DuckDBPyConnection, manifest: Manifest, unjudged: list[Unjudged]
+) -> Iterator[Label]:
+    """Yield each label that is a number or a flag, of the marts that the build has.
+
+    Those of marts without jobs are ``unjudged``.
+    """
     for model in manifest.models:
         if not model.startswith(SERVED):
             continue
         types = columns_of(con, model)
         for column in manifest.columns(model):
             kind = types.get(column.name, "")
-            if column.role == "label" and "job_id" in types and is_number(kind):
+            if column.role != "label" or not is_number(kind):
+                continue
+            if "job_id" in types:
                 yield Label(model, column.name)
+            else:
+                why = "no seed or var is compared with it, since its mart has no job_id"
+                unjudged.append(Unjudged(f"{model}.{column.name}", why))
 
 
 def _prepare(

@@ -65,6 +65,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "create table mart_a__training as select job_id, price_log, is_hired, 'x' as exclusion_reason from jobs "
             "where job_id not like '%9'; "
             "insert into int_job__skills select job_id, tool from jobs; "
+            "create table mart_c__training as select client_id, avg(price_log) as spent from jobs group by client_id; "
             "create table mart_b__training as select job_id, fee_log from jobs"
         )
         for name, rows in SEEDS.items():
@@ -224,6 +225,15 @@ def test_a_var_worked_out_from_a_label_is_named_whatever_its_form(whole: Path, v
     (found,) = judged_vars(whole, levels=value).followed
     assert found.name == "dbt var levels" and found.label == "mart_a__training.price_log"
     assert "make it a seed" in str(found)
+
+
+def test_a_label_of_a_mart_without_jobs_is_said_to_be_not_judged(whole: Path) -> None:
+    given = [OwnVar("levels", "models/a.sql", BY_CATEGORY, True, "why")]
+    report = judge_inputs(manifest("mart_c__training", "spent"), [], given, whole)
+    assert report.followed == ()
+    assert [str(each) for each in report.unjudged] == [
+        "mart_c__training.spent: no seed or var is compared with it, since its mart has no job_id"
+    ]
 
 
 def test_a_var_of_one_value_is_not_judged(whole: Path) -> None:
