@@ -56,6 +56,36 @@ def read_files_at(project: Path, ref: str, folders: Sequence[str]) -> dict[str, 
     Raises:
         UsageError: there is no such commit, or no repository.
     """
+    files: dict[str, str] = {}
+    _, packed = _pack(project, ref)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        for member in archive:
+            name = member.name.removeprefix("./")
+            if member.isfile() and name.split("/")[0] in folders:
+                content = archive.extractfile(member)
+                assert content is not None
+                files[name] = content.read().decode("utf-8", errors="replace")
+    return files
+
+
+def extract_commit(project: Path, ref: str, out: Path) -> str:
+    """Write the project's files at a commit into a new folder; return the commit's full name.
+
+    Raises:
+        UsageError: there is no such commit, no repository, or no dbt project in it.
+    """
+    commit, packed = _pack(project, ref)
+    out.mkdir(parents=True)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        # git made it of this repository; the first releases of Python 3.11 know no `filter`.
+        archive.extractall(out)
+    if not (out / "dbt_project.yml").is_file():
+        raise UsageError(f"The commit {ref} has no dbt_project.yml: it is another project's.")
+    return commit
+
+
+def _pack(project: Path, ref: str) -> tuple[str, bytes]:
+    """Return a commit's full name, and the project's files at it as a tar archive."""
 
     def git(*arguments: str) -> bytes:
         command, environment = git_command(project, *arguments)
@@ -65,7 +95,8 @@ def read_files_at(project: Path, ref: str, folders: Sequence[str]) -> dict[str, 
     try:
         # Resolved first: a name that begins with a dash would be an option of the archive.
         found = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-        packed = git("archive", "--format=tar", found.decode().strip(), ".")
+        commit = found.decode().strip()
+        return commit, git("archive", "--format=tar", commit, ".")
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip() or "not in this repository"
         raise UsageError(
@@ -73,12 +104,3 @@ def read_files_at(project: Path, ref: str, folders: Sequence[str]) -> dict[str, 
         ) from None
     except (OSError, subprocess.SubprocessError) as error:
         raise UsageError(f"git could not be asked for {ref!r}: {error}.") from None
-    files: dict[str, str] = {}
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        for member in archive:
-            name = member.name.removeprefix("./")
-            if member.isfile() and name.split("/")[0] in folders:
-                content = archive.extractfile(member)
-                assert content is not None
-                files[name] = content.read().decode("utf-8", errors="replace")
-    return files
