@@ -212,7 +212,7 @@ def _move(
 
 
 def _is_larger(hits: int, of_rows: int, other_hits: int, other_rows: int) -> bool:
-    """Return True if the first share is larger than the other beyond chance, as the dbt check even_exclusions has it."""
+    """Return True if the first share is larger beyond chance, by the rule of the dbt check even_exclusions."""
     if not of_rows or not other_rows:
         return False
     if hits / of_rows - other_hits / other_rows < _DIFFERENCE:

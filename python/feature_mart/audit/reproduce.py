@@ -102,12 +102,11 @@ def _commit_of(then: Mapping[str, Any], settings: Settings) -> str:
 
 
 def _extract(project: Path, commit: str, out: Path) -> Path:
-    """Extract the project's files of a commit; return the folder of its dbt_project.yml."""
+    """Write the project's files at the snapshot's commit into a new folder, and return it."""
     try:
-        extract_commit(project, commit, out)
+        return extract_commit(project, commit, out)
     except UsageError as error:
         raise TerminalError(f"The snapshot's code cannot be read: {error}") from None
-    return out
 
 
 class _Rebuild:

@@ -54,11 +54,12 @@ def audit_selection(
     settings: Settings,
     log: RunLog,
     base: str,
+    commit: str,
     *,
     as_of: str | None = None,
     progress: Progress | None = None,
 ) -> SelectionReport:
-    """Build the project as it stands and at the commit ``base``, and compare their rows, inside `open_run`.
+    """Build the project as it stands and at a commit, which the caller calls ``base``, and compare, inside `open_run`.
 
     Raises:
         UsageError: there is no such commit, or the warehouse cannot be audited.
@@ -74,7 +75,7 @@ def audit_selection(
         show(1, f"compile {base}")
         with log.stage("base"):
             code, folder = subject.folder / "code", subject.folder / "base"
-            commit = extract_commit(settings.project, base, code)
+            extract_commit(settings.project, commit, code)
             folder.mkdir()
             former = _compile_base(subject, code, folder, base)
         show(2, f"build {base}")

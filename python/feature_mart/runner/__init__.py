@@ -21,6 +21,7 @@ from feature_mart.runner.git import (
     git_command,
     read_files_at,
     read_git,
+    resolve_commit,
 )
 from feature_mart.runner.report import RunLog, open_run
 from feature_mart.runner.state import (
@@ -50,4 +51,5 @@ __all__ = [
     "read_files_at",
     "read_git",
     "require_built",
+    "resolve_commit",
 ]

@@ -57,8 +57,7 @@ def read_files_at(project: Path, ref: str, folders: Sequence[str]) -> dict[str, 
         UsageError: there is no such commit, or no repository.
     """
     files: dict[str, str] = {}
-    _, packed = _pack(project, ref)
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(_pack(project, ref))) as archive:
         for member in archive:
             name = member.name.removeprefix("./")
             if member.isfile() and name.split("/")[0] in folders:
@@ -68,35 +67,54 @@ def read_files_at(project: Path, ref: str, folders: Sequence[str]) -> dict[str, 
     return files
 
 
-def extract_commit(project: Path, ref: str, out: Path) -> str:
-    """Write the project's files at a commit into a new folder; return the commit's full name.
+def resolve_commit(project: Path, ref: str) -> str:
+    """Return the full name of a commit of the project's repository.
+
+    Raises:
+        UsageError: there is no such commit, or no repository.
+    """
+    # Resolved before anything else: a name that begins with a dash would be an option of the archive.
+    return (
+        _ask(
+            project,
+            ref,
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            f"{ref}^{{commit}}",
+        )
+        .decode()
+        .strip()
+    )
+
+
+def extract_commit(project: Path, ref: str, out: Path) -> Path:
+    """Write the project's files at a commit into a new folder, and return it.
 
     Raises:
         UsageError: there is no such commit, no repository, or no dbt project in it.
     """
-    commit, packed = _pack(project, ref)
+    packed = _pack(project, ref)
     out.mkdir(parents=True)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         # git made it of this repository; the first releases of Python 3.11 know no `filter`.
         archive.extractall(out)
     if not (out / "dbt_project.yml").is_file():
         raise UsageError(f"The commit {ref} has no dbt_project.yml: it is another project's.")
-    return commit
+    return out
 
 
-def _pack(project: Path, ref: str) -> tuple[str, bytes]:
-    """Return a commit's full name, and the project's files at it as a tar archive."""
+def _pack(project: Path, ref: str) -> bytes:
+    """Return the project's files at a commit as a tar archive."""
+    return _ask(project, ref, "archive", "--format=tar", resolve_commit(project, ref), ".")
 
-    def git(*arguments: str) -> bytes:
-        command, environment = git_command(project, *arguments)
-        done = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60)
-        return done.stdout
 
+def _ask(project: Path, ref: str, *arguments: str) -> bytes:
+    """Return what git says about a commit."""
+    command, environment = git_command(project, *arguments)
     try:
-        # Resolved first: a name that begins with a dash would be an option of the archive.
-        found = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-        commit = found.decode().strip()
-        return commit, git("archive", "--format=tar", commit, ".")
+        done = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60)
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip() or "not in this repository"
         raise UsageError(
@@ -104,3 +122,4 @@ def _pack(project: Path, ref: str) -> tuple[str, bytes]:
         ) from None
     except (OSError, subprocess.SubprocessError) as error:
         raise UsageError(f"git could not be asked for {ref!r}: {error}.") from None
+    return done.stdout
