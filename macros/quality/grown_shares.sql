@@ -115,8 +115,9 @@ grown as (
 )
 {%- endmacro %}
 
-{#- Evidence that two shares of hits differ: half the G statistic of the two-by-two table, which is the
-    natural logarithm of the likelihood ratio of two shares against one. 0 where a side is empty. -#}
+{#- Evidence that two shares of hits differ: half the G statistic of the two-by-two table, which is
+    the natural logarithm of the likelihood ratio of two shares against one. 0 where a side is
+    empty. -#}
 {% macro share_evidence(hits, of_rows, other_hits, other_rows) -%}
     {{ x_ln_x(hits) }}
         + {{ x_ln_x(of_rows ~ ' - ' ~ hits) }}

@@ -58,11 +58,12 @@ priced_jobs as (
     select
         requests.job_id,
         newest_contracts.agreed_price_amount as outcome,
-        ntile({{ price_group_count }}) over (
+        count(*) over () as job_count,
+        row_number() over (
             order by
                 newest_contracts.agreed_price_amount asc nulls last,
                 requests.job_id asc nulls last
-        ) as outcome_group
+        ) as price_rank
     from requests
     inner join first_contracts
         on requests.job_id = first_contracts.job_id
@@ -74,6 +75,18 @@ priced_jobs as (
         and {{ refresh_at(
             add_hours('first_contracts.first_known_at', var('price_label_lag_days') * 24)
         ) }} <= clock.as_of_at
+
+),
+
+grouped_jobs as (
+
+    select
+        job_id,
+        outcome,
+        1 + {{ whole_quotient(
+            '(price_rank - 1) * ' ~ price_group_count, 'job_count'
+        ) }} as outcome_group
+    from priced_jobs
 
 ),
 
@@ -117,15 +130,15 @@ judged as (
 
     select
         'int_job__price_label' as label_model,
-        priced_jobs.outcome_group,
-        priced_jobs.outcome,
+        grouped_jobs.outcome_group,
+        grouped_jobs.outcome,
         case
             when price_labels.job_id is null or price_labels.exclusion_reason is not null then 1
             else 0
         end as is_excluded
-    from priced_jobs
+    from grouped_jobs
     left join price_labels
-        on priced_jobs.job_id = price_labels.job_id
+        on grouped_jobs.job_id = price_labels.job_id
     union all
     select
         'int_job__hire_label' as label_model,
