@@ -27,7 +27,6 @@ select
 from spine
 left join tested on spine.job_id = tested.job_id
 where
-    tested.job_id is null
-    or spine.requested_at is distinct from tested.requested_at
+    spine.requested_at is distinct from tested.requested_at
     or spine.entered_at is distinct from tested.entered_at
 {% endtest %}

@@ -84,7 +84,7 @@ grouped_jobs as (
         job_id,
         outcome,
         1 + {{ whole_quotient(
-            '(price_rank - 1) * ' ~ price_group_count, 'job_count'
+            '(price_rank - 1) * ' ~ price_group_count, 'nullif(job_count, 0)'
         ) }} as outcome_group
     from priced_jobs
 
