@@ -91,15 +91,7 @@ scored as (
         of_rows_before,
         {{ ratio('hits', 'of_rows') }} as share,
         {{ ratio('hits_before', 'of_rows_before') }} as share_before,
-        {{ x_ln_x('hits') }}
-        + {{ x_ln_x('of_rows - hits') }}
-        + {{ x_ln_x('hits_before') }}
-        + {{ x_ln_x('of_rows_before - hits_before') }}
-        + {{ x_ln_x('of_rows + of_rows_before') }}
-        - {{ x_ln_x('of_rows') }}
-        - {{ x_ln_x('of_rows_before') }}
-        - {{ x_ln_x('hits + hits_before') }}
-        - {{ x_ln_x('of_rows + of_rows_before - hits - hits_before') }} as evidence
+        {{ share_evidence('hits', 'of_rows', 'hits_before', 'of_rows_before') }} as evidence
     from sides
 
 ),
@@ -114,13 +106,34 @@ grown as (
         of_rows_before
     from scored
     -- One row alone is no share, however rare it was before.
-    where of_rows >= 2 and evidence >= 12 and share - share_before >= 0.1
+    where of_rows >= 2 and evidence >= {{ evidence_bound() }} and share - share_before >= 0.1
     qualify row_number() over (
             partition by name
             order by evidence desc nulls last, of_rows desc nulls last, hits desc nulls last
         ) = 1
 
 )
+{%- endmacro %}
+
+{#- Evidence that two shares of hits differ: half the G statistic of the two-by-two table, which is
+    the natural logarithm of the likelihood ratio of two shares against one. 0 where a side is
+    empty. -#}
+{% macro share_evidence(hits, of_rows, other_hits, other_rows) -%}
+    {{ x_ln_x(hits) }}
+        + {{ x_ln_x(of_rows ~ ' - ' ~ hits) }}
+        + {{ x_ln_x(other_hits) }}
+        + {{ x_ln_x(other_rows ~ ' - ' ~ other_hits) }}
+        + {{ x_ln_x(of_rows ~ ' + ' ~ other_rows) }}
+        - {{ x_ln_x(of_rows) }}
+        - {{ x_ln_x(other_rows) }}
+        - {{ x_ln_x(hits ~ ' + ' ~ other_hits) }}
+        - {{ x_ln_x(of_rows ~ ' + ' ~ other_rows ~ ' - ' ~ hits ~ ' - ' ~ other_hits) }}
+{%- endmacro %}
+
+{#- From how much evidence on a difference of shares counts as more than chance; docs/quality.md has
+    its power by volume. -#}
+{% macro evidence_bound() -%}
+    12
 {%- endmacro %}
 
 {#- x ln x of a whole number, 0 where it is 0. -#}

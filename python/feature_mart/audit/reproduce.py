@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from feature_mart.audit.documents import Check, compare_manifests
 from feature_mart.errors import TerminalError, UsageError
 from feature_mart.exporter import locate_snapshot, verify_snapshot
-from feature_mart.runner import Progress, RunLog, git_command
+from feature_mart.runner import Progress, RunLog, extract_commit
 from feature_mart.settings import SAMPLE, Settings
 from feature_mart.snapshot_files import read_committed
 
@@ -103,32 +102,11 @@ def _commit_of(then: Mapping[str, Any], settings: Settings) -> str:
 
 
 def _extract(project: Path, commit: str, out: Path) -> Path:
-    """The project's files of a commit; returns the folder of its dbt_project.yml."""
-    out.mkdir(parents=True)
-    command, environment = git_command(project, "archive", "--format=tar", commit, ".")
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None and process.stderr is not None
+    """Write the project's files at the snapshot's commit into a new folder, and return it."""
     try:
-        with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-            # git made it of this repository; the first releases of Python 3.11 know no `filter`.
-            archive.extractall(out)
-    except tarfile.ReadError:
-        reason = process.stderr.read().decode(errors="replace").strip()
-        raise TerminalError(
-            f"The commit {commit} of the snapshot is not in this repository ({reason}): fetch it, and try again."
-        ) from None
-    finally:
-        process.stdout.close()
-        process.stderr.close()
-        process.wait()
-    if not (out / "dbt_project.yml").is_file():
-        raise TerminalError(f"The commit {commit} has no dbt_project.yml: it is another project's.")
-    return out
+        return extract_commit(project, commit, out)
+    except UsageError as error:
+        raise TerminalError(f"The snapshot's code cannot be read: {error}") from None
 
 
 class _Rebuild:

@@ -1,4 +1,4 @@
-"""`mart audit` and its commands: proofs, each a verdict and what could not be judged; 1 where something differs."""
+"""`mart audit` and its commands: each a verdict and what could not be judged, and 1 where something is wrong."""
 
 from __future__ import annotations
 
@@ -216,6 +216,36 @@ def reproduce(snapshot: str, as_json: bool) -> None:
         verdicts.print_reproduce(report)
     if not report.is_same:
         raise SystemExit(1)
+
+
+@audit.command()
+@click.option(
+    "--base", required=True, metavar="REF", help="The commit to compare with, such as main."
+)
+@as_of_option
+@json_option
+@explained
+def selection(base: str, as_of: str | None, as_json: bool) -> None:
+    """List the rows that a change moves, by their label.
+
+    Builds the project as it stands and at REF over the same warehouse. Rows that enter or leave spine and marts, change
+    their label, are excluded, or fall into another split. It is a report: 0 whether rows moved or not.
+    """
+    from feature_mart.audit import audit_selection
+    from feature_mart.cli import selection_verdict
+    from feature_mart.runner import open_run, resolve_commit
+    from feature_mart.settings import require_embedded, resolve_settings
+
+    settings = resolve_settings()
+    require_embedded(settings, "mart audit")
+    commit = resolve_commit(settings.project, base)
+    with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
+        progress = console.stage("selection")
+        report = audit_selection(settings, log, base, commit, as_of=as_of, progress=progress)
+    if as_json:
+        emit(selection_verdict.selection_document(report, settings))
+    else:
+        selection_verdict.print_selection(report, settings)
 
 
 @audit.command()

@@ -8,10 +8,12 @@
 ``pin_snapshot``, ``unpin_snapshot``    kept whatever is cleaned
 ``clean_snapshots(store, rule)``        what nobody needs, and what dead exports left
 ``roll_back``, ``release``              latest.json moved back and held; let go again
+``assign_splits(...)``                  the split that each row of a training mart would be in
 ``read_seals(mart_path)``               what the mart sealed about its raw tables
 ======================================  ==========================================================
 """
 
+from feature_mart.exporter.assignment import PURGED, Assignment, assign_splits
 from feature_mart.exporter.clean import CleanReport, Removed, Rule, clean_snapshots
 from feature_mart.exporter.diff import ColumnDiff, SnapshotDiff, SplitDiff, diff_snapshots
 from feature_mart.exporter.documents import BuildContext
@@ -33,7 +35,9 @@ from feature_mart.exporter.verify import Verdict, contradicted_by_latest, verify
 from feature_mart.exporter.verify_parts import Problem
 
 __all__ = [
+    "PURGED",
     "SEALS",
+    "Assignment",
     "BuildContext",
     "CleanReport",
     "ColumnDiff",
@@ -52,6 +56,7 @@ __all__ = [
     "SplitReport",
     "Verdict",
     "Window",
+    "assign_splits",
     "clean_snapshots",
     "contradicted_by_latest",
     "diff_snapshots",

@@ -189,7 +189,7 @@ class DuckDBSource:
             if count:
                 raise self._missing(layout, name, count)
         rows = self._rows(
-            f"select {_split(windows)} as split, count(*), count(*) filter (where {_kept(windows)}) "
+            f"select {split_number(windows)} as split, count(*), count(*) filter (where {stays_in_split(windows)}) "
             f"from {_table(layout)} where {EXCLUSION} is null group by split"
         )
         found = {split: Count(kept, every - kept) for split, every, kept in rows}
@@ -203,7 +203,7 @@ class DuckDBSource:
             return tuple(() for _ in offsets)
         day = f"epoch_us(requested_at) // {_DAY}"
         days = self._rows(
-            f"select {_split(windows)} as split, {day} as day, count(*) from {_table(layout)} "
+            f"select {split_number(windows)} as split, {day} as day, count(*) from {_table(layout)} "
             f"where {_in(windows)} group by split, day order by split, day"
         )
         wanted = []
@@ -218,7 +218,7 @@ class DuckDBSource:
         chosen = ", ".join(str(each) for each in sorted({day for _, day, _ in wanted}))
         found = self._rows(
             f"select split, epoch_us(requested_at), job_id from (select requested_at, job_id, "
-            f"{_split(windows)} as split, {day} as day, row_number() over "
+            f"{split_number(windows)} as split, {day} as day, row_number() over "
             "(partition by split, day order by requested_at, job_id) as place "
             f"from {_table(layout)} where {_in(windows)} and {day} in ({chosen})) "
             f"where (split, day, place) in ({', '.join(map(str, wanted))}) "
@@ -311,8 +311,11 @@ def _instant(instant: datetime) -> str:
     return f"timestamptz '{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00'"
 
 
-def _split(windows: Sequence[Window]) -> str:
-    """The number of a labelled row's split; an empty one has no rows, since the next one begins where it does."""
+def split_number(windows: Sequence[Window]) -> str:
+    """Return a SQL expression: the number of a labelled row's split.
+
+    An empty split has no rows, since the next one begins where it does.
+    """
     earlier = " ".join(
         f"when requested_at < {_instant(window.start)} then {number}"
         for number, window in enumerate(windows[1:])
@@ -320,18 +323,18 @@ def _split(windows: Sequence[Window]) -> str:
     return f"case {earlier} else {len(windows) - 1} end"
 
 
-def _kept(windows: Sequence[Window]) -> str:
-    """Whether a labelled row stays in its split."""
+def stays_in_split(windows: Sequence[Window]) -> str:
+    """Return a SQL expression: whether a labelled row stays in its split, or is purged."""
     untils = (window.label_known_until for window in windows)
     each = " ".join(
         f"when {number} then {'true' if until is None else f'label_known_at <= {_instant(until)}'}"
         for number, until in enumerate(untils)
     )
-    return f"case {_split(windows)} {each} end"
+    return f"case {split_number(windows)} {each} end"
 
 
 def _in(windows: Sequence[Window]) -> str:
     return (
         f"{EXCLUSION} is null and requested_at >= {_instant(windows[0].start)} "
-        f"and requested_at < {_instant(windows[-1].end)} and {_kept(windows)}"
+        f"and requested_at < {_instant(windows[-1].end)} and {stays_in_split(windows)}"
     )

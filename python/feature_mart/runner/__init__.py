@@ -15,7 +15,14 @@ from feature_mart.runner.dbt import Progress
 from feature_mart.runner.docs import DbtDocs, generate_docs
 from feature_mart.runner.engine import Engine
 from feature_mart.runner.engines import open_engine
-from feature_mart.runner.git import GitState, git_command, read_files_at, read_git
+from feature_mart.runner.git import (
+    GitState,
+    extract_commit,
+    git_command,
+    read_files_at,
+    read_git,
+    resolve_commit,
+)
 from feature_mart.runner.report import RunLog, open_run
 from feature_mart.runner.state import (
     BuiltMart,
@@ -35,6 +42,7 @@ __all__ = [
     "build_mart",
     "check_address",
     "dbt_variables",
+    "extract_commit",
     "generate_docs",
     "git_command",
     "open_engine",
@@ -43,4 +51,5 @@ __all__ = [
     "read_files_at",
     "read_git",
     "require_built",
+    "resolve_commit",
 ]

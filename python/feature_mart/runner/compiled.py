@@ -27,9 +27,12 @@ from feature_mart.runner.sealed_off import sealed_off
 from feature_mart.runner.seeds import Seed, copy_seeds, read_seeds
 from feature_mart.settings import Settings
 
-#: Seals and profiles compare a build with earlier ones of the same mart; a build of its own has none.
+#: Measures of a mart, which no feature reads. Seals and profiles compare it with earlier builds, and here are none.
 _NOT_BUILT = frozenset(
-    {"int_mart__profiles", "int_mart__unjudged", "int_mart__seals", "int_mart__sealed_rows"}
+    {
+        *("int_mart__exclusions", "int_mart__profiles", "int_mart__unjudged"),
+        *("int_mart__seals", "int_mart__sealed_rows"),
+    }
 )
 _SEED = ("seed", "--full-refresh", "--no-write-json")
 #: The models alone: checks take dbt three times as long to compile.

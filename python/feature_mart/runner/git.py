@@ -56,25 +56,8 @@ def read_files_at(project: Path, ref: str, folders: Sequence[str]) -> dict[str, 
     Raises:
         UsageError: there is no such commit, or no repository.
     """
-
-    def git(*arguments: str) -> bytes:
-        command, environment = git_command(project, *arguments)
-        done = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60)
-        return done.stdout
-
-    try:
-        # Resolved first: a name that begins with a dash would be an option of the archive.
-        found = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-        packed = git("archive", "--format=tar", found.decode().strip(), ".")
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip() or "not in this repository"
-        raise UsageError(
-            f"{ref!r} is no commit to compare with ({said}): fetch it, or name another."
-        ) from None
-    except (OSError, subprocess.SubprocessError) as error:
-        raise UsageError(f"git could not be asked for {ref!r}: {error}.") from None
     files: dict[str, str] = {}
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(_pack(project, ref))) as archive:
         for member in archive:
             name = member.name.removeprefix("./")
             if member.isfile() and name.split("/")[0] in folders:
@@ -82,3 +65,61 @@ def read_files_at(project: Path, ref: str, folders: Sequence[str]) -> dict[str, 
                 assert content is not None
                 files[name] = content.read().decode("utf-8", errors="replace")
     return files
+
+
+def resolve_commit(project: Path, ref: str) -> str:
+    """Return the full name of a commit of the project's repository.
+
+    Raises:
+        UsageError: there is no such commit, or no repository.
+    """
+    # Resolved before anything else: a name that begins with a dash would be an option of the archive.
+    return (
+        _ask(
+            project,
+            ref,
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            f"{ref}^{{commit}}",
+        )
+        .decode()
+        .strip()
+    )
+
+
+def extract_commit(project: Path, ref: str, out: Path) -> Path:
+    """Write the project's files at a commit into a new folder, and return it.
+
+    Raises:
+        UsageError: there is no such commit, no repository, or no dbt project in it.
+    """
+    packed = _pack(project, ref)
+    out.mkdir(parents=True)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        # git made it of this repository; the first releases of Python 3.11 know no `filter`.
+        archive.extractall(out)
+    if not (out / "dbt_project.yml").is_file():
+        raise UsageError(f"The commit {ref} has no dbt_project.yml: it is another project's.")
+    return out
+
+
+def _pack(project: Path, ref: str) -> bytes:
+    """Return the project's files at a commit as a tar archive."""
+    return _ask(project, ref, "archive", "--format=tar", resolve_commit(project, ref), ".")
+
+
+def _ask(project: Path, ref: str, *arguments: str) -> bytes:
+    """Return what git says about a commit."""
+    command, environment = git_command(project, *arguments)
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60)
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip() or "not in this repository"
+        raise UsageError(
+            f"{ref!r} is no commit to compare with ({said}): fetch it, or name another."
+        ) from None
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UsageError(f"git could not be asked for {ref!r}: {error}.") from None
+    return done.stdout

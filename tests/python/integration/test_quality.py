@@ -1,6 +1,6 @@
 """Quality over time: the project's own thresholds are kept by the sample, and each breakage planted in it is named.
 
-The checks are those that dbt compiled from the YAML beside the models, the measures those of int_mart__profiles.
+The checks are those that dbt compiled from the YAML beside the models, the measures those of the models in MEASURES.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from built_sample import BuiltSample, build_sample
 from compiled_mart import PROJECT, compile_mart
 
 SHARES = {"stays_filled", "steady_exclusions"}
-KINDS = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"} | SHARES
+SELECTION = {"even_exclusions", "requests_of", "every_posting", "reasons_borne_out"}
+OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
+KINDS = OVER_TIME | SHARES | SELECTION
+#: What a build measures of itself, in the order of building.
+MEASURES = ("int_mart__profiles", "int_mart__unjudged", "int_mart__exclusions")
 PROFILED = PROJECT / "macros" / "quality" / "profiles.sql"
 NEWEST = "loaded_at > (select as_of_at from int_mart__clock) - interval 3 day"
 RECENT = "{at} > (select as_of_at from int_mart__clock) - interval 28 day"
@@ -49,6 +53,32 @@ BREAKAGES = [
      "steady_exclusions mart_price_estimation__training"),
     ("update mart_hire_within_14d__training set exclusion_reason = 'void' where {label}",
      "steady_exclusions mart_hire_within_14d__training"),
+    ("update int_job__price_label set exclusion_reason = 'price_missing' where price_log < ln(2000)",
+     "even_exclusions int_mart__exclusions"),
+]  # fmt: skip
+#: Rows left out, excluded or dated by their label, and the check that sees it. Other checks may see it as well.
+SELECTIONS = [
+    ("update int_job__price_label set exclusion_reason = 'label_not_yet_known' where price_log > ln(400000)",
+     "even_exclusions int_mart__exclusions"),
+    ("update int_job__hire_label set exclusion_reason = 'void' where is_hired_within_14d = 0 and hash(job_id) % 9 = 0",
+     "even_exclusions int_mart__exclusions"),
+    ("delete from int_job__hire_label where is_hired_within_14d = 0 and hash(job_id) % 3 > 0",
+     "even_exclusions int_mart__exclusions"),
+    *(
+        (f"update int_job__price_label set exclusion_reason = '{reason}' where hash(job_id) % 50 = 0",
+         "reasons_borne_out int_job__price_label")
+        for reason in ("job_deleted", "label_known_before_request", "contract_deleted", "cancelled", "price_missing")
+    ),
+    ("update int_job__hire_label set exclusion_reason = 'void' where job_id not in "
+     "(select job_id from int_proposal__versions where not is_deleted)", "reasons_borne_out int_job__hire_label"),
+    ("update mart_price_estimation__training set requested_at = requested_at - interval 300 day "
+     "where price_log >= 13", "requests_of mart_price_estimation__training"),
+    ("update mart_hire_within_14d__features set entered_at = entered_at + interval 1 day where job_id like '%77'",
+     "requests_of mart_hire_within_14d__features"),
+    ("delete from mart_hire_within_14d__training where is_hired_within_14d = 0 and hash(job_id) % 3 > 0",
+     "requests_of mart_hire_within_14d__training"),
+    ("delete from int_job__requests where job_id in (select job_id from stg_dwh__jobs where is_deleted)",
+     "every_posting int_job__requests"),
 ]  # fmt: skip
 
 
@@ -57,8 +87,7 @@ class Quality:
     """A built sample, the SELECTs that measure it, and its checks by what they are called here."""
 
     sample: BuiltSample
-    profiles: str
-    unjudged: str
+    measures: Mapping[str, str]
     checks: Mapping[str, str]
 
     def red(self, folder: Path, breakage: str = "") -> dict[str, tuple[object, ...]]:
@@ -71,8 +100,8 @@ class Quality:
             if breakage:
                 recent, label = (RECENT.format(at=at) for at in ("entered_at", "label_known_at"))
                 con.execute(breakage.format(recent=recent, label=label, newest=NEWEST))
-            con.execute(f"create table int_mart__profiles as {self.profiles}")
-            con.execute(f"create table int_mart__unjudged as {self.unjudged}")
+            for name, sql in self.measures.items():
+                con.execute(f"create table {name} as {sql}")
             rows = {name: con.execute(sql).fetchone() for name, sql in self.checks.items()}
         return {name: row for name, row in rows.items() if row is not None}
 
@@ -89,12 +118,11 @@ def quality(tmp_path_factory: pytest.TempPathFactory) -> Quality:
         if kind in KINDS:
             bound = node["test_metadata"]["kwargs"].get("at_most")
             parts = (kind, node.get("column_name"), bound if kind == "psi" else None)
-            if kind in SHARES:
+            if kind in SHARES | SELECTION:
                 parts = (kind, node["attached_node"].rpartition(".")[2])
             name = " ".join(str(part) for part in parts if part is not None)
             checks[name] = node["compiled_code"]
-    sql = compiled.sql
-    return Quality(sample, sql["int_mart__profiles"], sql["int_mart__unjudged"], checks)
+    return Quality(sample, {name: compiled.sql[name] for name in MEASURES}, checks)
 
 
 def test_the_sample_is_within_all_thresholds(tmp_path: Path, quality: Quality) -> None:
@@ -190,12 +218,29 @@ def test_a_breakage_turns_its_check_red_and_those_of_other_models_stay_green(
         assert not {"freshness", "volume_change"} & set(red)
 
 
+def test_rows_chosen_by_their_label_turn_a_check_red(tmp_path: Path, quality: Quality) -> None:
+    mart = tmp_path / "mart.duckdb"
+    shutil.copy(quality.sample.mart, mart)
+    missed = []
+    with duckdb.connect(str(mart)) as con:
+        con.execute("set TimeZone = 'UTC'")
+        con.execute(
+            f"create view int_mart__exclusions as {quality.measures['int_mart__exclusions']}"
+        )
+        for breakage, check in SELECTIONS:
+            con.execute("begin")
+            con.execute(breakage)
+            missed += [breakage] if con.execute(quality.checks[check]).fetchone() is None else []
+            con.execute("rollback")
+    assert missed == []
+
+
 def test_profiles_count_what_is_there(tmp_path: Path, quality: Quality) -> None:
     mart = tmp_path / "mart.duckdb"
     shutil.copy(quality.sample.mart, mart)
     with duckdb.connect(str(mart)) as con:
         con.execute("set TimeZone = 'UTC'")
-        con.execute(f"create table int_mart__profiles as {quality.profiles}")
+        con.execute(f"create table int_mart__profiles as {quality.measures['int_mart__profiles']}")
         measured = con.execute(
             "select bin, row_count, distinct_count, least, greatest, total from int_mart__profiles "
             "where column_name = 'job_budget_log' and measured_at = ? order by bin",

@@ -15,8 +15,11 @@ import rendered_macros
 GENERIC = Path(__file__).resolve().parents[2] / "generic"
 
 
+MACROS = rendered_macros.load_macros("duckdb")
 #: Those that read int_mart__profiles; integration/test_quality.py sees each of them red.
 OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
+#: Those that read several models; integration/test_quality.py sees each of them red as well.
+OF_SEVERAL = {"reasons_borne_out"}
 #: Those that compare shares of rows; test_grown_shares.py has their cases.
 SHARES = {"stays_filled", "steady_exclusions"}
 
@@ -28,10 +31,11 @@ def render(name: str, present: list[str], **arguments: Any) -> str:
     environment = jinja2.Environment(extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined)
     found = [SimpleNamespace(name=column) for column in present]
     environment.globals.update(
+        MACROS,
         execute=True,
         flags=SimpleNamespace(INTROSPECT=True),
         available_at=lambda column: f"{column} + 60",
-        text_literal=rendered_macros.load_macros("duckdb")["text_literal"],
+        ref=str,
         var=lambda name: {"currency": "O'K", "business_timezone": "UTC"}[name],
         config=lambda **_: "",
         adapter=SimpleNamespace(get_columns_in_relation=lambda _relation: found),
@@ -46,6 +50,7 @@ def failing_rows(name: str, rows: str, **arguments: Any) -> int:
     con.execute("set TimeZone = 'UTC'")
     con.execute(f"create table tested as {rows}")
     con.execute("create table other as select * from (values (1), (2)) as given (id)")
+    con.execute("create table int_mart__clock as select 10 as as_of_at")
     columns = [str(row[0]) for row in con.execute("describe tested").fetchall()]
     return len(con.execute(render(name, columns, **arguments)).fetchall())
 
@@ -54,6 +59,24 @@ def values(text: str, columns: str) -> str:
     return f"select * from (values {text}) as given ({columns})"
 
 
+def groups(*counts: tuple[int, int], label: str = "price") -> str:
+    """int_mart__exclusions: of each group of one label the jobs excluded, and all."""
+    rows = ", ".join(
+        f"('{label}', {group}, 0, 0, {excluded}, {known}, {excluded / known})"
+        for group, (excluded, known) in enumerate(counts)
+    )
+    return values(
+        rows,
+        "label_model, outcome_group, least_outcome, greatest_outcome, excluded_count, known_count, excluded_share",
+    )
+
+
+_POSTINGS = values(
+    "('a', 1, 2, 3), ('a', 9, 5, 5), ('b', 10, 10, 10)", "job_id, posted_at, known_at, loaded_at"
+)
+_TIMES = "job_id, requested_at, entered_at"
+_SPINE = values("('a', 1, 2), ('b', 2, 2)", _TIMES)
+_LATER_POSTINGS = _POSTINGS.replace("10, 10, 10", "10, 11, 11").replace("1, 2, 3", "11, 2, 3")
 _LABELS = "('a', 1, 5, null), ('b', null, 6, 'void')"
 _LABEL_COLUMNS = "job_id, x, label_known_at, exclusion_reason"
 CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
@@ -148,6 +171,52 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
             values("(100, null::bigint)", "as_of_at, available_at"),
         ],
     ),
+    "requests_of": (
+        "requests_of",
+        {"to": f"({_SPINE})"},
+        values("('b', 2, 2), ('a', 1, 2)", _TIMES),
+        [
+            values("('a', 1, 2)", _TIMES),
+            values("('a', 0, 2), ('b', 2, 2)", _TIMES),
+            values("('a', 1, 3), ('b', 2, 2)", _TIMES),
+            values("('a', 1, 2), ('b', null, 2)", _TIMES),
+        ],
+    ),
+    "every_posting": (
+        "every_posting",
+        {"to": f"({_POSTINGS})"},
+        values("('a'), ('b')", "job_id"),
+        [values("('a')", "job_id"), values("('b')", "job_id"), values("(null)", "job_id")],
+    ),
+    "every_posting of what is not known or posted yet": (
+        "every_posting",
+        {"to": f"({_LATER_POSTINGS})"},
+        values("('c')", "job_id"),
+        [],
+    ),
+    "even_exclusions": (
+        "even_exclusions",
+        {},
+        groups((1, 100), (5, 100), (0, 100)),
+        [
+            # A tenth of the lowest tenth, and one group that alone is spared.
+            groups((20, 120), *[(1, 120)] * 9),
+            groups((0, 120), *[(30, 120)] * 9),
+        ],
+    ),
+    "even_exclusions of few jobs, of a share that is small, and of nothing else": (
+        "even_exclusions",
+        {},
+        f"{groups((2, 9), *[(0, 9)] * 9)} union all {groups((4_000, 100_000), (0, 100_000), label='x')} "
+        f"union all {groups((90, 100), (90, 100), label='y')}",
+        [groups((9, 9), *[(0, 9)] * 9), groups((5_000, 100_000), (0, 100_000))],
+    ),
+    "even_exclusions with another bound": (
+        "even_exclusions",
+        {"at_least_difference": 0.1},
+        groups((9_000, 100_000), (0, 100_000)),
+        [groups((11_000, 100_000), (0, 100_000))],
+    ),
     "one_version_per_load": (
         "one_version_per_load",
         {"key": ["id"]},
@@ -168,7 +237,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
 
 
 def test_every_generic_check_is_covered() -> None:
-    known = {case[0] for case in CASES.values()} | OVER_TIME | SHARES
+    known = {case[0] for case in CASES.values()} | OVER_TIME | SHARES | OF_SEVERAL
     assert known == {path.stem for path in GENERIC.glob("*.sql")}
 
 
