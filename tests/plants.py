@@ -39,7 +39,10 @@ from feature_mart.warehouse import newest_load
 
 PLANTS = PROJECT / "tests" / "plants"
 #: Checks of the build that are there against leaks.
-_CHECKS = ("labels_of", "published")
+_CHECKS = (
+    *("labels_of", "published", "requests_of"),
+    *("even_exclusions", "reasons_borne_out", "every_posting"),
+)
 _PARTS = ("models", "macros", "seeds", "profiles", "tests/generic", "tests/fixtures")
 
 

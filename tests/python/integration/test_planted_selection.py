@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from compiled_mart import PROJECT
 from feature_mart.audit.moved_rows import Move, Side, compare_rows
 from feature_mart.audit.raw_rows import read_raw_warehouse
 from feature_mart.exporter import assign_splits
@@ -18,9 +16,8 @@ from feature_mart.runner.compiled import CompiledProject, build_compiled, compil
 from feature_mart.sample import write_sample
 from feature_mart.settings import resolve_settings
 from feature_mart.warehouse import newest_load
-from plants import Plant, in_batches, read_plants
+from plants import Plant, ProjectCopy, in_batches, read_plants
 
-_PARTS = ("models", "macros", "seeds", "profiles", "tests/generic", "tests/fixtures")
 LEAKS = {plant.name: plant for plant in read_plants("merged_leaks") if plant.kind == "selection"}
 HONEST = {plant.name: plant for plant in read_plants("honest_changes") if plant.kind == "selection"}
 #: What each leak moves, and whether that is marked as chosen by the label.
@@ -57,17 +54,12 @@ class SelectionBench:
 
     def sides(self, name: str, plants: Sequence[Plant]) -> dict[str, Side]:
         """Each consumer as it is in a build of the project with these changes."""
-        folder = self.folder / name
-        for part in _PARTS:
-            shutil.copytree(PROJECT / part, folder / part)
-        shutil.copy(PROJECT / "dbt_project.yml", folder)
-        for patch in (patch for plant in plants for patch in plant.patches):
-            path = folder / patch.file
-            assert patch.find is not None and path.read_text().count(patch.find) == 1
-            path.write_text(path.read_text().replace(patch.find, patch.replace))
-        project = compile_project(replace(self.settings, project=folder), self.as_of_at, folder)
+        copy = ProjectCopy(self.folder / name)
+        with copy.planted(plants):
+            settings = replace(self.settings, project=copy.folder)
+            project = compile_project(settings, self.as_of_at, copy.folder)
         raw = read_raw_warehouse(self.settings.dwh, project.seeds, self.settings.warehouse)
-        built = folder / "built.duckdb"
+        built = copy.folder / "built.duckdb"
         build_compiled(project, built, raw.every_row(), self.as_of_at)
         return self._sides(project, built)
 
