@@ -1,15 +1,15 @@
-"""Snapshots of a training mart: written, committed, verified, compared and cleared.
+"""Write, commit, verify, compare and remove snapshots of a training mart.
 
 ======================================  ==========================================================
-``export_snapshot(...)``                one consumer's snapshot from a DuckDB mart to a store
-``verify_snapshot(address)``            everything in it read again and compared with its manifest
-``list_snapshots(store)``               what a store holds
-``diff_snapshots(a, b)``                columns, rows, labels and distributions of two
-``pin_snapshot``, ``unpin_snapshot``    kept whatever is cleaned
-``clean_snapshots(store, rule)``        what nobody needs, and what dead exports left
-``roll_back``, ``release``              latest.json moved back and held; let go again
-``assign_splits(...)``                  the split that each row of a training mart would be in
-``read_seals(mart_path)``               what the mart sealed about its raw tables
+``export_snapshot(...)``                write one consumer's snapshot from a DuckDB mart to a store
+``verify_snapshot(address)``            read a snapshot again and compare it with its manifest
+``list_snapshots(store)``               list the snapshots in a store
+``diff_snapshots(a, b)``                compare columns, rows, labels and distributions
+``pin_snapshot``, ``unpin_snapshot``    protect a snapshot from cleaning, or stop doing so
+``clean_snapshots(store, rule)``        remove old snapshots and abandoned exports
+``roll_back``, ``release``              move latest.json back and hold it there; release it
+``assign_splits(...)``                  return the split that each row of a training mart would be in
+``read_seals(mart_path)``               read the seals of the raw tables from a mart
 ======================================  ==========================================================
 """
 

@@ -1,4 +1,4 @@
-"""Removing snapshots that nobody needs any more, and what dead exports left."""
+"""Remove old snapshots and what abandoned exports left behind."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from feature_mart.storage import Store
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What may go: a snapshot that is neither among the newest `keep` nor younger than `keep_days`.
+    """The retention rule: a snapshot may be removed if it is older than `keep_days` and not among the newest `keep`.
 
-    Where one is None, the other decides alone; where both are, no snapshot goes. An attempt that was never committed
-    goes when nothing was written to it for `attempt_hours`, and so do uploads begun before that.
+    If one of the two is None, the other decides alone; if both are, no snapshot is removed. An uncommitted attempt is
+    removed if nothing was written to it for `attempt_hours`, and an unfinished upload if it began before that.
     """
 
     keep: int | None = None
@@ -31,7 +31,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A snapshot or a dead attempt that went, or on a dry run would go; `bytes` of all its files."""
+    """A snapshot or abandoned attempt that was removed, or would be on a dry run; `bytes` is the total of its files."""
 
     consumer: str
     id: str
@@ -43,7 +43,10 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class CleanReport:
-    """What went, how many snapshots stay, and how many unfinished uploads were dropped: none on a dry run."""
+    """What a cleaning removed, how many snapshots remain, and how many unfinished uploads were aborted.
+
+    On a dry run, `removed` lists what would be removed, and `uploads` is 0.
+    """
 
     removed: tuple[Removed, ...]
     kept: int
@@ -59,15 +62,23 @@ def clean_snapshots(
     consumer: str | None = None,
     dry_run: bool = False,
 ) -> CleanReport:
-    """Remove by the rule; never the latest snapshot, one that is held or pinned, or one that is damaged.
+    """Remove snapshots and abandoned attempts by the rule; `dry_run` only reports them.
 
-    Only folders that are called as snapshots are; whatever else lies in the bucket is not looked at.
+    The latest snapshot, held or not, and pinned or damaged ones are never removed. Folders whose name is not a snapshot
+    id are ignored.
+
+    Args:
+        now: the current time, against which ages are measured.
+        consumer: the consumer to clean; None cleans all.
+
+    Raises:
+        DamagedFileError: latest.json or a pin of a consumer cannot be read.
     """
     removed, kept, uploads = [], 0, 0
     dead_before = now - timedelta(hours=rule.attempt_hours)
     for name in store.folders("") if consumer is None else (consumer,):
         lines = list_snapshots(store, name)
-        # A latest.json that cannot be read protects nothing: nobody cleans before it is mended.
+        # Raises if latest.json or a pin is unreadable: nothing may be removed while it is unknown what is protected.
         if lines:
             _is_wanted(store, name, "")
         going = {line.id for line in _outlived(lines, rule, now)}
@@ -84,7 +95,7 @@ def clean_snapshots(
                 or all(entry.modified_at < dead_before for entry in entries)
             )
             wanted = partial(_is_wanted, store, name, line.id)
-            # A removal that died as it began: nothing is gone, and somebody wants it.
+            # The removal was interrupted before it deleted anything, and the snapshot is now latest or pinned: undo it.
             if is_dead and wanted() and restore_snapshot(store, prefix):
                 is_attempt = is_dead = False
             if is_dead:
@@ -98,7 +109,8 @@ def clean_snapshots(
             elif not is_attempt:
                 kept += 1
     if not dry_run:
-        # Of the whole place: an export that died in its first upload left no key, and so no consumer.
+        # Without a consumer, search the whole store: an export that died in its first upload left no key, and so no
+        # consumer folder.
         where = "" if consumer is None else f"{consumer}/snapshots"
         uploads = store.drop_uploads(where, dead_before, _is_of_snapshot)
     return CleanReport(tuple(removed), kept, uploads, dry_run)
@@ -111,7 +123,7 @@ def _is_of_snapshot(key: str) -> bool:
 
 
 def _outlived(lines: Sequence[SnapshotLine], rule: Rule, now: datetime) -> Iterator[SnapshotLine]:
-    """Whole snapshots that the rule lets go; each format has its own newest ones."""
+    """Yield the intact snapshots that the rule allows to remove; the newest are counted per file format."""
     if rule.keep is None and rule.keep_days is None:
         return
     rank: dict[str | None, int] = {}
@@ -120,7 +132,7 @@ def _outlived(lines: Sequence[SnapshotLine], rule: Rule, now: datetime) -> Itera
         assert line.created_at is not None
         place = rank[line.file_format] = rank.get(line.file_format, 0) + 1
         is_old = rule.keep_days is None or now - line.created_at > timedelta(days=rule.keep_days)
-        # The newest stays even where latest.json is gone.
+        # Keep the newest even if latest.json is missing.
         is_far = place > max(rule.keep or 1, 1)
         if is_old and is_far and not line.is_latest and line.pinned is None:
             yield line

@@ -1,4 +1,4 @@
-"""Publishing a snapshot: parts, then `_meta`, then `_SUCCESS`, whose appearance is the commit."""
+"""Publish a snapshot: its parts, then the documents in `_meta`, and last `_SUCCESS`, which commits it."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -11,20 +11,20 @@ from feature_mart.exporter.uploads import begun_otherwise
 from feature_mart.snapshot_files import MANIFEST, REMOVED, SUCCESS, decode_document, encode_document
 from feature_mart.storage import Entry, Store
 
-#: Parts that are asked for their checksums at a time.
+#: Concurrent checksum requests.
 _AT_ONCE = 4
 
 Step = Callable[[str], None]
-"""Called with what is about to be done."""
+"""Called with a short description before each step."""
 
 
 def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
-    """The manifest of a committed snapshot, None when there is no commit.
+    """Return the manifest of a committed snapshot, or None if there is no commit.
 
     Raises:
-        TransientError: it is being removed.
-        TerminalError: the commit is there, but the manifest is not the one it names, or a part is
-            gone.
+        TransientError: the snapshot is being removed.
+        TerminalError: the snapshot is committed, but manifest.json does not match the hash in `_SUCCESS`, breaks its
+            schema, or a part is missing.
     """
     success = store.read(f"{prefix}/{SUCCESS}")
     if success is None:
@@ -47,7 +47,7 @@ def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
 
 
 def begun_parts(store: Store, prefix: str) -> dict[str, str] | None:
-    """SHA-256 by path, by the manifest.json of an attempt without a commit; None where there is none."""
+    """Return the parts in the manifest.json of an uncommitted attempt as SHA-256 by path; None without a manifest."""
     data = store.read(f"{prefix}/{MANIFEST}")
     if data is None:
         return None
@@ -63,23 +63,22 @@ def publish(
     others: Mapping[str, bytes],
     step: Step,
 ) -> tuple[Literal["written", "adopted", "unchanged"], Mapping[str, Any]]:
-    """Commit parts that are in their places, by the documents of `_meta`.
+    """Commit a snapshot whose parts are in place by writing the documents in `_meta`.
 
-    Nothing committed is touched. Where a manifest.json is there already that names these very parts, it is kept and
-    committed; where it names others, nothing is.
+    A committed snapshot is never changed. If a manifest.json is there already, it is kept and committed if it lists the
+    same parts; if it lists others, nothing is committed.
 
     Args:
-        document: manifest.json.
+        document: the content of manifest.json.
         others: the other files of `_meta`, by path.
 
     Returns:
-        What happened (adopted: an earlier attempt's manifest.json was finished; unchanged: another
-        exporter committed first), and the manifest that holds.
+        The status and the committed manifest. The status is "adopted" if the manifest.json of an earlier attempt was
+        committed, and "unchanged" if another export committed first.
 
     Raises:
-        TerminalError: another attempt's manifest names other bytes, or a part is not what was just
-            written.
-        TransientError: it was cleaned away meanwhile.
+        TerminalError: the manifest of another attempt lists other parts, or a stored part does not match its SHA-256.
+        TransientError: the snapshot was removed in the meantime.
     """
     done = committed_manifest(store, prefix)
     if done is not None:
@@ -90,7 +89,7 @@ def publish(
     if not store.put_if_absent(f"{prefix}/{MANIFEST}", data):
         data = store.read(f"{prefix}/{MANIFEST}") or b""
         document, status = _adopt(store, prefix, document, data), "adopted"
-    # Made of the manifest and the layout alone: who adopts a manifest finds the same, or puts it.
+    # These depend on the manifest and the layout only, so an attempt that adopts a manifest writes the same bytes.
     for path, content in others.items():
         step(f"put {path}")
         store.put_if_absent(f"{prefix}/{path}", content)
@@ -102,7 +101,8 @@ def publish(
     try:
         return status, _committed_or_gone(store, prefix)
     except TerminalError:
-        # It was cleaned away between the check and the commit: nobody could read it, since its manifest went first.
+        # The snapshot was removed between the check and the commit. A removal deletes the manifest first, so no reader
+        # took this commit for a whole snapshot.
         store.delete(f"{prefix}/{SUCCESS}")
         raise _gone(store, prefix) from None
 
@@ -128,7 +128,13 @@ def _adopt(store: Store, prefix: str, ours: Mapping[str, Any], data: bytes) -> M
 
 
 def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None:
-    """Every part is what the manifest says; only then may others go, which an attempt with more parts left."""
+    """Compare the SHA-256 of each part with the manifest, then delete the parts that it does not list.
+
+    Unlisted parts are left by an attempt that cut the rows into more parts.
+
+    Raises:
+        TerminalError: a part is missing or has another SHA-256; nothing was deleted.
+    """
     wanted = {f"{prefix}/{part['path']}": part["sha256"] for part in document["parts"]}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = pool.map(store.sha256, wanted)

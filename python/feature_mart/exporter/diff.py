@@ -1,4 +1,4 @@
-"""Two snapshots side by side: columns, rows, labels and distributions."""
+"""Compare two snapshots: columns, rows, labels and distributions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ _DECILES = [step / 10 for step in range(1, 10)]
 
 @dataclass(frozen=True, slots=True)
 class SplitDiff:
-    """Rows of one split by key (`job_id` and `requested_at`): in both, in one alone; `relabelled` of those in both."""
+    """Row counts of one split, matched by key (`job_id` and `requested_at`).
+
+    Attributes:
+        both: rows in both snapshots.
+        only_a, only_b: rows in one snapshot only.
+        relabelled: rows in both whose label differs.
+    """
 
     name: str
     both: int
@@ -31,12 +37,13 @@ class SplitDiff:
 
 @dataclass(frozen=True, slots=True)
 class ColumnDiff:
-    """One column of all splits together, in A and in B.
+    """The distribution of one column over all splits, in A and in B.
 
-    Medians, and the edges of the bins, are approximate (t-digest). Means and medians are None where every value is
-    NULL. `psi` is the population stability index, the sum over ten bins and NULL of ``(b - a) * ln(b / a)`` of the
-    shares in each bin, whose edges are A's deciles; half a row is added to each bin, so that none is empty. Below 0.1
-    is called stable and above 0.25 a shift (Siddiqi, Credit Risk Scorecards, 2006); a leak may be far below.
+    Means and medians are None if every value is NULL. Medians and the edges of the bins are approximate (t-digest).
+
+    `psi` is the population stability index: the sum of ``(b - a) * ln(b / a)`` over ten bins and NULL, where a and b
+    are the shares of a bin. The edges are A's deciles. Half a row is added to each bin to avoid empty ones. Below 0.1
+    counts as stable and above 0.25 as a shift (Siddiqi, Credit Risk Scorecards, 2006); a leak may be far below.
     """
 
     name: str
@@ -48,11 +55,13 @@ class ColumnDiff:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotDiff:
-    """What differs.
+    """The differences between two snapshots.
 
-    `facts` are single values of the manifests that are not the same, by name; `added` and `removed` columns that only B
-    or only A has, `changed` those of another role or kind. `is_same`: the same columns, and the same content hash of
-    every split.
+    Attributes:
+        facts: values of the manifests that differ, as (A, B) by name.
+        added, removed: columns that only B has, and that only A has.
+        changed: columns with another role, or categorical in one only, as (A, B).
+        is_same: True if the columns and the content hash of every split are equal.
     """
 
     a: str
@@ -67,11 +76,11 @@ class SnapshotDiff:
 
 
 def diff_snapshots(a: Path, b: Path) -> SnapshotDiff:
-    """Compare two committed snapshots, as folders (`snapshot_on_disk`).
+    """Compare two committed snapshots in local folders (see `snapshot_on_disk`).
 
     Raises:
-        UsageError: there is no such folder.
-        TerminalError: one was never committed, or its documents were changed.
+        UsageError: a folder does not exist.
+        TerminalError: a snapshot was never committed, or its documents were changed.
     """
     old, new = read_committed(a), read_committed(b)
     before = {each["name"]: each for each in old.schema["columns"]}
@@ -141,7 +150,7 @@ def _open(committed: Any, name: str) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _views(con: duckdb.DuckDBPyConnection, committed: Any, name: str) -> None:
-    """A view over each split's rows with their keys, and one over all of them."""
+    """Create a view for each split, with the rows joined to their keys, and one view for all splits."""
     columns = [each["name"] for each in committed.schema["columns"]]
     for split in SPLITS:
         paths = [part["path"] for part in committed.manifest["parts"]]
@@ -197,7 +206,7 @@ def _column(con: duckdb.DuckDBPyConnection, name: str) -> ColumnDiff:
 def _shares(
     con: duckdb.DuckDBPyConnection, side: str, name: str, edges: Sequence[float], rows: int
 ) -> list[float]:
-    """Shares of NULL, and of the values below the first edge, from it up to the next, and so on."""
+    """Return the smoothed shares of NULL and of each bin: below the first edge, between two, from the last one up."""
     above = "".join(f', count(*) filter (where "{name}" >= {edge!r}::float)' for edge in edges)
     ((*counts,),) = con.execute(f'select count("{name}"){above} from {side}').fetchall()
     bins = [

@@ -1,4 +1,4 @@
-"""What stands in `_meta` of a snapshot: manifest.json, and SageMaker's lists of parts."""
+"""Build the documents in `_meta` of a snapshot: manifest.json and SageMaker's lists of parts."""
 
 import json
 from collections.abc import Sequence
@@ -17,11 +17,14 @@ from feature_mart.storage import Store
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """What the build that made the mart says about itself; it goes into manifest.json.
+    """Facts about the build and the export that go into manifest.json.
 
-    `git_commit` is None outside a repository. `published_late_rows` is None where nobody judged it.
-    `engine` is the name and version of the engine that built the mart, where it is not the one that the rows are read
-    with. `fencing` is 0 without a lease. `created_at` is the clock, read by the caller.
+    Attributes:
+        created_at: the time of the export, read from the clock by the caller.
+        git_commit: None outside a repository.
+        engine: name and version of the engine that built the mart; None if the rows are read with the same one.
+        fencing: 0 without a lease.
+        published_late_rows: None if it was not computed.
     """
 
     warehouse_id: str
@@ -49,7 +52,7 @@ def manifest_document(
     context: BuildContext,
     parts: Sequence[Part],
 ) -> dict[str, Any]:
-    """Return manifest.json."""
+    """Return the content of manifest.json."""
     return {
         "schema": 1,
         "id": plan.id,
@@ -86,7 +89,7 @@ def manifest_document(
 
 
 def parts_list(store: Store, prefix: str, split: str, parts: Sequence[Part]) -> bytes:
-    """Return SageMaker's list of a split's data parts, as JSON."""
+    """Return SageMaker's list of a split's data parts, encoded as JSON."""
     folder = f"data/{split}/"
     names = [part.path.removeprefix(folder) for part in parts if part.path.startswith(folder)]
     listed = [{"prefix": f"{store.address(f'{prefix}/data/{split}')}/"}, *names]

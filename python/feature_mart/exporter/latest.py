@@ -1,4 +1,4 @@
-"""latest.json: which snapshot of a consumer is current. An export moves it forward only."""
+"""Read and move latest.json, which names a consumer's current snapshot. An export never moves it back."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,16 +21,23 @@ from feature_mart.snapshot_files import (
 from feature_mart.storage import Store
 
 LatestOutcome = Literal["moved", "already", "held", "newer", "fenced", "csv"]
-"""moved; named it already; held by a rollback; names a newer as_of; written under a newer lease; names Parquet only."""
+"""What an export did with latest.json.
+
+moved: it names the snapshot now; already: it named it before; held: a rollback holds it; newer: it names a snapshot of
+a later refresh; fenced: it was written under a newer lease; csv: it names Parquet snapshots only.
+"""
 
 _ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """latest.json, parsed. `held` is true after a rollback until it is released, and `reason` says why.
+    """The content of latest.json.
 
-    `manifest_sha256` is that of the snapshot's manifest.json when the file was moved to it; None in an older file.
+    Attributes:
+        held: True after a rollback, until it is released.
+        reason: why it is held; None if it is not.
+        manifest_sha256: SHA-256 of the snapshot's manifest.json when latest.json was moved to it; None in older files.
     """
 
     id: str
@@ -43,13 +50,17 @@ class Latest:
 
 
 def read_latest(store: Store, consumer: str) -> Latest | None:
-    """None before the first export. Raises: DamagedFileError when it breaks its schema."""
+    """Return the content of a consumer's latest.json, or None before the first export.
+
+    Raises:
+        DamagedFileError: it is not JSON, or breaks its schema.
+    """
     data = store.read(f"{consumer}/{LATEST}")
     return None if data is None else _parse(store, consumer, data)
 
 
 def check_warehouse(store: Store, consumer: str, warehouse_id: str) -> None:
-    """Raise TerminalError when the consumer's latest snapshot here comes from another warehouse."""
+    """Raise TerminalError if the consumer's latest snapshot comes from another warehouse."""
     latest = read_latest(store, consumer)
     if latest is not None:
         _check_same(store, consumer, latest, warehouse_id)
@@ -73,15 +84,16 @@ def move_latest(
     fencing: int,
     is_new: bool = True,
 ) -> LatestOutcome:
-    """Point latest.json at a committed snapshot by compare-and-swap.
+    """Point latest.json at a committed snapshot by compare-and-swap, and return what was done.
 
-    `fencing` 0 means without a lease and is never refused; the number in the file never goes down. `is_new` says that
-    this export committed the snapshot: if the file names one of that id from before, it was removed by hand, and the
-    new manifest's SHA-256 goes in.
+    Args:
+        fencing: the number of the lease; 0 means no lease and is never refused. The number in the file never decreases.
+        is_new: this export committed the snapshot. If latest.json names its id already, the earlier snapshot of that id
+            was removed by hand, and the SHA-256 of the new manifest is written.
 
     Raises:
         TerminalError: the file belongs to another warehouse.
-        TransientError: others kept changing it, or the snapshot was removed meanwhile.
+        TransientError: others kept changing it, or the snapshot was removed in the meantime.
     """
     seen: list[bytes | None] = []
     for before, now in _attempts(store, consumer, seen):
@@ -107,16 +119,16 @@ def move_latest(
 
 
 def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | None:
-    """Point latest.json at another committed snapshot and hold it there; exports leave it until `release`.
+    """Point latest.json at another committed snapshot and hold it there; exports do not move it until `release`.
+
+    An unreadable latest.json is replaced as if it were missing.
 
     Returns:
-        What it named before, None when there was none.
+        The previous content, or None if there was none.
 
     Raises:
-        UsageError: there is no such snapshot, or it is damaged.
-        TransientError: others kept changing the file, or the snapshot was removed meanwhile.
-
-    A latest.json that cannot be read is replaced as if there were none.
+        UsageError: there is no such snapshot, it is damaged, or it is in CSV.
+        TransientError: others kept changing the file, or the snapshot was removed in the meantime.
     """
     committed = require_snapshot(store, consumer, to).committed()
     manifest, schema = committed.manifest, committed.schema
@@ -139,7 +151,7 @@ def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | Non
 
 
 def release(store: Store, consumer: str) -> Latest | None:
-    """Let exports move latest.json again; it names what it named until one does. None where none was held."""
+    """Release a held latest.json, which exports may then move, and return its content; None if it was not held."""
     seen: list[bytes | None] = []
     for before, now in _attempts(store, consumer, seen):
         if now is None or not now.held:
@@ -153,7 +165,12 @@ def release(store: Store, consumer: str) -> Latest | None:
 def _attempts(
     store: Store, consumer: str, seen: list[bytes | None], *, is_mending: bool = False
 ) -> Iterator[tuple[bytes | None, Latest | None]]:
-    """Return what latest.json holds now, as often as it is worth trying to replace it; each goes into `seen` too."""
+    """Yield the raw and the parsed content of latest.json, once for each attempt to replace it.
+
+    Args:
+        seen: each raw content is appended to it.
+        is_mending: treat an unreadable file as missing instead of raising DamagedFileError.
+    """
     for _ in range(_ATTEMPTS):
         before = store.read(f"{consumer}/{LATEST}")
         seen.append(before)
@@ -184,7 +201,9 @@ def _swap(store: Store, consumer: str, latest: Latest, before: bytes | None) -> 
     data = encode_document(document)
     if not store.swap(key, data, before):
         return False
-    # Whoever cleans looks at latest.json after the commit is gone, and puts it back: one of the two sees the other.
+    # Avoid a race with `mart snapshot clean`, which invalidates the commit before it reads latest.json. This function
+    # writes latest.json before it reads the commit, so at least one of the two sees the other and takes its change
+    # back.
     try:
         _committed_sha256(store, consumer, latest.id)
     except TransientError:
@@ -199,7 +218,11 @@ def _as_committed(store: Store, consumer: str, latest: Latest) -> Latest:
 
 
 def _committed_sha256(store: Store, consumer: str, snapshot_id: str) -> str:
-    """Return what a snapshot's _SUCCESS holds. Raises: TransientError where it is gone."""
+    """Return the manifest's SHA-256 from a snapshot's `_SUCCESS`.
+
+    Raises:
+        TransientError: the snapshot was removed.
+    """
     success = store.read(f"{consumer}/snapshots/{snapshot_id}/{SUCCESS}")
     if success is None or success == REMOVED:
         raise TransientError(

@@ -1,4 +1,4 @@
-"""Which of a training model's columns a snapshot holds, and in which order."""
+"""Choose which columns of a training model a snapshot holds, and in which order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,15 @@ from feature_mart.snapshot_files import KEY_COLUMNS
 EXCLUSION = "exclusion_reason"
 
 FileFormat = Literal["parquet", "csv"]
-"""Of the data parts: Parquet, or text with the label first and no header, an unknown being empty. Keys are Parquet."""
+"""The format of the data parts; key parts are always Parquet. CSV has the label first, no header, and empty for NULL.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The data parts' columns: the label first, then the features in the contract's order; all float32.
+    """The columns of the data parts, all float32: the label, then the features in the order of the contract.
 
-    `declared` is the whole contract, (name, data type), which the table must equal.
+    `declared` is the whole contract as (name, data type); the table must match it.
     """
 
     consumer: str
@@ -32,12 +33,12 @@ class Layout:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Label and features."""
+        """Return the label, then the features."""
         return (self.label, *self.features)
 
     def schema_document(self) -> dict[str, Any]:
-        """_meta/schema.json."""
-        # Parquet goes without saying, so that the ids of older snapshots stay what they are.
+        """Return the content of _meta/schema.json."""
+        # The id is a hash over this document. Parquet is left out to keep the ids of older snapshots.
         said = {} if self.file_format == "parquet" else {"format": self.file_format}
         return {
             "schema": 1,
@@ -60,11 +61,11 @@ class Layout:
 def plan_layout(
     consumer: Consumer, columns: Sequence[Column], file_format: FileFormat = "parquet"
 ) -> Layout:
-    """Pick label and features from a training model's contract. Audit and key columns stay out.
+    """Choose label and features from a training model's contract; audit and key columns are left out.
 
     Raises:
-        TerminalError: the contract lacks a column every training model has, the label does not say
-            ``role: label``, another column does, no feature is left, or a column has no data type.
+        TerminalError: the contract lacks a column that every training model needs, the label has no ``role: label``,
+            another column has it, no feature is left, or a column has no data type.
     """
     by_name: Mapping[str, Column] = {column.name: column for column in columns}
     model = consumer.training_model

@@ -1,4 +1,4 @@
-"""What snapshots a folder or a bucket holds."""
+"""List the snapshots in a folder or a bucket."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,9 +24,11 @@ from feature_mart.storage import Store
 class SnapshotLine:
     """One snapshot folder.
 
-    `problem` is None for a committed snapshot whose documents are sound (parts are not read:
-    `verify_snapshot` does that); else it says why it is none, and the fields after it are empty.
-    `pinned` is the reason of its pin, None without one. `warnings` say why it is of little use.
+    Attributes:
+        pinned: the reason of its pin; None without one.
+        problem: why it is not a committed snapshot with intact documents; None if it is one. With a problem, the fields
+            after it are empty. Parts are not read: `verify_snapshot` does that.
+        warnings: why the snapshot is of little use.
     """
 
     consumer: str
@@ -46,10 +48,10 @@ class SnapshotLine:
 
 
 def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotLine, ...]:
-    """Every snapshot of a store, by consumer and id: the newest as_of comes last.
+    """Return every snapshot of a store, sorted by consumer and id; the newest refresh comes last.
 
-    Only folders that are called as snapshots are. Where a consumer's latest.json or a pin cannot be read, a line says
-    so in place of an id.
+    Folders whose name is not a snapshot id are ignored. If a consumer's latest.json or a pin is unreadable, a line with
+    ``latest.json`` or ``pins`` as its id says so.
     """
     lines: list[SnapshotLine] = []
     for name in store.folders("") if consumer is None else (consumer,):
@@ -72,10 +74,10 @@ def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotL
 
 
 def find_snapshot(store: Store, wanted: str) -> str:
-    """The address of a snapshot that is named by its address, its id, or its consumer, whose latest is meant.
+    """Return the address of a snapshot, given by its address, its id, or its consumer for the latest one.
 
     Raises:
-        UsageError: there is none, or several.
+        UsageError: there is no such snapshot, or several have the id.
     """
     is_path = "/" in wanted or wanted.startswith(".")
     if "://" in wanted:

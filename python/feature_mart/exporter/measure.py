@@ -1,4 +1,4 @@
-"""One reading of all rows: checked, hashed, counted by split, judged, and put down by part."""
+"""Read all rows once: check, hash and judge them, count them by split, and stage them by part."""
 
 import math
 from collections import deque
@@ -21,13 +21,13 @@ from feature_mart.snapshot_files.content import add_sums, content_hash, word_sum
 from feature_mart.snapshot_files.row_hash import EPOCH, micros
 from feature_mart.snapshot_files.usability import Shortcoming, SplitCounts, judge_snapshot
 
-#: Batches that were fetched and are not done with.
+#: Batches that may wait to be processed.
 _WAITING = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """Of some rows: how many, and the two sums of their hashes."""
+    """The number of some rows, and the two sums of their hashes."""
 
     rows: int
     words: tuple[int, int]
@@ -38,7 +38,7 @@ _NONE = _Sums(0, (0, 0))
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One split: rows that stay, rows purged, and the content hash of those that stay."""
+    """One split: rows kept, rows purged, and the content hash of the rows kept."""
 
     rows: int
     purged: int
@@ -47,16 +47,16 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All splits, and what makes a snapshot of them of little use."""
+    """The measures of all splits, and the shortcomings of a snapshot made from them."""
 
     splits: tuple[Measure, ...]
     shortcomings: tuple[Shortcoming, ...]
 
 
 class _Values:
-    """What is seen of labels and features while rows pass by.
+    """The label range of each split, and which features vary in train, collected batch by batch.
 
-    A column of train that was once seen to vary is not looked at again, so that nearly all cost nothing.
+    A feature that was seen to vary is not checked again, so nearly all features cost nothing after the first batches.
     """
 
     def __init__(self, splits: int, features: int) -> None:
@@ -66,7 +66,7 @@ class _Values:
         self._constant = np.ones(features, np.bool_)
 
     def see(self, split: int, bits: npt.NDArray[np.uint32], mine: npt.NDArray[np.bool_]) -> None:
-        """Look at the rows of a batch that are in a split, one at least."""
+        """Add the rows of a batch that belong to a split (`mine`, at least one row)."""
         label = bits[0].view(np.float32)[mine]
         self._low[split] = min(self._low[split], float(label.min()))
         self._high[split] = max(self._high[split], float(label.max()))
@@ -81,7 +81,7 @@ class _Values:
     def judge(
         self, layout: Layout, windows: Sequence[Window], counts: Sequence[Count]
     ) -> tuple[Shortcoming, ...]:
-        """Judge all that was seen."""
+        """Return the shortcomings found in all rows seen."""
         splits = [
             SplitCounts(
                 window.name,
@@ -108,10 +108,10 @@ def measure_splits(
     slices: Slices,
     staging: Staging | None,
 ) -> Measured:
-    """Read every row that stays; None of `staging` puts nothing down.
+    """Read every row that is kept, and write it to `staging` unless that is None.
 
     Raises:
-        TerminalError: a value that no float32 holds, or other rows than were counted.
+        TerminalError: a value is not a finite float32, or the number of rows differs from `counts`.
     """
     edges = np.array([micros(window.start) for window in windows[1:]], np.int64)
     found = [_NONE for _ in windows]

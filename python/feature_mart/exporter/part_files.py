@@ -1,4 +1,4 @@
-"""The files of one part: its rows put in order, and copied as data and keys."""
+"""Write the files of one part: its rows sorted by key, as data and as keys."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from feature_mart.snapshot_files.row_hash import NULL_BITS
 
 COPY_OPTIONS = {
     "parquet": "format parquet, compression zstd, row_group_size 122880",
-    # Read by position, and an empty field as a missing value: what XGBoost makes of CSV.
+    # XGBoost reads CSV by position and takes an empty field as a missing value.
     "csv": "format csv, header false, nullstr ''",
 }
 _INSTANT = pa.timestamp("us", "UTC")
 
 
 class PartWriter:
-    """Writes parts with a DuckDB of its own; several threads may write at a time.
+    """A writer of parts with its own DuckDB instance; several threads may write at the same time.
 
-    Each writes its part alone: DuckDB's own threads would share a part by copying its rows once more, and two parts at
-    a time fill two processors anyway.
+    DuckDB uses one thread for each part. More threads would copy the rows of a part once more, and two parts at a time
+    already keep two cores busy.
     """
 
     def __init__(self, scratch: Path, *, memory_limit: str = "2GB") -> None:
@@ -39,14 +39,16 @@ class PartWriter:
         self._con.execute(f"set temp_directory = {quoted(scratch)}")
 
     def close(self) -> None:
-        """End the DuckDB."""
+        """Close the DuckDB connection."""
         self._con.close()
 
     def write(self, layout: Layout, rows: Rows, data: Path, keys: Path, room: Room) -> int:
-        """Write both files in one order; returns how many rows DuckDB says each has. `room` is free again then.
+        """Write the data and the key file of a part in the same order, and return how many rows DuckDB wrote.
+
+        `room` may be reused when this returns.
 
         Raises:
-            TerminalError: two rows of one key, whose order nothing would decide; or the files differ in rows.
+            TerminalError: two rows have the same key, so their order would be undefined, or the files differ in rows.
         """
         order = order_by_key(rows, layout.model)
         chosen = pa.array(order)
@@ -70,7 +72,7 @@ class PartWriter:
         return count
 
     def _copy(self, table: pa.Table, path: Path, kind: str) -> int:
-        # One piece: how a table is cut shows in the row groups.
+        # The table has one chunk, because chunk boundaries would change the row groups.
         with self._con.cursor() as con:
             con.register("part", table)
             return copy_to(con, "from part", path, COPY_OPTIONS[kind])
@@ -78,7 +80,7 @@ class PartWriter:
 
 @contextmanager
 def open_writer(scratch: Path) -> Iterator[PartWriter]:
-    """A PartWriter, closed at the end."""
+    """Yield a PartWriter, and close it at the end."""
     writer = PartWriter(scratch)
     try:
         yield writer
@@ -87,10 +89,10 @@ def open_writer(scratch: Path) -> Iterator[PartWriter]:
 
 
 def order_by_key(rows: Rows, model: str) -> Numbers:
-    """The order of rows by `requested_at`, then by the bytes of `job_id`.
+    """Return the indices that sort the rows by `requested_at`, then by the bytes of `job_id`.
 
     Raises:
-        TerminalError: two rows of one key.
+        TerminalError: two rows have the same key.
     """
     order = np.argsort(rows.requested_at)
     instants = rows.requested_at[order]

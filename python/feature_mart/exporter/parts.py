@@ -1,4 +1,4 @@
-"""All parts of a snapshot, written two at a time and handed on in order."""
+"""Write all parts of a snapshot, two at a time, and pass them on for upload in order."""
 
 from collections import deque
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from feature_mart.exporter.staging import Room, Staging
 from feature_mart.exporter.uploads import Uploads
 from feature_mart.snapshot_files import part_path
 
-#: The files of one part are written by one thread for the most part.
+#: Parts written at the same time; each keeps about one core busy.
 _AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part: its number in the snapshot, its split's and its own there, its two paths, and where they are written."""
+    """A part: its number in the snapshot, its split and index there, the paths and local files of data and keys."""
 
     number: int
     split: int
@@ -37,10 +37,10 @@ def write_parts(
     scratch: Path,
     step: Callable[[str], None],
 ) -> None:
-    """Write each part, and have it sent while later ones are written.
+    """Write each part, and upload it while later ones are written.
 
     Raises:
-        TerminalError: a key that two rows have, or other rows than were counted.
+        TerminalError: two rows have the same key, or a split has another number of rows than was counted.
     """
     written = [0] * len(plan.windows)
     waiting: deque[tuple[_Part, Future[int]]] = deque()

@@ -1,4 +1,4 @@
-"""Pins: snapshots that are kept whatever is cleaned, each with its reason, beside the snapshots themselves."""
+"""Read and write pins. A pin is a file beside the snapshots that keeps one from being cleaned, with a reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ PINS = "pins"
 
 
 def read_pins(store: Store, consumer: str) -> dict[str, str]:
-    """The reason of each pin, by the id of its snapshot. Raises: DamagedFileError when a pin breaks its schema."""
+    """Return the reason of each pin by snapshot id.
+
+    Raises:
+        DamagedFileError: a pin is not JSON, or breaks its schema.
+    """
     pins: dict[str, str] = {}
     for entry in store.entries(f"{consumer}/{PINS}"):
         data = store.read(entry.key)
@@ -38,11 +42,11 @@ def read_pins(store: Store, consumer: str) -> dict[str, str]:
 
 
 def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datetime) -> bool:
-    """Pin a committed snapshot; False, and nothing changed, when it was pinned already.
+    """Pin a committed snapshot; return False and change nothing if it was pinned already.
 
     Raises:
         UsageError: there is no such snapshot, or it is damaged.
-        TerminalError: it was removed meanwhile.
+        TerminalError: it was removed in the meantime.
     """
     require_snapshot(store, consumer, name)
     success = f"{consumer}/snapshots/{name}/{SUCCESS}"
@@ -50,7 +54,8 @@ def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datet
     key = _key(consumer, name)
     check_document(document, "pin", key)
     is_new = store.put_if_absent(key, encode_document(document))
-    # Whoever cleans looks for pins after the commit is gone, and puts it back: one of the two sees the other.
+    # Avoid a race with `mart snapshot clean`, which invalidates the commit before it reads the pins. This function
+    # writes the pin before it reads the commit, so at least one of the two sees the other and takes its change back.
     if store.read(success) in {None, REMOVED}:
         store.delete(key)
         raise TerminalError(f"{name} of {consumer} was removed meanwhile; nothing was pinned.")
@@ -58,7 +63,7 @@ def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datet
 
 
 def unpin_snapshot(store: Store, consumer: str, name: str) -> bool:
-    """Let go of a pin; False when there was none."""
+    """Remove a pin; return False if there was none."""
     key = _key(consumer, name)
     if store.read(key) is None:
         return False
@@ -67,7 +72,11 @@ def unpin_snapshot(store: Store, consumer: str, name: str) -> bool:
 
 
 def require_snapshot(store: Store, consumer: str, name: str) -> SnapshotPlace:
-    """A committed snapshot whose documents are sound. Raises: UsageError, saying what there is."""
+    """Return a committed snapshot whose documents are intact.
+
+    Raises:
+        UsageError: there is none of that name, or it is damaged; the message lists the last snapshots.
+    """
     place = SnapshotPlace(store, f"{consumer}/snapshots/{name}")
     try:
         if not SNAPSHOT_ID.fullmatch(name):

@@ -1,4 +1,4 @@
-"""Snapshots by their addresses: a folder, a ``file://`` or an ``s3://`` one."""
+"""Open snapshots by their addresses: a folder, a ``file://`` or an ``s3://`` address."""
 
 from __future__ import annotations
 
@@ -24,54 +24,54 @@ from feature_mart.storage import FolderStore, Store, open_store
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPlace:
-    """One snapshot in a store: its files by their names in it."""
+    """One snapshot in a store. Its methods take the names of files within the snapshot."""
 
     store: Store
     prefix: str
 
     @property
     def address(self) -> str:
-        """What a user pastes."""
+        """Return the address as a user would enter it."""
         return self.store.address(self.prefix)
 
     @property
     def name(self) -> str:
-        """The last part of its address, which is its id."""
+        """Return the last part of the address, which is the snapshot's id unless a copy was renamed."""
         return self.prefix.rpartition("/")[2]
 
     def read(self, name: str) -> bytes | None:
-        """A small file, None when it is not there."""
+        """Return the content of a small file, or None if it is missing."""
         return self.store.read(f"{self.prefix}/{name}")
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """Every file below a folder of it."""
+        """Return the names of all files below a folder of the snapshot."""
         start = len(self.prefix) + 1
         return tuple(e.key[start:] for e in self.store.entries(f"{self.prefix}/{folder}"))
 
     def latest(self) -> bytes | None:
-        """Return the consumer's latest.json, None where there is none or the place is not laid out so."""
+        """Return the consumer's latest.json; None if it is missing, or the snapshot is not in a consumer's folder."""
         consumer, found, _ = self.prefix.rpartition("/snapshots/")
         return self.store.read(f"{consumer}/{LATEST}") if found else None
 
     def local(self, name: str, scratch: Path) -> AbstractContextManager[Path | None]:
-        """A whole file on local disk, None when it is not there."""
+        """Return a context that gives a whole file on local disk, or None if it is missing."""
         return self.store.local(f"{self.prefix}/{name}", scratch)
 
     def committed(self) -> Documents:
-        """Return its documents. Raises: DamagedSnapshotError unless committed and unchanged."""
+        """Return the documents. Raises: DamagedSnapshotError unless they are committed and unchanged."""
         return committed_documents(self.read, self.address)
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return manifest.json and schema.json. Raises: DamagedSnapshotError as `committed`."""
+        """Return manifest.json and schema.json. Raises: DamagedSnapshotError as in `committed`."""
         found = self.committed()
         return found.manifest, found.schema
 
 
 def locate_snapshot(address: str, options: S3Options) -> SnapshotPlace:
-    """The snapshot at an address; of one in a bucket, nothing is asked yet.
+    """Return the snapshot at an address; for a bucket, no request is sent yet.
 
     Raises:
-        UsageError: there is no such folder, or the address is none of a snapshot.
+        UsageError: the folder does not exist, or the address is not that of a snapshot.
     """
     if "://" not in address or address.startswith("file://"):
         folder = snapshot_folder(address).resolve()
@@ -86,7 +86,7 @@ def locate_snapshot(address: str, options: S3Options) -> SnapshotPlace:
 
 
 def _root(address: str) -> tuple[str, str]:
-    """Return the place that a snapshot is in, and its key there; its own folder's where it is laid out otherwise."""
+    """Split an address into a store's root and a key: <consumer>/snapshots/<id>, or else the last folder alone."""
     laid_out = re.fullmatch(r"(.*[^/])/([^/]+/snapshots/[^/]+)", address)
     root, _, name = address.rpartition("/")
     return (laid_out[1], laid_out[2]) if laid_out else (root, name)
@@ -94,11 +94,13 @@ def _root(address: str) -> tuple[str, str]:
 
 @contextmanager
 def snapshot_on_disk(address: str, options: S3Options) -> Iterator[Path]:
-    """A committed snapshot as a folder: itself, or a copy of one in a bucket for as long as it is needed.
+    """Yield a snapshot as a local folder: its own, or a temporary copy of one in a bucket.
+
+    Only a copy is checked: that the snapshot was committed, and the SHA-256 of each part.
 
     Raises:
-        UsageError: there is no such folder.
-        TerminalError: it was never committed, or a part is not what its manifest says.
+        UsageError: the folder does not exist.
+        TerminalError: a snapshot in a bucket was never committed, or a file is missing or was changed.
     """
     place = locate_snapshot(address, options)
     if not address.startswith("s3://"):

@@ -1,4 +1,4 @@
-"""What a snapshot will be: its rows, its splits, its parts, its id; known before the first byte is put anywhere."""
+"""Plan a snapshot: its rows, splits, parts and id, before anything is written to the store."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,10 @@ from feature_mart.snapshot_files.usability import Shortcoming
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`part_counts`: parts of each split; the parts are numbered through, in the splits' order."""
+    """A planned snapshot.
+
+    `part_counts` has the number of parts of each split; parts are numbered across the splits, in their order.
+    """
 
     layout: Layout
     survey: Survey
@@ -43,10 +46,11 @@ def plan_snapshot(
     min_parts: int,
     step: Callable[[str], None],
 ) -> Plan:
-    """Count, cut and hash; the rows themselves are put into `staging`, by part.
+    """Count the rows, cut them into splits and parts, and hash them; write them to `staging` by part unless it is None.
 
     Raises:
-        TerminalError: the table is not its contract, no labelled row, a value no float32 can hold, or rows lost.
+        TerminalError: the table does not match its contract, there is no labelled row, a value is not a finite float32,
+            or the counts do not add up.
     """
     source.check_contract(layout)
     step("count rows")
@@ -78,7 +82,7 @@ def plan_snapshot(
 def split_documents(
     windows: tuple[Window, ...], measures: tuple[Measure, ...]
 ) -> list[dict[str, Any]]:
-    """The splits as manifest.json has them."""
+    """Return the splits as they are written to manifest.json."""
     return [
         {
             "name": window.name,

@@ -1,9 +1,10 @@
-"""Taking a snapshot or a dead attempt away, while exports and readers go on.
+"""Remove snapshots and abandoned attempts while exports and readers are running.
 
-`_SUCCESS` decides between a commit and a removal: an export writes its manifest's hash there, a removal the word
-`REMOVED`, and each only where the other has not been. Readers take a snapshot for whole by the hash alone. The manifest
-goes first and `_SUCCESS` last, so that at no moment is there a commit beside half of the parts. A removal that was
-overtaken by another stops: it asks before each file whether what is there is still being removed.
+`_SUCCESS` decides between a commit and a removal. An export writes the SHA-256 of its manifest there, only if the file
+is absent. A removal writes `REMOVED` there, only if the file is absent or, for a committed snapshot, unchanged. Readers
+accept a snapshot only if the hash is there. A removal deletes the manifest first and `_SUCCESS` last, so a commit never
+stands beside half of the parts. Before each file it checks that `_SUCCESS` still holds `REMOVED`; if not, another
+removal has finished, and it stops.
 """
 
 from __future__ import annotations
@@ -15,17 +16,20 @@ from datetime import datetime, timedelta
 from feature_mart.snapshot_files import MANIFEST, REMOVED, SUCCESS
 from feature_mart.storage import Store
 
-#: An attempt to which nothing was written for so long is dead.
+#: An attempt is abandoned if nothing was written to it for this long.
 DEAD_AFTER = timedelta(hours=24)
 
 
 def success_of(manifest: bytes) -> bytes:
-    """What `_SUCCESS` holds of a committed snapshot."""
+    """Return the content of `_SUCCESS` that commits this manifest."""
     return f"{hashlib.sha256(manifest).hexdigest()}\n".encode()
 
 
 def remove_attempt(store: Store, prefix: str) -> bool:
-    """Remove what was never committed, or what another removal left; False where there is a commit."""
+    """Remove an uncommitted attempt, or continue an interrupted removal.
+
+    Return True if this call deleted it, False if it is committed or another process deleted it.
+    """
     success = f"{prefix}/{SUCCESS}"
     if not store.put_if_absent(success, REMOVED) and store.read(success) != REMOVED:
         return False
@@ -33,13 +37,17 @@ def remove_attempt(store: Store, prefix: str) -> bool:
 
 
 def remove_snapshot(store: Store, prefix: str, is_wanted: Callable[[], bool]) -> bool:
-    """Remove a committed snapshot; False where it is wanted after all, or another removes it."""
+    """Remove a committed snapshot unless `is_wanted` returns True.
+
+    Return True if this call deleted it, False if it is wanted, not committed, or being removed by another process.
+    """
     success = f"{prefix}/{SUCCESS}"
     data = store.read(success)
     if data in {None, REMOVED} or is_wanted() or not store.swap(success, REMOVED, data):
         return False
     assert data is not None
-    # Who moves latest or pins looks for the commit afterwards: one of the two sees the other.
+    # Avoid a race with moving latest.json and with pinning: these write first and then check the commit, while this
+    # function invalidates the commit and then checks them. At least one of the two sees the other.
     try:
         is_kept = is_wanted()
     except BaseException:
@@ -52,7 +60,7 @@ def remove_snapshot(store: Store, prefix: str, is_wanted: Callable[[], bool]) ->
 
 
 def restore_snapshot(store: Store, prefix: str) -> bool:
-    """Take a removal back that died before anything was gone; False where it had gone on."""
+    """Undo a removal that was interrupted before it deleted anything; return False if it had deleted the manifest."""
     manifest = store.read(f"{prefix}/{MANIFEST}")
     if manifest is None:
         return False
@@ -60,7 +68,7 @@ def restore_snapshot(store: Store, prefix: str) -> bool:
 
 
 def clear_dead_attempt(store: Store, prefix: str, now: datetime) -> frozenset[str]:
-    """Remove what an export left that died long ago, so that another may begin anew; returns the keys that stay."""
+    """Remove an abandoned attempt to let a new export start; return the keys that remain."""
     entries = store.entries(prefix)
     is_committed = any(entry.key == f"{prefix}/{SUCCESS}" for entry in entries)
     if entries and not is_committed and all(now - e.modified_at > DEAD_AFTER for e in entries):
@@ -70,7 +78,10 @@ def clear_dead_attempt(store: Store, prefix: str, now: datetime) -> frozenset[st
 
 
 def _remove_files(store: Store, prefix: str) -> bool:
-    """Whether it went to the end; False where another removal did, and somebody has begun anew."""
+    """Delete all files, the manifest first and `_SUCCESS` last.
+
+    Return True if this call deleted the snapshot, False if another process did; a new export may have begun since.
+    """
     manifest, success = f"{prefix}/{MANIFEST}", f"{prefix}/{SUCCESS}"
     keys = [entry.key for entry in store.entries(prefix)]
     for key in (manifest, *(key for key in keys if key not in {manifest, success}), success):

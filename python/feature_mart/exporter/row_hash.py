@@ -1,4 +1,4 @@
-"""Rows as an Arrow batch holds them, read for the hash of `snapshot_files.row_hash`."""
+"""Read the rows of an Arrow batch as arrays, for the hash in `snapshot_files.row_hash`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from feature_mart.snapshot_files.row_hash import NULL_BITS, Bits, Texts, Words, 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows as they are exported: keys, and the float32 of every column as its bits, NULL being NULL_BITS.
+    """Rows as they are exported: the keys, and each column's float32 values as bits, with NULL_BITS for NULL.
 
     Shapes: `job_id` (n,), `requested_at` and `label_known_at` (n,) in microseconds since 1970, `bits` (columns, n).
     """
@@ -30,9 +30,9 @@ class Rows:
 
 
 def read_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> Rows:
-    """The rows of an Arrow batch that has the three keys, none of them NULL, and these columns as floats.
+    """Return the rows of an Arrow batch that has the three keys, none of them NULL, and `columns` as floats.
 
-    NaN, an infinite value and one beyond what float32 holds are read as well; `unfit` tells where they are.
+    NaN, infinite values and values beyond the range of float32 are read too; `unfit` finds them.
     """
     bits = np.empty((len(columns), batch.num_rows), np.uint32)
     for number, name in enumerate(columns):
@@ -40,7 +40,7 @@ def read_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> Rows:
         floats = row.view(np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
             floats[:] = _buffer(array, 1, np.dtype(f"f{array.type.bit_width // 8}"))
-            # After the rounding: a small negative number becomes -0.0 by it.
+            # Add 0 after rounding, which turns a small negative number into -0.0.
             floats += np.float32(0)
         if array.null_count:
             row[~_valid(array)] = NULL_BITS
@@ -53,7 +53,7 @@ def read_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> Rows:
 
 
 def unfit(rows: Rows, columns: Sequence[str], batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-    """Whether each row, read from that batch, holds a value that is no finite float32. Shape: (n,)."""
+    """Return a mask of the rows, as read from `batch`, that have a value that is not a finite float32. Shape: (n,)."""
     found = np.zeros(len(rows), np.bool_)
     for name, bits in zip(columns, rows.bits, strict=True):
         found |= unfit_values(bits, batch.column(name))
@@ -61,7 +61,10 @@ def unfit(rows: Rows, columns: Sequence[str], batch: pa.RecordBatch) -> npt.NDAr
 
 
 def unfit_values(bits: Bits, given: pa.Array) -> npt.NDArray[np.bool_]:
-    """Of one column, given as an Arrow array and read as bits, the values that are no finite float32."""
+    """Return a mask of the values of one column that are neither NULL nor a finite float32. Shape: (n,).
+
+    `bits` are the values as read, `given` is the Arrow array that they were read from.
+    """
     wrong = ~np.isfinite(bits.view(np.float32))
     if given.null_count and np.count_nonzero(wrong) == given.null_count:
         wrong[:] = False
@@ -71,14 +74,14 @@ def unfit_values(bits: Bits, given: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def row_hashes(rows: Rows) -> Words:
-    """The hash of each row. Shape: (n,)."""
+    """Return the hash of each row. Shape: (n,)."""
     octets = np.frombuffer(rows.job_id.buffers()[2] or b"", np.uint8)
     texts = Texts(text_offsets(rows.job_id), octets)
     return hash_rows(texts, rows.requested_at, rows.label_known_at, rows.bits)
 
 
 def text_offsets(texts: pa.StringArray) -> npt.NDArray[np.int32]:
-    """Where each text begins in the array's bytes, and where the last one ends. Shape: (n + 1,)."""
+    """Return where each text begins in the array's bytes, and where the last one ends. Shape: (n + 1,)."""
     if not len(texts):
         return np.zeros(1, np.int32)
     every: npt.NDArray[np.int32] = np.frombuffer(texts.buffers()[1], np.int32)

@@ -1,4 +1,4 @@
-"""What the mart sealed about its raw tables, for manifest.json's `sources`."""
+"""Read the seals of the raw tables from a mart, for `sources` in manifest.json."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,8 +19,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class SourceSeal:
     """One raw table as the newest refresh knew it.
 
-    `rows` counts distinct (key, loaded_at); `keys_hash` is order-free over them; `assumed_rows` of
-    them were known by assumption. `max_loaded_at` is None for an empty table.
+    Attributes:
+        rows: distinct pairs of key and load time.
+        max_loaded_at: None for an empty table.
+        keys_hash: a hash of these pairs that does not depend on their order.
+        assumed_rows: how many of them were known by assumption only.
     """
 
     table: str
@@ -30,7 +33,7 @@ class SourceSeal:
     assumed_rows: int
 
     def document(self) -> dict[str, Any]:
-        """One entry of `sources`."""
+        """Return the table's entry in `sources`."""
         return {
             "table": self.table,
             "rows": self.rows,
@@ -43,10 +46,10 @@ class SourceSeal:
 
 
 def read_seals(mart_path: Path) -> tuple[SourceSeal, ...]:
-    """The seals of the newest refresh in a DuckDB mart, by table name.
+    """Return the seals of the newest refresh in a DuckDB mart, sorted by table name.
 
     Raises:
-        TerminalError: the mart is not there, or holds no seals.
+        TerminalError: the mart does not exist, or its seals cannot be read.
     """
     if not mart_path.is_file():
         raise TerminalError(f"There is no mart at {mart_path}; run `mart build` first.")

@@ -1,4 +1,4 @@
-"""Exporting a snapshot: what is asked, what is answered, and the steps between."""
+"""Export a snapshot: the public functions, their reports, and the steps in order."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,12 +40,16 @@ Progress = Callable[[str], None]
 """Called with one short line before each step."""
 
 Status = Literal["written", "adopted", "unchanged", "planned"]
-"""written; a crashed attempt was finished; the content was there already; new, on a dry run."""
+"""What an export did.
+
+written: a new snapshot; adopted: it finished an earlier attempt; unchanged: the content was there already; planned: a
+dry run found that the snapshot would be new.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitReport:
-    """One split of a snapshot: instants, rows written, rows purged."""
+    """One split of a snapshot: its bounds, rows written, and rows purged."""
 
     name: str
     start: datetime
@@ -56,11 +60,15 @@ class SplitReport:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotReport:
-    """What an export did. `mart_rows` = rows of all splits + purged + excluded.
+    """The result of an export.
 
-    `parts` and `bytes` are None on a dry run of something new, `latest` on every dry run. `sent_bytes` are those of
-    parts that were not in their places before. `warnings` say why the snapshot is of little use; `through` how a bucket
-    was reached, empty for a folder.
+    Attributes:
+        mart_rows: rows of the training mart, the sum of the rows of all splits, purged and excluded ones.
+        parts, bytes: None on a dry run that would write a new snapshot.
+        latest: what was done with latest.json; None on a dry run.
+        sent_bytes: size of the parts that this export wrote; parts that were in place do not count.
+        warnings: why the snapshot is of little use.
+        through: how a bucket was reached; empty for a folder.
     """
 
     consumer: str
@@ -95,16 +103,16 @@ def export_snapshot(
 ) -> SnapshotReport:
     """Write one consumer's snapshot from a DuckDB mart to a folder or a bucket.
 
-    The same content again writes nothing. Each split has about ``rows / part_rows`` parts and at
-    least `min_parts`, but none more than rows; an empty split has one part of 0 rows. A snapshot in CSV is
-    another one than that in Parquet, and never the latest. A snapshot that cannot be trained on or scored is written
-    with warnings, or with `strict` refused.
+    The export is idempotent: if the same content is there already, no snapshot is written. Each split has about one
+    part per `part_rows` rows, at least `min_parts`, but never more than it has rows; an empty split has one part of 0
+    rows. A snapshot in CSV has another id than the same one in Parquet, and latest.json never names it. A snapshot that
+    cannot be trained on or scored is written with warnings, or refused if `strict`.
 
     Raises:
-        TerminalError: tests failed and were not allowed to, a warning with `strict`, the table is not its contract, no
-            labelled row, a value no float32 can hold, rows lost, another warehouse's folder, a
-            damaged snapshot of the same id; or the store refuses.
-        TransientError: the store may take it later.
+        TerminalError: tests failed and `allow_failed` is not set; `strict` and there is a warning; the table does not
+            match its contract; there is no labelled row; a value is not a finite float32; row counts do not add up; the
+            place holds snapshots of another warehouse; a snapshot of the same id is damaged; the store refuses.
+        TransientError: the store failed in a way that may pass.
     """
     layout = plan_layout(consumer, manifest.columns(consumer.training_model), file_format)
     show = Show(progress or _quiet, meter or _unmeasured)
@@ -128,7 +136,7 @@ def export_snapshot(
                 source, layout, consumer, store, scratch, context, show, min_parts, strict=strict
             )
     except OSError as error:
-        # Of a bucket it is the local disk, where parts are made.
+        # For a bucket this is the local disk, where the parts are written before upload.
         raise TerminalError(
             f"Writing to {store.address()}, or its parts to local disk before, failed: {error}. Nothing was committed; "
             "make room, or mend that, and export again."
@@ -137,7 +145,7 @@ def export_snapshot(
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """What an export tells while it goes on."""
+    """Callbacks that report the progress of an export."""
 
     step: Progress
     meter: Meter
@@ -164,7 +172,7 @@ def export_rows(
     dry_run: bool = False,
     strict: bool = False,
 ) -> SnapshotReport:
-    """`export_snapshot` for any source and any store; parts are made in `scratch`."""
+    """Export like `export_snapshot`, from any source to any store; the parts are written in `scratch` first."""
     if context.tests_failed and not context.allow_failed:
         raise TerminalError(
             f"{context.tests_failed} tests failed in the last build; mend them and build again, "
@@ -174,7 +182,7 @@ def export_rows(
     room = nullcontext() if dry_run else Staging(scratch / "rows", len(layout.columns))
     beside = ThreadPoolExecutor(1)
     with room as staging, _left_alone(beside):
-        # The first request to a bucket opens the connection, which takes as long as counting the rows.
+        # Check the store in another thread: opening the connection to a bucket takes as long as counting the rows.
         checking = beside.submit(check_warehouse, store, consumer.name, context.warehouse_id)
         plan = plan_snapshot(
             source,
@@ -201,7 +209,7 @@ def export_rows(
             return unchanged(done)
         if staging is None:
             return _report(plan, store, prefix, "planned", None, None)
-        # All but the parts is known: what would be refused in the end is refused before the first byte.
+        # Everything but the parts is known here: validate the documents before the first byte is written.
         shapes = [part_path(kind, split, 0) for kind in ("data", "keys") for split in SPLITS]
         parts = tuple(Part(path, 0, 0, "0" * 64, is_sent=False) for path in shapes)
         likely = manifest_document(plan, source, consumer, context, parts)
@@ -217,7 +225,7 @@ def export_rows(
 
 @contextmanager
 def _left_alone(pool: ThreadPoolExecutor) -> Iterator[None]:
-    """Who fails meanwhile does not wait for what a pool is asking a service."""
+    """Shut the pool down without waiting. On error, do not wait for requests still in flight."""
     try:
         yield
     finally:
@@ -235,7 +243,7 @@ def _commit(
     context: BuildContext,
     show: Show,
 ) -> SnapshotReport:
-    # The first write: a store that cannot hold two exports apart says so before any part is made.
+    # Before any part is written, reject a store that ignores conditional writes.
     store.require_conditions(f"{consumer.name}/{CONDITIONS}")
     there = clear_dead_attempt(store, prefix, context.created_at)
     begun = begun_parts(store, prefix) if f"{prefix}/{MANIFEST}" in there else None

@@ -1,9 +1,8 @@
-"""Where rows come from: the seam, and DuckDB behind it.
+"""Read the rows of a training table: the interface of a source, and its implementation for DuckDB.
 
-A source is one training table seen at one moment: it counts, and hands out rows in no order. What is
-made of them (rounding, hashing, sorting, files) is the same for every source. Another engine fits either
-by answering the same questions in its own SQL and handing out Arrow batches, or by reading its rows once
-into a local DuckDB file and handing that to `DuckDBSource`.
+A source is one training table at one moment. It counts rows and returns them in no order. Rounding, hashing, sorting
+and writing are the same for every source. Another engine implements the interface in its own SQL and returns Arrow
+batches, or reads its rows once into a local DuckDB file for `DuckDBSource`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,13 +26,13 @@ _BATCH_ROWS = 61_440
 #: Microseconds.
 _DAY = 86_400_000_000
 _QUARTER = 900_000_000
-#: 1973: Liberia was 44 minutes and a half off until 1972.
+#: 1973: until 1972 the offset of Liberia was 44 minutes and a half.
 _QUARTERS_SINCE = 3 * 365 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The engine the rows were read with."""
+    """The engine that the rows were read with."""
 
     name: str
     version: str
@@ -41,7 +40,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The whole table: rows, rows by exclusion reason, and (business day, labelled rows) in order."""
+    """Counts of the whole table: rows, rows by exclusion reason, and (business day, labelled rows) in order."""
 
     rows: int
     excluded: dict[str, int]
@@ -50,22 +49,22 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One split: rows that stay, and rows purged."""
+    """One split: rows kept, and rows purged."""
 
     rows: int
     purged: int
 
 
 class RowSource(Protocol):
-    """One consumer's training table. Every method sees the same rows."""
+    """The interface to one consumer's training table. Every method sees the same rows."""
 
     @property
     def engine(self) -> Engine:
-        """Name and version, for the manifest."""
+        """Return name and version of the engine, for the manifest."""
         ...
 
     def check_contract(self, layout: Layout) -> None:
-        """Raise TerminalError unless the table's columns and types are the declared ones."""
+        """Raise TerminalError unless the table has the columns and types of the contract."""
         ...
 
     def survey(self, layout: Layout, zone: ZoneInfo) -> Survey:
@@ -73,25 +72,25 @@ class RowSource(Protocol):
         ...
 
     def count(self, layout: Layout, windows: Sequence[Window]) -> tuple[Count, ...]:
-        """Count each split; raise TerminalError when a labelled row lacks its label or a key."""
+        """Count the rows of each split. Raises: TerminalError if a labelled row lacks its label or a key."""
         ...
 
     def slice_starts(
         self, layout: Layout, windows: Sequence[Window], offsets: Sequence[Sequence[int]]
     ) -> tuple[tuple[Key, ...], ...]:
-        """Of each split, the keys at these offsets of its sorted rows, offsets ascending."""
+        """Return, for each split, the keys of its sorted rows at these offsets, which ascend."""
         ...
 
     def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
-        """Every row that stays, once, in any order: the keys and the columns by their names.
+        """Yield every row that is kept, once, in any order, with the keys and the columns under their names.
 
-        The columns are float64, not rounded, and NULL only where the table is; instants are in microseconds, UTC.
+        The columns are float64, not rounded, and NULL only where the table is; timestamps are UTC in microseconds.
         """
         ...
 
 
 class DuckDBSource:
-    """A DuckDB file, opened read-only; sorts and spills in an in-memory database of its own."""
+    """A source that reads a DuckDB file, opened read-only; it sorts and spills in its own in-memory database."""
 
     def __init__(
         self,
@@ -101,7 +100,7 @@ class DuckDBSource:
         memory_limit: str = "256MB",
         threads: int | None = None,
     ) -> None:
-        """Open the mart. Raises: TerminalError when it is not there or cannot be read."""
+        """Open the mart. Raises: TerminalError if it does not exist or cannot be read."""
         if not mart_path.is_file():
             raise TerminalError(f"There is no mart at {mart_path}; run `mart build` first.")
         self._con = connect(memory_limit=memory_limit)
@@ -118,16 +117,16 @@ class DuckDBSource:
             ) from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._con.close()
 
     @property
     def engine(self) -> Engine:
-        """duckdb and its version."""
+        """Return DuckDB and its version."""
         return Engine("duckdb", duckdb.__version__)
 
     def check_contract(self, layout: Layout) -> None:
-        """Compare the table with the contract. Raises: TerminalError naming the first difference."""
+        """Compare the table with the contract. Raises: TerminalError that names the first difference."""
         found = self._rows(
             "select column_name, data_type from duckdb_columns() where database_name = 'mart' "
             f"and schema_name = 'main' and table_name = {quoted(layout.model)} order by column_index"
@@ -161,10 +160,10 @@ class DuckDBSource:
                 )
 
     def survey(self, layout: Layout, zone: ZoneInfo) -> Survey:
-        """Two scans of two columns. Raises: TerminalError when a labelled row lacks `requested_at`."""
+        """Count in two scans of two columns. Raises: TerminalError if a labelled row lacks `requested_at`."""
         ((first,),) = self._rows(f"select min(epoch_us(requested_at)) from {_table(layout)}")
-        # What day it is costs more than the scan. It is asked once for each quarter of an hour: since 1972 no zone is
-        # off UTC by anything else.
+        # Computing the business day costs more than the scan. It is computed once per quarter of an hour: since 1972
+        # every zone's offset from UTC is a multiple of that.
         unit = 1 if first is None or first < _QUARTERS_SINCE else _QUARTER
         rows = self._rows(
             f"select {EXCLUSION}, (make_timestamptz(unit * {unit}) at time zone {quoted(zone.key)})::date as day, "
@@ -179,7 +178,7 @@ class DuckDBSource:
         return Survey(sum(count for _, _, count in rows), excluded, days)
 
     def count(self, layout: Layout, windows: Sequence[Window]) -> tuple[Count, ...]:
-        """Two scans of the keys, one of them by split."""
+        """Count in two scans of the keys, one of them by split."""
         needed = ("job_id", "label_known_at", layout.label)
         missing = ", ".join(f'count(*) - count("{name}")' for name in needed)
         ((*counts,),) = self._rows(
@@ -198,7 +197,7 @@ class DuckDBSource:
     def slice_starts(
         self, layout: Layout, windows: Sequence[Window], offsets: Sequence[Sequence[int]]
     ) -> tuple[tuple[Key, ...], ...]:
-        """Find each offset's day by counts, then sort only the rows of those days."""
+        """Find the day of each offset by counts, then sort only the rows of those days."""
         if not any(offsets):
             return tuple(() for _ in offsets)
         day = f"epoch_us(requested_at) // {_DAY}"
@@ -230,8 +229,8 @@ class DuckDBSource:
         )
 
     def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
-        """One scan of all that is exported."""
-        # Every thread holds a block or two of every column. More would only keep a copy of the file.
+        """Scan the table once."""
+        # Each thread holds one or two blocks of every column. More memory would only cache the file.
         ((threads,),) = self._rows("select current_setting('threads')")
         self._con.execute(f"set memory_limit = '{192 + len(layout.columns) * threads}MB'")
         values = ", ".join(f'cast("{name}" as double) as "{name}"' for name in layout.columns)
@@ -270,7 +269,7 @@ class DuckDBSource:
 
 @contextmanager
 def open_duckdb(mart_path: Path, scratch: Path | None = None) -> Iterator[DuckDBSource]:
-    """A DuckDBSource, closed at the end; DuckDB's own errors become a TerminalError."""
+    """Yield a DuckDBSource, and close it at the end; DuckDB's own errors become TerminalErrors."""
     source = DuckDBSource(mart_path, scratch)
     try:
         yield source

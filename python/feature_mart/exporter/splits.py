@@ -1,4 +1,4 @@
-"""Where train, validation and test are cut: by time, at business midnights."""
+"""Cut the rows into train, validation and test by time, at midnights of the business zone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from feature_mart.snapshot_files import SPLITS
 class Window:
     """One split: the rows with ``start <= requested_at < end`` whose label was known by `label_known_until`.
 
-    `label_known_until` is None for the last split; a row known later than it is purged. Instants
-    are UTC.
+    Rows whose label was known later are purged. `label_known_until` is None for a split that purges nothing, such as
+    the last one. Timestamps are UTC.
     """
 
     name: str
@@ -30,16 +30,15 @@ def plan_windows(
 ) -> tuple[Window, ...]:
     """Cut the labelled rows into the three splits.
 
-    A share is cut at the midnight that begins the business day on which it is reached, walking back
-    from the newest row and counting before purging; a consumer's dates, when set, replace its
-    shares. A window may be empty (one day can hold both shares); an empty one purges nothing from
-    those before it.
+    A share is counted from the newest row back, before purging, and cut at the midnight that begins the business day on
+    which it is reached. If the consumer sets dates, these replace its shares. A window may be empty, since one day can
+    hold both shares; an empty window does not purge rows of earlier ones.
 
     Args:
         days: (business day, labelled rows), at least one.
 
     Raises:
-        TerminalError: no days, or `test_from` before `validation_from`.
+        TerminalError: there are no days, or `test_from` is before `validation_from`.
     """
     if not days:
         raise TerminalError(f"{consumer.name}: there are no labelled rows to split.")
@@ -54,7 +53,7 @@ def plan_windows(
             )
         first, end = min(first, cuts[0]), max(end, cuts[1])
     else:
-        # Decimal, because the float 0.1 + 0.2 is more than 0.3 and would move a cut by a day.
+        # Decimal, because as floats 0.1 + 0.2 is more than 0.3 and would move a cut by a day.
         test = Decimal(str(consumer.test_share))
         both = test + Decimal(str(consumer.validation_share))
         cuts = (_cut(ordered, both, end), _cut(ordered, test, end))
@@ -63,7 +62,10 @@ def plan_windows(
 
 
 def windows_between(edges: Sequence[datetime], embargo_days: int) -> tuple[Window, ...]:
-    """The three splits between four instants in order; with what a snapshot was cut by, that snapshot's."""
+    """Return the three splits between four timestamps in order.
+
+    From the bounds and embargo of a snapshot, this gives the windows that it was cut by.
+    """
     embargo = timedelta(days=embargo_days)
     windows = []
     for index, name in enumerate(SPLITS):
@@ -74,11 +76,10 @@ def windows_between(edges: Sequence[datetime], embargo_days: int) -> tuple[Windo
 
 
 def part_slices(rows: int, part_rows: int, min_parts: int) -> list[int]:
-    """Row offsets at which the parts of one split begin; parts differ by one row at most.
+    """Return the row offsets at which the parts of one split begin; their sizes differ by one row at most.
 
-    At least `min_parts`, since a training instance without a part fails, but never more parts than
-    rows; an empty split has one part of 0 rows, so that every channel exists and carries the
-    schema.
+    There are at least `min_parts`, since a training instance without a part fails, but never more parts than rows. An
+    empty split has one part of 0 rows: every channel exists and has the schema.
     """
     parts = max(1, min(rows, max(min_parts, -(-rows // part_rows))))
     return [index * rows // parts for index in range(parts)]

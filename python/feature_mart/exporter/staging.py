@@ -1,8 +1,8 @@
-"""Rows on their way from a table in no order to parts in order, kept on local disk by part.
+"""Keep rows on local disk by part, on their way from an unordered table to ordered parts.
 
-A part's rows lie all over the table. To look for them part by part reads the table once for each; here it is read
-once, and each batch's rows are put down by the part they belong to. What lies there is as large as the rows are without
-compression: 4 bytes a value, 20 a row, and the job_id.
+The rows of a part are scattered over the table. Selecting them part by part would read the table once for each part.
+Instead it is read once, and the rows of each batch are written to the part that they belong to. The file is as large as
+the uncompressed rows: 4 bytes a value, 20 bytes a row, and the job_id.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from feature_mart.exporter.row_hash import Rows, text_offsets
 Key = tuple[int, str]
 """(requested_at in microseconds since 1970, job_id): the order of a snapshot's rows."""
 
-#: Arrays in one call of the operating system, which takes 1024.
+#: Arrays in one system call, which takes up to 1024.
 _AT_ONCE = 512
 
 Numbers = npt.NDArray[np.intp]
@@ -33,9 +33,9 @@ Numbers = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """Every part of a snapshot, in order.
+    """The bounds of every part of a snapshot, in order.
 
-    `starts` are the first keys of all but the first part; an empty one starts where the next one does.
+    `starts` has the first key of each part but the first; an empty part starts where the next one does.
     """
 
     starts: tuple[Key, ...]
@@ -44,12 +44,12 @@ class Slices:
         return len(self.starts) + 1
 
     def numbers(self, rows: Rows) -> Numbers:
-        """The part that each row belongs to. Shape: (n,)."""
+        """Return the part that each row belongs to. Shape: (n,)."""
         instants = [instant for instant, _ in self.starts]
         found = np.searchsorted(np.array(instants, np.int64), rows.requested_at, side="left")
         if not instants:
             return found
-        # At the very instant of a start, job_id decides.
+        # If a row has the same timestamp as a start, its job_id decides.
         maybe = np.array(instants, np.int64)[np.minimum(found, len(instants) - 1)]
         tied = np.flatnonzero(maybe == rows.requested_at)
         for instant in np.unique(rows.requested_at[tied]).tolist():
@@ -65,7 +65,7 @@ class Slices:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Rows of one part that came in one batch: where they begin in the file, how many, and the bytes of their texts."""
+    """Rows of one part from one batch: their offset in the file, their number, and the bytes of their texts."""
 
     at: int
     rows: int
@@ -73,13 +73,13 @@ class _Piece:
 
 
 class Room:
-    """Memory for the rows of a part, for one thread to use again and again: fresh pages cost as much as the work."""
+    """Memory for the rows of a part that one thread reuses; fresh pages would cost as much as the work itself."""
 
     def __init__(self) -> None:
         self._room: dict[str, npt.NDArray[Any]] = {}
 
     def take(self, name: str, shape: tuple[int, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
-        """An array of that shape, whatever it holds; it is the same memory for the same name."""
+        """Return an uninitialised array of that shape. The same name gives the same memory."""
         size = math.prod(shape)
         if name not in self._room or len(self._room[name]) < size:
             self._room[name] = np.empty(size, kind)
@@ -87,7 +87,7 @@ class Room:
 
 
 class Staging:
-    """One local file of rows, in pieces that each belong to a part; use it as a context."""
+    """A local file of rows in pieces, each of which belongs to a part. Use it as a context manager."""
 
     def __init__(self, path: Path, columns: int) -> None:
         self._path, self._columns = path, columns
@@ -97,7 +97,7 @@ class Staging:
         self._room = Room()
 
     def close(self) -> None:
-        """Remove the file. To give so much disk back takes a moment: call it while others are at work."""
+        """Close and remove the file. Freeing that much disk takes a moment, so call it while other threads work."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 
@@ -108,7 +108,7 @@ class Staging:
         self.close()
 
     def put(self, rows: Rows, numbers: Numbers) -> None:
-        """Put rows down; `numbers` are their parts. One thread may put at a time."""
+        """Write rows to the parts in `numbers`. Only one thread may call this at a time."""
         if not len(rows):
             return
         order = np.argsort(
@@ -136,7 +136,10 @@ class Staging:
             self._end = _write_all(self._file.fileno(), views, self._end)
 
     def take(self, part: int, room: Room) -> Rows:
-        """All rows of a part, in no order, in that memory. Several threads may take at a time, once all is put."""
+        """Return all rows of a part, in no order, as arrays in `room`.
+
+        Several threads may call this at a time, once all rows were put.
+        """
         pieces = self._pieces.get(part, [])
         size, text_size = (
             sum(getattr(each, name) for each in pieces) for name in ("rows", "text_bytes")
@@ -157,20 +160,20 @@ class Staging:
 
 
 def _write_all(file: int, views: Sequence[memoryview], at: int) -> int:
-    """Write arrays one after the other; returns where they end."""
+    """Write arrays one after the other at an offset, and return the offset at which they end."""
     for first in range(0, len(views), _AT_ONCE):
         some = views[first : first + _AT_ONCE]
         size = sum(view.nbytes for view in some)
         written = os.pwritev(file, some, at)
         while written < size:
-            # A full disk, which the next attempt says.
+            # A short write means a full disk; the next call raises the error.
             written += os.pwrite(file, b"".join(some)[written:], at + written)
         at += size
     return at
 
 
 def _read_all(file: int, views: Sequence[memoryview], at: int) -> None:
-    """The inverse of `_write_all`."""
+    """Read what `_write_all` wrote at an offset into arrays."""
     for first in range(0, len(views), _AT_ONCE):
         some = views[first : first + _AT_ONCE]
         size = sum(view.nbytes for view in some)

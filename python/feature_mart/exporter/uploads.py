@@ -1,4 +1,4 @@
-"""Parts on their way: hashed, put and removed from local disk while the next one is being written."""
+"""Hash and upload parts, and remove them from local disk, while the next one is being written."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from feature_mart.errors import TerminalError
 from feature_mart.snapshot_files import sha256_file
 from feature_mart.storage import OccupiedError, Store
 
-#: Rows and bytes that are in their place.
+#: Called with the rows and bytes uploaded so far.
 Meter = Callable[[int, int], None]
 
 _AT_ONCE = 2
-#: Parts on local disk at a time, besides the one that is being written.
+#: Parts that wait on local disk, besides the one that is being written.
 _WAITING = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part in its place: its path in the snapshot, and whether it was sent now or had been there."""
+    """A part that is in place.
+
+    `path` is relative to the snapshot. `is_sent` is False if the part was there before this export.
+    """
 
     path: str
     rows: int
@@ -32,10 +35,11 @@ class Part:
 
 
 class Uploads:
-    """Puts parts in the background; use it as a context, which at an error lets go of what waits.
+    """The uploads of a snapshot's parts, done in the background. Use it as a context manager.
 
-    Of a split, the first part has its place before the others are sent: exports of one content that are cut
-    differently meet there, where the second one stops before anything of it lies beside the first one's parts.
+    On an error, uploads that have not started are cancelled. The first part of a split is uploaded before its others:
+    two exports that cut the same content differently conflict on it, and the second one stops before it adds other
+    files to the first one's.
     """
 
     def __init__(
@@ -46,9 +50,12 @@ class Uploads:
         there: Collection[str],
         meter: Meter,
     ) -> None:
-        """`begun`: SHA-256 by path, of an attempt whose manifest is there and whose commit is not.
+        """Start with no parts.
 
-        `there`: keys that were seen in the snapshot's place a moment ago.
+        Args:
+            begun: SHA-256 by path from the manifest of an uncommitted attempt, None without one.
+            there: keys that were found in the snapshot's folder a moment ago.
+            meter: called with the rows and bytes in place after each part.
         """
         self._store, self._prefix, self._begun = store, prefix, begun
         self._there = there
@@ -64,14 +71,14 @@ class Uploads:
         self._pool.shutdown(cancel_futures=True)
 
     def add(self, path: str, local: Path, rows: int, *, is_first: bool) -> None:
-        """Send a file to `path`; raises what an earlier one failed with."""
+        """Upload a file to `path`. Raises the error of an earlier upload that failed."""
         self._wait(0 if is_first else _WAITING)
         self._waiting.append(self._pool.submit(self._put, path, local, rows))
         if is_first:
             self._wait(0)
 
     def finish(self) -> tuple[Part, ...]:
-        """Every part, by path, when all are in their places."""
+        """Wait for all uploads, and return every part, sorted by path."""
         self._wait(0)
         return tuple(sorted(self._parts, key=lambda part: part.path))
 
@@ -94,7 +101,7 @@ class Uploads:
 
 
 def begun_otherwise(store: Store, prefix: str) -> TerminalError:
-    """Another attempt at the same content has other files there."""
+    """Return the error that another attempt at the same content has written other files."""
     return TerminalError(
         f"{store.address(prefix)} was begun with other part files and never committed (another engine version, "
         "--min-parts or part_rows). If no other export is at work, remove it with `mart snapshot clean --attempts 0`, "

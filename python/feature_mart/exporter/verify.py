@@ -1,4 +1,4 @@
-"""Reading a snapshot again: is it what its manifest says, and may it be trained on?"""
+"""Verify a snapshot: read it again, and compare it with its manifest."""
 
 import json
 import tempfile
@@ -25,10 +25,12 @@ from feature_mart.snapshot_files.checks import identity_faults
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`ok` when there is no problem. `id` is None when the manifest could not be read.
+    """The result of a verification.
 
-    `warnings` say why a whole snapshot is of little use. `manifest_sha256` is what a model's about/training.json
-    records of the snapshot it was trained on.
+    Attributes:
+        id: None if the manifest could not be read.
+        warnings: why an intact snapshot is of little use.
+        manifest_sha256: a model's about/training.json records this hash for the snapshot it was trained on.
     """
 
     address: str
@@ -41,21 +43,28 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Nothing is wrong."""
+        """Return True if there is no problem."""
         return not self.problems
 
 
 def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Verdict:
-    """Re-read a snapshot, in a folder or a bucket, and compare everything with its manifest.
+    """Re-read a snapshot in a folder or a bucket, and compare everything with its manifest.
 
-    Checked: the commit; manifest.json and schema.json; the id; each part's bytes, SHA-256, columns,
-        types and rows; the label in column 0; data and keys row for row, by the content hash
-        recomputed from both; every `requested_at` inside its split; the purge rule; no value but
-        finite ones and NULL; no foreign file in the data and key folders; SageMaker's lists of
-        parts. From a bucket, a pair of parts at a time lies on local disk.
+    These are checked:
+
+    - the commit, manifest.json, schema.json, and latest.json if it names the snapshot
+    - the id, recomputed from schema, bounds and content hashes
+    - each part's bytes, SHA-256, columns, types and rows, with the label in column 0
+    - the content hash, recomputed from data and keys row by row
+    - every `requested_at` is inside its split, and no row should have been purged
+    - every value is finite or NULL
+    - the data and key folders have no other files
+    - SageMaker's lists of parts
+
+    From a bucket, one pair of parts at a time is kept on local disk.
 
     Raises:
-        UsageError: there is no such folder.
+        UsageError: the folder does not exist.
         TransientError, TerminalError: the bucket cannot be read.
     """
     place = locate_snapshot(str(address), options or S3Options())
@@ -84,12 +93,12 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
 
 
 def contradicted_by_latest(place: SnapshotPlace, committed: Documents) -> str | None:
-    """Return what is wrong where latest.json was moved to this snapshot while it had another manifest, else None."""
+    """Return what is wrong if latest.json was moved to this snapshot while it had another manifest, else None."""
     data = place.latest()
     try:
         latest = decode_document(data or b"", "latest", LATEST)
     except TerminalError:
-        # None there, or a damaged one: it says nothing of this snapshot.
+        # A missing or damaged latest.json says nothing about this snapshot.
         return None
     recorded = latest.get("manifest_sha256", committed.manifest_sha256)
     if latest["id"] != committed.manifest["id"] or recorded == committed.manifest_sha256:

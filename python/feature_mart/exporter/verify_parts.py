@@ -1,4 +1,4 @@
-"""The parts of one split, read again: bytes, columns, rows, values, and the content they make together."""
+"""Verify the parts of one split: bytes, columns, rows, values, and the content hash."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from feature_mart.snapshot_files.checks import (
 from feature_mart.snapshot_files.content import word_sums
 
 _BATCH_ROWS = 122_880
-#: Of sorts and scans; more is spilled to disk.
+#: For sorts and scans; DuckDB spills beyond it.
 MEMORY_LIMIT = "2GB"
 _KEYS = [
     (name, "VARCHAR" if kind == "string" else "TIMESTAMP WITH TIME ZONE")
@@ -35,7 +35,7 @@ _KEYS = [
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: the file (or split) it is about, and what."""
+    """One fault: the file or split that it concerns, and a description."""
 
     where: str
     what: str
@@ -43,7 +43,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Of one pair of parts: what its rows are, and how many hold a value or lack a key that they must not."""
+    """What was found in one pair of parts.
+
+    Attributes:
+        unfit: rows with NaN or an infinite value.
+        unkeyed: rows in which a key is NULL.
+    """
 
     found: Found
     unfit: int
@@ -51,7 +56,7 @@ class _Rows:
 
 
 def part_sql(file: Path, columns: Sequence[str], file_format: str | None) -> str:
-    """DuckDB's table function over a data part; `file_format` as schema.json has it."""
+    """Return DuckDB's table function that reads a data part; `file_format` is the one in schema.json."""
     if file_format != "csv":
         return parquet(file)
     kinds = ", ".join(f"{quoted(column)}: 'FLOAT'" for column in columns)
@@ -66,7 +71,7 @@ def check_split(
     file_format: str | None,
     scratch: Path,
 ) -> Iterator[Problem]:
-    """What is wrong with the split at `index`; a pair of parts at a time is brought to `scratch`."""
+    """Yield the problems of the split at `index`; one pair of parts at a time is copied to `scratch` if needed."""
     split, bounds = manifest["splits"][index], split_bounds(manifest, index)
     parts = {part["path"]: part for part in manifest["parts"]}
     columns = [column["name"] for column in manifest["columns"]]
@@ -95,7 +100,7 @@ def check_split(
             rows = _read_rows(read, key_file, columns, bounds, total.last)
             yield from _judge_rows(rows, data_path, keys_path, bounds)
             total = add_found(total, rows.found)
-    # Where a part is bad already, its split's content says nothing new.
+    # If a part is bad, the content hash of its split adds nothing.
     if is_whole:
         yield from (Problem(split["name"], what) for what in content_faults(total, split))
 
@@ -106,7 +111,7 @@ def _check_part(
     columns: Sequence[str] | None,
     file_format: str | None,
 ) -> Iterator[Problem]:
-    """One file; `columns` of a data part, None for keys."""
+    """Yield the problems of one file; `columns` are those of a data part, None for keys."""
     if part is None:
         return
     path = part["path"]
@@ -142,7 +147,7 @@ def _check_part(
 def _read_rows(
     data_sql: str, keys: Path, columns: Sequence[str], bounds: Bounds, last: Key | None
 ) -> _Rows:
-    """Read one pair of parts, whose first row follows the one with the key `last`."""
+    """Read one pair of parts. `last` is the key of the row before its first."""
     total, unfit_rows, unkeyed = Found(last=last), 0, 0
     with connect(memory_limit=MEMORY_LIMIT) as con:
         reader = con.sql(f"from {data_sql} positional join {parquet(keys)}").to_arrow_reader(
