@@ -11,8 +11,7 @@ from feature_mart.snapshot_files import KEY_COLUMNS
 EXCLUSION = "exclusion_reason"
 
 FileFormat = Literal["parquet", "csv"]
-"""The format of the data parts; key parts are always Parquet. CSV has the label first, no header, and empty for NULL.
-"""
+"""The format of the data parts. CSV: label first, no header, NULL as an empty field. Key parts are always Parquet."""
 
 
 @dataclass(frozen=True, slots=True)
