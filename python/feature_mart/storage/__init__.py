@@ -1,8 +1,8 @@
-"""Files in a folder or in a bucket, by one seam.
+"""Store files in a folder or a bucket, behind one interface.
 
 ==========================================  ===========================================================
-``open_store(root, options, scratch)``      the store at a folder or an ``s3://`` address
-``Store``                                   what every store does: put if absent, swap, list, checksums
+``open_store(root, options, scratch)``      open the store at a folder or an ``s3://`` address
+``Store``                                   the interface: put if absent, swap, list, checksums
 ==========================================  ===========================================================
 """
 

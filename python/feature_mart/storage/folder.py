@@ -1,4 +1,4 @@
-"""A folder on disk as a store."""
+"""A store in a local folder."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from feature_mart.snapshot_files import sha256_file
 from feature_mart.storage.scratch import hold_lock, open_scratch
 from feature_mart.storage.store import Entry, Headers
 
-#: What a file system without hard links answers.
+#: Errors of a file system without hard links.
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
 class FolderStore:
-    """Files in a local folder; every one is synced under a temporary name first."""
+    """Files in a local folder. Each is written and synced under a temporary name, then renamed or linked."""
 
     def __init__(self, root: Path) -> None:
-        """The folder is made when something is first written."""
+        """Create no folder yet; the first write does."""
         self._root = root.absolute()
-        # Beside what is stored, on the same file system, so that a rename is enough.
+        # Inside the root, because a rename is atomic only within one file system.
         self._private = self._root / ".scratch"
-        # Of files that were put here: what tells that one was touched since, and its SHA-256.
+        # SHA-256 of the files stored by this object, each with inode, size and time to notice later changes.
         self._known: dict[str, tuple[tuple[int, int, int], str]] = {}
 
     def address(self, key: str = "") -> str:
-        """The absolute path."""
+        """Return the absolute path."""
         return str(self._root / key)
 
     def through(self) -> str:
-        """Nothing: it is here."""
+        """Return an empty text: a folder is reached directly."""
         return ""
 
     def require_conditions(self, key: str) -> None:
-        """Nothing to prove: links and locks are the file system's, which says at once what it has not."""
+        """Do nothing: links and locks belong to the file system, which raises at once if it has none."""
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """A folder beside what is stored."""
+        """Return a context with a folder inside the root, on the same file system."""
         return open_scratch(self._private)
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
-        """A file lock."""
+        """Return a context that holds a file lock."""
         return hold_lock(self._private / f"consumer-{name}.lock")
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
@@ -62,7 +62,7 @@ class FolderStore:
         return tuple(sorted(found, key=lambda entry: entry.key))
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """The folder's own folders; an empty one counts."""
+        """Return the names of the direct subfolders, empty ones included."""
         with suppress(FileNotFoundError):
             found = (path.name for path in (self._root / prefix).iterdir() if path.is_dir())
             return tuple(sorted(name for name in found if name[0] != "."))
@@ -76,7 +76,7 @@ class FolderStore:
             return None
 
     def sha256(self, key: str) -> str | None:
-        """Hash the file, or know it still from when it was put, by its inode, size and time."""
+        """Hash the file, or return the known hash if the file was stored by this object and did not change since."""
         path = self._root / key
         try:
             mark, sha256 = self._known.get(key, (None, ""))
@@ -86,12 +86,12 @@ class FolderStore:
 
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path | None]:  # noqa: ARG002
-        """The file itself."""
+        """Yield the file itself."""
         path = self._root / key
         yield path if path.is_file() else None
 
     def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:  # noqa: ARG002
-        """Sync, then rename; other bytes are replaced, since `exclusive` keeps their writer away."""
+        """Sync, then rename. Other bytes are replaced, since `exclusive` locks out their writer."""
         target = self._root / key
         if self.sha256(key) == sha256:
             return False
@@ -108,7 +108,7 @@ class FolderStore:
             temporary.replace(self._root / key)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write, sync, link: a link fails on a taken name, and shows the whole file at once."""
+        """Write, sync, then link: a link fails if the name is taken, and shows the whole file at once."""
         with self._written(key, data) as temporary:
             try:
                 os.link(temporary, self._root / key)
@@ -124,7 +124,7 @@ class FolderStore:
         return True
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
-        """Compare and replace under a lock of the key's own."""
+        """Compare and replace under a lock for this key."""
         name = hashlib.sha256(key.encode()).hexdigest()[:12]
         with hold_lock(self._private / f"swap-{name}.lock"):
             if self.read(key) != expected:
@@ -133,7 +133,7 @@ class FolderStore:
             return True
 
     def delete(self, key: str) -> None:
-        """Unlink, and the folders that are empty then."""
+        """Remove the file, and the folders that are empty then."""
         path = self._root / key
         with suppress(FileNotFoundError):
             path.unlink()
@@ -151,7 +151,7 @@ class FolderStore:
         before: datetime,  # noqa: ARG002
         is_ours: Callable[[str], bool],  # noqa: ARG002
     ) -> int:
-        """None: a folder has no uploads, and `scratch` clears its own."""
+        """Return 0: a folder has no uploads, and `scratch` removes its own leftovers."""
         return 0
 
     @contextmanager

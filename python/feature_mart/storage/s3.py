@@ -1,7 +1,7 @@
-"""A bucket of S3, or of what speaks like it, as a store.
+"""A store in a bucket of S3 or of a compatible service.
 
-Every body goes with its SHA-256, so that the service itself refuses what changed on the way. A part is written only if
-its key is absent: a committed snapshot cannot be written over, even by an export that has been asleep.
+Each body is sent with its SHA-256, so the service rejects one that changed in transit. A part is written only if its
+key is absent, so not even an export that was suspended can overwrite a committed snapshot.
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ from feature_mart.storage.s3_errors import (
 from feature_mart.storage.scratch import open_scratch
 from feature_mart.storage.store import Entry, Headers, OccupiedError
 
-#: Larger files go in pieces of this size, four at a time; S3 takes 5 GiB at once and 10,000 pieces.
+#: Size of a multipart piece; files up to four times as large go in one request. S3 takes up to 5 GiB in one request and
+#: up to 10,000 pieces.
 PIECE = 16 * 2**20
 _WHOLE_UP_TO = 4 * PIECE
 _AT_ONCE = 4
 _ATTEMPTS = 6
-#: Metadata of a file: of one that went in pieces S3 keeps a checksum of checksums only, and other services none at all.
+#: Metadata key. For a multipart upload, S3 keeps only a checksum of checksums, and other services keep none.
 _SHA256 = "feature-mart-sha256"
 _ABSENT, _SAME = "If-None-Match", "If-Match"
 #: An ETag that no object has.
@@ -61,8 +62,12 @@ class S3Store:
         options: S3Options,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`connect` gives boto3's client (`open_client`), at the first request; `scratch` is the local folder under
-        which exports work.
+        """Create the store; no request is sent.
+
+        Args:
+            connect: returns boto3's client (see `open_client`); called at the first request.
+            scratch: the local folder below which exports work.
+            sleep: waits between retries.
         """
         self._options = options
         self._connect, self._connecting = functools.cache(connect), Lock()
@@ -82,18 +87,18 @@ class S3Store:
         self._sleep = sleep
 
     def address(self, key: str = "") -> str:
-        """``s3://bucket/prefix/key``."""
+        """Return ``s3://bucket/prefix/key``."""
         return f"s3://{self._bucket}/{self._key(key)}".rstrip("/")
 
     def through(self) -> str:
-        """Return the endpoint, region and profile that hold, each with the setting that names it."""
+        """Return endpoint, region, profile and proxy in use, each with the setting that names it."""
         with explained_errors(self.address()):
             return describe_client(self._client, self._options)
 
     def require_conditions(self, key: str) -> None:
-        """Write `key` only if it is absent, and again only if it is what it is not: both have to be refused.
+        """Write `key` only if it is absent, and then with an ETag that no object has. Both writes must be refused.
 
-        Two requests; three where the key is new.
+        This takes two requests, or three if the key is new.
         """
         said = b"`mart export` writes this to see whether conditional writes are honoured here.\n"
         ignored = ""
@@ -108,20 +113,20 @@ class S3Store:
             )
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """A folder on this machine."""
+        """Return a context with a folder on this machine."""
         return open_scratch(self._scratch)
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:  # noqa: ARG002
-        """Nothing to hold on S3: parts that are written only if absent keep writers apart."""
+        """Do nothing: parts are written only if absent, which keeps writers apart without a lock."""
         yield
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
-        """List, a thousand keys a request."""
+        """List the keys, a thousand per request."""
         start, found = f"{self._key(prefix)}/".lstrip("/"), []
         for page in self._pages("list_objects_v2", Prefix=start):
             for each in page.get("Contents", ()):
-                # The console marks a folder by an empty object.
+                # The S3 console creates an empty object for a folder.
                 if str(each["Key"]).endswith("/"):
                     continue
                 key = str(each["Key"]).removeprefix(self._prefix).lstrip("/")
@@ -129,7 +134,7 @@ class S3Store:
         return tuple(sorted(found, key=lambda entry: entry.key))
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """List with a delimiter."""
+        """List the common prefixes, with a delimiter."""
         start = f"{self._key(prefix)}/".lstrip("/")
         pages = self._pages("list_objects_v2", Prefix=start, Delimiter="/")
         found = [str(each["Prefix"]) for page in pages for each in page.get("CommonPrefixes", ())]
@@ -137,18 +142,18 @@ class S3Store:
         return tuple(sorted(name for name in names if name and name[0] != "."))
 
     def read(self, key: str) -> bytes | None:
-        """Get."""
+        """Get the object."""
         found = self._get(key)
         return None if found is None else found[0]
 
     def sha256(self, key: str) -> str | None:
-        """The checksum that S3 holds; where it holds none of the whole file, what was written with it."""
+        """Return the checksum that S3 holds, or the one in the metadata if S3 holds none of the whole file."""
         return self._told_sha256(self._head(key))
 
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path | None]:
-        """Download it, and remove the copy afterwards."""
-        # Imported here, as the client is opened late: that takes as long as counting the rows of an export.
+        """Download the file, and remove the copy afterwards."""
+        # Imported here to delay loading boto3, which takes as long as counting the rows of an export.
         from boto3.exceptions import Boto3Error
 
         copy = scratch / hashlib.sha256(key.encode()).hexdigest()[:24]
@@ -168,7 +173,12 @@ class S3Store:
             copy.unlink(missing_ok=True)
 
     def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:
-        """Put if absent, with its SHA-256; what is there already is asked for its own first."""
+        """Put the file if absent, with its SHA-256. Unless `is_new`, first compare with the SHA-256 of an existing one.
+
+        Raises:
+            OccupiedError: other bytes are there.
+            TransientError: the file was written and removed in the meantime.
+        """
         there = None if is_new else self._head(key)
         if there is None:
             send = self._send_whole if local.stat().st_size <= _WHOLE_UP_TO else self._send_pieces
@@ -184,7 +194,7 @@ class S3Store:
         raise OccupiedError(key)
 
     def put(self, key: str, data: bytes, headers: Headers | None = None) -> None:
-        """Put."""
+        """Put the object."""
         told = (
             {"ContentType": headers.content_type, "CacheControl": headers.cache_control}
             if headers
@@ -201,7 +211,7 @@ class S3Store:
         return self._if(_ABSENT, key, lambda: self._send(key, data, _digest(data), IfNoneMatch="*"))
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
-        """Put with ``If-Match`` of what was found to be `expected`."""
+        """Put with ``If-Match`` and the ETag that was read with `expected`."""
         if expected is None:
             return self.put_if_absent(key, data)
         found = self._get(key)
@@ -211,12 +221,12 @@ class S3Store:
         return self._if(_SAME, key, lambda: self._send(key, data, _digest(data), IfMatch=etag))
 
     def delete(self, key: str) -> None:
-        """Delete."""
+        """Delete the object."""
         with self._explained(key):
             self._client.delete_object(Bucket=self._bucket, Key=self._key(key), **self._owner)
 
     def drop_uploads(self, prefix: str, before: datetime, is_ours: Callable[[str], bool]) -> int:
-        """Abort multipart uploads, whose pieces are paid for and seen by nobody."""
+        """Abort multipart uploads. Their pieces cost storage and do not show in listings."""
         start, dropped = f"{self._key(prefix)}/".lstrip("/"), 0
         for page in self._pages("list_multipart_uploads", Prefix=start):
             for upload in page.get("Uploads", ()):
@@ -229,7 +239,7 @@ class S3Store:
 
     @property
     def _client(self) -> Any:
-        # The first of several threads opens it, and the others wait.
+        # Only one thread opens the client; the others wait.
         with self._connecting:
             return self._connect()
 
@@ -328,7 +338,7 @@ class S3Store:
                 **place, UploadId=upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
             )
         except BaseException:
-            # What cannot be dropped, or remains after a kill, goes with `mart snapshot clean`; why it failed is told.
+            # If this fails, `mart snapshot clean` aborts the upload later; the first error is the one to report.
             with suppress(ClientError, BotoCoreError):
                 self._abort(place["Key"], upload)
             raise
@@ -343,7 +353,7 @@ class S3Store:
                 raise
 
     def _if(self, condition: str, key: str, send: Callable[[], None]) -> bool:
-        """Return True if a write with that condition (empty: none) was done, False if the condition does not hold."""
+        """Return True if a write with that condition (empty: none) was done, False if the condition did not hold."""
         try:
             self._tried(condition, key, send)
         except _RefusedError:
@@ -351,15 +361,15 @@ class S3Store:
         return True
 
     def _tried(self, condition: str, key: str, send: Callable[[], None]) -> None:
-        """Send again what changed on the way, or met another writer; botocore itself tries the rest again.
+        """Send; retry if the body changed in transit or another write was in progress. botocore retries other errors.
 
         Raises:
             _RefusedError: the write's condition does not hold.
         """
-        # An upload that is not there was ended by a try whose answer was lost, or dropped by a cleaning.
+        # An upload that is gone was completed by a try whose response was lost, or aborted by `mart snapshot clean`.
         refusals = PRECONDITION | {"NoSuchUpload"}
         if condition == _SAME:
-            # A key that is gone fails as one that was changed.
+            # A missing key fails the condition like a changed one.
             refusals |= MISSING
         for attempt in range(_ATTEMPTS):
             with self._explained(key, condition):

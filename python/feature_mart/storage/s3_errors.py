@@ -1,6 +1,7 @@
 """Translate S3 errors into exceptions that say what to do.
 
-Which answers pass with time, and which stay until somebody changes something, is decided here and nowhere else.
+This module alone decides which errors may pass (TransientError) and which remain until somebody changes something
+(TerminalError).
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from botocore.exceptions import (
 
 from feature_mart.errors import FeatureMartError, TerminalError, TransientError, UsageError
 
-#: The bytes that arrived are not those that were sent.
+#: The body changed in transit.
 CHANGED_ON_THE_WAY = frozenset(
     {
         *("BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"),
         *("InvalidDigest", "IncompleteBody"),
     }
 )
-#: Another writer has the key at this moment (S3 answers 409 then), or has written it (412).
+#: Another writer is writing the key (S3 answers 409), or has written it (412).
 CONFLICT = frozenset({"ConditionalRequestConflict", "409"})
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 
-#: How to store a snapshot where conditional writes cannot be had.
+#: What to do without conditional writes.
 WITHOUT_CONDITIONS = (
     "Without them, two exports at once could overwrite each other's files, commit and latest.json, so nothing is "
     "committed to this store. Export to a folder (--to FOLDER) and copy the finished snapshot folder, _meta/_SUCCESS "
@@ -53,13 +54,13 @@ _CUT_SHORT = (
     ResponseStreamingError,
     ChecksumError,
 )
-#: What botocore says where another try meets the same certificate, the same port or the same proxy.
+#: Messages of botocore for errors that a retry would meet again: the certificate, the port or the proxy.
 _NO_WAY = re.compile(
     r"CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|Tunnel connection failed: 4\d\d"
 )
 _LATER = "Try again later; what is in its place by then is not sent again."
-#: Statuses that pass. Every other one stays: of those from 500 on, 501 and 505 refuse the request itself, 506, 508 and
-#: 510 are the service's own faults, 507 is a full disk, 511 a login page. 520 to 524 are a CDN's that finds no service.
+#: Transient statuses. All others are permanent: 501 and 505 refuse the request itself, 506, 508 and 510 are faults of
+#: the service, 507 is a full disk, 511 a login page. 520 to 524 come from a CDN that does not reach the service.
 _PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504, 509, *range(520, 525), 529})
 _PASSING = frozenset(
     {
@@ -92,18 +93,18 @@ _FULL = frozenset(
 _NOT_DONE = frozenset(
     {"NotImplemented", "MethodNotAllowed", "UnsupportedOperation", "NotSupported", "501", "405"}
 )
-#: Words of an answer that refuses a header by its kind, under whatever code.
+#: Messages that refuse a header, whatever the error code.
 _REFUSES_HEADER = re.compile(
     r"if-(none-)?match|conditional|implies functionality|not (implemented|supported)", re.IGNORECASE
 )
-#: Codes under which a service may refuse a condition, or something else.
+#: Codes by which a service may refuse a condition, among other things.
 _UNCLEAR = frozenset({"InvalidArgument", "InvalidRequest", "BadRequest", "400"})
-#: The requests that a condition goes with.
+#: Operations that can be conditional.
 _CONDITIONAL = frozenset({"PutObject", "CompleteMultipartUpload"})
 
 
 def error_code(error: ClientError) -> str:
-    """S3's word for what went wrong; of an answer without a body (to a HEAD), its status."""
+    """Return S3's error code, or the HTTP status of an answer without a body (to a HEAD)."""
     return str(error.response.get("Error", {}).get("Code") or _status(error))
 
 
@@ -111,16 +112,17 @@ def error_code(error: ClientError) -> str:
 def explained_errors(
     where: str, condition: str = "", through: Callable[[], str] = str
 ) -> Iterator[None]:
-    """Turn what botocore raises into what a person can do.
+    """Translate errors of botocore into errors that say what to do.
 
     Args:
-        where: the address that is asked for.
+        where: the address of the request.
         condition: the header that makes the write conditional; empty for any other request.
-        through: gives the endpoint and the setting that names it; empty where it is Amazon's own.
+        through: returns the endpoint and the setting that names it; empty for Amazon's own.
 
     Raises:
-        TransientError: it may work later.
-        TerminalError: it will not work until somebody changes something.
+        TransientError: the request may succeed later.
+        TerminalError: the request fails until somebody changes something.
+        UsageError: the address is invalid.
     """
     try:
         yield
@@ -132,7 +134,7 @@ def explained_errors(
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         ) from error
     except CredentialRetrievalError as error:
-        # A program of the user's own, which fails again; a role's credentials come from a service.
+        # The user's own program would fail again; a role's credentials come from a service.
         if "custom-process" in str(error):
             raise TerminalError(
                 f"{where}: no credentials for S3 ({error}). Correct credential_process in AWS's own settings."
@@ -147,7 +149,7 @@ def explained_errors(
             f"{where}: S3 cannot be asked so ({error}). Correct the address: s3://bucket/prefix."
         ) from error
     except RecursionError as error:
-        # botocore asks for the bucket's region at each redirect, and this question was redirected too.
+        # botocore asks for the bucket's region at each redirect, and this request was redirected too.
         raise TerminalError(
             f"{where}: what answers for S3 redirects every request{via(through())}. Look for a proxy, or correct "
             "AWS_REGION."
@@ -159,9 +161,12 @@ def explained_errors(
 
 
 def cut_short(error: Exception, where: str, through: str = "") -> FeatureMartError:
-    """Return what to do where the way to S3 broke, before or within an answer, or will not open to another try."""
+    """Return the error for a connection that failed or broke off, and what to do about it.
+
+    It is a TerminalError if a retry would meet the same certificate, port or proxy, else a TransientError.
+    """
     what = f"{where}: S3 could not be reached{via(through)} ({error})"
-    # Of a proxy's refusal botocore keeps the reason beside its message.
+    # For a refusing proxy, botocore keeps the reason beside its message.
     reason = f"{error} {getattr(error, 'kwargs', {}).get('error', '')}"
     if _NO_WAY.search(reason):
         return TerminalError(
@@ -235,7 +240,7 @@ def _unclear(code: str, is_conditional: bool) -> str:
 
 
 def via(through: str) -> str:
-    """Return the words of a message that name an endpoint; none for an empty one."""
+    """Return the words that name an endpoint in a message; empty for an empty one."""
     return f" through {through}" if through else ""
 
 

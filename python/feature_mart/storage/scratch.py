@@ -1,4 +1,4 @@
-"""A folder for what is being written, and locks between processes of one machine."""
+"""Scratch folders for files in progress, and locks between processes of one machine."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 @contextmanager
 def open_scratch(parent: Path) -> Iterator[Path]:
-    """A folder of one's own below `parent`; what dead processes left there goes first.
+    """Yield a new folder below `parent`; first remove the folders that dead processes left there.
 
-    A living one holds the lock in its folder.
+    A running process holds the lock in its folder.
     """
     with hold_lock(parent / "scratch.lock"):
         for left in parent.iterdir():
@@ -32,7 +32,7 @@ def open_scratch(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Wait for a file lock and hold it; the operating system frees it when its holder dies."""
+    """Wait for a file lock and hold it; the operating system releases it if the process dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     held = _lock(path)
     try:

@@ -1,8 +1,8 @@
-"""Where bytes go: the seam.
+"""The interface to a place for files.
 
-Keys are paths below the store's root, with ``/``. Publishing rests on two promises that every store keeps: a key
-written only if absent, and a key replaced only if it is still what was read (on S3 ``If-None-Match: *`` and
-``If-Match``; on disk a hard link, and a comparison under a lock).
+Keys are paths below the store's root, with ``/``. Publishing relies on two atomic operations that every store has:
+write a key only if it is absent, and replace a key only if it still has the content that was read. On S3 these are
+``If-None-Match: *`` and ``If-Match``; on disk, a hard link and a comparison under a lock.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One key below a prefix: its size in bytes, and when it was written (UTC, by the store's own clock)."""
+    """One key below a prefix: its size in bytes, and its time of writing (UTC, by the clock of the store)."""
 
     key: str
     bytes: int
@@ -26,32 +26,32 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """What a browser is told of a file by a store that browsers ask."""
+    """HTTP headers of a file in a store that serves browsers."""
 
     content_type: str
     cache_control: str
 
 
 class OccupiedError(Exception):
-    """A key that nobody may replace holds other bytes."""
+    """A key holds other bytes and must not be replaced."""
 
 
 class Store(Protocol):
-    """A place for files. Nothing half-written is ever visible under a key.
+    """A place for files. Writes are atomic: no key ever shows a partly written file.
 
-    Every method raises OSError where the disk, and TerminalError or TransientError where the service, refuses.
+    Every method raises OSError if the disk refuses, and TerminalError or TransientError if the service does.
     """
 
     def address(self, key: str = "") -> str:
-        """What a user pastes to reach the key; the root's own address for no key."""
+        """Return the address of a key as a user would enter it; without a key, that of the root."""
         ...
 
     def through(self) -> str:
-        """Return how the store is reached, and by which settings, for a person to read; empty for a folder."""
+        """Return a description of how the store is reached and which settings say so; empty for a folder."""
         ...
 
     def require_conditions(self, key: str) -> None:
-        """Prove that the store keeps its two promises; `key` is a small file of its own, which stays.
+        """Check that the store honours both kinds of conditional write, with the small file `key`, which remains.
 
         Raises:
             TerminalError: the store refuses conditional writes, or ignores their conditions.
@@ -59,65 +59,73 @@ class Store(Protocol):
         ...
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """A local folder for what is being written; gone afterwards, after a kill by the next export."""
+        """Return a context with a local folder for files in progress.
+
+        The folder is removed at the end, or by the next export if the process is killed.
+        """
         ...
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
-        """One writer of that name at a time where the store can: `put_file` may replace then. No commit rests on it."""
+        """Return a context that admits one writer of that name at a time, if the store can lock.
+
+        A store that locks lets `put_file` replace files. Commits do not depend on the lock.
+        """
         ...
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
-        """Every key below a prefix, sorted."""
+        """Return every key below a prefix, sorted."""
         ...
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """The names that stand directly below a prefix and have keys below them, sorted."""
+        """Return the names directly below a prefix that have keys below them, sorted."""
         ...
 
     def read(self, key: str) -> bytes | None:
-        """A small file, None when it is not there."""
+        """Return the content of a small file, or None if it is missing."""
         ...
 
     def sha256(self, key: str) -> str | None:
-        """SHA-256 of what is stored, None when it is not there.
+        """Return the SHA-256 of a stored file in hex, or None if it is missing.
 
-        On S3 it is the store's own checksum, by which it refused anything else when the file came; nothing is read.
+        On S3 this is the checksum that the service verified at the upload; the file is not read.
         """
         ...
 
     def local(self, key: str, scratch: Path) -> AbstractContextManager[Path | None]:
-        """The whole file on local disk, at its own place or in `scratch`; None when it is not there."""
+        """Return a context with the file on local disk, in place or copied to `scratch`; None if it is missing."""
         ...
 
     def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:
-        """Store a local file, which may be moved; False when the same bytes were there.
+        """Store a local file, which may be moved; return False if the same bytes were there.
 
-        `is_new`: nothing was there a while ago, so that it is not asked for before it is sent.
+        Args:
+            sha256: of the file, in hex.
+            is_new: the key was absent a while ago, so it is not looked up before the upload.
 
         Raises:
-            OccupiedError: other bytes are there, and the store cannot keep others from relying on them.
+            OccupiedError: other bytes are there, and the store has no lock, so another writer may rely on them.
         """
         ...
 
     def put(self, key: str, data: bytes, headers: Headers | None = None) -> None:
-        """Store a small file whatever was there; `headers` where the store hands files to browsers."""
+        """Store a small file, replacing any other; `headers` apply if the store serves browsers."""
         ...
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Store a small file; False, and nothing changed, when the key is there."""
+        """Store a small file if the key is absent; return False and change nothing if it is not."""
         ...
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
-        """Store a small file if the key still holds `expected` (None: is absent), else False."""
+        """Store a small file if the key still holds `expected` (None: is absent), else return False."""
         ...
 
     def delete(self, key: str) -> None:
-        """Remove a key, if it is there."""
+        """Remove a key. A missing key is not an error."""
         ...
 
     def drop_uploads(self, prefix: str, before: datetime, is_ours: Callable[[str], bool]) -> int:
-        """Drop uploads of large files that were begun before an instant and never ended; returns how many.
+        """Abort uploads of large files that began before a time and never finished; return how many.
 
-        `is_ours` is asked for each key.
+        `is_ours` gets each key; only uploads for which it returns True are aborted.
         """
         ...
