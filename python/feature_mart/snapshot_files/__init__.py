@@ -1,6 +1,6 @@
-"""The files of a snapshot: their names, their JSON Schemas, and how a committed one is recognised.
+"""The files of a snapshot: their names, their JSON Schemas, and how to recognise a committed one.
 
-Writers (`exporter`) and readers (`training`) share this module and nothing else.
+Writers (`exporter`) and readers (`training`) share this package and nothing else.
 """
 
 import hashlib
@@ -28,25 +28,25 @@ SPLITS = ("train", "validation", "test")
 SCHEMA = "_meta/schema.json"
 MANIFEST = "_meta/manifest.json"
 SUCCESS = "_meta/_SUCCESS"
-#: What `_SUCCESS` holds while a snapshot is being removed: nobody can commit it then, and no reader takes it for whole.
+#: Content of `_SUCCESS` while a snapshot is being removed. It prevents a commit, and readers refuse the snapshot.
 REMOVED = b"removed\n"
 LATEST = "latest.json"
-#: Of a consumer, in a bucket: what shows at each export whether conditional writes are honoured there.
+#: A file of each consumer in a bucket, by which each export checks that conditional writes are honoured.
 CONDITIONS = ".conditional-writes"
 SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{4}Z-[0-9a-f]{12}", re.ASCII)
 
 
 class DamagedFileError(TerminalError):
-    """One of a consumer's own files, latest.json or a pin, is not what its schema asks for."""
+    """latest.json or a pin of a consumer breaks its schema."""
 
 
 class DamagedSnapshotError(TerminalError):
-    """A snapshot that was never committed, or whose documents are not those that were."""
+    """A snapshot was never committed, or its documents are not the committed ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A committed snapshot's own documents, as parsed and validated JSON."""
+    """The parsed and validated documents of a committed snapshot in a local folder."""
 
     folder: Path
     manifest: Mapping[str, Any]
@@ -56,7 +56,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """The documents of a committed snapshot, wherever it lies; `manifest_sha256` is what _SUCCESS holds."""
+    """The documents of a committed snapshot, parsed and validated; `manifest_sha256` is the content of `_SUCCESS`."""
 
     manifest: dict[str, Any]
     schema: dict[str, Any]
@@ -64,41 +64,41 @@ class Documents:
 
 
 def split_manifest(split: str) -> str:
-    """Path of the SageMaker-style list of a split's data parts."""
+    """Return the path of SageMaker's list of a split's data parts."""
     return f"_meta/{split}.manifest"
 
 
 def part_path(kind: str, split: str, index: int, suffix: str = "parquet") -> str:
-    """Path of a part; kind is ``data`` or ``keys``."""
+    """Return the path of a part; `kind` is ``data`` or ``keys``."""
     return f"{kind}/{split}/part-{index:05d}.{suffix}"
 
 
 def instant_text(instant: datetime) -> str:
-    """Return an instant as the files write it: ``2026-11-03T18:00:00Z``, UTC, microseconds if any."""
+    """Return a timestamp as the files write it: ``2026-11-03T18:00:00Z``, UTC, with microseconds if any."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 def parse_instant(text: str) -> datetime:
-    """Return the inverse of `instant_text`."""
+    """Parse the text of `instant_text`."""
     return datetime.fromisoformat(text)
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
+    """Return the SHA-256 of a file in hex."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def encode_document(document: Mapping[str, Any]) -> bytes:
-    """JSON as it is written: indented, in the fields' own order, one line end."""
+    """Return a document as JSON: indented, fields in their own order, with a final line feed."""
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def decode_document(data: bytes, kind: str, where: str) -> dict[str, Any]:
-    """Parse and validate one of the files; `kind` names its schema.
+    """Parse and validate one of the files; `kind` names its schema, `where` its address in messages.
 
     Raises:
-        TerminalError: not JSON, or not what the schema asks for; says which field.
+        TerminalError: it is not JSON, or breaks the schema; the message names the field.
     """
     try:
         document = json.loads(data)
@@ -110,7 +110,7 @@ def decode_document(data: bytes, kind: str, where: str) -> dict[str, Any]:
 
 
 def check_document(document: object, kind: str, where: str) -> None:
-    """Validate against the packaged JSON Schema. Raises: TerminalError naming the field."""
+    """Validate a document against the JSON Schema `kind`. Raises: TerminalError that names the field."""
     error = jsonschema.exceptions.best_match(_validator(kind).iter_errors(document))
     if error is not None:
         field = "/".join(str(step) for step in error.absolute_path) or "the whole file"
@@ -120,12 +120,15 @@ def check_document(document: object, kind: str, where: str) -> None:
 
 
 def manifest_warnings(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """Why a snapshot is of little use, as its manifest says: split and figure. None of an older export."""
+    """Return the reasons in a manifest why the snapshot is of little use, each with its split.
+
+    Manifests of older exports have none.
+    """
     return tuple(f"{each['split']}: {each['what']}" for each in manifest.get("warnings", ()))
 
 
 def snapshot_folder(address: str | Path) -> Path:
-    """Return the folder of a path or ``file://`` URI. Raises: UsageError when it is absent."""
+    """Return the folder of a path or a ``file://`` URI. Raises: UsageError if it does not exist."""
     text = str(address)
     folder = Path(unquote(urlparse(text).path)) if text.startswith("file://") else Path(text)
     if not folder.is_dir():
@@ -136,11 +139,11 @@ def snapshot_folder(address: str | Path) -> Path:
 
 
 def read_committed(address: str | Path) -> Committed:
-    """Read a snapshot's manifest and schema, only if it was committed and they were not changed since.
+    """Read manifest.json and schema.json of a snapshot in a folder, if they are the committed ones.
 
     Raises:
-        UsageError: no such folder.
-        TerminalError: never committed, or a document was changed or is missing.
+        UsageError: the folder does not exist.
+        DamagedSnapshotError: the snapshot was never committed, or a document was changed or is missing.
     """
     folder = snapshot_folder(address)
 
@@ -155,10 +158,15 @@ def read_committed(address: str | Path) -> Committed:
 
 
 def committed_documents(read: Callable[[str], bytes | None], where: str) -> Documents:
-    """Return manifest.json and schema.json of a snapshot, whose files ``read`` gives by their names in it.
+    """Return manifest.json and schema.json of a committed snapshot.
+
+    Args:
+        read: returns a file by its name within the snapshot, None if it is missing.
+        where: the address of the snapshot, for messages.
 
     Raises:
-        DamagedSnapshotError: never committed, or a document was changed or is missing.
+        DamagedSnapshotError: the snapshot was never committed, is being removed, or a document was changed or is
+            missing.
     """
     data = {}
     for name in (SUCCESS, MANIFEST, SCHEMA):

@@ -1,8 +1,8 @@
-"""What the rows and documents of a snapshot must be beyond the hashes of its files.
+"""Check the rows and documents of a snapshot beyond the hashes of its files.
 
-Whoever changes a part can put its new SHA-256 into manifest.json and that one's into _SUCCESS. The id and the content
-hashes remain: they are made from the rows, schema and bounds themselves. `mart snapshot verify`, `load_snapshot` and
-the training program check them alike.
+Anybody who changes a part can write its new SHA-256 to manifest.json, and the manifest's to _SUCCESS. But the id and
+the content hashes are computed from the rows, schema and bounds themselves, and would no longer match. `mart snapshot
+verify`, `load_snapshot` and the training program make the same checks.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ Key = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Of rows of one split: how many, the two sums of their hashes, and how many should not be there.
+    """Counts and hash sums of some rows of one split.
 
     Attributes:
-        outside: requested outside the split.
-        late: their label was known only after the next split began.
-        misplaced: not after the row before them, by key.
-        last: the key of the last row, None without rows.
+        sums: the two sums of the rows' hashes.
+        outside: rows requested outside the split.
+        late: rows whose label was known too late for the split; they should have been purged.
+        misplaced: rows that do not follow the row before them by key.
+        last: the key of the last row; None without rows.
     """
 
     rows: int = 0
@@ -50,7 +51,7 @@ class Found:
 
 
 def add_found(one: Found, other: Found) -> Found:
-    """Return the counts of both, of which `other` comes later."""
+    """Return the sum of both counts; the rows of `other` come after those of `one`."""
     return Found(
         one.rows + other.rows,
         add_sums(one.sums, other.sums),
@@ -63,9 +64,12 @@ def add_found(one: Found, other: Found) -> Found:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Which rows a split may hold; `until` is None for the last one, which purges nothing.
+    """The rows that a split may have.
 
-    Instants are microseconds since 1970.
+    Attributes:
+        start, end: of `requested_at`, in microseconds since 1970; `end` is excluded.
+        until: when the label must be known, in microseconds since 1970; None if the split purges nothing.
+        text: the bounds as text, for messages.
     """
 
     name: str
@@ -82,12 +86,12 @@ class Bounds:
         sums: tuple[int, int],
         last: Key | None = None,
     ) -> Found:
-        """Count some rows of the split, which follow the one whose key is `last`.
+        """Count rows of the split that follow the row with the key `last`.
 
         Args:
             requested_at, label_known_at: microseconds since 1970. Shape: (n,).
-            job_id: returns that of a row by its number.
-            sums: of the rows' hashes.
+            job_id: returns the job_id of a row by its number.
+            sums: the two sums of the rows' hashes.
         """
         size = len(requested_at)
         if not size:
@@ -103,7 +107,7 @@ class Bounds:
         return Found(size, sums, int(outside), int(late), int(misplaced), end)
 
     def key_faults(self, found: Found) -> Iterator[str]:
-        """Yield what is wrong with the keys of some rows."""
+        """Yield a description of each fault in the keys that were counted."""
         if found.outside:
             yield f"{found.outside} rows have a requested_at outside of {self.name}, {self.text}"
         if found.late:
@@ -119,7 +123,10 @@ class Bounds:
 
 
 def split_bounds(manifest: Mapping[str, Any], index: int) -> Bounds:
-    """Return the bounds of the split at `index`, with the purge that the splits after it ask for."""
+    """Return the bounds of the split at `index`.
+
+    `until` is the start of the next split whose window is not empty, less the embargo.
+    """
     split = manifest["splits"][index]
     later = [each["from"] for each in manifest["splits"][index + 1 :] if each["from"] < each["to"]]
     until = None
@@ -133,10 +140,10 @@ def split_bounds(manifest: Mapping[str, Any], index: int) -> Bounds:
 def identity_faults(
     manifest: Mapping[str, Any], schema: Mapping[str, Any], folder: str | None
 ) -> Iterator[tuple[str, str]]:
-    """Yield what contradicts the id or the form of a snapshot: the document's path, and what.
+    """Yield each contradiction to the id or the form of a snapshot, as (path of the document, description).
 
     Args:
-        folder: the name of the folder it lies in; None where that says nothing.
+        folder: the name of the snapshot's folder; None if that is not to be checked.
     """
     wanted = snapshot_id(parse_instant(manifest["as_of_at"]), schema, manifest["splits"])
     if manifest["id"] != wanted:
@@ -157,12 +164,12 @@ def identity_faults(
 
 
 def named_like_a_snapshot(folder: str) -> str | None:
-    """Return the name of a folder if it is an id, None if it is another: a copy may be called anything."""
+    """Return the name of a folder if it is a snapshot id, else None, since a copy may have any name."""
     return folder if SNAPSHOT_ID.fullmatch(folder) else None
 
 
 def content_faults(found: Found, split: Mapping[str, Any]) -> Iterator[str]:
-    """Yield where the rows of a split are not those that manifest.json describes."""
+    """Yield each difference between the rows of a split and manifest.json."""
     if found.rows != split["rows"]:
         yield f"its parts hold {found.rows} rows, manifest.json says {split['rows']}"
     if content_hash(found.sums) != split["content_hash"]:

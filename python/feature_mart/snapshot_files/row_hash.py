@@ -1,15 +1,15 @@
-"""The hash of one row: what a snapshot's content is made of.
+"""Compute the hash of a row, from which the content hash of a snapshot is made.
 
-It is 64 bits, and the same on every platform and whatever engine handed out the row. All arithmetic is on unsigned
-64-bit integers, modulo 2**64. A row is a sequence of such integers, its words:
+The hash has 64 bits, and is the same on every platform and for every engine that the row came from. All arithmetic is
+on unsigned 64-bit integers, modulo 2**64. A row is a sequence of such integers, its words:
 
 - word 0: the number of bytes of `job_id` in UTF-8.
-- words 1 and 2: `requested_at` and `label_known_at`, microseconds since 1970 (two's complement where negative).
-- then the columns, label first, in pairs, a word each: the first one's 32 bits, plus 2**32 times the second one's;
-  where the number of columns is odd, the last word is the last column's alone. A value is rounded to float32 (through
-  float64, to nearest even; -0.0 becomes 0.0) and is the unsigned integer of its bits; NULL is 0x7FC00000, which no
-  value can have, because NaN is refused.
-- then the bytes of `job_id`, eight to a word, the first one lowest; the last word is filled up with zeros.
+- words 1 and 2: `requested_at` and `label_known_at`, microseconds since 1970 (two's complement if negative).
+- then the columns, label first, two to a word: the 32 bits of the first one, plus 2**32 times those of the second; if
+  the number of columns is odd, the last word has the last column alone. A value is rounded to float32 (through float64,
+  to nearest even; -0.0 becomes 0.0) and taken as the unsigned integer of its bits. NULL is 0x7FC00000, which no value
+  can have, because NaN is refused.
+- then the bytes of `job_id`, eight to a word, the first one lowest; the last word is padded with zeros.
 
 With M = 0x9E3779B97F4A7C15, and f(i) = the first 8 bytes of the SHA-256 of the decimal text of i, the first one lowest,
 with the lowest bit set::
@@ -20,12 +20,12 @@ with the lowest bit set::
 
 and the hash is finish(s), the last steps of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
 
-`spread` and a product with an odd number are one to one: a row that differs in one word has another hash, surely. One
-that differs in several has another one but for a chance of about 2**-64. `finish`, through which no sum passes, ties a
-row's values to its key and to each other, so that values changed between rows are seen. It guards against accidents:
-who wants two contents of one hash can make them. The MD5 of a text, made by the engine, took ten times the CPU.
+`spread` and the product with an odd number are bijections: rows that differ in one word always have different hashes.
+Rows that differ in several words have the same hash with a probability of about 2**-64. `finish` is not linear, so the
+sum over rows also changes if values are exchanged between rows. The hash protects against accidents, not attacks: two
+contents with the same hash can be constructed. An MD5 of a text, made by the engine, took ten times the CPU.
 
-Nothing but numpy is needed: a training job computes it too, and its image has no pyarrow.
+This module needs numpy only, because a training job computes the hash too and its image has no pyarrow.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ Bits = npt.NDArray[np.uint32]
 _M = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _HALF = np.uint64(32)
-#: Rows at a time: what is worked on stays in the processor's cache.
+#: Rows per block; a block fits in the processor's cache.
 _BLOCK = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Texts in UTF-8, one after the other. Shapes: `offsets` (n + 1,), `octets` as many as bytes there are.
+    """Texts in UTF-8, one after the other: text i is octets[offsets[i] : offsets[i + 1]].
 
-    Text i is octets[offsets[i] : offsets[i + 1]].
+    Shapes: `offsets` (n + 1,), `octets` (bytes of all texts,).
     """
 
     offsets: npt.NDArray[np.int32] | npt.NDArray[np.int64]
@@ -64,7 +64,7 @@ class Texts:
 
 
 def join_texts(texts: Sequence[str]) -> Texts:
-    """Encode texts. Raises: TypeError where one is no text."""
+    """Encode texts. Raises: TypeError if an item is not a text."""
     octets = "".join(texts).encode()
     offsets = np.zeros(len(texts) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=offsets[1:])
@@ -99,18 +99,18 @@ def hash_rows(
 
 
 def hash_sum(hashes: Words) -> int:
-    """Return their sum modulo 2**64."""
+    """Return the sum of hashes modulo 2**64."""
     return int(np.sum(hashes, dtype=np.uint64))
 
 
 def micros(instant: datetime) -> int:
-    """Return microseconds since 1970."""
+    """Return a timestamp in microseconds since 1970."""
     return (instant - EPOCH) // timedelta(microseconds=1)
 
 
 @cache
 def factor(number: int) -> np.uint64:
-    """Return f of the definition."""
+    """Return f(number) as defined above."""
     digest = hashlib.sha256(str(number).encode()).digest()
     return np.uint64(int.from_bytes(digest[:8], "little") | 1)
 
@@ -157,7 +157,7 @@ def _hash_block(
 
 
 def _add_texts(texts: Texts, lengths: npt.NDArray[Any], number: int, out: Words) -> None:
-    """The words of the texts' own bytes: texts of one length at a time, because those make a table."""
+    """Add the words of the texts' bytes to `out`, all texts of one length at a time, because these form a table."""
     offsets, octets = texts.offsets, texts.octets
     if offsets[0] == offsets[-1]:
         return

@@ -1,7 +1,6 @@
-"""Judge by counts whether a model can be fitted on a snapshot, and scored.
+"""Judge by counts whether a model can be fitted on a snapshot and scored.
 
-The exporter has the counts from its one reading of the rows, training from the arrays that it loaded: the rules are
-the same.
+The exporter counts while it reads the rows, and training counts in the arrays that it loaded; both use these rules.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ Kind = Literal[
     "no_feature_varies",
 ]
 
-#: A score of fewer rows says nothing: of 30, the standard error of a share near one half is 0.09.
+#: A score on fewer rows is not reliable: with 30, the standard error of a share near one half is 0.09.
 SCORED_FROM = 30
 
 _MORE = "give it more days in models/exposures.yml (validation_share, test_share), or the mart more history"
@@ -26,12 +25,12 @@ _MORE = "give it more days in models/exposures.yml (validation_share, test_share
 
 @dataclass(frozen=True, slots=True)
 class SplitCounts:
-    """What the rules ask of one split.
+    """The counts of one split that the rules need.
 
     Attributes:
-        rows: those that stay.
-        purged: those left out because their label was known too late.
-        label_low, label_high: the least and the greatest label; None without rows.
+        rows: rows kept.
+        purged: rows left out because their label was known too late.
+        label_low, label_high: the smallest and the largest label; None without rows.
         other_labels: rows whose label is neither 0 nor 1.
     """
 
@@ -45,13 +44,13 @@ class SplitCounts:
 
 @dataclass(frozen=True, slots=True)
 class Shortcoming:
-    """A reason why a snapshot is of no use, or of little.
+    """A reason why a snapshot is of little or no use.
 
     Attributes:
-        split: where.
+        split: the split or splits concerned.
         what: the figure, and what it prevents.
-        remedy: what to do about it.
-        is_final: nothing can be fitted (train), or there is no score (validation, test). Else the figures mislead.
+        remedy: how to fix it.
+        is_final: True if nothing can be fitted (train) or scored (validation, test); False if the figures mislead.
     """
 
     kind: Kind
@@ -62,7 +61,7 @@ class Shortcoming:
 
     @property
     def text(self) -> str:
-        """Where, what and what to do, in one line."""
+        """Return split, figure and remedy in one line."""
         return f"{self.split}: {self.what}; {self.remedy}"
 
 
@@ -73,8 +72,9 @@ def judge_snapshot(
 
     Args:
         label_kind: regression or binary.
-        features: how many there are, and `varying` how many have two values in train (NULL is one).
-        splits: the first is fitted on, the others are scored.
+        features: the number of features.
+        varying: the number of features with at least two values in train, where NULL counts as a value.
+        splits: the model is fitted on the first and scored on the others.
     """
     train, *others = splits
     found = list(judge_fit(label, label_kind, features, varying, train))
@@ -86,7 +86,7 @@ def judge_snapshot(
 def judge_fit(
     label: str, label_kind: str, features: int, varying: int, split: SplitCounts
 ) -> tuple[Shortcoming, ...]:
-    """Return why a model cannot be fitted on a split, or learns it by heart."""
+    """Return why a model cannot be fitted on a split, or would overfit."""
     if not split.rows:
         return (_no_rows(split, "there are no rows to fit on"),)
     found = list(_judge_label(label, label_kind, split, "there is nothing to learn"))
@@ -111,7 +111,7 @@ def judge_fit(
 
 
 def judge_score(label: str, label_kind: str, split: SplitCounts) -> tuple[Shortcoming, ...]:
-    """Return why a model has no score on a split, or one that says nothing."""
+    """Return why a model has no score on a split, or an unreliable one."""
     if not split.rows:
         return (_no_rows(split, "there are no rows to score"),)
     lost = "auc has no value" if label_kind == "binary" else "r2 has no value"
