@@ -1,13 +1,13 @@
-"""Training on a snapshot. Needs the extra ``train`` (xgboost) from `fit` on.
+"""Train a model on a snapshot. `fit` and everything after it need the extra ``train`` (xgboost).
 
 =============================  ==============================================================
-``load_snapshot(address)``     features, label and keys of each split, only if committed
-``load_channels(meta, …)``     the same without keys, from a training job's own folders
-``fit(snapshot, seed=0)``      boosted trees on train, or on train and validation
-``evaluate(snapshot, model)``  metrics on the test split
-``score_seeds(snapshot)``      five seeds: mean and spread
-``group_median(snapshot)``     the baseline by category
-``load_model(folder)``         the model that a training job saved
+``load_snapshot(address)``     load features, label and keys of each split, if it is committed
+``load_channels(meta, …)``     do the same from the folders of a training job
+``fit(snapshot, seed=0)``      fit boosted trees on train, or on train and validation
+``evaluate(snapshot, model)``  compute the metrics on the test split
+``score_seeds(snapshot)``      fit with five seeds; return mean and spread of the metrics
+``group_median(snapshot)``     fit the baseline: one number for each category
+``load_model(folder)``         load the model that a training job saved
 =============================  ==============================================================
 """
 

@@ -1,4 +1,4 @@
-"""A committed snapshot, loaded: from its own folder, or from the folders a training job gets."""
+"""Load a committed snapshot, from its own folder or from the folders that a training job gets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One split, row for row and sorted by (requested_at, job_id).
+    """The rows of one split, sorted by (requested_at, job_id).
 
-    `features` is float32 of shape (rows, columns), NaN where a value is NULL; `label` is float32 of
-    shape (rows,). `keys` holds `job_id` (text) and `requested_at`, `label_known_at`
-    (datetime64[us], UTC); it is empty where the split was loaded without them.
+    Attributes:
+        columns: the names of the features.
+        features: float32, NaN for NULL. Shape: (rows, columns).
+        label: float32. Shape: (rows,).
+        keys: `job_id` (text), `requested_at` and `label_known_at` (datetime64[us], UTC); the same rows.
     """
 
     columns: tuple[str, ...]
@@ -47,11 +49,11 @@ class Split:
 
     @property
     def rows(self) -> int:
-        """How many."""
+        """Return the number of rows."""
         return len(self.label)
 
     def frame(self) -> "pd.DataFrame":
-        """The features as a pandas DataFrame."""
+        """Return the features as a pandas DataFrame."""
         import pandas as pd
 
         return pd.DataFrame(self.features, columns=list(self.columns))
@@ -59,10 +61,14 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A consumer's training data.
+    """The training data of a consumer.
 
-    `label_kind` is regression or binary; `manifest` is manifest.json, and `manifest_sha256` the
-    hash of the file.
+    Attributes:
+        columns: the names of the features.
+        categorical: those of them that are categories.
+        label_kind: regression or binary.
+        manifest: the content of manifest.json.
+        manifest_sha256: the SHA-256 of that file.
     """
 
     id: str
@@ -77,11 +83,11 @@ class Snapshot:
 
     @property
     def is_log_label(self) -> bool:
-        """By the house rule for names, a label that ends in ``_log`` is the natural log of a price."""
+        """Return True if the label is the natural log of a price, which by convention has a name ending in ``_log``."""
         return self.label_kind == "regression" and self.label.endswith("_log")
 
     def counts(self, names: Sequence[str]) -> SplitCounts:
-        """Return what decides whether these splits, taken together, can be fitted on or scored."""
+        """Return the counts of these splits together, by which fitting and scoring are judged."""
         split = self.joined(names)
         purged = self.manifest.get("purged", {})
         return SplitCounts(
@@ -94,7 +100,7 @@ class Snapshot:
         )
 
     def shortcomings(self, on: Sequence[str]) -> tuple[Shortcoming, ...]:
-        """Why a model that is fitted on these splits is of little use, and its scores on the others are."""
+        """Return why a model that is fitted on these splits, or its scores on the others, are of little use."""
         found = list(self.judge_fit(on))
         for name in self.splits:
             if name not in on:
@@ -102,16 +108,16 @@ class Snapshot:
         return tuple(found)
 
     def judge_fit(self, on: Sequence[str]) -> tuple[Shortcoming, ...]:
-        """Why no model can be fitted on these splits, or why it learns them by heart."""
+        """Return why no model can be fitted on these splits, or would overfit."""
         varying = count_varying(self.joined(on).features)
         return judge_fit(self.label, self.label_kind, len(self.columns), varying, self.counts(on))
 
     def judge_score(self, split: str) -> tuple[Shortcoming, ...]:
-        """Why a model has no score on a split, or one that says nothing."""
+        """Return why a model has no score on a split, or an unreliable one."""
         return judge_score(self.label, self.label_kind, self.counts((split,)))
 
     def joined(self, names: Sequence[str]) -> Split:
-        """These splits, one after the other. Raises: UsageError for an unknown name or none."""
+        """Concatenate these splits. Raises: UsageError if a name is unknown or there is none."""
         unknown = [name for name in names if name not in self.splits]
         if unknown or not names:
             raise UsageError(
@@ -126,7 +132,11 @@ class Snapshot:
         )
 
     def select(self, columns: Sequence[str]) -> "Snapshot":
-        """The same snapshot with these features only, in this order. Raises: UsageError."""
+        """Return the snapshot with these features only, in this order.
+
+        Raises:
+            UsageError: a name is unknown, or there is none.
+        """
         unknown = [name for name in columns if name not in self.columns]
         if unknown or not columns:
             raise UsageError(
@@ -152,24 +162,24 @@ class Snapshot:
 
 
 def count_varying(features: NDArray[np.float32]) -> int:
-    """Return how many columns have two values; NULL is one. Without rows, none has."""
+    """Return how many columns have at least two values, where NULL counts as a value. Without rows it is 0."""
     known = np.where(np.isnan(features), -np.inf, features)
     return int(np.count_nonzero((known != known[:1]).any(axis=0)))
 
 
 def load_snapshot(address: str | Path, *, manifest_sha256: str | None = None) -> Snapshot:
-    """Load a committed snapshot from a folder, and prove that its rows are those that were exported.
+    """Load a committed snapshot from a folder, and verify that its rows are the exported ones.
 
-    The id is computed again from schema, bounds and content hashes, and these from keys and values, so that a part
+    The content hashes are recomputed from keys and values, and the id from schema, bounds and content hashes. A part
     that was changed is never trained on, even if manifest.json and _SUCCESS were rewritten to match.
 
     Args:
-        manifest_sha256: the SHA-256 of manifest.json, where one was recorded: then this very manifest is wanted.
+        manifest_sha256: the SHA-256 that manifest.json must have; None accepts any.
 
     Raises:
-        UsageError: there is no such folder.
-        TerminalError: it was never committed, is another one, or a document, a part or a row is not
-            what was exported.
+        UsageError: the folder does not exist.
+        TerminalError: the snapshot was never committed, its manifest has another SHA-256, or a document, a part or a
+            row was changed since the export.
     """
     committed = read_committed(address)
     manifest, folder = committed.manifest, committed.folder
@@ -191,19 +201,19 @@ def load_channels(
     *,
     manifest_sha256: str | None = None,
 ) -> Snapshot:
-    """Load a committed snapshot from the folders that a training job gets, as `load_snapshot` does.
+    """Load a committed snapshot from the folders of a training job, with the checks of `load_snapshot`.
 
-    A split may be left out where it has no rows.
+    A split without rows may be left out.
 
     Args:
         meta: the snapshot's ``_meta``.
-        channels: by split, its ``data/<split>``.
-        keys: the snapshot's ``keys``, without which the rows cannot be proved.
-        manifest_sha256: as of `load_snapshot`.
+        channels: the folder ``data/<split>`` of each split.
+        keys: the snapshot's ``keys``, which are needed to recompute the content hashes.
+        manifest_sha256: as in `load_snapshot`.
 
     Raises:
-        UsageError: `meta`, `keys` or the folder of a split that has rows is missing.
-        TerminalError: as of `load_snapshot`; or a folder holds another file.
+        UsageError: `meta`, `keys` or the folder of a split that has rows does not exist.
+        TerminalError: as in `load_snapshot`, or a folder contains another file.
     """
 
     def read(name: str) -> bytes | None:
@@ -283,7 +293,7 @@ def _load(
     paths: Mapping[str, tuple[Sequence[Path], Sequence[Path]]],
     where: str,
 ) -> Snapshot:
-    """Read and check every split; `paths` are its data parts and its key parts."""
+    """Read and check every split; `paths` has the data parts and the key parts of each."""
     manifest, schema = committed.manifest, committed.schema
     columns = _features(schema)
     names = [column["name"] for column in schema["columns"]]

@@ -1,4 +1,4 @@
-"""The program of a SageMaker training job: it reads what the job was given, fits, scores and saves.
+"""Run a SageMaker training job: read its settings and data, fit, score and save.
 
 ``python -m feature_mart.training.entry --seed 0 --max_depth 6``
 
@@ -16,12 +16,12 @@ metrics.json      ``SM_OUTPUT_DATA_DIR``                        output/data
 why it failed     ``SM_OUTPUT_DIR``                             output/failure
 ================  ============================================  ==============================
 
-SageMaker's training toolkit (script mode) sets the variables; a container that runs this module
-itself finds the same in the folders. ``SAGEMAKER_BASE_DIR`` stands for ``/opt/ml``. What is printed
-is in `metric_lines`, what is saved in `saved`. Exit code 0, or 1 with one line that says why.
+SageMaker's training toolkit (script mode) sets the variables; a container that runs this module itself reads the files.
+``SAGEMAKER_BASE_DIR`` replaces ``/opt/ml``. `metric_lines` describes the output, and `saved` the saved files. The exit
+code is 0, or 1 with one line that says why.
 
-Needs duckdb, jsonschema and xgboost (which brings numpy) on Python 3.11: requirements.txt beside
-this file. Nothing else of the project is imported: no dbt, no pandas, no client of a cloud.
+The module needs duckdb, jsonschema and xgboost (which installs numpy) on Python 3.11, as in requirements.txt beside
+this file. It imports no other dependency of the project: no dbt, no pandas, no cloud client.
 """
 
 import argparse
@@ -52,7 +52,7 @@ _OPTION = re.compile(r"--?([A-Za-z][^=]*)")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a training job was given. A channel that it did not get is absent from `channels`."""
+    """The settings and folders of a training job. `channels` has only the channels that the job got."""
 
     hyperparameters: Mapping[str, object]
     hosts: tuple[str, ...]
@@ -64,7 +64,10 @@ class Job:
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Run one job; returns the exit code. Any failure leaves its reason in the failure file."""
+    """Run one job and return the exit code.
+
+    Any error is written to the failure file. An error that is not a FeatureMartError is then raised again.
+    """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     try:
@@ -80,7 +83,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
 
 
 def read_job(argv: Sequence[str], environ: Mapping[str, str]) -> Job:
-    """Read arguments, variables and the files below /opt/ml. Raises: UsageError."""
+    """Read the job from arguments, variables and the files below /opt/ml. Raises: UsageError if one is malformed."""
     base = _base(environ)
     config = base / "input/config"
     given = _json(environ.get("SM_HPS"), "SM_HPS", config / "hyperparameters.json")
@@ -110,9 +113,10 @@ def read_job(argv: Sequence[str], environ: Mapping[str, str]) -> Job:
 
 
 def train(job: Job) -> None:
-    """Check the snapshot, fit, print the metrics, save.
+    """Check the snapshot, fit, print the metrics, and save the model.
 
-    Raises: UsageError and TerminalError, as `parse_hyperparameters`, `load_channels` and `fit`.
+    Raises:
+        UsageError, TerminalError: as in `parse_hyperparameters`, `load_channels` and `fit`.
     """
     if len(job.hosts) > 1:
         raise UsageError(
@@ -126,7 +130,7 @@ def train(job: Job) -> None:
     )
     rows = ", ".join(f"{name} {split.rows}" for name, split in snapshot.splits.items())
     print(f"{snapshot.id} of {snapshot.consumer}, {len(snapshot.columns)} features: {rows}")
-    # A log outlives the bucket: whoever doubts the snapshot later compares its manifest.json with this.
+    # A log may outlive the bucket. With this hash, the snapshot can be checked later.
     print(f"manifest.json of {snapshot.id} has the SHA-256 {snapshot.manifest_sha256}")
     model = fit(
         snapshot,
@@ -136,7 +140,7 @@ def train(job: Job) -> None:
         rounds=asked.rounds,
         log_every=EVERY,
     )
-    # A split that was fitted on has no metrics: they would say how well it was learnt by heart.
+    # A split that was fitted on gets no metrics: they would show overfitting only.
     metrics = {
         name: evaluate(snapshot, model, split=name)
         for name in ("validation", "test")
@@ -168,7 +172,7 @@ def _arguments(argv: Sequence[str]) -> dict[str, object]:
         known, others = parser.parse_known_args(argv)
     except argparse.ArgumentError as error:
         raise UsageError(f"{error}.") from None
-    # Unknown ones go on with the rest, to be refused where all hyperparameters are.
+    # Pass unknown names on, to be refused together with all other unknown hyperparameters.
     unknown = {found[1]: "" for each in others if (found := _OPTION.match(each))}
     if others and not unknown:
         raise UsageError(
@@ -193,7 +197,7 @@ def _base(environ: Mapping[str, str]) -> Path:
 
 
 def _report_failure(environ: Mapping[str, str], reason: str) -> None:
-    """SageMaker shows the first 1,024 characters of this file as FailureReason."""
+    """Write the reason to the failure file. SageMaker shows its first 1,024 characters as FailureReason."""
     path = Path(environ.get("SM_OUTPUT_DIR") or _base(environ) / "output") / "failure"
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,7 @@
-"""What a training job may be told, in one list for those who ask for a job and for those who run it.
+"""The hyperparameters of a training job, in one list for the request and for the job.
 
-xgboost takes a misspelt parameter with no more than a warning, and trains something else than was
-asked. So only what stands here is passed on. Objective and early-stopping metric are not in it:
-they follow from the label.
+xgboost only warns about a misspelt parameter and then trains another model than intended, so only the parameters listed
+here are passed on. Objective and early-stopping metric are not listed: they follow from the label.
 """
 
 import math
@@ -14,7 +13,7 @@ from typing import Any
 from feature_mart.errors import UsageError
 from feature_mart.training.model import TRAIN, TRAIN_AND_VALIDATION
 
-#: SageMaker's own, which it hands to the script among the others.
+#: Prefix of SageMaker's own hyperparameters, which it passes to the script with the others.
 RESERVED = "sagemaker_"
 
 XGBOOST: Mapping[str, type] = {
@@ -48,9 +47,12 @@ _ON = {",".join(on): on for on in (TRAIN, TRAIN_AND_VALIDATION)}
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """The arguments of `fit`: `rounds` is None where validation chooses; `params` are xgboost's.
+    """The arguments of `fit`.
 
-    `manifest_sha256` is that of the manifest.json to train on, None where any will do.
+    Attributes:
+        rounds: the number of trees; None to choose it on validation.
+        params: the parameters of xgboost.
+        manifest_sha256: SHA-256 of the manifest.json to train on; None accepts any.
     """
 
     seed: int
@@ -61,12 +63,12 @@ class Hyperparameters:
 
 
 def parse_hyperparameters(given: Mapping[str, object]) -> Hyperparameters:
-    """Read them as SageMaker hands them over: every value may be text.
+    """Parse hyperparameters as SageMaker passes them, where every value may be text.
 
-    `on` is ``train`` or ``train,validation``. SageMaker's own (``sagemaker_…``) are passed over.
+    `on` is ``train`` or ``train,validation``. SageMaker's own (``sagemaker_…``) are ignored.
 
     Raises:
-        UsageError: an unknown name, or a value of another kind.
+        UsageError: a name is unknown, or a value is invalid.
     """
     asked = {name: value for name, value in given.items() if not name.startswith(RESERVED)}
     unknown = sorted(set(asked).difference(KNOWN))

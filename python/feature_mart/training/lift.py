@@ -1,4 +1,4 @@
-"""What each group of features adds: every model without it, and with nothing else."""
+"""Measure what each feature group adds: fit without the group, and with the group alone (ablation)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,13 @@ SPLITS = ("validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class LiftLine:
-    """The score of one set of features, fitted on train once a seed.
+    """The score of one set of features, fitted on train once for each seed.
 
-    `mean` and `spread` (the standard deviation over the seeds, 0.0 for one) are of one metric, by
-    split, and None where it has no value. `is_empty` marks a set whose every column is constant or
-    NULL in train: nothing was fitted, and there is no score.
+    Attributes:
+        columns: the number of features.
+        is_empty: True if every column is constant or NULL in train; then nothing was fitted and there is no score.
+        mean: of one metric, by split; None if it has no value.
+        spread: the standard deviation over the seeds, by split; 0.0 for one seed, None if the metric has no value.
     """
 
     name: str
@@ -29,7 +31,7 @@ class LiftLine:
 
 
 def variants(groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Names and columns of every set to score: all, without each group, each group alone."""
+    """Return the columns of every set to score, by name: all, without each group, each group alone."""
     everything = tuple(column for columns in groups.values() for column in columns)
     sets = {ALL: everything}
     for group, columns in groups.items():
@@ -41,7 +43,7 @@ def variants(groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
 
 
 def is_empty(snapshot: Snapshot, columns: Sequence[str]) -> bool:
-    """Whether none of these columns varies in train."""
+    """Return True if none of these columns varies in train."""
     return not count_varying(snapshot.select(columns).splits["train"].features)
 
 
@@ -53,11 +55,12 @@ def score_features(
     seeds: Iterable[int] = range(5),
     params: Mapping[str, Any] | None = None,
 ) -> LiftLine:
-    """Fit these features on train, once a seed, and measure on validation and on test.
+    """Fit these features on train once for each seed, and score them on validation and test.
 
     Raises:
-        UsageError: an unknown column, or none.
-        TerminalError: as `fit`, so of a label with one class; or validation has no score, by which features are chosen.
+        UsageError: a column is unknown, or there is none.
+        TerminalError: as in `fit`, for example for a label with one class; or validation, by which features are chosen,
+            has no score.
     """
     check_score(snapshot, "validation")
     if is_empty(snapshot, columns):

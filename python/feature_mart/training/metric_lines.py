@@ -1,8 +1,8 @@
-"""The lines a training job prints, and the regular expressions by which SageMaker reads them.
+"""The lines that a training job prints, and the regular expressions by which SageMaker parses them.
 
 ===================================  ==========================================================
-``validation:r2=0.7123;``            a metric of a split, at the end; no line where it has no value
-``fit:rounds=412;``                  how many trees the model has
+``validation:r2=0.7123;``            a metric of a split, at the end; no line if it has no value
+``fit:rounds=412;``                  the number of trees of the model
 ``[50]\\tvalidation-rmse:0.61234``    xgboost's own line, every 50 rounds
 ===================================  ==========================================================
 """
@@ -18,12 +18,12 @@ _WATCHED = {"regression": "rmse", "binary": "logloss"}
 
 
 def metric_line(group: str, name: str, value: float) -> str:
-    """One metric; the number with all its digits, so that it reads back as it was."""
+    """Return the line of one metric, with all digits of the number: it parses back to the same value."""
     return f"{group}:{name}={value!r};"
 
 
 def metric_definitions(label_kind: str) -> list[dict[str, str]]:
-    """SageMaker's MetricDefinitions for a label that is regression or binary."""
+    """Return SageMaker's MetricDefinitions; `label_kind` is regression or binary."""
     names = BINARY if label_kind == "binary" else (*REGRESSION, *LOG_REGRESSION)
     lines = [f"{split}:{name}" for split in SPLITS for name in names]
     watched = _WATCHED[label_kind]

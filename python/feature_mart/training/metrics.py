@@ -1,4 +1,4 @@
-"""How good predictions are: numbers of one split, by NumPy alone."""
+"""Compute the metrics of predictions on one split, with NumPy only."""
 
 from typing import Any
 
@@ -15,11 +15,10 @@ BINARY = ("auc", "logloss", "average_precision", "positive_ratio")
 def regression_metrics(
     label: Floats, predicted: Floats, *, is_log: bool
 ) -> dict[str, float | None]:
-    """R², mean absolute error and root mean squared error, in the label's own unit.
+    """Return R², mean absolute error and root mean squared error, in the unit of the label.
 
-    Where the label is the log of a price, also `ape_mean` and `ape_median`: the absolute error of
-    the price as a share of the true price (0.3 = 30%). `r2` is None where the label never varies;
-    all are None without rows.
+    If the label is the log of a price, also return `ape_mean` and `ape_median`: the absolute error of the price as a
+    share of the true price (0.3 = 30%). `r2` is None if the label never varies; all are None without rows.
     """
     if not len(label):
         return dict.fromkeys((*REGRESSION, *(LOG_REGRESSION if is_log else ())))
@@ -39,10 +38,9 @@ def regression_metrics(
 
 
 def binary_metrics(label: Floats, predicted: Floats) -> dict[str, float | None]:
-    """Area under the ROC curve, log loss, average precision and the share of positives.
+    """Return area under the ROC curve, log loss, average precision and the share of positives.
 
-    `auc` and `average_precision` are None where the split holds one class; all are None without
-    rows.
+    `auc` and `average_precision` are None if the split has one class; all are None without rows.
     """
     if not len(label):
         return dict.fromkeys(BINARY)
@@ -59,7 +57,7 @@ def binary_metrics(label: Floats, predicted: Floats) -> dict[str, float | None]:
 
 
 def _auc(truth: NDArray[np.bool_], guess: Floats) -> float:
-    """The chance that a positive ranks above a negative; a tie counts half."""
+    """Return the probability that a positive ranks above a negative; a tie counts half."""
     _, group, size = np.unique(guess, return_inverse=True, return_counts=True)
     rank = (np.cumsum(size) - (size - 1) / 2)[group]
     positives = int(truth.sum())
@@ -68,7 +66,7 @@ def _auc(truth: NDArray[np.bool_], guess: Floats) -> float:
 
 
 def _average_precision(truth: NDArray[np.bool_], guess: Floats) -> float:
-    """Precision at each threshold, weighted by the recall it adds; equal scores share a threshold."""
+    """Return the precision at each threshold, weighted by the recall it adds; equal scores share a threshold."""
     order = np.argsort(-guess, kind="stable")
     ranked = guess[order]
     last = np.append(ranked[1:] != ranked[:-1], True)

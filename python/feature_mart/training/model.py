@@ -1,4 +1,4 @@
-"""Gradient-boosted trees on a snapshot, and the group median they have to beat."""
+"""Fit gradient-boosted trees on a snapshot, and the baseline that they have to beat."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from feature_mart.snapshot_files.usability import Shortcoming
 from feature_mart.training.dataset import Snapshot, Split
 from feature_mart.training.metrics import binary_metrics, regression_metrics
 
-# Depth, rate and sampling were chosen on the validation split of the municipal data (docs/figures.md).
-# Sampling rows and columns is what makes seeds differ. One thread: the bits cannot depend on how
-# many there are, and on a busy machine of two cores, two threads took ten times as long as one.
+# Depth, rate and sampling were chosen on the validation split of the municipal data (docs/figures.md). Sampling rows
+# and columns makes the seeds differ. One thread makes the result independent of the number of threads; and on a busy
+# machine with two cores, two threads took ten times as long as one.
 DEFAULT_PARAMS: Mapping[str, Any] = {
     "tree_method": "hist",
     "learning_rate": 0.03,
@@ -33,16 +33,16 @@ TRAIN_AND_VALIDATION = ("train", "validation")
 
 
 class Predictor(Protocol):
-    """Anything fitted that gives one number a row."""
+    """A fitted model that predicts one number per row."""
 
     def predict(self, split: Split) -> NDArray[np.float32]:
-        """Predictions of shape (rows,): the label, or the probability of 1."""
+        """Return the predictions: the label, or the probability of 1. Shape: (rows,)."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A fitted booster. `rounds` is how many trees it has; `on` the splits it was fitted on."""
+    """A fitted booster. `rounds` is its number of trees; `on` are the splits it was fitted on."""
 
     booster: Any
     rounds: int
@@ -52,7 +52,11 @@ class Model:
     categorical: frozenset[str]
 
     def predict(self, split: Split) -> NDArray[np.float32]:
-        """Predictions of shape (rows,). Raises: UsageError when the split has other columns."""
+        """Return the predictions. Shape: (rows,).
+
+        Raises:
+            UsageError: the split has other columns than the model was fitted on.
+        """
         if split.columns != self.columns:
             raise UsageError("The model was fitted on other columns than the split has.")
         if not split.rows:
@@ -65,14 +69,14 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class GroupMedian:
-    """One number a group: the median label (regression) or the share of positives (binary)."""
+    """One number per group: the median label (regression) or the share of positives (binary)."""
 
     column: str
     groups: Mapping[float, float]
     overall: float
 
     def predict(self, split: Split) -> NDArray[np.float32]:
-        """The group's number; the overall one for a group never fitted, or NULL."""
+        """Return the number of each row's group; for NULL and for a group that was not fitted, the overall number."""
         values = split.features[:, split.columns.index(self.column)]
         return np.array(
             [self.groups.get(float(value), self.overall) for value in values], dtype=np.float32
@@ -90,14 +94,15 @@ def fit(
 ) -> Model:
     """Fit boosted trees; the same seed gives the same model.
 
-    Fitted on train, it stops early on validation. Fitted on train and validation, it takes as many
-    rounds as the same seed and parameters chose on train. Without validation rows it takes 300.
-    Columns marked categorical are passed as categories: their codes have no order.
+    On train, boosting stops early by the error on validation. On train and validation, it takes the number of rounds
+    that the same seed and parameters choose on train. Without validation rows it takes 300. Categorical columns are
+    passed as categories, because their codes have no order.
 
     Args:
-        params: xgboost parameters over the defaults.
-        rounds: how many trees, instead of choosing.
-        log_every: print the error on validation whenever so many trees were added.
+        params: xgboost parameters that override the defaults.
+        on: the splits to fit on: train, or train and validation.
+        rounds: the number of trees; None to choose it as above.
+        log_every: print the error on validation each time this many trees were added; None prints nothing.
 
     Raises:
         TerminalError: xgboost is not installed or refuses a parameter, a fitted split has no rows, its label has one
@@ -139,14 +144,14 @@ def fit(
 def booster_params(
     snapshot: Snapshot, *, seed: int, params: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """What `fit` hands to xgboost: the defaults, what the label asks for, then `params`."""
+    """Return the parameters that `fit` passes to xgboost: defaults, those that the label asks for, then `params`."""
     return {**DEFAULT_PARAMS, **objective(snapshot.label_kind), **(params or {}), "seed": seed}
 
 
 def group_median(
     snapshot: Snapshot, column: str = "category_code", *, on: Sequence[str] = TRAIN
 ) -> GroupMedian:
-    """The baseline: one number a group, fitted on train.
+    """Fit the baseline: one number per group, on train by default.
 
     Raises:
         UsageError: the snapshot has no such feature.
@@ -169,7 +174,7 @@ def group_median(
 def evaluate(
     snapshot: Snapshot, model: Predictor, *, split: str = "test"
 ) -> dict[str, float | None]:
-    """A model's metrics on one split (names: see `metrics`); None where one has no value."""
+    """Return a model's metrics on one split, by name (see `metrics`); None for one without a value."""
     rows = snapshot.joined((split,))
     predicted = model.predict(rows)
     if snapshot.label_kind == "binary":
@@ -178,7 +183,7 @@ def evaluate(
 
 
 def objective(label_kind: str) -> dict[str, str]:
-    """xgboost's objective and the metric that stops it, for a label that is regression or binary."""
+    """Return xgboost's objective and its metric for early stopping; `label_kind` is regression or binary."""
     if label_kind == "binary":
         return {"objective": "binary:logistic", "eval_metric": "logloss"}
     return {"objective": "reg:squarederror", "eval_metric": "rmse"}
@@ -193,7 +198,7 @@ def _check_fit(snapshot: Snapshot, on: tuple[str, ...]) -> None:
 
 
 def check_score(snapshot: Snapshot, split: str) -> None:
-    """Raise TerminalError where no model has a score on a split: no rows, or labels that are all the same."""
+    """Raise TerminalError if no model has a score on a split: it has no rows, or all labels are the same."""
     for each in snapshot.judge_score(split):
         if each.is_final:
             raise TerminalError(f"{snapshot.id}, {each.split}: {each.what}. {_advised(each)}")
@@ -214,7 +219,7 @@ def _matrix(xgboost: ModuleType, split: Split, categorical: frozenset[str]) -> A
 
 
 def require_xgboost() -> ModuleType:
-    """The module. Raises: TerminalError where it is not installed."""
+    """Return the module xgboost. Raises: TerminalError if it is not installed."""
     try:
         import xgboost
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The parts of one split: their rows read as arrays, and proved to be those that the snapshot's id was made from."""
+"""Read the parts of one split as arrays, and verify that they are the rows from which the snapshot's id was made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from feature_mart.snapshot_files.row_hash import hash_rows, join_texts
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
-    """Rows as arrays. `columns` are float32, label first, NaN where a value is NULL; moments are microseconds."""
+    """The rows of a split as arrays.
+
+    `columns` are float32, label first, NaN for NULL. Timestamps are microseconds since 1970.
+    """
 
     columns: tuple[NDArray[np.float32], ...]
     job_id: NDArray[np.object_]
@@ -30,7 +33,7 @@ class Arrays:
 
 
 def check_part(path: Path, sha256: str) -> None:
-    """Raise TerminalError unless the file has that SHA-256."""
+    """Raise TerminalError unless the file exists and has that SHA-256."""
     if not path.is_file() or sha256_file(path) != sha256:
         raise TerminalError(
             f"{path} is missing or was changed since the snapshot was committed; see `mart snapshot verify`."
@@ -47,9 +50,9 @@ def read_arrays(
     """Read the parts of a split.
 
     Args:
-        con: any connection. To open one takes as long as to read 5,000 rows.
-        names: its columns, label first.
-        file_format: as schema.json has it.
+        con: any connection, passed in because opening one takes as long as reading 5,000 rows.
+        names: the columns, label first.
+        file_format: the format in schema.json; None for Parquet.
 
     Raises:
         TerminalError: a part cannot be read, has other columns or types, or a row lacks a key.
@@ -72,9 +75,9 @@ def read_arrays(
 
 
 def check_rows(arrays: Arrays, manifest: Mapping[str, Any], index: int, where: str) -> None:
-    """Raise TerminalError unless these are the rows that the split at `index` was exported with.
+    """Raise TerminalError unless these are the rows of the exported split at `index`.
 
-    Their content hash is computed from keys and values, and compared with the one that the snapshot's id is made from.
+    The content hash is recomputed from keys and values, and compared with the one from which the snapshot's id is made.
     """
     split, bounds = manifest["splits"][index], split_bounds(manifest, index)
     sizes = {len(arrays.columns[0]), len(arrays.job_id)}
@@ -111,7 +114,7 @@ def _read_columns(
     file_format: str | None,
 ) -> tuple[NDArray[np.float32], ...]:
     if file_format == "csv":
-        # By their places: no header, an empty field is NULL.
+        # Read by position: there is no header, and an empty field is NULL.
         types = ", ".join(f"'{index}': 'float'" for index in range(len(names)))
         options = "auto_detect = false, header = false, delim = ',', quote = '', escape = '', nullstr = ''"
         read = csv(paths, f"{options}, columns = {{{types}}}")
@@ -126,13 +129,13 @@ def _read_columns(
 
 
 def _floats(name: str, array: NDArray[Any], folder: Path) -> NDArray[np.float32]:
-    """Return a column with NaN where it is NULL, whose bits are those that the hash gives to NULL."""
+    """Return a column with NaN for NULL, in the bits that the hash uses for NULL."""
     values = np.ma.getdata(array)
     if values.dtype != np.float32:
         raise TerminalError(f"{folder} has {name} as {values.dtype}, which has to be float32.")
     if array is not values:
         values[np.ma.getmaskarray(array)] = np.nan
-    # A -0.0 becomes 0.0, as in the hash of the export.
+    # Turn -0.0 into 0.0, as the hash of the export does.
     values += np.float32(0)
     return values
 

@@ -1,7 +1,7 @@
-"""The `create_training_job` request for a committed snapshot. It asks AWS nothing.
+"""Build the `create_training_job` request for a committed snapshot, without a call to AWS.
 
 =================  ==========================================================================
-what runs          by
+what runs          settings
 =================  ==========================================================================
 our own image      `image` alone: the container runs ``python -m feature_mart.training.entry``
 script mode        `image` with SageMaker's training toolkit, `source` the program as a tar.gz
@@ -32,7 +32,7 @@ CONTENT_TYPES = {".parquet": "application/x-parquet", ".csv": "text/csv"}
 
 _NAME_LENGTH = 63
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+", re.ASCII)
-# What the built-in algorithm calls them; it knows no others of ours.
+# The built-in algorithm's names of our hyperparameters; it knows none of _NOT_BUILT_IN.
 _BUILT_IN = {"learning_rate": "eta", "reg_alpha": "alpha", "reg_lambda": "lambda"}
 _NOT_BUILT_IN = frozenset({"max_cat_to_onehot", "max_cat_threshold"})
 
@@ -55,23 +55,23 @@ def training_request(
     output: str | None = None,
     name_suffix: str = "",
 ) -> dict[str, Any]:
-    """The keyword arguments of boto3's ``create_training_job``.
+    """Return the keyword arguments of boto3's ``create_training_job``.
 
-    The job's name follows from consumer and snapshot, so the same request twice is refused by
-    SageMaker; `name_suffix` tells two jobs on one snapshot apart. A split without rows gets no
-    channel. Several instances get the built-in algorithm's train parts dealt out among them.
+    The job's name is made from consumer and snapshot, so SageMaker refuses the same request the second time;
+    `name_suffix` allows several jobs on one snapshot. A split without rows gets no channel. With the built-in algorithm
+    on several instances, each gets a share of the train parts.
 
     Args:
         manifest: the snapshot's manifest.json.
-        address: where it is, ``s3://bucket/prefix/<consumer>/snapshots/<id>``.
-        label_kind: regression or binary, as its schema.json says.
-        manifest_sha256: of its manifest.json. The program trains on no other.
+        address: its address, ``s3://bucket/prefix/<consumer>/snapshots/<id>``.
+        label_kind: regression or binary, as in its schema.json.
+        manifest_sha256: SHA-256 of its manifest.json. The program trains on no other.
         hyperparameters: names and values as in `hyperparameters`.
-        output: where models go; ``models`` beside the snapshots where None.
+        output: where models are written; None for ``models`` beside the snapshots.
 
     Raises:
-        UsageError: not an s3:// address or not this snapshot's, a role that is no ARN, an unknown
-            hyperparameter, no rows to train on, or more instances than can be used.
+        UsageError: the address is not an s3:// address of this snapshot, the role is not an ARN, a hyperparameter is
+            unknown, there are no rows to train on, or there are more instances than can be used.
     """
     root = _root(manifest, address)
     if is_built_in and source is not None:
@@ -129,9 +129,9 @@ def training_request(
 
 
 def job_name(manifest: Mapping[str, Any], suffix: str = "") -> str:
-    """``<consumer>-<snapshot id>[-<suffix>]`` in letters, digits and hyphens, 63 at most.
+    """Return ``<consumer>-<snapshot id>[-<suffix>]`` in letters, digits and hyphens, at most 63 characters.
 
-    A consumer's name that is too long is cut: the id alone tells snapshots apart.
+    A long consumer name is cut; the id still identifies the snapshot. Raises: UsageError if the suffix is too long.
     """
     tail = _plain(f"{manifest['id']}-{suffix}")
     if len(tail) > _NAME_LENGTH:
@@ -189,7 +189,7 @@ def _check_instances(count: int, train_parts: int, *, is_built_in: bool) -> None
 
 
 def _channel(name: str, address: str, content_type: str) -> dict[str, Any]:
-    # S3Prefix takes every key that begins with the text: the last slash keeps out data/train_2/.
+    # S3Prefix selects every key that begins with the text; the last slash excludes data/train_2/.
     return {
         "ChannelName": name,
         "DataSource": {
@@ -209,7 +209,7 @@ def _channel(name: str, address: str, content_type: str) -> dict[str, Any]:
 def _built_in(
     label_kind: str, on: tuple[str, ...], given: Mapping[str, object], validation_rows: int
 ) -> dict[str, str]:
-    """The hyperparameters of SageMaker's own XGBoost, from ours and our defaults."""
+    """Return the hyperparameters of SageMaker's own XGBoost, made from ours and our defaults."""
     asked = parse_hyperparameters(given)
     foreign = sorted(_NOT_BUILT_IN.intersection(asked.params))
     if foreign or on != TRAIN:

@@ -1,12 +1,12 @@
-"""A fitted model as files.
+"""Save a fitted model as files, and load it.
 
 ======================  =======================================================================
-``model.ubj``           the booster, its chosen trees only: xgboost loads it and predicts
-``about/training.json`` what it was fitted on, how, and what it scored (schemas/training.json)
+``model.ubj``           the booster with its chosen trees only, for xgboost to load and predict
+``about/training.json`` what it was fitted on, how, and its metrics (schemas/training.json)
 ======================  =======================================================================
 
-The description has its own folder because SageMaker's XGBoost container, serving, loads every file
-beside the model as another model.
+The description has its own folder because SageMaker's XGBoost container, when serving, loads every file beside the
+model as another model.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ Metrics = Mapping[str, Mapping[str, float | None]]
 def save_model(
     folder: Path, snapshot: Snapshot, model: Model, params: Mapping[str, Any], metrics: Metrics
 ) -> dict[str, Any]:
-    """Write both files, each whole or not at all, the description last; returns the description.
+    """Write both files, the description last, and return the description. Each file is written atomically.
 
     Args:
-        params: what xgboost was given, the defaults among it.
+        params: the parameters that xgboost got, defaults included.
         metrics: by split, then by name.
     """
     data = bytes(model.booster[: model.rounds].save_raw("ubj"))
@@ -61,7 +61,7 @@ def save_model(
 
 
 def load_model(folder: Path) -> Model:
-    """The model that `save_model` wrote. Raises: TerminalError where a file is missing or changed."""
+    """Load the model that `save_model` wrote. Raises: TerminalError if a file is missing or was changed."""
     try:
         about = decode_document((folder / ABOUT).read_bytes(), "training", str(folder / ABOUT))
         data = (folder / MODEL).read_bytes()

@@ -1,4 +1,4 @@
-"""Scores over several seeds: a mean without its spread says little."""
+"""Score a model over several seeds, because a mean without its spread says little."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,15 @@ from feature_mart.training.model import TRAIN, check_score, evaluate, fit
 
 @dataclass(frozen=True, slots=True)
 class SeedScores:
-    """Metrics on one split, fitted once a seed.
+    """Metrics on one split, fitted once for each seed.
 
-    `by_seed` maps a seed to its metrics, `rounds` to its number of trees. `mean` and `spread` (the
-    standard deviation over the seeds, 0.0 for one seed) are None where a metric has no value.
-    `warnings` say why the figures mislead, as where the split has few rows.
+    Attributes:
+        on: the splits that were fitted on.
+        by_seed: the metrics by seed.
+        rounds: the number of trees by seed.
+        mean: by metric; None if it has no value.
+        spread: the standard deviation over the seeds; 0.0 for one seed, None if the metric has no value.
+        warnings: why the figures mislead, for example because the split has few rows.
     """
 
     on: tuple[str, ...]
@@ -35,11 +39,11 @@ def score_seeds(
     split: str = "test",
     params: Mapping[str, Any] | None = None,
 ) -> SeedScores:
-    """Fit once a seed and measure on one split.
+    """Fit once for each seed, and score on one split.
 
     Raises:
-        TerminalError: the split has no rows or a label of one value, so that there is no score; or as `fit`.
-        UsageError: as `fit`, or there is no such split.
+        TerminalError: as in `fit`; or the split has no score, because it has no rows or all labels are the same.
+        UsageError: as in `fit`, or there is no such split.
     """
     check_score(snapshot, split)
     by_seed: dict[int, dict[str, float | None]] = {}
