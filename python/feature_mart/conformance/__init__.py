@@ -1,4 +1,4 @@
-"""Whether an engine computes the mart as BigQuery's documentation says, and as the other engine does.
+"""Check that an engine computes the mart as BigQuery's documentation says, and as the other engine does.
 
 =======================  ===========================================================================
 ``check_cases(…)``       golden expressions of every macro, on the engine of the settings' target

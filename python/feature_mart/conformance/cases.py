@@ -1,4 +1,7 @@
-"""The golden cases (cases.yml) on an engine: rendered by dbt for the target, asked one by one, compared as text."""
+"""Run the golden cases of cases.yml on an engine.
+
+dbt renders the cases for the target. They are run one by one, and their results are compared as text.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,22 @@ from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.settings import Settings
 
-#: Between two cases in the text that dbt renders at once.
+#: Separates the cases in the text that dbt renders at once.
 _SPLIT = "-- case: "
 
-#: Runs one SELECT of one column; its values in order.
+#: Runs a SELECT of one column, and returns its values in order.
 Ask = Callable[[str], list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """One case: `found` is what the engine gave, as text, or its error; `because` why the expected value is right."""
+    """The result of one case.
+
+    Attributes:
+        found: the engine's result as JSON, or its error.
+        source: the page and section of the documentation.
+        because: why the expected value is right.
+    """
 
     name: str
     expected: str
@@ -40,14 +49,14 @@ class CaseResult:
 
     @property
     def is_same(self) -> bool:
-        """Whether the engine gave what was expected."""
+        """Return True if the engine gave the expected value."""
         return self.found == self.expected
 
 
 def check_cases(
     settings: Settings, log: RunLog, progress: Progress | None = None
 ) -> tuple[CaseResult, ...]:
-    """Every golden case on the target's engine, inside `open_run`; no mart is needed.
+    """Run every golden case on the target's engine, inside `open_run`. No mart is needed.
 
     Raises:
         TerminalError: dbt could not render the cases.
@@ -77,14 +86,14 @@ def check_cases(
 
 
 def read_cases() -> list[dict[str, Any]]:
-    """The cases as cases.yml has them."""
+    """Return the cases in cases.yml."""
     text = resources.files("feature_mart.conformance").joinpath("cases.yml")
     cases: list[dict[str, Any]] = yaml.safe_load(text.read_text(encoding="utf-8"))
     return cases
 
 
 def as_text(value: Any) -> str | None:
-    """A value as the cases write it."""
+    """Return a value in the notation of the cases, or None for NULL."""
     if value is None:
         return None
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""The same sample on both engines: on BigQuery day by day, on DuckDB in full; then table beside table."""
+"""Build one sample on both engines, on BigQuery in two increments and on DuckDB in full, and compare the tables."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ def compare_sample(
     is_checked: bool = False,
     progress: Progress | None = None,
 ) -> tuple[TableComparison, ...]:
-    """Load a sample into a dataset of its own, build it there as of two refreshes, and compare with one full build.
+    """Build a sample on BigQuery as of two refreshes and on DuckDB in one full build, and compare all tables.
 
-    The datasets are the mart's with `_conformance` and `_conformance_raw` behind it; they stay, for a look.
+    The sample is loaded into its own dataset. The datasets have the names of the mart's with `_conformance` and
+    `_conformance_raw` appended, and remain for inspection.
 
     Raises:
         UsageError: the target is not BigQuery.
-        FeatureMartError: as a build does.
+        FeatureMartError: as in a build.
     """
     if settings.bigquery is None:
         raise UsageError(
@@ -81,7 +82,7 @@ def compare_sample(
 
 
 def _conformance_settings(settings: Settings, address: BigQueryAddress) -> Settings:
-    """The same project, its datasets beside the mart's own."""
+    """Return the settings for separate datasets, named after the dataset of the mart."""
     dataset = f"{address.dataset}_conformance"
     raw = f"{address.project}.{dataset}_raw"
     return replace(

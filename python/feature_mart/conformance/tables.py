@@ -1,4 +1,4 @@
-"""Two marts of two engines that should be one: a BigQuery dataset beside a DuckDB file, table by table."""
+"""Compare two marts that should be equal, a BigQuery dataset and a DuckDB file, table by table."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from feature_mart.bigquery import explained_errors
 from feature_mart.duckdb_files import attach, connect
 from feature_mart.services import BigQueryAddress
 
-#: How far two floats may lie apart, as a share of the greater.
+#: The greatest difference at which two floats count as equal, relative to the greater one.
 TOLERANCE = 1e-12
 _FLOATS = frozenset({"DOUBLE", "FLOAT"})
 
 
 @dataclass(frozen=True, slots=True)
 class TableComparison:
-    """One table on both engines.
+    """The comparison of one table on both engines.
 
     Attributes:
-        rows, columns: of the DuckDB mart's.
-        differences: rows that are not in both, or of which a value differs.
-        example: the first of them, and in which columns; None where there is none.
-        float_gap: the greatest distance of two floats that count as equal, as a share of the greater.
+        rows, columns: counts in the DuckDB mart.
+        differences: rows that only one mart has, or in which a value differs.
+        example: the first of them, with the columns that differ; None without differences.
+        float_gap: the greatest difference of two floats in matching rows, relative to the greater one.
     """
 
     model: str
@@ -40,12 +40,12 @@ class TableComparison:
 def compare_marts(
     client: Any, address: BigQueryAddress, mart: Path, models: Sequence[str]
 ) -> tuple[TableComparison, ...]:
-    """Every row of these tables: whole numbers, texts and instants equal, floats within `TOLERANCE`.
+    """Compare every row of these tables: floats within `TOLERANCE`, all other values exactly.
 
-    The rows of a table are read whole, so it is for a sample.
+    Whole tables are read into memory, so this is meant for a sample.
 
     Raises:
-        FeatureMartError: BigQuery did not hand a table over.
+        FeatureMartError: BigQuery did not return a table.
     """
     with connect() as con:
         attach(con, mart, "mart")
@@ -67,7 +67,7 @@ def _compare(
     exact = [name for name, kind in types.items() if kind not in _FLOATS]
     floats = [name for name in types if name not in exact]
     order = ", ".join(f'"{name}" nulls first' for name in (*exact, *floats))
-    # BigQuery's types are wider: a boolean, a 32-bit number and a decimal are cast to what they are here.
+    # BigQuery's types are wider: cast booleans, 32-bit numbers and decimals to the types of the DuckDB mart.
     cast = ", ".join(f'cast("{name}" as {kind}) as "{name}"' for name, kind in types.items())
     for side, source in (("here", f"mart.main.{model}"), ("there", "there_rows")):
         con.execute(
@@ -91,7 +91,7 @@ def _compare(
 
 
 def _gap(name: str) -> str:
-    """The distance of two floats as a share of the greater; 0 for two that are the same, both infinite included."""
+    """Return SQL for the relative difference of two floats; 0 if they are equal (also both infinite) or one is NULL."""
     here, there = f'here."{name}"', f'there."{name}"'
     return (
         f"case when {here} = {there} or {here} is null or {there} is null then 0.0 "
@@ -120,6 +120,6 @@ def _example(
 
 
 def _row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    # All of it: DuckDB does nothing else on a connection while rows are left.
+    # Fetch all rows: DuckDB cannot run another query on the connection while rows are left.
     (row,) = con.execute(query).fetchall()
     return tuple(row)
