@@ -34,6 +34,10 @@ def compare_sample(
     The sample is loaded into its own dataset. The datasets have the names of the mart's with `_conformance` and
     `_conformance_raw` appended, and remain for inspection.
 
+    Args:
+        jobs, seed: size and random seed of the sample, as in `write_sample`.
+        is_checked: also run the mart's tests on BigQuery.
+
     Raises:
         UsageError: the target is not BigQuery.
         FeatureMartError: as in a build.

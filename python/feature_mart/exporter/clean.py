@@ -43,7 +43,7 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class CleanReport:
-    """What a cleaning removed, how many snapshots remain, and how many unfinished uploads were aborted.
+    """The result of `clean_snapshots`: what was removed, how many snapshots remain, how many uploads were aborted.
 
     On a dry run, `removed` lists what would be removed, and `uploads` is 0.
     """
@@ -62,7 +62,7 @@ def clean_snapshots(
     consumer: str | None = None,
     dry_run: bool = False,
 ) -> CleanReport:
-    """Remove snapshots and abandoned attempts by the rule; `dry_run` only reports them.
+    """Remove snapshots and abandoned attempts by the rule.
 
     The latest snapshot, held or not, and pinned or damaged ones are never removed. Folders whose name is not a snapshot
     id are ignored.
@@ -70,6 +70,7 @@ def clean_snapshots(
     Args:
         now: the current time, against which ages are measured.
         consumer: the consumer to clean; None cleans all.
+        dry_run: only report what would be removed.
 
     Raises:
         DamagedFileError: latest.json or a pin of a consumer cannot be read.

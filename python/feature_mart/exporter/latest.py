@@ -121,7 +121,7 @@ def move_latest(
 def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | None:
     """Point latest.json at another committed snapshot and hold it there; exports do not move it until `release`.
 
-    An unreadable latest.json is replaced as if it were missing.
+    An unreadable latest.json is replaced as if it were missing. `reason` is recorded in the file.
 
     Returns:
         The previous content, or None if there was none.

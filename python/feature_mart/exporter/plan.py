@@ -46,7 +46,14 @@ def plan_snapshot(
     min_parts: int,
     step: Callable[[str], None],
 ) -> Plan:
-    """Count the rows, cut them into splits and parts, and hash them; write them to `staging` by part unless it is None.
+    """Count the rows, cut them into splits and parts, and hash them.
+
+    Args:
+        staging: the rows are written to it by part; None on a dry run.
+        as_of_at: the refresh of the mart.
+        zone: the business zone, at whose midnights the splits are cut.
+        min_parts: the least number of parts of a split that has as many rows.
+        step: called with one short line before each step.
 
     Raises:
         TerminalError: the table does not match its contract, there is no labelled row, a value is not a finite float32,

@@ -2,9 +2,10 @@
 
 `_SUCCESS` decides between a commit and a removal. An export writes the SHA-256 of its manifest there, only if the file
 is absent. A removal writes `REMOVED` there, only if the file is absent or, for a committed snapshot, unchanged. Readers
-accept a snapshot only if the hash is there. A removal deletes the manifest first and `_SUCCESS` last, so a commit never
-stands beside half of the parts. Before each file it checks that `_SUCCESS` still holds `REMOVED`; if not, another
-removal has finished, and it stops.
+accept a snapshot only if the hash is there.
+
+A removal deletes the manifest first and `_SUCCESS` last, so a commit never exists beside a part of the files. Before
+each file it checks that `_SUCCESS` still holds `REMOVED`. If not, another removal has finished, and this one stops.
 """
 
 from __future__ import annotations

@@ -108,6 +108,12 @@ def export_snapshot(
     rows. A snapshot in CSV has another id than the same one in Parquet, and latest.json never names it. A snapshot that
     cannot be trained on or scored is written with warnings, or refused if `strict`.
 
+    Args:
+        context: facts about the build, for manifest.json.
+        dry_run: plan the snapshot and write nothing to the store.
+        progress: called with one short line before each step.
+        meter: called with the rows and bytes uploaded so far.
+
     Raises:
         TerminalError: tests failed and `allow_failed` is not set; `strict` and there is a warning; the table does not
             match its contract; there is no labelled row; a value is not a finite float32; row counts do not add up; the
@@ -172,7 +178,10 @@ def export_rows(
     dry_run: bool = False,
     strict: bool = False,
 ) -> SnapshotReport:
-    """Export like `export_snapshot`, from any source to any store; the parts are written in `scratch` first."""
+    """Export from any source to any store, with the arguments and errors of `export_snapshot`.
+
+    `scratch` is the local folder in which the parts are written first; a dry run does not use it.
+    """
     if context.tests_failed and not context.allow_failed:
         raise TerminalError(
             f"{context.tests_failed} tests failed in the last build; mend them and build again, "
@@ -225,7 +234,7 @@ def export_rows(
 
 @contextmanager
 def _left_alone(pool: ThreadPoolExecutor) -> Iterator[None]:
-    """Shut the pool down without waiting. On error, do not wait for requests still in flight."""
+    """Shut the pool down at the end without waiting for requests still in flight, also on an error."""
     try:
         yield
     finally:

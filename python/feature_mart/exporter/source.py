@@ -68,7 +68,7 @@ class RowSource(Protocol):
         ...
 
     def survey(self, layout: Layout, zone: ZoneInfo) -> Survey:
-        """Count rows, exclusions and labelled rows per business day."""
+        """Count all rows, the excluded ones by reason, and the labelled ones by business day."""
         ...
 
     def count(self, layout: Layout, windows: Sequence[Window]) -> tuple[Count, ...]:
@@ -78,7 +78,7 @@ class RowSource(Protocol):
     def slice_starts(
         self, layout: Layout, windows: Sequence[Window], offsets: Sequence[Sequence[int]]
     ) -> tuple[tuple[Key, ...], ...]:
-        """Return, for each split, the keys of its sorted rows at these offsets, which ascend."""
+        """Return, for each split, the keys of its sorted rows at these ascending offsets."""
         ...
 
     def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:

@@ -51,7 +51,7 @@ class Found:
 
 
 def add_found(one: Found, other: Found) -> Found:
-    """Return the sum of both counts; the rows of `other` come after those of `one`."""
+    """Add the counts of some rows to those of the rows before them; `other` has the later rows."""
     return Found(
         one.rows + other.rows,
         add_sums(one.sums, other.sums),

@@ -20,7 +20,7 @@ def word_sums(hashes: Words) -> tuple[int, int]:
 
 
 def add_sums(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
-    """Return the sums of the rows of both."""
+    """Return the two sums for the rows of both, modulo 2**64."""
     return (one[0] + other[0]) % 2**64, (one[1] + other[1]) % 2**64
 
 

@@ -110,7 +110,7 @@ def micros(instant: datetime) -> int:
 
 @cache
 def factor(number: int) -> np.uint64:
-    """Return f(number) as defined above."""
+    """Return f(number) as defined in the docstring of this module."""
     digest = hashlib.sha256(str(number).encode()).digest()
     return np.uint64(int.from_bytes(digest[:8], "little") | 1)
 

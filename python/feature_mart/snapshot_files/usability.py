@@ -86,7 +86,7 @@ def judge_snapshot(
 def judge_fit(
     label: str, label_kind: str, features: int, varying: int, split: SplitCounts
 ) -> tuple[Shortcoming, ...]:
-    """Return why a model cannot be fitted on a split, or would overfit."""
+    """Return why a model cannot be fitted on a split, or would overfit. Arguments as in `judge_snapshot`."""
     if not split.rows:
         return (_no_rows(split, "there are no rows to fit on"),)
     found = list(_judge_label(label, label_kind, split, "there is nothing to learn"))
@@ -111,7 +111,7 @@ def judge_fit(
 
 
 def judge_score(label: str, label_kind: str, split: SplitCounts) -> tuple[Shortcoming, ...]:
-    """Return why a model has no score on a split, or an unreliable one."""
+    """Return why a model has no score on a split, or an unreliable one. Arguments as in `judge_snapshot`."""
     if not split.rows:
         return (_no_rows(split, "there are no rows to score"),)
     lost = "auc has no value" if label_kind == "binary" else "r2 has no value"

@@ -36,14 +36,14 @@ class FolderStore:
         return str(self._root / key)
 
     def through(self) -> str:
-        """Return an empty text: a folder is reached directly."""
+        """Return an empty string: a folder is reached directly."""
         return ""
 
     def require_conditions(self, key: str) -> None:
         """Do nothing: links and locks belong to the file system, which raises at once if it has none."""
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """Return a context with a folder inside the root, on the same file system."""
+        """Return a context with a folder inside the root, on the same file system as the stored files."""
         return open_scratch(self._private)
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:

@@ -87,7 +87,7 @@ class Snapshot:
         return self.label_kind == "regression" and self.label.endswith("_log")
 
     def counts(self, names: Sequence[str]) -> SplitCounts:
-        """Return the counts of these splits together, by which fitting and scoring are judged."""
+        """Return the counts of these splits together, for the rules in `usability`."""
         split = self.joined(names)
         purged = self.manifest.get("purged", {})
         return SplitCounts(
@@ -100,7 +100,7 @@ class Snapshot:
         )
 
     def shortcomings(self, on: Sequence[str]) -> tuple[Shortcoming, ...]:
-        """Return why a model that is fitted on these splits, or its scores on the others, are of little use."""
+        """Return why a fit on these splits, or a score on one of the others, is impossible or unreliable."""
         found = list(self.judge_fit(on))
         for name in self.splits:
             if name not in on:
@@ -108,7 +108,7 @@ class Snapshot:
         return tuple(found)
 
     def judge_fit(self, on: Sequence[str]) -> tuple[Shortcoming, ...]:
-        """Return why no model can be fitted on these splits, or would overfit."""
+        """Return why a model cannot be fitted on these splits, or would overfit."""
         varying = count_varying(self.joined(on).features)
         return judge_fit(self.label, self.label_kind, len(self.columns), varying, self.counts(on))
 

@@ -57,6 +57,11 @@ def score_features(
 ) -> LiftLine:
     """Fit these features on train once for each seed, and score them on validation and test.
 
+    Args:
+        name: the name of the set of features, for the result.
+        metric: the metric to keep, one of those in `metrics`.
+        params: xgboost parameters that override the defaults.
+
     Raises:
         UsageError: a column is unknown, or there is none.
         TerminalError: as in `fit`, for example for a label with one class; or validation, by which features are chosen,

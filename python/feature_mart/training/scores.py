@@ -41,6 +41,11 @@ def score_seeds(
 ) -> SeedScores:
     """Fit once for each seed, and score on one split.
 
+    Args:
+        on: the splits to fit on, as in `fit`.
+        split: the split to score on.
+        params: xgboost parameters that override the defaults.
+
     Raises:
         TerminalError: as in `fit`; or the split has no score, because it has no rows or all labels are the same.
         UsageError: as in `fit`, or there is no such split.
