@@ -17,10 +17,12 @@ PURGED = "purged"
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The windows of a training mart's splits, and a SQL expression over its rows: the split's name.
+    """The windows of a training mart's splits, and a SQL expression for the split of each row.
 
-    The expression is `purged` for a labelled row that its split leaves out, and NULL for an excluded one. Without any
-    labelled row there are no windows.
+    Attributes:
+        windows: the splits; empty without labelled rows.
+        expression: gives the name of the split, `purged` for a labelled row that its split leaves out, and NULL for an
+            excluded row.
     """
 
     windows: tuple[Window, ...]
@@ -32,11 +34,13 @@ def assign_splits(
 ) -> Assignment:
     """Cut a consumer's training mart in a DuckDB file into splits.
 
-    ``columns`` are the training model's, by its contract.
+    Args:
+        columns: the columns of the training model, from its contract.
+        zone: the business zone, at whose midnights the splits are cut.
 
     Raises:
-        TerminalError: the file cannot be read, the contract is not a training mart's, or the consumer's dates are in
-            the wrong order.
+        TerminalError: the file cannot be read, the contract is not that of a training mart, or the consumer's dates are
+            in the wrong order.
     """
     layout = plan_layout(consumer, columns)
     with open_duckdb(mart_path) as source:

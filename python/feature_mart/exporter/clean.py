@@ -62,7 +62,7 @@ def clean_snapshots(
     consumer: str | None = None,
     dry_run: bool = False,
 ) -> CleanReport:
-    """Remove snapshots and abandoned attempts by the rule.
+    """Remove snapshots and abandoned attempts by the rule, and finish interrupted removals.
 
     The latest snapshot, held or not, and pinned or damaged ones are never removed. Folders whose name is not a snapshot
     id are ignored.

@@ -311,9 +311,9 @@ def _instant(instant: datetime) -> str:
 
 
 def split_number(windows: Sequence[Window]) -> str:
-    """Return a SQL expression: the number of a labelled row's split.
+    """Return SQL for the number of a labelled row's split.
 
-    An empty split has no rows, since the next one begins where it does.
+    An empty split gets no rows, since the next one starts where it does.
     """
     earlier = " ".join(
         f"when requested_at < {_instant(window.start)} then {number}"
@@ -323,7 +323,7 @@ def split_number(windows: Sequence[Window]) -> str:
 
 
 def stays_in_split(windows: Sequence[Window]) -> str:
-    """Return a SQL expression: whether a labelled row stays in its split, or is purged."""
+    """Return SQL that is true if a labelled row stays in its split, and false if it is purged."""
     untils = (window.label_known_until for window in windows)
     each = " ".join(
         f"when {number} then {'true' if until is None else f'label_known_at <= {_instant(until)}'}"

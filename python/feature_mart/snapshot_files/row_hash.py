@@ -48,7 +48,7 @@ Bits = npt.NDArray[np.uint32]
 _M = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _HALF = np.uint64(32)
-#: Rows per block; a block fits in the processor's cache.
+#: Rows per block, chosen to keep a block in the processor's cache.
 _BLOCK = 16_384
 
 

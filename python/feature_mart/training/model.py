@@ -144,7 +144,7 @@ def fit(
 def booster_params(
     snapshot: Snapshot, *, seed: int, params: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return the parameters that `fit` passes to xgboost: defaults, those that the label asks for, then `params`."""
+    """Return the parameters that `fit` passes to xgboost: defaults, then those for the kind of label, then `params`."""
     return {**DEFAULT_PARAMS, **objective(snapshot.label_kind), **(params or {}), "seed": seed}
 
 
