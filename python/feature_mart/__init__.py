@@ -1,3 +1,3 @@
-"""One feature mart for training and serving: dbt models, snapshots, and what reads them."""
+"""Build a feature mart with dbt, export snapshots of it, train on them, and audit both."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""``python -m feature_mart`` is ``mart``."""
+"""Run the command line: ``python -m feature_mart`` is the same as ``mart``."""
 
 from feature_mart.cli import main
 

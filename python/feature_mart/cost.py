@@ -1,7 +1,7 @@
-"""What a build reads on BigQuery, and what that costs: every query dry-run, none executed.
+"""Estimate what a build reads on BigQuery and what that costs, from dry runs of its queries. Nothing is executed.
 
-A dry run says how many bytes a query would read. What an appending model's MERGE reads of its own table comes on top,
-so its figure is a lower bound. Python models read through BigFrames and cannot be asked beforehand.
+A dry run returns the bytes that a query would read. For an incremental model this is a lower bound, because its MERGE
+also reads the model's own table. Python models read through BigFrames and have no dry run.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from feature_mart.services import BigQueryAddress
 from feature_mart.settings import Settings
 
 TIB = 2**40
-#: BigQuery bills ten mebibytes of each query at least.
+#: BigQuery bills at least 10 MiB for each query.
 LEAST_BYTES = 10 * 2**20
 _AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCost:
-    """One model: bytes of its query and of its checks, as billed. `is_lower_bound` where it appends."""
+    """The billed bytes of a model's query and of its checks; `is_lower_bound` if the build appends to the model."""
 
     model: str
     bytes: int
@@ -37,7 +37,7 @@ class ModelCost:
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """All models that were asked, the dearest first; `not_judged` are Python models.
+    """The cost of each selected model, the most expensive first; `not_judged` are Python models.
 
     `money` is in the currency of MART_BQ_PRICE_PER_TIB.
     """
@@ -49,11 +49,11 @@ class CostReport:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all models and checks."""
+        """Return the bytes of all models and checks."""
         return sum(model.bytes + model.check_bytes for model in self.models)
 
     def money(self, count: int) -> float:
-        """What so many bytes cost."""
+        """Return the price of reading ``count`` bytes."""
         return count / TIB * self.price_per_tib
 
 
@@ -65,11 +65,14 @@ def measure_cost(
     full_refresh: bool = False,
     progress: Progress | None = None,
 ) -> CostReport:
-    """Compile as the next build would and dry-run every model and check, inside `open_run`.
+    """Compile the project and dry-run the query of every model and check. Call inside `open_run`.
+
+    ``select`` is dbt's selection, empty for the whole project. With ``full_refresh`` the queries are those of a full
+    build, else those of a build that appends.
 
     Raises:
-        UsageError: the target is not BigQuery, nothing is selected, or there is no mart yet.
-        TerminalError: dbt could not compile, or a query is refused.
+        UsageError: the target is not BigQuery, ``select`` matches no model, or there is no mart yet.
+        TerminalError: dbt could not compile the project, or BigQuery refuses a query.
         TransientError: BigQuery does not answer.
     """
     address = settings.bigquery
@@ -129,7 +132,7 @@ def _dry_run(
     config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
 
     def ask(node: Node) -> int:
-        # A view is made for nothing: it is read by those that name it.
+        # Creating a view reads nothing; the queries that use it count its bytes.
         if node.materialized == "view" and node.kind == "model":
             return 0
         with explained_errors(address):

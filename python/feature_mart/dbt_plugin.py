@@ -1,7 +1,7 @@
-"""A plugin of dbt-duckdb that lets the models see the raw warehouse: a view for each raw table, in the schema `dwh`.
+"""Create a view of each raw table in the schema `dwh`, as a plugin of dbt-duckdb.
 
-profiles/profiles.yml names it, so that `mart` and plain dbt read the raw files by the same SELECTs. On BigQuery the raw
-dataset is simply there.
+profiles/profiles.yml names the plugin, so `mart` and plain dbt read the raw files with the same SELECTs. BigQuery needs
+no plugin: the models read the raw dataset directly.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from feature_mart.warehouse import raw_select
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
-    """Opens the raw tables of the folder ``dwh`` of its configuration, as far as they are there."""
+    """A dbt-duckdb plugin that makes the raw tables in the configured folder ``dwh`` available to the models."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
-        """Take the folder."""
+        """Read the raw folder from the plugin's configuration."""
         self._folder = Path(plugin_config["dwh"])
 
     def configure_connection(self, conn: Any) -> None:
-        """Make the views; a table that is not there has none, and dbt names it where a model reads it."""
+        """Create a view of each raw table whose file exists. dbt reports a missing table when a model reads it."""
         conn.execute("set TimeZone = 'UTC'; create schema if not exists dwh")
         for table in CONTRACT:
             if (self._folder / f"{table}.parquet").exists():

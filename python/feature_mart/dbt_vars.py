@@ -1,12 +1,6 @@
-"""The vars of dbt_project.yml: read, and checked before dbt starts.
+"""Read the vars of dbt_project.yml and check them before dbt starts.
 
-===================  ===========================================================
-``read_vars()``      every var that this package knows, by name, checked
-``read_own_vars()``  every other var that the project reads, with its reason
-``comments_of()``    the comments beside a setting of dbt_project.yml
-``DEFAULTS``         the value of a var that a project leaves out
-===================  ===========================================================
-"""
+===================  ===================================================="""
 
 from __future__ import annotations
 
@@ -46,7 +40,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
     }
 )
 _TEN_YEARS = 3650
-#: Folders and endings of the files that may read a var.
+#: Folders and suffixes of the files in which a var may be read.
 _READERS = ("models", "macros", "tests", "analyses", "seeds", "snapshots")
 _ENDINGS = frozenset({".sql", ".yml", ".yaml", ".py", ".md"})
 #: Folders and endings of the files from whose vars a value of the mart may be made.
@@ -73,11 +67,13 @@ class OwnVar:
 
 
 def read_vars(project: Path) -> dict[str, Any]:
-    """Return every var that this package knows, from dbt_project.yml or by default.
+    """Return the value of every var in `DEFAULTS`, from dbt_project.yml or by default.
+
+    ``project`` is the folder of dbt_project.yml.
 
     Raises:
-        UsageError: the file cannot be read, a value cannot be meant, a var has no reader, or one that the models read
-            is not set. One line each.
+        UsageError: the file is not valid YAML or has no settings, a value is not valid, a var is read by no file of the
+            project, or a var that the models read is not set.
     """
     path = project / "dbt_project.yml"
     given = _given(path)
@@ -85,7 +81,7 @@ def read_vars(project: Path) -> dict[str, Any]:
     unknown = [
         name
         for name, value in given.items()
-        # A package's own vars stand under its name.
+        # A mapping holds the vars of a dbt package, under the package's name.
         if name not in DEFAULTS and not isinstance(value, Mapping)
     ]
     if absent or unknown:
@@ -111,7 +107,7 @@ def _given(path: Path) -> dict[str, Any]:
     variables = document.get("vars") or {}
     if not isinstance(variables, dict):
         raise UsageError(f"vars in {path} is {variables!r}: use one line a var, name: value.")
-    # dbt lets a project's own vars stand under its name as well.
+    # dbt also accepts a project's own vars under the project's name.
     own = variables.get(str(document.get("name")))
     return {**variables, **(own if isinstance(own, dict) else {})}
 
@@ -242,7 +238,7 @@ def _is_whole(least: int, most: int) -> Callable[[Any], bool]:
 
 
 def _is_instant(value: Any) -> bool:
-    """Return whether it is a text that says an instant with its offset, or nothing."""
+    """Return True for None, for an empty text, and for an ISO timestamp with an offset."""
     if value in (None, ""):
         return True
     try:

@@ -1,18 +1,18 @@
-"""DuckDB connections, and the one place where a path becomes part of a SQL text.
+"""Open DuckDB connections, and put paths into SQL. No other module may put a path into SQL.
 
-DuckDB reads more into a path than the file system does: ``* ? [ ]`` form a pattern, ``key=value`` folders become
-columns that replace the file's own, and an apostrophe ends the literal. Each function here names exactly the files it
-was given.
+DuckDB interprets some characters of a path: ``* ? [ ]`` form a pattern, ``key=value`` folders become columns that
+replace the file's own, and an apostrophe ends the literal. The functions here escape them, so that a query reads
+exactly the given files.
 
 ====================  ==============================================================================
-``connect()``          a connection whose time zone is UTC
-``quoted(text)``       a text as a SQL literal
-``parquet(paths)``     a table function over exactly these Parquet files
-``csv(path, …)``       the same over one CSV file
+``connect()``          open a connection; its time zone is UTC by default
+``quoted(text)``       return a text as an SQL literal
+``parquet(paths)``     return a table function over exactly these Parquet files
+``csv(paths, …)``      return the same over CSV files
 ``attach()``           open another database file under a name
 ``copy_to()``          write the rows of a query to a file
-``check_path()``       refuse a path that DuckDB cannot open under its own name
-``distrust_…()``       read values themselves where a file's statistics would do
+``check_path()``       refuse a path with a character that DuckDB, dbt or a message cannot take
+``distrust_…()``       read values where DuckDB would use a file's statistics
 ====================  ==============================================================================
 """
 
@@ -27,7 +27,8 @@ import duckdb
 
 from feature_mart.errors import UsageError
 
-#: What a path may not hold: DuckDB takes a backslash for a separator, and cuts a database's name at a question mark.
+#: Characters that a path may not contain: DuckDB takes a backslash for a separator, and cuts the name of a database at
+#: a question mark.
 _NO_FILE = frozenset("\\")
 _NO_DATABASE = frozenset("\\?")
 
@@ -40,9 +41,10 @@ def connect(
     threads: int | None = None,
     zone: str = "UTC",
 ) -> duckdb.DuckDBPyConnection:
-    """Open a database file, or an empty database in memory where ``database`` is None.
+    """Open a database file, or an empty database in memory if ``database`` is None.
 
-    The session's time zone is ``zone`` whatever the machine's is, and no progress bar is printed.
+    The time zone of the session is ``zone``, independent of the machine's. ``memory_limit`` is DuckDB's setting, such
+    as ``2500MB``; None for that and for ``threads`` means DuckDB's default. No progress bar is printed.
     """
     config: dict[str, str | bool | int | float | list[str]] = {}
     if memory_limit is not None:
@@ -52,29 +54,29 @@ def connect(
     con = duckdb.connect(
         ":memory:" if database is None else str(database), read_only=read_only, config=config
     )
-    # Not at connect: there the time zone would ask for an extension.
+    # Not in `config`: at connect, the setting TimeZone asks for an extension.
     con.execute(f"set TimeZone = {quoted(zone)}; set enable_progress_bar = false")
     return con
 
 
 def distrust_statistics(con: duckdb.DuckDBPyConnection) -> None:
-    """Make a connection look at each value of a file instead of concluding from the file's statistics.
+    """Make a connection read each value of a file instead of using the file's statistics.
 
-    The smallest and greatest value that Parquet notes of a column leave NaN out, so DuckDB takes ``isnan(x)`` for
-    false, and ``x > 1`` too, in a file that holds NaN beside numbers.
+    Parquet's minimum and maximum of a column leave out NaN. With them, DuckDB takes ``isnan(x)`` and ``x > 1`` for
+    false in a file that has NaN beside numbers.
     """
     con.execute("set disabled_optimizers = 'statistics_propagation,filter_pushdown'")
 
 
 def quoted(text: object) -> str:
-    """Return a text, or a path, as a SQL literal."""
+    """Return a text, or a path, as an SQL literal."""
     return "'" + str(text).replace("'", "''") + "'"
 
 
 def parquet(paths: Path | Sequence[Path]) -> str:
-    """Return a table function that reads exactly these Parquet files, with the columns that stand in them.
+    """Return a table function that reads exactly these Parquet files, with the columns in them and no others.
 
-    Several files are the parts of one table: columns are matched by name, and one that a part lacks is NULL there.
+    Several files are the parts of one table. Columns are matched by name; a column that a part lacks is NULL there.
     """
     if isinstance(paths, Path):
         return f"read_parquet({_named(paths)}, hive_partitioning = false)"
@@ -83,7 +85,7 @@ def parquet(paths: Path | Sequence[Path]) -> str:
 
 
 def csv(paths: Path | Sequence[Path], options: str) -> str:
-    """Return a table function that reads exactly these CSV files; ``options`` are read_csv's own."""
+    """Return a table function that reads exactly these CSV files; ``options`` are arguments of read_csv."""
     listed = [paths] if isinstance(paths, Path) else paths
     names = ", ".join(_named(path) for path in listed)
     return f"read_csv([{names}], hive_partitioning = false, {options})"
@@ -92,26 +94,27 @@ def csv(paths: Path | Sequence[Path], options: str) -> str:
 def attach(
     con: duckdb.DuckDBPyConnection, database: Path, name: str, *, read_only: bool = True
 ) -> None:
-    """Open a database file beside the connection's own, as the catalog ``name``."""
+    """Attach a database file to the connection as the catalog ``name``."""
     con.execute(f"attach {quoted(database)} as {name}{' (read_only)' if read_only else ''}")
 
 
 def copy_to(
     con: duckdb.DuckDBPyConnection, query: str, path: Path, options: str = "format parquet"
 ) -> int:
-    """Write the rows of a SELECT to a file; return how many there were."""
+    """Write the rows of a SELECT to a file and return their number; ``options`` are those of COPY."""
     row = con.execute(f"copy ({query}) to {quoted(path)} ({options})").fetchone()
     assert row is not None
     return int(row[0])
 
 
 def check_path(path: Path, what: str, *, holds_database: bool = False) -> None:
-    """Refuse a path that DuckDB, dbt or a message could not name as it is.
+    """Check that DuckDB, dbt and messages can use a path unchanged.
 
-    ``what`` is what the message calls it. A path that ``holds_database`` is one below which a DuckDB database is kept.
+    ``what`` is the name of the path in the message, such as a setting. ``holds_database`` says that a DuckDB database
+    is kept below the path, which forbids one more character.
 
     Raises:
-        UsageError: the path holds a character that does not work, and which.
+        UsageError: the path is not UTF-8, or contains a character that cannot be used; the message names it.
     """
     text = str(path)
     try:
@@ -131,5 +134,5 @@ def check_path(path: Path, what: str, *, holds_database: bool = False) -> None:
 
 
 def _named(path: Path) -> str:
-    """Return a file's name as a literal in which nothing is a pattern: each wildcard is a class of one character."""
+    """Return a path as a literal without wildcards: each of ``* ? [`` becomes a character class such as ``[*]``."""
     return quoted("".join(f"[{c}]" if c in "*?[" else c for c in str(path)))

@@ -1,6 +1,6 @@
-"""The whole way once: sample when none is there, build, a snapshot of every consumer, docs.
+"""Run `mart run` and its parts: the sample if it is missing, the build, a snapshot of each consumer, the site.
 
-What needs a run's log happens inside ``runner.open_run``.
+Functions that take a ``log`` must be called inside ``runner.open_run``.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from feature_mart.storage import Store, open_store
 SAMPLE_JOBS = 20_000
 SAMPLE_SEED = 0
 
-#: Gives what a person reads about bulk loads, as lines.
+#: Describes bulk loads of a warehouse, given by name, as lines of text.
 DescribeBulk = Callable[[Sequence[BulkLoad], str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What `mart run` did, for a person to read. `seconds` is wall time."""
+    """The results of `mart run`, from which its output is printed. `seconds` is wall time."""
 
     run_id: str
     settings: Settings
@@ -67,13 +67,14 @@ def run(
     stage: Callable[[str], Progress],
     describe_bulk: DescribeBulk,
 ) -> RunSummary:
-    """Sample if needed, build, snapshots, and the docs, which tell of the snapshots.
+    """Write the sample if it is missing, build, export a snapshot of each consumer, and write the site.
 
-    ``stage`` is called with each stage's name and gives what shows its progress; ``describe_bulk`` gives the lines
-    about bulk loads that a failed build's message begins with.
+    The site comes last because it describes the snapshots. ``as_of`` is the value of --as-of; None for the default
+    refresh. ``stage`` takes the name of a stage and returns its progress callback. ``describe_bulk`` returns the lines
+    about bulk loads that begin the message of a failed build.
 
     Raises:
-        FeatureMartError: as the stages do; what earlier stages finished stays.
+        FeatureMartError: a stage failed. The results of earlier stages are kept.
     """
     started = time.monotonic()
     snapshot_store(settings)
@@ -100,7 +101,7 @@ def run(
 
 
 def build_docs(settings: Settings, log: RunLog, progress: Progress | None = None) -> Path:
-    """The documentation site of the built mart, inside `open_run`; returns its front page.
+    """Write the documentation site of the built mart and return the path of its front page. Call inside `open_run`.
 
     Raises:
         FeatureMartError: as `build_site`.
@@ -109,7 +110,7 @@ def build_docs(settings: Settings, log: RunLog, progress: Progress | None = None
 
 
 def make_sample(log: RunLog, out: Path, jobs: int, seed: int, progress: Progress) -> SampleReport:
-    """Write the sample's own warehouse, as the one writer of its state folder."""
+    """Write a sample warehouse to the folder ``out``. Call inside `open_run`, which locks the state folder."""
     with log.stage("sample"):
         return write_sample(out, jobs, seed, lambda step: progress(0, 0, step))
 
@@ -125,11 +126,11 @@ class LoadedSample:
 def load_sample(
     settings: Settings, dataset: str, jobs: int, seed: int, progress: Progress
 ) -> LoadedSample:
-    """Make a sample and load it into a dataset of the target's project.
+    """Generate a sample and load it into a dataset of the target's project.
 
     Raises:
-        UsageError: the target is not BigQuery, or the dataset is there and was not made by this.
-        FeatureMartError: BigQuery did not do it.
+        UsageError: the target is not BigQuery, or the dataset exists and was not made by this command.
+        FeatureMartError: a request to BigQuery failed.
     """
     address = settings.bigquery
     if address is None:
@@ -148,7 +149,7 @@ def load_sample(
 
 
 def find_bulk_loads(settings: Settings) -> tuple[BulkLoad, ...]:
-    """Return bulk loads for which seeds/load_clock.csv has no line of this warehouse, of tables where a line counts."""
+    """Return the bulk loads that no line of seeds/load_clock.csv covers yet, of the tables to which lines apply."""
     known = read_load_clock(settings.project, settings.warehouse)
     engine = open_engine(settings)
     found: list[BulkLoad] = []
@@ -161,10 +162,10 @@ def find_bulk_loads(settings: Settings) -> tuple[BulkLoad, ...]:
 
 
 def snapshot_store(settings: Settings, to: str | None = None) -> Store:
-    """Where snapshots go: MART_SNAPSHOTS, or what --to named.
+    """Return the store of the snapshots: at ``to``, the value of --to, else at MART_SNAPSHOTS.
 
     Raises:
-        UsageError: the address is none of a folder or a bucket.
+        UsageError: the address is neither a folder nor a bucket.
     """
     return open_store(
         settings.snapshots if to is None else to, settings.s3, settings.scratch_dir / "export"
@@ -184,13 +185,13 @@ def export_consumers(
     file_format: FileFormat = "parquet",
     progress: Progress | None = None,
 ) -> tuple[SnapshotReport, ...]:
-    """A snapshot of each named consumer, or of all, from the mart as it is.
+    """Export a snapshot of each named consumer, or of all consumers, from the built mart.
 
-    With `strict`, nothing is written for any of them unless every one is of use: several are judged, as on a dry run,
-    before the first is written.
+    With ``strict``, no snapshot is written unless all of them are usable: several consumers are first checked in a dry
+    run. The other options are those of `export_snapshot`.
 
     Raises:
-        UsageError: there is no mart, no such consumer, or the place is none that can be written.
+        UsageError: there is no mart or no such consumer, or the place of the snapshots cannot be written.
         TerminalError: as `export_snapshot`.
     """
     store = snapshot_store(settings, to)
@@ -243,13 +244,17 @@ def export_consumers(
 
 
 def built_manifest(settings: Settings) -> Manifest:
-    """dbt's manifest of the last build. Raises: UsageError where there is no mart."""
+    """Return dbt's manifest of the last build.
+
+    Raises:
+        UsageError: there is no mart.
+    """
     require_built(settings)
     return parse_manifest(read_dbt_manifest(settings))
 
 
 class _Meter:
-    """Says of one export what it does, and how many rows and bytes are in their places, and how fast."""
+    """Reports the progress of one export: its step, the rows and bytes written so far, and the rate."""
 
     def __init__(self, name: str, progress: Progress | None) -> None:
         self._name, self._progress = name, progress
@@ -258,14 +263,14 @@ class _Meter:
         self._step = ""
 
     def step(self, step: str) -> None:
-        """Another step begins; the rate counts from the first part's."""
+        """Start another step. The rate is measured from the first step that writes a part."""
         self._step = step
         if self._began is None and step.startswith("write "):
             self._began = time.monotonic()
         self._show()
 
     def moved(self, rows: int, size: int) -> None:
-        """So many rows and bytes, of all parts so far."""
+        """Set the rows and bytes written so far, over all parts."""
         self._rows, self._bytes = rows, size
         self._show()
 

@@ -1,6 +1,6 @@
-"""What dbt's manifest.json says about the models and their consumers, read in one place.
+"""Read the models and their consumers from dbt's manifest.json.
 
-Consumers are exposures whose flat ``config.meta`` names a ``consumer``.
+A consumer is an exposure whose ``config.meta`` has the key ``consumer``.
 """
 
 import hashlib
@@ -15,16 +15,16 @@ from feature_mart.errors import TerminalError, UsageError
 
 ROLES = frozenset({"label", "audit", "key"})
 LABEL_KINDS = ("regression", "binary")
-# The models keyed by spine row, from which marts select.
+# The prefix of the models with one row per request, from which marts select.
 FEATURES_AT_REQUEST = "feat_job__"
 #: Prefixes of the models that are served, exported or audited: features and marts.
 SERVED = ("feat_", "mart_")
 
-#: How BigQuery spells the types of a contract, in the words of DuckDB, which the rest of the package speaks.
+#: The types of a contract on BigQuery, and DuckDB's names for them, which the rest of the package uses.
 _TYPES = {"string": "varchar", "timestamp": "timestamptz", "float64": "double", "int64": "bigint"}
 
-# Of a node only what decides its rows: paths, times and compiled code differ from machine to
-# machine.
+# The keys of a node that decide its rows. Paths, times and compiled code are left out, because they differ between
+# machines.
 _STABLE_KEYS = (
     "resource_type",
     "raw_code",
@@ -40,8 +40,7 @@ _STABLE_KEYS = (
 class Column:
     """One column of a model's contract.
 
-    `data_type` is None when the model declares none; `role` is None for a feature, else label,
-    audit or key.
+    `data_type` is None if the model declares none. `role` is label, audit or key; None for a feature.
     """
 
     name: str
@@ -54,11 +53,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """One ML model that reads the mart, and how its snapshots are cut.
+    """A machine-learning model that trains on the mart, and how its snapshots are split.
 
-    Shares are 0-1 of the newest labelled rows; `validation_from` and `test_from`, when set, replace
-    them and are dates in the business zone. `label_horizon_days` is None when the label has no
-    horizon. `image` is that of the container which trains, None where the exposure names none.
+    `validation_share` and `test_share` are shares (0-1) of the newest labelled rows. If `validation_from` and
+    `test_from` are set, these dates in the business zone replace the shares. `label_horizon_days` is None if the label
+    has no horizon. `image` is the container image for training, None if the exposure names none.
     """
 
     name: str
@@ -82,9 +81,8 @@ class Consumer:
 class Manifest:
     """A parsed manifest.json.
 
-    `sha256` covers what decides the rows (code, configuration, columns), not times or paths, so the
-    same commit gives the same hash again. `rationale_sha256` covers descriptions and `config.meta`
-    alone.
+    `sha256` is a hash of what decides the rows: code, configuration, columns. It leaves out times and paths, so one
+    commit always has the same hash. `rationale_sha256` is a hash of the descriptions and of `config.meta`.
     """
 
     consumers: tuple[Consumer, ...]
@@ -94,11 +92,15 @@ class Manifest:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The names of all models, in dbt's order."""
+        """Return the names of all models, in the order of the manifest."""
         return tuple(self._columns)
 
     def consumer(self, name: str) -> Consumer:
-        """The consumer of that name. Raises: UsageError naming those there are."""
+        """Return the consumer of that name.
+
+        Raises:
+            UsageError: there is none; the message lists the known ones.
+        """
         for consumer in self.consumers:
             if consumer.name == name:
                 return consumer
@@ -106,7 +108,11 @@ class Manifest:
         raise UsageError(f"There is no consumer {name!r} in models/exposures.yml; known: {known}.")
 
     def columns(self, model: str) -> tuple[Column, ...]:
-        """A model's columns in its contract's order. Raises: TerminalError for an unknown model."""
+        """Return a model's columns, in the order of its contract.
+
+        Raises:
+            TerminalError: the manifest has no such model.
+        """
         if model not in self._columns:
             raise TerminalError(
                 f"dbt's manifest has no model {model!r}; check the exposure that names it, then "
@@ -115,10 +121,10 @@ class Manifest:
         return self._columns[model]
 
     def feature_groups(self, consumer: Consumer) -> Mapping[str, tuple[str, ...]]:
-        """A consumer's features by the spine-keyed model that they come from, `feat_job__<group>`.
+        """Return a consumer's features by group: the names of those that come from `feat_job__<group>`.
 
         Raises:
-            TerminalError: a feature comes from none of those models, or from two.
+            TerminalError: a feature is in no such model, or in several.
         """
         groups: dict[str, list[str]] = {}
         for column in self.columns(consumer.features_model):
@@ -143,8 +149,8 @@ def load_manifest(path: Path) -> Manifest:
     """Read dbt's manifest.json.
 
     Raises:
-        TerminalError: the file is absent or no manifest, or an exposure or column says something
-            unknown.
+        TerminalError: the file is missing or is not a manifest, or an exposure or a column has a value that is not
+            valid.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -158,7 +164,11 @@ def load_manifest(path: Path) -> Manifest:
 
 
 def parse_manifest(document: Mapping[str, Any]) -> Manifest:
-    """Build a Manifest from the parsed JSON. Raises: TerminalError as `load_manifest`."""
+    """Build a Manifest from the parsed JSON.
+
+    Raises:
+        TerminalError: as `load_manifest`.
+    """
     if not isinstance(document, Mapping) or "nodes" not in document:
         raise TerminalError(
             "This is not a dbt manifest: it has no `nodes`. Run `mart build` again."
@@ -188,9 +198,10 @@ def parse_manifest(document: Mapping[str, Any]) -> Manifest:
 
 
 def read_nodes(document: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
-    """Return the ids of what a node reads: its parents and, for an ephemeral one, whose SQL the node contains, its own.
+    """Return the ids of the nodes that a node reads: its parents, and in turn the parents of each ephemeral one.
 
-    ``document`` is dbt's manifest.json, ``node`` one of its nodes.
+    The SQL of an ephemeral model is part of the nodes that read it. ``document`` is dbt's manifest.json, ``node`` one
+    of its nodes.
     """
     found: list[str] = []
     waiting = list(node["depends_on"].get("nodes", ()))
@@ -204,7 +215,7 @@ def read_nodes(document: Mapping[str, Any], node: Mapping[str, Any]) -> list[str
 
 
 def is_ephemeral(node: Mapping[str, Any]) -> bool:
-    """Return True for a model that has no table, but stands in the SQL of those that read it."""
+    """Return True for an ephemeral model: it has no table, and dbt copies its SQL into the models that read it."""
     return (node.get("config") or {}).get("materialized") == "ephemeral"
 
 

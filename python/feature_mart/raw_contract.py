@@ -1,4 +1,4 @@
-"""The raw contract: the eight tables that the mart reads, whichever engine holds them."""
+"""The raw contract: the columns and types of the eight tables that the mart reads, the same on both engines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from feature_mart.errors import UsageError
 
 
 class Kind(Enum):
-    """What a raw column holds, in the words of messages."""
+    """The type of a raw column; the value is its name in messages."""
 
     TEXT = "text"
     NUMBER = "a number"
@@ -17,7 +17,7 @@ class Kind(Enum):
     FLAG = "a boolean"
 
 
-#: The raw contract: each table's columns and what they hold; the first is the key.
+#: Each table's columns and their types. The first column is the key.
 CONTRACT: Mapping[str, Mapping[str, Kind]] = {
     "categories": {"category_id": Kind.TEXT, "parent_category_id": Kind.TEXT, "name": Kind.TEXT},
     "clients": {
@@ -77,7 +77,7 @@ CONTRACT: Mapping[str, Mapping[str, Kind]] = {
     },
 }
 
-#: Those that hold a value in every row; the others may be NULL. dbt tests the values.
+#: The columns that are never NULL. dbt tests this.
 REQUIRED: Mapping[str, frozenset[str]] = {
     "categories": frozenset({"category_id", "name"}),
     "clients": frozenset({"client_id", "loaded_at"}),
@@ -89,7 +89,7 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "reviews": frozenset({"review_id", "contract_id", "reviewed_at", "loaded_at"}),
 }
 
-#: Columns that a table may carry beside those.
+#: Columns that a table may have in addition.
 OPTIONAL: Mapping[str, Mapping[str, Kind]] = {
     table: {
         **({"prefecture": Kind.TEXT} if table == "clients" else {}),
@@ -101,11 +101,12 @@ OPTIONAL: Mapping[str, Mapping[str, Kind]] = {
 
 
 def version_key(table: str) -> tuple[str, ...]:
-    """Return the columns that tell a raw table's rows apart, but for their load times."""
+    """Return the columns that, together with the load time, identify a row of a raw table."""
     return ("job_id", "skill") if table == "job_skills" else (next(iter(CONTRACT[table])),)
 
 
-#: The event from whose time a row may be assumed known (seeds/load_clock.csv); a table without one has none.
+#: The time of the event that each table records, from which the load clock (seeds/load_clock.csv) assumes when a row
+#: was known. The other tables record no event.
 EVENTS: Mapping[str, str] = {
     "clients": "registered_at",
     "freelancers": "registered_at",
@@ -115,7 +116,8 @@ EVENTS: Mapping[str, str] = {
     "reviews": "reviewed_at",
 }
 
-#: Which tables' rows can be assumed known before they were loaded, and what stays at its initial state until then.
+#: The tables whose rows the load clock may assume known before they were loaded, and the columns that have these
+#: initial values until then, as SQL.
 INITIAL_STATE: Mapping[str, Mapping[str, str]] = {
     "clients": {"client_kind": "null", "prefecture": "null"},
     "freelancers": {"freelancer_kind": "null"},
@@ -131,9 +133,10 @@ def column_faults(
     fits: Callable[[str, Kind], bool],
     is_overwritten: bool,
 ) -> list[str]:
-    """What is wrong with a table's columns: ``present`` are their types by lower-case name.
+    """Return a message for each column of a table that is missing or has a wrong type.
 
-    ``fits`` says whether an engine's type holds a kind. A table in ``overwritten_sources`` needs no load time.
+    ``present`` gives the engine's types by lower-case name of the column. ``fits`` returns True if such a type holds
+    values of a kind. A table in ``overwritten_sources`` needs no load time.
     """
     faults = []
     for column, kind in {**CONTRACT[table], **OPTIONAL[table]}.items():
@@ -160,7 +163,11 @@ def column_faults(
 
 
 def raise_faults(warehouse: object, faults: Sequence[str]) -> None:
-    """Raises: UsageError naming every fault, where there is any."""
+    """Raise one error for all faults; do nothing if there are none.
+
+    Raises:
+        UsageError: there are faults; the message lists each.
+    """
     if faults:
         raise UsageError(
             f"The warehouse {warehouse} is not as the raw contract says:\n"

@@ -1,4 +1,4 @@
-"""Single raw values that no build can use: money that cannot be a whole amount, and times that mean "unknown"."""
+"""Find raw values that no build can use: amounts that do not fit a whole number, and placeholder times."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import duckdb
 
 from feature_mart.raw_contract import CONTRACT, OPTIONAL, Kind, version_key
 
-#: Whole numbers up to here are exact in a 64-bit float, and sums over a billion of them fit 128 bits.
+#: The largest amount. Whole numbers up to it are exact in a 64-bit float, and sums of a billion of them fit in 128
+#: bits.
 MOST_MONEY = 10**15
-#: Times outside are marks for "unknown" or "never": 0001-01-01, the epoch, 9999-12-31, infinity.
+#: Times must lie between these two. Those outside are placeholders for "unknown" or "never": 0001-01-01, the epoch,
+#: 9999-12-31, infinity.
 FIRST_TIME, LAST_TIME = "1970-01-01 00:00:00+00", "2200-01-01 00:00:00+00"
 _COUNTS = "lower(trim(status)) in ('active', 'completed') and not coalesce(is_deleted, false)"
-#: Numbers that are no money.
+#: Columns of numbers that are not amounts of money.
 _NOT_MONEY = frozenset({"rating"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """A condition that a value may not meet, and what to do; both as part of a message."""
+    """A condition (SQL) under which a value is refused, with the texts for the message: what it is, and what to do."""
 
     column: str
     condition: str
@@ -29,9 +31,9 @@ class _Fault:
 
 
 def value_faults(con: duckdb.DuckDBPyConnection, table: str, select: str) -> list[str]:
-    """Return a message for each column that holds values no build can use: how many, one of them, and what to do.
+    """Return a message for each kind of unusable value in each column: how many rows, an example, and what to do.
 
-    ``select`` gives the table's rows. They are read once, and only the columns that are judged.
+    ``select`` is a SELECT of the table's rows. One query checks all columns, and reads only those it checks.
     """
     present = {str(row[0]).lower() for row in con.execute(f"describe {select}").fetchall()}
     faults = [fault for fault in _faults(table) if fault.column in present]
@@ -83,14 +85,14 @@ def _number_faults(column: str) -> Iterator[_Fault]:
     yield _Fault(column, f"isnan({number})", "NaN", "write NULL where it is not known")
     if column in _NOT_MONEY:
         return
-    # NaN is greater than any number.
+    # DuckDB sorts NaN above every number.
     yield _Fault(
         column,
         f"abs({number}) > {MOST_MONEY} and not isnan({number})",
         "an amount beyond 1,000,000,000,000,000",
         "correct it, or write NULL",
     )
-    # A contract that does not count may have any price: it is no label, and no feature.
+    # The price of a contract that does not count may have any value: no label and no feature uses it.
     of = f" and {_COUNTS}" if column == "agreed_price" else ""
     yield _Fault(
         column,

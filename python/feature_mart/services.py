@@ -1,4 +1,4 @@
-"""BigQuery and S3, as the environment says how they are reached; part of `settings`, which alone is asked."""
+"""Read the addresses and options of BigQuery and S3 from the environment. Only `settings` calls these functions."""
 
 from __future__ import annotations
 
@@ -9,36 +9,37 @@ from dataclasses import dataclass
 from feature_mart.errors import UsageError
 
 EMBEDDED = "duckdb"
-#: The targets of profiles/profiles.yml on BigQuery, and each one's dataset where MART_DATASET names none.
+#: The targets of profiles/profiles.yml on BigQuery, and the dataset of each if MART_DATASET is not set.
 DATASETS = {
     "bigquery_dev": "feature_mart_dev",
     "bigquery_ci": "feature_mart_ci",
     "bigquery_prod": "feature_mart",
 }
 TARGETS = (EMBEDDED, *DATASETS)
-#: A pull request's tables go after a week.
+#: The tables of a pull request expire after a week.
 CI_EXPIRES_DAYS = 7
-#: US dollars on demand in most regions, November 2026; asia-northeast1 takes more. MART_BQ_PRICE_PER_TIB is yours.
+#: On-demand price in US dollars in most regions, November 2026; asia-northeast1 costs more. MART_BQ_PRICE_PER_TIB
+#: replaces it.
 PRICE_PER_TIB = 6.25
 
 
 @dataclass(frozen=True, slots=True)
 class BigQueryAddress:
-    """Where the raw warehouse and the mart are on BigQuery, and what a command may take there.
+    """The places of the raw warehouse and the mart on BigQuery, and the limits of a command there.
 
     Attributes:
-        project: the Google Cloud project that pays and holds the mart.
-        location: where all datasets are.
-        raw: the raw warehouse, ``project.dataset``.
-        dataset: the mart's.
-        max_bytes: a query that would read more is refused; 0 for no limit.
-        timeout_s: seconds that one query may take.
-        retry_s: seconds that what may be tried again is tried for, in all.
-        price_per_tib: money for 1,099,511,627,776 bytes read.
+        project: the Google Cloud project that contains the mart and pays for queries.
+        location: the location of all datasets.
+        raw: the raw warehouse, as ``project.dataset``.
+        dataset: the dataset of the mart, without its project.
+        max_bytes: BigQuery refuses a query that would read more bytes; 0 for no limit.
+        timeout_s: the time limit of one query, in seconds.
+        retry_s: how long a failed request is retried in all, in seconds.
+        price_per_tib: the price of reading 1 TiB (2**40 bytes).
         expires_days: the age at which tables of the mart's dataset expire; None for never.
-        endpoint: another address than Google's, asked without credentials; empty for Google's.
-        storage_endpoint: the same for the Storage Read API, ``host:port``; on loopback asked without credentials and
-            without encryption.
+        endpoint: an address to use instead of Google's, without credentials; empty for Google's.
+        storage_endpoint: the same for the Storage Read API, as ``host:port``; on loopback it is used without
+            credentials and without encryption.
     """
 
     project: str
@@ -56,19 +57,19 @@ class BigQueryAddress:
 
 @dataclass(frozen=True, slots=True)
 class S3Options:
-    """How files are written to S3. Credentials are AWS's own settings.
+    """The options for writing to S3. Credentials come from AWS's own settings.
 
     Attributes:
-        endpoint: another service than Amazon's that speaks like it; empty for Amazon's, or for what AWS's configuration
-            file names.
-        endpoint_from: the variable that names the endpoint.
-        region: AWS_REGION, which boto3 itself does not read; empty for what AWS's other settings say.
-        profile: AWS_PROFILE, to be named; boto3 reads it itself.
-        encryption: ``AES256`` or ``aws:kms``; empty for what the bucket does by default.
-        kms_key: the key to encrypt with, by id or ARN; with it `encryption` is ``aws:kms``.
+        endpoint: the address of an S3-compatible service; empty for Amazon's, or for the one in AWS's configuration
+            file.
+        endpoint_from: the variable that sets the endpoint, for messages.
+        region: AWS_REGION, which boto3 does not read; empty to use AWS's other settings.
+        profile: AWS_DEFAULT_PROFILE or AWS_PROFILE, for messages; boto3 reads them itself.
+        encryption: ``AES256`` or ``aws:kms``; empty for the default of the bucket.
+        kms_key: the id or ARN of the key to encrypt with; implies ``aws:kms``.
         expected_owner: the account that must own the bucket; empty for any.
-        tags: on every object, as ``key=value&key=value``.
-        attempts: how often a request is tried in all.
+        tags: the tags of every object, as ``key=value&key=value``.
+        attempts: the most attempts of one request, the first included.
     """
 
     endpoint: str = ""
@@ -83,10 +84,12 @@ class S3Options:
 
 
 def bigquery_address(env: Mapping[str, str], target: str, given: str | None) -> BigQueryAddress:
-    """What the environment says of BigQuery; profiles/profiles.yml reads the same names.
+    """Return the BigQuery settings of the environment; profiles/profiles.yml reads the same variables.
+
+    ``given`` is the raw warehouse as ``dataset`` or ``project.dataset``; None for the dataset ``dwh`` of the project.
 
     Raises:
-        UsageError: the project or the location is not named, or a value cannot be meant.
+        UsageError: MART_GCP_PROJECT or MART_GCP_LOCATION is not set, or a value is not valid.
     """
     project = env.get("MART_GCP_PROJECT") or ""
     if not project:
@@ -142,7 +145,11 @@ def bigquery_address(env: Mapping[str, str], target: str, given: str | None) -> 
 
 
 def s3_options(env: Mapping[str, str]) -> S3Options:
-    """What the environment says of S3. Raises: UsageError where a value cannot be meant."""
+    """Return the S3 options of the environment.
+
+    Raises:
+        UsageError: a value is not valid.
+    """
     given = {
         name: env.get(f"MART_S3_{name}") or ""
         for name in ("ENCRYPTION", "KMS_KEY", "EXPECTED_OWNER", "TAGS", "ATTEMPTS")
@@ -177,7 +184,7 @@ def s3_options(env: Mapping[str, str]) -> S3Options:
 
 
 def _s3_endpoint(env: Mapping[str, str]) -> tuple[str, str]:
-    """Return the variable that names the endpoint, and what it says: ours, then AWS's own in their order."""
+    """Return the variable that sets the endpoint, and its value. MART_S3_ENDPOINT wins over AWS's own variables."""
     mine = "MART_S3_ENDPOINT"
     names = [mine]
     if (env.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or "").lower() != "true":

@@ -1,9 +1,9 @@
-"""Where things are and which clock holds: flag > environment > dbt var > default.
+"""Resolve the settings of a command. A flag wins over the environment, that over a dbt var, that over the default.
 
 =====================  ===========================================================================
-``resolve_settings()``  the only reader of the environment and the wall clock
-``Clock``               the mart's refreshes: when they are, and which one an instant belongs to
-``parse_as_of()``       what ``--as-of`` may say
+``resolve_settings()``  return the settings; the only reader of the environment and the wall clock
+``Clock``               the times of the refreshes, and the refresh before or after a given time
+``parse_as_of()``       return the refresh that ``--as-of`` names
 =====================  ===========================================================================
 """
 
@@ -31,7 +31,7 @@ from feature_mart.zones import load_zone
 
 SAMPLE = "sample"
 _DAY = timedelta(days=1)
-#: Years in which an --as-of may lie: raw times outside are refused as well.
+#: The range of years of --as-of. Raw times outside it are refused as well.
 _FIRST_YEAR, _LAST_YEAR = 1971, 2199
 
 
@@ -49,8 +49,9 @@ class Clock:
     def refresh_of(self, day: date) -> datetime:
         """Return the refresh of a business day, in UTC.
 
-        A local hour that comes twice counts at its second time. One that is skipped is read by the offset before the
-        change, so it is the moment of the change or shortly after. DuckDB does the same.
+        If clocks are set back and the hour occurs twice, this is its second occurrence. If clocks are set forward and
+        the hour is skipped, it is read with the offset before the change, so the refresh is at the change or shortly
+        after. DuckDB does the same.
         """
         local = datetime.combine(day, time(self.refresh_hour), load_zone(self.timezone))
         return max(local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
@@ -68,31 +69,33 @@ class Clock:
         return min(refresh for refresh in self._refreshes_near(at) if refresh > at)
 
     def _refreshes_near(self, at: datetime) -> list[datetime]:
-        """Return those of the local days around an instant: a change of the clocks may move one past its own day."""
+        """Return the refreshes of five local days around an instant, since a clock change may move one past its day."""
         today = at.astimezone(load_zone(self.timezone)).date()
         return [self.refresh_of(today + number * _DAY) for number in (-2, -1, 0, 1, 2)]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One command's settings, resolved.
+    """The resolved settings of one command.
 
     Attributes:
         project: the folder of dbt_project.yml.
-        target: the dbt profile's target.
-        home: MART_HOME, under which each warehouse has a state folder.
-        warehouse: what seeds/load_clock.csv calls the warehouse: its folder's or dataset's name.
-        warehouse_id: what snapshots and reports call it: `warehouse`, on BigQuery ``project.dataset``.
-        state_name: the state folder's name: `warehouse`, on BigQuery the mart's ``project.dataset``.
-        dwh: the folder of Parquet files; on BigQuery no folder.
-        address: what tells this warehouse from another of the same name.
-        is_sample: no warehouse was named, so the sample is meant and made when absent.
-        snapshots: where snapshots go, a folder or an ``s3://`` address.
-        clock: the refreshes.
-        currency: the code of the one currency that all amounts are in (dbt var currency).
-        as_of: dbt var as_of, which holds where no --as-of is given; empty for the newest refresh.
-        overwritten_sources: raw tables that are read through a dbt snapshot.
+        target: the target in profiles/profiles.yml.
+        home: MART_HOME, the folder that contains each warehouse's state folder.
+        warehouse: the name of the warehouse in seeds/load_clock.csv, which is that of its folder or dataset.
+        warehouse_id: its name in snapshots and run records: `warehouse`; on BigQuery ``project.dataset``.
+        state_name: the name of the state folder: `warehouse`; on BigQuery the mart's ``project.dataset``.
+        dwh: the folder of Parquet files; not used on BigQuery.
+        address: where the warehouse is. It differs between two warehouses of the same name.
+        is_sample: the warehouse is the sample in MART_HOME, which `mart run` writes if it is missing.
+        snapshots: where snapshots are written, a folder or an ``s3://`` address.
+        clock: the times of the refreshes.
+        currency: the code of the one currency of all amounts (dbt var currency).
+        as_of: dbt var as_of, used if no --as-of is given; empty for the newest refresh.
+        overwritten_sources: the raw tables that are read through a dbt snapshot.
         now: the wall clock when the command began, in UTC.
+        bigquery: the settings of BigQuery; None on the embedded engine.
+        s3: the options for writing to S3.
     """
 
     project: Path
@@ -115,56 +118,56 @@ class Settings:
 
     @property
     def state_dir(self) -> Path:
-        """The warehouse's own folder."""
+        """Return the state folder of the warehouse."""
         return self.home / self.state_name
 
     @property
     def mart_address(self) -> str:
-        """Where the mart is, for people: a file, or a dataset of BigQuery's."""
+        """Return the place of the mart, for messages: the path of its file, or ``project.dataset`` on BigQuery."""
         if self.bigquery is not None:
             return f"{self.bigquery.project}.{self.bigquery.dataset}"
         return str(self.mart_path)
 
     @property
     def mart_path(self) -> Path:
-        """The DuckDB file of the newest build whose tests all passed."""
+        """Return the path of the DuckDB file of the published mart."""
         return self.state_dir / "mart.duckdb"
 
     @property
     def history_path(self) -> Path:
-        """The DuckDB file of the dbt snapshots: the one thing that cannot be rebuilt."""
+        """Return the path of the DuckDB file of the dbt snapshots, which cannot be rebuilt."""
         return self.state_dir / "history" / "history.duckdb"
 
     @property
     def profiles_path(self) -> Path:
-        """The Parquet copy of what every refresh measured of its columns, by the definitions of its time."""
+        """Return the path of the Parquet copy of the profiles, each measured with the definitions of its time."""
         return self.state_dir / "quality" / "profiles.parquet"
 
     @property
     def scratch_dir(self) -> Path:
-        """What is being written; anything left here by a dead process may go."""
+        """Return the folder for work in progress, which each run empties at its start and end."""
         return self.state_dir / "scratch"
 
     @property
     def runs_dir(self) -> Path:
-        """One JSON report a run."""
+        """Return the folder of the run records, one JSON file a run."""
         return self.state_dir / "runs"
 
     @property
     def site_dir(self) -> Path:
-        """The documentation site."""
+        """Return the folder of the documentation site."""
         return self.state_dir / "site"
 
     @property
     def draft_path(self) -> Path:
-        """The copy that a build or the docs work on.
+        """Return the path of the copy of the mart that a build or the site works on.
 
-        The same for every run, since dbt parses the whole project anew when its profile has changed.
+        It is the same in every run, because dbt parses the whole project anew if its profile has changed.
         """
         return self.scratch_dir / "draft" / "mart.duckdb"
 
     def target_dir(self, step: str) -> Path:
-        """dbt's output folder of one step; shared ones overwrite each other's manifests."""
+        """Return dbt's output folder of one step. Steps do not share it, because each writes its own manifest."""
         return self.state_dir / "target" / step
 
 
@@ -175,12 +178,13 @@ def resolve_settings(
     environment: Mapping[str, str] | None = None,
     now: datetime | None = None,
 ) -> Settings:
-    """Settings of this process; ``dwh`` and ``target`` are flags' values and win over MART_DWH and MART_TARGET.
+    """Return the settings of this process.
 
-    ``environment`` and ``now`` stand in for the process's own.
+    ``dwh`` is the value of a flag and wins over MART_DWH. ``environment`` and ``now`` replace the environment of the
+    process and the wall clock.
 
     Raises:
-        UsageError: there is no project here, or a setting cannot be meant.
+        UsageError: no dbt_project.yml was found, or a setting is not valid.
     """
     env = os.environ if environment is None else environment
     project = _find_project()
@@ -228,7 +232,11 @@ def resolve_settings(
 
 
 def require_embedded(settings: Settings, what: str) -> None:
-    """Raises: UsageError where the target is another than the embedded engine, on which alone ``what`` works."""
+    """Check that the target is the embedded engine. ``what`` is the name in the message of what works only there.
+
+    Raises:
+        UsageError: the target is on BigQuery.
+    """
     if settings.bigquery is not None:
         raise UsageError(
             f"{what} works on the embedded engine: unset MART_TARGET (it is {settings.target}), and name a folder "
@@ -237,13 +245,13 @@ def require_embedded(settings: Settings, what: str) -> None:
 
 
 def _folder_place(home: Path, given: str | None) -> dict[str, Any]:
-    """The fields of Settings that a folder of Parquet files decides."""
+    """Return the fields of Settings that depend on the warehouse, for a folder of Parquet files."""
     folder = Path(given).expanduser().resolve() if given else home / SAMPLE / "dwh"
     warehouse = folder.name if given else SAMPLE
     if not warehouse:
         raise UsageError(f"MART_DWH is {given!r}: name the folder that holds the Parquet files.")
     check_path(folder, "MART_DWH")
-    # The state folder, and in it the mart, has the warehouse's name.
+    # The state folder has the name of the warehouse, and the mart, a DuckDB database, is in it.
     check_path(home / warehouse, "MART_DWH", holds_database=True)
     is_sample = folder == home / SAMPLE / "dwh"
     if is_sample:
@@ -259,12 +267,12 @@ def _folder_place(home: Path, given: str | None) -> dict[str, Any]:
 
 
 def parse_as_of(text: str, clock: Clock, name: str = "--as-of") -> datetime:
-    """The refresh that ``--as-of`` names: a date's own, or the last one at or before an instant.
+    """Return the refresh that ``--as-of`` names: that of a date, or the last one at or before an instant.
 
-    ``name`` is what messages call it.
+    ``name`` is the name of the setting in messages.
 
     Raises:
-        UsageError: it is neither, or an instant without an offset.
+        UsageError: the text is neither a date nor an instant with an offset, or it is outside the range of refreshes.
     """
     wanted = "use a date like 2026-04-01, or an instant with offset like 2026-04-01T03:00:00+09:00"
     try:
@@ -286,7 +294,7 @@ def parse_as_of(text: str, clock: Clock, name: str = "--as-of") -> datetime:
 
 
 def _find_project() -> Path:
-    """The folder of dbt_project.yml: from the working folder upwards, else from the package's own."""
+    """Return the folder of dbt_project.yml: at or above the working folder, else above this module."""
     for start in (Path.cwd(), Path(__file__).resolve().parent):
         for folder in (start, *start.parents):
             if (folder / "dbt_project.yml").is_file() and (folder / "profiles").is_dir():

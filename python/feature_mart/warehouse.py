@@ -1,7 +1,7 @@
-"""The raw warehouse as files: each raw table as a SELECT, checked against the raw contract before dbt starts.
+"""Read the raw warehouse from Parquet files: build a SELECT of each raw table, and check it against the raw contract.
 
-A raw table is a Parquet file, or a folder of that name with the table's parts. What needs several rows at once
-(currencies, versions, keys) is tested by dbt, on either engine; `raw_values` judges single values.
+A raw table is a Parquet file, or a folder of that name with the table's parts. `raw_values` checks single values. dbt
+tests check what needs several rows (currencies, versions, keys), on both engines.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from feature_mart.raw_contract import (
 from feature_mart.raw_values import value_faults
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: What DuckDB calls the contract's kinds of value.
+#: DuckDB's types for each kind of the contract.
 _TYPES: Mapping[Kind, tuple[str, ...]] = {
     Kind.TEXT: ("VARCHAR",),
     Kind.NUMBER: (
@@ -37,28 +37,28 @@ _TYPES: Mapping[Kind, tuple[str, ...]] = {
     Kind.INSTANT: ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"),
     Kind.FLAG: ("BOOLEAN",),
 }
-#: The type of a column in which every value is NULL, where the file's own type says nothing.
+#: The type given to a column that is missing, or whose every value is NULL and whose file gives it no type.
 _DEFAULT_TYPES: Mapping[Kind, str] = {
     Kind.TEXT: "varchar",
     Kind.NUMBER: "decimal(38, 9)",
     Kind.INSTANT: "timestamptz",
     Kind.FLAG: "boolean",
 }
-# Parquet has a type for a column of nothing but NULL, and it casts to any other.
+# DuckDB's name of Parquet's type for a column of only NULL. It casts to any other type.
 _NOTHING = '"NULL"'
 _NANOSECONDS = "TIMESTAMPTZ_NS"
-#: What other programs leave beside a table's parts: hidden files, and the markers of a Spark or Hadoop job.
+#: Prefixes of files that are not parts of a table: hidden files, and the markers of a Spark or Hadoop job.
 _NOT_DATA = (".", "_")
 _DELTA = "_delta_log"
 
 
 def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
-    """Compare a folder of raw tables with the raw contract: files, columns, types, and values out of all bounds.
+    """Check a folder of raw tables against the raw contract: files, columns, types, and values that no build can use.
 
-    A table in ``overwritten`` needs no load time: its snapshot has one.
+    A table in ``overwritten`` needs no load time, because its dbt snapshot has one.
 
     Raises:
-        UsageError: naming every table and column that is not as the contract says.
+        UsageError: the folder is missing or breaks the contract; the message lists each fault.
     """
     if not folder.is_dir():
         raise UsageError(
@@ -79,10 +79,11 @@ def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
 
 
 def table_files(folder: Path, table: str) -> tuple[Path, ...]:
-    """Return the files that hold a raw table: ``<table>.parquet`` itself, or the parts in the folder of that name.
+    """Return the files of a raw table: ``<table>.parquet``, or the parts in the folder of that name.
 
     Raises:
-        UsageError: there is none, or the folder holds what would be lost or misread.
+        UsageError: there is no file, or the folder contains something else than parts, such as partitions or the log of
+            a Delta table.
     """
     path = folder / f"{table}.parquet"
     if path.is_file():
@@ -123,7 +124,7 @@ def _parts(folder: Path, table: str) -> Iterator[Path]:
 
 
 def table_columns(folder: Path, table: str) -> dict[str, str]:
-    """Return DuckDB's types of a raw table's columns, by lower-case name.
+    """Return the columns of a raw table: DuckDB's type by lower-case name.
 
     Raises:
         UsageError: as `table_files`.
@@ -133,19 +134,19 @@ def table_columns(folder: Path, table: str) -> dict[str, str]:
 
 
 def raw_rows(folder: Path, table: str) -> str:
-    """Return a SELECT of every row of a raw table's files, as they are."""
+    """Return a SELECT of all rows of a raw table's files, unchanged."""
     return f"select * from {parquet(_one_or_all(table_files(folder, table)))}"
 
 
 def raw_select(folder: Path, table: str, con: duckdb.DuckDBPyConnection | None = None) -> str:
-    """Return a SELECT of a raw table's rows, with every column that the contract knows, at microseconds.
+    """Return a SELECT of a raw table's rows, with every column of the contract and with times in microseconds.
 
-    An optional column that the files lack is NULL, and so is the load time of a table that needs none. A column that
-    has no type, since each of its values is NULL, has the contract's. A load time of nanoseconds is rounded up, so that
-    no row is known before it was there; of two versions of a key that were loaded within one microsecond the later one
-    is kept whole. Other times are rounded down.
+    An optional column that the files lack is NULL, and so is a load time that is not required. A column without a type,
+    because all its values are NULL, gets the type of the contract. Load times in nanoseconds are rounded up, so no row
+    is known before it was loaded; of the versions of a key loaded within one microsecond, only the latest is kept.
+    Other times are rounded down.
 
-    ``con`` is any connection, which spares opening one to read the files' columns.
+    ``con`` is any connection to read the files' columns with; None opens one.
     """
     files = table_files(folder, table)
     with connect() if con is None else nullcontext(con) as asked:
@@ -174,7 +175,7 @@ def raw_select(folder: Path, table: str, con: duckdb.DuckDBPyConnection | None =
 
 
 def _to_microseconds(column: str, *, up: bool) -> str:
-    # DuckDB's own cast rounds to the nearest. An infinite time has no number, and is refused later.
+    # DuckDB's cast rounds to the nearest microsecond. `epoch_ns` of an infinite time is NULL; `raw_values` refuses it.
     more = " + 999" if up else ""
     return (
         f"coalesce(make_timestamptz(cast((epoch_ns({column}){more}) // 1000 as bigint)), "
@@ -187,7 +188,7 @@ def _one_or_all(files: Sequence[Path]) -> Path | Sequence[Path]:
 
 
 def first_time(folder: Path) -> datetime | None:
-    """Return the earliest event or load time of all tables; None when there is no row at all."""
+    """Return the earliest event or load time of all tables; None if there are no rows."""
     earliest: list[int] = []
     with connect() as con:
         for table, event_at in EVENTS.items():
@@ -203,7 +204,7 @@ def first_time(folder: Path) -> datetime | None:
 
 
 def newest_load(folder: Path) -> datetime | None:
-    """Return the greatest `loaded_at` of all tables that have one; None when there is no row at all."""
+    """Return the latest `loaded_at` of all tables that have the column; None if there are no rows."""
     newest: list[int] = []
     with connect() as con:
         for table in CONTRACT:
@@ -216,9 +217,10 @@ def newest_load(folder: Path) -> datetime | None:
 
 
 def first_loads(source: str, table: str, timezone: str) -> str:
-    """Return a SELECT of the first load of every key, as `feature_mart.runner.first_loads` reads it.
+    """Return a SELECT of the first load of every key, with the columns that `feature_mart.runner.first_loads` reads.
 
-    ``source`` is a SELECT of the table's rows; days are those of ``timezone``. Rows at infinity are left out.
+    ``source`` is a SELECT of the table's rows. Days are local days of ``timezone``. Rows with an infinite load time are
+    left out.
     """
     key = next(iter(CONTRACT[table]))
     return f"""
@@ -263,7 +265,7 @@ def _table_faults(
 
 
 def _fits(found: str, kind: Kind) -> bool:
-    """Return whether a column of DuckDB's type holds the kind; one without any value holds any."""
+    """Return True if DuckDB's type ``found`` fits the kind. The type of a column of only NULL fits every kind."""
     types = _TYPES[kind]
     return found == _NOTHING or any(
         found == type_ or found.startswith(f"{type_}(") for type_ in types

@@ -1,7 +1,7 @@
-"""Time zones, from the rules of the installed package `tzdata` alone.
+"""Load time zones from the installed package `tzdata` only.
 
-The standard library takes the rules of the machine where it has any. They differ from machine to machine, and a refresh
-must not: the 13 zones whose rules changed in 2022 to 2026 had another refresh in Python than in the database.
+The standard library prefers the rules of the machine, which differ between machines; the time of a refresh must not. In
+the 13 zones whose rules changed in 2022 to 2026, a refresh was at another time in Python than in the database.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def load_zone(name: str) -> ZoneInfo:
     """Return the zone of that name in the IANA database, such as ``Asia/Tokyo``.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the database has no such zone.
     """
     file = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
     if not _NAME.fullmatch(name) or not file.is_file():
