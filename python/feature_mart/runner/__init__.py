@@ -1,11 +1,11 @@
-"""Runs dbt for one warehouse: lock, copy, build, check, replace; docs; and a report of each run.
+"""Run dbt for one warehouse: lock the state folder, build and check the mart, publish it, and record the run.
 
 ==================================  ================================================================
-``open_run(settings, command)``      be the one writer of a state folder, and report however it ends
-``build_mart(settings, log)``        build and test on a copy; replace the mart when all is well
-``generate_docs(settings, built)``   what dbt writes of the built mart for its documentation
-``require_built(settings)``          what the present mart was built from
-``read_dbt_manifest(settings)``      dbt's manifest of that build
+``open_run(settings, command)``      lock the state folder; write a run record, also after a failure
+``build_mart(settings, log)``        build and test the mart; publish it if no blocking check failed
+``generate_docs(settings, built)``   return dbt's documentation of the built mart
+``require_built(settings)``          return the record of the present mart
+``read_dbt_manifest(settings)``      return dbt's manifest of that build
 ==================================  ================================================================
 """
 

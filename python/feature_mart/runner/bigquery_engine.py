@@ -1,9 +1,8 @@
-"""BigQuery: dbt builds in the mart's dataset itself, and a record says up to which moment it is good.
+"""Build and read the mart on BigQuery. dbt builds in the mart's dataset, and a record says as of when it is complete.
 
-There are no two copies: a table of BigQuery's can be read as it was at a moment of the last days, so a reader takes
-every table as of the record's `published_at`, and sees no part of a build that is going on or has failed. The record is
-the last thing that a build writes. While one is under way the mart is marked; a mark that is still there says that rows
-of a build that never ended may be in the tables, so the next build starts from nothing.
+There is no second copy. Readers use time travel: they read each table as of the record's `published_at`, so they see no
+part of a build that is running or has failed. A build writes a mark first and the record last. The record replaces the
+mark. If the mark is still there, the tables may contain rows of an unfinished build, and the next build is a full one.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from feature_mart.runner.first_loads import FirstLoads
 from feature_mart.services import BigQueryAddress
 from feature_mart.settings import Clock, Settings
 
-#: One row a document: `built`, `dbt_manifest`, and `under_way` while a build is.
+#: The table of the mart's documents: `built`, `dbt_manifest`, and the mark `under_way` during a build.
 STATE_TABLE = "mart_state"
 _DAY_MS = 24 * 60 * 60 * 1000
 _SHOWN_ROWS = 5
@@ -47,7 +46,7 @@ _CHANGED = frozenset({"model", "seed"})
 
 
 class BigQueryEngine:
-    """`feature_mart.runner.engine.Engine` over a dataset."""
+    """An `Engine` whose mart is a BigQuery dataset."""
 
     def __init__(self, settings: Settings, address: BigQueryAddress) -> None:
         self._settings = settings
@@ -62,7 +61,8 @@ class BigQueryEngine:
         check_dataset(self._connect(), self._address, self._settings.overwritten_sources)
 
     def newest_load(self) -> datetime | None:
-        # Rows are loaded day and night there: what is known is what the wall clock has reached. Into a sample none are.
+        # Rows are loaded all the time, so the wall clock decides what is known. Only a sample has a newest load,
+        # because no rows are added to it.
         return sample_loaded_at(self._connect(), self._address)
 
     def first_time(self) -> datetime | None:
@@ -199,12 +199,12 @@ class BigQueryEngine:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _moment(self, name: str, published_at: datetime | None, asked_at: datetime) -> datetime:
-        """The moment to read a table as of: the record's, or `asked_at` where the table is as it was at the record's.
+        """Return the timestamp to read a table as of: `asked_at` if it has not changed since `published_at`, else that.
 
-        Every session says its moment, so a build that begins meanwhile is not seen, and all tables of one export are
-        those that were published together. The record's moment would be right for all of them; but BigQuery keeps what
-        was for two to seven days, and a mart that nobody changed for a month is to be exported as well. `asked_at` was
-        taken before the table was looked at, and at it an unchanged table held what was published.
+        Each read gives its timestamp explicitly, so it sees no rows of a build that starts meanwhile, and all tables of
+        an export belong to one publication. BigQuery keeps former states for two to seven days only. An unchanged table
+        is therefore read as of `asked_at`, so a mart that is a month old can still be exported. `asked_at` must be
+        taken before this call, when an unchanged table still had its published rows.
         """
         client, address = self._connect(), self._address
         with explained_errors(address):
@@ -214,7 +214,7 @@ class BigQueryEngine:
         return published_at
 
     def _count(self, name: str, at: datetime) -> int:
-        """A table's rows as of a moment, which BigQuery counts without reading any."""
+        """Return the number of a table's rows as of a timestamp. BigQuery counts them without reading any."""
         return int(
             self._one(
                 f"select count(*) from `{self._settings.mart_address}.{name}` "
@@ -223,7 +223,7 @@ class BigQueryEngine:
         )
 
     def _now(self) -> datetime:
-        """By BigQuery's clock, which is the one that its tables are read as of."""
+        """Return the current time of BigQuery's clock, which its time travel uses."""
         now: datetime = self._one("select current_timestamp()").astimezone(UTC)
         return now
 
@@ -237,7 +237,7 @@ class BigQueryEngine:
             return [tuple(row) for row in self._ask(sql.format(table=place))]
 
     def open_for_docs(self) -> None:
-        """Nothing: dbt only reads there."""
+        """Do nothing, because dbt only reads the dataset to describe it."""
 
     def _connect(self) -> Any:
         if self._client is None:
@@ -281,12 +281,12 @@ class BigQueryEngine:
         )
 
     def _ask(self, sql: str) -> Any:
-        """The rows of a query, waited for as long as the settings allow."""
+        """Run a query and return its rows; it may take as long as the settings allow."""
         with explained_errors(self._address):
             return ask(self._connect(), sql, self._address)
 
     def _write(self, documents: Mapping[str, str], *, replaced: bool = False) -> None:
-        """Load the documents in one job, in place of all or beside what is there."""
+        """Load the documents in one job: beside those in the table, or in place of all if ``replaced``."""
         import pyarrow.parquet as pq
         from google.cloud import bigquery
 
@@ -311,7 +311,7 @@ class BigQueryEngine:
 
 
 def _mart_of(folder: Path, tables: Sequence[str]) -> Path:
-    """A DuckDB file whose tables are views over the Parquet files of those names beside it."""
+    """Create a DuckDB file in ``folder`` with a view of each table's Parquet file there, and return its path."""
     path = folder / "mart.duckdb"
     with connect(path) as con:
         for table in tables:

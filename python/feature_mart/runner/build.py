@@ -1,4 +1,4 @@
-"""Build and test the mart, and publish it only when every blocking check has passed."""
+"""Build and test the mart, and publish it only if every blocking check has passed."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _CHECKS = frozenset({"test", "unit_test"})
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build did.
+    """The result of a build.
 
-    `full_because` is None for a build that appended; else why it was done in full. `models` counts those built,
-    `tests` the checks of this build. `warnings` are messages of checks that only warn; `unjudged` is what checks
-    could not compare yet.
+    `full_because` is the reason for a full build; None for a build that appended. `models` counts the models built, and
+    `tests` the checks of this build. `warnings` are the messages of checks that only warn; `unjudged` are the checks
+    that had too little to compare.
     """
 
     as_of_at: datetime
@@ -49,7 +49,7 @@ class BuildReport:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A build, decided. `select` is empty for the whole; without `is_checked` no check runs."""
+    """What is to be built. `select` is empty for the whole mart; no check runs unless `is_checked`."""
 
     engine: Engine
     wanted: datetime
@@ -73,15 +73,16 @@ def build_mart(
 ) -> BuildReport:
     """Build and test the mart of one warehouse as of a refresh, inside `open_run`.
 
-    With ``select`` only those models (dbt's selection) are built anew, at the refresh that the mart stands at.
-    Without ``is_checked`` it is not tested, which is for audits that look at the rows themselves. ``hints`` gives
-    lines that may explain a failure, such as an unnoticed bulk load: they stand before the failures.
+    ``as_of`` is the value of --as-of; None for the default refresh. With ``select``, dbt's selection, only those models
+    are built, at the refresh of the present mart. If ``is_checked`` is False, no test runs; the audits, which compare
+    the rows themselves, use this. ``hints`` returns lines that may explain a failure, such as an undeclared bulk load;
+    they come before the failures in the message.
 
     Raises:
-        UsageError: the raw warehouse or the load clock is not as the contract says, or the refresh lies behind the
-            mart's.
-        TerminalError: a model or a check failed; the earlier mart stays as it was.
-        TransientError: another program has the mart open for writing.
+        UsageError: the raw warehouse breaks the raw contract, a line of the load clock is not valid, or the refresh is
+            earlier than the mart's.
+        TerminalError: a model or a check failed; the former mart stays in place.
+        TransientError: another program has the mart open for writing, or BigQuery failed in a way that may pass.
     """
     engine = open_engine(settings)
     check_load_clock(settings.project, settings.warehouse)
@@ -122,7 +123,7 @@ def build_mart(
 
 
 def dbt_variables(settings: Settings, as_of_at: datetime) -> dict[str, object]:
-    """The dbt vars of one build."""
+    """Return the dbt vars of a build as of a refresh."""
     return {"as_of": as_of_at.isoformat(), "warehouse": settings.warehouse}
 
 
@@ -166,9 +167,9 @@ def _run_dbt(
 
 
 def _require_whole(task: _Task, result: DbtResult) -> None:
-    """Raise TerminalError where dbt left out a model or a check of the project, or where there is no check at all.
+    """Raise TerminalError if dbt left out a model or a check of the project, or if there is no check at all.
 
-    What a selection, a flag or a variable leaves out would otherwise be published unbuilt or unchecked.
+    A selector, flag or variable of the project can leave some out. They would be published unbuilt or unchecked.
     """
     manifest = json.loads((result.target / "manifest.json").read_text(encoding="utf-8"))
     kinds = {"model", "seed", *(_CHECKS if task.is_checked else ())}
@@ -193,11 +194,11 @@ def _require_whole(task: _Task, result: DbtResult) -> None:
 
 
 def _commit(settings: Settings, log: RunLog, task: _Task, result: DbtResult) -> CheckCounts:
-    """Write into the finished copy what it was built from, and put it in the mart's place: one step."""
+    """Publish the finished build with the record of what it was built from, and return the counts of its checks."""
     definitions, tests = task.definitions, log.tests
     if task.select and task.built is not None:
-        # The rest was checked when it was built. Of a part built from new definitions the rest is at the old ones,
-        # so the mart has none of its own, and the next whole build is full.
+        # The other models were checked when they were built. If the definitions have changed, the mart now rests on
+        # several; no hash equals "several", so the next build of the whole mart is a full one.
         tests = task.built.tests
         if task.built.definitions != definitions:
             definitions = "several"
@@ -229,7 +230,7 @@ def _count_tests(nodes: Sequence[Node]) -> CheckCounts:
 
 
 def _unjudged(task: _Task, result: DbtResult) -> tuple[Unjudged, ...]:
-    """Empty for a build that did not measure: one of a part, one without checks."""
+    """Return the checks that had too little to compare; none if the build did not measure, as without checks."""
     is_measured = any(node.name == UNJUDGED and node.status == "success" for node in result.nodes)
     if not is_measured or not task.is_checked:
         return ()

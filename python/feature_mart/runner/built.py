@@ -1,4 +1,4 @@
-"""What the present mart of a warehouse was built from, on whichever engine it is."""
+"""Read the documents that are kept with a mart, on either engine: its record and dbt's manifest."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from feature_mart.settings import Settings
 
 
 def require_built(settings: Settings) -> BuiltMart:
-    """What the present mart was built from.
+    """Return the record of the present mart.
 
     Raises:
-        UsageError: there is none, or the state folder is another warehouse's.
+        UsageError: there is no mart, or the state folder belongs to another warehouse.
         TransientError: another program has the file open for writing, or BigQuery does not answer.
     """
     check_address(settings)
@@ -28,10 +28,10 @@ def require_built(settings: Settings) -> BuiltMart:
 
 
 def read_dbt_manifest(settings: Settings) -> dict[str, Any]:
-    """The dbt manifest of the build that made the mart.
+    """Return dbt's manifest.json of the build that made the present mart.
 
     Raises:
-        TerminalError: the mart holds none.
+        TerminalError: the mart has no manifest.
     """
     text = open_engine(settings).read_kept("dbt_manifest")
     if text is None:

@@ -1,4 +1,4 @@
-"""Bulk loads: what was loaded at once, long after it happened, and which line of the load clock fits it."""
+"""Find bulk loads, rows that were loaded at once and long after their events, and the load clock line for each."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from datetime import datetime, timedelta
 from feature_mart.runner.first_loads import FEW_KEYS, FirstLoads, Lags, LoadDay, Minute, Moved
 from feature_mart.runner.load_clock import LoadClockLine
 
-#: A day holds a bulk load where it first loads over half of the keys, or at least so many keys and so many times those
-#: of the median load day …
+#: A day contains a bulk load if it has the first loads of over half of the keys, or of at least _LEAST_KEYS keys and of
+#: _TIMES as many as the median load day …
 _LEAST_KEYS, _TIMES = 20, 7
-#: … and a quarter of them more than so long after what is usual; fewer other days say nothing of that.
+#: … and if a quarter of them were loaded more than OVERDUE later after their events than usual. Fewer than _LEAST_DAYS
+#: other days are too few to know what is usual.
 OVERDUE, _LEAST_DAYS = timedelta(hours=24), 7
-#: Loads less than an hour apart are one piece of it. What has less than a twentieth of the fullest minute's or the
-#: largest piece's overdue keys is stragglers.
+#: Overdue loads less than _APART apart form one piece. Pieces at most _JOINED_WITHIN apart may belong to one bulk load.
+#: Minutes and pieces with less than the share _FEW of the overdue keys of the largest are left out as stragglers.
 _APART, _JOINED_WITHIN, _FEW = timedelta(hours=1), timedelta(days=1), 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """One bulk load: the instants of its first and last row, to the second, and its days.
+    """A bulk load of a table: its period, from `start` to before `end`, in whole seconds, and its business days.
 
-    `is_first` says that nothing was loaded before it.
+    `is_first` is True if nothing was loaded before it.
     """
 
     start: datetime
@@ -33,21 +34,22 @@ class Bulk:
 
     @property
     def day(self) -> str:
-        """Return its day, or its first and its last, as text."""
+        """Return its day, or its first and last day, as text."""
         first, last = self.days[0], self.days[-1]
         return first if first == last else f"{first} to {last}"
 
     def line(self, hours: float) -> LoadClockLine:
-        """Return the narrowest period that holds the bulk: from its first load to a second after its last."""
+        """Return the line of the load clock for exactly its period; ``hours`` is the lag to assume."""
         return LoadClockLine(self.end, hours, None if self.is_first else self.start)
 
 
 @dataclass(frozen=True, slots=True)
 class BulkLoad:
-    """A bulk load of a table for which the load clock has no line, and the line that fits it.
+    """A bulk load of a table for which the load clock has no line, and a proposed line.
 
-    `keys` of the table's `of` keys were first loaded in the period. `line` is None where a line would change nothing.
-    `compared` counts the keys loaded as usual, from which the line's lag is taken; 0 where it is a guess.
+    `keys` of the table's `of` keys were first loaded in the period. `line` is None if a line would change nothing.
+    `moved` describes the keys that the line makes known earlier. `compared` counts the keys outside of bulk loads, from
+    which the lag of the line is computed; 0 if the lag is a guess.
     """
 
     table: str
@@ -59,17 +61,17 @@ class BulkLoad:
     compared: int
 
     def seed_line(self, warehouse: str) -> str | None:
-        """Return the line for seeds/load_clock.csv."""
+        """Return the line for seeds/load_clock.csv; None if a line would change nothing."""
         return None if self.line is None else self.line.seed_line(warehouse, self.table, self.note)
 
     @property
     def note(self) -> str:
-        """Return what the line's note says: the day, and where its lag comes from."""
+        """Return the note of the line: the day, and how its lag was found."""
         return f"bulk load of {self.day}; {lag_note(self.compared)}"
 
 
 def lag_note(compared: int) -> str:
-    """Return where a proposed lag comes from; ``compared`` keys were loaded as usual, 0 where they are too few."""
+    """Return how a proposed lag was found: from ``compared`` keys loaded as usual, or as a guess if that is 0."""
     if not compared:
         return "the lag is a guess"
     return f"90% of the {compared} keys loaded as usual were there within the lag"
@@ -77,9 +79,9 @@ def lag_note(compared: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LoadHistory:
-    """How a table was loaded: its days and its bulk loads.
+    """The days on which keys of a table were first loaded, and its bulk loads.
 
-    `usual` is the median over the days without a bulk load of their `lag`; None where there is none.
+    `usual` is the median `lag` of the days without a bulk load; None if no such day has one.
     """
 
     days: tuple[LoadDay, ...]
@@ -88,17 +90,17 @@ class LoadHistory:
 
     @property
     def keys(self) -> int:
-        """Return how many keys the table has."""
+        """Return the number of the table's keys."""
         return sum(day.keys for day in self.days)
 
     @property
     def bulk_days(self) -> frozenset[str]:
-        """Return the days that hold a bulk load."""
+        """Return the days that contain a bulk load."""
         return frozenset(day for bulk in self.bulks for day in bulk.days)
 
     @property
     def ordinary_days(self) -> frozenset[str]:
-        """Return the days of no bulk load on which rows came no later after their events than on most days."""
+        """Return the days without a bulk load whose lag exceeds the usual one by at most `OVERDUE`."""
         usual, bulk_days = self.usual, self.bulk_days
         return frozenset(
             each.day
@@ -111,7 +113,7 @@ class LoadHistory:
 
 
 def read_history(loads: FirstLoads) -> LoadHistory:
-    """Find a table's bulk loads."""
+    """Return the load days of a table and the bulk loads found in them."""
     days = loads.days()
     found = _bulk_days(days)
     usual = _usual([day for day in days if day not in found])
@@ -123,19 +125,20 @@ def read_history(loads: FirstLoads) -> LoadHistory:
 
 
 def usual_lags(loads: FirstLoads, history: LoadHistory) -> Lags:
-    """Return the lags of the keys that were loaded in no bulk load."""
+    """Return the lags of the keys that were first loaded outside of bulk loads."""
     return loads.lags([bulk.line(0) for bulk in history.bulks])
 
 
 def find_bulks(
     table: str, loads: FirstLoads, known: Sequence[LoadClockLine] = ()
 ) -> list[BulkLoad]:
-    """Return a table's bulk loads that no line in ``known`` touches.
+    """Return a table's bulk loads whose periods overlap no line in ``known``.
 
-    Where one day first loads over half of the keys and no line would change any, that day is returned without one.
+    If there is neither a bulk load nor a known line, but one day has the first loads of over half of the keys, that day
+    is returned with no line.
     """
     history = read_history(loads)
-    # Most tables have none that is new, and on BigQuery each query costs.
+    # The queries below run only for new bulk loads, which most tables do not have: on BigQuery each query costs.
     new = [b for b in history.bulks if not any(touch(b.line(0), other) for other in known)]
     found = []
     lags = usual_lags(loads, history) if new else Lags(0, timedelta(0), timedelta(0))
@@ -155,7 +158,7 @@ def find_bulks(
 
 
 def _bulk_days(days: Sequence[LoadDay]) -> list[LoadDay]:
-    """The days that hold a bulk load: the greatest first, each judged by the days that are left when it is gone."""
+    """Return the days with a bulk load, in the order found. A day found is removed before the next is searched."""
     rest = sorted(days, key=lambda day: -day.keys)
     found: list[LoadDay] = []
     while (number := _next_bulk(rest)) is not None:
@@ -164,7 +167,7 @@ def _bulk_days(days: Sequence[LoadDay]) -> list[LoadDay]:
 
 
 def _next_bulk(days: Sequence[LoadDay]) -> int | None:
-    """Return the first of these days, the greatest first, that holds a bulk load by the others; its place."""
+    """Return the index of the first day with a bulk load compared to the others; days with most keys come first."""
     total = sum(day.keys for day in days)
     if total <= FEW_KEYS:
         return None
@@ -173,7 +176,7 @@ def _next_bulk(days: Sequence[LoadDay]) -> int | None:
         middle = (len(days) - 1) // 2
         usual_keys = days[middle if middle < number else middle + 1].keys if len(days) > 1 else 0
         if not is_most and day.keys < max(_LEAST_KEYS, _TIMES * usual_keys):
-            return None  # Nor do the days after it, which have fewer keys.
+            return None  # The days after it have fewer keys.
         if day.lag is None or day.lag <= OVERDUE:
             continue
         others = [*days[:number], *days[number + 1 :]]
@@ -193,9 +196,10 @@ def _usual(days: Sequence[LoadDay]) -> timedelta | None:
 
 
 def _bulks(days: Sequence[LoadDay], minutes: Sequence[Minute]) -> tuple[Bulk, ...]:
-    """Return the pieces of overdue loads; two within a day, with nothing else loaded between them, are one.
+    """Group the overdue minutes into bulk loads. Pieces within a day of each other, with no load between, are joined.
 
-    Stragglers, as there are on any day, make no piece: a period that holds one dates its load back as well.
+    Stragglers, which occur on any day, are left out: a period that reached to one would also date back the other loads
+    in it.
     """
     pieces: list[list[Minute]] = []
     few = _FEW * max((minute.keys for minute in minutes if minute.is_overdue), default=0)
@@ -240,7 +244,7 @@ def _bulk(piece: Sequence[Minute], days: Sequence[LoadDay], minutes: Sequence[Mi
 
 
 def touch(one: LoadClockLine, other: LoadClockLine) -> bool:
-    """Return whether two periods have an instant in common."""
+    """Return True if two periods overlap."""
 
     def starts_before(line: LoadClockLine, end: datetime) -> bool:
         return line.untrusted_from is None or line.untrusted_from < end

@@ -1,4 +1,4 @@
-"""What a build is to do, before it begins: which refresh it stands at, and whether it starts from nothing."""
+"""Decide, before a build begins, which refresh it builds and whether it is a full build."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ def choose_refresh(
     full_refresh: bool = False,
     select: Sequence[str] = (),
 ) -> datetime:
-    """The refresh to build: the one asked for, or the newest.
+    """Return the refresh to build: that of --as-of or dbt var as_of if one is given, else the newest.
 
-    The newest is the last that the wall clock has reached or, where that is earlier, the first that knows every raw
-    row (``newest_load`` is the greatest load time; None with sources that have none). Left to itself a build
-    never goes back behind the mart.
+    The newest is the last refresh that the wall clock has reached, or the first that contains every raw row if that is
+    earlier. It is never earlier than the mart's, unless ``full_refresh``. ``newest_load`` is the latest load time of
+    the raw rows; None if only the wall clock decides. With ``select`` it is the refresh of the present mart.
 
     Raises:
-        UsageError: what was asked for is no refresh, is still to come, or does not go with ``select``.
+        UsageError: the requested time is not valid, is in the future, or contradicts ``select``; or there is no mart to
+            build parts of.
     """
     reached = settings.clock.refresh_before(settings.now)
     given = as_of or settings.as_of
@@ -65,10 +66,10 @@ def why_full(
     definitions: str,
     full_refresh: bool,
 ) -> str | None:
-    """Why the mart is to be built from nothing; None where the build may append to it.
+    """Return the reason for a full build; None if the build may append to the mart.
 
     Raises:
-        UsageError: it would have to be, in a way that changes history unasked.
+        UsageError: the clock has changed or the refresh is earlier than the mart's, which needs --full-refresh.
     """
     if full_refresh:
         return "--full-refresh"

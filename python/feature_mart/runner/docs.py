@@ -1,4 +1,4 @@
-"""What dbt writes of the mart for its documentation site: a page without data, a manifest and a catalogue."""
+"""Generate dbt's documentation of the mart: a page without data, a manifest and a catalog."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from feature_mart.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class DbtDocs:
-    """dbt's page, into which its two documents go."""
+    """dbt's HTML page without data, and the two JSON documents that it shows."""
 
     page: str
     manifest: dict[str, Any]
@@ -27,10 +27,10 @@ class DbtDocs:
 def generate_docs(
     settings: Settings, built: BuiltMart, progress: Progress | None = None
 ) -> DbtDocs:
-    """Have dbt describe the built mart.
+    """Run `dbt docs generate` on the built mart and return its documents.
 
     Raises:
-        TerminalError: dbt could not.
+        TerminalError: dbt failed.
         TransientError: another program has the mart open for writing.
     """
     target = settings.target_dir("docs")
@@ -55,13 +55,13 @@ def generate_docs(
 
 
 def _without_catalog(settings: Settings) -> list[str]:
-    """A stand-in for BigQuery keeps no catalogue that dbt could read."""
+    """Return the option for an empty catalog if BigQuery is an emulator, which has no catalog that dbt can read."""
     is_stand_in = settings.bigquery is not None and settings.bigquery.endpoint
     return ["--empty-catalog"] if is_stand_in else []
 
 
 def _share_parse(settings: Settings, target: Path) -> None:
-    """Let dbt start from the build's parsed project instead of reading every file again."""
+    """Copy the parsed project of the build, so dbt does not parse every file again."""
     parsed = settings.target_dir("build") / "partial_parse.msgpack"
     if parsed.is_file():
         target.mkdir(parents=True, exist_ok=True)

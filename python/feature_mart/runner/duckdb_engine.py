@@ -1,4 +1,4 @@
-"""The embedded engine: a DuckDB file, built on a copy that takes its place when every blocking check has passed."""
+"""Build and read the mart as a DuckDB file. A build works on a copy, which replaces the mart when it is published."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @contextmanager
 def open_first_loads(source: str, table: str, timezone: str) -> Iterator[FirstLoads]:
-    """Read the first loads of a table's keys once, from a SELECT of its rows; days are those of ``timezone``."""
+    """Yield the first loads of a table's keys; ``source`` is a SELECT of its rows, days are those of ``timezone``."""
     with connect() as con:
         con.execute(f"create table first_loads as {first_loads(source, table, timezone)}")
         yield FirstLoads(lambda sql: con.execute(sql).fetchall(), "select * from first_loads")
 
 
 class DuckDBEngine:
-    """`feature_mart.runner.engine.Engine` over a state folder."""
+    """An `Engine` whose mart is a DuckDB file in the state folder."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -118,7 +118,7 @@ class DuckDBEngine:
         take_snapshots(self._settings, self.database, variables, is_taken=is_taken)
 
     def first_rows(self, node: Node) -> Sequence[str]:
-        # Once published, the copy is the mart.
+        # After publication the copy has become the mart.
         place = self.database if self.database.is_file() else self._settings.mart_path
         if not node.compiled or not place.is_file():
             return []
@@ -195,7 +195,7 @@ class DuckDBEngine:
             raise unreadable(self._settings.mart_path, error) from None
 
     def open_for_docs(self) -> None:
-        # dbt opens what it describes for writing; a mart that somebody is reading allows that of a copy only.
+        # dbt opens the database for writing, which fails while another process reads the mart. Give it a copy.
         draft = self._settings.draft_path
         draft.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self._settings.mart_path, draft)

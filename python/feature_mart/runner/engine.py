@@ -1,4 +1,4 @@
-"""Where a target keeps its mart: the seam between what a build does and the engine that it does it on."""
+"""The interface between a build and the engine that it runs on."""
 
 from __future__ import annotations
 
@@ -16,97 +16,100 @@ from feature_mart.settings import Clock
 
 @dataclass(frozen=True, slots=True)
 class Outset:
-    """What a build begins from. Without `is_new` it appends to the mart that is there, or builds parts of it anew."""
+    """The start of a build: an empty mart if `is_new`, else the present one, to append to or to rebuild in part."""
 
     is_new: bool
     run_id: str
 
 
 class Engine(Protocol):
-    """The mart of one warehouse on one engine."""
+    """Builds and reads the mart of one warehouse; implemented once for DuckDB and once for BigQuery."""
 
     @property
     def version(self) -> str:
-        """The engine's name and version; a mart of another one is built anew."""
+        """Return the name and version of the engine. A mart that another one built is built in full."""
         ...
 
     def check_raw(self) -> None:
-        """Raise UsageError unless the raw warehouse is as the contract says."""
+        """Raise UsageError if the raw warehouse breaks the raw contract."""
         ...
 
     def newest_load(self) -> datetime | None:
-        """The greatest load time of the raw rows; None where the wall clock alone decides what is known."""
+        """Return the latest load time of the raw rows; None if only the wall clock decides what is known."""
         ...
 
     def first_time(self) -> datetime | None:
-        """Return the earliest time in the raw rows; None where asking would cost a scan."""
+        """Return the earliest time in the raw rows; None if finding it would need a paid scan."""
         ...
 
     def zone_offsets(
         self, zone: str, first: datetime, last: datetime
     ) -> Sequence[tuple[datetime, int]]:
-        """Return the first hour, and each up to ``last`` at which the zone's offset from UTC, in seconds, changes."""
+        """Return the zone's offset in seconds at the hour ``first``, and at each hour up to ``last`` if it changes."""
         ...
 
     def refreshes(self, clock: Clock, days: Sequence[date]) -> Sequence[datetime]:
-        """Return the instant of each local day's refresh, as the models' SQL has it."""
+        """Return the refresh of each of successive local days, as the models' SQL computes it."""
         ...
 
     def first_loads(self, table: str) -> AbstractContextManager[FirstLoads | None]:
-        """Return the first loads of a raw table's keys, for as long as the context lasts; None without load times."""
+        """Yield the first loads of a raw table's keys, for use inside the context; None if it has no load times."""
         ...
 
     def read_kept(self, name: str) -> str | None:
-        """A document kept with the mart; None where there is no mart, or none that this engine can read."""
+        """Return a document kept with the mart; None if there is no mart that this engine can read, or no document."""
         ...
 
     def is_unfinished(self) -> bool:
-        """Whether rows of a build that never ended may be in the mart's tables, so that no build may append to them."""
+        """Return True if the mart may contain rows of an unfinished build. No build may append to it then."""
         ...
 
     def has_mart(self) -> bool:
-        """Whether something is there that calls itself a mart, readable or not."""
+        """Return True if there is a mart, readable or not."""
         ...
 
     def begin(self, outset: Outset) -> None:
-        """Make ready for a build by dbt."""
+        """Prepare the database for a build by dbt."""
         ...
 
     @property
     def database(self) -> Path:
-        """What dbt is given as its file, which only DuckDB has."""
+        """Return the path of the database file for dbt. On BigQuery it names no file and is not used."""
         ...
 
     def take_snapshots(self, variables: Mapping[str, object], *, is_taken: bool) -> None:
-        """Note what overwritten sources hold now, unless ``is_taken`` says that this refresh did."""
+        """Take the dbt snapshots of the overwritten sources, unless ``is_taken``: once a refresh."""
         ...
 
     def first_rows(self, node: Node) -> Sequence[str]:
-        """The first rows that a failing check found, as text; none where it can no longer be asked."""
+        """Return the first rows that a failing check found, as text; none if its query no longer runs."""
         ...
 
     def abandon(self, result: DbtResult) -> str:
-        """Leave a failed build behind; one sentence that says what became of the mart."""
+        """Abandon a failed build, and return a clause for the message that says what state the mart is in."""
         ...
 
     def describe_marts(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """Rows, columns and exclusions of marts, for the run report."""
+        """Return the rows, columns and exclusions of marts, for the run record."""
         ...
 
     def publish(self, documents: Mapping[str, str]) -> None:
-        """Put a finished build in the mart's place, with the documents kept with it: one step."""
+        """Publish a finished build together with its documents. The publication is atomic."""
         ...
 
     def local_mart(
         self, tables: Sequence[str], published_at: datetime | None
     ) -> AbstractContextManager[Path]:
-        """A DuckDB file that holds these tables as they were published, for as long as the context lasts."""
+        """Yield the path of a DuckDB file with at least these tables as published, valid inside the context."""
         ...
 
     def ask(self, table: str, sql: str, published_at: datetime | None) -> Sequence[tuple[Any, ...]]:
-        """The rows of a query that both engines speak, of one table as it was published: ``{table}`` in the query."""
+        """Return the rows of a query on one table as published.
+
+        ``sql`` names the table as ``{table}`` and must run on both engines.
+        """
         ...
 
     def open_for_docs(self) -> None:
-        """Make ready for dbt to describe the mart without changing it."""
+        """Prepare `database` for `dbt docs generate`, which must not change the mart."""
         ...

@@ -1,4 +1,4 @@
-"""Which engine a target means."""
+"""Choose the engine of a target."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from feature_mart.settings import Settings
 
 
 def open_engine(settings: Settings) -> Engine:
-    """The engine of the settings' target."""
+    """Return the engine of the settings' target."""
     if settings.bigquery is not None:
         from feature_mart.runner.bigquery_engine import BigQueryEngine
 

@@ -1,4 +1,4 @@
-"""What a person needs to read when a dbt build failed: what, where, and what to do."""
+"""Describe the failures of a dbt build: what failed, where, and what to do."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from feature_mart.settings import Settings
 _SHOWN_NODES = 10
 _SHOWN_LINES = 12
 
-#: Gives the first rows that a failing check found.
+#: Returns the first rows that a failing check found.
 Rows = Callable[[Node], Sequence[str]]
 
 
 def build_failure(
     settings: Settings, engine: Engine, result: DbtResult, hints: Sequence[str] = ()
 ) -> FeatureMartError:
-    """The error of a build that failed, while what it worked on is still there; the engine leaves it behind.
+    """Abandon a failed build and return its error.
 
-    ``hints`` are lines about the raw warehouse that may explain the failures; they come first. Transient where nothing
-    failed but what may pass when tried again.
+    Call this while the database of the build still exists: the message shows rows of it. ``hints`` are lines about the
+    raw warehouse that may explain the failures; they come first. The error is a TransientError if a retry may solve
+    each failure, which occurs only on BigQuery; else a TerminalError.
     """
     said = [node.message for node in result.nodes if node.status in FAILED]
     said = said or [result.problem or ""]
@@ -35,10 +36,10 @@ def build_failure(
 
 
 def describe_failures(settings: Settings, result: DbtResult, rows: Rows, head: str) -> str:
-    """One message for all that failed.
+    """Return one message for all failures; ``head`` is its first line.
 
-    A failing check gives its own message and what to do about it (``meta.message``, ``meta.fix``), with the first
-    of its rows; a failing model the first line of what the database said, and on BigQuery what to do.
+    A failing check is described by its message and remedy (``meta.message``, ``meta.fix``) and the first rows that it
+    found. A failing model is described by the first line of the database's error, on BigQuery with what to do.
     """
     failed = [node for node in result.nodes if node.status in FAILED]
     skipped = sum(node.status == "skipped" for node in result.nodes)
@@ -57,7 +58,7 @@ def describe_failures(settings: Settings, result: DbtResult, rows: Rows, head: s
 
 
 def describe_check(node: Node) -> str:
-    """A check in one line: its own message or its name, what it is about, how many rows."""
+    """Return one line about a check: its message or name, the model it tests, and the number of rows found."""
     what = str(node.meta.get("message") or f"check {node.name}")
     about = f" ({node.about})" if node.about else f" ({node.path})"
     rows = f": {node.failures:,} rows" if node.failures is not None else ""
@@ -65,9 +66,9 @@ def describe_check(node: Node) -> str:
 
 
 def describe_warning(engine: Engine, node: Node) -> str:
-    """Return a check that only warns, in one line: what, its rows where they are few or say it all, and what to do.
+    """Return one line about a check that only warns: what it found, in some cases the rows, and what to do.
 
-    A check whose rows are findings, not rows of data, says so by ``meta.shows_rows``.
+    Rows are shown if there is only one, or if ``meta.shows_rows`` says that they are findings, not rows of data.
     """
     is_shown = node.failures == 1 or node.meta.get("shows_rows")
     rows = engine.first_rows(node) if is_shown else ()
@@ -75,7 +76,7 @@ def describe_warning(engine: Engine, node: Node) -> str:
 
 
 def database_error(message: str) -> str:
-    """The first line of the database's words, without dbt's heading over them."""
+    """Return the first line of the database's error, without dbt's heading, at most 400 characters."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     if len(lines) > 1 and " Error in " in lines[0]:
         lines = lines[1:]

@@ -1,7 +1,7 @@
-"""The first load of every key of a table: by day, by minute, how long after the event, and what a line would change.
+"""Query the first load of every key of a table: by day and minute, its lag, and what a load clock line would change.
 
-A line of seeds/load_clock.csv changes only keys first loaded in its period, so only the first row of each key is read.
-Each engine gives those rows as one SELECT of whole numbers; the queries over it are the same on every engine.
+A line of seeds/load_clock.csv changes only keys that were first loaded in its period, so only the first row of each key
+is read. Each engine provides these rows as a SELECT of whole numbers; the queries over it are the same on both engines.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 from feature_mart.runner.load_clock import LoadClockLine
 
-#: So few keys say nothing of how a table is loaded.
+#: With fewer keys, how a table is usually loaded cannot be told.
 FEW_KEYS = 100
-#: The lag that is proposed where too few rows were loaded as usual to take it from them.
+#: The lag to propose if too few keys were loaded as usual to compute it.
 GUESSED_HOURS = 24
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
@@ -22,9 +22,9 @@ _US = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class LoadDay:
-    """The keys first loaded on a business day; a quarter of them were loaded more than `lag` after their event.
+    """The number of keys first loaded on a business day, and the upper quartile `lag` of their delays after the event.
 
-    `lag` is None where no event time is known.
+    `lag` is None if no event time is known.
     """
 
     day: str
@@ -34,7 +34,7 @@ class LoadDay:
 
 @dataclass(frozen=True, slots=True)
 class Lags:
-    """How long after their events keys were first loaded: their count, the median, and the 90th percentile."""
+    """The delays between events and first loads: the number of keys, the median, and the 90th percentile."""
 
     keys: int
     median: timedelta
@@ -42,7 +42,7 @@ class Lags:
 
     @property
     def hours(self) -> int:
-        """Return the lag to assume: one that nine of ten rows kept, so that an assumption seldom comes too early."""
+        """Return the lag to assume: the 90th percentile, so few keys are assumed known too early."""
         if self.keys < FEW_KEYS:
             return GUESSED_HOURS
         return max(1, -(-self.most // timedelta(hours=1)))
@@ -50,7 +50,7 @@ class Lags:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The keys that a line makes known earlier: how many, by how much (median and greatest), and one of them."""
+    """The keys that a line makes known earlier: their number, by how much (median and greatest), and an example."""
 
     keys: int
     median: timedelta
@@ -60,7 +60,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class PeriodDay:
-    """The keys first loaded on a day within a period, those that its line makes known earlier, and one of those."""
+    """The number of keys first loaded on a day of a period, of those made known earlier by its line, and an example."""
 
     day: str
     keys: int
@@ -70,9 +70,9 @@ class PeriodDay:
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """Loads of one minute of a business day: the instants of the first and the last, and the keys.
+    """The first loads of one minute of a business day: times of the first and last, and the number of keys.
 
-    `is_overdue` says whether these are the keys that were loaded overdue, or the others.
+    `is_overdue` is True for the keys that were loaded overdue, False for the others of the same minute.
     """
 
     day: str
@@ -86,15 +86,16 @@ class Minute:
 class FirstLoads:
     """The first load of every key of one table.
 
-    ``select`` gives ``entity``, ``load_day`` (the business day as text), ``loaded_us`` (microseconds since 1970) and
-    ``lag_us`` (those since the event, NULL where that is unknown); ``ask`` runs a query.
+    ``select`` is a SELECT with one row per key: ``entity``, ``load_day`` (the business day as text), ``loaded_us``
+    (microseconds since 1970) and ``lag_us`` (microseconds since the event, NULL if that is unknown). ``ask`` runs a
+    query.
     """
 
     ask: Callable[[str], Sequence[Sequence[object]]]
     select: str
 
     def days(self) -> list[LoadDay]:
-        """Return the days on which keys were first loaded, in their order."""
+        """Return the days on which keys were first loaded, in order."""
         rows = self._query(
             f"""
 ranked as (
@@ -115,7 +116,7 @@ order by firsts.load_day"""
         return [LoadDay(str(day), _int(keys), _span(lag)) for day, keys, lag in rows]
 
     def minutes(self, days: Sequence[str], over: timedelta) -> list[Minute]:
-        """Return the minutes of these days, in their order: of keys that lag by more than ``over``, and of others."""
+        """Return the minutes of these days, in order, with keys whose lag exceeds ``over`` apart from the others."""
         listed = ", ".join(f"'{day}'" for day in days)
         rows = self._query(
             f"""
@@ -163,7 +164,7 @@ left join mosts on ranked.one = mosts.one"""
         return Lags(_int(keys), _span(median) or timedelta(0), _span(most) or timedelta(0))
 
     def period_days(self, line: LoadClockLine) -> list[PeriodDay]:
-        """Return the days of a period, and what its line changes on each."""
+        """Return the days of a line's period, and how many keys the line changes on each."""
         moved = f"lag_us > {_lag_us(line)}"
         rows = self._query(
             f"""
@@ -186,7 +187,7 @@ order by load_day"""
         ]
 
     def moved(self, line: LoadClockLine) -> Moved:
-        """Return what a line makes known earlier."""
+        """Return the keys that a line makes known earlier."""
         rows = self._query(
             f"""
 ranked as (
@@ -225,7 +226,7 @@ def _lag_us(line: LoadClockLine) -> int:
 
 
 def _quantile(by: str, of: int, parts: int) -> str:
-    """Return the least value of ``lag_us`` in ``ranked`` that at least ``of`` of ``parts`` do not exceed, by group."""
+    """Return a SELECT of the ``of``/``parts`` quantile of ``lag_us`` in ``ranked``, by group; no interpolation."""
     past = f"{parts} * place - {of} * lag_count"
     return (
         f"select {by}, max(case when {past} >= 0 and {past} < {parts} then lag_us end) as quantile_us "

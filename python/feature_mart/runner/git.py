@@ -1,4 +1,4 @@
-"""Which commit of the project this is."""
+"""Read the project's commit, and its files at another commit, from git."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from feature_mart.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class GitState:
-    """The commit of the project. `commit` is None outside a repository."""
+    """The project's commit, None outside a repository, and whether the working tree differs from it."""
 
     commit: str | None
     dirty: bool
 
 
 def git_command(project: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
-    """Return the command and the environment that ask git about the repository which the project lies in.
+    """Return the command and the environment to run git in the project's repository.
 
-    Variables such as GIT_DIR and GIT_INDEX_FILE would have git answer for another repository, and a git hook sets some
-    of them for everything that it starts.
+    The environment has no ``GIT_`` variables. A git hook sets some, such as GIT_DIR and GIT_INDEX_FILE, for all
+    processes it starts, and git would then use another repository.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return ["git", "-C", str(project), *arguments], kept
 
 
 def read_git(project: Path) -> GitState:
-    """Return the project's commit, and whether the tree differs from it."""
+    """Return the project's commit, and whether the working tree differs from it."""
 
     def git(*arguments: str) -> str | None:
         command, environment = git_command(project, *arguments)
@@ -49,12 +49,12 @@ def read_git(project: Path) -> GitState:
 
 
 def read_files_at(project: Path, ref: str, folders: Sequence[str]) -> dict[str, str]:
-    """The text files below some folders of the project at a commit, by their paths in the project.
+    """Return the text of the files below some folders at a commit, by their paths in the project.
 
-    A folder that was not there yet has none.
+    ``folders`` are names of folders at the top of the project; those that the commit does not have are left out.
 
     Raises:
-        UsageError: there is no such commit, or no repository.
+        UsageError: there is no such commit, or git failed.
     """
     files: dict[str, str] = {}
     with tarfile.open(fileobj=io.BytesIO(_pack(project, ref))) as archive:
@@ -68,12 +68,12 @@ def read_files_at(project: Path, ref: str, folders: Sequence[str]) -> dict[str, 
 
 
 def resolve_commit(project: Path, ref: str) -> str:
-    """Return the full name of a commit of the project's repository.
+    """Return the full hash of a commit of the project's repository.
 
     Raises:
-        UsageError: there is no such commit, or no repository.
+        UsageError: there is no such commit, or git failed.
     """
-    # Resolved before anything else: a name that begins with a dash would be an option of the archive.
+    # `git archive` must get the hash: it would take a name that begins with a dash as an option.
     return (
         _ask(
             project,
@@ -90,15 +90,15 @@ def resolve_commit(project: Path, ref: str) -> str:
 
 
 def extract_commit(project: Path, ref: str, out: Path) -> Path:
-    """Write the project's files at a commit into a new folder, and return it.
+    """Write the project's files at a commit into the new folder ``out``, and return the folder.
 
     Raises:
-        UsageError: there is no such commit, no repository, or no dbt project in it.
+        UsageError: there is no such commit, git failed, or the commit has no dbt_project.yml.
     """
     packed = _pack(project, ref)
     out.mkdir(parents=True)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        # git made it of this repository; the first releases of Python 3.11 know no `filter`.
+        # The archive is git's, so it can be trusted. The first releases of Python 3.11 do not have `filter`.
         archive.extractall(out)
     if not (out / "dbt_project.yml").is_file():
         raise UsageError(f"The commit {ref} has no dbt_project.yml: it is another project's.")
@@ -111,7 +111,7 @@ def _pack(project: Path, ref: str) -> bytes:
 
 
 def _ask(project: Path, ref: str, *arguments: str) -> bytes:
-    """Return what git says about a commit."""
+    """Run git and return its output; ``ref`` is the commit, for the message of an error."""
     command, environment = git_command(project, *arguments)
     try:
         done = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60)

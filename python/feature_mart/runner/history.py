@@ -1,7 +1,7 @@
-"""The history of overwritten sources: dbt snapshots, the one part of a state folder that nothing can rebuild.
+"""Take and keep the dbt snapshots of overwritten sources, the only part of a state folder that cannot be rebuilt.
 
-dbt keeps them in `history/history.duckdb`. A DuckDB file may be unreadable to another DuckDB, so each table is
-also written as Parquet beside it, and read back from there when the file is not to be used.
+dbt keeps them in `history/history.duckdb`. Another version of DuckDB may not be able to read this file. Each table is
+therefore also written as Parquet beside it, from which the file is restored.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from feature_mart.settings import Settings
 def take_snapshots(
     settings: Settings, database: Path, variables: Mapping[str, object], *, is_taken: bool
 ) -> None:
-    """Note what overwritten sources hold now.
+    """Take the dbt snapshots of the overwritten sources, once a refresh.
 
-    Once a refresh: its rows are sealed then, so nothing is taken where ``is_taken`` says that the mart already
-    stands at the refresh. Kept whatever becomes of the build.
+    If ``is_taken``, the mart is already at the refresh and its seals cover the rows, so nothing is taken unless there
+    is no history file. The snapshots are kept even if the build fails.
 
     Raises:
-        TerminalError: dbt could not take them, or the history cannot be read.
-        TransientError: another program has it open.
+        TerminalError: dbt failed, or the history cannot be read and has no Parquet copy.
+        TransientError: another program has the history open.
     """
     path = settings.history_path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def take_snapshots(
 
 
 def _restore(path: Path) -> None:
-    """Make the DuckDB file anew from the Parquet copies, where it is missing or of another DuckDB."""
+    """Restore the DuckDB file from the Parquet copies if it is missing or cannot be read."""
     copies = sorted(path.parent.glob("*.parquet"))
     if not path.is_file() and not copies:
         return

@@ -1,4 +1,4 @@
-"""What a DuckDB mart says of itself, kept inside its file so that both move at once."""
+"""Read and write the documents of a DuckDB mart. They are in its file, so both are replaced in one step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from feature_mart.errors import FeatureMartError, TerminalError, TransientError
 
 
 def read_document(mart_path: Path, name: str) -> str | None:
-    """A document of a mart; None where there is no mart, or none that this DuckDB can read.
+    """Return a document of a mart; None if there is no mart that this DuckDB can read, or no such document.
 
     Raises:
         TransientError: another program has the file open for writing.
@@ -30,12 +30,12 @@ def read_document(mart_path: Path, name: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-#: A table or a column that is not there.
+#: DuckDB's errors for a table or column that does not exist.
 _UNKNOWN_NAME = (duckdb.BinderException, duckdb.CatalogException)
 
 
 def unreadable(mart_path: Path, error: duckdb.Error) -> FeatureMartError:
-    """What DuckDB said of a mart that could not be read, as what to do about it."""
+    """Translate DuckDB's error on reading a mart into one that says what to do: transient if the file is locked."""
     if isinstance(error, duckdb.IOException) and "lock" in str(error):
         return TransientError(
             f"Another program has {mart_path} open for writing: close it and try again."
@@ -50,9 +50,9 @@ def unreadable(mart_path: Path, error: duckdb.Error) -> FeatureMartError:
 
 
 def write_documents(mart_path: Path, documents: Mapping[str, str]) -> None:
-    """Put documents into a finished mart that is not yet in its place.
+    """Write documents into the finished copy of a mart, before it is published.
 
-    The tables through which dbt-duckdb appends what a Python model returned, and which it leaves, go.
+    Also drop the temporary tables that dbt-duckdb leaves behind when it appends the rows of a Python model.
     """
     with connect(mart_path) as con:
         left = con.execute(

@@ -1,4 +1,4 @@
-"""seeds/load_clock.csv: the periods in which a raw table's load times do not say when its rows were known."""
+"""Read seeds/load_clock.csv: the periods in which a raw table's load times do not say when its rows were known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from feature_mart.duckdb_files import connect
 from feature_mart.errors import UsageError
 from feature_mart.raw_contract import EVENTS
 
-#: The seed's columns, in the order of the lines that are printed; the order in the file is free.
+#: The columns of the seed, in the order of printed lines. The file may have them in any order.
 COLUMNS = ("warehouse", "table", "trusted_from", "assumed_lag_hours", "note", "untrusted_from")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -23,8 +23,8 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 class LoadClockLine:
     """A period in which a table's load times are not to be trusted.
 
-    It begins with `untrusted_from`, None where it was so from the start, and ends before `trusted_from`. A key first
-    loaded in it is assumed known `assumed_lag_hours` after its event.
+    It begins at `untrusted_from`, None for no beginning, and ends before `trusted_from`. A key that was first loaded in
+    it is assumed known `assumed_lag_hours` after its event.
     """
 
     trusted_from: datetime
@@ -32,19 +32,19 @@ class LoadClockLine:
     untrusted_from: datetime | None = None
 
     def covers(self, loaded_at: datetime) -> bool:
-        """Return whether a load time lies in the period."""
+        """Return True if a load time is in the period."""
         is_begun = self.untrusted_from is None or loaded_at >= self.untrusted_from
         return is_begun and loaded_at < self.trusted_from
 
     def condition(self, loaded_at: str) -> str:
-        """Return the same as a condition in DuckDB's SQL on an expression for the load time."""
+        """Return the test of `covers` as a condition in DuckDB's SQL; ``loaded_at`` is an SQL expression."""
         ends = f"{loaded_at} < timestamptz '{self.trusted_from.isoformat()}'"
         if self.untrusted_from is None:
             return ends
         return f"{loaded_at} >= timestamptz '{self.untrusted_from.isoformat()}' and {ends}"
 
     def seed_line(self, warehouse: str, table: str, note: str) -> str:
-        """Return the line as it is to stand in seeds/load_clock.csv."""
+        """Return the line of seeds/load_clock.csv."""
         values = {
             "warehouse": warehouse,
             "table": table,
@@ -54,7 +54,7 @@ class LoadClockLine:
             "untrusted_from": "" if self.untrusted_from is None else _text(self.untrusted_from),
         }
         quoted = (values[name].replace('"', '""') for name in COLUMNS)
-        # An empty field stands without quotes: BigQuery reads "" as a text, and refuses it as a timestamp.
+        # An empty field has no quotes: BigQuery reads "" as a text and refuses it as a timestamp.
         return ",".join(f'"{value}"' if value else "" for value in quoted)
 
 
@@ -64,10 +64,10 @@ def _text(at: datetime) -> str:
 
 
 def read_load_clock(project: Path, warehouse: str) -> Mapping[str, tuple[LoadClockLine, ...]]:
-    """Return the lines of seeds/load_clock.csv that hold for a warehouse, by table, in the order of their periods.
+    """Return the lines of seeds/load_clock.csv that apply to a warehouse, by table, in the order of their periods.
 
     Raises:
-        UsageError: the file lacks a column, a line cannot be read, or two periods of one table overlap; it names each.
+        UsageError: a column is missing, a line is not valid, or periods of one table overlap; the message lists all.
     """
     path = project / "seeds" / "load_clock.csv"
     if not path.is_file():
@@ -109,7 +109,7 @@ def check_load_clock(project: Path, warehouse: str) -> None:
     """Check seeds/load_clock.csv before a build.
 
     Raises:
-        UsageError: as `read_load_clock`, or a line says that rows are known before their events.
+        UsageError: as `read_load_clock`, or an assumed lag is negative.
     """
     for table, lines in read_load_clock(project, warehouse).items():
         for line in lines:
@@ -130,7 +130,7 @@ def _missing(columns: list[str]) -> str:
 
 
 def _parsed(row: Mapping[str, str | None]) -> LoadClockLine | str:
-    """One line, or what is wrong with it."""
+    """Return the line of a row; a text that says what is wrong if it is not valid."""
     if None in row or None in row.values():
         return f"it has not {len(COLUMNS)} fields; an empty one needs its comma"
     ends, starts = (_instant(row[name] or "") for name in ("trusted_from", "untrusted_from"))
@@ -150,7 +150,7 @@ def _parsed(row: Mapping[str, str | None]) -> LoadClockLine | str:
 
 
 def _instant(text: str) -> datetime | None:
-    """Read a timestamp as dbt's seed on DuckDB does; without an offset it is UTC."""
+    """Parse a timestamp as DuckDB does for the seed, as UTC if it has no offset; None if it is not valid."""
     with connect() as con:
         row = con.execute("select epoch_us(try_cast(? as timestamptz))", [text]).fetchone()
     return None if row is None or row[0] is None else _EPOCH + timedelta(microseconds=row[0])

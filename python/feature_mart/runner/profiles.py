@@ -1,4 +1,4 @@
-"""What refreshes measured of their columns outlives the mart: a full build begins with it."""
+"""Keep the profiles of earlier refreshes beside the mart, since a full build cannot measure them again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROFILES = "int_mart__profiles"
 
 
 def restore_profiles(settings: Settings, draft: Path) -> None:
-    """Put what former refreshes measured into the empty DuckDB file of a full build, where there is any."""
+    """Copy the kept profiles, if there are any, into the empty DuckDB file of a full build."""
     if not settings.profiles_path.is_file():
         return
     with connect(draft) as con:
@@ -19,7 +19,7 @@ def restore_profiles(settings: Settings, draft: Path) -> None:
 
 
 def keep_profiles(settings: Settings, draft: Path) -> None:
-    """Copy what a finished build holds of them; a project without that model has none."""
+    """Copy the profiles of a finished build to the kept file; do nothing if the project has no such model."""
     with connect(draft, read_only=True) as con:
         found = con.execute(
             "select 1 from duckdb_tables() where schema_name = 'main' and table_name = ?",

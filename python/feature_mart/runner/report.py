@@ -1,4 +1,4 @@
-"""One run: the only writer of its state folder while it lasts, and a JSON report when it ends."""
+"""Run a command as the only writer of a state folder, and write its run record."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _INTERRUPTED = 130
 
 @dataclass(slots=True)
 class RunLog:
-    """Collects a run's report while it goes on; `write` puts it in its place."""
+    """The run record of a command, filled in while it runs and written by `write`."""
 
     settings: Settings
     command: str
@@ -42,11 +42,11 @@ class RunLog:
     marts: list[dict[str, Any]] = field(default_factory=list)
 
     def stage(self, name: str) -> AbstractContextManager[None]:
-        """Measure a stage; one that raises is kept as failed."""
+        """Measure the stage inside the context; a stage that raises is recorded as failed."""
         return measured(name, self.stages)
 
     def document(self, error: BaseException | None) -> dict[str, Any]:
-        """The report as its JSON Schema has it."""
+        """Return the record as JSON values; ``error`` is what ended the run, None if it succeeded."""
         interrupted = isinstance(error, KeyboardInterrupt)
         return {
             "schema": 1,
@@ -78,7 +78,7 @@ class RunLog:
         }
 
     def write(self, error: BaseException | None = None) -> Path:
-        """Write ``runs/<run_id>.json``, whole or not at all."""
+        """Write ``runs/<run_id>.json`` atomically and return its path."""
         document = self.document(error)
         schema = resources.files("feature_mart.schemas").joinpath("run_report.json")
         jsonschema.validate(document, json.loads(schema.read_text(encoding="utf-8")))
@@ -91,7 +91,7 @@ class RunLog:
 
 
 def exit_code(error: BaseException | None) -> int:
-    """What a command returns for what it ended with."""
+    """Return the exit code of a command that ended with ``error``, or with None."""
     if error is None:
         return 0
     default = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
@@ -100,14 +100,14 @@ def exit_code(error: BaseException | None) -> int:
 
 @contextmanager
 def open_run(settings: Settings, command: str) -> Iterator[RunLog]:
-    """Be the one writer of a warehouse's state folder, and report however it ends.
+    """Lock a warehouse's state folder for a command, and write the run record when it ends, also after a failure.
 
-    A report is written once the folder is known to be this warehouse's; SIGTERM ends the run like Ctrl-C.
+    No record is written if the folder is locked or belongs to another warehouse. SIGTERM ends the run as Ctrl-C does.
 
     Raises:
-        LeaseHeldError: another process is writing.
-        UsageError: there is no such warehouse, or its folder is another's of the same name.
-        StopRequestedError: the process was told to stop.
+        LeaseHeldError: another process holds the lock.
+        UsageError: there is no such warehouse, or the folder belongs to another of the same name.
+        StopRequestedError: the process got SIGTERM.
     """
     check_address(settings)
     is_there = settings.is_sample or settings.dwh.is_dir() or settings.state_dir.is_dir()
@@ -122,7 +122,7 @@ def open_run(settings: Settings, command: str) -> Iterator[RunLog]:
         try:
             yield log
         except BaseException as error:
-            # What went wrong is what is to be told, even where the disk is full for its report.
+            # Raise the first error even if its record cannot be written, for example to a full disk.
             with suppress(OSError):
                 log.write(error)
             raise
@@ -131,14 +131,14 @@ def open_run(settings: Settings, command: str) -> Iterator[RunLog]:
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """A scheduler's SIGTERM would kill dbt on the spot; an interrupt lets it cancel and report."""
+    """Turn SIGTERM into an interrupt, so dbt can cancel its queries and the run is recorded."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise StopRequestedError("told to stop by SIGTERM")
 
     try:
         former = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread: signals are not ours
+    except ValueError:  # Only the main thread can set signal handlers.
         yield
         return
     try:

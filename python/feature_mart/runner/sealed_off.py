@@ -1,7 +1,7 @@
 """Run a Python model's code without access to files, processes, network or other databases.
 
-Python tells its audit hooks of every file, process and connection that is opened. A hook cannot be taken away again, so
-there is one for the process, and it heeds only threads that are inside `sealed_off`.
+Python calls its audit hooks for every file, process and connection that is opened. A hook cannot be removed, so the
+process has only one, which acts only on threads that are inside `sealed_off`.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _HERE = local()
 
 @contextmanager
 def sealed_off(name: str) -> Iterator[None]:
-    """Refuse every file, process and connection to the code inside; ``name`` is the model's.
+    """Refuse the code inside access to files, processes and connections; ``name`` is the model, for the message.
 
     Raises:
-        TerminalError: at the end, when the code has tried, whether or not it caught the refusal.
+        TerminalError: the code tried. Raised when the context ends, even if the code caught the refusal.
     """
     _watch()
     tried: list[str] = []
@@ -92,7 +92,7 @@ def _refuse(what: str) -> None:
 
 
 def _is_python_s(path: object) -> bool:
-    """Return True for files of Python and its packages, and modules on sys.path: an import may happen late."""
+    """Return True for files of Python and its packages and for modules on sys.path, which a late import may open."""
     text = os.path.realpath(os.fsdecode(path) if isinstance(path, str | bytes) else "")
     if text.startswith(_folders()):
         return True

@@ -1,4 +1,4 @@
-"""How long a stage took, and how much of the machine: wall, CPU and peak memory of this process."""
+"""Measure the wall time, CPU time and peak memory of the stages of a run, in this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage of a run. `peak_mb` is the stage's own on Linux, else that of the process so far."""
+    """The measures of a stage. `peak_mb` is the stage's own peak on Linux, elsewhere that of the process so far."""
 
     name: str
     status: str
@@ -27,7 +27,7 @@ class Stage:
 
 @contextmanager
 def measured(name: str, into: list[Stage]) -> Iterator[None]:
-    """Measure what happens inside and append it to ``into``; what raises is kept as failed."""
+    """Measure the code inside and append a `Stage` to ``into``, with status ``failed`` if it raises."""
     _reset_peak()
     wall, cpu, status = time.monotonic(), time.process_time(), "failed"
     try:

@@ -1,4 +1,4 @@
-"""The state folder of one warehouse: its lock, its address, and the record of what its mart was built from."""
+"""Lock the state folder of a warehouse, check its address, and convert the record of its mart."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from typing import Any
 from feature_mart.errors import LeaseHeldError, TerminalError, UsageError
 from feature_mart.settings import Settings
 
-#: What decides the rows besides the raw ones.
+#: The folders and suffixes of the files that, with the raw rows, decide the rows of the mart.
 _DEFINITIONS = ("models", "macros", "seeds", "snapshots")
 _DECIDING = frozenset({".sql", ".py", ".csv", ".yml", ".yaml"})
 
 
 @dataclass(frozen=True, slots=True)
 class CheckCounts:
-    """How the checks of a build ended."""
+    """The numbers of a build's checks, by result."""
 
     passed: int = 0
     failed: int = 0
@@ -33,11 +33,11 @@ class CheckCounts:
 
 @dataclass(frozen=True, slots=True)
 class BuiltMart:
-    """What the present mart says of itself; kept with it, so that both move at once.
+    """The record of a mart: what it was built from. It is kept with the mart and published in the same step.
 
-    `engine` is its engine's name and version; `definitions` the hash of what decided its rows, or no hash where they
-    were built from several. `published_at` is the moment as of which a reader takes its tables, None where the mart
-    moves as one file.
+    `engine` is the name and version of the engine. `definitions` is the hash of the files that decide the rows, or
+    ``several`` if parts were built from different ones. `published_at` is the timestamp as of which tables on BigQuery
+    are read; None for a mart in a file.
     """
 
     address: str
@@ -51,19 +51,19 @@ class BuiltMart:
 
 
 def clock_document(settings: Settings) -> dict[str, Any]:
-    """The clock as the record holds it."""
+    """Return the clock as JSON values for the record."""
     return asdict(settings.clock)
 
 
 @contextmanager
 def hold_state(settings: Settings) -> Iterator[None]:
-    """Be the one writer of a state folder, and see that it is this warehouse's.
+    """Lock a state folder and check that it belongs to this warehouse.
 
-    The kernel drops the lock of a process that died, so a stale pid in it stops nobody. The scratch folder is
-    emptied before and after.
+    The kernel releases the lock when a process dies, so a stale process id in the file does no harm. The scratch folder
+    is removed before and after.
 
     Raises:
-        LeaseHeldError: another process is writing.
+        LeaseHeldError: another process holds the lock.
         UsageError: the folder belongs to another warehouse of the same name.
         TerminalError: the folder cannot be written.
     """
@@ -87,7 +87,7 @@ def hold_state(settings: Settings) -> Iterator[None]:
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         _claim_address(settings)
-        # Only a dead writer can have left something here.
+        # We hold the lock, so anything here is left from a process that died.
         shutil.rmtree(settings.scratch_dir, ignore_errors=True)
         try:
             yield
@@ -98,10 +98,10 @@ def hold_state(settings: Settings) -> Iterator[None]:
 
 
 def check_address(settings: Settings) -> None:
-    """See that the state folder is this warehouse's, where it is anybody's.
+    """Check that the state folder belongs to this warehouse or to none yet.
 
     Raises:
-        UsageError: another warehouse of the same name has used it.
+        UsageError: it belongs to another warehouse of the same name.
     """
     path = settings.state_dir / "address"
     known = path.read_text(encoding="utf-8").strip() if path.is_file() else settings.address
@@ -122,7 +122,7 @@ def _claim_address(settings: Settings) -> None:
 
 
 def hash_definitions(project: Path) -> str:
-    """SHA-256 over every file that decides what the mart's rows are."""
+    """Return the SHA-256 of all files of the project that decide the rows of the mart."""
     digest = hashlib.sha256()
     files = [project / "dbt_project.yml"]
     for folder in _DEFINITIONS:
@@ -139,7 +139,7 @@ def hash_definitions(project: Path) -> str:
 
 
 def parse_built(text: str | None) -> BuiltMart | None:
-    """The record that a build kept with its mart; None where there is none, or one of another form."""
+    """Parse the record of a mart; None if there is none, or one in an older format."""
     document = json.loads(text) if text is not None else {}
     if "engine" not in document:
         return None
@@ -157,7 +157,7 @@ def parse_built(text: str | None) -> BuiltMart | None:
 
 
 def format_built(built: BuiltMart) -> str:
-    """The record as the text that is kept."""
+    """Return the record as the JSON text that is kept with the mart."""
     published = built.published_at.isoformat() if built.published_at else None
     return json.dumps(
         asdict(built) | {"as_of_at": built.as_of_at.isoformat(), "published_at": published}

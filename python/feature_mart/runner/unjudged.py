@@ -1,4 +1,4 @@
-"""What the checks over time cannot judge yet: a young warehouse, or one with few rows."""
+"""Read which checks over time have too little to compare, in a young warehouse or one with few rows."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _SHARES = "columns that empty, shares of exclusions"
 
 @dataclass(frozen=True, slots=True)
 class Unjudged:
-    """Checks that compare nothing yet, and what is missing.
+    """Checks that have too little to compare (`what`), and what is missing (`why`).
 
-    `models` are those that the checks are about.
+    `models` are the models that they check.
     """
 
     what: str
@@ -28,15 +28,15 @@ class Unjudged:
     models: tuple[str, ...]
 
     def line(self) -> str:
-        """Return the two as one line."""
+        """Return the checks and what is missing as one line."""
         return f"{self.what}: {self.why}"
 
 
 def read_unjudged(engine: Engine, published_at: datetime | None) -> tuple[Unjudged, ...]:
-    """Return what `int_mart__unjudged` of the mart holds, one entry per reason.
+    """Return the rows of `int_mart__unjudged` grouped by checks and reason.
 
     Raises:
-        FeatureMartError: the mart could not be read.
+        FeatureMartError: the mart cannot be read.
     """
     rows = engine.ask(UNJUDGED, _QUERY, published_at)
     by_reason: dict[tuple[str, str], list[str]] = {}

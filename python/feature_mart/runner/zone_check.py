@@ -1,4 +1,4 @@
-"""Whether Python and the engine read the business zone alike: each has a database of time zones of its own."""
+"""Check that Python and the engine agree on the business zone, since each has its own time zone database."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from feature_mart.settings import Clock
 from feature_mart.zones import load_zone
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-#: How far back is looked where the engine does not say when its raw rows begin.
+#: How far back to compare if the engine does not return the earliest time of the raw rows.
 _YEARS = timedelta(days=3653)
 
 
 def check_zone(engine: Engine, clock: Clock, as_of_at: datetime) -> None:
-    """Compare the offsets of the zone in every hour, and every refresh, from the first raw row to a refresh.
+    """Compare Python's and the engine's offset of each hour and each refresh, from the first raw row to ``as_of_at``.
 
     Raises:
-        TerminalError: the two differ, so the mart would stand at other instants than its settings and manifests say.
+        TerminalError: the two differ, so the refreshes in the mart would differ from those in settings and manifests.
     """
     first = (engine.first_time() or as_of_at - _YEARS).replace(minute=0, second=0, microsecond=0)
     last = max(as_of_at, first) + _DAY
@@ -58,7 +58,7 @@ def _compare_offsets(engine: Engine, clock: Clock, first: datetime, last: dateti
 
 
 def _offsets(zone: str, first: datetime, last: datetime) -> Iterator[tuple[datetime, int]]:
-    """Give the first hour, and each at which the offset from UTC in seconds is another than the hour before."""
+    """Yield the offset from UTC in seconds at ``first``, and at each later hour where it changes."""
     rules, at, before = load_zone(zone), first, None
     while at <= last:
         offset = at.astimezone(rules).utcoffset()
