@@ -1,9 +1,9 @@
-"""A sample warehouse: a Japanese freelance marketplace, with the dirt that real warehouses have.
+"""Generate a sample warehouse: a Japanese freelance marketplace, with the data faults of real warehouses.
 
 ======================  =========================================================================
-``write_sample(out)``   the eight raw tables as Parquet files
-``LOAD_CLOCK``          the lines of seeds/load_clock.csv that go with its bulk-loaded past
-``SHARES``              how much of each kind of dirt there is
+``write_sample(out)``   write the eight raw tables as Parquet files
+``LOAD_CLOCK``          the lines of seeds/load_clock.csv for its bulk load
+``SHARES``              the share of rows with each kind of fault
 ======================  =========================================================================
 """
 

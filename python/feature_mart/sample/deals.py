@@ -1,4 +1,4 @@
-"""Proposals, contracts and reviews: what becomes of a job."""
+"""Build the SQL of the proposals, contracts and reviews of the sample."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from feature_mart.sample.members import (
 from feature_mart.sample.shares import SHARES
 
 _LATE = SHARES["loaded_late"]
-#: Offers of a job are numbered below this.
+#: The offers of a job have numbers below this.
 _OFFERS = 16
 
 
 def proposals(jobs: int) -> str:
-    """Three offers a job, none to fifteen; a few are withdrawn."""
+    """Return the SELECT of proposals: about three per job, from 0 to 15. A few are withdrawn."""
     there = members_there(freelancer_count(jobs), f"posted // {DAY}")
     price = f"exp(expected_log + noise_log + 0.1 + 0.3 * {bell('price')})"
     return f"""
@@ -83,7 +83,7 @@ def proposals(jobs: int) -> str:
 
 
 def contract_facts(jobs: int) -> str:
-    """One row a contract: agreed, and what comes of it. Instants in seconds, loads in their order."""
+    """Return the SELECT of facts about contracts, one row each. Times are in seconds, load times in order."""
     there = members_there(freelancer_count(jobs), f"posted // {DAY}")
     void, cancelled = SHARES["contract_void"], SHARES["contract_cancelled"]
     active = SHARES["contract_left_active"]
@@ -162,7 +162,7 @@ def contract_facts(jobs: int) -> str:
 
 
 def contracts() -> str:
-    """A row a version: agreed, repriced, completed or cancelled or void, deleted."""
+    """Return the SELECT of contracts, one row per version: agreed, repriced, ended, deleted."""
     return f"""
     with versions as (
         select *, unnest([1] || case when load_2 is null then [] else [2] end || case when load_3 is null then []
@@ -196,7 +196,7 @@ def contracts() -> str:
 
 
 def reviews() -> str:
-    """Of most completed contracts, by either side; a good freelancer stays one."""
+    """Return the SELECT of reviews of completed contracts, by either side. Part of a rating is fixed per freelancer."""
     quality = bell("quality", row_seed("coalesce(freelancer, 0)", "freelancer"))
     return f"""
     with sides as (

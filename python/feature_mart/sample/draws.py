@@ -1,13 +1,12 @@
-"""Randomness and time as SQL text: each value a function of a row's number, a name and the seed.
+"""Build SQL expressions for random values and times. Each value is a function of a row's number, a name and the seed.
 
-Whole-number arithmetic of 32 bits, so that no DuckDB version, thread or order of rows changes it. A
-row's number is mixed once (`lowbias32` of C. Wellons, hash-prospector, public domain); each draw of
-the row is the middle of its product with the draw's own odd multiplier (multiply-shift hashing,
-Dietzfelbinger 1996): one multiplication, and it names the row's number once, so that nested
-expressions stay small.
+The arithmetic is on 32-bit whole numbers, so the values do not depend on the DuckDB version, the threads or the order
+of rows. A row's number is mixed once (`lowbias32` of C. Wellons, hash-prospector, public domain). Each draw of the row
+takes the middle bits of its product with an odd multiplier of the draw (multiply-shift hashing, Dietzfelbinger 1996).
+This is one multiplication and names the row's number once, which keeps nested expressions short.
 
-Instants are whole seconds since `STARTS_AT`, a midnight in Tokyo, which has no summer time: the
-second of the day and the day itself are a remainder and a quotient.
+Times are whole seconds since `STARTS_AT`, a midnight in Tokyo, which has no summer time. The day is therefore a
+quotient, and the second of the day a remainder.
 """
 
 from __future__ import annotations
@@ -24,86 +23,86 @@ _SPACE = 4294967296
 
 
 def macros(seed: int) -> tuple[str, ...]:
-    """Statements that define what the expressions below call."""
+    """Return the statements that create the macros of the expressions below."""
     stride = _mixed(seed, "stride") | 1
     start = f"epoch_us(timestamptz '{STARTS_AT}')"
     return (
         f"create macro mix_first(x) as (xor(x, x >> 16) * 2146121005::ubigint) & {_MASK}",
         f"create macro mix_second(x) as (xor(x, x >> 15) * 2221713035::ubigint) & {_MASK}",
         "create macro mix_last(x) as xor(x, x >> 16)",
-        # Rows of a stream never share a number: every step is one to one.
+        # Every step is one to one, so two rows of a stream never get the same number.
         "create macro row_seed(i, stream) as mix_last(mix_second(mix_first("
         f"((i::ubigint & {_MASK}) * {stride}::ubigint + xor(stream::ubigint, {_mixed(seed, 'stream')}::ubigint))"
         f" & {_MASK})))",
         f"create macro draw(h, salt) as ((h * salt::ubigint) >> 16) & {_MASK}",
         f"create macro uniform(h, salt) as draw(h, salt)::double / {_SPACE}.0",
-        # Near enough to normal: three uniform numbers of ten bits, mean 0, deviation 1, within ±3.
+        # Approximately normal: the sum of three uniform 10-bit numbers, scaled to mean 0 and deviation 1, within ±3.
         "create macro bell(h, salt) as ((draw(h, salt) & 1023)::double + ((draw(h, salt) >> 11) & 1023)::double"
         " + ((draw(h, salt) >> 22) & 1023)::double - 1534.5) / 512.0",
         "create macro below(h, salt, n) as ((draw(h, salt) * n::ubigint) >> 32)::bigint",
         "create macro waiting(h, salt) as -ln(1.0 - uniform(h, salt))",
         f"create macro instant(t) as make_timestamptz({start} + t::bigint * 1000000)",
-        # Round as people round: hundreds, five hundreds, thousands …
+        # Round as people do: to hundreds, five hundreds, thousands …
         """create macro round_yen(yen) as case
             when yen < 10000 then greatest(500, round(yen / 100) * 100)
             when yen < 50000 then round(yen / 500) * 500
             when yen < 300000 then round(yen / 1000) * 1000
             else round(yen / 10000) * 10000 end""",
-        # Full width: digits, capitals and a few signs.
+        # Digits, capitals and a few signs in full width.
         """create macro full_width(t) as translate(t, '0123456789,ABCDEFGHIJKLMNOPQRSTUVWXYZ() ',
             '０１２３４５６７８９，ＡＢＣＤＥＦＧＨＩＪＫＬＭＮＯＰＱＲＳＴＵＶＷＸＹＺ（）　')""",
     )
 
 
 def row_seed(number: str, stream: str) -> str:
-    """The number from which all draws of a row come."""
+    """Return an expression for the mixed number of a row, from which all its draws come."""
     return f"row_seed({number}, {_salt(stream)})"
 
 
 def uniform(what: str, seed: str = "h") -> str:
-    """0 up to, not including, 1."""
+    """Return an expression for a number from 0 to below 1."""
     return f"uniform({seed}, {_salt(what)})"
 
 
 def bell(what: str, seed: str = "h") -> str:
-    """Roughly normal, mean 0, deviation 1."""
+    """Return an expression for an approximately normal number of mean 0 and deviation 1, within ±3."""
     return f"bell({seed}, {_salt(what)})"
 
 
 def below(what: str, n: int | str, seed: str = "h") -> str:
-    """A whole number from 0 up to, not including, ``n`` (less than 2^32)."""
+    """Return an expression for a whole number from 0 to below ``n``, which is less than 2^32."""
     return f"below({seed}, {_salt(what)}, {n})"
 
 
 def waiting(what: str, seed: str = "h") -> str:
-    """Exponential, mean 1."""
+    """Return an expression for an exponentially distributed number of mean 1."""
     return f"waiting({seed}, {_salt(what)})"
 
 
 def chance(what: str, share: float, seed: str = "h") -> str:
-    """True for this share of the rows."""
+    """Return a condition that is true for this share of the rows."""
     return f"(draw({seed}, {_salt(what)}) < {round(share * _SPACE)}::ubigint)"
 
 
 def pick(what: str, words: Sequence[str], seed: str = "h") -> str:
-    """One of the words."""
+    """Return an expression for one of the words, each equally likely."""
     return f"{word_list(words)}[1 + {below(what, len(words), seed)}]"
 
 
 def word_list(words: Sequence[str]) -> str:
-    """A list of strings in SQL."""
+    """Return an SQL list of strings."""
     return "[" + ", ".join("'" + word.replace("'", "''") + "'" for word in words) + "]"
 
 
 def number_list(numbers: Sequence[float]) -> str:
-    """A list of numbers in SQL."""
+    """Return an SQL list of numbers."""
     return "[" + ", ".join(str(number) for number in numbers) + "]"
 
 
 def second_of_day(what: str, midnight_share: float) -> str:
-    """Mostly office hours, some evenings and nights, this share within ten minutes of midnight.
+    """Return an expression for a second of the day: mostly in office hours, some in the evening or at night.
 
-    May be negative: just before the day begins.
+    The share ``midnight_share`` is within ten minutes of midnight. The value is negative if it is before midnight.
     """
     kind, second = uniform(f"{what} hour"), uniform(f"{what} second")
     return f"""case
@@ -114,39 +113,39 @@ def second_of_day(what: str, midnight_share: float) -> str:
 
 
 def streamed_load(event: str, what: str, late_share: float, seed: str = "h") -> str:
-    """Minutes to hours after the event; this share one to six days."""
+    """Return an expression for a load time minutes to hours after the event; for ``late_share``, one to six days."""
     return f"""({event} + 300 + {below(f"{what} load", 6 * HOUR, seed)} + case
         when {chance(f"{what} late", late_share, seed)} then {DAY} + {below(f"{what} days", 5 * DAY, seed)}
         else 0 end)"""
 
 
 def nightly_load(event: str, what: str, late_share: float, seed: str = "h") -> str:
-    """03:00 sharp of the next day, as the mart's own refresh; this share one to five days later."""
+    """Return an expression for a load at 03:00 of the next day, as the refresh; for a share, 1 to 5 days later."""
     return f"""(({event} // {DAY} + 1) * {DAY} + 3 * {HOUR} + case
         when {chance(f"{what} late", late_share, seed)} then {DAY} * (1 + {below(f"{what} days", 5, seed)})
         else 0 end)"""
 
 
 def seconds_of(instant: str) -> str:
-    """A fixed instant in seconds since `STARTS_AT`."""
+    """Return an expression for a fixed time, in seconds since `STARTS_AT`."""
     return f"((epoch_us(timestamptz '{instant}') - epoch_us(timestamptz '{STARTS_AT}')) // 1000000)"
 
 
 def shown_load(load: str) -> str:
-    """`loaded_at` of a version: what came before the load clock is trusted came with the bulk load."""
+    """Return an expression for `loaded_at`: the time of the bulk load if ``load`` is before `TRUSTED_FROM`."""
     return f"instant(case when {load} < {_TRUSTED} then {_OPENED} else {load} end)"
 
 
 def is_shown(load: str, next_load: str) -> str:
-    """Whether the warehouse has a version: loaded in time and, of the bulk load, its key's last."""
+    """Return a condition for versions in the warehouse: loaded by `ENDS_AT`, and from the bulk load only the last."""
     return (
         f"{load} <= {_END} and ({load} >= {_TRUSTED} or coalesce({next_load} >= {_TRUSTED}, true))"
     )
 
 
 def copies(what: str, number: str, share: float, seed: str = "h") -> str:
-    """Rows out of one: this share comes twice. ``number`` tells a row from others of the same seed."""
-    # The stride is even: the multiplier stays odd.
+    """Return an expression that repeats this share of the rows; ``number`` differs between rows of the same seed."""
+    # 2654435768 is even, so the multiplier stays odd.
     multiplier = f"(({_salt(what)}::ubigint + {number}::ubigint * 2654435768::ubigint) & {_MASK})"
     return f"""unnest(case
         when draw({seed}, {multiplier}) < {round(share * _SPACE)}::ubigint then [1, 2]

@@ -1,4 +1,4 @@
-"""Job postings: what each is about, what it will cost, and the rows that tell of it."""
+"""Build the SQL of the sample's job postings: their subject, their expected price, their rows and skills."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ from feature_mart.sample.titles import description, title
 from feature_mart.sample.words import FIELDS, MONTHLY_HOURS, PARTS, PREFIXES
 
 WORKS = [work for field in FIELDS for work in field.works]
-#: The rate of postings at the end is 1 + this times that at the start.
+#: At the end there are 1 + _GROWTH times as many postings a day as at the start.
 _GROWTH = 2.0
 _NOISE = 0.42
 
 
 def facts(jobs: int) -> str:
-    """One row a job, by its number: what its other tables are drawn from. Instants in seconds.
+    """Return the SELECT of facts about jobs, one row each, from which the other tables are drawn. Times are in seconds.
 
-    The log price is category + quantity + skills + how the title begins + client + trend + noise.
+    The log price is the sum of the effects of category, quantity, skills, prefix of the title, client and trend, and of
+    noise.
     """
     quantities = number_list(list(chain.from_iterable(work.quantities for work in WORKS)))
     usual = number_list([work.quantities[3] for work in WORKS])
@@ -125,7 +126,7 @@ def facts(jobs: int) -> str:
 
 
 def jobs() -> str:
-    """A row a version: posted, its deadline moved, closed, deleted."""
+    """Return the SELECT of jobs, one row per version: posted, deadline moved, closed, deleted."""
     late = SHARES["loaded_late"]
     moved = f"{chance('moved', SHARES['job_deadline_moved'])} and deadline is not null"
     end = seconds_of(ENDS_AT)
@@ -205,7 +206,7 @@ def jobs() -> str:
 
 
 def job_skills() -> str:
-    """None to four skills a job, as its client typed them; a few typed twice."""
+    """Return the SELECT of job skills, 0 to 4 per job; a few are listed twice."""
     names = word_list([name for field in FIELDS for name, _ in field.skills])
     return f"""
     with listed as (
@@ -219,5 +220,5 @@ def job_skills() -> str:
 
 
 def job_id(number: str = "i") -> str:
-    """The id of a job's number."""
+    """Return an expression for the id of the job with this number."""
     return f"'J' || lpad(({number})::varchar, 8, '0')"

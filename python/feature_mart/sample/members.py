@@ -1,7 +1,7 @@
-"""Categories, clients and freelancers; and which of them a job meets.
+"""Build the SQL of the sample's categories, clients and freelancers, and draw the members of a job.
 
-Members are numbered in the order in which they register: 15% before the first posting, the rest evenly over the three
-years. So the number of those there on a day is a formula, and no row has to look for another.
+Members are numbered in the order of registration: 15% before the first posting, the rest evenly over the three years.
+The number of members on a day is therefore a formula, and no join is needed.
 """
 
 from __future__ import annotations
@@ -24,28 +24,29 @@ from feature_mart.sample.shares import DAYS, SHARES
 from feature_mart.sample.words import CLIENT_KINDS, FIELDS, FREELANCER_KINDS, PREFECTURES
 
 _BEFORE = 0.15
-#: Days between registering and the first chance of a job, and of those who came before everything.
+#: Days from registration until a member can be drawn, and the days before the first posting in which the first
+#: register.
 _MARGIN, _EARLIER = 3, 400
 
 
 def client_count(jobs: int) -> int:
-    """A client to 16 jobs."""
+    """Return the number of clients: one per 16 jobs, at least one."""
     return max(1, jobs // 16)
 
 
 def freelancer_count(jobs: int) -> int:
-    """A freelancer to eight jobs, and enough of them that an offer finds one."""
+    """Return the number of freelancers: one per eight jobs, at least five."""
     return max(5, jobs // 8)
 
 
 def members_there(count: int, day: str) -> str:
-    """How many of them registered some days before this one, at least one."""
+    """Return an expression for how many of ``count`` members can be drawn on a day: at least one."""
     return f"""greatest(1, floor({count} * ({_BEFORE} + {1 - _BEFORE}
         * greatest(0, ({day}) - {_MARGIN}) / {DAYS}.0)))::bigint"""
 
 
 def client_of(there: str) -> str:
-    """Few clients post much, and there are always new ones."""
+    """Return an expression for a job's client: few clients post many jobs, and some jobs are of new clients."""
     who, which = uniform("client kind"), uniform("client")
     return f"""least({there} - 1, case
         when {who} < 0.70 then floor({there} * power({which}, 2.5))
@@ -54,12 +55,12 @@ def client_of(there: str) -> str:
 
 
 def freelancer_drawn(there: str, seed: str) -> str:
-    """Few freelancers work much."""
+    """Return an expression for a freelancer's number: few freelancers get much of the work."""
     return f"least({there} - 1, floor({there} * power({uniform('freelancer', seed)}, 1.8))::bigint)"
 
 
 def freelancer_of(drawn: str, there: str, category: str, seed: str) -> str:
-    """The drawn one's neighbour of this category, for four of five: they keep to one."""
+    """Return an expression that moves 80% of the drawn freelancers to a neighbour of the job's category."""
     own = f"({drawn} // 32 * 32 + {category})"
     return f"""case when {own} < {there} and {chance("keeps", 0.8, seed)} then {own} else {drawn} end"""
 
@@ -69,17 +70,17 @@ def _member(prefix: str, number: str) -> str:
 
 
 def client_id(number: str) -> str:
-    """The id of a client's number."""
+    """Return an expression for the id of the client with this number."""
     return _member("C", number)
 
 
 def freelancer_id(number: str) -> str:
-    """The id of a freelancer's number."""
+    """Return an expression for the id of the freelancer with this number."""
     return _member("F", number)
 
 
 def categories() -> str:
-    """Eight parents and their 32 leaves, by id."""
+    """Return the SELECT of the eight parent categories and their 32 leaves, ordered by id."""
     rows = [
         row
         for field in FIELDS
@@ -98,7 +99,7 @@ def categories() -> str:
 
 
 def clients(count: int) -> str:
-    """A row a version: a few move, or become a company."""
+    """Return the SELECT of clients, one row per version: a few move or become a company."""
     moved = SHARES["client_changed"]
     prefectures = pick("prefecture", PREFECTURES)
     return _versions(
@@ -115,7 +116,7 @@ def clients(count: int) -> str:
 
 
 def freelancers(count: int) -> str:
-    """A row a version: a few found a company."""
+    """Return the SELECT of freelancers, one row per version: a few become a company."""
     return _versions(
         count,
         "freelancer",

@@ -1,4 +1,4 @@
-"""What the sample promises: its span, how much of each kind of dirt, and the load clock that goes with it."""
+"""The constants of the sample: its time span, the share of each kind of fault, and its load clock."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-#: Three years from midnight to midnight in Tokyo. Postings lie between; nothing is loaded after the second.
+#: Three years, from midnight to midnight in Tokyo. Jobs are posted between, and nothing is loaded after `ENDS_AT`.
 STARTS_AT = "2023-03-31 15:00:00+00"
 ENDS_AT = "2026-03-31 15:00:00+00"
 DAYS = 1096
-#: Of `STARTS_AT`, Monday = 0: 1 April 2023 was a Saturday.
+#: The weekday of `STARTS_AT` in Tokyo, Monday = 0: 1 April 2023 was a Saturday.
 FIRST_WEEKDAY = 5
 
-#: The warehouse was opened half a year in, with one load of the state that everything had by then.
-#: Five minutes sooner than the clock below, as no row comes sooner than that after its event.
+#: The warehouse was opened after half a year, with one bulk load of the state at that time. It is five minutes before
+#: `TRUSTED_FROM`, because a row is loaded at least five minutes after its event.
 BULK_LOADED_AT = "2023-09-30 17:55:00+00"
-#: From here on `loaded_at` is true. The nightly load of this very instant is the first that is.
+#: From this time on `loaded_at` can be trusted. The nightly load at exactly this time is the first of these.
 TRUSTED_FROM = "2023-09-30 18:00:00+00"
 BULK_TABLES = ("clients", "contracts", "freelancers", "jobs", "proposals", "reviews")
 ASSUMED_LAG_HOURS = 24
 
 
 class LoadClockLine(NamedTuple):
-    """A line of seeds/load_clock.csv for this warehouse, its columns in their order."""
+    """A line of seeds/load_clock.csv for the sample, with the columns in the order of the file."""
 
     table: str
     trusted_from: str
@@ -32,7 +32,7 @@ class LoadClockLine(NamedTuple):
     untrusted_from: str = ""
 
     def seed_line(self, warehouse: str = "sample") -> str:
-        """The line as it stands in the file."""
+        """Return the line as text for the file."""
         fields = (
             warehouse,
             self.table,
@@ -54,10 +54,10 @@ LOAD_CLOCK = tuple(
     for table in BULK_TABLES
 )
 
-#: How much of each kind of dirt there is: a share of the rows (jobs, contracts …) that can have it.
+#: The share of each kind of fault or event, of the rows (jobs, contracts …) that can have it.
 SHARES: Mapping[str, float] = MappingProxyType(
     {
-        # Loads: more than a day after the event; the same row twice.
+        # Loads: more than a day after the event, or twice the same row.
         "loaded_late": 0.08,
         "exact_duplicate": 0.005,
         # Clients and freelancers.
@@ -88,7 +88,7 @@ SHARES: Mapping[str, float] = MappingProxyType(
         "job_recategorised": 0.01,
         "job_deleted": 0.01,
         "skill_listed_twice": 0.003,
-        # Contracts. What is left of 1 is completed or still active.
+        # Contracts. Those neither void, cancelled nor left active are completed.
         "job_contracted": 0.62,
         "job_contracted_twice": 0.04,
         "contract_by_other_client": 0.03,

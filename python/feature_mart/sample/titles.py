@@ -1,4 +1,4 @@
-"""What clients type: Japanese, some English, in full and half width, with emoji and HTML."""
+"""Build the SQL of titles and descriptions: Japanese and some English, in full and half width, with emoji and HTML."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NUMBER = f"""case when {chance("comma", SHARES["title_comma"])} then format('{{
 
 
 def _quantity(units: list[str], hours: str, parts: str) -> str:
-    """How much, as words: 3000文字×10記事, LP1枚, 月80時間."""
+    """Return an expression for the quantity as text, such as 3000文字×10記事, LP1枚 or 月80時間."""
     before = word_list([unit.split("{q}")[0] for unit in units])
     after = word_list([unit.split("{q}")[1] for unit in units])
     hours_before, hours_after = hours.split("{q}")
@@ -49,7 +49,7 @@ _QUANTITY_EN = _quantity(
 
 
 def title() -> str:
-    """The title of a row of job facts; NULL for a few."""
+    """Return an expression for the title of a row of job facts; NULL for a few."""
     prefix = f"{word_list([prefix for prefix, _ in PREFIXES])}[1 + prefix]"
     japanese = f"""({prefix} || case {below("layout", 3)}
         when 0 then {_TOPIC_JA} || 'の' || {_WORK_JA} || '（' || {_QUANTITY_JA} || '）'
@@ -70,10 +70,10 @@ def title() -> str:
 
 
 def description() -> str:
-    """The text of a row of job facts, some of it HTML; NULL for a few."""
+    """Return an expression for the description of a row of job facts, some in HTML; NULL for a few."""
     details = word_list(DETAILS)
     first, count = below("detail", len(DETAILS)), below("details", 5)
-    # Three is prime to eight: no sentence comes twice.
+    # 3 and 8 have no common divisor, so no sentence is repeated.
     sentences = [
         f"case when {count} >= {n} then {details}[1 + ({first} + {3 * n}) % 8] else '' end"
         for n in range(1, 5)

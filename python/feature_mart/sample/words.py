@@ -1,4 +1,4 @@
-"""The vocabulary of the sample: kinds of work and what they cost, skills, topics, phrases."""
+"""The vocabulary of the sample: kinds of work and their prices, skills, topics and phrases."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A leaf category.
+    """A leaf category: a kind of work.
 
     Attributes:
-        slug, name, english: its id's last part and its names.
-        yen: the usual price of the fourth of ``quantities``.
-        unit, english_unit: how a quantity is written; ``{q}`` stands for the number.
-        quantities: eight usual ones, ascending.
-        trend: change of the log price in a year.
-        has_parts: whether it is ordered so and so many times, as articles are.
+        slug, name, english: the last part of its id, and its names.
+        yen: the usual price in yen of the fourth of ``quantities``. unit, english_unit: the text of a quantity; ``{q}``
+        is replaced by the number.
+        quantities: eight usual quantities, ascending.
+        trend: the change of the log price in a year.
+        has_parts: True if one job may order several of it, such as articles.
     """
 
     slug: str
@@ -45,9 +45,9 @@ PIECES = (1, 2, 3, 5, 8, 10, 20, 30)
 PAGES = (1, 3, 4, 5, 6, 8, 10, 15)
 HOURS = (5, 10, 15, 20, 30, 40, 60, 80)
 MANY = (100, 200, 300, 500, 800, 1000, 3000, 5000)
-#: What a job paid by the hour is counted in, instead of its category's unit.
+#: The quantities of an hourly job, in hours a month, instead of its category's.
 MONTHLY_HOURS = (10, 20, 30, 40, 60, 80, 120, 160)
-#: How many times, where a category is ordered in parts.
+#: The numbers of parts, for a category with `has_parts`.
 PARTS = (1, 1, 1, 2, 3, 5, 10, 20)
 
 # fmt: off
@@ -178,7 +178,7 @@ TOPICS = (
 )
 # fmt: on
 
-#: What a title begins with, and its effect on the log price; half have none.
+#: The prefixes of titles, each with its effect on the log price. Half are empty.
 PREFIXES = (
     *((("", 0.0),) * 8),
     ("【急募】", 0.08),
@@ -201,7 +201,7 @@ SUFFIXES = (
     "の件",
 )
 EMOJI = ("✨", "🔰", "🎨", "📝", "🏠", "🎉", "⭐", "🙏")
-#: Half-width katakana, as old forms send them.
+#: Words and their form in half-width katakana, as old web forms send them.
 HALF_WIDTH = (
     ("デザイン", "ﾃﾞｻﾞｲﾝ"),
     ("データ", "ﾃﾞｰﾀ"),

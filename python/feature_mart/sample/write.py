@@ -1,4 +1,4 @@
-"""Writes the sample's tables, one COPY each, and puts them in their place together."""
+"""Write the tables of the sample, one COPY each, and replace the folder with all of them at once."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ TABLES = (
     *("categories", "clients", "freelancers", "jobs", "job_skills"),
     *("proposals", "contracts", "reviews"),
 )
-#: Ids have eight digits, and an offer's number 32 bits.
+#: The limit comes from the ids, which have eight digits, and the numbers of offers, which have 32 bits.
 MOST_JOBS = 50_000_000
 _MOST_SEED = 2**64 - 1
 _MEMORY_LIMIT = "2GB"
-# A single thread cuts row groups elsewhere; two or more all cut them alike.
+# DuckDB cuts the same row groups with two threads or more, but others with one.
 _LEAST_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class SampleReport:
-    """What was written: rows by raw table."""
+    """The sample that was written; `rows` by raw table."""
 
     folder: Path
     jobs: int
@@ -48,18 +48,18 @@ def write_sample(
 ) -> SampleReport:
     """Write the eight raw tables of a sample warehouse into the folder ``out``.
 
-    The same ``jobs`` and ``seed`` give the same rows anywhere, and on one DuckDB version the same bytes, whatever
-    the number of threads. The folder is replaced when all is written; until then it stays as it was.
+    The same ``jobs`` and ``seed`` give the same rows on every machine, and with one DuckDB version the same bytes,
+    independent of the number of threads. The folder is replaced only after all tables are written.
 
     Args:
-        out: absent, empty, or an earlier sample.
-        jobs: how many job postings, 1 to 50 million; the other tables follow in proportion.
+        out: a folder that does not exist, is empty, or contains an earlier sample.
+        jobs: the number of job postings, 1 to 50 million. The sizes of the other tables follow from it.
         seed: a whole number, 0 to 2^64 - 1.
-        progress: called with each table's name before it is written.
+        progress: called with the name of each table before it is written.
 
     Raises:
-        UsageError: ``jobs`` or ``seed`` is out of range, or ``out`` holds something else.
-        TerminalError: it cannot be written.
+        UsageError: ``jobs`` or ``seed`` is out of range, or ``out`` contains something else.
+        TerminalError: the folder cannot be written.
     """
     if not 1 <= jobs <= MOST_JOBS:
         raise UsageError(f"--jobs is {jobs}: use 1 to {MOST_JOBS:,}.")
@@ -91,10 +91,10 @@ def write_tables(
     threads: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, int]:
-    """Write the tables into a new folder; what is needed meanwhile lies beside it.
+    """Write the tables into a new folder, with a temporary database beside it.
 
     Returns:
-        Rows by raw table.
+        The number of rows by raw table.
     """
     folder.mkdir()
     rows: dict[str, int] = {}
@@ -110,7 +110,7 @@ def write_tables(
                 continue
             if progress is not None:
                 progress(table)
-            # Rows come in the order of their numbers: no sort, and the same bytes every time.
+            # Rows come in the order of their numbers, so the bytes are reproducible without a sort.
             rows[table] = copy_to(
                 con,
                 select,
@@ -121,7 +121,7 @@ def write_tables(
 
 
 def _statements(job_count: int) -> Iterator[tuple[str, str]]:
-    """Each table's select, in an order in which they can be run."""
+    """Yield the name and SELECT of each table, in an order in which they can be run."""
     yield "categories", members.categories()
     yield "clients", members.clients(members.client_count(job_count))
     yield "freelancers", members.freelancers(members.freelancer_count(job_count))
@@ -136,7 +136,7 @@ def _statements(job_count: int) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _scratch_beside(out: Path) -> Iterator[Path]:
-    """A folder on the same file system, locked while in use; unlocked ones of killed runs go."""
+    """Yield a locked scratch folder on the same file system, and remove unlocked ones, which killed runs left."""
     for stale in out.parent.glob(f".{glob.escape(out.name)}.sample-*"):
         with (stale / "lock").open("a") as handle:
             try:
