@@ -1,12 +1,12 @@
-"""BigQuery as the engine: the client, what its errors mean, and the raw warehouse there.
+"""Access BigQuery: clients, error messages, and the raw warehouse there.
 
 ============================  ======================================================================
-``open_client(address)``       Google's own client, with bounded retries
-``open_reader(address)``       Google's client for reading whole tables
-``copy_table(…)``              a table as of a moment, into a Parquet file
-``explained_errors(address)``  what Google says as an error that says what to do
-``check_dataset(…)``           whether a raw dataset is as the contract says
-``load_folder(…)``             a folder of Parquet files into a raw dataset
+``open_client(address)``       return Google's client for queries
+``open_reader(address)``       open Google's client for reading whole tables
+``copy_table(…)``              copy a table as of a timestamp to a Parquet file
+``explained_errors(address)``  turn Google's errors into ones that say what to do
+``check_dataset(…)``           check a raw dataset against the raw contract
+``load_folder(…)``             load a folder of Parquet files into a raw dataset
 ============================  ======================================================================
 """
 

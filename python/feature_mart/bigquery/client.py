@@ -1,4 +1,4 @@
-"""Google's client for one address: credentials, labels, limits, and retries that end."""
+"""Open Google's client with the credentials, labels and limits of an address, and run jobs with bounded retries."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from feature_mart.services import BigQueryAddress
 
 
 def open_client(address: BigQueryAddress, labels: Mapping[str, str] | None = None) -> Any:
-    """A ``google.cloud.bigquery.Client`` whose queries stay below `max_bytes` and carry the labels.
+    """Return a ``google.cloud.bigquery.Client`` whose queries have the labels and are limited to `max_bytes`.
 
     Raises:
-        FeatureMartError: there are no credentials, naming what to set.
+        FeatureMartError: there are no valid credentials; the message names what to set.
     """
-    # Google's client takes a second to import: only those commands pay for it that use it.
+    # Importing Google's client takes a second, so only the commands that use it import it.
     from google.api_core.client_options import ClientOptions
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import bigquery
@@ -36,9 +36,9 @@ def open_client(address: BigQueryAddress, labels: Mapping[str, str] | None = Non
 
 
 def bounds(address: BigQueryAddress) -> dict[str, Any]:
-    """Options of every call: what may be tried again is, with Google's backoff, for `retry_s` seconds in all.
+    """Return the options of every call: retry transient errors, with Google's backoff, for `retry_s` seconds in all.
 
-    One answer may take `retry_s` seconds too, or one that never comes would be waited for for ever.
+    One request is limited to `retry_s` seconds too. Without a limit, a call could wait forever for a response.
     """
     from google.cloud.bigquery.retry import DEFAULT_RETRY
 
@@ -46,22 +46,22 @@ def bounds(address: BigQueryAddress) -> dict[str, Any]:
 
 
 def ask(client: Any, sql: str, address: BigQueryAddress) -> Any:
-    """The rows of a query. One that failed is not run again: what it did is not known."""
+    """Run a query and return its rows. A failed query is not run again, because it may have had an effect."""
     return finish(client.query(sql, job_retry=None, **bounds(address)), address)
 
 
 def finish(job: Any, address: BigQueryAddress) -> Any:
-    """A job's result, waited for `timeout_s` seconds at most; of a query its rows."""
+    """Wait for a job, at most `timeout_s` seconds, and return its result; for a query, its rows."""
     return job.result(retry=bounds(address)["retry"], timeout=address.timeout_s)
 
 
 @contextmanager
 def explained_errors(address: BigQueryAddress) -> Iterator[None]:
-    """Turn what Google's client raises into an error that says what to do.
+    """Turn the exceptions of Google's client into errors that say what to do.
 
     Raises:
-        TransientError: it may pass: quota, overload, a broken connection, a time-out.
-        TerminalError: it will not: a permission, a project, a table or credentials that are not there.
+        TransientError: a retry may succeed: quota, overload, a broken connection, a timeout.
+        TerminalError: any other error, such as a missing permission, project, table or credential.
     """
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError

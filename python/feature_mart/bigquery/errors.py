@@ -1,7 +1,7 @@
-"""What BigQuery says, as an error that says what to do.
+"""Translate BigQuery's error texts into errors that say what to do.
 
-dbt hands on what Google's client raised as text alone, so the text decides for both. The reasons are those of
-BigQuery's documentation, "Error messages"; the numbers are HTTP's.
+dbt passes on the exceptions of Google's client as text only, so the text decides in both cases. The reasons are those
+of BigQuery's documentation, "Error messages"; the numbers are HTTP status codes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TRANSIENT = re.compile(
     r"|Gateway Time-?out|Internal Server Error|Timeout of [\d.]+s exceeded|TimeoutError|timed out"
     r"|did not complete within|Connection (?:reset|aborted|refused|broken)|RemoteDisconnected|IncompleteRead"
     r"|Max retries exceeded|Remote end closed"
-    # gRPC's: an aborted call, a broken stream, and a read session past its six hours.
+    # From gRPC: an aborted call, a broken stream, and a read session older than six hours.
     r"|\b409 .*aborted|\b499 |RST_STREAM|Stream removed|session expired"
     r"|\b(?:429|500|502|503|504) (?:GET|POST|PUT|PATCH|DELETE)\b|\b(?:429|500|502|503|504) [A-Z]",
     re.IGNORECASE,
@@ -36,7 +36,7 @@ def _known(pattern: str, remedy: Callable[[BigQueryAddress], str]) -> _Known:
     return _Known(re.compile(pattern, re.IGNORECASE), remedy)
 
 
-#: The first that fits is told; what fits none keeps Google's own words alone.
+#: The remedies. The first pattern that matches wins; without a match, only Google's text is shown.
 _KNOWN = (
     _known(
         r"default credentials|could not automatically determine credentials|RefreshError"
@@ -95,19 +95,19 @@ _KNOWN = (
 
 
 def is_transient(text: str) -> bool:
-    """Whether what Google said may pass when tried again later."""
+    """Return True if a later retry may succeed after this error text."""
     return _TRANSIENT.search(text) is not None
 
 
 def remedy(text: str, address: BigQueryAddress) -> str | None:
-    """What to do about what Google said; None where nothing better than its own words is known."""
+    """Return what to do about an error text; None if no advice is known."""
     if is_transient(text):
         return "BigQuery could not do it just now: try again later; nothing was written twice"
     return next((known.remedy(address) for known in _KNOWN if known.pattern.search(text)), None)
 
 
 def explain(text: str, address: BigQueryAddress) -> FeatureMartError:
-    """The error for what Google said: transient or not, what to do, and its own first line."""
+    """Return the error for an error text: transient or terminal, with what to do and the first line of the text."""
     said = next((line.strip() for line in text.splitlines() if line.strip()), "no reason was given")
     advice = remedy(text, address)
     message = f"{advice[0].upper()}{advice[1:]}. BigQuery: {said[:300]}" if advice else said[:400]

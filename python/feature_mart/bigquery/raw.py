@@ -1,4 +1,4 @@
-"""The raw warehouse as a BigQuery dataset: whether it is as the contract says, and how the sample gets there."""
+"""Check a raw dataset on BigQuery against the raw contract, query its load times, and load the sample into one."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from feature_mart.raw_contract import (
 )
 from feature_mart.services import BigQueryAddress
 
-#: What BigQuery calls the contract's kinds of value.
+#: BigQuery's types for each kind of the contract.
 _TYPES: dict[Kind, tuple[str, ...]] = {
     Kind.TEXT: ("STRING",),
     Kind.NUMBER: ("INTEGER", "INT64", "FLOAT", "FLOAT64", "NUMERIC", "BIGNUMERIC"),
     Kind.INSTANT: ("TIMESTAMP",),
     Kind.FLAG: ("BOOLEAN", "BOOL"),
 }
-#: The label by which a dataset that `mart sample` made is known again.
+#: The label of the datasets that `mart sample` creates.
 _SAMPLE_LABEL = ("feature_mart", "sample")
 
 
 def check_dataset(client: Any, address: BigQueryAddress, overwritten: Sequence[str] = ()) -> None:
-    """Compare a raw dataset with the contract; a table in ``overwritten`` needs no load time.
+    """Check a raw dataset against the raw contract. A table in ``overwritten`` needs no load time.
 
     Raises:
-        UsageError: naming every table and column that is not as the contract says.
-        FeatureMartError: BigQuery did not answer.
+        UsageError: the dataset breaks the contract; the message lists each fault.
+        FeatureMartError: a request to BigQuery failed.
     """
     from google.cloud.exceptions import NotFound
 
@@ -67,9 +67,10 @@ def _fits(found: str, kind: Kind) -> bool:
 def first_loads(
     client: Any, address: BigQueryAddress, table: str, timezone: str
 ) -> tuple[Callable[[str], Sequence[Sequence[object]]], str] | None:
-    """Return what asks a query, and the SELECT of a table's first loads as `feature_mart.warehouse.first_loads` has it.
+    """Return a function that runs a query, and the SELECT of the first loads of a table's keys.
 
-    None where the table has no load times. A query reads three columns of the table.
+    The SELECT has the columns of `feature_mart.warehouse.first_loads` and reads three columns of the table. Return None
+    if the table has no load times.
     """
 
     def answer(sql: str) -> list[Sequence[object]]:
@@ -100,9 +101,9 @@ _FIRST_LOADS = """
 
 
 def sample_loaded_at(client: Any, address: BigQueryAddress) -> datetime | None:
-    """The newest load of a raw dataset that `mart sample` made: nothing comes after it, whatever the wall clock says.
+    """Return the latest load time of a raw dataset that `mart sample` created; None for any other dataset.
 
-    None for any other dataset.
+    No rows are added to a sample, so this time decides what is known, not the wall clock.
     """
     key, value = _SAMPLE_LABEL
     with explained_errors(address):
@@ -123,14 +124,14 @@ def load_folder(
     dataset: str,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, int]:
-    """Load a folder of raw Parquet files into a dataset of that project; rows by table.
+    """Load a folder of raw Parquet files into a dataset of the project, and return the rows by table.
 
-    The dataset is made where it is absent, and labelled. One that this never made is left alone. Each table is
-    replaced whole, by one load job, which BigQuery does at once or not at all.
+    The dataset is created with the label of samples if it does not exist. A dataset without the label is not changed.
+    Each table is replaced by one load job, which is atomic.
 
     Raises:
-        UsageError: the dataset is there and was not made by this.
-        FeatureMartError: BigQuery did not do it.
+        UsageError: the dataset exists and does not have the label.
+        FeatureMartError: a request to BigQuery failed.
     """
     from google.cloud import bigquery
     from google.cloud.exceptions import NotFound
@@ -174,10 +175,10 @@ def load_folder(
 
 
 def schema_of(path: Path) -> list[Any]:
-    """A Parquet file's columns as BigQuery's.
+    """Return the columns of a Parquet file as BigQuery's ``SchemaField``.
 
     Raises:
-        TerminalError: a column is of a type that the contract has no use for.
+        TerminalError: a column has a type that no raw table uses.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -1,15 +1,15 @@
-"""Tables of BigQuery's as Parquet files on local disk, by the Storage Read API.
+"""Copy BigQuery tables to local Parquet files with the Storage Read API.
 
-One read session a table, as of one moment; its streams are read at once, a thread each, and one writer takes their
-batches. What waits in between is bounded, so memory does not grow with the rows.
+Each table has one read session, as of one timestamp. Its streams are read in parallel, each in a thread, and one writer
+takes their batches from a bounded queue, so memory does not grow with the rows.
 
 ============================  ======================================================================
-``open_reader(address)``       Google's own client, or what stands in for the service
-``copy_table(…)``              a table as of a moment, into a Parquet file
+``open_reader(address)``       open Google's client, for the service or an emulator
+``copy_table(…)``              copy a table as of a timestamp to a Parquet file
 ============================  ======================================================================
 
-A stream that breaks goes on at the row where it broke: Google's `ReadRowsStream` counts the rows that it has handed out
-and connects again at that offset. The rows are counted once more at the end, against what BigQuery counts itself.
+A broken stream is resumed at the row where it broke: Google's `ReadRowsStream` counts the rows that it has returned and
+reconnects at that offset. At the end the rows are compared with BigQuery's own count.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from feature_mart.bigquery.client import explained_errors
 from feature_mart.errors import TerminalError, TransientError, UsageError
 from feature_mart.services import BigQueryAddress
 
-#: Streams of a table at once. More would only wait: one writer takes in what four of them give.
+#: Parallel streams of a table. More would only wait, because one writer takes as much as four streams deliver.
 STREAMS = 4
-#: Batches that wait for the writer. A message holds 10 MiB at most ("Read rows", Storage Read API), packed.
+#: The most batches that wait for the writer. A message is at most 10 MiB, compressed ("Read rows", Storage Read API).
 QUEUED = 2
-#: mallopt(3): larger pieces than this are mapped by themselves; set at all, the limit no longer moves.
+#: mallopt(3): larger allocations than this are mapped separately. Setting the threshold stops glibc from moving it.
 _M_MMAP_THRESHOLD, _RETURNED_BYTES = -3, 128 * 2**10
 
 
 @contextlib.contextmanager
 def open_reader(address: BigQueryAddress) -> Iterator[Any]:
-    """A ``BigQueryReadClient``, closed at the end, and with it every call that is still going on.
+    """Yield a ``BigQueryReadClient``. It is closed at the end, which also ends calls that are still running.
 
     Raises:
-        UsageError: there is a stand-in for BigQuery, and none for its Storage Read API is named.
-        FeatureMartError: there are no credentials, naming what to set.
+        UsageError: MART_BQ_API_ENDPOINT is set, and MART_BQ_STORAGE_ENDPOINT is not.
+        FeatureMartError: there are no valid credentials; the message names what to set.
     """
-    # Google's client takes a second to import: only those commands pay for it that use it.
+    # Importing Google's client takes a second, so only the commands that use it import it.
     from google.api_core.client_options import ClientOptions
     from google.cloud.bigquery_storage import BigQueryReadClient
 
@@ -72,13 +72,14 @@ def open_reader(address: BigQueryAddress) -> Iterator[Any]:
 def copy_table(
     reader: Any, address: BigQueryAddress, name: str, at: datetime, path: Path, expected_rows: int
 ) -> int:
-    """A table of the mart's as of a moment, as a Parquet file; how many rows it has.
+    """Copy a table of the mart as of a timestamp to a Parquet file, and return its number of rows.
 
-    Columns and types are those of the session, so that a table without rows has them too. Rows come in no order.
+    The columns and types come from the read session, so a table without rows has them too. The rows have no order.
 
     Raises:
-        TransientError: BigQuery could not do it just now.
-        TerminalError: it never will, or gave other than `expected_rows` rows, or the disk takes no more.
+        TransientError: a request failed, and a retry may succeed.
+        TerminalError: a request failed in another way, the number of rows is not ``expected_rows``, or the file cannot
+            be written.
     """
     place = f"{address.project}.{address.dataset}.{name}"
     with explained_errors(address):
@@ -87,7 +88,7 @@ def copy_table(
         funnel = _Funnel(len(session.streams))
         for stream in session.streams:
             arguments = (reader, address, stream.name, schema, funnel)
-            # A daemon: an interrupt need not wait for an answer that BigQuery owes.
+            # Use daemon threads, so an interrupt does not wait for a response of BigQuery.
             threading.Thread(target=_read_stream, args=arguments, daemon=True).start()
         try:
             rows = _write(path, schema, funnel)
@@ -107,7 +108,10 @@ def copy_table(
 
 
 def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-    """Each batch a row group, packed a little: it is read once more and then removed."""
+    """Write each batch as a row group and return the number of rows.
+
+    Compression is light, because the file is read only once and then removed.
+    """
     with pq.ParquetWriter(path, schema, compression="lz4", use_dictionary=False) as writer:
         for batch in batches:
             writer.write_batch(batch)
@@ -115,7 +119,7 @@ def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> 
 
 
 def _create_session(reader: Any, address: BigQueryAddress, name: str, at: datetime) -> Any:
-    """A session of every column: the few that a snapshot leaves out of a training table decide what is in it."""
+    """Create a read session of all columns, also of those that are not exported: they decide which rows are."""
     from google.cloud.bigquery_storage_v1 import types
 
     packed = types.ArrowSerializationOptions(
@@ -137,17 +141,17 @@ def _create_session(reader: Any, address: BigQueryAddress, name: str, at: dateti
 
 
 def _schema_of(session: Any) -> pa.Schema:
-    """Names and types alone: what else BigQuery says of a column, a reader would take for a type of its own."""
+    """Return the names and types of the columns, without BigQuery's metadata, which readers may take for a type."""
     schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema))
     return pa.schema([(field.name, field.type) for field in schema])
 
 
 class _Funnel:
-    """Batches of many streams on their way to one writer, of which `QUEUED` wait at most.
+    """A bounded queue from many streams to one writer; at most `QUEUED` batches wait.
 
     Attributes:
-        rows: those of the batches handed on.
-        failure: what ended a stream too soon.
+        rows: the number of rows of the batches that the writer took.
+        failure: the error of the first stream that failed.
     """
 
     def __init__(self, streams: int) -> None:
@@ -159,7 +163,7 @@ class _Funnel:
         self._changed = threading.Condition()
 
     def put(self, batch: pa.RecordBatch) -> bool:
-        """Leave a batch, once there is room; False where nobody wants it any more."""
+        """Wait for room and add a batch; return False if the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_closed or len(self._waiting) < QUEUED)
             if self._is_closed:
@@ -169,14 +173,14 @@ class _Funnel:
         return True
 
     def end(self, failure: BaseException | None = None) -> None:
-        """A stream has ended; the first that failed ends all."""
+        """Record the end of a stream. The first failure ends the whole copy."""
         with self._changed:
             self._streams -= 1
             self.failure = self.failure or failure
             self._changed.notify_all()
 
     def close(self) -> None:
-        """The writer wants no more."""
+        """Close the queue: the writer takes no more batches."""
         with self._changed:
             self._is_closed = True
             self._waiting.clear()
@@ -200,7 +204,7 @@ class _Funnel:
 def _read_stream(
     reader: Any, address: BigQueryAddress, name: str, schema: pa.Schema, funnel: _Funnel
 ) -> None:
-    """One stream to its end."""
+    """Read one stream to its end and put its batches in the queue."""
     try:
         stream = reader.read_rows(
             name,
@@ -212,7 +216,7 @@ def _read_stream(
             packed = pa.py_buffer(message.arrow_record_batch.serialized_record_batch)
             batch = pa.ipc.read_record_batch(packed, schema)
             if batch.num_rows != message.row_count:
-                # The count is what a broken stream goes on by.
+                # A broken stream is resumed by this count.
                 raise TerminalError(
                     f"A message of {name} holds {batch.num_rows:,} rows and says {message.row_count:,}: run it again."
                 )
@@ -225,10 +229,10 @@ def _read_stream(
 
 
 def _retry(address: BigQueryAddress) -> Any:
-    """What may pass is tried again until an answer begins, for `retry_s` seconds.
+    """Return the retry of transient errors, for `retry_s` seconds, until a response begins.
 
-    Once it has begun `ReadRowsStream` connects again, by this too, on UNAVAILABLE, UNKNOWN, a connection reset, and on
-    RESOURCE_EXHAUSTED where BigQuery says how long to wait. Nothing else is known to be safe in mid-stream.
+    After that `ReadRowsStream` reconnects with the same retry: on UNAVAILABLE, UNKNOWN, a connection reset, and on
+    RESOURCE_EXHAUSTED if BigQuery says how long to wait. No other error is known to be safe in the middle of a stream.
     """
     from google.api_core import exceptions, retry
 
@@ -248,7 +252,10 @@ def _retry(address: BigQueryAddress) -> Any:
 
 
 def _patience(limit_s: float) -> Any:
-    """Told before each wait that BigQuery asks of a stream, which Google's client would grant for ever."""
+    """Return a callback for each wait that BigQuery requests in a stream; it raises if they exceed ``limit_s`` seconds.
+
+    Google's client itself sets no limit.
+    """
     waited = 0.0
 
     def add(delay_s: float) -> None:
@@ -264,9 +271,9 @@ def _patience(limit_s: float) -> Any:
 
 
 def _give_memory_back() -> None:
-    """Have the C library return a freed message to the system at once, where it is glibc.
+    """Make glibc return the memory of freed messages to the system at once.
 
-    It would keep each thread's for that thread, and more with every million rows.
+    By default it keeps freed memory for each thread, and more with every million rows.
     """
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):
@@ -287,6 +294,6 @@ def _insecure(endpoint: str) -> Any:
         BigQueryReadGrpcTransport,
     )
 
-    # Messages may be longer than gRPC's own limit of 4 MiB, as over Google's own transport.
+    # Messages may exceed gRPC's default limit of 4 MiB. Google's own transport has no limit either.
     options = [("grpc.max_receive_message_length", -1)]
     return BigQueryReadGrpcTransport(channel=grpc.insecure_channel(endpoint, options))
