@@ -1,6 +1,6 @@
-"""``python -m house_rules``: the rules that no common linter has, over every file git knows.
+"""``python -m house_rules``: check all files known to git by the project's own rules.
 
-One line a finding; exit code 1 when there is any.
+Print one line per finding; the exit code is 1 if there is any.
 """
 
 import subprocess
@@ -16,7 +16,7 @@ SQL_FOLDERS = ("models/", "macros/", "analyses/", "tests/generic/", "tests/singu
 
 
 def project_files() -> list[str]:
-    """Files that git tracks or would, and that are there."""
+    """Return the paths of existing files that git tracks, or does not ignore."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         capture_output=True,
@@ -28,7 +28,7 @@ def project_files() -> list[str]:
 
 
 def main() -> int:
-    """Print one line a finding; give the exit code."""
+    """Print one line per finding and return the exit code."""
     paths = project_files()
     found: list[Finding] = list(check_names(paths))
     texts: dict[str, str] = {}

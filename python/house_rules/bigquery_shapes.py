@@ -1,7 +1,7 @@
-"""Shapes of a query that DuckDB runs and BigQuery refuses, or runs to another result.
+"""Find forms of a query that DuckDB runs and BigQuery refuses, or runs with another result.
 
-Each is one that BigQuery's documentation states, or that somebody ran there and reported the words
-of the error; docs/bigquery.md has them in a table.
+Each is stated in BigQuery's documentation, or was reported with the text of BigQuery's error. docs/bigquery.md has a
+table of them.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ where window with within
 """
 RESERVED = frozenset(_RESERVED.split())
 
-# Numbering functions, and the two navigation functions that take no frame.
+# Numbering functions, and the two navigation functions, which take no frame.
 FRAMELESS = (
     *(exp.RowNumber, exp.Rank, exp.DenseRank, exp.Ntile, exp.PercentRank, exp.CumeDist),
     *(exp.Lag, exp.Lead),
@@ -29,7 +29,7 @@ FRAMELESS = (
 
 
 def shape_problems(reading: Reading) -> Iterator[Problem]:
-    """Every broken rule that needs no types."""
+    """Yield each violation that can be found without types."""
     for node in reading.tree.walk():
         yield from _reserved(node)
     for block in reading.blocks:
@@ -46,7 +46,7 @@ def shape_problems(reading: Reading) -> Iterator[Problem]:
 
 
 def conjuncts(condition: exp.Expression | None) -> list[exp.Expression]:
-    """The conditions all of which have to hold."""
+    """Return the terms of a conjunction."""
     if condition is None:
         return []
     if isinstance(condition, exp.Paren):
@@ -57,7 +57,7 @@ def conjuncts(condition: exp.Expression | None) -> list[exp.Expression]:
 
 
 def _sides(reading: Reading, node: exp.Expression) -> set[tuple[int, str]]:
-    """Block and source of every column in an expression; unknown ones count as of no block."""
+    """Return the block's id and the source of each column in an expression; ``(0, "")`` for unknown ones."""
     return {
         (id(origin[0]), origin[1]) if origin is not None else (0, "")
         for column in node.find_all(exp.Column)
@@ -116,7 +116,7 @@ def _join_subqueries(block: Block) -> Iterator[Problem]:
 
 
 def _correlated(reading: Reading, block: Block) -> Iterator[Problem]:
-    """A subquery that uses a column from around it has to be a join on an equality."""
+    """Yield a violation if a subquery uses an outer column and BigQuery cannot turn it into a join."""
     if block.owner is None or block.outer is None or block.select.find(exp.Table) is None:
         return
     selects = {id(select) for select in block.select.find_all(exp.Select)}
@@ -152,7 +152,7 @@ def _correlated(reading: Reading, block: Block) -> Iterator[Problem]:
 
 def _window(select: exp.Select, window: exp.Window) -> Iterator[Problem]:
     if isinstance(window.this, exp.Identifier):
-        return  # Its definition under a name: judged where it is used.
+        return  # The definition of a named window is checked where it is used.
     function = window.this
     while isinstance(function, (exp.IgnoreNulls, exp.RespectNulls)):
         function = function.this
@@ -194,7 +194,7 @@ def _window(select: exp.Select, window: exp.Window) -> Iterator[Problem]:
 
 
 def _definition(select: exp.Select, window: exp.Window) -> exp.Expression:
-    """What a window is under its name; an empty one where it has none."""
+    """Return the definition of a named window; an empty window if it has no name."""
     name = window.args.get("alias")
     for definition in select.args.get("windows") or []:
         if name is not None and definition.this.name.lower() == name.name.lower():
@@ -204,13 +204,13 @@ def _definition(select: exp.Select, window: exp.Window) -> exp.Expression:
 
 
 def _is_aggregate(function: exp.Expression) -> bool:
-    # sqlglot counts functions that only a window has among the aggregates.
+    # sqlglot counts pure window functions among the aggregates.
     alone = (*FRAMELESS, exp.FirstValue, exp.LastValue, exp.NthValue)
     return isinstance(function, exp.AggFunc) and not isinstance(function, alone)
 
 
 def _is_unusual(term: exp.Ordered) -> bool:
-    """asc nulls last, or desc nulls first."""
+    """Return True for ``asc nulls last`` and ``desc nulls first``."""
     return bool(term.args.get("desc")) == bool(term.args.get("nulls_first"))
 
 

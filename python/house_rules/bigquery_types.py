@@ -1,4 +1,4 @@
-"""Types that DuckDB puts up with and BigQuery does not, or of which the two make other values."""
+"""Find types that DuckDB accepts and BigQuery refuses, or from which the two compute different values."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from sqlglot import exp
 from house_rules.column_types import NUMBERS, Type, branches, merged
 from house_rules.query_names import Block, Problem, Reading, own
 
-# Conversion rules of GoogleSQL for BigQuery; whole numbers and decimals go to text and each other.
+# The casts that GoogleSQL allows. Numbers can be cast to text and to each other.
 _NUMBER_CASTS = frozenset({*NUMBERS, "STRING"})
 _TIME_CASTS = frozenset({"STRING", "DATE", "DATETIME", "TIMESTAMP", "TIME"})
 CASTS = {
@@ -30,7 +30,7 @@ COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, e
 
 
 def type_problems(reading: Reading) -> Iterator[Problem]:
-    """Every broken rule that needs the types of columns; what is of unknown type passes."""
+    """Yield each violation that depends on the types of columns; expressions of unknown type pass."""
     for node, types in reading.unions:
         if merged(types) is None:
             yield Problem(node, "type-mix", f"{_names(types)} in one column of a union: cast one")
@@ -40,7 +40,7 @@ def type_problems(reading: Reading) -> Iterator[Problem]:
 
 
 def output_problems(reading: Reading) -> Iterator[Problem]:
-    """Columns of a table that would be of another type on either engine."""
+    """Yield a violation for each output column whose type would differ between the engines."""
     last: Block | None = next(iter(reading.blocks), None)
     for name, type_ in (reading.columns or {}).items():
         if last is None:
@@ -123,7 +123,7 @@ def _cast(node: exp.Cast, given: Type, wanted: Type) -> Iterator[Problem]:
 
 
 def _is_whole(node: exp.Expression) -> bool:
-    """Whether a float has nothing behind the point."""
+    """Return True if a float expression is always a whole number."""
     if isinstance(node, WHOLE):
         return node.args.get("decimals") is None
     if isinstance(node, (exp.Paren, exp.Neg)):
@@ -160,7 +160,7 @@ def _mixed(
     types = [reading.type_of(part) for part in parts]
     if merged(types) is not None:
         return
-    # A literal text takes the type of an instant or a date beside it.
+    # A text literal is converted to the type of a timestamp or date beside it.
     others = [
         type_
         for part, type_ in zip(parts, types, strict=True)

@@ -1,8 +1,8 @@
-"""What BigQuery would say the type of an expression is; unknown wherever that is not certain.
+"""Infer the BigQuery type of an expression; unknown if that is not certain.
 
-Two names are of this file's making. ``INT128`` is a sum of whole numbers: INT64 on BigQuery, 128
-bits on DuckDB until it is cast. ``POINT`` is a literal such as 0.5: FLOAT64 on BigQuery, an exact
-decimal on DuckDB until it meets a float. ``NULL`` is a bare NULL.
+Some types are names of this module. ``INT128`` is a sum of whole numbers: INT64 on BigQuery, 128 bits on DuckDB until
+it is cast. ``POINT`` is a literal such as 0.5: FLOAT64 on BigQuery, an exact decimal on DuckDB until it is combined
+with a float. ``NULL`` is an untyped NULL.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from sqlglot import exp
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A type: its name, the columns of a STRUCT, the element of an ARRAY (under no name)."""
+    """A type: its name, and the fields of a STRUCT or the element of an ARRAY, which has an empty name."""
 
     name: str
     fields: tuple[tuple[str, "Type"], ...] = ()
@@ -30,7 +30,7 @@ BOOL, STRING, TIMESTAMP, DATETIME = (
 INT64, INT128, NUMERIC = Type("INT64"), Type("INT128"), Type("NUMERIC")
 POINT, FLOAT64 = Type("POINT"), Type("FLOAT64")
 
-# From the narrowest on; of two the wider one is what both become.
+# From narrow to wide. Two types are converted to the wider one.
 NUMBERS = ("INT64", "INT128", "NUMERIC", "BIGNUMERIC", "POINT", "FLOAT64")
 
 _ALIASES = {
@@ -45,7 +45,7 @@ _ALIASES = {
 
 
 def named(text: str | None) -> Type:
-    """The type of that name, whatever the engine's or dbt's spelling; no name is unknown."""
+    """Return the type of that name, in the spelling of either engine or dbt; unknown if there is no name."""
     if not text:
         return UNKNOWN
     name = text.upper().split("(")[0].strip()
@@ -53,7 +53,7 @@ def named(text: str | None) -> Type:
 
 
 def merged(types: list[Type]) -> Type | None:
-    """What several expressions become in one column; None where BigQuery finds no common type."""
+    """Return the common type of several expressions in one column; None if BigQuery finds none."""
     known = [one for one in types if one.name not in ("?", "NULL")]
     if not known:
         return UNKNOWN if UNKNOWN in types else NULL
@@ -87,7 +87,7 @@ _FIXED: dict[type, Type] = {
 
 
 def infer(node: exp.Expression, of: Callable[[exp.Expression], Type]) -> Type:
-    """The type of an expression other than a column or a subquery; ``of`` gives those of its parts."""
+    """Return the type of an expression, not a column or subquery; ``of`` returns the types of its parts."""
     if (fixed := _FIXED.get(type(node))) is not None:
         return fixed
     if isinstance(node, _OF_FIRST):
@@ -123,7 +123,7 @@ def infer(node: exp.Expression, of: Callable[[exp.Expression], Type]) -> Type:
 
 
 def branches(node: exp.Expression) -> list[exp.Expression]:
-    """The expressions one of which is the value of a CASE, an IF or a COALESCE."""
+    """Return the possible values of a CASE, an IF or a COALESCE, as expressions."""
     if isinstance(node, exp.Case):
         results = [branch.args["true"] for branch in node.args["ifs"]]
         return [*results, *filter(None, [node.args.get("default")])]

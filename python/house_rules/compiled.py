@@ -1,4 +1,4 @@
-"""The project's SQL as dbt sends it to BigQuery, compiled with no warehouse there."""
+"""Compile the project's SQL for BigQuery, as dbt would send it, without a warehouse."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 from house_rules.column_types import UNKNOWN, Type, named
 
-# Half of all nodes, and not of this project's writing.
+# These are half of all nodes, and their SQL is dbt's.
 TESTS_OF_DBT = tuple(
     f"test_name:{name}" for name in ("not_null", "unique", "relationships", "accepted_values")
 )
@@ -17,15 +17,14 @@ TESTS_OF_DBT = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """One node.
+    """A compiled node.
 
     Attributes:
-        path: its file; of a generic test the macro's file.
-        source: that file as written.
-        sql: what is sent; empty for a Python model or a seed, which have none.
-        table: ``dataset.name`` in lower case; empty for what makes none.
-        declared: types of its columns as far as the YAML states them; the names it gives of a
-            Python model are all there are.
+        path: its file; for a generic test, the file of the macro.
+        source: the text of the file.
+        sql: the compiled SQL; empty for a Python model or a seed.
+        table: ``dataset.name`` in lower case; empty if the node creates no table.
+        declared: the types of its columns that the YAML states. For a Python model these are all known columns.
     """
 
     path: str
@@ -36,16 +35,16 @@ class Compiled:
 
 
 def compile_project(target: str, *, only_models: bool = False) -> list[Compiled]:
-    """Models, seeds, analyses and the project's own tests, parents first.
+    """Return the models, seeds, analyses and the project's own tests, compiled, parents first.
 
-    Call ``forget_bigquery`` before: nothing may ask the warehouse.
+    Call ``forget_bigquery`` before, since no warehouse may be asked.
 
     Args:
-        target: of the profile.
-        only_models: leave out the rest, which is the same SQL for a first build and a later run.
+        target: a target of the profile.
+        only_models: compile only models. The SQL of the others is the same in a first build and a later run.
 
     Raises:
-        RuntimeError: dbt could not compile; says what it said.
+        RuntimeError: dbt could not compile; the message is dbt's.
     """
     from dbt.cli.main import dbtRunner
 
@@ -70,7 +69,7 @@ def compile_project(target: str, *, only_models: bool = False) -> list[Compiled]
 
 
 def own_tests() -> dict[str, str]:
-    """The files of this project's own generic tests, by name."""
+    """Return the files of the project's own generic tests, by name."""
     return {
         name: str(path)
         for path in sorted(Path("tests/generic").glob("*.sql"))
@@ -91,7 +90,7 @@ def _compiled(node: Any, tests: Mapping[str, str]) -> Iterator[Compiled]:
     elif kind == "analysis" or (kind == "test" and path.endswith(".sql")):
         yield Compiled(path, Path(path).read_text(encoding="utf-8"), sql, "")
     elif kind == "test" and (macro := tests.get(str(node.test_metadata.name))):
-        # Its own file is the YAML that calls it; its SQL is the macro's.
+        # The node's file is the YAML that calls the test; the SQL is in the macro's file.
         yield Compiled(macro, Path(macro).read_text(encoding="utf-8"), sql, "")
 
 
@@ -102,7 +101,7 @@ def _table(node: Any) -> str:
 def known_columns(
     compiled: Compiled, found: Mapping[str, Type] | None
 ) -> Mapping[str, Type] | None:
-    """A table's columns: as its SQL makes them, and where that is unknown, as declared."""
+    """Return the columns of a table with the types inferred from its SQL, or with the declared ones if unknown."""
     if found is None:
         return compiled.declared or None
     return {

@@ -1,4 +1,4 @@
-"""House rules of files: where a model stands, what no file may name, how long one gets."""
+"""House rules of files: the place of models, texts that no file may contain, the length of Python files."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from house_rules.sql import QUOTED_VAR, VAR_REMEDY, Finding
 
 MAX_PYTHON_LINES = 400
-# Written in pieces, so that this file does not break its own rules.
+# The patterns are written in pieces, or this file would break its own rules.
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
 MACHINE = re.compile(r"(?<![\w.~/-])/(?:ro" r"ot|wo" r"rk|home/\w+|Users/\w+)/")
 INDEX = re.compile(
@@ -23,7 +23,7 @@ PREFIXES = {
 
 
 def check_text(path: str, text: str) -> Iterator[Finding]:
-    """What any text file may not hold, and the length of a Python file."""
+    """Yield findings for forbidden texts in any file, and for the length of a Python file."""
     for number, line in enumerate(text.splitlines(), 1):
         if UNFINISHED.search(line):
             yield Finding(
@@ -37,7 +37,7 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
             yield Finding(
                 path, number, "index-host", "no package index in a file: each machine has its own"
             )
-        # SQL handed to a test; macros are not known there.
+        # SQL passed to a test in YAML cannot call macros.
         if path.endswith(".yml") and "expression:" in line and QUOTED_VAR.search(line):
             yield Finding(path, number, "var-literal", f"{VAR_REMEDY}; in a test of tests/generic")
     lines = text.count("\n")
@@ -48,10 +48,12 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
 
 
 def check_names(paths: Sequence[str]) -> Iterator[Finding]:
-    """One model, one folder: SQL or Python, YAML, for features and marts Markdown, of one name.
+    """Yield findings for models with a wrong name or without their files.
+
+    Each model has SQL or Python and YAML of one name; features and marts also have Markdown.
 
     Args:
-        paths: every file of the project, relative, with forward slashes.
+        paths: all files of the project, relative, with forward slashes.
     """
     there = set(paths)
     for path in sorted(there):

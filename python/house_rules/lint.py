@@ -1,7 +1,7 @@
-"""``make lint``: every linter, a line each with its seconds, then what the failed ones said.
+"""``make lint``: run every linter and print a line for each with its seconds, then the output of those that failed.
 
-``python -m house_rules.lint [name …]`` runs those named, or all: two at a time, the slow ones
-first. Exit code 1 when any failed.
+``python -m house_rules.lint [name …]`` runs the named ones, or all: two at a time, slow ones first. The exit code is 1
+if any failed.
 """
 
 import os
@@ -20,7 +20,7 @@ CIRCLECI = ".circleci/config.yml"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A linter: its name in ONLY=…, what it looks at, and its commands, run in turn."""
+    """A linter: its name in ONLY=…, what it checks, and its commands, run in order."""
 
     name: str
     about: str
@@ -29,7 +29,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a check came to. ``output`` is what it printed, when it failed."""
+    """The result of a check. ``output`` is what its commands printed."""
 
     check: Check
     failed: bool
@@ -38,7 +38,7 @@ class Outcome:
 
 
 def tool(name: str, *arguments: str) -> tuple[str, ...]:
-    """A command of the virtualenv that runs this."""
+    """Return a command of the virtualenv that runs this program."""
     return (str(BIN / name), *arguments)
 
 
@@ -82,9 +82,9 @@ CHECKS = (
 
 
 def run(check: Check) -> Outcome:
-    """Run a check's commands until one fails."""
+    """Run all commands of a check; it fails if any of them fails."""
     started = time.monotonic()
-    # The house rules stand beside the package, not in it.
+    # The house rules are not installed with the package.
     environment = os.environ | {"PYTHONPATH": "python", "NO_COLOR": "1"}
     output = ""
     code = 0
@@ -103,7 +103,7 @@ def run(check: Check) -> Outcome:
 
 
 def main(argv: list[str]) -> int:
-    """Run the checks named, or all; give the exit code."""
+    """Run the named checks, or all, and return the exit code."""
     unknown = set(argv) - {check.name for check in CHECKS}
     if unknown:
         names = " ".join(check.name for check in CHECKS)

@@ -1,6 +1,6 @@
-"""The parts of a SQL file with Jinja: what is SQL, what is handed to a macro, what is comment.
+"""Split an SQL file with Jinja into SQL, string literals and the arguments of macros.
 
-Each part is a text as long as the file, so that a match's offset is a place in the file.
+Each part is a text of the same length as the file, so the offset of a match is also an offset in the file.
 """
 
 import re
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 
 JINJA = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 COMMENT_OR_STRING = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
-# What these calls are given is a name or an option, not SQL.
+# The arguments of these calls are names or options, not SQL.
 NAMES = re.compile(r"\b(?:ref|source|var|env_var|config|raw_\w+)\s*\((?:[^()]|\([^()]*\))*\)")
 QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 PLACEHOLDER = "jinja"
 
 
 def blank(text: str) -> str:
-    """The same number of characters and lines, with nothing in them."""
+    """Return the text with every character but line breaks replaced by a space."""
     return re.sub(r"[^\n]", " ", text)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One file's parts, each as long as the file.
+    """The parts of a file, each of the file's length.
 
     Attributes:
-        sql: the SQL; comments and the inside of strings blank, a Jinja expression as ``jinja``.
-        literals: the SQL with the inside of its strings, comments blank.
-        arguments: what stands in quotes inside Jinja expressions: SQL handed to macros.
+        sql: the SQL, with comments and the inside of strings blank, and Jinja expressions as ``jinja``.
+        literals: the SQL with its strings, and with comments blank.
+        arguments: the quoted texts in Jinja expressions, which are SQL passed to macros.
     """
 
     sql: str
@@ -35,7 +35,7 @@ class Parts:
 
 
 def split(source: str) -> Parts:
-    """Tell SQL, strings and macro arguments apart."""
+    """Return the parts of a file."""
     arguments = list(blank(source))
 
     def hide_jinja(match: re.Match[str]) -> str:
@@ -65,7 +65,7 @@ def split(source: str) -> Parts:
 
 
 def closing(sql: str, opened: int) -> int:
-    """Offset of the bracket that closes the one at ``opened``; the text's end when none does."""
+    """Return the offset of the bracket that closes the one at ``opened``; the length of the text if none does."""
     depth = 0
     for offset in range(opened, len(sql)):
         depth += {"(": 1, ")": -1}.get(sql[offset], 0)
@@ -75,7 +75,7 @@ def closing(sql: str, opened: int) -> int:
 
 
 def top_level(sql: str, start: int, stop: re.Pattern[str]) -> list[str]:
-    """Comma-separated terms from ``start`` to the bracket's end or a ``stop`` outside brackets."""
+    """Return the comma-separated terms from ``start`` to the closing bracket, or to ``stop`` outside brackets."""
     terms: list[str] = []
     begun = offset = start
     while offset < len(sql) and sql[offset] != ")" and not stop.match(sql, offset):

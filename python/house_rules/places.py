@@ -1,4 +1,4 @@
-"""Where a line of compiled SQL came from: the line of the file, as well as it can be told."""
+"""Find the line of a file from which a line of compiled SQL came, if not exactly, then approximately."""
 
 import re
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ NAMING = frozenset({"ref", "source", "this", "var"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of the file as written, and whether it is that very line."""
+    """A line number of the source file; `is_exact` is False if it is only near."""
 
     line: int
     is_exact: bool
 
 
 def place_of(source: str, compiled: str, line: int) -> Place:
-    """The line of the file that a compiled line came from.
+    """Return the line of the file that a compiled line came from.
 
-    Lines that stand in both, in one order, are each other's. What a macro wrote stands between two
-    of them: it is placed at the line between those two that shares most words with it, and at the
-    first Jinja there when none shares any. Wrong where two branches of the file hold the same line.
+    Lines that are in both, in the same order, are matched. A line that a macro wrote is between two matched ones. Its
+    place is the line between these with the most words in common, or the first with Jinja if none has any. The result
+    is wrong if two branches of the file contain the same line.
 
     Args:
-        source: the file as written, with its Jinja.
-        compiled: what dbt made of it.
-        line: number of a line of ``compiled``, from 1.
+        source: the text of the file, with Jinja.
+        compiled: the SQL that dbt compiled from it.
+        line: the number of a line of ``compiled``, from 1.
     """
     written = [text.strip() for text in source.splitlines()]
     made = [text.strip() for text in compiled.splitlines()]
@@ -44,8 +44,8 @@ def place_of(source: str, compiled: str, line: int) -> Place:
 def _likeliest(written: list[str], first: int, last: int, text: str) -> int:
     words = set(WORD.findall(text))
 
-    # A line whose only Jinja names relations can have become nothing else; of two branches that
-    # begin alike it may be the other than the one that was taken to be this.
+    # A line whose only Jinja is names of relations is certain if its words are all in the compiled line. It may be in
+    # another of two branches that begin alike, of which the wrong one was matched.
     whole = [
         number
         for number, line in enumerate(written)

@@ -1,8 +1,8 @@
-"""``python -m house_rules.portability``: what of the SQL DuckDB runs and BigQuery would not.
+"""``python -m house_rules.portability``: find SQL that DuckDB runs and BigQuery would refuse.
 
-dbt compiles the project for BigQuery, offline, as a first build and as a later run; the compiled
-SQL is parsed and read with the types of its columns. One line a finding; exit code 1 when there is
-any. The stand-in for BigQuery runs on DuckDB and accepts too much: this is what catches that.
+dbt compiles the project for BigQuery, offline, as a first build and as a later run. The compiled SQL is parsed, and the
+types of its columns are inferred. Print one line per finding; the exit code is 1 if there is any. The tests' BigQuery
+emulator runs on DuckDB and cannot find these, because it accepts too much.
 """
 
 import os
@@ -26,7 +26,7 @@ from house_rules.sqlfluff import TARGETS, forget_bigquery, scratch_environment
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A rule broken in compiled SQL, at one of its lines."""
+    """A violation of a rule at a line of compiled SQL."""
 
     line: int
     rule: Rule
@@ -34,7 +34,7 @@ class Broken:
 
 
 def check_query(sql: str, catalog: Mapping[str, Columns], makes_table: bool) -> list[Broken]:
-    """Every rule that one compiled query breaks, and nothing twice."""
+    """Return the violations in a compiled query, without duplicates."""
     broken, _ = _check(sql, catalog, makes_table)
     return broken
 
@@ -69,11 +69,11 @@ def _line(node: exp.Expression) -> int:
 
 
 def check_compiled(compiled: Iterable[Compiled], catalog: dict[str, Columns]) -> Iterator[Finding]:
-    """Findings in compiled SQL, each at the line of its file; adds to the catalog what it reads.
+    """Yield the findings in compiled nodes, with the lines of their files.
 
     Args:
-        compiled: parents first.
-        catalog: columns of the tables that are there already, by ``dataset.name``.
+        compiled: the nodes, parents first.
+        catalog: the columns of known tables, by ``dataset.name``. The tables of the nodes are added to it.
     """
     for node in compiled:
         if not node.sql:
@@ -95,13 +95,13 @@ def check_compiled(compiled: Iterable[Compiled], catalog: dict[str, Columns]) ->
 
 
 def findings() -> list[Finding]:
-    """Findings of the whole project in the working directory, one a line of a file and rule."""
+    """Return the findings of the project in the working folder, at most one per rule and line."""
     catalog: dict[str, Columns] = {}
     found: dict[tuple[str, int, str], Finding] = {}
-    # The first build comes first: a later run reads the tables that it makes.
+    # Check the first build first, because a later run reads its tables.
     for is_there in (False, True):
         forget_bigquery(is_there=is_there)
-        # Only models are another SQL once their tables are there.
+        # Only the SQL of models differs once their tables exist.
         compiled = compile_project(TARGETS["bigquery"], only_models=is_there)
         for finding in check_compiled(compiled, catalog):
             found.setdefault((finding.path, finding.line, finding.rule), finding)
@@ -109,7 +109,7 @@ def findings() -> list[Finding]:
 
 
 def main() -> int:
-    """Print one line a finding; give an exit code."""
+    """Print one line per finding and return the exit code."""
     with tempfile.TemporaryDirectory() as scratch:
         os.environ |= scratch_environment("bigquery", scratch)
         try:

@@ -1,4 +1,4 @@
-"""House rules of Python: what only one module may do, so that it is done right everywhere."""
+"""House rules of Python: operations that only one module may do, because it handles their special cases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from house_rules.sql import Finding
 
-#: The rule's name, what is forbidden, the files that may, and what to use instead.
+#: The name of the rule, the forbidden pattern, the files in which it is allowed, and what to use instead.
 _RULES = (
     (
         "file-in-sql",
@@ -43,13 +43,13 @@ _RULES = (
         "use feature_mart.runner.git_command: GIT_DIR would name another repository",
     ),
 )
-#: Rules that hold of the package alone: tests and tools may open what they made themselves.
+#: Rules for the package only. Tests and tools may open what they made themselves.
 _PACKAGE_ONLY = frozenset({"connect", "zone", "git-environment"})
 _ALLOWED = re.compile(r"#\s*allow ([\w-]+): \S")
 
 
 def check_python(path: str, text: str) -> Iterator[Finding]:
-    """Give each line that does what another module is for; ``# allow <rule>: <why>`` on the line lets it pass."""
+    """Yield a finding for each line that breaks a rule, unless the line has ``# allow <rule>: <why>``."""
     for rule, pattern, allowed_in, advice in _RULES:
         if path in allowed_in:
             continue

@@ -1,7 +1,7 @@
-"""What each name of a BigQuery query means: the scopes, and the types that come with them.
+"""Resolve the names and types in a BigQuery query.
 
-DuckDB lets an expression use an alias of its own SELECT, groups by a column where a column and an
-alias share a name, and finds a column before it finds a row; BigQuery does none of that.
+DuckDB lets an expression use an alias of its own SELECT. If a column and an alias have the same name, it groups by the
+column. If a column and a relation have the same name, it takes the column. BigQuery does none of these.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from house_rules.column_types import INT64, NULL, STRING, UNKNOWN, Type, infer, merged
 
-# Every rule of compiled SQL has its name here, and a case in the tests in which it fires.
+# The names of all rules for compiled SQL. The tests have a failing case of each.
 Rule = Literal[
     "alias-reuse",
     "argument",
@@ -42,10 +42,10 @@ Rule = Literal[
     "window-frame",
 ]
 
-# By lower-case name. None: a relation whose columns nobody knows.
+# Types by lower-case name; None for a relation whose columns are unknown.
 Columns = Mapping[str, Type] | None
 
-# Columns of `unnest(…) as n` are reached as `n` alone: no name before the dot leads there.
+# The column of `unnest(…) as n` is named `n`, without a qualifier. No qualifier equals this source name.
 VALUE = "unnest "
 
 ALIASED_CLAUSES = ("group", "having", "qualify", "order")
@@ -53,10 +53,10 @@ ALIASED_CLAUSES = ("group", "having", "qualify", "order")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """One SELECT: the relations in its FROM by name, in order, and the SELECT around it.
+    """A SELECT: the relations in its FROM by name, in order, and the SELECT around it.
 
-    ``owner`` is the expression that holds this subquery: IN, EXISTS or the Subquery itself. None
-    for a CTE or a relation in FROM, which see nothing around them.
+    ``owner`` is the expression that contains the subquery: IN, EXISTS or the Subquery itself. It is None for a CTE or a
+    relation in FROM, which cannot use names of the SELECT around them.
     """
 
     select: exp.Select
@@ -67,7 +67,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A rule broken at a node, and what to write instead."""
+    """A violation of a rule at a node, and what to write instead."""
 
     node: exp.Expression
     rule: Rule
@@ -76,12 +76,14 @@ class Problem:
 
 @dataclass(slots=True)
 class Reading:
-    """A query's blocks, and for its nodes (by identity) their type and where columns come from.
+    """The resolved names of a query: its blocks, and the types and origins of its nodes, by the node's ``id()``.
 
     Attributes:
         tree: the whole query.
-        unions: sets of expressions that end up in one column, a list for each column.
-        origins: block and source of a column; a column that is not here has no known origin.
+        catalog: the columns of the tables it reads.
+        unions: each column of a set operation: the node, and the types that are combined.
+        origins: the block and source of each column whose origin is known.
+        columns: the output columns; None if unknown.
     """
 
     tree: exp.Expression
@@ -94,16 +96,16 @@ class Reading:
     columns: Columns = None
 
     def type_of(self, node: exp.Expression) -> Type:
-        """The type of an expression of the query."""
+        """Return the type of an expression of the query."""
         return self.types.get(id(node), UNKNOWN)
 
 
 def read(tree: exp.Expression, catalog: Mapping[str, Columns]) -> Reading:
-    """Find out what the names of a query mean.
+    """Resolve the names and types in a query.
 
     Args:
-        tree: a query parsed as BigQuery's.
-        catalog: columns of the tables it reads, by ``dataset.name`` in lower case.
+        tree: a query, parsed in BigQuery's dialect.
+        catalog: the columns of the tables it reads, by ``dataset.name`` in lower case.
     """
     reading = Reading(tree, catalog)
     reading.columns = _query(reading, tree, None, None, {})
@@ -111,7 +113,7 @@ def read(tree: exp.Expression, catalog: Mapping[str, Columns]) -> Reading:
 
 
 def own(select: exp.Expression) -> Iterator[exp.Expression]:
-    """The nodes of a SELECT that are not inside another query; those queries' roots included."""
+    """Yield the nodes of a SELECT with the roots of nested queries, but without the nodes inside these."""
     return iter(select.walk(prune=lambda node: node is not select and isinstance(node, exp.Query)))
 
 
@@ -136,7 +138,7 @@ def _query(
 
 
 def _kept(columns: Columns) -> Columns:
-    # A bare NULL that leaves its SELECT is an INT64 from there on.
+    # BigQuery makes an untyped NULL in the output of a SELECT an INT64.
     if columns is None:
         return None
     return {name: INT64 if type_ == NULL else type_ for name, type_ in columns.items()}
@@ -178,7 +180,7 @@ def _select(
         holder = node.parent if isinstance(node.parent, (exp.In, exp.Exists)) else node
         result = _query(reading, node, block, holder, ctes)
         reading.types[id(node)] = next(iter((result or {}).values()), UNKNOWN)
-    # Deepest first: parts have their types before the whole.
+    # Infer the deepest first, since an expression needs the types of its parts.
     for node in reversed(nodes):
         if id(node) not in reading.types:
             reading.types[id(node)] = infer(node, reading.type_of)
@@ -210,7 +212,7 @@ def _source(
         elif relation.name.lower() in ctes:
             columns = ctes[relation.name.lower()]
     elif isinstance(relation, exp.Query):
-        # No LATERAL on BigQuery: a relation in FROM sees only what is around the whole SELECT.
+        # BigQuery has no LATERAL: a relation in FROM can use only names from outside the whole SELECT.
         columns = _kept(_query(reading, relation, block.outer, None, ctes))
     for pivot in relation.args.get("pivots") or []:
         columns = _unpivoted(columns, pivot)
@@ -255,9 +257,9 @@ def _resolve(reading: Reading, block: Block, column: exp.Column) -> None:
 
 
 def _found(block: Block | None, column: exp.Column) -> tuple[Block, str, Type] | None:
-    """Block, source and type of a column, looked for from the inside to the outside.
+    """Return the block, source and type of a column, searched from the inner block outwards.
 
-    One that is nowhere, but could be in a relation of unknown columns, is taken to be in it.
+    A column that is not found is assumed to be in a relation with unknown columns, if there is one; else return None.
     """
     name, qualifier = column.name.lower(), column.table.lower()
     possible: tuple[Block, str, Type] | None = None
@@ -267,7 +269,7 @@ def _found(block: Block | None, column: exp.Column) -> tuple[Block, str, Type] |
             if columns is None or name in columns:
                 return block, qualifier, (columns or {}).get(name, UNKNOWN)
             return None
-        # Before the dot may stand a STRUCT of any relation.
+        # The qualifier may be a STRUCT column of any relation.
         wanted = qualifier or name
         for source, columns in block.sources.items():
             if columns is None:
@@ -286,7 +288,7 @@ def _field(struct: Type, name: str) -> Type:
 
 
 def row_type(columns: Columns) -> Type:
-    """A whole row as a STRUCT."""
+    """Return the type of a whole row, a STRUCT."""
     return Type("STRUCT", tuple((columns or {}).items()))
 
 
@@ -352,7 +354,7 @@ def _output(reading: Reading, block: Block) -> Columns:
 
 
 def _starred(reading: Reading, block: Block, expression: exp.Expression) -> Columns:
-    """The columns that one expression of a SELECT list stands for."""
+    """Return the output columns of one expression of a SELECT list; None if they are unknown."""
     if isinstance(expression, exp.Star):
         every: dict[str, Type] = {}
         for columns in block.sources.values():

@@ -1,7 +1,7 @@
-"""``python -m house_rules.reach``: what a build could read or write besides its models' inputs.
+"""``python -m house_rules.reach``: find what a build could access besides the inputs of its models.
 
-dbt compiles the models for DuckDB with no warehouse there; the leakage audit's first check reads
-the result. One line a finding; exit code 1 when there is any.
+dbt compiles the models for DuckDB without a warehouse, and the first check of the leakage audit checks the result.
+Print one line per finding; the exit code is 1 if there is any.
 """
 
 import json
@@ -16,16 +16,16 @@ from house_rules.sqlfluff import scratch_environment
 
 
 def compiled_document(scratch: str) -> dict[str, Any]:
-    """Return dbt's manifest.json of the project compiled for a full build, its files in ``scratch``.
+    """Compile the project for a full build in the folder ``scratch``, and return dbt's manifest.json.
 
     Raises:
-        RuntimeError: dbt could not compile; says what it said.
+        RuntimeError: dbt could not compile; the message is dbt's.
     """
     from dbt.cli.main import dbtRunner
 
     os.environ |= scratch_environment("duckdb", scratch)
     os.environ["MART_DWH"] = scratch
-    # Without a refresh being named, the clock's own model takes the wall clock's.
+    # Without as_of the model of the clock uses the wall clock, which the check would report.
     refresh = json.dumps({"as_of": "2026-01-01T18:00:00+00:00"})
     options = [
         "--quiet",
@@ -47,7 +47,7 @@ def compiled_document(scratch: str) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Print one line a finding; give an exit code."""
+    """Print one line per finding and return the exit code."""
     with tempfile.TemporaryDirectory() as scratch:
         try:
             found = find_faults(compiled_document(scratch), Path.cwd())

@@ -1,7 +1,6 @@
-"""House rules of SQL that sqlfluff has no rule for: read in the file as written, macros too.
+"""House rules of SQL that sqlfluff does not have, checked in the source files, macros included.
 
-A line may be excepted, with its reason: ``-- allow <rule>: <reason>`` on it or on the line before;
-several rules are parted by commas.
+``-- allow <rule>: <reason>`` on a line or the line before makes an exception; several rules are separated by commas.
 """
 
 import re
@@ -21,7 +20,7 @@ VAR_REMEDY = "a quote in the value ends the literal: {{ text_literal(var('…'))
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Where a rule is broken, and what to write instead. Line 0 is the file itself."""
+    """The place of a violation, and what to write instead. Line 0 means the whole file."""
 
     path: str
     line: int
@@ -33,11 +32,11 @@ class Finding:
 
 
 def check_sql(path: str, source: str) -> list[Finding]:
-    """Every finding in one SQL file, in the order of its lines.
+    """Return the findings in an SQL file, in the order of its lines.
 
     Args:
-        path: relative to the project, with forward slashes; what is allowed depends on it.
-        source: the file as written.
+        path: relative to the project, with forward slashes; it decides which rules apply.
+        source: the text of the file.
     """
     parts = split(source)
     offsets = [
@@ -65,7 +64,7 @@ def check_sql(path: str, source: str) -> list[Finding]:
 
 
 def allowed_lines(source: str) -> set[tuple[int, str]]:
-    """Line and rule of everything that a file excepts with a reason."""
+    """Return line and rule of each exception in a file that has a reason."""
     return {
         (place, rule.strip())
         for number, line in enumerate(source.splitlines(), 1)
@@ -171,7 +170,7 @@ def _functions(path: str, parts: Parts) -> Iterator[Place]:
         for call in re.finditer(r"(?<![\w.])([a-z_]\w*)\s*\(", text, re.IGNORECASE):
             name = call[1].lower()
             known = name in SHARED_FUNCTIONS or name in KEYWORDS
-            # Words with a rule of their own say better what to write, and where they may stand.
+            # The rules of WORDS say better what to write, and where a word is allowed.
             if not known and not any(word.pattern.match(f"{name}(") for word in WORDS):
                 yield (
                     call.start(),
@@ -192,7 +191,7 @@ def _strings(parts: Parts) -> Iterator[Place]:
 
 
 def _quoted_vars(source: str, parts: Parts) -> Iterator[Place]:
-    # In the SQL's own strings, and in those that Jinja puts together.
+    # Search the strings of the SQL, then those that Jinja concatenates.
     for text in re.finditer(r"'(?:[^']|'')*'", parts.literals):
         if QUOTED_VAR.search(source[text.start() : text.end()]):
             yield text.start(), "var-literal", VAR_REMEDY
@@ -201,7 +200,7 @@ def _quoted_vars(source: str, parts: Parts) -> Iterator[Place]:
 
 
 def _columns(path: str, source: str) -> Iterator[Finding]:
-    # Models and singular tests are measured by sqlfluff.
+    # sqlfluff checks the line length of models and singular tests.
     if path.startswith(("macros/", "tests/generic/")):
         for number, line in enumerate(source.splitlines(), 1):
             if len(line) > MAX_COLUMNS:

@@ -1,9 +1,8 @@
-"""sqlfluff over dbt's own rendering, for either dialect, with no warehouse there.
+"""Run sqlfluff on the SQL that dbt renders, in either dialect, without a warehouse.
 
-``python -m house_rules.sqlfluff lint|fix duckdb|bigquery [path …]``. For DuckDB an empty file
-stands in for the mart, so models are read as a full build takes them. For BigQuery every relation is
-said to be there, so they are read as a later run takes them; nothing goes over the network and no
-credentials are needed. A model that asks the engine while it compiles gets one row with a 1.
+``python -m house_rules.sqlfluff lint|fix duckdb|bigquery [path …]``. For DuckDB the mart is an empty file, so models
+are rendered as in a full build. For BigQuery every relation is said to exist, so models are rendered as in a later run;
+this needs no network and no credentials. A model that queries the engine while it compiles gets one row with a 1.
 """
 
 import os
@@ -20,9 +19,9 @@ BLOCK = re.compile(r"\{%-?\s*(if|for|call|filter|endif|endfor|endcall|endfilter)
 
 
 def block_lines(sql: str) -> frozenset[int]:
-    """Numbers of the lines in a Jinja block, and of the two beside it.
+    """Return the numbers of the lines in Jinja blocks, and of the lines before and after each.
 
-    sqlfluff mistakes the indentation there: it measures lines that no line of the file begins.
+    sqlfluff reports wrong indentation there, because it measures rendered lines that begin at no line of the file.
     """
     lines: set[int] = set()
     begun: list[int] = []
@@ -31,13 +30,13 @@ def block_lines(sql: str) -> frozenset[int]:
         if not match[1].startswith("end"):
             begun.append(line)
         elif begun:
-            # With `{%-` the lines before and after it begin or end within it.
+            # `{%-` and `-%}` remove line breaks, so the lines before and after are affected too.
             lines.update(range(begun.pop() - 1, line + 2))
     return frozenset(lines)
 
 
 def scratch_environment(dialect: str, scratch: str) -> dict[str, str]:
-    """Settings under which dbt compiles for a dialect, and leaves its files in ``scratch``."""
+    """Return the environment in which dbt compiles for a dialect and writes its files to ``scratch``."""
     return {
         "DBT_TARGET": TARGETS[dialect],
         "DBT_TARGET_PATH": f"{scratch}/target",
@@ -46,17 +45,17 @@ def scratch_environment(dialect: str, scratch: str) -> dict[str, str]:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "MART_DUCKDB_PATH": f"{scratch}/mart.duckdb",
         "MART_HISTORY_PATH": f"{scratch}/history.duckdb",
-        # Of no meaning here, where nothing is sent; the profile has no default for it.
+        # The profile requires a value; it has no effect, since nothing is sent.
         "MART_GCP_LOCATION": "US",
     }
 
 
 def forget_bigquery(*, is_there: bool = True) -> None:
-    """Make dbt's BigQuery adapter answer by itself, and nothing go over the network.
+    """Patch dbt's BigQuery adapter so it answers without network access.
 
     Args:
-        is_there: whether every relation asked for is a table, as in a later run, or none is there,
-            as in the first.
+        is_there: True to report every relation as an existing table, as in a later run; False for none, as in the first
+            build.
     """
     import agate
     from dbt.adapters.bigquery.connections import BigQueryConnectionManager
@@ -85,21 +84,21 @@ def forget_bigquery(*, is_there: bool = True) -> None:
         "execute": one_number,
     }.items():
         setattr(BigQueryAdapter, method, answer)
-    # A connection is opened when it is first asked for its handle, by closing it at the latest.
+    # Closing a connection asks for its handle, which would open it.
     BigQueryConnectionManager.close = classmethod(lambda _, connection: connection)
 
 
 def findings(dialect: str, paths: Iterable[str]) -> Iterator[str]:
-    """Lint, and give one line a finding.
+    """Lint the paths and yield one line per finding.
 
     Raises:
-        ValueError: no SQL file is there to be linted.
+        ValueError: the paths contain no SQL file.
     """
     from sqlfluff.core import FluffConfig, Linter
 
     overrides = {"dialect": dialect}
     if dialect == "bigquery":
-        # Layout is the file's own, and judged once, for DuckDB: it takes most of the time.
+        # Layout does not depend on the dialect and takes most of the time, so it is checked for DuckDB only.
         excluded = FluffConfig.from_root(overrides=overrides).get("rule_denylist")
         overrides["exclude_rules"] = ",".join([*excluded, "layout"])
     linter = Linter(FluffConfig.from_root(overrides=overrides))
@@ -111,7 +110,7 @@ def findings(dialect: str, paths: Iterable[str]) -> Iterator[str]:
         path = str(record["filepath"])
         source = Path(path).read_text(encoding="utf-8")
         mistaken = {("LT02", line) for line in block_lines(source)} | {
-            # The table being built has no name to go by but an alias.
+            # The table being built can only be named by an alias.
             ("AL07", number)
             for number, line in enumerate(source.splitlines(), 1)
             if "{{ this }}" in line
@@ -124,7 +123,7 @@ def findings(dialect: str, paths: Iterable[str]) -> Iterator[str]:
 
 
 def fix(dialect: str, paths: Iterable[str]) -> int:
-    """Let sqlfluff mend what it can; files with Jinja blocks keep their indentation."""
+    """Run sqlfluff fix and return the exit code. The indentation of files with Jinja blocks is not changed."""
     from sqlfluff.cli.commands import cli
 
     files = [
@@ -154,7 +153,7 @@ def fix(dialect: str, paths: Iterable[str]) -> int:
 
 
 def main(argv: list[str]) -> int:
-    """Lint or fix; give an exit code."""
+    """Lint or fix, and return the exit code."""
     command, dialect, *paths = argv
     paths = paths or [path for path in LINTED if any(Path(path).rglob("*.sql"))]
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,6 +1,6 @@
-"""House rule of dbt unit tests: each states every dbt var that its model reads.
+"""House rule of dbt unit tests: each sets every dbt var that its model reads.
 
-A unit test that leaves a var out rests on dbt_project.yml, and fails in a project that sets it otherwise.
+Without it, the result of a unit test depends on dbt_project.yml, and it fails in a project with another value.
 """
 
 import re
@@ -20,10 +20,10 @@ _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 
 
 def check_unit_tests(files: Mapping[str, str]) -> Iterator[Finding]:
-    """Return every unit test that leaves out a var, or states one that its model does not read.
+    """Yield a finding for each unit test that does not set a var its model reads, or sets one it does not read.
 
     Args:
-        files: the text of the project's SQL and YAML files by path, relative, with forward slashes.
+        files: the texts of the project's SQL and YAML files, by relative path with forward slashes.
     """
     reads = vars_by_model(files)
     for path, text in sorted(files.items()):
@@ -34,14 +34,14 @@ def check_unit_tests(files: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def vars_by_model(files: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    """Return the dbt vars that each SQL model reads, itself or through the macros that it calls."""
+    """Return the dbt vars that each SQL model reads, directly or through macros, by name of the model."""
     macros: dict[str, str] = {}
     models: dict[str, str] = {}
     for path, text in files.items():
         plain = _COMMENT.sub("", text)
         if path.startswith("macros/"):
             for macro in _MACRO.finditer(plain):
-                # A dispatched macro is called by its plain name, whichever dialect answers.
+                # A dispatched macro is called by its name without the dialect's prefix.
                 name = _DIALECT.sub("", macro[1])
                 macros[name] = macros.get(name, "") + macro[0]
         elif path.startswith("models/") and path.endswith(".sql"):

@@ -1,4 +1,4 @@
-"""Words that engines read differently, or that make a number depend on the order of rows."""
+"""Words of SQL that engines interpret differently, or that make a number depend on the order of rows."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ POINT_IN_TIME = ("macros/dialect/", "macros/point_in_time/")
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A rule: where ``pattern`` matches outside ``homes`` (path prefixes), say ``remedy``."""
+    """A rule: report ``remedy`` where ``pattern`` matches, except in paths with a prefix in ``homes``."""
 
     rule: str
     pattern: re.Pattern[str]
@@ -217,15 +217,15 @@ WORDS = (
     ),
 )
 
-# Functions that give the same answer on both engines, to the last bit; what else is called belongs into a macro
-# of macros/dialect. Not here, for example: substr (position 0), left and right (negative lengths), sign (a byte
-# on DuckDB), array_agg (no NULL in it on BigQuery), exp and pow (the last bit is the library's).
+# Functions with the same result on both engines, to the last bit. Other functions must be called in a macro of
+# macros/dialect. Examples of differences: substr (position 0), left and right (negative lengths), sign (a byte on
+# DuckDB), array_agg (no NULL in it on BigQuery), exp and pow (the last bit depends on the library).
 _SHARED = """
 abs bit_xor cast ceil coalesce count dense_rank first_value floor lag last_value lead length max min mod nullif rank
 round row_number sqrt starts_with sum
 """
 SHARED_FUNCTIONS = frozenset(_SHARED.split())
-# What stands before a bracket and is no function.
+# Words before a bracket that are not functions.
 _KEYWORDS = """
 all and any as between by case distinct else except exists filter from having in include intersect is join like
 materialized not nulls on or over partition pivot qualify select then union unpivot using values when where window
