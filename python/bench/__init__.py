@@ -1,1 +1,1 @@
-"""Measures the mart: seconds, CPU seconds and peak memory by stage, and ratios to bare queries."""
+"""Benchmark the mart: wall time, CPU time and peak memory by stage, and ratios to bare queries."""

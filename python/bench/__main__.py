@@ -1,8 +1,8 @@
 """``python -m bench [JOBS …]``: build sample warehouses of several sizes and measure each stage.
 
-Every stage is a process of its own, so that its CPU and peak memory are its own. dbt's own share
-(start, parsing, one transaction a model) is measured by the same command on a warehouse of one job
-and taken off: what is left is SQL, give or take a second.
+Each stage runs in its own process, for which CPU time and peak memory are measured. dbt's overhead (start, parsing, one
+transaction per model) is measured with the same command on a warehouse of one job and subtracted. The rest is the CPU
+time of SQL, within about a second.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from feature_mart.warehouse import raw_select
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / ".bench"
 SIZES = (10_000, 100_000, 1_000_000)
-#: The last refresh but one that a sample has rows for; a very small one ends sooner.
+#: The last refresh but one for which a sample has rows; a very small sample ends earlier.
 LAST_DAY = datetime(2026, 3, 29, 18, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _WARM_RUNS = 5
 PYTHON_MODELS = ("int_job__terms", "feat_job__text")
-#: Two runs of dbt differ by about this much CPU, so less SQL than that is not told from it.
+#: The CPU time of two equal dbt runs differs by about this much, so smaller results are noise.
 _NOISE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One process. CPU counts its own threads; peak memory is resident."""
+    """The measures of a process: wall time, CPU time of all its threads, and peak resident memory."""
 
     wall_s: float
     cpu_s: float
     peak_mb: float
 
     def and_then(self, other: Measured) -> Measured:
-        """Both, one after the other."""
+        """Return the measures of both processes, run one after the other."""
         return Measured(
             self.wall_s + other.wall_s,
             self.cpu_s + other.cpu_s,
@@ -52,7 +52,11 @@ class Measured:
 
 
 def measure(command: list[str], environment: dict[str, str]) -> Measured:
-    """Run a command to its end and measure it. Raises: SystemExit with its output when it fails."""
+    """Run a command to its end and return its measures.
+
+    Raises:
+        SystemExit: the command failed; the message has the end of its output.
+    """
     FOLDER.mkdir(exist_ok=True)
     output = FOLDER / "last_output.txt"
     began = time.monotonic()
@@ -85,9 +89,9 @@ class Warehouse:
 
     @property
     def days(self) -> tuple[str, str]:
-        """Two refreshes in a row: the last ones but one of the sample, or those after its newest job.
+        """Return two successive refreshes: `LAST_DAY` and the next, or earlier ones if the newest job is older.
 
-        A single job may have been loaded long before the sample's end, and one that old fails the check of freshness.
+        In a small sample the newest job may have been loaded long before the end, and would fail the freshness check.
         """
         with connect() as con:
             row = con.execute(
@@ -99,7 +103,7 @@ class Warehouse:
         return first.isoformat(), (first + _DAY).isoformat()
 
     def sample(self) -> Measured:
-        """Write it."""
+        """Write the sample warehouse."""
         code = (
             "from pathlib import Path; from feature_mart.sample import write_sample; "
             f"write_sample(Path({str(self.folder / 'dwh')!r}), {self.jobs})"
@@ -108,7 +112,7 @@ class Warehouse:
         return measure([sys.executable, "-c", code], {})
 
     def dbt(self, *arguments: str, as_of: str) -> Measured:
-        """One dbt command as of a refresh."""
+        """Run a dbt command as of a refresh."""
         return measure(
             [
                 *(sys.executable, "-m", "dbt.cli.main", *arguments),
@@ -121,7 +125,7 @@ class Warehouse:
         )
 
     def build(self) -> dict[str, Measured]:
-        """Models in full, SQL and Python apart, models of one more refresh, and every check."""
+        """Build all models (SQL and Python separately), then those of one more refresh, and run all checks."""
         self.database.unlink(missing_ok=True)
         day, next_day = self.days
         self.dbt("seed", as_of=day)
@@ -139,7 +143,7 @@ class Warehouse:
 
 
 def pit_join_ratio(warehouse: Warehouse) -> tuple[float, float]:
-    """Seconds of the client's at-request model as dbt compiled it, and of a bare ASOF join."""
+    """Return the seconds of the compiled model `feat_job__client_at_request`, and of a bare ASOF join."""
     nodes = json.loads((warehouse.folder / "target" / "manifest.json").read_text())["nodes"]
     compiled = next(
         node["compiled_code"]
@@ -160,7 +164,7 @@ def pit_join_ratio(warehouse: Warehouse) -> tuple[float, float]:
     with duckdb.connect(str(warehouse.database)) as con:
         con.execute("set TimeZone = 'UTC'; set memory_limit = '2500MB'; set threads = 2")
         con.execute("set preserve_insertion_order = false")
-        # In turn, so that a busy moment of the machine does not fall on one of them alone.
+        # Alternate, so that a busy moment of the machine affects both.
         rounds = [(_seconds(con, compiled), _seconds(con, bare)) for _ in range(_WARM_RUNS)]
     return min(model for model, _ in rounds), min(join for _, join in rounds)
 
@@ -172,7 +176,7 @@ def _seconds(con: duckdb.DuckDBPyConnection, select: str) -> float:
 
 
 def main(sizes: list[int]) -> None:
-    """Measure every size and print one table."""
+    """Measure every size and print a table."""
     nothing = Warehouse(1)
     nothing.sample()
     own = nothing.build()
@@ -196,7 +200,7 @@ def main(sizes: list[int]) -> None:
         )
         more = stages["models, one more refresh"].cpu_s - own["models, one more refresh"].cpu_s
         full_cpu[jobs] = full
-        # The compiled model of a full build, since a daily one joins a day's requests only.
+        # Compile as for a full build, since a daily one joins only the requests of a day.
         warehouse.dbt("compile", "--full-refresh", as_of=warehouse.days[1])
         model, bare = pit_join_ratio(warehouse)
         if full > _NOISE_S:

@@ -1,8 +1,8 @@
-"""``python -m bench.export [ROWS …]``: an export of 30 columns beside a bare sorted COPY of each of its parts.
+"""``python -m bench.export [ROWS …]``: compare an export of 30 columns with a bare sorted COPY of its parts.
 
-Every measured thing is a process of its own: CPU seconds and peak memory are its own. The bare one is told where the
-parts begin; it writes the same parts, data and keys, with the same settings, and neither counts, hashes, checks nor
-commits. To S3 the server is a third process on this machine, so an upload takes CPU from what is measured.
+Each measurement runs in its own process, for which CPU time and peak memory are measured. The bare COPY is given the
+bounds of the parts. It writes the same data and key parts with the same settings, but does not count, hash, check or
+commit. The S3 server is another process on the same machine, so it competes for CPU during an upload.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _AUDIT = ("entered_at", "label_known_at", "exclusion_reason")
 
 
 def make_mart(rows: int) -> Path:
-    """A training table in no order: a label and 29 features, a tenth of each unknown."""
+    """Create a mart with an unordered training table: a label and 29 features, each NULL in a tenth of the rows."""
     path = FOLDER / f"export-{rows}.duckdb"
     if path.exists():
         return path
     FOLDER.mkdir(exist_ok=True)
     draft = path.with_suffix(".part")
     draft.unlink(missing_ok=True)
-    # As a mart's own are: counts, codes and shares of few values; means and logs, which are all different.
+    # Similar to a real mart: counts, codes and ratios have few distinct values, means and logs many.
     kinds = (
         "(hash(i, {n}) % 40)::double",
         "ln(1 + hash(i, {n}) % 10000000)",
@@ -87,7 +87,7 @@ def make_mart(rows: int) -> Path:
 
 
 def describe() -> Manifest:
-    """What dbt's manifest would say of that table."""
+    """Return a manifest that describes this table."""
     kinds = {"job_id": "varchar", "requested_at": "timestamptz", "entered_at": "timestamptz"}
     kinds |= {f"f_{n:02d}": "double" for n in range(FEATURES)}
     kinds |= {"label_known_at": "timestamptz", "price_log": "double", "exclusion_reason": "varchar"}
@@ -122,7 +122,7 @@ def describe() -> Manifest:
 
 
 def export(mart: Path, to: str, endpoint: str) -> None:
-    """The whole export, as `mart export` calls it."""
+    """Export a snapshot as `mart export` does."""
     manifest = describe()
     context = BuildContext(
         warehouse_id="bench",
@@ -143,7 +143,7 @@ def export(mart: Path, to: str, endpoint: str) -> None:
 
 
 def copy_bare(mart: Path, like: Path, out: Path) -> None:
-    """Every part of a snapshot again: sorted and copied, and nothing else."""
+    """Write every part of a snapshot again with a sorted COPY and nothing else."""
     layout = plan_layout(describe().consumers[0], describe().columns(MODEL))
     manifest = read_committed(like).manifest
     bounds: list[tuple[str, datetime, datetime]] = []
@@ -175,7 +175,7 @@ def copy_bare(mart: Path, like: Path, out: Path) -> None:
 
 
 def upload_bare(folder: Path, prefix: str, endpoint: str) -> None:
-    """The parts of a snapshot put one after the other, four at a time within boto3, with SHA-256."""
+    """Upload the parts of a snapshot one by one, with SHA-256 and four threads of boto3 for each."""
     from boto3.s3.transfer import TransferConfig
 
     from feature_mart.storage.opening import open_client
@@ -192,7 +192,7 @@ def upload_bare(folder: Path, prefix: str, endpoint: str) -> None:
 
 
 def main(sizes: list[int]) -> None:
-    """Measure every size, each thing in turn, and print the medians."""
+    """Measure each step for every size and print the medians."""
     print(f"{'rows':>11}  {'what':<28}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}{'MB':>8}")
     with _server() as endpoint:
         for rows in sizes:

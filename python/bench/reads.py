@@ -1,4 +1,4 @@
-"""What a query reads of tables, as BigQuery plans it: found in its text, for the sums of ``bench.scan``."""
+"""Find in the text of a query what BigQuery would read of its tables, for ``bench.scan``."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import Any
 
 from sqlglot import exp
 
-#: Days before the opening, by column.
+#: Lower bounds by column, in days before the watermark (`opened_at`).
 Bounds = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows, and the mean bytes of a row by column."""
+    """The number of rows of a table, and the mean bytes of a value by column."""
 
     rows: float
     widths: dict[str, float]
 
     @property
     def size(self) -> float:
-        """Logical bytes of the whole table."""
+        """Return the logical bytes of the whole table."""
         return self.rows * sum(self.widths.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One reading of columns of a table, over a share of its rows."""
+    """A read of some columns of a table, for a share of its rows."""
 
     table: str
     columns: frozenset[str]
@@ -41,9 +41,10 @@ class Read:
 class Reader:
     """Finds what a query reads of tables, through views and common table expressions.
 
-    Each use of a table expression counts by itself, as BigQuery plans it: for the columns asked of it, and within the
-    constant lower bounds that reach it. A subquery is no constant. A bound passes an aggregate or a window only by
-    its keys. `partitions`: by table its partitioning column and the days of one partition.
+    Each use of a table expression is counted separately, as BigQuery plans it: only the columns that are needed, within
+    the constant lower bounds that can be pushed down to it. A subquery is not a constant. A bound is pushed down
+    through an aggregate or a window only if it is on one of its keys. `partitions` has, by table, the partitioning
+    column and the days of a partition.
     """
 
     views: dict[str, exp.Expression]
@@ -58,7 +59,10 @@ class Reader:
         needed: set[str] | None = None,
         bounds: Bounds | None = None,
     ) -> Iterator[Read]:
-        """What is read for the columns `needed` (None: all) of the rows within `bounds`."""
+        """Yield what a query reads to return the columns ``needed`` (None for all) of the rows within ``bounds``.
+
+        ``outer`` are the common table expressions of the queries around it.
+        """
         query, bounds = query.unnest(), bounds or {}
         ctes = outer | {cte.alias: cte.this for cte in query.ctes}
         if isinstance(query, exp.SetOperation):
@@ -106,7 +110,7 @@ class Reader:
             column, length = self.partitions.get(name, ("", 0.0))
             share = 1.0
             if column in bounds:
-                # The partition of the bound is read from its beginning, and the new day besides.
+                # The partition of the bound is read as a whole, and the new day in addition.
                 share = min(1.0, (bounds[column] + max(1.0, length / 2) + 1) / self.days)
             yield Read(name, frozenset(own if needed is None else own & needed), share)
         else:
@@ -114,14 +118,14 @@ class Reader:
 
 
 def _own(clause: exp.Expression, kind: type[exp.Expression]) -> Iterator[Any]:
-    """Nodes of a kind in a clause, without those of the queries nested in it."""
+    """Yield the nodes of a kind in a clause, without those inside nested queries."""
     for node in clause.walk(prune=lambda node: isinstance(node, exp.Query)):
         if isinstance(node, kind):
             yield node
 
 
 def _clauses(query: exp.Expression, needed: set[str] | None) -> Iterator[exp.Expression]:
-    """The parts of a select that read columns: those of its projections that are needed, and all others."""
+    """Yield the parts of a SELECT that read columns: the needed projections, and all other clauses."""
     for projection in query.expressions:
         if needed is None or projection.alias_or_name in needed or projection.is_star:
             yield projection
@@ -137,7 +141,7 @@ def _clauses(query: exp.Expression, needed: set[str] | None) -> Iterator[exp.Exp
 
 
 def _terms(query: exp.Expression) -> Iterator[tuple[exp.Expression, str | None]]:
-    """What must all be true of a select's rows, and of which source alone: of a left join's the joined one."""
+    """Yield the terms of the conditions of a SELECT. With a term of a left join comes its source, else None."""
     where = [(query.args["where"].this, None)] if query.args.get("where") else []
     joined = [
         (join.args["on"], join.this.alias_or_name if join.side else None)
@@ -152,7 +156,7 @@ def _terms(query: exp.Expression) -> Iterator[tuple[exp.Expression, str | None]]
 def _used(
     query: exp.Expression, sources: dict[str, exp.Expression], needed: set[str] | None
 ) -> dict[str, set[str] | None]:
-    """The columns used of each source; None: all."""
+    """Return the columns used of each source; None for all."""
     used: dict[str, set[str] | None] = {alias: set() for alias in sources}
 
     def use(alias: str, names: set[str] | None) -> None:
@@ -162,7 +166,7 @@ def _used(
     for clause in _clauses(query, needed):
         star = clause.text("table") if clause.is_star else None
         if star is not None and star in {"", *sources}:
-            # Of a source's rows only what is needed; of a struct, below, all of it.
+            # A star over a source needs only what is needed outside; one over a struct, below, needs all.
             for alias in [star] if star else sources:
                 use(alias, needed)
             continue
@@ -170,7 +174,7 @@ def _used(
             if column.table in sources:
                 use(column.table, {column.name})
             elif column.name in sources and not column.table:
-                # A row as one value.
+                # The whole row is used as a value.
                 use(column.name, None)
             else:
                 for alias in sources:
@@ -184,7 +188,7 @@ def _limits(
     aliases: list[str],
     outer: Bounds,
 ) -> dict[str, Bounds]:
-    """Lower bounds by source: the select's own, and those of what reads it that pass into it."""
+    """Return the lower bounds by source: those of the SELECT, and those of its readers that can be pushed down."""
     found: dict[str, Bounds] = defaultdict(dict)
 
     def limit(column: exp.Expression, days: float) -> None:
@@ -198,7 +202,7 @@ def _limits(
         elif not isinstance(term, (exp.GT, exp.GTE, exp.EQ)):
             continue
         is_constant = not any(_own(value, exp.Column)) and not any(_own(value, exp.Query))
-        # The epoch, written out, is the opening of a build in full.
+        # A literal epoch is the watermark of a full build, which limits nothing.
         is_constant = is_constant and not any(
             "1970-" in text.name for text in _own(value, exp.Literal)
         )
@@ -220,7 +224,7 @@ def _limits(
 
 
 def _days_back(value: exp.Expression) -> float:
-    """Days that an instant lies before the opening: the hours that are taken from it, a product of numbers."""
+    """Return how many days a timestamp is before the watermark: the hours subtracted, as products of numbers."""
     hours = 0.0
     for shift in value.find_all(exp.TimestampAdd):
         factors = re.findall(r"-?\s*\d+", shift.expression.sql())

@@ -1,10 +1,10 @@
-"""``python -m bench.scan MART [--jobs N] [--days N] [--usd-per-tib N]``: what a run reads on BigQuery, and its price.
+"""``python -m bench.scan MART [--jobs N] [--days N] [--usd-per-tib N]``: estimate what a run reads on BigQuery.
 
-MART is a mart that DuckDB built: rows and mean widths are taken from it, and grown to so many jobs over so many days.
-The models and their checks are compiled for BigQuery in this process, as a full refresh and as a later run, and
-nothing goes over the network. The Markdown table compares a full refresh with one more day, on tables without
-partitions and on tables partitioned as the models are configured. What is assumed, and the rules of billing, stand in
-docs/decisions/0010-physical-design-on-bigquery.md.
+MART is a mart built by DuckDB. Its rows and mean widths are scaled to the given jobs and days. The models and their
+checks are compiled for BigQuery in this process, as a full refresh and as a later run, without network access. The
+Markdown table compares a full refresh with one more day, on tables without partitions and on tables partitioned as
+configured, and gives the price. docs/decisions/0010-physical-design-on-bigquery.md has the assumptions and the rules of
+billing.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from bench.reads import Read, Reader, Table
 from house_rules.sqlfluff import forget_bigquery
 
 GIB, TIB = 2**30, 2**40
-#: On demand in asia-northeast1, 2026; 6.25 in the US.
+#: The on-demand price in asia-northeast1, 2026; 6.25 in the US.
 USD_PER_TIB = 7.50
-#: A query is billed for so much of each table that it names, at the least.
+#: BigQuery bills a query for at least this many bytes of each table that it names.
 LEAST = 10 * 2**20
-#: Logical bytes of a value: a NULL has none, a STRING 2 and those of its UTF-8.
+#: Logical bytes of a value. A NULL has 0, a STRING 2 plus the bytes of its UTF-8.
 SIZES = {"BOOLEAN": 1, "BIGINT": 8, "INTEGER": 8, "DOUBLE": 8, "TIMESTAMP WITH TIME ZONE": 8}
-#: Tables with such a key grow with the jobs. The others keep the keys they have, each with a row a day at most.
+#: Tables with such a key grow with the jobs. The others keep their keys, with at most one row per key and day.
 GROWING = re.compile(r"(job|client|contract|proposal|review|freelancer)_id")
 PARTITION_DAYS = {"hour": 1 / 24, "day": 1.0, "month": 30.0, "year": 365.0}
-#: What raw tables are taken to be partitioned by, where the mart's are.
+#: The partitioning assumed for raw tables if those of the mart are partitioned: column and days.
 RAW_PARTITION = ("loaded_at", 1.0)
 MONTH_DAYS = 30
-#: `mart` gives dbt the refresh to build; which one is of no matter here.
+#: `mart` passes the refresh to dbt. Its value has no effect here.
 VARIABLES = '{"as_of": "2026-01-01T18:00:00+00:00"}'
 
 Node = dict[str, Any]
@@ -47,7 +47,10 @@ Partitions = dict[str, tuple[str, float]]
 
 
 def measure(mart: Path, jobs: int, days: float | None) -> tuple[dict[str, Table], float]:
-    """Tables of a mart and of its raw warehouse, grown to so many jobs; and the days of its history."""
+    """Return the tables of a mart and its raw warehouse, scaled to ``jobs``, and the days of history.
+
+    ``days`` is None to use those of the mart.
+    """
     tables: dict[str, Table] = {}
     with duckdb.connect(str(mart), read_only=True) as con:
         con.execute("set TimeZone = 'UTC'; set search_path = 'main,dwh'")
@@ -84,10 +87,10 @@ def measure(mart: Path, jobs: int, days: float | None) -> tuple[dict[str, Table]
 
 
 def compiled(full_refresh: bool) -> dict[str, Node]:
-    """Models and tests as compiled for BigQuery; nobody is asked anything."""
+    """Return dbt's nodes, compiled for BigQuery without network access."""
     from dbt.cli.main import dbtRunner
 
-    # Credentials that are none, for an address where nobody listens.
+    # An endpoint makes the client use no credentials; nothing listens at this one.
     os.environ |= {"MART_BQ_API_ENDPOINT": "http://127.0.0.1:9", "MART_GCP_LOCATION": "US"}
     forget_bigquery()
     with tempfile.TemporaryDirectory() as scratch:
@@ -105,7 +108,7 @@ def compiled(full_refresh: bool) -> dict[str, Node]:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One way to run: the compiled nodes, the tables, and how they are partitioned."""
+    """A kind of run: the compiled nodes, the tables, and their partitions; `is_daily` for a run that appends."""
 
     nodes: dict[str, Node]
     tables: dict[str, Table]
@@ -114,7 +117,7 @@ class Run:
     is_daily: bool
 
     def bytes_by_node(self) -> dict[str, float]:
-        """Bytes billed by model, and for `checks` together. A seed is loaded, and a view read by its readers."""
+        """Return the billed bytes by model, and of all checks as ``checks``. Seeds and views are not billed."""
         views = {
             node["name"]: parse_one(node["compiled_code"], dialect="bigquery")
             for node in self.nodes.values()
@@ -126,10 +129,10 @@ class Run:
             if node["resource_type"] == "model" and node["name"] not in views:
                 totals[node["name"]] += self._billed(self._model(node, reader))
                 if self.is_daily and node["config"].get("unique_key"):
-                    # A MERGE that may update is billed for the whole of the table besides what it reads.
+                    # A MERGE that may update is also billed for the whole table.
                     totals[node["name"]] += self.tables[node["name"]].size
             elif node["resource_type"] == "test":
-                # Failures are counted, so no column is needed but those of the conditions.
+                # Only failures are counted, so no columns are needed but those of the conditions.
                 needed: set[str] | None = (
                     set() if node["config"]["fail_calc"] == "count(*)" else None
                 )
@@ -140,7 +143,7 @@ class Run:
     def _model(self, node: Node, reader: Reader) -> Iterable[Read]:
         name, code = node["name"], node["raw_code"]
         if node["language"] == "python":
-            # It takes columns by name, of rows after a mark that it asked for.
+            # A Python model reads named columns of the rows after its watermark.
             for upstream in (unique_id.split(".")[-1] for unique_id in node["depends_on"]["nodes"]):
                 source = exp.select("*").from_(exp.table_(upstream, db="mart"))
                 rows = source.where("entered_at > timestamp_micros(0)") if self.is_daily else source
@@ -149,7 +152,7 @@ class Run:
         else:
             yield from reader.reads(parse_one(node["compiled_code"], dialect="bigquery"), {})
         if self.is_daily and node["config"]["materialized"] == "incremental":
-            # What the low-water mark is asked of.
+            # The query for the watermark reads these columns.
             marks = {mark or "as_of_at" for mark in re.findall(r"opened_at\((?:'(\w+)')?\)", code)}
             marks |= {"entered_at"} if node["language"] == "python" else set()
             yield Read(name, frozenset(marks & self.tables[name].widths.keys()), 1.0)
@@ -158,7 +161,7 @@ class Run:
         shares: dict[str, dict[str, float]] = defaultdict(dict)
         for read in reads:
             own = shares[read.table]
-            # However often a query reads a column, it is billed once.
+            # A query is billed once for a column, even if it reads it several times.
             own |= {column: max(own.get(column, 0.0), read.share) for column in read.columns}
         total = 0.0
         for name, columns in shares.items():
@@ -170,10 +173,10 @@ class Run:
 
 
 def configured(nodes: dict[str, Node], raw: Iterable[str]) -> Partitions:
-    """How the models are partitioned by their configuration, and the raw tables as assumed.
+    """Return the partitioning of the models, from their configuration, and of the raw tables, as assumed.
 
-    dbt-bigquery gives a Python model's table no partitions. Clustered first by a column it is pruned by blocks, here
-    taken as of a day each.
+    dbt-bigquery does not partition the tables of Python models. They are pruned by the blocks of their first clustering
+    column, which are assumed to contain one day each.
     """
     found = dict.fromkeys(raw, RAW_PARTITION)
     for node in nodes.values():
@@ -186,7 +189,7 @@ def configured(nodes: dict[str, Node], raw: Iterable[str]) -> Partitions:
 
 
 def main(mart: Path, jobs: int, days: float | None, usd_per_tib: float) -> None:
-    """Print the table, and what raw tables without partitions would add."""
+    """Print the table, and what a day would read more if the raw tables had no partitions."""
     tables, history = measure(mart, jobs, days)
     full, daily = compiled(full_refresh=True), compiled(full_refresh=False)
     raw = [name for name in tables if name not in {node["name"] for node in daily.values()}]

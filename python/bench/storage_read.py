@@ -1,8 +1,8 @@
-"""``python -m bench.storage_read [ROWS …]``: a table of BigQuery's to local disk by the Storage Read API.
+"""``python -m bench.storage_read [ROWS …]``: measure reading a table to local disk with the Storage Read API.
 
-BigQuery is the tests' emulator, in a process of its own, so the seconds are of loopback and hold the emulator's share.
-Each size is read by a process of its own, so that CPU and peak memory are the reader's alone; what it has imported and
-opened before the first row is measured too.
+BigQuery is the tests' emulator in another process, so the wall time is for loopback and includes the emulator's work.
+Each size is read in its own process, so CPU time and peak memory are the reader's only. The memory before the first
+row, after imports, is printed too.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 SIZES = (100_000, 1_000_000, 3_000_000)
-#: As a training mart has them: keys and instants, counts, and ratios and logs of which some are unknown.
+#: Columns as in a training mart: keys, timestamps, counts, and ratios with some NULLs.
 COUNTS, RATIOS = 12, 14
 _WARM_ROWS = 1_000
 
 
 def columns() -> list[tuple[str, str, str]]:
-    """Name, BigQuery's type and the expression over `n` of each column."""
+    """Return the name, BigQuery type and expression over ``n`` of each column."""
     hashed = "mod(n * 2654435761 + {0}, 1000003)"
     return [
         ("job_id", "string", "concat('job-', cast(n as string))"),
@@ -43,7 +43,7 @@ def columns() -> list[tuple[str, str, str]]:
 
 
 def read(name: str, rows: int) -> None:
-    """In a process of its own: read a table and print what that took, as JSON."""
+    """Read a table and print the measures as JSON; run in a separate process."""
     from feature_mart.bigquery import copy_table, open_client, open_reader
     from feature_mart.settings import resolve_settings
 
@@ -75,7 +75,7 @@ def read(name: str, rows: int) -> None:
 
 
 def main(sizes: list[int]) -> None:
-    """Make a table of every size, read each, and print one table."""
+    """Create a table of each size in the emulator, read each, and print the measures."""
     sys.path.insert(0, str(PROJECT / "tests"))
     from bigquery_emulator import run_emulator  # type: ignore[import-not-found]
     from feature_mart.bigquery import ask, open_client
