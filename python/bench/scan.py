@@ -117,7 +117,7 @@ class Run:
     is_daily: bool
 
     def bytes_by_node(self) -> dict[str, float]:
-        """Return the billed bytes by model, and of all checks as ``checks``. Seeds and views are not billed."""
+        """Return the billed bytes by model, and of all checks as ``checks``. Views count where they are read."""
         views = {
             node["name"]: parse_one(node["compiled_code"], dialect="bigquery")
             for node in self.nodes.values()
@@ -189,7 +189,7 @@ def configured(nodes: dict[str, Node], raw: Iterable[str]) -> Partitions:
 
 
 def main(mart: Path, jobs: int, days: float | None, usd_per_tib: float) -> None:
-    """Print the table, and what a day would read more if the raw tables had no partitions."""
+    """Print the table, and how much more a day would read if the raw tables had no partitions."""
     tables, history = measure(mart, jobs, days)
     full, daily = compiled(full_refresh=True), compiled(full_refresh=False)
     raw = [name for name in tables if name not in {node["name"] for node in daily.values()}]

@@ -23,7 +23,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
         self._folder = Path(plugin_config["dwh"])
 
     def configure_connection(self, conn: Any) -> None:
-        """Create a view of each raw table whose file exists. dbt reports a missing table when a model reads it."""
+        """Create a view of each raw table that exists. dbt reports a missing one when a model reads it."""
         conn.execute("set TimeZone = 'UTC'; create schema if not exists dwh")
         for table in CONTRACT:
             if (self._folder / f"{table}.parquet").exists():

@@ -110,7 +110,11 @@ def build_docs(settings: Settings, log: RunLog, progress: Progress | None = None
 
 
 def make_sample(log: RunLog, out: Path, jobs: int, seed: int, progress: Progress) -> SampleReport:
-    """Write a sample warehouse to the folder ``out``. Call inside `open_run`, which locks the state folder."""
+    """Write a sample warehouse to the folder ``out``. Call inside `open_run`, which locks the state folder.
+
+    Raises:
+        FeatureMartError: as `write_sample`.
+    """
     with log.stage("sample"):
         return write_sample(out, jobs, seed, lambda step: progress(0, 0, step))
 
@@ -129,7 +133,7 @@ def load_sample(
     """Generate a sample and load it into a dataset of the target's project.
 
     Raises:
-        UsageError: the target is not BigQuery, or the dataset exists and was not made by this command.
+        UsageError: the target is not BigQuery, the dataset was not made by this command, or as `write_sample`.
         FeatureMartError: a request to BigQuery failed.
     """
     address = settings.bigquery
@@ -149,7 +153,11 @@ def load_sample(
 
 
 def find_bulk_loads(settings: Settings) -> tuple[BulkLoad, ...]:
-    """Return the bulk loads that no line of seeds/load_clock.csv covers yet, of the tables to which lines apply."""
+    """Return the bulk loads that no line of seeds/load_clock.csv covers yet, of the tables to which lines apply.
+
+    Raises:
+        UsageError: as `read_load_clock`.
+    """
     known = read_load_clock(settings.project, settings.warehouse)
     engine = open_engine(settings)
     found: list[BulkLoad] = []

@@ -1,4 +1,4 @@
-"""Find raw values that no build can use: amounts that do not fit a whole number, and placeholder times."""
+"""Find raw values that no build can use: NaN, negative or extreme amounts of money, and placeholder times."""
 
 from __future__ import annotations
 

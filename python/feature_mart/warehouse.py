@@ -134,7 +134,11 @@ def table_columns(folder: Path, table: str) -> dict[str, str]:
 
 
 def raw_rows(folder: Path, table: str) -> str:
-    """Return a SELECT of all rows of a raw table's files, unchanged."""
+    """Return a SELECT of all rows of a raw table's files, unchanged.
+
+    Raises:
+        UsageError: as `table_files`.
+    """
     return f"select * from {parquet(_one_or_all(table_files(folder, table)))}"
 
 
@@ -147,6 +151,9 @@ def raw_select(folder: Path, table: str, con: duckdb.DuckDBPyConnection | None =
     Other times are rounded down.
 
     ``con`` is any connection to read the files' columns with; None opens one.
+
+    Raises:
+        UsageError: as `table_files`.
     """
     files = table_files(folder, table)
     with connect() if con is None else nullcontext(con) as asked:
@@ -188,7 +195,11 @@ def _one_or_all(files: Sequence[Path]) -> Path | Sequence[Path]:
 
 
 def first_time(folder: Path) -> datetime | None:
-    """Return the earliest event or load time of all tables; None if there are no rows."""
+    """Return the earliest event or load time of all tables; None if there are no rows.
+
+    Raises:
+        UsageError: as `table_files`.
+    """
     earliest: list[int] = []
     with connect() as con:
         for table, event_at in EVENTS.items():
@@ -204,7 +215,11 @@ def first_time(folder: Path) -> datetime | None:
 
 
 def newest_load(folder: Path) -> datetime | None:
-    """Return the latest `loaded_at` of all tables that have the column; None if there are no rows."""
+    """Return the latest `loaded_at` of all tables that have the column; None if there are no rows.
+
+    Raises:
+        UsageError: as `table_files`.
+    """
     newest: list[int] = []
     with connect() as con:
         for table in CONTRACT:

@@ -46,7 +46,7 @@ def shape_problems(reading: Reading) -> Iterator[Problem]:
 
 
 def conjuncts(condition: exp.Expression | None) -> list[exp.Expression]:
-    """Return the terms of a conjunction."""
+    """Return the terms of a conjunction; none for no condition."""
     if condition is None:
         return []
     if isinstance(condition, exp.Paren):

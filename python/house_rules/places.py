@@ -44,8 +44,8 @@ def place_of(source: str, compiled: str, line: int) -> Place:
 def _likeliest(written: list[str], first: int, last: int, text: str) -> int:
     words = set(WORD.findall(text))
 
-    # A line whose only Jinja is names of relations is certain if its words are all in the compiled line. It may be in
-    # another of two branches that begin alike, of which the wrong one was matched.
+    # A line whose only Jinja names relations is the source if all its words are in the compiled line. Search the whole
+    # file for it: of two branches that begin alike, the matcher may have taken the wrong one.
     whole = [
         number
         for number, line in enumerate(written)

@@ -61,7 +61,7 @@ def explained_errors(address: BigQueryAddress) -> Iterator[None]:
 
     Raises:
         TransientError: a retry may succeed: quota, overload, a broken connection, a timeout.
-        TerminalError: any other error, such as a missing permission, project, table or credential.
+        TerminalError: any other error of the client, such as a missing permission, project, table or credential.
     """
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError

@@ -71,6 +71,9 @@ def first_loads(
 
     The SELECT has the columns of `feature_mart.warehouse.first_loads` and reads three columns of the table. Return None
     if the table has no load times.
+
+    Raises:
+        FeatureMartError: a request to BigQuery failed; the function raises it too.
     """
 
     def answer(sql: str) -> list[Sequence[object]]:
@@ -104,6 +107,9 @@ def sample_loaded_at(client: Any, address: BigQueryAddress) -> datetime | None:
     """Return the latest load time of a raw dataset that `mart sample` created; None for any other dataset.
 
     No rows are added to a sample, so this time decides what is known, not the wall clock.
+
+    Raises:
+        FeatureMartError: a request to BigQuery failed.
     """
     key, value = _SAMPLE_LABEL
     with explained_errors(address):

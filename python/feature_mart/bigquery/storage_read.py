@@ -119,7 +119,7 @@ def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> 
 
 
 def _create_session(reader: Any, address: BigQueryAddress, name: str, at: datetime) -> Any:
-    """Create a read session of all columns, also of those that are not exported: they decide which rows are."""
+    """Create a read session of all columns, because those that are not exported decide which rows are exported."""
     from google.cloud.bigquery_storage_v1 import types
 
     packed = types.ArrowSerializationOptions(

@@ -199,7 +199,7 @@ class BigQueryEngine:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _moment(self, name: str, published_at: datetime | None, asked_at: datetime) -> datetime:
-        """Return the timestamp to read a table as of: `asked_at` if it has not changed since `published_at`, else that.
+        """Return the time to read a table as of: `asked_at` if unchanged since `published_at`, else `published_at`.
 
         Each read gives its timestamp explicitly, so it sees no rows of a build that starts meanwhile, and all tables of
         an export belong to one publication. BigQuery keeps former states for two to seven days only. An unchanged table

@@ -49,7 +49,7 @@ class BuildReport:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What is to be built. `select` is empty for the whole mart; no check runs unless `is_checked`."""
+    """A decided build. `select` is empty for the whole mart; no check runs unless `is_checked`."""
 
     engine: Engine
     wanted: datetime
@@ -197,7 +197,7 @@ def _commit(settings: Settings, log: RunLog, task: _Task, result: DbtResult) -> 
     """Publish the finished build with the record of what it was built from, and return the counts of its checks."""
     definitions, tests = task.definitions, log.tests
     if task.select and task.built is not None:
-        # The other models were checked when they were built. If the definitions have changed, the mart now rests on
+        # The other models were checked when they were built. If the definitions have changed, the mart now comes from
         # several; no hash equals "several", so the next build of the whole mart is a full one.
         tests = task.built.tests
         if task.built.definitions != definitions:
@@ -230,7 +230,7 @@ def _count_tests(nodes: Sequence[Node]) -> CheckCounts:
 
 
 def _unjudged(task: _Task, result: DbtResult) -> tuple[Unjudged, ...]:
-    """Return the checks that had too little to compare; none if the build did not measure, as without checks."""
+    """Return the checks that had too little to compare; none for a build that did not measure, or without checks."""
     is_measured = any(node.name == UNJUDGED and node.status == "success" for node in result.nodes)
     if not is_measured or not task.is_checked:
         return ()

@@ -198,8 +198,7 @@ def _usual(days: Sequence[LoadDay]) -> timedelta | None:
 def _bulks(days: Sequence[LoadDay], minutes: Sequence[Minute]) -> tuple[Bulk, ...]:
     """Group the overdue minutes into bulk loads. Pieces within a day of each other, with no load between, are joined.
 
-    Stragglers, which occur on any day, are left out: a period that reached to one would also date back the other loads
-    in it.
+    Stragglers, which occur on any day, form no piece: the load clock must not date them back.
     """
     pieces: list[list[Minute]] = []
     few = _FEW * max((minute.keys for minute in minutes if minute.is_overdue), default=0)

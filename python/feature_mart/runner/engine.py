@@ -45,7 +45,7 @@ class Engine(Protocol):
     def zone_offsets(
         self, zone: str, first: datetime, last: datetime
     ) -> Sequence[tuple[datetime, int]]:
-        """Return the zone's offset in seconds at the hour ``first``, and at each hour up to ``last`` if it changes."""
+        """Return the zone's UTC offset in seconds at ``first``, and at each hour up to ``last`` where it changes."""
         ...
 
     def refreshes(self, clock: Clock, days: Sequence[date]) -> Sequence[datetime]:

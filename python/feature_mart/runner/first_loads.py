@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from feature_mart.runner.load_clock import LoadClockLine
 
-#: With fewer keys, how a table is usually loaded cannot be told.
+#: The fewest keys from which to judge how a table is usually loaded.
 FEW_KEYS = 100
 #: The lag to propose if too few keys were loaded as usual to compute it.
 GUESSED_HOURS = 24
@@ -42,7 +42,7 @@ class Lags:
 
     @property
     def hours(self) -> int:
-        """Return the lag to assume: the 90th percentile, so few keys are assumed known too early."""
+        """Return the hours to assume as lag: the 90th percentile, rounded up; a guess if there are too few keys."""
         if self.keys < FEW_KEYS:
             return GUESSED_HOURS
         return max(1, -(-self.most // timedelta(hours=1)))

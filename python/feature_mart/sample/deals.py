@@ -196,7 +196,10 @@ def contracts() -> str:
 
 
 def reviews() -> str:
-    """Return the SELECT of reviews of completed contracts, by either side. Part of a rating is fixed per freelancer."""
+    """Return the SELECT of reviews of completed contracts, by either side.
+
+    Ratings by clients depend on a fixed quality of the freelancer.
+    """
     quality = bell("quality", row_seed("coalesce(freelancer, 0)", "freelancer"))
     return f"""
     with sides as (

@@ -120,7 +120,10 @@ def streamed_load(event: str, what: str, late_share: float, seed: str = "h") -> 
 
 
 def nightly_load(event: str, what: str, late_share: float, seed: str = "h") -> str:
-    """Return an expression for a load at 03:00 of the next day, as the refresh; for a share, 1 to 5 days later."""
+    """Return an expression for a load at 03:00 of the next day, the time of the refresh.
+
+    The share ``late_share`` is loaded one to five days later.
+    """
     return f"""(({event} // {DAY} + 1) * {DAY} + 3 * {HOUR} + case
         when {chance(f"{what} late", late_share, seed)} then {DAY} * (1 + {below(f"{what} days", 5, seed)})
         else 0 end)"""

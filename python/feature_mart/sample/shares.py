@@ -54,7 +54,7 @@ LOAD_CLOCK = tuple(
     for table in BULK_TABLES
 )
 
-#: The share of each kind of fault or event, of the rows (jobs, contracts …) that can have it.
+#: The share of rows with each kind of fault or event, of the rows (jobs, contracts …) that can have it.
 SHARES: Mapping[str, float] = MappingProxyType(
     {
         # Loads: more than a day after the event, or twice the same row.

@@ -11,8 +11,8 @@ class Work:
 
     Attributes:
         slug, name, english: the last part of its id, and its names.
-        yen: the usual price in yen of the fourth of ``quantities``. unit, english_unit: the text of a quantity; ``{q}``
-        is replaced by the number.
+        yen: the usual price in yen of the fourth of ``quantities``.
+        unit, english_unit: the text of a quantity; ``{q}`` is replaced by the number.
         quantities: eight usual quantities, ascending.
         trend: the change of the log price in a year.
         has_parts: True if one job may order several of it, such as articles.
