@@ -43,7 +43,7 @@ _TEN_YEARS = 3650
 #: Folders and suffixes of the files in which a var may be read.
 _READERS = ("models", "macros", "tests", "analyses", "seeds", "snapshots")
 _ENDINGS = frozenset({".sql", ".yml", ".yaml", ".py", ".md"})
-#: Folders and endings of the files from whose vars a value of the mart may be made.
+#: Folders and suffixes of the files whose vars may decide a value of the mart.
 _MAKERS = ("models", "macros", "seeds", "snapshots")
 _MAKER_ENDINGS = frozenset({".sql", ".yml", ".yaml"})
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
@@ -53,10 +53,10 @@ _VAR = re.compile(r"(?<![\w.])var\s*\(\s*(?:(['\"])(?P<name>\w+)\1\s*(?P<end>[,)
 
 @dataclass(frozen=True, slots=True)
 class OwnVar:
-    """A var of the project's own, which this package gives no meaning.
+    """A var that the project reads and that this package does not know.
 
-    `path` is a file that reads it. `name` is empty where that file computes the name. `value` is None where
-    dbt_project.yml does not set it. `reason` is the comment beside it there, empty if there is none.
+    `path` is a file that reads it. `name` is empty if that file computes the name. `value` is None and `is_set` False
+    if dbt_project.yml does not set it. `reason` is the comment beside it there, empty if there is none.
     """
 
     name: str
@@ -131,7 +131,7 @@ def _check_names(path: Path, absent: list[str], unknown: list[str]) -> None:
 
 
 def _read_by(project: Path) -> dict[str, bool]:
-    """Return the vars that the project's own files name, each with whether some file gives no default for it."""
+    """Return the vars that the project's files read; the value is True if some file gives no default."""
     found: dict[str, bool] = {}
     for folder in _READERS:
         for path in (project / folder).rglob("*"):
@@ -173,7 +173,7 @@ def _makers(project: Path) -> Iterator[Path]:
 
 
 def _reason(text: str, name: str) -> str:
-    """Return the comments beside a var; one above a var of `DEFAULTS` says nothing of those below it."""
+    """Return the comments beside a var. A comment above a var of `DEFAULTS` does not apply to those below it."""
     block = re.search(r"^vars\s*:.*?(?=^[^\s#]|\Z)", text, re.MULTILINE | re.DOTALL)
     if block is None or not name:
         return ""
@@ -182,7 +182,7 @@ def _reason(text: str, name: str) -> str:
 
 
 def _comments_within(text: str, name: str) -> list[str]:
-    """Return the comment that stands first below a var, or those at the end of its lines if every line has one."""
+    """Return the comment in the first line below a var, or those at the ends of its lines if each line has one."""
     below = re.search(
         rf"^( +){re.escape(name)}\s*:[^\n]*\n((?:(?:\1 +[^\n]*|\s*)\n?)*)", text, re.MULTILINE
     )
@@ -194,9 +194,9 @@ def _comments_within(text: str, name: str) -> list[str]:
 
 
 def comments_of(text: str, name: str, *, apart_from: Collection[str] = ()) -> Iterator[str]:
-    """Yield the comment at the end of a setting's line, and the one above it or above the settings beside it.
+    """Yield the comment at the end of a setting's line, and the comment above it or above its neighbours.
 
-    ``text`` is YAML. A comment above a setting in ``apart_from`` is of that one alone.
+    ``text`` is YAML. A comment above a setting in ``apart_from`` applies only to that setting.
     """
     lines = text.splitlines()
     spelled = re.escape(name).replace("_", "[-_]").replace(r"\-", "[-_]")
@@ -213,7 +213,7 @@ def comments_of(text: str, name: str, *, apart_from: Collection[str] = ()) -> It
                 break
             top -= 1
             if _depth(lines[top + 1]) < depth:
-                # What stands above all settings of one key is of the first of them on.
+                # A comment above a key applies to its settings.
                 break
         above: list[str] = []
         while top >= 0 and lines[top].lstrip().startswith("#"):

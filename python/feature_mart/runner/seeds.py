@@ -1,7 +1,7 @@
-"""The project's seeds as inputs with a time: when a seed, or a row of it, was known, and why it is there.
+"""Read since when the project's seeds, or their rows, were known, and find rows that do not say why they are there.
 
-A seed's YAML says `config.meta.known_from`, or its rows have a column `known_from`: a date, which begins at midnight of
-the business zone, or a timestamp with offset. An audit that removes what was not known yet removes those rows too.
+A seed has `config.meta.known_from` in its YAML, or a column `known_from`: a date, which means midnight in the business
+zone, or a timestamp with offset. An audit that removes raw rows not known yet removes such rows of seeds too.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from feature_mart.duckdb_files import attach, connect, quoted
 from feature_mart.errors import UsageError
 from feature_mart.zones import load_zone
 
-#: Columns of a seed that say why a line is there.
+#: Columns of a seed that give the reason of a row.
 NOTES = frozenset({"note", "comment", "description", "reason"})
 KNOWN_FROM = "known_from"
-#: The seed with an audit of its own: it says itself what was known when.
+#: The seed of the load clock, which says itself when rows were known and has its own audit.
 LOAD_CLOCK = "load_clock"
 _DAY = r"\d{4}-\d\d-\d\d"
 _INSTANT = _DAY + r"[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?([Zz]|[+-]\d\d(:?\d\d)?)"
@@ -31,10 +31,10 @@ _FORM = 'a date such as 2026-04-01, or a timestamp with offset such as "2026-04-
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A seed of the project, as dbt's manifest and the loaded table have it.
+    """A seed of the project.
 
-    `table` is its name there, and `meta` its `config.meta`. `known_at` is an expression of DuckDB's SQL over a row of
-    the table, for when the row was known, NULL where it does not say; it is None where the seed has no time at all.
+    `table` is the name of its table, and `meta` its `config.meta`. `known_at` is a DuckDB expression for the time from
+    which a row of the table was known, NULL if the row gives none; it is None if the seed gives no times.
     """
 
     name: str
@@ -43,16 +43,16 @@ class Seed:
     known_at: str | None
 
     def said(self, key: str) -> str:
-        """Return a text of its `config.meta`, empty where there is none."""
+        """Return a value of its `config.meta` as text; empty if there is none."""
         value = self.meta.get(key)
         return "" if value is None else str(value).strip()
 
 
 def read_seeds(document: Mapping[str, Any], database: Path, timezone: str) -> tuple[Seed, ...]:
-    """Return the seeds of a manifest.json; ``database`` is a DuckDB file that they are loaded in.
+    """Return the seeds of dbt's manifest.json; ``database`` is a DuckDB file with their tables.
 
     Raises:
-        UsageError: a known_from is neither a date nor a timestamp with offset; it names the seed.
+        UsageError: a known_from is neither a date nor a timestamp with offset; the message names the seed.
     """
     with connect(database, read_only=True) as con:
         found = []
@@ -69,9 +69,9 @@ def copy_seeds(
     seeds: Sequence[Seed],
     known_by: datetime | None = None,
 ) -> None:
-    """Copy the tables of the file ``database`` into the connection's schema main, as dbt loaded them.
+    """Copy the tables of the file ``database`` into the schema `main` of the connection.
 
-    With ``known_by``, rows that say they were known only later are left out.
+    With ``known_by``, rows known only after that time are left out. Rows without a time are copied.
     """
     attach(con, database, "seeds")
     times = {seed.table: seed.known_at for seed in seeds}
@@ -84,7 +84,7 @@ def copy_seeds(
 
 
 def seed_readers(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the seeds that models and snapshots of a manifest.json read, each with the name of one of those."""
+    """Return the names of the seeds that models and dbt snapshots read, each with the name of one that reads it."""
     names = {
         key: node["name"]
         for key, node in document["nodes"].items()
@@ -100,15 +100,15 @@ def seed_readers(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def seed_meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the `config.meta` of a node of the manifest."""
+    """Return the `config.meta` of a node of the manifest; empty if there is none."""
     meta = (node.get("config") or {}).get("meta") or node.get("meta") or {}
     return meta if isinstance(meta, Mapping) else {}
 
 
 def unexplained_line(project: Path, node: Mapping[str, Any]) -> int | None:
-    """Return the first line of a seed's file without a time or a note of its own; None if every row has one.
+    """Return the number of the first line of a seed's file with neither a time nor a note; None if there is none.
 
-    The header is line 1. A file without rows has nothing to explain.
+    The header is line 1.
     """
     delimiter = (node.get("config") or {}).get("delimiter") or ","
     path = project / node["original_file_path"]
@@ -162,7 +162,7 @@ def _known_at(con: duckdb.DuckDBPyConnection, node: Mapping[str, Any], timezone:
 def _of_row(
     con: duckdb.DuckDBPyConnection, seed: str, column: str, data_type: str, timezone: str
 ) -> str:
-    """Return when a row of a seed with a column of its own for that was known."""
+    """Return an expression for when a row was known, from the seed's own column."""
     quoted_column = f'"{column}"'
     midnight = f"timezone({quoted(timezone)}, cast(try_cast({quoted_column} as date) as timestamp))"
     if data_type == "DATE":
@@ -189,7 +189,7 @@ def _of_row(
 
 
 def _parsed(value: object, timezone: str) -> datetime | None:
-    """Return the time that a known_from names, None if it names none."""
+    """Parse a known_from; None if it is neither a date nor a timestamp with offset."""
     text = str(value).strip()
     try:
         if len(text) == len("2026-04-01"):
