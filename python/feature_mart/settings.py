@@ -180,8 +180,8 @@ def resolve_settings(
 ) -> Settings:
     """Return the settings of this process.
 
-    ``dwh`` is the value of a flag and wins over MART_DWH. ``environment`` and ``now`` replace the environment of the
-    process and the wall clock.
+    ``dwh`` and ``target`` are values of flags and win over MART_DWH and MART_TARGET. ``environment`` and ``now``
+    replace the environment of the process and the wall clock.
 
     Raises:
         UsageError: no dbt_project.yml was found, or a setting is not valid.
@@ -189,11 +189,10 @@ def resolve_settings(
     env = os.environ if environment is None else environment
     project = _find_project()
     variables = read_vars(project)
-    target = env.get("MART_TARGET") or EMBEDDED
+    flag = "--target" if target else "MART_TARGET"
+    target = target or env.get("MART_TARGET") or EMBEDDED
     if target not in TARGETS:
-        raise UsageError(
-            f"MART_TARGET is {target!r}: use one of {', '.join(TARGETS)}, or unset it."
-        )
+        raise UsageError(f"{flag} is {target!r}: use one of {', '.join(TARGETS)}, or leave it out.")
     home = Path(env.get("MART_HOME") or project / ".mart").expanduser().resolve()
     check_path(project, "The project's folder")
     check_path(home, "MART_HOME", holds_database=True)

@@ -37,7 +37,7 @@ _ALIASES = {
     **dict.fromkeys(("BIGINT", "INT", "INTEGER", "SMALLINT", "TINYINT", "BYTEINT"), "INT64"),
     **dict.fromkeys(("DOUBLE", "FLOAT"), "FLOAT64"),
     **dict.fromkeys(("DECIMAL",), "NUMERIC"),
-    **dict.fromkeys(("BIGDECIMAL", "BIGDECIMAL"), "BIGNUMERIC"),
+    **dict.fromkeys(("BIGDECIMAL",), "BIGNUMERIC"),
     **dict.fromkeys(("VARCHAR", "TEXT"), "STRING"),
     "BOOLEAN": "BOOL",
     "TIMESTAMPTZ": "TIMESTAMP",

@@ -97,7 +97,7 @@ def clean_snapshots(
             )
             wanted = partial(_is_wanted, store, name, line.id)
             # The removal was interrupted before it deleted anything, and the snapshot is now latest or pinned: undo it.
-            if is_dead and wanted() and restore_snapshot(store, prefix):
+            if is_dead and wanted() and restore_snapshot(store, prefix, dry_run=dry_run):
                 is_attempt = is_dead = False
             if is_dead:
                 gone = dry_run or remove_attempt(store, prefix)

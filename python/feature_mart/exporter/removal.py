@@ -60,11 +60,14 @@ def remove_snapshot(store: Store, prefix: str, is_wanted: Callable[[], bool]) ->
     return _remove_files(store, prefix)
 
 
-def restore_snapshot(store: Store, prefix: str) -> bool:
-    """Undo a removal that was interrupted before it deleted anything; return False if it had deleted the manifest."""
+def restore_snapshot(store: Store, prefix: str, *, dry_run: bool = False) -> bool:
+    """Undo a removal that was interrupted before it deleted anything; return False if it had deleted the manifest.
+
+    With ``dry_run``, write nothing and return whether it can be undone.
+    """
     manifest = store.read(f"{prefix}/{MANIFEST}")
-    if manifest is None:
-        return False
+    if manifest is None or dry_run:
+        return manifest is not None
     return store.swap(f"{prefix}/{SUCCESS}", success_of(manifest), REMOVED)
 
 

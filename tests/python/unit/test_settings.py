@@ -245,6 +245,8 @@ def test_the_sample_named_by_its_folder_is_the_sample(project: Path) -> None:
 def test_an_unknown_target_is_refused(project: Path) -> None:
     with pytest.raises(UsageError, match="MART_TARGET"):
         resolve_settings(environment={"MART_TARGET": "snowflake"})
+    with pytest.raises(UsageError, match="--target is 'snowflake'"):
+        resolve_settings(target="snowflake", environment={})
 
 
 ON_BIGQUERY = {
@@ -252,6 +254,12 @@ ON_BIGQUERY = {
     "MART_GCP_PROJECT": "my-project",
     "MART_GCP_LOCATION": "northamerica-northeast2",
 }
+
+
+def test_a_given_target_wins_over_that_of_the_environment(project: Path) -> None:
+    assert resolve_settings(target="duckdb", environment=ON_BIGQUERY).target == "duckdb"
+    named = {name: value for name, value in ON_BIGQUERY.items() if name != "MART_TARGET"}
+    assert resolve_settings(target="bigquery_dev", environment=named).target == "bigquery_dev"
 
 
 def test_bigquery_needs_a_project_and_a_location_and_the_rest_has_defaults(project: Path) -> None:

@@ -97,8 +97,11 @@ def test_a_removal_that_died_as_it_began_is_taken_back_where_the_snapshot_is_wan
         pin_snapshot(store, NAME, old.id, "in production", NOW)
     store.put(f"{NAME}/snapshots/{dead.id}/_meta/_SUCCESS", REMOVED)
     assert not verify_snapshot(dead.address).ok
+    planned = clean_snapshots(store, Rule(), now=NOW, dry_run=True)
+    assert store.read(f"{NAME}/snapshots/{dead.id}/_meta/_SUCCESS") == REMOVED
     done = clean_snapshots(store, Rule(), now=NOW)
     assert [each.id for each in done.removed] == ([old.id] if how == "nobody" else [])
+    assert (planned.removed, planned.kept) == (done.removed, done.kept)
     assert ids(store) == ([new.id] if how == "nobody" else [old.id, new.id])
     assert all(verify_snapshot(line.address).ok for line in list_snapshots(store))
 
