@@ -1,13 +1,13 @@
-"""Proofs that the mart is right in time, from the raw warehouse and the compiled project alone.
+"""Audits of the mart against the raw warehouse and the compiled project.
 
 =========================  =========================================================================
-``audit_leakage()``         truncation invariance: nothing of before an instant knows what came after
-``audit_incremental()``     random schedules of refreshes through dbt make what one full build makes
-``audit_conservation()``    every raw row is in the mart and the snapshot, or a reason why not
-``audit_reproduce()``       a snapshot built anew from its manifest, by the code of its commit
-``audit_selection()``       the rows that a change of the project moves, by their label
-``judge_file()``            a training file made elsewhere: what in it could not have been known
-``perturb_warehouse()``     a copy of a raw warehouse in which everything goes wrong that can
+``audit_leakage()``         no value before a cutoff changes when later raw rows are removed
+``audit_incremental()``     random schedules of builds through dbt give the rows of one full build
+``audit_conservation()``    every raw row is in the mart and the snapshot, or has a reason why not
+``audit_reproduce()``       a snapshot rebuilt from its manifest with the code of its commit is the same
+``audit_selection()``       the rows that a change of the project affects, by label
+``judge_file()``            values of a training file made elsewhere that could not have been known
+``perturb_warehouse()``     a copy of a raw warehouse with many corrected, late and duplicated rows
 =========================  =========================================================================
 """
 

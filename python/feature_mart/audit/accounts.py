@@ -1,7 +1,7 @@
-"""Accounts of rows and amounts from the raw files to a snapshot: what goes in is there, or a reason why not.
+"""Account for rows and amounts from the raw files to a snapshot.
 
-They are taken from the raw files by SQL of their own, written from the raw contract, which shares nothing with the
-models but the names of the tables that are counted at the end of each.
+The expected counts are computed from the raw files by independent SQL, written from the raw contract. It shares nothing
+with the models but the names of the tables that are counted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from feature_mart.raw_contract import CONTRACT, EVENTS, INITIAL_STATE
 from feature_mart.settings import Clock
 from feature_mart.snapshot_files import read_committed
 
-#: The raw tables whose versions the mart keeps, and the table that keeps them.
+#: Raw tables with versions, and the model that keeps them.
 _VERSIONS: Mapping[str, str] = {
     "clients": "int_client__versions",
     "jobs": "int_job__versions",
@@ -34,10 +34,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What goes into a table, line by line, and what is in it.
+    """The expected and the actual content of a table.
 
-    The amounts of `lines` add up to `expected`; those that are taken away are negative. `example` is a key that is in
-    one only, None where there is none.
+    Attributes:
+        lines: amounts that add up to `expected`; negative ones are subtracted.
+        found: the amount in the table.
+        example: a key that only one side has; None if there is none.
     """
 
     name: str
@@ -48,18 +50,18 @@ class Account:
 
     @property
     def expected(self) -> int:
-        """What should be in the table."""
+        """Return the amount that should be in the table."""
         return sum(amount for _, amount in self.lines)
 
     @property
     def is_balanced(self) -> bool:
-        """Whether that is there, and every key in its place."""
+        """Return True if the table has the expected amount and no key is missing or extra."""
         return self.expected == self.found and self.example is None
 
 
 @dataclass(frozen=True, slots=True)
 class ConservationReport:
-    """The verdict of an audit, account by account, and what was not judged."""
+    """The result of a conservation audit: its accounts, and what was not judged."""
 
     as_of_at: datetime
     accounts: tuple[Account, ...]
@@ -67,7 +69,7 @@ class ConservationReport:
 
     @property
     def is_clean(self) -> bool:
-        """Whether every account is balanced."""
+        """Return True if every account is balanced."""
         return all(account.is_balanced for account in self.accounts)
 
 
@@ -81,7 +83,8 @@ def take_accounts(
 ) -> ConservationReport:
     """Account for every raw row in a mart as of a refresh, and for its rows in the snapshots.
 
-    ``snapshots`` are folders by consumer; a consumer without one, or with one of another refresh, is not judged there.
+    ``snapshots`` maps consumers to folders. A consumer without a snapshot, or with one of another refresh, is reported
+    as not judged.
     """
     not_judged: list[str] = []
     with connect() as con:
@@ -113,7 +116,10 @@ def _text(at: datetime) -> str:
 
 
 def _load_refreshes(con: duckdb.DuckDBPyConnection, clock: Clock, as_of_at: datetime) -> None:
-    """Every refresh up to the mart's: an instant belongs to the first one at or after it."""
+    """Load every refresh from 1970 to the mart's into table ``refreshes``.
+
+    A time belongs to the first refresh at or after it.
+    """
     refreshes = [as_of_at]
     while refreshes[-1] > _EPOCH:
         refreshes.append(clock.refresh_before(refreshes[-1] - timedelta(microseconds=1)))
@@ -124,7 +130,7 @@ def _load_refreshes(con: duckdb.DuckDBPyConnection, clock: Clock, as_of_at: date
 def _load_raw(
     con: duckdb.DuckDBPyConnection, table: str, raw: RawWarehouse, as_of_at: datetime
 ) -> None:
-    """The table's file as it is, and its versions that were known by the refresh."""
+    """Load a raw table, and its versions known by the refresh, into ``file_<table>`` and ``known_<table>``."""
     key = next(iter(CONTRACT[table]))
     con.execute(f"create temp table file_{table} as {raw.every_row()[table]}")
     known = (
@@ -172,7 +178,7 @@ def _staging(con: duckdb.DuckDBPyConnection, table: str, is_untimed: bool) -> Ac
 
 
 def _versions(con: duckdb.DuckDBPyConnection, table: str, model: str) -> Iterator[Account]:
-    """Of the versions that one refresh first saw, the last."""
+    """Yield the accounts of a version model, which keeps the last of the versions that one refresh saw first."""
     key = next(iter(CONTRACT[table]))
     con.execute(
         f"create temp table seen_{table} as select * from (select k.*, r.refresh_at as seen_at "
@@ -224,7 +230,7 @@ def _spine(
 
 
 def _facts(con: duckdb.DuckDBPyConnection, as_of_at: datetime) -> Iterator[Account]:
-    """Contracts that count at the refresh: all of the market's, each client's and each client's in a category."""
+    """Yield the accounts of the contracts that count at the refresh: those of the market, and of all clients."""
     con.execute(
         "create temp table counted as select distinct on (contract_id) * from seen_contracts "
         "order by contract_id, seen_at desc"
@@ -266,7 +272,7 @@ def _labels(con: duckdb.DuckDBPyConnection, consumer: Consumer) -> Iterator[Acco
 
 
 def _prices(con: duckdb.DuckDBPyConnection) -> Account:
-    """Every label is a price that one of its job's contracts had."""
+    """Return the account of price labels: each must be a price that a contract of its job had by `label_known_at`."""
     labels = "mart.main.int_job__price_label"
     (labelled,) = _row(con, f"select count(*) from {labels} where price_log is not null")
     agreed = (
@@ -284,7 +290,7 @@ def _prices(con: duckdb.DuckDBPyConnection) -> Account:
 def _snapshot(
     con: duckdb.DuckDBPyConnection, consumer: Consumer, folder: Path
 ) -> Iterator[Account]:
-    """Labelled rows are in one split, once, or purged between two; the label goes with its row."""
+    """Yield the accounts of a snapshot: each labelled row is in one split once, or purged, and keeps its label."""
     document = read_committed(folder).manifest
     model, label = consumer.training_model, consumer.label
     files = {
@@ -319,7 +325,7 @@ def _snapshot(
 def _apart(
     con: duckdb.DuckDBPyConnection, expected: str, found: str, key: Sequence[str]
 ) -> str | None:
-    """A key that is in one of two relations only, or more often; None where both have the same."""
+    """Return a key that one relation has more often than the other, as text; None if the keys are the same."""
     columns = ", ".join(key)
     for one, other, where in (
         (expected, found, "is missing"),

@@ -1,4 +1,4 @@
-"""Two builds side by side: which values differ, in which column, of which entity."""
+"""Compare two builds value by value."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ SPINE = "int_job__requests"
 _TRAINING = "__training"
 LABEL_KNOWN_AT = "label_known_at"
 _OF_LABELS = frozenset({LABEL_KNOWN_AT, "exclusion_reason"})
-#: What one row of a model is: a request, an entity at a refresh, or something else.
+#: The grain of a model: a request, an entity at a refresh, or something else.
 JOB, AS_OF, OTHER = "job", "as of", "other"
 _AS_OF_AT, _AVAILABLE = "as_of_at", "available_at"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One column of a model that differs in `rows` rows; `entity`, `whole` and `truncated` are of one of them.
+    """One column of a model that differs in `rows` rows, with an example.
 
-    `column` is empty where a row is in one build only; the side without it says "no row".
+    Attributes:
+        column: empty if rows are in one build only; the build without the row then has the value "no row".
+        entity, whole, truncated: key and both values of one of the rows.
     """
 
     model: str
@@ -38,7 +40,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """How much of a model was compared: rows, and per column whether it ever varied in them."""
+    """The extent of the comparison of a model: the number of rows, and which columns vary in them."""
 
     model: str
     rows: int
@@ -47,7 +49,7 @@ class Compared:
 
 
 def judged_models(names: Sequence[str]) -> tuple[str, ...]:
-    """Of those models, in their order, the feature tables and marts."""
+    """Return those of the models that are feature tables or marts, in the order given."""
     return tuple(name for name in names if name.startswith(SERVED))
 
 
@@ -62,8 +64,9 @@ def compare_features(
 ) -> tuple[list[Difference], list[Compared]]:
     """Compare as-of rows up to a refresh, and rows of jobs requested and loaded by it, in two builds.
 
-    ``names`` are the models, in the order in which they are reported. Of a training mart the features are compared: its
-    labels become known later. With ``is_brief`` it is not said which columns vary.
+    ``names`` are the models, in the order in which they are reported. In a training mart only the features are
+    compared, because its labels become known later. With ``is_brief``, the varying columns of equal models are not
+    determined.
     """
     instant = f"timestamptz '{at.isoformat()}'"
     conditions = {
@@ -84,14 +87,14 @@ def compare_requests(
     *,
     is_brief: bool = False,
 ) -> tuple[list[Difference], list[Compared]]:
-    """Compare rows of jobs requested before ``at``, loaded by then or not, in two builds that hold those requests."""
+    """Compare rows of jobs requested before ``at``, loaded by then or not, in two builds that contain the requests."""
     job = _of_jobs(f"requested_at < timestamptz '{at.isoformat()}'")
     where = {name: job for name in names if grain(manifest, name) == JOB}
     return _compare_all(manifest, where, whole, truncated, is_brief=is_brief)
 
 
 def grain(manifest: Manifest, name: str) -> str:
-    """Return what one row of a model is, by its key: JOB, AS_OF, or OTHER, of which no row has a time of its own."""
+    """Return the grain of a model by its key: JOB, AS_OF, or OTHER if its rows have no time of their own."""
     key = {column.name for column in manifest.columns(name) if column.role == "key"}
     if _AS_OF_AT in key:
         return AS_OF
@@ -118,7 +121,7 @@ def _compare_all(
             if name.endswith(_TRAINING):
                 columns = [each for each in columns if each.role in (None, "key")]
             found, seen = _compare(con, name, columns, condition, is_brief=is_brief)
-            # A training mart may hold labelled rows alone, and those become more.
+            # A training mart may contain labelled rows only, and their number grows.
             differences += [each for each in found if each.column or not name.endswith(_TRAINING)]
             compared.append(seen)
     return differences, compared
@@ -129,7 +132,7 @@ def compare_marts(
 ) -> tuple[list[Difference], list[Compared]]:
     """Compare every row of the training marts, labels included, in two builds as of one refresh.
 
-    So are models whose rows have no time of their own, since all that they may hold was known by that refresh.
+    Models whose rows have no time of their own are compared too, because everything in them was known by that refresh.
     """
     differences: list[Difference] = []
     compared: list[Compared] = []
@@ -147,8 +150,8 @@ def compare_labels(
 ) -> tuple[list[Difference], list[Compared]]:
     """Compare the labels that the whole build dates to a refresh or earlier with a build as of that refresh.
 
-    A label, or the reason why there is none, is frozen when it becomes known, so it has to be there, the same, as soon
-    as `label_known_at` says so.
+    A label, or the reason why there is none, never changes after `label_known_at`. The build as of the refresh must
+    therefore have the same one.
     """
     instant = f"timestamptz '{at.isoformat()}'"
     differences: list[Difference] = []
@@ -175,7 +178,10 @@ def compare_labels(
 def compare_builds(
     manifest: Manifest, names: Sequence[str], whole: Path, other: Path
 ) -> list[Difference]:
-    """Compare every column of those models in two builds that should be equal; ``other`` counts as truncated."""
+    """Compare every column of these models in two builds that should be equal.
+
+    The differences report ``other`` as `truncated`. Models without a key are left out.
+    """
     differences: list[Difference] = []
     with _both(whole, other) as con:
         for name in names:
@@ -186,7 +192,7 @@ def compare_builds(
 
 
 def _columns(con: duckdb.DuckDBPyConnection, manifest: Manifest, name: str) -> list[Column]:
-    """Those that the model declares, and what it has beside them: of a Python model no contract is enforced."""
+    """Return the declared columns of a model and any others in the build: Python models have no enforced contract."""
     declared = manifest.columns(name)
     built = con.execute(f"describe whole.main.{name}").fetchall()
     names = {column.name for column in declared}
@@ -206,7 +212,7 @@ def _both(whole: Path, truncated: Path) -> duckdb.DuckDBPyConnection:
 
 
 def varying_columns(manifest: Manifest, names: Sequence[str], built: Path) -> list[Compared]:
-    """Return how many rows each of those models has in a build, and which of its columns vary in them."""
+    """Return the number of rows of each model in a build, and which of its columns vary in them."""
     compared = []
     with connect(built, read_only=True) as con:
         for name in names:
@@ -219,7 +225,7 @@ def varying_columns(manifest: Manifest, names: Sequence[str], built: Path) -> li
 def _varying(
     con: duckdb.DuckDBPyConnection, relation: str, values: Sequence[str]
 ) -> tuple[int, frozenset[str]]:
-    """Return how many rows a relation has, and which of those columns have several values or some NULLs in them."""
+    """Return the number of rows of a relation, and the columns that have several values, or some NULLs, in them."""
     asked = [
         f"min({value}) is distinct from max({value}) or count({value}) not in (0, count(*))"
         for value in values
@@ -231,7 +237,7 @@ def _varying(
 
 
 def _same_rows(con: duckdb.DuckDBPyConnection, columns: Sequence[Column]) -> int | None:
-    """Return how many rows both sides have, where they are the same by a 64-bit hash; None where they are not."""
+    """Return the number of rows if both sides are the same by a sum of 64-bit hashes, or None if they are not."""
     names = ", ".join(column.name for column in columns)
     sides = [
         con.execute(f"select count(*), sum(hash({names})) from {side}_rows").fetchone()
@@ -258,14 +264,14 @@ def _compare(
             f"create or replace temp view {side}_rows as "
             f"select *, true as is_there from {side}.main.{name} where {condition}"
         )
-    # A join of all rows takes several times as long as a hash, and most models are the same.
+    # A join of all rows takes several times as long as a hash, and most models are equal.
     rows = _same_rows(con, columns)
     if rows is not None:
         varying = frozenset() if is_brief else _varying(con, "truncated_rows", values)[1]
         constant = frozenset() if is_brief else frozenset(values) - varying
         return [], Compared(name, rows, varying, constant)
     if not key:
-        # Without a declared key, rows are what they hold.
+        # Without a declared key, all columns together identify a row.
         key, values = [column.name for column in columns], []
     same = " and ".join(f"w.{part} is not distinct from t.{part}" for part in key)
     joined = f"whole_rows w full join truncated_rows t on {same}"
@@ -296,10 +302,10 @@ def _compare(
 def _states(
     con: duckdb.DuckDBPyConnection, name: str, key: Sequence[str], values: Sequence[str]
 ) -> list[Difference]:
-    """Columns in which the states in force differ at the instants of rows that one side has not.
+    """Return a difference for each column whose value in force differs at the time of an as-of row of either build.
 
-    A row stands for what is in force until the next one, so a row too much says nothing yet: what was in force on the
-    other side says which of its columns know more.
+    An as-of row is in force until the next one. An extra row alone therefore does not show which columns differ, but a
+    comparison with the row in force on the other side does.
     """
     entity = [part for part in key if part != _AS_OF_AT]
     e = " || chr(31) || ".join(f"coalesce({part}::varchar, '')" for part in entity)
@@ -358,6 +364,6 @@ def _example(
 def _difference(
     name: str, column: str, rows: int, key: Sequence[str], example: Sequence[object]
 ) -> Difference:
-    """``example`` is a key's values, then the column's on both sides."""
+    """Build a `Difference`; ``example`` has the values of the key, then those of the column in both builds."""
     entity = ", ".join(f"{part}={value}" for part, value in zip(key, example[:-2], strict=True))
     return Difference(name, column, rows, entity, str(example[-2]), str(example[-1]))

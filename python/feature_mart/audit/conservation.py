@@ -1,4 +1,4 @@
-"""`mart audit conservation`: every raw row is in the mart and in the snapshot, or there is a reason why not."""
+"""Implement `mart audit conservation`: every raw row is in the mart and in the snapshot, or has a reason why not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def audit_conservation(
 ) -> ConservationReport:
     """Account for every raw row in the built mart and in the latest snapshots of a store, inside `open_run`.
 
-    With ``perturb``, a seed, the mart is one built in full from a perturbed copy of the warehouse, without snapshots.
+    With ``perturb``, a seed, the audit builds a mart from a perturbed copy of the warehouse and judges that, without
+    snapshots.
 
     Raises:
         UsageError: there is no mart, or the warehouse cannot be audited.

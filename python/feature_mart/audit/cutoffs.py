@@ -1,4 +1,4 @@
-"""The instants at which the future is taken away: chosen where mistakes in time hide, by a seed."""
+"""Choose the cutoffs of the leakage audit by a seed, near times at which time errors are likely."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from feature_mart.zones import load_zone
 
 #: The model whose label times cutoffs are drawn from.
 LABEL_MODEL = "int_job__price_label"
-#: Shares of the warehouse's postings between which cutoffs lie: something before each, something after.
+#: Cutoffs lie between these quantiles of the posting times, so that there are rows before and after each.
 _FROM, _TO = 0.3, 0.97
 _EARLY = 0.02
-#: How long before a bulk load in mid-history lies the instant at which its rows are known by assumption alone.
+#: How far before a bulk load in mid-history a cutoff may lie; its rows are known there only by assumption.
 _BEFORE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Cutoff:
-    """An instant, and why it was chosen."""
+    """A cutoff time, and why it was chosen."""
 
     at: datetime
     about: str
@@ -35,14 +35,16 @@ class Cutoff:
 def choose_cutoffs(
     warehouse: RawWarehouse, whole: Path, clock: Clock, count: int, seed: int
 ) -> tuple[Cutoff, ...]:
-    """Return distinct cutoffs, the earliest first; ``whole`` is a full build of at least LABEL_MODEL.
+    """Return distinct cutoffs, the earliest first.
 
-    The first five are: a load instant, the microsecond before it, a business midnight, a label time, and any instant,
-    which lies before the end of the first period that the load clock distrusts, where there is one. More are any
-    instants.
+    ``whole`` is the file of a full build of at least LABEL_MODEL.
+
+    The first five are a load time, the microsecond before it, a business midnight, a label time, and a random time
+    before the end of the first period that the load clock distrusts. Without labels or such a period, random times take
+    their place. All further cutoffs are random times.
 
     Raises:
-        UsageError: all of the warehouse's rows were loaded at once.
+        UsageError: all rows of the warehouse were loaded at once.
     """
     rng = Random(seed)
     with connect(whole, read_only=True) as con:
@@ -86,7 +88,7 @@ def _just_before(instant: datetime) -> datetime:
 
 
 def _span(con: duckdb.DuckDBPyConnection, share: float) -> datetime:
-    """The instant before which this share of the postings lies."""
+    """Return the posting time at this quantile."""
     row = con.execute("select quantile_disc(posted_at, ?) from dwh.jobs", [share]).fetchone()
     assert row is not None
     at: datetime = row[0]

@@ -1,4 +1,4 @@
-"""Two manifests of what should be one snapshot: what each says, line by line."""
+"""Compare two manifests of what should be one snapshot, entry by entry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that both snapshots say; `then` and `now` are its texts."""
+    """One entry of both manifests; `then` and `now` are its values as text."""
 
     name: str
     then: str
@@ -17,17 +17,17 @@ class Check:
 
     @property
     def is_same(self) -> bool:
-        """Whether both say the same."""
+        """Return True if both manifests have the same value."""
         return self.then == self.now
 
 
 def compare_manifests(
     then: Mapping[str, Any], now: Mapping[str, Any]
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-    """Every check of an older manifest against a newer one, and what could not be compared.
+    """Compare an older manifest with a newer one, and return the checks and what could not be compared.
 
-    Files' SHA-256 and the engine's own hash of the raw keys are compared where both were made by one version of one
-    engine; content hashes always.
+    Content hashes are always compared. SHA-256 of files and the engine's hash of the raw keys are compared only if both
+    snapshots were made by the same version of the same engine.
     """
     not_judged = []
     checks = [*_definitions(then, now), *_rows(then, now)]

@@ -1,7 +1,7 @@
 """Leakage audit with a cutoff at every refresh of a small warehouse, for leaks in one week, entity or row.
 
-Five cutoffs see a leak that is there all year. One of a single week, or of a few rows, shows only where a cutoff lies
-just behind it, so there is one behind every night. That takes a warehouse small enough to be built a thousand times.
+Five cutoffs find a leak that is present all year. A leak in a single week or a few rows shows only at a cutoff just
+after it, so every refresh gets one. This takes a warehouse small enough to be built about a thousand times.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from feature_mart.errors import UsageError
 from feature_mart.runner import Progress, RunLog
 from feature_mart.settings import Settings
 
-#: How many random timestamps the warehouse is perturbed after.
+#: Number of random timestamps after which the warehouse is perturbed.
 _STORMS = 24
 _DAY = timedelta(days=1)
 
@@ -39,10 +39,10 @@ def audit_every_refresh(
 ) -> LeakageReport:
     """Audit the project at every refresh of a generated warehouse of ``jobs`` postings, inside `open_run`.
 
-    ``nights`` limits it to that many refreshes, the newest; None is all of them.
+    ``nights`` limits the audit to the newest refreshes; None audits all of them.
 
     Raises:
-        UsageError: MART_DWH is set; the generated warehouse uses the sample's load clock.
+        UsageError: MART_DWH is set. The generated warehouse uses the sample's load clock.
         TerminalError: a model could not be built.
     """
     if not settings.is_sample:
@@ -71,9 +71,9 @@ def audit_every_refresh(
 
 
 def small_subject(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list[Cutoff]]:
-    """Return the subject on a generated warehouse of ``jobs`` postings, with synthetic requests in every night.
+    """Return the subject on a generated warehouse of ``jobs`` postings with synthetic requests, and its cutoffs.
 
-    The cutoffs are the refreshes between its first and last posting.
+    The cutoffs are the refreshes from its first posting to its last, and before the refresh of the build.
     """
     clock, folder, rng = subject.settings.clock, subject.folder, Random(seed)
     with connect() as con:
@@ -98,7 +98,10 @@ def small_subject(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list
 def _covered(
     subject: Subject, report: LeakageReport, cutoffs: list[Cutoff], whole: Path
 ) -> tuple[int, int]:
-    """Count (row, column) pairs of varying columns: those with a cutoff within a day after the row's time, and all."""
+    """Return two counts of (row, column) pairs: those with a cutoff within a day after the row's time, and all.
+
+    Constant columns are not counted.
+    """
     manifest = subject.project.manifest
     instants = [cutoff.at for cutoff in cutoffs]
     seen = every = 0

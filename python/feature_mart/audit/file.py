@@ -1,4 +1,4 @@
-"""`mart audit file`: which values of a training file could not have been known, and what would have been right."""
+"""Implement `mart audit file`: find values of a training file that could not have been known, with the right values."""
 
 from __future__ import annotations
 
@@ -21,14 +21,18 @@ from feature_mart.settings import Clock
 Verdict = Literal["right", "leaks", "stale", "other", "not_judged"]
 FileVerdict = Literal["good", "leaks", "wrong_rows", "not_judged"]
 _EXAMPLE_TEXT = 40
-#: How a file comes to be wrong: by how many days its values are ahead, or behind; None for the newest values.
+#: Shifts in days that may explain wrong values: later values (positive), older values (negative), the newest (None).
 _SHIFTS = (-90, -30, -7, -1, 1, 7, 30, 90, None)
 _FITS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A row whose value is not right; `known_at` is None where the mart never had the file's value."""
+    """A row whose value differs from the mart's.
+
+    `known_at` is when the mart could first serve the file's value after `at`. It is None if it never could or, unless
+    the column leaks, if it could before `at` as well.
+    """
 
     entity: str
     at: datetime
@@ -39,7 +43,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How many of a column's values that are not right were right so many days later; None: are the newest."""
+    """The number of differing values that a shift in time explains.
+
+    `days` says when they were right: so many days later, or None for the newest values.
+    """
 
     days: int | None
     rows: int
@@ -47,17 +54,21 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class ColumnVerdict:
-    """A column of the file beside a feature of the mart, value by value.
+    """The comparison of a column of the file with a feature of the mart, value by value.
 
-    `same` rows hold what the mart could serve at their time; `later` what it only could afterwards, `older` what it
-    could before, `either` what it could at both, `neither` what it never could. `lead_median` and `lead_most` say how
-    long after a row's time its `later` value became known. `has_versions` is False where the mart has only the value of
-    the request, so that nothing can be said of the others. `fit` is the shift in time that explains most.
-
-    `unreadable` values have no meaning or several; `advice` says how to write `unreadable_example`, one of them.
-    `skipped` rows have a time for which the mart has no value. Of `nan` values, which count as missing, nothing else
-    is said. Of the rows compared, `valued` have a value in the file, and for `known` the mart has one of that time.
-    `order` is there where the column is no copy of later values, but is ordered like them.
+    Attributes:
+        has_versions: False if the mart has only the value of the request, so later and older values are unknown.
+        same: rows with the value that the mart could serve at their time.
+        later, older, either, neither: differing rows, by when the mart could serve their value: only afterwards, only
+            before, at both, or never.
+        lead_median, lead_most: median and maximum time from a row until its `later` value became known.
+        fit: the shift in time that explains the most differing rows.
+        unreadable: rows whose value has no meaning, or several.
+        advice: how to write `unreadable_example`, one of these values.
+        skipped: rows for whose time the mart has no value.
+        nan: rows whose value is NaN, which counts as missing.
+        valued, known: of the rows compared, those with a value in the file, and those for which the mart had one.
+        order: set if the column has no copies of later values, but is ordered like them.
     """
 
     column: str
@@ -84,14 +95,14 @@ class ColumnVerdict:
 
     @property
     def judged(self) -> int:
-        """How many rows were compared."""
+        """Return the number of rows compared."""
         return self.same + self.later + self.older + self.either + self.neither
 
     @property
     def verdict(self) -> Verdict:
-        """What explains the values that are not right: the future, the past, or neither.
+        """Return what explains the differing values: the future, the past, or something else.
 
-        A column that does not leak is right only if all of it was compared, and with something.
+        A column without a leak is judged only if every row was compared, both sides had values, and `order` is not set.
         """
         explained = self._explained
         if self.valued and explained == "leaks":
@@ -104,9 +115,10 @@ class ColumnVerdict:
     def _explained(self) -> Verdict:
         """Return the verdict of the rows that were compared.
 
-        One shift in time that explains half of them decides. Else those decide that the mart had at one side only: a
-        column of another definition meets a later value by chance as often as an older one, so it leaks when later
-        ones are more than those, and a fifth at least of all that differ.
+        A shift in time that explains at least half of the differing rows decides. Otherwise, rows that the mart had on
+        one side only decide. A column of another definition matches later values by chance as often as older ones. So a
+        column leaks only if more rows match later values than older ones, and they are at least a fifth of the
+        differing rows.
         """
         wrong = self.judged - self.same
         if wrong == 0:
@@ -122,7 +134,10 @@ class ColumnVerdict:
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """The verdict on a file. `is_local` says that its times had no offset; `unjudged` are columns without a feature."""
+    """The verdict on a file.
+
+    `is_local` is True if its times had no offset; `unjudged` are the columns without a feature.
+    """
 
     path: Path
     rows: int
@@ -136,7 +151,7 @@ class FileReport:
 
     @property
     def verdict(self) -> FileVerdict:
-        """Return what is worst: a leak, a wrong row, or a row or value that could not be judged."""
+        """Return the worst finding: a leak, then a wrong row, then a row or value that could not be judged."""
         if any(column.verdict == "leaks" for column in self.columns):
             return "leaks"
         if any(fault.rows for fault in self.faults if fault.kind == "wrong"):
@@ -149,17 +164,19 @@ class FileReport:
 
     @property
     def is_good(self) -> bool:
-        """Return whether everything was judged, no column leaks, and no row is lost, doubled or impossible."""
+        """Return True if everything was judged, no column leaks, and no row is lost, duplicated or impossible."""
         return self.verdict == "good"
 
 
 def judge_file(
     question: Question, mart: Path, manifest: Manifest, clock: Clock, as_of_at: datetime
 ) -> FileReport:
-    """Compare a file with what the mart at ``mart``, as of a refresh, could serve at each row's time.
+    """Compare a file with what the mart at ``mart`` could serve at each row's time.
+
+    ``as_of_at`` is the refresh of the mart. Rows later than its publication are not compared.
 
     Raises:
-        UsageError: the file cannot be read, or the question names what neither it nor the mart has.
+        UsageError: the file cannot be read, or the question names a column, key or feature that does not exist.
     """
     with connect(zone=clock.timezone) as con:
         attach(con, mart, "mart")
@@ -196,7 +213,7 @@ def _judge(
             "asof left join feature_versions v on j.e = v.e and j.t >= v.available_at"
         )
     elif given.keys == (JOB,):
-        # What the request was served itself, for rows of that time.
+        # Without versions, compare with the value at the request, for rows of the request's time.
         source = (
             f'select {own}, null as e, false as is_empty, r."{feature.name}" as right_value '
             f"from read_values j join mart.main.{feature.job_model} r on j.job_id = r.job_id "
@@ -266,7 +283,10 @@ def _judge(
 
 
 def _fit(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Fit | None:
-    """The shift in time after which most of the differing values are right; the smallest of equals."""
+    """Return the shift in time that makes most differing values right, or None if none does.
+
+    Ties go to the smallest shift.
+    """
     shifts = ", ".join(
         f"({days}, to_days({days}))" if days is not None else "(null, to_days(100000))"
         for days in _SHIFTS
@@ -283,7 +303,7 @@ def _fit(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Fit | No
 
 
 def _place(con: duckdb.DuckDBPyConnection, *, has_versions: bool) -> None:
-    """Of each value that differs, the next time from which the entity had it, and the last."""
+    """Add to each differing value when its entity next had that value, and when it last had it (table ``placed``)."""
     if not has_versions:
         never = "null::timestamptz"
         con.execute(
@@ -299,7 +319,7 @@ def _place(con: duckdb.DuckDBPyConnection, *, has_versions: bool) -> None:
 
 
 def _example(con: duckdb.DuckDBPyConnection, given: Given, verdict: Verdict) -> Example | None:
-    """The first row that shows the verdict: of a leak one whose value was known later; else the first that differs."""
+    """Return the first row that shows the verdict: for a leak, one whose value was known later; else any other."""
     shown = " || ', ' || ".join(f"'{key}=' || j.{key}" for key in given.keys)
     known_at = "p.later_at" if verdict == "leaks" else "if(p.older_at is null, p.later_at, null)"
     row = con.execute(

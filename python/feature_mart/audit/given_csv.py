@@ -1,4 +1,4 @@
-"""CSV files as they are: every cell a text, under rules of our own, so that no reader guesses what a cell means."""
+"""Read CSV files with every cell as text, by fixed rules, so that DuckDB does not guess types."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 def csv_as_text(path: Path, wanted: Collection[str]) -> str:
     """Return a table function over a CSV file in which every column is text and an empty cell is NULL.
 
-    The delimiter is the one at which the first line holds most of the ``wanted`` columns.
+    The delimiter is the one with which the first line contains most of the ``wanted`` columns.
 
     Raises:
-        UsageError: the file is not UTF-8, has no header line, or has two columns of one name.
+        UsageError: the file is not UTF-8, has no header line, has a column without a name, or two columns of one name.
     """
     _require_utf8(path)
     names, delimiter = _header(path, wanted)
@@ -41,7 +41,11 @@ def csv_as_text(path: Path, wanted: Collection[str]) -> str:
 
 
 def _require_utf8(path: Path) -> None:
-    """DuckDB reads other encodings as other text, or stops in the middle."""
+    """Raise an error if the file is not UTF-8, because DuckDB would read wrong text or stop in the middle.
+
+    Raises:
+        UsageError: the file is not UTF-8, or cannot be read.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with path.open("rb") as file:
@@ -64,7 +68,11 @@ def _require_utf8(path: Path) -> None:
 
 
 def _header(path: Path, wanted: Collection[str]) -> tuple[list[str], str]:
-    """Return the names in the first line, and its delimiter."""
+    """Return the column names in the first line, and its delimiter.
+
+    Raises:
+        UsageError: the file has no header line, or cannot be read as CSV.
+    """
     read = []
     for delimiter in _DELIMITERS:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -73,7 +81,7 @@ def _header(path: Path, wanted: Collection[str]) -> tuple[list[str], str]:
             except csv_lines.Error as error:
                 raise UsageError(f"{path} cannot be read: {error}.") from None
         read.append((len(set(wanted) & set(names)), len(names), names, delimiter))
-    # Python's max keeps the first of equals, so a file of one column has commas.
+    # On a tie, max returns the first one, so a file with one column has commas.
     _, count, names, delimiter = max(read, key=lambda each: each[:2])
     if not count:
         raise UsageError(f"{path.name} has no rows, and no line with the names of its columns.")

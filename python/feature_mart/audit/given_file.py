@@ -1,4 +1,4 @@
-"""A training file that was made elsewhere: its rows, their entity and their time, as the mart reads them."""
+"""Load a training file that was made elsewhere, with its entities, times and features."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ _AS_OF = "as_of_at"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a file's columns mean.
+    """The meaning of a file's columns.
 
-    `entity` maps its columns to the mart's keys, `columns` some of its columns to features, as ``column`` or
-    ``model.column``; columns that are called like a feature need no entry. `is_sample` says that the file leaves out
-    jobs on purpose.
+    Attributes:
+        entity: the mart's keys by column of the file.
+        time: the column with the time of a row.
+        columns: features by column of the file, as ``column`` or ``model.column``. Columns named like a feature need no
+            entry.
+        is_sample: True if the file omits jobs on purpose.
     """
 
     path: Path
@@ -38,10 +41,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A feature that a file's column is compared with; `column_type` is how DuckDB calls the type of that column.
+    """A feature that a column of the file is compared with.
 
-    `as_of_model` holds its values over time for `keys`, None where the mart has only that of the request, which is in
-    `job_model`; that is None where no request is served it.
+    Attributes:
+        as_of_model: the model with its values over time for `keys`; None if the mart has only the values at requests.
+        job_model: the model with its values at requests; None if it is not served at requests.
+        column_type: DuckDB's type of the file's column.
     """
 
     column: str
@@ -53,17 +58,20 @@ class Feature:
 
     @property
     def model(self) -> str:
-        """Where its values come from."""
+        """Return the model that its values come from."""
         return self.as_of_model or self.job_model or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A file, loaded into the table ``given``.
+    """A file that was loaded into the table ``given``.
 
-    Its columns are a row number ``n``, the keys as text, the time ``t`` and as text ``raw_t``, ``is_local`` where that
-    has no offset, and the file's own columns as ``v0`` on. `is_local` says that some times had no offset; `unjudged`
-    are columns that are called like no feature.
+    The table has a row number ``n``, the keys as text, the time as ``t`` and as text in ``raw_t``, ``is_local`` (True
+    if the time has no offset), and the columns to compare as ``v0``, ``v1`` and so on.
+
+    Attributes:
+        is_local: True if some times had no offset.
+        unjudged: columns that match no feature.
     """
 
     keys: tuple[str, ...]
@@ -75,10 +83,10 @@ class Given:
 def load_given(
     con: duckdb.DuckDBPyConnection, question: Question, manifest: Manifest, zone: str
 ) -> Given:
-    """Read a Parquet or CSV file into the temp table ``given``; times without offset are in ``zone``.
+    """Load a Parquet or CSV file into the temp table ``given``; times without offset are in ``zone``.
 
     Raises:
-        UsageError: it cannot be read, or the question names what neither it nor the mart has.
+        UsageError: the file cannot be read, or the question names a column, key or feature that does not exist.
     """
     types = _open(con, question)
     for name in (*question.entity, question.time, *question.columns):
@@ -137,7 +145,7 @@ def _require_times(con: duckdb.DuckDBPyConnection, question: Question) -> None:
 
 
 def _open(con: duckdb.DuckDBPyConnection, question: Question) -> dict[str, str]:
-    """Open the file as the view ``opened``; return its columns and their types, which are text in a CSV file."""
+    """Open the file as the view ``opened``, and return its columns and their types; those of a CSV file are text."""
     path = question.path
     if not path.is_file():
         raise UsageError(f"There is no file {path}.")
@@ -181,7 +189,7 @@ def _features(
 
 
 def _known_features(manifest: Manifest, keys: Sequence[str]) -> dict[str, Feature]:
-    """By name: of a job all that the mart has at its request, of another entity its own."""
+    """Return the features of these keys by name: for a job all that the mart has at requests, else the entity's own."""
     models = [name for name in manifest.models if name.startswith("feat_")]
     as_of: dict[str, tuple[str | None, tuple[str, ...]]] = {}
     at_request: dict[str, str] = {}

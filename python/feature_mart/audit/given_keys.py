@@ -1,4 +1,4 @@
-"""Which of a file's keys the mart knows, and in which other spelling it would know them."""
+"""Load the keys that the mart knows, and find spellings in which it would know a file's keys."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import duckdb
 
 from feature_mart.duckdb_files import quoted
 
-#: More distinct keys than these are not compared in other spellings.
+#: Maximum number of distinct keys compared in other spellings.
 _MOST = 200_000
 
 
 def load_known(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
-    """Put, of each key, every value that occurs anywhere in the mart into the temp table ``known_<key>``.
+    """Load every value of each key that occurs in the mart's intermediate and feature models into ``known_<key>``.
 
-    An entity is known by its requests or its own tables; that it has no history yet is no reason to call it unknown.
+    An entity without a history yet is known too, from its requests or its own tables.
     """
     for key in keys:
         tables = con.execute(
@@ -36,7 +36,7 @@ def load_known(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
 
 
 def spelling_advice(con: duckdb.DuckDBPyConnection, key: str, source: str) -> str:
-    """Return the spelling under which most of the unknown keys in ``source`` would be known, or how the mart's look."""
+    """Return the spelling in which most of the unknown keys in ``source`` would be known, and a key of the mart."""
     example = con.execute(f"select min(k) from known_{key}").fetchone()
     if example is None or example[0] is None:
         return f"the mart has no {key}"
@@ -62,12 +62,12 @@ def spelling_advice(con: duckdb.DuckDBPyConnection, key: str, source: str) -> st
 
 
 def _without_zeros(text: str) -> str:
-    """Return digits without leading zeros, wherever they stand."""
+    """Return the text without leading zeros in any of its numbers."""
     return re.sub(r"(?<![0-9])0+(?=[0-9])", "", text)
 
 
 def _bare(text: str) -> str:
-    """Return letters and digits alone, in one case and width."""
+    """Return only the letters and digits, in one case and width and without leading zeros."""
     kept = "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
     return _without_zeros(kept)
 
@@ -80,7 +80,7 @@ _SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("without the decimals of a float", lambda text: re.sub(r"\.0*$", "", text)),
     ("without the quotes", lambda text: text.strip().strip("'\"")),
 )
-#: Spellings in which both sides are changed.
+#: Spellings that change the keys of both the file and the mart.
 _CANONICAL: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("in another case", str.casefold),
     ("with other leading zeros", lambda text: _without_zeros(re.sub(r"\.0*$", "", text))),

@@ -1,4 +1,4 @@
-"""Which rows of a file can be judged: the others are counted by what is wrong with them, or why they cannot be."""
+"""Select the rows of a file that can be judged, and count the others by fault or by the reason why not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from feature_mart.duckdb_files import quoted
 from feature_mart.errors import UsageError
 from feature_mart.manifest import Manifest
 
-#: `wrong` rows are mistakes of the file, `not_judged` ones may be; what is `stated` is none.
+#: `wrong` rows are errors of the file, `not_judged` rows may be, and `stated` rows are not.
 FaultKind = Literal["wrong", "not_judged", "stated"]
 _REQUESTS = "mart.main.int_job__requests"
 _UNREADABLE = "whose time cannot be read"
@@ -24,7 +24,7 @@ _UNREADABLE = "whose time cannot be read"
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """Rows of one kind, one of them, and what to do about it, where there is something to say."""
+    """Rows with one fault: their number, an example, and advice if there is any."""
 
     about: str
     rows: int
@@ -34,7 +34,7 @@ class RowFault:
 
     @property
     def is_fault(self) -> bool:
-        """Return whether the rows are a mistake of the file."""
+        """Return True if the rows are an error of the file."""
         return self.kind == "wrong"
 
 
@@ -46,7 +46,9 @@ def sort_rows(
     until: datetime,
     zone: str,
 ) -> tuple[RowFault, ...]:
-    """Put the rows that can be judged into `judged`, with their job's keys; count the others by fault.
+    """Put the rows that can be judged into view ``judged``, with their request's columns, and count others by fault.
+
+    ``until`` is when the mart's newest refresh is published; later rows are not judged.
 
     Raises:
         UsageError: the mart knows none of the file's jobs.
@@ -72,7 +74,7 @@ def sort_rows(
     if is_job:
         kinds += [
             ("whose job was not posted by then", "r.job_id is null", "not_judged"),
-            # A file may have dropped what is below a second.
+            # A file may have lost the fraction of a second.
             (
                 "before their job was posted",
                 "g.t < date_trunc('second', r.requested_at)",
@@ -144,7 +146,10 @@ def _shift_fault(con: duckdb.DuckDBPyConnection, shift: Shift, shown: str) -> Ro
 
 
 def _lost(con: duckdb.DuckDBPyConnection, manifest: Manifest, *, is_sample: bool) -> RowFault:
-    """Count jobs requested between the file's first and last that every consumer trains on, and the file has not."""
+    """Return the jobs that the file lacks, of those requested between its first and last that every consumer trains on.
+
+    With ``is_sample`` the question states that rows are missing on purpose.
+    """
     excluded = " union ".join(
         f"select job_id from mart.main.{consumer.training_model} where exclusion_reason is not null"
         for consumer in manifest.consumers

@@ -1,8 +1,8 @@
-"""Times of a file that are those of the mart's requests only if they are read in another zone.
+"""Find times of a file that match the mart's requests only if they are read in another zone.
 
-Times in UTC are often written without an offset, and local times with that of UTC. Read as they stand, such rows are
-compared with the values of another time of day, and of another refresh: what they show is no leak and no proof of the
-contrary, so they are not judged.
+Times in UTC are often written without an offset, and local times with the offset of UTC. Read as written, such rows
+would be compared with values of another time of day or another refresh. The result would neither show nor exclude a
+leak, so they are not judged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import duckdb
 from feature_mart.duckdb_files import quoted
 
 _REQUESTS = "mart.main.int_job__requests"
-#: Zones of every offset in use and of the summer times that differ; of two that fit alike, the first is named.
+#: Zones of every offset in use, and of different summer times; ties go to the first zone listed.
 _ZONES = (
     "UTC", "America/New_York", "Europe/Berlin", "Europe/London", "America/Los_Angeles", "America/Chicago",
     "America/Denver", "America/Phoenix", "America/Halifax", "America/St_Johns", "America/Sao_Paulo",
@@ -24,17 +24,21 @@ _ZONES = (
     "Asia/Bangkok", "Asia/Shanghai", "Asia/Tokyo", "Australia/Adelaide", "Australia/Darwin", "Australia/Brisbane",
     "Australia/Sydney", "Pacific/Noumea", "Pacific/Auckland", "Pacific/Honolulu", "America/Anchorage",
 )  # fmt: skip
-#: Rows on which a zone is chosen.
+#: Maximum number of rows on which a zone is chosen.
 _TRIED = 20_000
-#: A zone has to fit so many rows, and this share of those that fit in none: two times may agree by chance.
+#: Minimum number of rows that a zone must match, and minimum share of the rows that match no request as written: single
+#: times may agree by chance.
 _FEWEST, _SHARE = 3, 0.05
-#: Zones that are looked for in one file.
+#: Maximum number of zones found in one file.
 _MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Rows of the temp table ``shifted`` whose time fits in `zone`; most are `hours` early, or late if negative."""
+    """Rows of the temp table ``shifted`` that match requests if read in `zone`.
+
+    Most of them are `hours` early, or late if negative.
+    """
 
     zone: str
     hours: float
@@ -43,10 +47,10 @@ class Shift:
 def find_shifts(
     con: duckdb.DuckDBPyConnection, keys: Sequence[str], zone: str
 ) -> tuple[Shift, ...]:
-    """Return the zones in which times of ``sorted`` are those of requests, and as they were read are not.
+    """Return the zones in which times of ``sorted`` match requests that they do not match as written.
 
-    A time without an offset is tried in every zone, one with an offset as the wall clock of ``zone``. The rows are put
-    into the temp table ``shifted``, by their number ``n`` and the zone as ``read_in``.
+    A time without an offset is tried in every zone, one with an offset as a local time of ``zone``. The rows are put
+    into the temp table ``shifted``, with their number ``n`` and the zone as ``read_in``.
     """
     con.execute("create or replace temp table shifted (n bigint, read_in varchar)")
     has = {row[0] for row in con.execute(f"describe {_REQUESTS}").fetchall()}
@@ -58,7 +62,7 @@ def find_shifts(
         f"select distinct {own}, date_trunc('minute', requested_at) as at from {_REQUESTS}"
     )
     same = " and ".join(f"g.{key} = a.{key}" for key in keys)
-    # A file may have dropped the seconds.
+    # A file may have lost the seconds.
     con.execute(
         f"create or replace temp table unfit_times as select g.n, {', '.join(f'g.{key}' for key in keys)}, g.t, "
         f"g.is_local, if(g.is_local, timezone({quoted(zone)}, g.t), timezone('UTC', g.t)) as wall "
@@ -85,16 +89,16 @@ def find_shifts(
 
 
 def _best_zone(con: duckdb.DuckDBPyConnection, same: str, zone: str) -> str | None:
-    """Return the zone in which most of the remaining times fit; None where too few do in any."""
+    """Return the zone in which most of the remaining times match, or None if too few match in any."""
     con.execute(
         f"create or replace temp table tried as from unfit_times order by hash(n) limit {_TRIED}"
     )
-    # Of a million requests, those of the keys tried: they are looked through once for each zone.
+    # Limit the requests to the keys tried, because they are scanned once for each zone.
     con.execute(
         f"create or replace temp table asked_of_tried as from asked_times a semi join tried g on {same}"
     )
     zones = dict.fromkeys((*_ZONES, zone))
-    # The wall clock of each request, not the instant of each time: an hour that summer time repeats has two of these.
+    # Compare local times, not timestamps: an hour that is repeated at the end of summer time has two timestamps.
     fits = " union all ".join(
         f"select {number} as place, {quoted(name)} as name, count(*) as fitting from tried g "
         f"semi join asked_of_tried a on {same} "
@@ -110,5 +114,5 @@ def _best_zone(con: duckdb.DuckDBPyConnection, same: str, zone: str) -> str | No
 
 
 def _may_be(name: str, zone: str) -> str:
-    """Return an SQL condition for the times to try: all in the business zone, else those without an offset."""
+    """Return an SQL condition for the times to try: all in the business zone, otherwise those without an offset."""
     return "true" if name == zone else "g.is_local"

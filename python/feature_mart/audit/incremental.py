@@ -1,4 +1,4 @@
-"""`mart audit incremental`: a mart that grew day by day, through every mishap, against one built in full."""
+"""Implement `mart audit incremental`: compare marts that grew through random schedules with a full build."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ _STARTED_WITHIN_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class ScheduleReport:
-    """One schedule: how many rows its mart had at the end, and what of them a full build has not, or the other way."""
+    """The result of one schedule: the rows of its mart at the end, and the tables that differ from a full build.
+
+    `universes` is the number of warehouses that it ran on at once.
+    """
 
     schedule: Schedule
     universes: int
@@ -42,19 +45,19 @@ class ScheduleReport:
 
 @dataclass(frozen=True, slots=True)
 class IncrementalReport:
-    """The verdict of an audit; `models` are those compared."""
+    """The result of an incremental audit; `models` are those compared."""
 
     schedules: tuple[ScheduleReport, ...]
     models: tuple[str, ...]
 
     @property
     def is_clean(self) -> bool:
-        """Whether every mart was the same."""
+        """Return True if every mart equals its full build."""
         return not any(report.differences for report in self.schedules)
 
     @property
     def count(self) -> int:
-        """Schedules times the disjoint warehouses that each was tried on."""
+        """Return the number of schedules, each counted once per warehouse that it ran on."""
         return sum(report.universes for report in self.schedules)
 
 
@@ -69,14 +72,14 @@ def audit_incremental(
     perturb: int | None = None,
     progress: Progress | None = None,
 ) -> IncrementalReport:
-    """Run random schedules of refreshes through dbt and compare each mart with a full build, inside `open_run`.
+    """Run random schedules of builds through dbt and compare each mart with a full build, inside `open_run`.
 
-    The rows are the warehouse's own or, with ``perturb``, a seed, those of a perturbed copy. With ``universes`` they
-    are that many made-up warehouses of ``jobs`` postings each instead, disjoint and perturbed.
+    The raw rows are those of the warehouse or, with ``perturb``, a seed, of a perturbed copy. With ``universes``, they
+    are those of that many generated warehouses of ``jobs`` postings each, disjoint and perturbed.
 
     Raises:
-        UsageError: the warehouse cannot be audited, or is not the sample and universes are asked for.
-        TerminalError: a refresh failed that was not killed.
+        UsageError: the warehouse cannot be audited, or ``universes`` is set and it is not the sample.
+        TerminalError: a build that was not killed failed.
     """
     if universes and not settings.is_sample:
         raise UsageError(
@@ -99,7 +102,7 @@ def audit_incremental(
 def _prepare(
     subject: Subject, number: int, universes: int, jobs: int, seed: int, perturb: int | None
 ) -> tuple[Schedule, RawWarehouse]:
-    """A schedule, and all the raw rows that there will ever be."""
+    """Return a schedule, and all raw rows that are loaded in its course."""
     folder = subject.folder / "raw"
     shutil.rmtree(folder, ignore_errors=True)
     clock = subject.settings.clock
@@ -119,7 +122,7 @@ def _prepare(
 
 
 def _span(raw: RawWarehouse) -> tuple[datetime, datetime, datetime]:
-    """The instants between which schedules lie: of a backfill, of rows as they were loaded, and the end of both."""
+    """Return the earliest start of a backfill, that of a schedule of loads as they happened, and the end of both."""
     with connect() as con:
         row = con.execute(
             "select quantile_disc(posted_at, 0.2), quantile_disc(posted_at, 0.4), max(posted_at) "
@@ -160,7 +163,11 @@ def _run_schedule(
 
 
 def _build_and_kill(settings: Settings, refresh: Refresh, after_s: float) -> None:
-    """Start `mart build` as a scheduler does, and kill it that long after it has begun to work."""
+    """Start `mart build` in a process, and kill it ``after_s`` seconds after it has created the draft.
+
+    Raises:
+        TerminalError: the build failed before it was killed.
+    """
     settings.draft_path.parent.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
         [sys.executable, "-m", "feature_mart", "build", "--as-of", refresh.as_of_at.isoformat()],

@@ -1,7 +1,8 @@
-"""A column that is no copy of a feature's later values, but is ordered like them: rounded, rescaled, or a logarithm.
+"""Find columns that are not copies of a feature's later values but are ordered like them.
 
-Such values are found nowhere in the mart, so comparing them one by one says nothing. Their order shows where they come
-from: on rows whose feature changed between the row's time and later, it is that of the one or of the other.
+Such a column may be rounded, rescaled or a logarithm. Its values are not in the mart, so they cannot be compared one by
+one. Their order can: on rows whose feature changed after the row's time, it follows either the right values or the
+later ones.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import duckdb
 
 from feature_mart.audit.values import Versions, is_same, scaled
 
-#: Offsets in days at which later values are tried; None stands for the newest value.
+#: Offsets in days at which later values are tried; None is the newest value.
 _AHEAD = (1, 7, 30, 90, None)
-#: The most rows that are ranked.
+#: Maximum number of rows ranked.
 _MOST = 50_000
-#: The fewest changed rows for a rank correlation.
+#: Minimum number of changed rows for a rank correlation.
 _FEWEST = 20
-#: Least rank correlation with later values at which a column is suspected, if the correct values leave at least twice
+#: Minimum rank correlation with later values at which a column is suspected, if the right values leave more than twice
 #: as much of its order unexplained.
 _LEAST = 0.8
 _TIMES = 2
@@ -26,7 +27,13 @@ _TIMES = 2
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Rank correlations over the `rows` that changed: with the values `days` later (None: the newest), and now."""
+    """Absolute rank correlations of a column over the `rows` whose feature changed.
+
+    Attributes:
+        days: the offset of the later values; None is the newest value.
+        later: correlation with the later values.
+        now: correlation with the right values.
+    """
 
     days: int | None
     rows: int
@@ -35,7 +42,7 @@ class Order:
 
 
 def find_order(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Order | None:
-    """Return the later values by which the rows of ``compared`` are ordered better than by the right ones, if any."""
+    """Return the later values that the rows of ``compared`` are ordered like, or None if there are none."""
     if kind == "text":
         return None
     con.execute(
@@ -72,5 +79,5 @@ def _order(
 
 
 def _rank(name: str) -> str:
-    """Return the mean rank of a value, those that are equal having one."""
+    """Return SQL for the rank of a value, up to a constant; equal values share their mean rank."""
     return f"rank() over (order by {name}) + (count(*) over (partition by {name})) / 2.0"

@@ -1,4 +1,8 @@
-"""`mart audit leakage`: compile the project once, choose cutoffs, perturb if asked, take the future away, compare."""
+"""Implement `mart audit leakage`.
+
+The audit compiles the project once, chooses cutoffs, perturbs the warehouse if asked, and compares builds over the rows
+known by each cutoff with a build over all rows.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +34,9 @@ from feature_mart.warehouse import check_warehouse, newest_load
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an audit judges: the project's compiled code, a raw warehouse, and the refresh it is built as of.
+    """The subject of an audit: the compiled project, a raw warehouse, and the refresh of the build.
 
-    `folder` is empty and gone when the audit ends.
+    `folder` is a scratch folder, empty at the start and removed when the audit ends.
     """
 
     settings: Settings
@@ -44,10 +48,12 @@ class Subject:
 
 @contextmanager
 def open_subject(settings: Settings, log: RunLog, as_of: str | None) -> Iterator[Subject]:
-    """Compile the project and read the load clock, inside `open_run`; the mart itself is not touched.
+    """Compile the project and read the load clock, inside `open_run`. The mart itself is not touched.
+
+    ``as_of`` names the refresh to build; None is the one that a build would choose.
 
     Raises:
-        UsageError: the raw warehouse or the load clock is not as the contract says, or a source keeps no history.
+        UsageError: the raw warehouse or the load clock violates its contract, or a source is overwritten.
         TerminalError: dbt could not compile the project.
     """
     if settings.overwritten_sources:
@@ -82,10 +88,10 @@ def audit_leakage(
     perturb: int | None = None,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Judge every feature and training mart of a warehouse, inside `open_run`.
+    """Audit every feature table and training mart of a warehouse for leaks, inside `open_run`.
 
-    ``seed`` draws the cutoffs. With ``perturb``, a seed, what is judged is a perturbed copy of the warehouse, which
-    finds more; the load clock is judged by the warehouse as it is.
+    ``seed`` determines the cutoffs. With ``perturb``, a second seed, a perturbed copy of the warehouse is audited,
+    which shows more leaks. The load clock is always judged on the original warehouse.
 
     Raises:
         UsageError: the warehouse cannot be audited.
@@ -140,7 +146,7 @@ def audit_leakage(
 
 
 def _choose(subject: Subject, count: int, seed: int) -> tuple[Cutoff, ...]:
-    """Choose the cutoffs by a build of the labels alone."""
+    """Choose the cutoffs from a build of the label model and its ancestors."""
     project, labels = subject.project, subject.folder / "labels.duckdb"
     rows, only = subject.raw.every_row(), project.upstream(LABEL_MODEL)
     build_compiled(project, labels, rows, subject.as_of_at, only=only)
@@ -148,7 +154,7 @@ def _choose(subject: Subject, count: int, seed: int) -> tuple[Cutoff, ...]:
 
 
 def perturbed(subject: Subject, cutoffs: tuple[Cutoff, ...], seed: int) -> Subject:
-    """The same over a perturbed copy of the warehouse, in a folder below the subject's own."""
+    """Return the subject over a perturbed copy of the warehouse, in a subfolder of the subject's folder."""
     folder = subject.folder / "perturbed"
     instants = [cutoff.at for cutoff in cutoffs]
     raw = perturb_warehouse(subject.raw, folder / "dwh", instants, seed)

@@ -1,7 +1,7 @@
-"""The audit of seeds/load_clock.csv: does a line distrust load times that look sound, or assume too short a lag?
+"""Audit seeds/load_clock.csv for lines that override plausible load times or assume too short a lag.
 
-Taking the future away cannot see a wrong line, since the line itself says what was known when. What can be seen is how
-the rest of the table was loaded.
+Builds at cutoffs cannot find a wrong line, because the line itself defines what was known when. The audit compares it
+with how the rest of the table was loaded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _NOTHING = Moved(0, timedelta(0), timedelta(0), None)
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Keys of a period that were loaded on ordinary days and that its line makes known earlier; one of them."""
+    """Keys that a line makes known earlier although no bulk load contains them: their number, and one of them.
+
+    `days` is the number of days in the line's period on which rows were loaded as usual.
+    """
 
     keys: int
     days: int
@@ -31,11 +34,13 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class LineVerdict:
-    """What a line of the load clock does, and what is wrong with it.
+    """The effect of a line of the load clock, and its faults.
 
-    `sound` is None where the line distrusts no load time that looks sound. `lags` are those of the keys loaded as
-    usual, None where they are too few to compare the assumed lag with. `corrected` are the lines that belong in its
-    place, for a line that is wrong; none where it is to go.
+    Attributes:
+        moved: the keys that the line makes known earlier.
+        sound: None if the line overrides no plausible load time.
+        lags: lags of the keys loaded as usual; None if they are too few to compare the assumed lag with.
+        corrected: the lines to write instead of a wrong one; empty if it should be dropped.
     """
 
     table: str
@@ -47,23 +52,26 @@ class LineVerdict:
 
     @property
     def is_short(self) -> bool:
-        """Return whether the assumed lag is shorter than half of the keys loaded as usual had it."""
+        """Return True if the assumed lag is shorter than the median lag of the keys loaded as usual."""
         assumed = timedelta(hours=self.line.assumed_lag_hours)
         return self.moved.keys > 0 and self.lags is not None and assumed < self.lags.median
 
     @property
     def is_right(self) -> bool:
-        """Return whether nothing is wrong with it."""
+        """Return True if the line has no fault."""
         return self.sound is None and not self.is_short
 
     @property
     def key(self) -> str:
-        """Return the name of the table's key."""
+        """Return the name of the table's key column."""
         return next(iter(CONTRACT[self.table]))
 
 
 def judge_load_clock(raw: RawWarehouse, timezone: str, warehouse: str) -> tuple[LineVerdict, ...]:
-    """Judge every line that holds for a warehouse; days are those of ``timezone``."""
+    """Judge every line of the load clock for a warehouse.
+
+    ``timezone`` defines the days; ``warehouse`` is the name in the corrected lines.
+    """
     verdicts: list[LineVerdict] = []
     for table, lines in sorted(raw.load_clock.items()):
         if table not in INITIAL_STATE or table in raw.untimed:
@@ -93,7 +101,10 @@ def _verdict(
 def _corrected(
     verdict: LineVerdict, history: LoadHistory, lags: Lags, warehouse: str
 ) -> tuple[str, ...]:
-    """Return the lines that belong in a wrong one's place: of its bulk loads, or the same with another lag."""
+    """Return the lines to write instead of a wrong one.
+
+    These are one line for each bulk load in its period, or the same line with another lag.
+    """
     line = verdict.line
     hours = lags.hours if verdict.is_short else line.assumed_lag_hours
     right = [replace(line, assumed_lag_hours=hours)]
@@ -105,7 +116,7 @@ def _corrected(
 
 
 def _sound(line: LoadClockLine, loads: FirstLoads, history: LoadHistory) -> Sound | None:
-    """Return what a line changes beside bulk loads, where days on which rows were loaded as usual lie in its period."""
+    """Return the keys that a line moves on days without a bulk load, or None if no ordinary day lies in its period."""
     days = [day for day in loads.period_days(line) if day.day not in history.bulk_days]
     ordinary = history.ordinary_days & {day.day for day in days}
     moved = [day for day in days if day.moved]
@@ -115,7 +126,7 @@ def _sound(line: LoadClockLine, loads: FirstLoads, history: LoadHistory) -> Soun
 
 
 def describe_faults(verdict: LineVerdict) -> Sequence[str]:
-    """Return what is wrong with a line, with a key and the corrected line, as one text; none where it is right."""
+    """Return one text with the faults of a line, an example key and the corrected line; empty if the line is right."""
     faults = []
     if verdict.sound is not None:
         faults.append(

@@ -1,15 +1,15 @@
 """Compare the marts that dbt builds, in each mode of a nightly run, with the models' SELECTs alone.
 
-The truncated builds run each model's SELECT or function and nothing else. Whether that is what a build leaves behind is
-seen here: dbt builds by the very call of `mart build`, with hooks, materializations and whatever Jinja makes of the
-night. Every table has to be the same,
+The truncated builds run each model's SELECT or function and nothing else. This module checks that dbt builds the same.
+It calls dbt as `mart build` does, with hooks, materializations and all Jinja conditions. Every table has to be the
+same,
 
-- in full, of the rows loaded by an earlier refresh, as of it;
-- appended to that one, of all rows, as of the newest refresh;
-- in full, of all rows, without a refresh being named.
+- in full, over the rows loaded by an earlier refresh, as of that refresh;
+- appended to that mart, over all rows, as of the newest refresh;
+- in full, over all rows, without naming a refresh.
 
-A difference is a value that no SELECT gave, or one that the night decided. dbt runs at the machine's wall clock and the
-other side at its own, so what rests on either differs as well.
+A difference is a value that comes from something other than the SELECT, or that depends on the time of the run. dbt
+uses the machine's wall clock and the SELECTs run at another one, so values that depend on the wall clock differ too.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ _EVERYTHING = (
 
 @dataclass(frozen=True, slots=True)
 class ModeReport:
-    """The result of one build mode: the rows compared, and what differs from the SELECTs alone.
+    """The result of one build mode: the rows compared, and the differences from the SELECTs alone.
 
-    In a difference, `whole` is what the SELECTs give and `truncated` what dbt built.
+    In a difference, `whole` is the value of the SELECTs and `truncated` the value that dbt built.
     """
 
     mode: str
@@ -59,7 +59,10 @@ class ModeReport:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A mart that dbt built in a mode; `expected` is the file of the SELECTs' rows, None for the build of all rows."""
+    """A mart that dbt built in one mode.
+
+    `expected` is the file with the rows of the SELECTs; None stands for the build over all rows.
+    """
 
     mode: str
     path: Path
@@ -67,9 +70,10 @@ class Built:
 
 
 def first_refresh(raw: RawWarehouse, clock: Clock, as_of_at: datetime) -> datetime | None:
-    """Return the refresh to start from: load times before it are trusted, and a third of the postings follow it.
+    """Return the refresh to start from: load times after it are trusted, and about a third of the postings follow it.
 
-    None where the load clock trusts no load before the newest refresh: what was known then is an assumption.
+    Return None if the load clock trusts no load before the newest refresh, because then every row is known only by
+    assumption.
     """
     with connect() as con:
         row = con.execute(
@@ -92,7 +96,7 @@ def build_modes(
 ) -> list[Built]:
     """Build in each mode that can be compared, below ``folder``.
 
-    ``has_newest`` says that ``as_of_at`` is the newest refresh, which is what dbt takes when none is named.
+    ``has_newest`` says that ``as_of_at`` is the newest refresh, which dbt uses if none is named.
     """
     found: list[Built] = []
     start = first_refresh(raw, settings.clock, as_of_at)
@@ -130,7 +134,7 @@ def _build_undated(
 ) -> Built:
     """Build in full without dbt var as_of.
 
-    Rows loaded later, which a perturbed warehouse has, are left out: dbt would take their refresh.
+    Rows loaded later are left out, because dbt would use their refresh. A perturbed warehouse has such rows.
     """
     shutil.rmtree(folder, ignore_errors=True)
     own = _settings(settings, folder)
@@ -148,7 +152,7 @@ def _build_undated(
 
 
 def write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None:
-    """Write the rows loaded by ``loaded_by`` into a folder, all rows if it is None."""
+    """Write the rows loaded by ``loaded_by`` into the folder ``dwh``; all rows if it is None."""
     shutil.rmtree(dwh, ignore_errors=True)
     dwh.mkdir(parents=True)
     with connect() as con:
@@ -164,7 +168,7 @@ def write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None:
 
 
 def _settings(settings: Settings, folder: Path) -> Settings:
-    """Return the settings with a warehouse and a state folder below ``folder``."""
+    """Return the settings with the warehouse and the state folder below ``folder``."""
     dwh = folder / "dwh" / settings.warehouse
     return replace(settings, home=folder / "home", dwh=dwh, address=str(dwh), is_sample=False)
 

@@ -1,4 +1,4 @@
-"""Rows of one consumer that differ between two builds: in the spine, its label, its exclusions and its splits."""
+"""Compare the rows of one consumer in two builds: their presence in the mart, labels, exclusions and splits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from feature_mart.duckdb_files import attach, connect
 from feature_mart.exporter import Assignment
 from feature_mart.manifest import Consumer
 
-#: Labels of at most so many values are counted by value, others by tenths.
+#: Labels with at most this many distinct values are counted by value, others by tenths.
 _CLASSES = 10
 #: The bound of the dbt check even_exclusions (macros/quality/grown_shares.sql), and its least difference.
 _EVIDENCE, _DIFFERENCE = 12.0, 0.05
@@ -22,7 +22,7 @@ _EVIDENCE, _DIFFERENCE = 12.0, 0.05
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of two builds, as a consumer sees it: the DuckDB file, and the splits of its training mart."""
+    """One of two builds for a consumer: the DuckDB file, and the splits of its training mart."""
 
     database: Path
     consumer: Consumer
@@ -40,10 +40,11 @@ class LabelGroup:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Rows that moved in one way, `what` and `detail`; `by_group` counts them by label, in the groups' order.
+    """Rows that changed in one way, described by `what` and `detail`.
 
-    `is_selected` says of each group whether it holds a larger share of the moved rows than of the others, beyond
-    chance.
+    Attributes:
+        by_group: their number in each label group, in the groups' order.
+        is_selected: for each group, True if it has a larger share of the moved rows than of the others, beyond chance.
     """
 
     what: str
@@ -55,7 +56,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerMoves:
-    """What a change moves for one consumer: rows of the training mart before and after, and each way of moving."""
+    """The effect of a change on one consumer: rows of its training mart before and after, and the rows that moved."""
 
     consumer: str
     label: str
@@ -68,8 +69,8 @@ class ConsumerMoves:
 def compare_rows(before: Side, after: Side) -> ConsumerMoves:
     """Count a consumer's rows that moved between two builds, by the value of their label.
 
-    A row's label is that of the build before or, where it has none there, after. Doubled rows of a training mart count
-    as new ones.
+    The label is that of the earlier build, or that of the later build for rows without one. Duplicate rows of a
+    training mart count as new rows.
     """
     with connect() as con:
         for name, side in (("before", before), ("after", after)):
@@ -92,7 +93,7 @@ def compare_rows(before: Side, after: Side) -> ConsumerMoves:
     )
 
 
-#: Each way in which a row moves: a condition on a row of `paired`, and what tells its kinds apart.
+#: Ways in which a row can move: a condition on a row of `paired`, and SQL for the detail by which rows are grouped.
 _KINDS: Mapping[str, tuple[str, str]] = {
     "spine row removed": ("before.is_in_spine and after.is_in_spine is null", "''"),
     "spine row added": ("before.is_in_spine is null and after.is_in_spine", "''"),
@@ -131,7 +132,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 
 
 def _side_select(catalog: str, side: Side) -> str:
-    """Return a SELECT of one row per job: where it is in this build, and as what."""
+    """Return a SELECT with one row a job: where this build contains it, its label, its exclusion and its split."""
     consumer = side.consumer
     return f"""
         with spine as (select job_id, true as is_in_spine from {catalog}.main.{SPINE} group by job_id),

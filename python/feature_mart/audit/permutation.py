@@ -1,11 +1,12 @@
-"""A permutation test: do numbers that belong to keys follow a label more closely than by chance?
+"""Test by permutation whether numbers that belong to keys follow a label more closely than chance allows.
 
-The numbers are shuffled among the keys. If they have nothing to do with the label, every arrangement is as likely as
-the one found, whatever the distribution of the numbers, of the label, and of the rows per key.
-(P. Good, Permutation, Parametric and Bootstrap Tests of Hypotheses, ch. 3.)
+The numbers are shuffled among the keys. If they are independent of the label, every arrangement is as likely as the
+observed one, whatever the distribution of the numbers, of the label, and of the rows per key. (P. Good, Permutation,
+Parametric and Bootstrap Tests of Hypotheses, ch. 3.)
 
-Keys are weighted by how well their mean is known, as in a random-effects model (DerSimonian and Laird, 1986): by rows
-alone, one key with half of the rows would decide, and one with a single row would count as much as any without.
+Keys are weighted by the precision of their mean, as in a random-effects model (DerSimonian and Laird, 1986). With
+weights by rows, one key with half of the rows would decide the result. With equal weights, a key with a single row
+would count as much as any other.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 
-#: A test ends once this many arrangements follow the label as closely: it cannot become significant any more.
+#: A test ends once this many arrangements follow the label as closely, because it cannot become significant any more.
 _ENOUGH = 10
 _BATCH = 500
-#: From so many keys on, rotations stand for arrangements.
+#: From this number of keys on, rotations replace random arrangements.
 _MANY_KEYS = 200
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class KeyedLabel:
-    """A label's rows by key: how many rows each key has, the sum of the label in them, and of its squares over all."""
+    """The rows of a label by key: the number of rows and the sum of the label for each key, and its sum of squares.
+
+    `squares` is the sum over all rows.
+    """
 
     counts: Numbers
     sums: Numbers
@@ -36,7 +40,7 @@ class KeyedLabel:
 
 
 def correlation(label: KeyedLabel, values: Numbers) -> float:
-    """Return the correlation of a label with the values of its keys, over the rows; 0 where either does not vary."""
+    """Return the correlation of a label with the values of its keys, over the rows; 0 if either does not vary."""
     rows = label.counts.sum()
     spread = label.squares - label.sums.sum() ** 2 / rows
     if spread <= 0:
@@ -46,16 +50,16 @@ def correlation(label: KeyedLabel, values: Numbers) -> float:
 
 
 def has_enough_keys(values: Numbers, level: float) -> bool:
-    """Return whether so many arrangements of the values differ that chance can be told from intent at ``level``."""
+    """Return True if the values have enough distinct arrangements for a test at false-alarm rate ``level``."""
     _, repeated = np.unique(values, return_counts=True)
     arrangements = lgamma(len(values) + 1) - sum(lgamma(count + 1) for count in repeated)
     return arrangements >= log(2 / level)
 
 
 def follows(label: KeyedLabel, values: Numbers, level: float, seed: int = 0) -> bool:
-    """Return whether the values follow the label more closely than by chance, at a false-alarm rate of ``level``.
+    """Return True if the values follow the label more closely than chance allows, at false-alarm rate ``level``.
 
-    The statistic is the absolute correlation with the label's mean by key. ``seed`` draws the arrangements.
+    The statistic is the absolute correlation with the label's mean by key. ``seed`` determines the arrangements.
     """
     rng = np.random.default_rng(seed)
     weights = _weights(label)
@@ -76,16 +80,16 @@ def follows(label: KeyedLabel, values: Numbers, level: float, seed: int = 0) -> 
 def _shuffled(
     weights: Numbers, sums: Numbers, values: Numbers, rng: np.random.Generator
 ) -> Numbers:
-    """Return the covariances of a batch of random arrangements of the values."""
+    """Return the scaled covariances of a batch of random arrangements of the values."""
     batch = rng.permuted(np.broadcast_to(values, (_BATCH, len(values))), axis=1)
     return _covariance(weights, sums, batch)
 
 
 def _rotated(weights: Numbers, sums: Numbers, values: Numbers, rng: np.random.Generator) -> Numbers:
-    """Return the covariances of the values rotated by each number of places, after one shuffle of the keys.
+    """Return the scaled covariances of the values rotated by each number of places, after one shuffle of the keys.
 
-    Rotations are a group, so that a test over them is as valid as one over all arrangements, and Fourier transforms
-    give all of them at the cost of a few: 20,000 keys take 10 ms in place of a minute.
+    Rotations form a group, so a test over them is as valid as one over all arrangements. Fourier transforms compute all
+    of them at the cost of a few: 20,000 keys take 10 ms instead of a minute.
     """
     order = rng.permutation(len(values))
     weights, sums, values = weights[order], sums[order], values[order]
@@ -96,19 +100,25 @@ def _rotated(weights: Numbers, sums: Numbers, values: Numbers, rng: np.random.Ge
     by_weight, by_sum = np.conj(np.fft.rfft(weights)), np.conj(np.fft.rfft(apart))
     products = (one * by_sum, squared * by_weight, one * by_weight)
     covariance, squares, means = (np.fft.irfft(each, len(values)) for each in products)
-    # The first is the arrangement that was found.
+    # The first is the unrotated arrangement.
     return _scaled(covariance[1:], squares[1:] - means[1:] ** 2 / total, total)
 
 
 def ranks(values: Numbers) -> Numbers:
-    """Return the ranks of values, equal ones sharing theirs, so that no transform or outlier changes the test."""
+    """Return the ranks of values, with ties sharing their mean rank.
+
+    Ranks are not affected by outliers or monotonic transforms.
+    """
     _, inverse, repeated = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(repeated)
     return np.asarray((last - (repeated - 1) / 2)[inverse], dtype=np.float64)
 
 
 def _weights(label: KeyedLabel) -> Numbers:
-    """Return one over the variance of each key's mean: that between keys, and that of rows over their number."""
+    """Return the inverse variance of each key's mean, or equal weights if a variance is zero.
+
+    The variance of a mean is the variance between keys, plus that within keys over the key's number of rows.
+    """
     rows, keys = label.counts.sum(), len(label.counts)
     within = label.squares - (label.sums**2 / label.counts).sum()
     between = (label.sums**2 / label.counts).sum() - label.sums.sum() ** 2 / rows
@@ -120,7 +130,7 @@ def _weights(label: KeyedLabel) -> Numbers:
 
 
 def _covariance(weights: Numbers, sums: Numbers, values: Numbers) -> Numbers:
-    """Return for each row of ``values``, one value a key, the covariance of the sums with it over its own spread."""
+    """Return the covariance of ``sums`` with each row of ``values`` (one value a key), over the row's spread."""
     total = weights.sum()
     apart = sums - weights * (sums.sum() / total)
     centred = values - values.mean(axis=1, keepdims=True)
@@ -129,7 +139,7 @@ def _covariance(weights: Numbers, sums: Numbers, values: Numbers) -> Numbers:
 
 
 def _scaled(covariance: Numbers, spread: Numbers, total: float) -> Numbers:
-    """Return covariances over the root of the spread of their values, 0 where these do not vary."""
+    """Return covariances over the square root of the spread of their values; 0 where the values do not vary."""
     found = np.zeros(len(covariance))
     root = np.sqrt(np.maximum(spread, 0))
     np.divide(covariance, root, out=found, where=spread > _ROUNDING * total)

@@ -1,9 +1,9 @@
-"""A copy of a warehouse in which everything goes wrong that can, and most of it just after given instants.
+"""Write a copy of a warehouse with many corrected, late and duplicated rows, most of them just after given timestamps.
 
-A natural warehouse holds few rows that would betray a mistake at one instant; here, right after each instant, a share
-of all keys is corrected, cancelled, repriced, deleted and recategorised, and rows arrive late, early, twice and in
-bulk. What was known by the instant is as it was. The raw contract holds: one key and load time has one set of values,
-a contract keeps its job, an active contract has no price of zero.
+A real warehouse has few rows that would reveal an error at one timestamp. In the copy, just after each timestamp, a
+share of all keys is corrected, cancelled, repriced, deleted or recategorised, and rows arrive late, early, twice and in
+bulk. Rows loaded by the timestamp stay, apart from duplicates and a bulk load of recent ones. The raw contract holds:
+rows with the same key and load time are equal, a contract keeps its job, and an active contract has no price of zero.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.duckdb_files import connect, copy_to
 from feature_mart.raw_contract import CONTRACT, EVENTS
 
-#: Changed versions of a key: share of the keys, and what the new version says.
+#: Changed versions of existing keys: share of the keys, and the columns replaced.
 _VERSIONS: dict[str, tuple[tuple[float, str], ...]] = {
     "jobs": (
         (0.10, "title || ' 至急 追記3000文字' as title, budget_max * 3 as budget_max"),
@@ -50,7 +50,8 @@ _VERSIONS: dict[str, tuple[tuple[float, str], ...]] = {
     "reviews": ((0.10, "1 as rating"), (0.04, "true as is_deleted")),
 }
 
-#: New keys that copy an old one: share, days from the instant to the event, and whether other tables' rows follow.
+#: New keys that copy an existing one: share of the keys, and the greatest distance in days from the timestamp to the
+#: event.
 _COPIES: dict[str, tuple[tuple[float, int], ...]] = {
     "jobs": ((0.04, -100), (0.08, -1), (0.05, 0), (0.02, 60)),
     "contracts": ((0.05, -30), (0.04, 0), (0.02, 60)),
@@ -58,16 +59,16 @@ _COPIES: dict[str, tuple[tuple[float, int], ...]] = {
     "reviews": ((0.08, -10), (0.03, 60)),
 }
 _DAY_US = 86_400_000_000
-_WITHIN_US = 129_600_000_000  # Known within 36 hours of the instant.
+_WITHIN_US = 129_600_000_000  # New rows are loaded within 36 hours after the timestamp.
 _DUPLICATED, _IN_BULK = 0.02, 0.05
 
 
 def perturb_warehouse(
     raw: RawWarehouse, out: Path, around: Sequence[datetime], seed: int = 0
 ) -> RawWarehouse:
-    """Write a perturbed copy of a warehouse into the folder ``out``; the same seed gives the same rows.
+    """Write a perturbed copy of a warehouse into the folder ``out``, and return it.
 
-    ``around`` are the instants just after which it happens, at least one.
+    ``around`` are the timestamps just after which rows change, at least one. The same seed gives the same rows.
     """
     out.mkdir(parents=True, exist_ok=True)
     with connect() as con:
@@ -92,14 +93,14 @@ def perturb_warehouse(
 
 
 class _Table:
-    """One raw table, being perturbed."""
+    """One raw table during perturbation."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, table: str, seed: int) -> None:
         self.con, self.table, self.seed = con, table, seed
         self.key = next(iter(CONTRACT[table]))
 
     def perturb(self) -> None:
-        """Everything that happens to this table."""
+        """Apply every perturbation to this table."""
         self.load_in_bulk()
         self.con.execute(
             f"create or replace temp table firsts as select * from {self.table} "
@@ -115,11 +116,11 @@ class _Table:
         )
 
     def draw(self, salt: object, below: int) -> str:
-        """A whole number from 0 to below - 1, drawn by key."""
+        """Return SQL for a pseudo-random whole number from 0 to below - 1, determined by the key."""
         return f"cast(hash({self.key}, '{self.seed}/{self.table}/{salt}') % {below} as bigint)"
 
     def others(self, number: int) -> dict[str, str]:
-        """Another category and another client, as expressions."""
+        """Return SQL expressions for another category and another client."""
         return {
             f"other_{name}": f"(select o.{name}_id from other_{table} o where o.number = "
             f"{self.draw(f'{number}/{name}', 1_000_003)} % (select count(*) from other_{table}))"
@@ -127,7 +128,7 @@ class _Table:
         }
 
     def copy(self, number: int, days: int) -> str:
-        """What makes a new key of an old one: its own id, and its event before, at or after the instant."""
+        """Return SQL that turns a key into a new one, with its event before, at or after the timestamp."""
         apart = self.draw(f"{number}/days", abs(days) * _DAY_US) if days else "0"
         sign = "-" if days < 0 else "+"
         return (
@@ -136,9 +137,9 @@ class _Table:
         )
 
     def add(self, number: int, share: float, changes: str) -> None:
-        """A further row of some keys that were known at their instant, loaded soon after it.
+        """Insert a further row for a share of the keys known at their timestamp, loaded soon after it.
 
-        ``number`` sets the rows of one call apart: no two of one key are loaded in one microsecond.
+        ``number`` differs between calls, so that no two rows of one key are loaded in the same microsecond.
         """
         within = self.draw(f"{number}/within", _WITHIN_US // 16)
         self.con.execute(
@@ -151,7 +152,7 @@ class _Table:
         )
 
     def load_in_bulk(self) -> None:
-        """Some keys of one row turn up up to two months late, all at one time."""
+        """Delay the load of some keys with a single row by up to two months, to an hour after their timestamp."""
         self.con.execute(
             f"update {self.table} set loaded_at = i.storm_at + interval 1 hour from instants i "
             f"where i.number = {self.draw('bulk/at', 1_000_003)} % (select count(*) from instants) "
@@ -162,7 +163,7 @@ class _Table:
 
 
 def _follow_copied_jobs(con: duckdb.DuckDBPyConnection) -> None:
-    """Copied jobs have the skills and the contracts of those they copy, at twenty times the price."""
+    """Give copied jobs the skills and contracts of their originals, at twenty times the price."""
     con.execute(
         "create temp table copies as select job_id, regexp_replace(job_id, '^x[0-9]+-', '') as of_job_id, "
         "posted_at, loaded_at from jobs where job_id like 'x%-%' "

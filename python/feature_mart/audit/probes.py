@@ -1,10 +1,10 @@
-"""Synthetic requests, at times at which a warehouse has few, so that a leak limited to such times shows.
+"""Add synthetic requests at times at which a warehouse has few, to find leaks limited to such times.
 
-Few requests fall between a refresh and its publication: an hour a night. `add_probes` adds some there, for clients
-about whom something was learned at that refresh. In a correct mart they are served what was published the night before.
+Few requests fall between a refresh and its publication, one hour a night. `add_probes` adds some there, for clients
+with new rows in that refresh. A correct mart serves them the values published the night before.
 
-A leak limited to a weekday's evening, to month ends or to one week needs a request then. `add_requests` adds some in
-every night of a small warehouse, with contracts of their own.
+A leak limited to one evening of the week, to month ends or to one week shows only if there is a request then.
+`add_requests` adds some, with their own contracts, in every night of a small warehouse.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.duckdb_files import connect, copy_to, parquet
 from feature_mart.settings import Clock
 
-#: The most probes of one cutoff.
+#: Maximum number of probes per cutoff.
 _PROBES = 40
-#: Synthetic requests of each cutoff that `add_requests` writes.
+#: Number of synthetic requests per cutoff that `add_requests` writes.
 _REQUESTS = 2
 _LEARNED = {"contracts": "client_id", "jobs": "client_id", "clients": "client_id"}
 
@@ -28,10 +28,10 @@ _LEARNED = {"contracts": "client_id", "jobs": "client_id", "clients": "client_id
 def add_probes(
     raw: RawWarehouse, cutoffs: Sequence[datetime], clock: Clock, out: Path
 ) -> RawWarehouse:
-    """Write probes into the folder ``out`` and return the warehouse with them.
+    """Write probes into the folder ``out``, and return the warehouse with them.
 
-    A probe is a copy of a client's newest job with its own id, posted between the first refresh after a cutoff and
-    its publication, and loaded ten minutes later. Without a publish lag there is none.
+    A probe is a copy of a client's newest job with its own id. It is posted between the first refresh after a cutoff
+    and its publication, and loaded ten minutes later. Without a publish lag there are no probes.
     """
     if clock.publish_lag_minutes == 0 or "jobs" in raw.untimed:
         return raw
@@ -73,8 +73,8 @@ def add_probes(
 def add_requests(raw: RawWarehouse, cutoffs: Sequence[datetime], clock: Clock, out: Path) -> None:
     """Add copies of jobs, with skills and a contract each, to the probes in the folder ``out``, which may be empty.
 
-    A copy of a job posted by a cutoff is posted at a random time between it and the next refresh, and loaded within the
-    hour; its contract follows within 20 days, at another price.
+    A job posted by a cutoff is copied. The copy is posted at a random time before the next refresh, and loaded within
+    the hour. Its contract follows within 20 days, at another price.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows = raw.every_row()

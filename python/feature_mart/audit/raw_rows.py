@@ -1,4 +1,4 @@
-"""Raw tables as SELECTs over the files of a warehouse: all of their rows, or those known by an instant."""
+"""Raw tables as SELECTs over the files of a warehouse: all of their rows, or those known by a given time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from feature_mart.warehouse import raw_select, table_columns
 
 @dataclass(frozen=True, slots=True)
 class RawWarehouse:
-    """A folder of Parquet files, with the load clock that holds for it: the lines of each table.
+    """A folder of Parquet files, and the load clock that applies to it.
 
-    `untimed` are the tables without load times: what they hold is known from the start, and nothing can be taken away.
-    `probes` is a folder of further rows, one Parquet file a table; None where there are none.
+    Attributes:
+        load_clock: the lines of each table.
+        untimed: tables without load times. All of their rows count as known from the start.
+        probes: a folder with further rows, one Parquet file a table; None if there are none.
     """
 
     folder: Path
@@ -27,20 +29,20 @@ class RawWarehouse:
     probes: Path | None = None
 
     def every_row(self) -> dict[str, str]:
-        """A SELECT of each table."""
+        """Return a SELECT of all rows, probes included, for each table."""
         return {table: self._source(table) for table in CONTRACT}
 
     def known_by(self, at: datetime) -> dict[str, str]:
-        """A SELECT of each table's rows that were known at an instant.
+        """Return a SELECT of the rows known by ``at`` for each table.
 
-        A row loaded later but assumed known is there in its initial state.
+        A row that was loaded later but is assumed known by then has its initial state.
         """
         return {table: self._known_by(table, at) for table in CONTRACT}
 
     def known_by_with_requests(self, at: datetime, until: datetime) -> dict[str, str]:
         """Return `known_by`, plus the first row of each job posted before ``until``, even if loaded after ``at``.
 
-        A request is known to whoever makes it; nothing else is that came between it and its load.
+        A request is known to its caller before it is loaded. Nothing else that happened after ``at`` is known.
         """
         known = self.known_by(at)
         instant, end = f"timestamptz '{at.isoformat()}'", f"timestamptz '{until.isoformat()}'"
@@ -77,7 +79,7 @@ class RawWarehouse:
         )
 
     def _assumed_known_at(self, table: str) -> str:
-        """Return an expression: when the first row of a key is assumed known; NULL where its load time is trusted."""
+        """Return SQL for the time from which a key's first row is assumed known; NULL if its load time is trusted."""
         known_at = "cast(null as timestamptz)"
         for line in self.load_clock.get(table, ()):
             lag = f"to_microseconds({int(line.assumed_lag_hours * 3_600_000_000)})"
@@ -86,7 +88,10 @@ class RawWarehouse:
 
 
 def read_raw_warehouse(folder: Path, seeds: Path, warehouse: str) -> RawWarehouse:
-    """The warehouse in a folder; its load clock is that of the seed in ``seeds``, a DuckDB file."""
+    """Return the warehouse in ``folder``.
+
+    ``seeds`` is the DuckDB file with the load clock; ``warehouse`` is the name by which its lines are selected.
+    """
     with connect(seeds, read_only=True) as con:
         lines = con.execute(
             'select "table", trusted_from, assumed_lag_hours, untrusted_from from main.load_clock '

@@ -1,4 +1,4 @@
-"""How a file's cells become numbers and times: what has one meaning only is read, everything else is unreadable."""
+"""Read the cells of a file as numbers and times; a cell with several possible meanings is unreadable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FLOATS = {"DOUBLE": 2**53, "FLOAT": 2**24}
 _WITH_ZONE = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 _WITHOUT_ZONE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 _NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
-#: Year first: no other order of day and month is in use with it.
+#: Year first, because the order of month and day is then always the same.
 _TIME = (
     r"^([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})"
     r"(?:[T ]([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?)?"
@@ -28,7 +28,10 @@ WHOLE = "decimal(28, 3)"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """SQL for a file's value: NULL where it is missing, NaN or unreadable; and the conditions of these."""
+    """SQL for a value of the file: NULL if it is missing, NaN or unreadable, and conditions for the latter two.
+
+    `is_local` is the condition for a time without an offset.
+    """
 
     value: str
     is_unreadable: str
@@ -37,14 +40,16 @@ class Reading:
 
 
 def is_number(type_: str) -> bool:
-    """Return whether a column of that DuckDB type holds numbers, or true and false."""
+    """Return True if a column of this DuckDB type holds numbers or booleans."""
     return _NUMERIC.fullmatch(type_) is not None
 
 
 def read_number(column: str, type_: str, *, is_whole: bool) -> Reading:
-    """Read a column of the file as numbers; ``is_whole`` where the feature holds whole numbers, compared exactly.
+    """Return SQL that reads a column of the file as numbers.
 
-    A float beyond its whole numbers (2^53, or 2^24 in 32 bits) is then unreadable: it stands for several.
+    ``type_`` is the column's DuckDB type. With ``is_whole``, the feature holds whole numbers, which are compared
+    exactly. A float of at least 2^53 (2^24 in 32 bits) is then unreadable, because it may stand for several whole
+    numbers.
     """
     if is_number(type_):
         if type_ not in _FLOATS:
@@ -69,16 +74,16 @@ def read_number(column: str, type_: str, *, is_whole: bool) -> Reading:
 
 
 def read_time(column: str, type_: str, zone: str, *, is_day_enough: bool) -> Reading | None:
-    """Read a column of the file as times to the microsecond; without offset they are in ``zone``.
+    """Return SQL that reads a column of the file as times to the microsecond; None for a type that holds no times.
 
-    A day stands for its midnight, or is unreadable if not ``is_day_enough``. Times before 1970 and after 2200 are
-    unreadable: they are marks for "unknown". Returns None for a type that holds no times.
+    Times without an offset are in ``zone``. A date without a time is read as midnight with ``is_day_enough``, and is
+    unreadable otherwise. Times before 1970 and after 2200 are unreadable, because they are sentinels for "unknown".
     """
     if type_ in _WITH_ZONE:
         value = f"make_timestamptz(epoch_ns({column}) // 1000)" if "NS" in type_ else column
         return _bounded(column, value, "false")
     if type_ in _WITHOUT_ZONE:
-        # A cast rounds nanoseconds up, past a refresh.
+        # A cast rounds nanoseconds up, possibly past a refresh.
         local = f"make_timestamp(epoch_ns({column}) // 1000)" if "NS" in type_ else column
         return _bounded(column, f"timezone({quoted(zone)}, cast({local} as timestamp))", "true")
     if type_ == "DATE":
@@ -117,12 +122,12 @@ def _bounded(raw: str, value: str, is_local: str) -> Reading:
 
 
 def _text(column: str) -> str:
-    """Return a cell without the blanks around it; NULL where nothing is left."""
+    """Return SQL for a cell without surrounding blanks; NULL if it is then empty."""
     return f"nullif(trim(cast({column} as varchar), {_BLANKS}), '')"
 
 
 def number_advice(text: str) -> str:
-    """Return how to write a number that could not be read."""
+    """Return advice on how to write a number that could not be read."""
     if re.fullmatch(_NUMBER, text):
         return "a float of this size stands for several whole numbers: write it as an integer"
     if "," in text:
@@ -131,7 +136,7 @@ def number_advice(text: str) -> str:
 
 
 def time_advice(text: str) -> str:
-    """Return how to write a time that could not be read, with both readings of an ambiguous day and month."""
+    """Return advice on how to write a time that could not be read, with each reading of an ambiguous date."""
     written = "write it as 2025-04-03 09:00:00+09:00"
     if re.fullmatch(r"[0-9]{8}", text):
         return f"digits alone are not read as a time; {written}"

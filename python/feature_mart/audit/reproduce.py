@@ -1,4 +1,4 @@
-"""`mart audit reproduce`: a snapshot built anew from what its manifest says, by the code of its commit."""
+"""Implement `mart audit reproduce`: rebuild a snapshot from its manifest with the code of its commit, and compare."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from feature_mart.settings import SAMPLE, Settings
 from feature_mart.snapshot_files import read_committed
 
 _TAIL = 12
-#: What would point the commands of an older commit at this warehouse's own places.
+#: Environment variables that would direct the commands of the older commit to this warehouse's folders.
 _OURS = frozenset({"MART_DWH", "MART_SNAPSHOTS"})
 _AS_SAID = "as its manifest says"
 
 
 @dataclass(frozen=True, slots=True)
 class ReproduceReport:
-    """A snapshot then and now, check by check, and what could not be compared."""
+    """The comparison of a snapshot with its rebuild, and what could not be compared."""
 
     id: str
     address: str
@@ -38,7 +38,7 @@ class ReproduceReport:
 
     @property
     def is_same(self) -> bool:
-        """Whether every check agreed."""
+        """Return True if no check found a difference."""
         return all(check.is_same for check in self.checks)
 
 
@@ -47,12 +47,12 @@ def audit_reproduce(
 ) -> ReproduceReport:
     """Check out the snapshot's commit, build the mart as of its refresh, export, and compare, inside `open_run`.
 
-    The code, the runner and the exporter too, is the commit's; the installed packages are those of now. The raw
-    warehouse may have grown since: what was known at a refresh stays what it was.
+    All project code, including the runner and the exporter, is the commit's. Installed packages are the current ones.
+    The raw warehouse may have grown since, because later rows do not change what was known at a refresh.
 
     Raises:
-        UsageError: it is another warehouse's snapshot, or one without a commit.
-        TerminalError: the commit is not there, or its code could not build or export.
+        UsageError: the snapshot is of another warehouse, or has no commit.
+        TerminalError: the commit is not available, or its code could not build or export.
     """
 
     def show(done: int, what: str) -> None:
@@ -102,7 +102,7 @@ def _commit_of(then: Mapping[str, Any], settings: Settings) -> str:
 
 
 def _extract(project: Path, commit: str, out: Path) -> Path:
-    """Write the project's files at the snapshot's commit into a new folder, and return it."""
+    """Write the project's files at the snapshot's commit into the new folder ``out``, and return the folder."""
     try:
         return extract_commit(project, commit, out)
     except UsageError as error:
@@ -110,7 +110,7 @@ def _extract(project: Path, commit: str, out: Path) -> Path:
 
 
 class _Rebuild:
-    """The commands of an older commit, on the same raw warehouse, with a state folder of their own."""
+    """Runs commands of an older commit on the same raw warehouse, with a separate state folder."""
 
     def __init__(self, settings: Settings, code: Path, folder: Path) -> None:
         self.code, self.snapshots = code, folder / "snapshots"
@@ -119,13 +119,18 @@ class _Rebuild:
         path = os.pathsep.join(filter(None, (str(code / "python"), os.environ.get("PYTHONPATH"))))
         self.environment = {**kept, "MART_HOME": str(home), "PYTHONPATH": path}
         if settings.is_sample:
-            # Only where no warehouse is named does the sample's own name hold, and with it its load clock.
+            # The warehouse has the sample's name, and with it the sample's load clock, only if MART_DWH is not set.
             (home / SAMPLE).mkdir(parents=True)
             (home / SAMPLE / "dwh").symlink_to(settings.dwh, target_is_directory=True)
         else:
             self.environment["MART_DWH"] = str(settings.dwh)
 
     def call(self, *arguments: str) -> str:
+        """Run a command with the commit's code, and return its output.
+
+        Raises:
+            TerminalError: the command failed.
+        """
         done = subprocess.run(
             [sys.executable, "-m", "feature_mart", *arguments],
             cwd=self.code,
@@ -140,7 +145,7 @@ class _Rebuild:
         return done.stdout
 
     def export(self, then: Mapping[str, Any], file_format: str) -> Mapping[str, Any]:
-        """The manifest of the rebuilt snapshot, in as many parts as the first."""
+        """Export the rebuilt mart in as many parts as the first snapshot, and return the manifest."""
         parts = max(_count_parts(then["parts"], split["name"]) for split in then["splits"])
         arguments = ["export", then["consumer"], "--to", str(self.snapshots), "--json"]
         if then["allow_failed"]:

@@ -1,4 +1,4 @@
-"""Random series of refreshes, as an on-call engineer knows them: skipped, late, repeated and killed, by a seed."""
+"""Draw random series of builds by a seed, with skipped, late, repeated and killed ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from random import Random
 
 from feature_mart.settings import Clock
 
-#: Days from one refresh to the next; more than one: those between were skipped.
+#: Days from one refresh to the next; with more than one, the days between are skipped.
 _GAPS = (1, 1, 1, 1, 2, 3, 7, 30)
 _REPEATED, _KILLED = 0.2, 0.2
 _MOST_DELAY_S = 6 * 3600
@@ -19,9 +19,9 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """One build: its refresh, when it ran, and whether it was killed on the way.
+    """One build: its refresh, when it ran, and whether it was killed.
 
-    A raw row loaded between `as_of_at` and `ran_at` is there and must not be used.
+    Raw rows loaded between `as_of_at` and `ran_at` exist when it runs, and must not be used.
     """
 
     as_of_at: datetime
@@ -31,10 +31,12 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A series of builds over one mart.
+    """A series of builds of one mart.
 
-    `storms` are the instants just after which a perturbed warehouse changes. In a backfill every raw row is there from
-    the first build on; else those that were loaded by the time a build ran.
+    Attributes:
+        storms: timestamps just after which a perturbed warehouse changes.
+        is_backfill: True if every raw row exists from the first build on; otherwise a build finds the rows loaded by
+            the time it ran.
     """
 
     number: int
@@ -43,7 +45,7 @@ class Schedule:
     is_backfill: bool
 
     def count(self) -> dict[str, int]:
-        """How many refreshes were built, repeated and killed, and how many days were skipped between them."""
+        """Return how many refreshes were built, repeated and killed, and how many days were skipped between them."""
         built = [refresh.as_of_at for refresh in self.refreshes if not refresh.is_killed]
         distinct = sorted(set(built))
         return {
@@ -57,9 +59,9 @@ class Schedule:
 def draw_schedule(
     number: int, seed: int, clock: Clock, span: Sequence[datetime], builds: int, is_backfill: bool
 ) -> Schedule:
-    """A schedule of ``builds`` refreshes that succeed, at least two, between the two instants of ``span``.
+    """Return a schedule with ``builds`` refreshes that succeed (at least two), within the two timestamps of ``span``.
 
-    One refresh at least is killed, one repeated.
+    At least one refresh is killed and at least one is repeated.
     """
     rng = Random(f"{seed}/{number}")
     gaps = [rng.choice(_GAPS) for _ in range(builds - 1)]

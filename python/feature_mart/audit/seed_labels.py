@@ -1,9 +1,9 @@
-"""Judge the numbers in seeds and dbt vars: does one follow a label of a training mart beyond chance?
+"""Test whether a number in a seed or dbt var follows a label of a training mart more closely than chance allows.
 
-A number that was worked out from labels and pasted into a file is the same in every build, so no cutoff shows it. It
-follows the labels, though. Where a seed's values are keys of something that a request has, its numbers, and which keys
-it lists at all, are compared with each label by a permutation test over the keys. Seeds whose rows say that they were
-known only within the history are left to the cutoffs.
+A number that was computed from labels and pasted into a file is the same in every build, so the comparison at cutoffs
+cannot find it. Where the values of a seed are keys of an attribute of requests, a permutation test over the keys
+compares its numbers with each label, and likewise the choice of keys that it lists. Seed rows dated within the history
+are left to the cutoffs.
 """
 
 from __future__ import annotations
@@ -45,16 +45,20 @@ from feature_mart.manifest import SERVED, Manifest
 from feature_mart.runner.compiled import CompiledProject
 from feature_mart.runner.seeds import KNOWN_FROM, NOTES, Seed, seed_readers
 
-#: The chance of any false alarm in a whole audit.
+#: Upper bound of the probability of a false alarm in a whole audit.
 _LEVEL = 0.001
 _CHOICE = "which keys it lists"
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A column of a seed or var that follows a label beyond chance: over how many keys, of what, how closely.
+    """A column of a seed or var that follows a label beyond chance.
 
-    `column` is empty where it is the choice of keys that follows it.
+    Attributes:
+        column: empty if it is the choice of keys that follows the label.
+        key: the attributes of requests that the keys belong to.
+        keys: the number of keys compared.
+        remedy: what the user can do about it.
     """
 
     name: str
@@ -66,7 +70,7 @@ class Followed:
     remedy: str
 
     def __str__(self) -> str:
-        """Return the line that reports it."""
+        """Return the line of the report."""
         return (
             f"{self.name}: {self.column or _CHOICE} follows {self.label} beyond chance, over {self.keys:,} values of "
             f"{self.key} (correlation {self.correlation:.2f}); {self.remedy}"
@@ -75,19 +79,19 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class Unjudged:
-    """A seed or var, or a part of it, that was compared with no label, and why."""
+    """A seed or var, or a part of it, that was not compared with any label, and the reason."""
 
     name: str
     why: str
 
     def __str__(self) -> str:
-        """Return the line that reports it."""
+        """Return the line of the report."""
         return f"{self.name}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
 class InputReport:
-    """What was found of seeds and vars, and what could not be judged."""
+    """The seeds and vars that follow a label, and what could not be judged."""
 
     followed: tuple[Followed, ...] = ()
     unjudged: tuple[Unjudged, ...] = ()
@@ -95,7 +99,10 @@ class InputReport:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A comparison to be made: the values of the keys that occur in a label's rows; no column is the choice of keys."""
+    """A comparison to be made, over the keys that occur in a label's rows.
+
+    `column` is empty if the choice of keys is tested.
+    """
 
     given: Given
     column: str
@@ -119,9 +126,10 @@ def judge_seeds_and_vars(project: CompiledProject, root: Path, whole: Path) -> I
 def judge_inputs(
     manifest: Manifest, seeds: Sequence[Seed], own_vars: Sequence[OwnVar], whole: Path
 ) -> InputReport:
-    """Compare seeds and vars with the labels of a build over all rows; ``whole`` is its file.
+    """Compare seeds and vars with the labels of a build over all rows.
 
-    ``seeds`` are those that models read. Models that the build lacks are left out.
+    ``whole`` is the file of the build. ``seeds`` are those that models read. Labels of models that the build lacks are
+    left out.
     """
     unjudged: list[Unjudged] = []
     tests: list[_Test] = []
@@ -142,7 +150,7 @@ def judge_inputs(
     followed: list[Followed] = []
     told: set[tuple[str, str, Label]] = set()
     for test in tests:
-        # Once is enough for the label as it is, and less its mean.
+        # Report a column only once for a label and for the same label minus its mean.
         about = (test.given.name, test.column, replace(test.label, less=()))
         if about in told:
             continue
@@ -174,9 +182,9 @@ def judge_inputs(
 def _labels(
     con: duckdb.DuckDBPyConnection, manifest: Manifest, unjudged: list[Unjudged]
 ) -> Iterator[Label]:
-    """Yield each label that is a number or a flag, of the marts that the build has.
+    """Yield the labels that are numbers or flags, of the marts in the build.
 
-    Those of marts without jobs are ``unjudged``.
+    Add those of marts without jobs to ``unjudged``.
     """
     for model in manifest.models:
         if not model.startswith(SERVED):
@@ -199,11 +207,11 @@ def _prepare(
     labels: Sequence[Label],
     unjudged: list[Unjudged],
 ) -> Iterator[_Test]:
-    """Yield the tests of one input, and note in ``unjudged`` what is compared with nothing."""
+    """Yield the tests of one input, and add what cannot be compared to ``unjudged``."""
     types = columns_of(con, given.table)
     row = con.execute(f"select count(*) from {given.table}").fetchone()
     if row is None or row[0] == 0:
-        return  # All of its rows came within the history: cutoffs judge them.
+        return  # Every row is dated within the history, so the cutoffs judge them.
     said = [name for name in types if name.lower() not in NOTES | {KNOWN_FROM}]
     found = find_keys(con, given, said)
     if not found:
@@ -233,7 +241,7 @@ def _prepare(
         counts, sums, squares, listed, *values = (
             np.array(each) for each in zip(*rows, strict=True)
         )
-        # Words of a text that somebody lists are about something, and so about prices.
+        # Words listed by hand have a topic, and topics differ in price, so their choice is not tested.
         columns = [] if is_of_terms or listed.all() else [("", np.where(listed, 1.0, 0.0))]
         for name, column in zip(numbers, values, strict=True):
             known = np.array([value is not None for value in column])

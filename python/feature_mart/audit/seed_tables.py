@@ -1,4 +1,4 @@
-"""Seeds and dbt vars as tables, and what a request has that their values are keys of."""
+"""Load seeds and dbt vars as tables, and find the attributes of requests that their values are keys of."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from feature_mart.audit.compare import SPINE
 from feature_mart.dbt_vars import OwnVar
 from feature_mart.runner.seeds import LOAD_CLOCK, Seed
 
-#: Share of a column's values that must be keys for it to be one.
+#: Minimum share of a column's values that must be keys for it to count as a key column.
 _MATCHING = 0.5
 TERMS = "int_job__terms"
-#: Requests by value that a column must have, at least, for a label's means by it to be taken off.
+#: Minimum number of requests per value of a column, for the label's means by it to be subtracted.
 _ROWS_PER_VALUE = 20
-#: What a request has: each model's text columns, by the column of the spine that they are looked up with. The first
-#: that matches is taken.
+#: Models with the attributes of requests (their text columns), and the column of the spine to look each up with. The
+#: first that matches is used.
 _LOOKED_UP = (
     (SPINE, "job_id"),
     ("int_job__skills", "job_id"),
@@ -35,7 +35,12 @@ _NUMBERS = (
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A seed or var as a table of the connection; `excuse` is why it may follow labels, empty where it may not."""
+    """A seed or var as a table of the connection.
+
+    Attributes:
+        excuse: the reason on file why it may follow labels; empty if there is none.
+        remedy: what to do if it follows a label.
+    """
 
     name: str
     table: str
@@ -45,7 +50,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A column of an input whose values are those of a column that a request has."""
+    """A column of an input, and the attribute of requests that its values are keys of."""
 
     column: str
     model: str
@@ -53,7 +58,10 @@ class Key:
 
 
 def seed_tables(con: duckdb.DuckDBPyConnection, seeds: Sequence[Seed]) -> Iterator[Given]:
-    """Yield a table of each seed's rows that were known before the first request, or do not say when."""
+    """Create a table for each seed and yield it.
+
+    The table has the rows known before the first request, and those without a date. The load clock is left out.
+    """
     for seed in seeds:
         if seed.name == LOAD_CLOCK or not columns_of(con, seed.table):
             continue
@@ -71,7 +79,7 @@ def seed_tables(con: duckdb.DuckDBPyConnection, seeds: Sequence[Seed]) -> Iterat
 
 
 def var_tables(con: duckdb.DuckDBPyConnection, own_vars: Sequence[OwnVar]) -> Iterator[Given]:
-    """Yield a table of each var that is a list or a mapping."""
+    """Create a table for each var that is a list or a mapping, and yield it."""
     for var in own_vars:
         rows = list(_rows(var.value))
         if not rows:
@@ -92,12 +100,12 @@ def var_tables(con: duckdb.DuckDBPyConnection, own_vars: Sequence[OwnVar]) -> It
 
 
 def var_name(var: OwnVar) -> str:
-    """Return how a var is called in messages."""
+    """Return the name of a var in messages."""
     return f"dbt var {var.name}"
 
 
 def _rows(value: object) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a var: of a mapping its keys beside their values, of a list its items."""
+    """Yield the rows of a var: the keys of a mapping with their values, or the items of a list."""
     if isinstance(value, Mapping):
         for key, each in value.items():
             for row in _rows(each) if isinstance(each, Mapping | list) else [{"value": each}]:
@@ -105,7 +113,7 @@ def _rows(value: object) -> Iterator[dict[str, Any]]:
     elif isinstance(value, list | tuple):
         for each in value:
             if isinstance(each, Mapping):
-                # Names that differ in case alone are one column to the engine.
+                # DuckDB treats names that differ only in case as the same column.
                 yield {str(name).lower(): cell for name, cell in each.items()}
             else:
                 yield {"value": each}
@@ -119,22 +127,22 @@ def _cell(value: object) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label of a mart, less its mean by the columns of the spine in `less`."""
+    """A label of a mart, minus its mean by the columns of the spine in `less`."""
 
     model: str
     column: str
     less: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Return how it is called in messages."""
+        """Return its name in messages."""
         less = f", less its mean by {' and '.join(self.less)}," if self.less else ""
         return f"{self.model}.{self.column}{less}"
 
 
 def coarse_columns(con: duckdb.DuckDBPyConnection, apart_from: Collection[str]) -> tuple[str, ...]:
-    """Return the text columns of the spine, such as a job's category, that have many requests by value, even together.
+    """Return text columns of the spine, such as a job's category, with many requests per combination of their values.
 
-    Those in ``apart_from`` are left out.
+    Columns in ``apart_from`` are left out.
     """
     found: list[str] = []
     for column, kind in columns_of(con, SPINE).items():
@@ -157,7 +165,11 @@ def rows_by_key(
     numbers: Sequence[str],
     label: Label,
 ) -> list[tuple[Any, ...]]:
-    """Return for each key in a label's rows: rows, sum and squares of the label, whether it is listed, its numbers."""
+    """Return one row for each key that occurs in a label's rows.
+
+    A row contains the number of rows, the label's sum and sum of squares, True if the input lists the key, and the
+    input's ``numbers`` for it.
+    """
     apart = ""
     if label.less:
         apart = f" - avg(y) over (partition by {', '.join(f's.{quoted_name(each)}' for each in label.less)})"
@@ -185,10 +197,10 @@ def rows_by_key(
 
 
 def find_keys(con: duckdb.DuckDBPyConnection, given: Given, columns: Sequence[str]) -> list[Key]:
-    """Return the columns of an input that hold keys of what a request has, those of the key's own name first.
+    """Return the columns of an input that hold keys of attributes of requests.
 
-    Where there are some of that name, others are values that happen to look like keys: ids may be small numbers. Terms
-    are looked at last, since titles hold numbers too.
+    If some are named like their attribute, only those are returned. Other columns may look like keys by chance, because
+    ids can be small numbers. Terms are tried last, because titles contain numbers too.
     """
     for models in (_LOOKED_UP[:-1], _LOOKED_UP[-1:]):
         names = [model for model, _ in models]
@@ -204,7 +216,10 @@ def find_keys(con: duckdb.DuckDBPyConnection, given: Given, columns: Sequence[st
 def _find_key(
     con: duckdb.DuckDBPyConnection, given: Given, column: str, models: Sequence[str]
 ) -> Key | None:
-    """Return what a request has that a column holds keys of: what is called like it, or what has most of its values."""
+    """Return the attribute of requests that a column holds keys of, or None.
+
+    An attribute of the same name is preferred, then the one that contains most of the column's values.
+    """
     name = quoted_name(column)
     own = f"select distinct {_plain(column)} as k from {given.table} where {name} is not null"
     attributes = [
@@ -222,7 +237,7 @@ def _find_key(
             continue
         if attribute.lower() == column.lower():
             return Key(column, model, attribute)
-        # Of two that have as many of the values, that of more requests: a few jobs may lie in a parent category.
+        # On a tie, prefer the attribute with more requests: a few jobs may be in a parent category.
         rows = con.execute(
             f"select count(*) from ({_looked_up(model)}) where {_plain(attribute)} in ({own})"
         ).fetchone()
@@ -232,7 +247,7 @@ def _find_key(
 
 
 def is_unique(con: duckdb.DuckDBPyConnection, given: Given, key: Key) -> bool:
-    """Return whether no two rows of an input have one value of a key."""
+    """Return True if no two rows of an input have the same value in a key column."""
     row = con.execute(
         f"select count(distinct {_plain(key.column)}) = count(*) from {given.table}"
     ).fetchone()
@@ -240,7 +255,7 @@ def is_unique(con: duckdb.DuckDBPyConnection, given: Given, key: Key) -> bool:
 
 
 def _looked_up(model: str) -> str:
-    """Return a SELECT of a model's rows beside the requests that they belong to."""
+    """Return a SELECT of a model's rows with the job_id of the requests that they belong to."""
     by = dict(_LOOKED_UP)[model]
     if by == "job_id":
         return f"select * from main.{model}"
@@ -250,6 +265,7 @@ def _looked_up(model: str) -> str:
 def holds_numbers(
     con: duckdb.DuckDBPyConnection, given: Given, column: str, data_type: str
 ) -> bool:
+    """Return True if a column holds numbers, flags, dates or times only, also as text."""
     if is_number(data_type) or data_type.startswith(("DATE", "TIMESTAMP")):
         return True
     row = con.execute(
@@ -260,7 +276,7 @@ def holds_numbers(
 
 
 def _as_number(column: str) -> str:
-    """Return an expression for a column as a number: a date's is its time."""
+    """Return SQL for a column as a number; a date or time becomes its epoch."""
     name = quoted_name(column)
     return (
         f"coalesce(try_cast(cast({name} as varchar) as double), cast(try_cast(cast({name} as varchar) as boolean) as "
@@ -269,12 +285,12 @@ def _as_number(column: str) -> str:
 
 
 def is_number(data_type: str) -> bool:
-    """Return whether a type of DuckDB is that of numbers or flags."""
+    """Return True if a DuckDB type holds numbers or flags."""
     return data_type == "BOOLEAN" or data_type.startswith(_NUMBERS)
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    """Return the columns of a table or view and their types; none where there is no such table."""
+    """Return the columns of a table or view and their types; empty if it does not exist."""
     try:
         rows = con.execute(
             f"describe {table if '.' in table else f'main.{quoted_name(table)}'}"
@@ -285,7 +301,7 @@ def columns_of(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
 
 
 def _plain(column: str) -> str:
-    """Return an expression for a column's values in one spelling."""
+    """Return SQL for a column's values as text, trimmed and in lower case."""
     return f"lower(trim(cast({quoted_name(column)} as varchar)))"
 
 

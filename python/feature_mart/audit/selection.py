@@ -1,8 +1,8 @@
-"""`mart audit selection`: which rows a change of the project moves, and whether they are chosen by their label.
+"""Implement `mart audit selection`: find the rows that a change of the project moves, and a selection by label.
 
-The project is built twice over the same raw warehouse and as of the same refresh, as it stands and as it was at a
-commit. Per consumer, the rows are counted that enter or leave the spine and the marts, change their label, are excluded
-or no longer, and fall into another split of an export.
+The project is built twice over the same raw warehouse as of the same refresh: as it is, and as it was at a commit. For
+each consumer, the audit counts the rows that enter or leave the spine and the marts, change their label or exclusion,
+or are in another split of an export. It marks labels that the moved rows have more often than chance allows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STEPS = 5
 
 @dataclass(frozen=True, slots=True)
 class ConsumerReport:
-    """What a change moves for one consumer, and the windows of its splits before and after; () where it has none."""
+    """The rows that a change moves for one consumer, and its splits before and after; () if it has none."""
 
     moved: ConsumerMoves
     windows_before: tuple[Window, ...]
@@ -36,7 +36,7 @@ class ConsumerReport:
 
 @dataclass(frozen=True, slots=True)
 class SelectionReport:
-    """What a change moves, by consumer; `base` is what the caller called the commit, `commit` its full name."""
+    """The rows that a change moves, by consumer; `base` is the caller's name of the commit, `commit` its full hash."""
 
     base: str
     commit: str
@@ -59,7 +59,9 @@ def audit_selection(
     as_of: str | None = None,
     progress: Progress | None = None,
 ) -> SelectionReport:
-    """Build the project as it stands and at a commit, which the caller calls ``base``, and compare, inside `open_run`.
+    """Compare the project with itself at a commit, over the same raw rows, inside `open_run`.
+
+    ``base`` is the caller's name of the commit, used in messages; ``commit`` is its full hash.
 
     Raises:
         UsageError: there is no such commit, or the warehouse cannot be audited.

@@ -1,4 +1,4 @@
-"""Two marts that should be one: rows that only one of them has, table by table."""
+"""Compare two marts that should be equal, table by table, and find rows that only one of them has."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from feature_mart.duckdb_files import attach, connect
 
 @dataclass(frozen=True, slots=True)
 class TableDifference:
-    """A table of which `only_first` rows are in the first mart alone and `only_second` in the second.
+    """A table with `only_first` rows that only the first mart has, and `only_second` that only the second has.
 
-    `example` is one of those rows.
+    `example` is one of these rows.
     """
 
     model: str
@@ -27,7 +27,7 @@ class TableDifference:
 def compare_tables(
     first: Path, second: Path, models: Sequence[str]
 ) -> tuple[int, list[TableDifference]]:
-    """How many rows the first mart has in these models, and which models differ, in their order."""
+    """Return the number of rows of these models in the first mart, and the models that differ, in the order given."""
     differences: list[TableDifference] = []
     rows = 0
     with connect() as con:
@@ -35,7 +35,7 @@ def compare_tables(
         attach(con, second, "other")
         for model in models:
             names = _names(con, model)
-            # EXCEPT takes ten times as long as a hash, and the marts are mostly the same.
+            # EXCEPT takes ten times as long as a hash, and most tables are equal.
             digests = [_digest(con, side, model, names) for side in ("one", "other")]
             rows += digests[0][0]
             if digests[0] == digests[1]:
@@ -58,7 +58,7 @@ def _names(con: duckdb.DuckDBPyConnection, model: str) -> str:
 def _digest(
     con: duckdb.DuckDBPyConnection, side: str, model: str, names: str
 ) -> tuple[int, int | None]:
-    """Return a model's rows in one mart, and the sum of their 64-bit hashes."""
+    """Return the number of rows of a model in one mart, and the sum of their 64-bit hashes."""
     row = con.execute(f"select count(*), sum(hash({names})) from {side}.main.{model}").fetchone()
     assert row is not None
     return int(row[0]), row[1]

@@ -1,17 +1,20 @@
-"""Truncation invariance: take away what was not known at an instant, and nothing of before may change.
+"""Compare builds over the raw rows known by a cutoff with a build over all rows; no earlier value may change.
 
-For each cutoff T the raw rows known after T are removed (a row known only in part goes back to its initial state) and
-the mart is built anew, by the project's own compiled SQL and Python functions. Compared bit by bit are
+For each cutoff T the raw rows known after T are removed. A row known by T only by assumption gets its initial state.
+The project's own compiled SQL and Python functions then build the mart again. The builds are compared bit by bit:
 
-(a) as of the last refresh by T, with the whole build: every as-of row with ``as_of_at <= T``, and every spine-keyed
-    feature row and mart row, less labels, of a job that was known by that refresh;
-(b) as of the whole build's refresh, with the whole build, where the requests made before the next refresh after T is
-    published are known though they were loaded later: every such row of every such job. What came between a request and
-    its load is of the future too, and what a refresh has learned is not served before it is published;
-(c) as of the last refresh by T, with a build of the whole warehouse as of it: every training mart, labels included;
-(d) as of the last refresh by T, with the whole build: every label that the whole build says was known by that refresh.
+(a) as of the last refresh by T, with the whole build: every as-of row with ``as_of_at <= T``, and every feature row and
+    mart row, without labels, of a job that was requested and known by that refresh;
+(b) as of the whole build's refresh, with the whole build: every feature row and mart row, without labels, of a job
+    requested before the next refresh after T is published. The truncated build contains these requests even if they
+    were loaded after T, but nothing else that became known after T. What a refresh has learned is not served before
+    it is published;
+(c) as of the last refresh by T, with a build over all rows as of it: every training mart, labels included, and every
+    model whose rows have no time of their own;
+(d) as of the last refresh by T, with the whole build: every label that was known by that refresh according to the
+    whole build.
 
-The truncated builds also run at another wall clock and with other random numbers than the whole one.
+The truncated builds use another wall clock and other random numbers than the whole build.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ from feature_mart.runner.compiled import CompiledProject, World, build_compiled
 from feature_mart.settings import Clock
 
 _WORKERS = 2
-#: The wall clock and random number differ between builds, so that a model that uses them is found.
+#: Builds use different wall clocks and random numbers, so that a model that depends on them is found.
 _WHOLE = World(built_after=timedelta(minutes=5), chance=0.25)
 _TRUNCATED = World(built_after=timedelta(days=411, hours=7), chance=0.75)
 
@@ -54,7 +57,7 @@ _NO_INPUTS = InputReport()
 
 @dataclass(frozen=True, slots=True)
 class CutoffReport:
-    """What one cutoff showed. `rows` counts those compared, over all models; none judged nothing."""
+    """The result for one cutoff; `rows` is the number compared over all models, and 0 means that nothing was judged."""
 
     cutoff: Cutoff
     rows: int
@@ -63,14 +66,18 @@ class CutoffReport:
 
 @dataclass(frozen=True, slots=True)
 class LeakageReport:
-    """The verdict of an audit, and what it could not judge.
+    """The result of a leakage audit, and what it could not judge.
 
-    `constant` are feature columns, by model, that had one value only wherever they were compared; `untimed` raw tables
-    without load times; `empty` cutoffs without rows to compare. `load_clock` has a verdict of each line of the load
-    clock, which no cutoff can judge; `modes` of each way in which dbt builds. With `faults`, which reach beside what a
-    model is given, nothing was built. `covered` counts pairs of a row and a column that varies: those whose row some
-    cutoff follows within a day, so that it shows a leak of one day, and all; None where that was not counted. `inputs`
-    says of seeds and dbt vars, which are the same in every build, whether they follow a label.
+    Attributes:
+        constant: by model, the feature columns that had only one value in the rows compared.
+        untimed: raw tables without load times.
+        load_clock: a verdict for each line of the load clock, which no cutoff can judge.
+        faults: accesses to something other than a model's inputs. If there are any, nothing was built.
+        modes: the comparison of each way in which dbt builds.
+        covered: two counts of pairs of a row and a varying column: those with a cutoff within a day after the row, at
+            which a leak of one day shows, and all. None if they were not counted.
+        inputs: seeds and dbt vars that follow a label. Cutoffs cannot show them, because they are the same in every
+            build.
     """
 
     as_of_at: datetime
@@ -85,29 +92,32 @@ class LeakageReport:
 
     @property
     def is_clean(self) -> bool:
-        """Return whether nothing differs, reaches beside its inputs or follows a label, and the load clock is right."""
+        """Return True if the audit found no fault.
+
+        Nothing differs, models read only their inputs, no seed or var follows a label, and the load clock is right.
+        """
         is_right = all(verdict.is_right for verdict in self.load_clock)
         found = self.leaks or self.faults or self.differs_by_mode or self.inputs.followed
         return is_right and not found
 
     @property
     def differs_by_mode(self) -> bool:
-        """Return whether dbt builds another mart than the SELECTs, in any way."""
+        """Return True if dbt builds another mart than the SELECTs in any mode."""
         return any(report.differences for report in self.modes)
 
     @property
     def leaks(self) -> bool:
-        """Return whether anything differed."""
+        """Return True if a value differs at any cutoff."""
         return any(report.differences for report in self.cutoffs)
 
     @property
     def empty(self) -> tuple[Cutoff, ...]:
-        """Cutoffs before which there was nothing."""
+        """Return the cutoffs at which no rows were compared."""
         return tuple(report.cutoff for report in self.cutoffs if report.rows == 0)
 
     @property
     def columns(self) -> frozenset[str]:
-        """Every column that differed anywhere."""
+        """Return every column that differs at any cutoff."""
         return frozenset(
             difference.column for report in self.cutoffs for difference in report.differences
         )
@@ -115,19 +125,23 @@ class LeakageReport:
 
 @dataclass(frozen=True, slots=True)
 class _Build:
-    """A build as of a refresh: of the whole warehouse, or of the rows known by an instant, with or without requests."""
+    """A build as of a refresh.
+
+    It contains all rows, or those known by `known_by`, with the requests made before `requests_until` if that is set.
+    """
 
     as_of_at: datetime
     known_by: datetime | None = None
     requests_until: datetime | None = None
 
     def path(self, folder: Path) -> Path:
+        """Return the path of the build's file in ``folder``."""
         known = "whole" if self.known_by is None else f"{self.known_by:%Y%m%dT%H%M%S.%f}"
         requests = "-requests" if self.requests_until else ""
         return folder / f"{self.as_of_at:%Y%m%dT%H%M}-{known}{requests}.duckdb"
 
     def rows(self, raw: RawWarehouse) -> dict[str, str]:
-        """The raw rows that it is made of."""
+        """Return SELECTs of the raw rows in this build."""
         if self.known_by is None:
             return raw.every_row()
         if self.requests_until is not None:
@@ -136,7 +150,7 @@ class _Build:
 
 
 def whole_path(as_of_at: datetime, folder: Path) -> Path:
-    """Return the file of the build that all others are compared with."""
+    """Return the path of the build that all others are compared with."""
     return _Build(as_of_at).path(folder)
 
 
@@ -149,7 +163,7 @@ def build_whole(
     base: Path | None = None,
     changed: Collection[str] = (),
 ) -> Path:
-    """The build that all others are compared with; its file."""
+    """Build the mart over all rows, with which all other builds are compared, and return its path."""
     build = _Build(as_of_at)
     _make(project, raw, build, folder, base, changed, threads=2)
     return build.path(folder)
@@ -169,13 +183,14 @@ def compare_cutoffs(
     modes: Callable[[], list[Built]] | None = None,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Build what each cutoff needs, two at a time, and compare; the whole build is made unless it is there.
+    """Build what each cutoff needs, two builds at a time, and compare them.
 
-    ``modes`` makes dbt's own builds, in one of the processes, and may be sent to it.
+    The whole build is made unless its file exists in ``folder``. ``modes`` makes dbt's own builds in a worker process,
+    so it must be picklable.
 
     With ``base``, the folder of an earlier audit over the same rows and cutoffs, only the models in ``changed`` are
-    built anew and compared. A small warehouse is built in this process, one build after the other: two processes
-    take longer to start.
+    built and compared. With ``is_small``, all builds are made in this process, one after the other, because starting
+    two processes would take longer.
     """
     whole = _Build(as_of_at)
     needed: dict[_Build, None] = {whole: None}
@@ -184,7 +199,7 @@ def compare_cutoffs(
             needed[build] = None
     if whole.path(folder).exists():
         del needed[whole]
-    # The longest first, so that no worker waits for the other's last one.
+    # Build the longest first, to keep both workers busy until the end.
     by_length = sorted(needed, key=lambda build: build.known_by or build.as_of_at, reverse=True)
     with _pool(is_small) as pool:
         by_dbt = pool.submit(modes) if modes is not None else None
@@ -228,9 +243,9 @@ def compare_each(
     is_small: bool = False,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Compare as `compare_cutoffs`, without (c), deleting each cutoff's builds so that thousands of cutoffs fit.
+    """Compare as `compare_cutoffs` does, without (c), and delete each cutoff's builds to save space.
 
-    `build_whole` comes first. With ``is_small`` all builds are made in this process.
+    `build_whole` must have run before. With ``is_small`` all builds are made in this process.
     """
     names = judged_models([model.name for model in project.models])
     reports: list[CutoffReport] = []
@@ -274,13 +289,13 @@ def _pool(is_small: bool) -> Executor:
 
 
 def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:
-    """For (a) and (c) that of the last refresh, for (b) that with requests, for (c) that of the whole warehouse."""
+    """Return the builds of a cutoff: that for (a), (c) and (d), that for (b), and that over all rows for (c)."""
     last = min(clock.refresh_before(at), as_of_at)
     return _Build(last, at), _Build(as_of_at, at, next_served_at(clock, at)), _Build(last)
 
 
 def next_served_at(clock: Clock, at: datetime) -> datetime:
-    """Return when the first refresh after ``at`` is published; its values are served from then on."""
+    """Return when the first refresh after ``at`` is published. Its values are served from then on."""
     return clock.refresh_after(at) + timedelta(minutes=clock.publish_lag_minutes)
 
 

@@ -1,4 +1,4 @@
-"""Many small made-up warehouses in one, with nothing in common but the clock."""
+"""Write many small generated warehouses into one, with no ids in common."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from feature_mart.settings import SAMPLE
 def write_universes(
     out: Path, seeds: Path, count: int, jobs: int, storms: Sequence[datetime], seed: int
 ) -> RawWarehouse:
-    """Write ``count`` perturbed samples of ``jobs`` postings each into the folder ``out``, every id its universe's own.
+    """Write ``count`` perturbed samples of ``jobs`` postings each into the folder ``out``, and return the warehouse.
 
-    ``seeds`` is the DuckDB file that holds the load clock. The samples themselves stay below ``out``.
+    Every id has a prefix for its universe. ``seeds`` is the DuckDB file with the load clock. ``storms`` are the
+    timestamps just after which the samples are perturbed. The single samples stay in a subfolder of ``out``.
     """
     worlds = [
         _write_one(out / "worlds" / f"{number}", seeds, jobs, storms, seed + number)

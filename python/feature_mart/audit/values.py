@@ -1,4 +1,4 @@
-"""A feature's values over time beside a file's: how they are compared, and which versions there were."""
+"""Compare a feature's values over time with those of a file."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import duckdb
 from feature_mart.audit.given_file import JOB, Feature
 from feature_mart.audit.reading import WHOLE, Reading, is_number, read_number, read_time
 
-#: Numbers are the same within two millionths: of themselves or, below one, of one. Whole numbers are compared exactly.
+#: Numbers count as equal if they differ by at most two millionths, relative above one and absolute below. Whole numbers
+#: are compared exactly.
 TOLERANCE = 2e-6
-#: The entity of a model that has one only.
+#: Entity of a model with a single entity.
 _ONE = "''"
 _REQUESTS = "mart.main.int_job__requests"
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """SQL for the entity of a row that has the keys, and for the value where an entity has no version yet."""
+    """SQL for the entity of a row with the given keys, and for the value of an entity without a version."""
 
     entity: str
     empty: str
 
 
 def type_of(con: duckdb.DuckDBPyConnection, feature: Feature) -> str:
-    """Return what the mart's column holds: whole, number, instant or text."""
+    """Return the kind of values in the mart's column: whole, number, instant or text."""
     columns = con.execute(f"describe mart.main.{feature.model}").fetchall()
     name = next(str(type_) for column, type_, *_ in columns if column == feature.name)
     if is_number(name):
@@ -35,7 +36,7 @@ def type_of(con: duckdb.DuckDBPyConnection, feature: Feature) -> str:
 
 
 def read_value(column: str, feature: Feature, kind: str, zone: str) -> Reading:
-    """Return how a column of the file is read as values of a feature; times without offset are in ``zone``."""
+    """Return SQL that reads a column of the file as values of a feature; times without offset are in ``zone``."""
     if kind in ("whole", "number"):
         return read_number(column, feature.column_type, is_whole=kind == "whole")
     if kind == "instant":
@@ -45,7 +46,7 @@ def read_value(column: str, feature: Feature, kind: str, zone: str) -> Reading:
 
 
 def scaled(value: str, kind: str) -> str:
-    """Return a value as a number in which two that count as the same are at most 1 apart; NULL stays NULL."""
+    """Return SQL for a number that differs by at most 1 between values that count as equal; NULL stays NULL."""
     if kind == "whole":
         return (
             f"1000 * if({value} is null, null, coalesce(try_cast({value} as {WHOLE}), "
@@ -60,16 +61,17 @@ def scaled(value: str, kind: str) -> str:
 
 
 def is_same(one: str, other: str) -> str:
-    """SQL that is true of two scaled values that count as the same; NULL is a value."""
+    """Return SQL that is true if two scaled values count as equal; two NULLs do."""
     return f"({one} is not distinct from {other} or coalesce(abs({one} - {other}) <= 1, false))"
 
 
 def load_versions(
     con: duckdb.DuckDBPyConnection, feature: Feature, keys: Sequence[str], kind: str
 ) -> Versions | None:
-    """Put a feature's versions into `feature_versions` and, to be found by value, into `version_buckets`.
+    """Load a feature's versions into table ``feature_versions``, and indexed by value into ``version_buckets``.
 
-    None where the mart has no versions of it, or makes what it serves at a request from them in another way.
+    Return None if the mart has no versions of it, if a row lacks its keys, or if the versions do not explain the values
+    served at requests.
     """
     if feature.as_of_model is None:
         return None
@@ -100,7 +102,10 @@ def load_versions(
 def _keys_of_row(
     con: duckdb.DuckDBPyConnection, feature: Feature, keys: Sequence[str]
 ) -> tuple[str, ...] | None:
-    """The feature's keys that a row has: all, or none of a model of one entity, such as the market."""
+    """Return the keys of the feature's model that identify an entity, or None if a row lacks one of them.
+
+    The result is empty if the model has a single entity, such as the market, and a row lacks its key.
+    """
     known = set(keys)
     if JOB in known:
         known |= _request_columns(con)
@@ -119,9 +124,9 @@ def _request_columns(con: duckdb.DuckDBPyConnection) -> set[str]:
 def _empty_value(
     con: duckdb.DuckDBPyConnection, feature: Feature, entity: str, kind: str
 ) -> str | None:
-    """What requests are served of an entity without a version, as SQL; None where versions do not explain it.
+    """Return SQL for the value served for an entity without a version, or None if versions do not explain it.
 
-    Of entities that no request has, such as a skill, that is NULL.
+    The value is NULL for entities that no request has, such as a skill.
     """
     has_keys = entity == _ONE or set(feature.keys) <= _request_columns(con)
     if feature.job_model is None or not has_keys:

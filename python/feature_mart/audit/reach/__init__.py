@@ -1,4 +1,4 @@
-"""What a build can reach beside its models' inputs: found in what dbt compiled, without running it."""
+"""Find accesses of a build to something other than its models' inputs, in the compiled code, without running it."""
 
 from feature_mart.audit.reach.faults import Fault, find_faults
 

@@ -1,12 +1,13 @@
-"""What a build can reach beside its models' inputs, read from dbt's manifest after compiling.
+"""Find accesses of a build to something other than its models' inputs, in dbt's manifest after compiling.
 
-A value is right in time only if a model's own SELECT, or Python function, makes it from what `ref` and `source` give.
-Whatever else could put a value into a table is refused: SQL in hooks, macros in place of dbt's own, files, the engine's
-catalog, the wall clock, chance, the machine, and tables of former builds. The modules beside this one judge one form of
-code each; this one knows the manifest. `inputs` wants a time or a reason of seeds and dbt vars.
+Point-in-time correctness can only be checked for values that a model's own SELECT, or Python function, computes from
+what `ref` and `source` return. Everything else that could put a value into a table is refused: SQL in hooks, macros
+that override dbt's own, files, the engine's catalog, the wall clock, random numbers, the machine, and tables of earlier
+builds. Each of the other modules checks one form of code; this one reads the manifest. `inputs` requires a date or a
+reason for seeds and dbt vars.
 
-Somebody who means to hide a leak from a parser can. This is for what is merged by carelessness; `audit.modes` and
-`audit.truncation` look at the values themselves.
+The check finds mistakes, not deliberate attempts to hide a leak from a parser. `audit.modes` and `audit.truncation`
+check the values themselves.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from feature_mart.audit.reach.python import python_faults
 from feature_mart.audit.reach.sql import sql_faults
 from feature_mart.manifest import SERVED, read_nodes
 
-#: Macros of dbt that a project may override: they name relations or write the result, and change no value.
+#: Macros of dbt that a project may override: they name relations or write the result, and do not change values.
 _REPLACED = frozenset(
     {
         *("generate_schema_name", "generate_alias_name", "generate_database_name"),
@@ -47,15 +48,15 @@ class Fault:
     what: str
 
     def __str__(self) -> str:
-        """Return the line that reports it."""
+        """Return the line of the report."""
         return f"{self.path}: {self.name} {self.what}"
 
 
 def find_faults(document: Mapping[str, Any], project: Path) -> tuple[Fault, ...]:
-    """Return every access to something other than a model's inputs, and inputs without a time and a reason.
+    """Return every access to something other than a model's inputs, and inputs without a date or a reason.
 
-    ``document`` is the compiled manifest.json of the project in the folder ``project``. SQL is read as DuckDB's. A
-    model that was not compiled is judged by its Jinja alone.
+    ``document`` is the compiled manifest.json of the project in the folder ``project``. SQL is parsed as DuckDB's. Only
+    the Jinja is checked of a model that was not compiled.
     """
     found = [
         *_replaced_macros(document),
@@ -68,7 +69,7 @@ def find_faults(document: Mapping[str, Any], project: Path) -> tuple[Fault, ...]
 
 
 def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield macros that override dbt's own, so that a table may differ from its model's SELECT."""
+    """Yield the macros that override dbt's own, because a table may then differ from its model's SELECT."""
     project = _project(document)
     theirs = _BUILTINS | {
         _base(macro["name"])
@@ -87,7 +88,7 @@ def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _macro_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield what the macros of models and tests access; macros of hooks are checked with the hook."""
+    """Yield accesses in the macros of models and tests. Macros of hooks are checked with the hook."""
     called = _called_macros(document)
     for macro in _own_macros(document):
         if _base(macro["name"]) not in called:
@@ -116,7 +117,7 @@ def _called_macros(document: Mapping[str, Any]) -> set[str]:
             if _base(macro["name"]) in bases
             for each in (macro.get("depends_on") or {}).get("macros", ())
         }
-    # dbt itself calls it, around every query.
+    # dbt itself calls this macro for every query.
     return called | {"job_labels"}
 
 

@@ -1,7 +1,7 @@
-"""Inputs that have no load time: seeds and dbt vars need a time, or a reason on file.
+"""Check that inputs without a load time, seeds and dbt vars, have a date or a reason on file.
 
-No cutoff can take a number out of a file of the project. What can be asked is that somebody has said since when it was
-known, or why it is there; `audit.seed_labels` then looks at the numbers.
+No cutoff can remove a number from a file of the project. This check requires that somebody has written since when the
+number was known, or why it is there. `audit.seed_labels` then tests the numbers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SETTINGS = "dbt_project.yml"
 
 
 def input_faults(document: Mapping[str, Any], project: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield file, name and message for each seed and each var of the project's own without a time and a reason.
+    """Yield file, name and message for each of the project's seeds and vars without a date or a reason.
 
     ``document`` is the manifest.json of the project in the folder ``project``.
     """

@@ -1,4 +1,4 @@
-"""What Jinja can reach: the warehouse while a model is compiled, the machine, the clock and the run."""
+"""Find accesses in Jinja: to the warehouse at compile time, the machine, the clock and the run."""
 
 from __future__ import annotations
 
@@ -42,25 +42,25 @@ _RUN_VARS = {
 }
 #: Models and macros that may use some of these names. Each comment says why no feature value depends on it.
 _ALLOWED = {
-    # The partition that a run appends behind.
+    # Read the watermark after which a run appends.
     "scalar_instant": {"execute", "flags", "run_query"},
     "opened_at": {"scalar_instant"},
     "int_job__requests": {"scalar_instant"},
-    # Whether a raw table has a column; whether the load clock has a line for a table.
+    # Look up whether a raw table has a column, and whether the load clock has a line for a table.
     "raw_column": {"execute", "flags", "env_var", "target", "api", "get_columns_in_relation"},
     "is_before_trusted": {"execute", "flags", "run_query"},
     "is_line_of": {"warehouse"},
     "snapshot_get_time": {"snapshot_at"},
-    # A label of the query, and the name of a schema.
+    # Set the label of a query, and the name of a schema.
     "job_labels": {"env_var", "target", "invocation_id", "run_started_at"},
     "generate_schema_name": {"target"},
-    # The refresh that a build stands at.
+    # Defines the refresh of the build.
     "int_mart__clock": {"target", "as_of"},
-    # Measures of a build, which no feature reads.
+    # Measure a build; no feature reads them.
     "int_mart__profiles": {"as_of"},
     "profiled_columns": {"graph", "execute"},
     "grown_shares": {"as_of"},
-    # Tests, whose SQL makes no row.
+    # Tests, whose SQL writes no rows.
     "test_stays_filled": {"as_of"},
     "test_one_version_per_load": {"execute", "flags", "get_columns_in_relation"},
 }
@@ -113,7 +113,7 @@ def _names(text: str) -> Iterator[tuple[str, str, str]]:
             if kind not in {"whitespace", "data", "comment"}
         ]
     except TemplateSyntaxError:
-        return  # dbt has said so by then.
+        return  # dbt reports it at compile time.
     depth = 0
     for number, (kind, value) in enumerate(tokens):
         if value == "(" and (depth or (number and tokens[number - 1] == ("name", "config"))):

@@ -1,4 +1,4 @@
-"""What a Python model can reach: modules that compute, and nothing that opens, asks, or tells the time."""
+"""Find accesses in Python models: to files, the warehouse, the clock, random numbers and other code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-#: Modules that give the same for the same arguments.
+#: Modules whose functions are deterministic and have no side effects.
 _COMPUTE = frozenset(
     {
         *(
@@ -101,7 +101,7 @@ def python_faults(code: str) -> Iterator[str]:
     try:
         tree = ast.parse(code)
     except SyntaxError:
-        return  # dbt has said so by then.
+        return  # dbt reports it at compile time.
     # Parts of an f-string are checked with the whole string; docstrings are not code.
     within = {
         id(part)
@@ -173,5 +173,5 @@ def _said(node: ast.expr, name: str, does: str) -> str:
 
 
 def _is_own_field(node: ast.Attribute) -> bool:
-    """Return True for an attribute of ``self``."""
+    """Return True if the node is an attribute of ``self``."""
     return isinstance(node.value, ast.Name) and node.value.id == "self"

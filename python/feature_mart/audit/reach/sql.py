@@ -1,4 +1,4 @@
-"""What compiled SQL can reach: relations that are no input of its model, files, the catalog, the clock and chance."""
+"""Find accesses in compiled SQL: to relations that are no input, files, the catalog, the clock and random numbers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sql_faults(sql: str, allowed: Sequence[str]) -> Iterator[str]:
     try:
         trees = sqlglot.parse(sql, read="duckdb")
     except SqlglotError:
-        return  # The engine has taken it; names in functions were judged above.
+        return  # The engine accepts it; its functions have been checked above.
     for tree in trees:
         if tree is None:
             continue
@@ -54,7 +54,7 @@ def sql_faults(sql: str, allowed: Sequence[str]) -> Iterator[str]:
 
 
 def _is_column(table: exp.Table) -> bool:
-    """Return True for a lateral reference to a list column, as in ``from rows, rows.items``."""
+    """Return True if the table is a lateral reference to a list column, as in ``from rows, rows.items``."""
     select = table.parent_select
     if select is None or len(table.parts) < 2:
         return False
@@ -79,12 +79,12 @@ def _function_faults(sql: str) -> Iterator[str]:
 
 
 def _is_part(tokens: Sequence[Token], number: int) -> bool:
-    """Return True for a name after a dot: a column or a method."""
+    """Return True if the token is a name after a dot, so a column or a method."""
     return number > 0 and tokens[number - 1].token_type is TokenType.DOT
 
 
 def _is_named(tokens: Sequence[Token], number: int) -> bool:
-    """Return True for a column alias."""
+    """Return True if the token is a column alias."""
     return number > 0 and tokens[number - 1].token_type is TokenType.ALIAS
 
 
@@ -92,7 +92,7 @@ def _is_named(tokens: Sequence[Token], number: int) -> bool:
 def _functions() -> tuple[frozenset[str], frozenset[str]]:
     """Return DuckDB's non-deterministic functions, and its table functions that read files, settings or the catalog.
 
-    The engine itself says how stable a function is.
+    Both are looked up in the catalog of the engine.
     """
     with connect() as con:
         rows = con.execute(
@@ -102,7 +102,7 @@ def _functions() -> tuple[frozenset[str], frozenset[str]]:
             "bool_or(function_type in ('scalar', 'aggregate', 'window') and stability = 'CONSISTENT') "
             "from duckdb_functions() group by all"
         ).fetchall()
-    # `error` stops a build, and `ago` is a macro over the clock.
+    # `error` stops a build, so it is harmless; `ago` is a macro that reads the clock.
     changing = {name for name, _, is_changing, _ in rows if is_changing} - {"error"} | {"ago"}
     reading = {
         name for name, is_table, _, is_scalar in rows if is_table and not is_scalar
