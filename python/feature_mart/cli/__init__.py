@@ -1,4 +1,4 @@
-"""The command line: parse, call one function, print. Results on stdout, progress on stderr."""
+"""The command line: commands parse, call one function and print. Results go to stdout, progress to stderr."""
 
 from feature_mart.cli.main import main
 

@@ -1,4 +1,4 @@
-"""`mart audit` and its commands: each a verdict and what could not be judged, and 1 where something is wrong."""
+"""`mart audit` and its commands. Each prints a verdict and what was not judged; a fault gives exit code 1."""
 
 from __future__ import annotations
 
@@ -312,7 +312,11 @@ def file(
 
 
 def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
-    """``a=b`` as a to b, ``a`` as a to a."""
+    """Return a mapping from texts ``a=b`` (a to b) and ``a`` (a to a).
+
+    Raises:
+        UsageError: a text is not of this form.
+    """
     pairs = {}
     for text in texts:
         name, sign, value = text.partition("=")

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar in a terminal, a line a stage elsewhere, nothing when quiet."""
+"""Progress on stderr: a bar in a terminal, one line a stage otherwise, nothing with ``quiet``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Console:
-    """Shows the stages of a command; use it as a context, so that the bar ends with it."""
+    """A context manager that shows the stages of a command and stops its progress bar at the end."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -44,7 +44,10 @@ class Console:
         self._close(failed=kind is not None)
 
     def stage(self, name: str) -> Callable[[int, int, str], None]:
-        """Begin a stage; the function it gives shows how far it is: done, of how many, what."""
+        """Begin a stage, and return a function that shows its progress.
+
+        The function takes the steps done, their total (0 if unknown) and a description.
+        """
         self._close(failed=False)
         self._open = (name, time.monotonic())
         if self._bar is None:
@@ -52,7 +55,7 @@ class Console:
         bar, task = self._bar, self._bar.add_task("", total=None, stage=name)
 
         def show(done: int, total: int, what: str) -> None:
-            # dbt numbers its nodes as they start, so what ends is not always in order.
+            # dbt numbers nodes when they start and may finish them in another order.
             so_far = max(done, int(bar.tasks[task].completed))
             bar.update(task, completed=so_far, total=total or None, description=what[:90])
 
@@ -74,4 +77,4 @@ class Console:
 
 
 def _show_nothing(_done: int, _total: int, _what: str) -> None:
-    """Progress where there is no bar: the stage's own line says enough."""
+    """Do nothing; without a bar, the line at the end of the stage is enough."""

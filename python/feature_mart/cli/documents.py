@@ -1,4 +1,4 @@
-"""What commands give to machines: one JSON object each, without its `schema` number."""
+"""JSON output of commands: one object each, to which `emit` adds the `schema` number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from feature_mart.settings import Settings
 
 
 def run_document(done: RunSummary) -> dict[str, Any]:
-    """`mart run --json`."""
+    """Return the JSON of `mart run --json`."""
     return {
         **build_document(done.build, done.run_id, done.settings, done.bulk_loads),
         "site": str(done.site),
@@ -29,7 +29,7 @@ def run_document(done: RunSummary) -> dict[str, Any]:
 def build_document(
     done: BuildReport, run_id: str, settings: Settings, bulk: Sequence[BulkLoad]
 ) -> dict[str, Any]:
-    """`mart build --json`."""
+    """Return the JSON of `mart build --json`."""
     return {
         "run_id": run_id,
         "warehouse_id": settings.warehouse,
@@ -56,7 +56,7 @@ def build_document(
 
 
 def moved_document(moved: Moved) -> dict[str, Any]:
-    """Return the keys that a line of the load clock makes known earlier; spans are in hours."""
+    """Return the JSON of the keys that a line of the load clock makes known earlier; durations are in hours."""
     hour = timedelta(hours=1)
     return {
         "keys": moved.keys,
@@ -67,12 +67,12 @@ def moved_document(moved: Moved) -> dict[str, Any]:
 
 
 def sample_document(done: SampleReport) -> dict[str, Any]:
-    """`mart sample --json`."""
+    """Return the JSON of `mart sample --json`."""
     return {"folder": str(done.folder), "jobs": done.jobs, "seed": done.seed, "rows": done.rows}
 
 
 def snapshot_document(done: SnapshotReport) -> dict[str, Any]:
-    """One snapshot of `mart export --json` and `mart run --json`."""
+    """Return the JSON of one snapshot in `mart export --json` and `mart run --json`."""
     return {
         "consumer": done.consumer,
         "id": done.id,

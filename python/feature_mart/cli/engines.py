@@ -1,4 +1,4 @@
-"""`mart cost` and `mart conformance`: what BigQuery takes for a build, and whether an engine computes as it should."""
+"""`mart cost` and `mart conformance`: the cost of a build on BigQuery, and whether an engine computes as documented."""
 
 from __future__ import annotations
 

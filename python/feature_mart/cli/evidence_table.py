@@ -1,4 +1,4 @@
-"""What `mart knowledge evidence` prints for people."""
+"""Text output of `mart knowledge evidence`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from feature_mart.knowledge.worth import score, signed
 
 
 def print_evidence(document: Mapping[str, Any], path: Path) -> None:
-    """A line a group: what the model loses without it, and what it is worth alone."""
+    """Print one line for each feature group: the model's score without it, what it adds, and its score alone."""
     rows = ", ".join(f"{name} {count:,}" for name, count in document["rows"].items())
     say(
         f"{document['consumer']}, {document['warehouse_id']}, {document['snapshot']}: {rows}",

@@ -1,4 +1,4 @@
-"""What `mart audit file` prints: rows first, then each column, then what would have been right."""
+"""Text and JSON output of `mart audit file`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORDS = {
 
 
 def file_document(report: FileReport, settings: Settings) -> dict[str, Any]:
-    """`mart audit file --json`; times in seconds."""
+    """Return the JSON of `mart audit file --json`; durations are in seconds."""
     return {
         "warehouse_id": settings.warehouse,
         "as_of_at": report.as_of_at.isoformat(),
@@ -52,7 +52,7 @@ def file_document(report: FileReport, settings: Settings) -> dict[str, Any]:
 
 
 def print_file(report: FileReport, settings: Settings) -> None:
-    """The verdict of `mart audit file`."""
+    """Print the verdict of `mart audit file`."""
     zone = load_zone(settings.clock.timezone)
     say("", f"{near(report.path)}: {report.rows:,} rows{_span(report, zone)}", style="bold")
     say(
@@ -122,12 +122,12 @@ def _fault_line(fault: RowFault) -> str:
 
 
 def _is_unjudged(column: ColumnVerdict) -> bool:
-    """Return whether something of the column was not compared, even if the rest leaks."""
+    """Return True if part of the column was not compared, even if the rest leaks."""
     return column.verdict == "not_judged" or bool(column.unreadable or column.skipped)
 
 
 def unjudged_lines(column: ColumnVerdict) -> list[str]:
-    """Say which values of a column were not compared, and why."""
+    """Return lines that say which values of a column were not compared, and why."""
     lines = []
     if column.unreadable:
         lines.append(

@@ -1,4 +1,4 @@
-"""`mart knowledge`: why a feature is there, and whether every one says so."""
+"""`mart knowledge`: check that features have reasons, print them, and measure the effect of features."""
 
 from __future__ import annotations
 

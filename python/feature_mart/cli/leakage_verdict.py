@@ -1,4 +1,4 @@
-"""What the leakage audit prints: refused inputs, what differs and where, what follows a label, what is not judged."""
+"""Text and JSON output of the leakage audit."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
         say("  Nothing was built: values are compared once these are fixed.")
         return
     table = make_table("cutoff", "chosen as", "rows compared", "that differ")
-    # With a cutoff at every refresh, only those with differences.
+    # With a cutoff at every refresh, print only those with differences.
     shown = [each for each in report.cutoffs if each.differences or len(report.cutoffs) <= _CUTOFFS]
     for each in shown[:_CUTOFFS]:
         at = each.cutoff.at.astimezone(zone)

@@ -1,4 +1,4 @@
-"""`mart` and its commands. What a command needs is imported when it runs, so that help is instant."""
+"""`mart` and its commands. Each command imports what it needs when it runs, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from feature_mart.errors import UsageError
 if TYPE_CHECKING:
     from feature_mart.exporter import FileFormat
 
-#: How `mart --help` groups the commands: a newcomer's first, in the order in which they are used.
+#: Sections of `mart --help`, with the commands of a first run in the order of use.
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "First": ("run", "build", "docs", "export"),
     "Raw data": ("sample",),
@@ -31,7 +31,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-#: Environment variables that already took effect when Python started, so they are reported.
+#: Environment variables that took effect when Python started, and are therefore reported.
 _PYTHON = {
     "PYTHONPATH": "modules of these folders stand before the installed ones",
     "PYTHONHOME": "Python's own modules come from there",
@@ -41,7 +41,7 @@ _PYTHON = {
 
 
 class _Grouped(click.Group):
-    """Lists commands by section; a group stands there with its own commands."""
+    """A click group that lists commands by section, with the commands of subgroups."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section, names in _SECTIONS.items():

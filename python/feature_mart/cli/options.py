@@ -1,4 +1,4 @@
-"""What every command shares: its options, its failures explained, its JSON."""
+"""Options, error handling and JSON output that commands share."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import click
 from feature_mart.errors import FeatureMartError, StopRequestedError
 
 P = ParamSpec("P")
-#: DuckDB's errors about the machine rather than a statement. A failed commit has a type of its own, so the system's
-#: message is looked for as well.
+#: DuckDB's errors that are caused by the machine, not by a statement. A failed commit has another type, so errors are
+#: also recognized by the system's message.
 _MACHINE = frozenset({"IOException", "OutOfMemoryException"})
 _MACHINE_SAYS = tuple(
     os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -23,7 +23,10 @@ _MACHINE_SAYS = tuple(
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn an explained failure into its message and exit code; no traceback for those."""
+    """Turn expected errors into a message and an exit code, without a traceback.
+
+    These are the project's own errors, an interruption, and errors of the machine. Others are raised as they are.
+    """
 
     @wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -36,10 +39,10 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             _stop("interrupted; nothing half-written was kept", 130)
         except OSError as error:
-            # A full disk, a folder that may not be written: the machine's fault, and named by it.
+            # For example a full disk or a folder without write permission; the error names the cause.
             _stop(f"{error}; the mart and its snapshots are as they were", 1)
         except Exception as error:
-            # DuckDB's form of the same; recognized by name, so that DuckDB need not be imported.
+            # DuckDB's errors of the machine are recognized by name, to avoid importing DuckDB.
             is_machine = type(error).__name__ in _MACHINE or any(
                 said in str(error) for said in _MACHINE_SAYS
             )
@@ -57,7 +60,7 @@ def _stop(message: str, code: int) -> None:
 
 
 def emit(document: dict[str, Any]) -> None:
-    """Print what a command gives to machines."""
+    """Print the JSON output of a command, with the number of its schema."""
     click.echo(json.dumps({"schema": 1, **document}, default=str, ensure_ascii=False))
 
 

@@ -1,4 +1,4 @@
-"""How commands print for people: lines, tables, paths, and their own name."""
+"""Print lines, tables and paths for people."""
 
 from __future__ import annotations
 
@@ -10,31 +10,34 @@ from rich.console import Console
 from rich.table import Table
 
 _WIDE = 250
-#: Columns that count something, besides those whose name begins so.
+#: Columns with counts, in addition to those whose name begins with "rows" or "that".
 COUNTS = ("built", "skipped", "repeated", "killed")
 
 
 def _console() -> Console:
-    """A pipe has no width: nothing is cut or folded there."""
+    """Return a console for stdout.
+
+    A pipe has no width, so a wide console is used there, which neither cuts nor wraps lines.
+    """
     console = Console(soft_wrap=True, highlight=False)
     return console if console.is_terminal else Console(width=_WIDE, highlight=False)
 
 
 def say(*lines: str, style: str | None = None) -> None:
-    """Print lines as they are."""
+    """Print lines without wrapping or markup."""
     console = _console()
     for line in lines:
         console.print(line, markup=False, style=style, soft_wrap=True)
 
 
 def duration(span: timedelta) -> str:
-    """Return a span in hours, or in days from two days on."""
+    """Return a duration in hours, or in days if it is 48 hours or longer."""
     hours = span / timedelta(hours=1)
     return f"{hours:.1f} hours" if abs(hours) < 48 else f"{hours / 24:.1f} days"
 
 
 def near(path: Path | str) -> str:
-    """A path as seen from the working folder, where it lies below it."""
+    """Return a path relative to the working folder if it is below it, otherwise unchanged."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:
@@ -42,7 +45,7 @@ def near(path: Path | str) -> str:
 
 
 def print_table(table: Table) -> None:
-    """A table without the blanks that fill its last column."""
+    """Print a table without trailing blanks."""
     console = _console()
     with console.capture() as captured:
         console.print(table)
@@ -51,13 +54,13 @@ def print_table(table: Table) -> None:
 
 
 def own_name() -> str:
-    """How to call `mart` again."""
+    """Return the command by which `mart` can be called again."""
     called = Path(sys.argv[0])
     return near(called) if called.name == "mart" else "mart"
 
 
 def make_table(*names: str) -> Table:
-    """Return an empty table of those columns, in which counts stand to the right."""
+    """Return an empty table with these columns; counts are aligned right."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name in names:
         is_number = name.startswith(("rows", "that")) or name in COUNTS

@@ -1,4 +1,4 @@
-"""What `mart audit selection` prints: per consumer, the rows that moved and how their labels are spread."""
+"""Text and JSON output of `mart audit selection`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MARK = "*"
 
 
 def selection_document(report: SelectionReport, settings: Settings) -> dict[str, Any]:
-    """Return `mart audit selection --json`."""
+    """Return the JSON of `mart audit selection --json`."""
     return {
         "warehouse_id": settings.warehouse,
         "base": report.base,
@@ -85,7 +85,7 @@ def _table(report: ConsumerReport) -> Table:
 
 
 def _names(groups: Sequence[LabelGroup]) -> list[str]:
-    """Return a column's name for each group: its one value, or its upper bound."""
+    """Return a column name for each label group: its only value, or its upper bound."""
     return [
         "none"
         if group.greatest is None

@@ -1,4 +1,4 @@
-"""`mart snapshot`: what there is, whether it is sound, how two differ, what is kept, which one is current."""
+"""`mart snapshot`: list, verify, compare, keep, clean and train on snapshots, and set the latest one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `mart snapshot` prints, for people and for machines."""
+"""Text and JSON output of `mart snapshot`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST = 15
 
 
 def line_document(line: SnapshotLine) -> dict[str, Any]:
-    """One line of `mart snapshot list --json`."""
+    """Return the JSON of one snapshot in `mart snapshot list --json`."""
     document = asdict(line)
     for name in ("as_of_at", "created_at"):
         at = document[name]
@@ -30,7 +30,7 @@ def line_document(line: SnapshotLine) -> dict[str, Any]:
 
 
 def print_lines(lines: Sequence[SnapshotLine], where: str, consumer: str | None) -> None:
-    """The table of `mart snapshot list`."""
+    """Print the table of `mart snapshot list`."""
     if not lines:
         of = f" of {consumer}" if consumer else ""
         say(f"No snapshots{of} under {near(where)}.")
@@ -57,7 +57,7 @@ def print_lines(lines: Sequence[SnapshotLine], where: str, consumer: str | None)
 
 
 def verdict_document(verdict: Verdict) -> dict[str, Any]:
-    """`mart snapshot verify --json`."""
+    """Return the JSON of `mart snapshot verify --json`."""
     return {
         "address": verdict.address,
         "id": verdict.id,
@@ -70,7 +70,7 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
 
 
 def print_verdict(verdict: Verdict) -> None:
-    """The verdict of `mart snapshot verify`."""
+    """Print the verdict of `mart snapshot verify`."""
     if not verdict.problems:
         say(f"good: {verdict.id}, {verdict.parts} parts, {verdict.rows:,} rows")
         say(f"  manifest.json has the SHA-256 {verdict.manifest_sha256}")
@@ -81,12 +81,15 @@ def print_verdict(verdict: Verdict) -> None:
 
 
 def diff_document(found: SnapshotDiff) -> dict[str, Any]:
-    """`mart snapshot diff --json`."""
+    """Return the JSON of `mart snapshot diff --json`."""
     return asdict(found)
 
 
 def print_diff(found: SnapshotDiff, *, every: bool) -> None:
-    """What differs between two snapshots; of the columns, those that moved most."""
+    """Print the differences between two snapshots.
+
+    Only the columns whose distribution changed most are printed, or all of them with ``every``.
+    """
     say(f"A {found.a}", f"B {found.b}", "")
     for name, (one, other) in found.facts.items():
         say(f"  {name:<24} {_shown(one)} → {_shown(other)}")
@@ -115,12 +118,12 @@ def print_diff(found: SnapshotDiff, *, every: bool) -> None:
 
 
 def clean_document(done: CleanReport) -> dict[str, Any]:
-    """`mart snapshot clean --json`."""
+    """Return the JSON of `mart snapshot clean --json`."""
     return asdict(done)
 
 
 def print_clean(done: CleanReport) -> None:
-    """What `mart snapshot clean` removed, or would."""
+    """Print what `mart snapshot clean` removed, or would remove in a dry run."""
     for each in done.removed:
         what = "dead export" if each.kind == "attempt" else "snapshot"
         verb = "would remove" if done.is_dry_run else "removed"

@@ -1,4 +1,4 @@
-"""What commands print for people when they are done."""
+"""Text output of `mart run`, `build`, `sample` and `export`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LATEST = {
 
 
 def print_run(done: RunSummary) -> None:
-    """The summary of `mart run`."""
+    """Print the summary of `mart run`."""
     settings = done.settings
     zone = load_zone(settings.clock.timezone)
     at = done.build.as_of_at.astimezone(zone)
@@ -73,13 +73,13 @@ def _next_steps(done: RunSummary) -> list[str]:
     ]
     if done.settings.is_sample:
         tries.append(("make mart DWH=/path/to/parquet", "the same on a warehouse of your own"))
-    # A long path does not push the reasons of the others aside.
+    # Limit the width, so that a long path does not shift the other reasons to the right.
     wide = min(40, max(len(command) for command, _ in tries))
     return [f"  {command:<{wide}}   {why}" for command, why in tries]
 
 
 def print_sample(done: SampleReport, settings: Settings) -> None:
-    """The summary of `mart sample`."""
+    """Print the summary of `mart sample`."""
     rows = ", ".join(f"{table} {count:,}" for table, count in done.rows.items())
     say(near(done.folder), f"  rows       {rows}")
     if settings.is_sample and settings.mart_path.is_file():
@@ -89,7 +89,7 @@ def print_sample(done: SampleReport, settings: Settings) -> None:
 
 
 def print_loaded(dataset: str, rows: dict[str, int]) -> None:
-    """The summary of `mart sample --to bigquery`."""
+    """Print the summary of `mart sample --to bigquery`."""
     counts = ", ".join(f"{table} {count:,}" for table, count in rows.items())
     say(
         dataset,
@@ -99,7 +99,7 @@ def print_loaded(dataset: str, rows: dict[str, int]) -> None:
 
 
 def print_build(done: BuildReport, settings: Settings, bulk: Sequence[BulkLoad]) -> None:
-    """The summary of `mart build`."""
+    """Print the summary of `mart build`."""
     zone = load_zone(settings.clock.timezone)
     at = done.as_of_at.astimezone(zone)
     say(
@@ -110,7 +110,7 @@ def print_build(done: BuildReport, settings: Settings, bulk: Sequence[BulkLoad])
 
 
 def _build_lines(built: BuildReport, bulk: Sequence[BulkLoad], settings: Settings) -> list[str]:
-    """Return the lines of a build: a bulk load may explain what checks warn of, so it comes before warnings."""
+    """Return the lines about a build. Bulk loads precede warnings, because they may explain them."""
     tests = built.tests
     how = f"in full: {built.full_because}" if built.full_because else "appended to the mart"
     warned = f", {tests.warned} warned" if tests.warned else ""
@@ -125,7 +125,7 @@ def _build_lines(built: BuildReport, bulk: Sequence[BulkLoad], settings: Setting
 
 
 def bulk_lines(found: Sequence[BulkLoad], warehouse: str) -> list[str]:
-    """Return the bulk loads that the load clock says nothing of, each with the line that fits it."""
+    """Return lines about the bulk loads without a line in the load clock, each with a line to add if one is needed."""
     lines: list[str] = []
     for bulk in found:
         lines.append(
@@ -148,7 +148,7 @@ def bulk_lines(found: Sequence[BulkLoad], warehouse: str) -> list[str]:
 
 
 def print_snapshot(done: SnapshotReport, settings: Settings) -> None:
-    """The summary of `mart export`."""
+    """Print the summary of `mart export`."""
     _print_splits(done, load_zone(settings.clock.timezone))
     lines = ["", f"  snapshot   {done.id} ({_HOW[done.status]})"]
     if done.bytes is not None:
@@ -159,7 +159,7 @@ def print_snapshot(done: SnapshotReport, settings: Settings) -> None:
         lines.append(f"  latest     {_LATEST[done.latest]}")
     if done.through:
         lines.append(f"  through    {done.through}")
-    # What a training job's channels begin with: data/train/, data/validation/, data/test/.
+    # The folders of a training job's channels are below the address: data/train/, data/validation/ and data/test/.
     say(*lines, f"  address    {near(done.address)}")
 
 

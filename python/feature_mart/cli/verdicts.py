@@ -1,4 +1,4 @@
-"""What audits print: the verdict, what differs, and what could not be judged."""
+"""Text and JSON output of the incremental, conservation and reproduce audits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EXAMPLE = 120
 
 
 def incremental_document(report: IncrementalReport, settings: Settings) -> dict[str, Any]:
-    """`mart audit incremental --json`."""
+    """Return the JSON of `mart audit incremental --json`."""
     return {
         "warehouse_id": settings.warehouse,
         "is_clean": report.is_clean,
@@ -39,7 +39,7 @@ def incremental_document(report: IncrementalReport, settings: Settings) -> dict[
 
 
 def print_incremental(report: IncrementalReport, settings: Settings) -> None:
-    """The verdict of `mart audit incremental`."""
+    """Print the verdict of `mart audit incremental`."""
     zone = load_zone(settings.clock.timezone)
     say("", f"Incremental audit of {settings.warehouse}", style="bold")
     say("")
@@ -84,7 +84,7 @@ def _histories(report: IncrementalReport) -> str:
 
 
 def conservation_document(report: ConservationReport, settings: Settings) -> dict[str, Any]:
-    """`mart audit conservation --json`."""
+    """Return the JSON of `mart audit conservation --json`."""
     return {
         "warehouse_id": settings.warehouse,
         "as_of_at": report.as_of_at.isoformat(),
@@ -103,7 +103,7 @@ def conservation_document(report: ConservationReport, settings: Settings) -> dic
 
 
 def print_conservation(report: ConservationReport, settings: Settings) -> None:
-    """The verdict of `mart audit conservation`."""
+    """Print the verdict of `mart audit conservation`."""
     zone = load_zone(settings.clock.timezone)
     at = report.as_of_at.astimezone(zone)
     say("", f"Accounts of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}", style="bold")
@@ -133,7 +133,7 @@ def print_conservation(report: ConservationReport, settings: Settings) -> None:
 
 
 def reproduce_document(report: ReproduceReport) -> dict[str, Any]:
-    """`mart audit reproduce --json`."""
+    """Return the JSON of `mart audit reproduce --json`."""
     return {
         "id": report.id,
         "address": report.address,
@@ -146,7 +146,7 @@ def reproduce_document(report: ReproduceReport) -> dict[str, Any]:
 
 
 def print_reproduce(report: ReproduceReport) -> None:
-    """The verdict of `mart audit reproduce`."""
+    """Print the verdict of `mart audit reproduce`."""
     say("", f"Snapshot {report.id}, rebuilt by commit {report.commit[:9]}", style="bold")
     say("")
     table = make_table("", "in the manifest", "rebuilt")
