@@ -209,7 +209,7 @@ def compare_cutoffs(
         for number, done in enumerate(as_completed(waiting), start=1):
             done.result()
             if progress is not None:
-                progress(number, len(waiting), "builds with the future taken away")
+                progress(number, len(waiting), "truncated builds")
         names = judged_models(
             [model.name for model in project.models if base is None or model.name in changed]
         )
@@ -257,7 +257,7 @@ def compare_each(
         for number, each in enumerate(waiting, start=1):
             reports.append(each.result())
             if progress is not None:
-                progress(number, len(waiting), "refreshes after which the future is taken away")
+                progress(number, len(waiting), "refreshes")
     compared = varying_columns(project.manifest, names, _Build(as_of_at).path(folder))
     return LeakageReport(as_of_at, tuple(reports), _constant(project, compared), raw.untimed)
 

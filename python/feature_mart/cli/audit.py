@@ -29,14 +29,14 @@ def audit() -> None:
     default=5,
     show_default=True,
     type=click.IntRange(1, 50),
-    help="At how many instants the future is taken away.",
+    help="How many cutoffs to compare.",
 )
-@click.option("--seed", default=0, show_default=True, help="Draws the instants.")
+@click.option("--seed", default=0, show_default=True, help="Draws the cutoffs.")
 @_perturb
 @click.option(
     "--every-refresh",
     is_flag=True,
-    help="A cutoff behind every refresh of a small made-up warehouse, in place of the own one.",
+    help="Put a cutoff at every refresh of a small generated warehouse, in place of the given one.",
 )
 @click.option(
     "--jobs",
@@ -63,7 +63,7 @@ def leakage(
     as_of: str | None,
     as_json: bool,
 ) -> None:
-    """Take the future away: does anything of before it change?"""
+    """Rebuild without the rows known after each cutoff: no earlier value may change."""
     from feature_mart.audit import audit_every_refresh, audit_leakage
     from feature_mart.cli import leakage_verdict
     from feature_mart.runner import open_run
@@ -129,7 +129,7 @@ def leakage(
 def incremental(
     schedules: int, universes: int, jobs: int, seed: int, perturb: int | None, as_json: bool
 ) -> None:
-    """Is a mart that grew what a full build makes?
+    """Compare marts that grew by random schedules with one full build.
 
     Builds day by day, with refreshes skipped, repeated and killed.
     """
@@ -194,7 +194,7 @@ def conservation(perturb: int | None, as_json: bool) -> None:
 @json_option
 @explained
 def reproduce(snapshot: str, as_json: bool) -> None:
-    """Build a snapshot anew: is it the same?
+    """Build a snapshot again by its own commit, and compare.
 
     From its manifest alone, by the code of its commit. SNAPSHOT is an id, a consumer (its latest), or an address.
     """

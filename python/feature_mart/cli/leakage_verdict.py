@@ -130,7 +130,7 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
     _print_load_clock(report, zone)
     if report.is_clean:
         say(
-            "clean: nothing of before a cutoff changes when what was known after it is taken away",
+            "clean: no value of before a cutoff changes when the rows known after it are removed",
             style="bold",
         )
     if report.differs_by_mode:
@@ -181,7 +181,7 @@ def _print_differences(report: LeakageReport, zone: ZoneInfo) -> None:
     for each in report.cutoffs:
         for difference in each.differences:
             first.setdefault((difference.model, difference.column), (each.cutoff, difference))
-    say(f"leaks: {len(first)} columns know what came later", style="bold")
+    say(f"leaks: {len(first)} columns depend on later rows", style="bold")
     table = make_table(
         "  column", "rows", "for example", "cutoff", "in the mart", "without the future"
     )
@@ -197,7 +197,9 @@ def _print_differences(report: LeakageReport, zone: ZoneInfo) -> None:
     print_table(table)
     if len(first) > _SHOWN:
         say(f"  … and {len(first) - _SHOWN} more (--json has all)")
-    say("  Models stand in the order in which they are built: look at the first one first.")
+    say(
+        "  Start with the first: models are listed in build order, and one that reads a leaking model leaks too."
+    )
 
 
 def _print_modes(report: LeakageReport) -> None:
