@@ -1,10 +1,10 @@
-"""Why each feature is there: required, checked against what changed, measured, and told.
+"""Check, measure and publish the reasons for each feature.
 
 ==================================  =====================================================
-``check_knowledge(project, base)``  what is missing of the reasons
-``explain_column(project, name)``   everything that is written of one column
-``measure_evidence(address, …)``    what each group of features is worth on a snapshot
-``build_site(settings, …)``         the documentation site; served and published by ``knowledge.site``
+``check_knowledge(project, base)``  find missing reasons, and changes without a new reason
+``explain_column(project, name)``   collect everything written about one column
+``measure_evidence(address, …)``    measure the effect of each feature group on a snapshot
+``build_site(settings, …)``         build the documentation site; ``knowledge.site`` serves and publishes it
 ==================================  =====================================================
 """
 

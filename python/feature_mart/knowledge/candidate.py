@@ -1,9 +1,9 @@
-"""`mart knowledge candidate`: what a candidate's columns add to a model, trained and measured, not written.
+"""`mart knowledge candidate`: measure what a candidate's columns add to a model.
 
 =====================================  ====================================================
-``judge_candidate(settings, …)``       all of it: rows, both models, the document, the plot
-``measure_candidate(address, …)``      a snapshot's model with a candidate's columns and without
-``write_candidate(project, …)``        the document and the plot drawn from it
+``judge_candidate(settings, …)``       run all steps: rows, both models, document, plot
+``measure_candidate(address, …)``      train with and without a candidate's columns
+``write_candidate(project, …)``        write the document and its plot
 =====================================  ====================================================
 """
 
@@ -35,7 +35,7 @@ from feature_mart.settings import Settings
 from feature_mart.storage import Store
 from feature_mart.training import DEFAULT_PARAMS, Snapshot, Split, load_snapshot, score_seeds
 
-#: Features are chosen by validation; the test split is not so much as joined.
+#: Features are chosen on validation. The test split is left out, so it cannot influence the choice.
 SPLITS = ("train", "validation")
 
 
@@ -49,17 +49,18 @@ def judge_candidate(
     wanted: str | None,
     stage: Callable[[str], Progress],
 ) -> tuple[dict[str, Any], Path, Path]:
-    """Run a candidate on the built mart, train a consumer's model with it and without, and write what came out.
+    """Run a candidate on the built mart, train a consumer's model with and without it, and write the result.
 
     Args:
-        store: where snapshots are; `wanted` is an id or address there, None for the consumer's latest.
-        stage: called with each stage's name; gives what shows its progress.
+        store: the store of snapshots.
+        wanted: the id or address of a snapshot in `store`; None for the consumer's latest.
+        stage: called with the name of each stage; returns the progress callback of that stage.
 
     Returns:
-        The document, its file, and that of the plot.
+        The document, the path of its file, and the path of the plot.
 
     Raises:
-        UsageError: no such candidate, consumer or snapshot, or rows that are not one a job.
+        UsageError: there is no such candidate, consumer or snapshot, or the candidate does not have one row per job.
         TerminalError: the SQL does not run, or nothing can be measured.
         TransientError: another program has the mart open for writing.
     """
@@ -95,24 +96,24 @@ def measure_candidate(
     seeds: int = 3,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
-    """Train a snapshot's model with a candidate's columns beside its own and without, and measure on validation.
+    """Train a snapshot's model with and without a candidate's columns, and score both on validation.
 
-    Both are fitted on train with the default parameters, once a seed. Two figures nearer than their spreads are the
-    same. Texts are passed as categories, since their codes have no order.
+    Each model is fitted on train with the default parameters, once per seed. Scores that differ by less than their
+    spreads count as equal. Text columns are categorical features, because their codes have no order.
 
     Args:
         address: the snapshot's folder.
-        metric: a name of `feature_mart.training.metrics`; None for r2 of a regression, auc of a binary label.
-        progress: told of each model as it is begun.
+        rows: the candidate's columns, one row per job.
+        metric: a name of `feature_mart.training.metrics`; None means r2 for a regression, auc for a binary label.
+        progress: called with models done, models in all and a name before each model is trained.
 
     Returns:
-        The document of candidate.json.
+        A document of the schema candidate.json.
 
     Raises:
-        UsageError: the snapshot is another consumer's, a job of it has no row of the candidate, or a column is
-            already among its features.
-        TerminalError: the candidate is unknown or constant in train, there are no rows to measure on, or nothing
-            can be fitted.
+        UsageError: the snapshot belongs to another consumer or warehouse, one of its jobs has no row in the candidate,
+            or it already has a column of the same name.
+        TerminalError: the candidate is NULL or constant in all of train, a split is empty, or no model can be fitted.
     """
     snapshot = load_snapshot(address)
     check_origin(snapshot, consumer, warehouse_id)
@@ -153,7 +154,12 @@ def measure_candidate(
 
 
 def join_candidate(snapshot: Snapshot, rows: CandidateRows) -> Snapshot:
-    """Train and validation of a snapshot with a candidate's columns after its own. Raises: as `measure_candidate`."""
+    """Return a snapshot's train and validation splits with a candidate's columns appended to the features.
+
+    Raises:
+        UsageError: a job has no row in the candidate, or the snapshot already has a column of the same name.
+        TerminalError: a split is empty.
+    """
     taken = [column for column in rows.columns if column in {*snapshot.columns, snapshot.label}]
     if taken:
         raise UsageError(
@@ -189,10 +195,15 @@ def _score(snapshot: Snapshot, metric: str, seeds: int) -> dict[str, float]:
 
 
 def write_candidate(project: Path, document: Mapping[str, Any]) -> tuple[Path, Path]:
-    """Write the document under docs/evidence/rejected and its plot under docs/assets/rejected, each whole.
+    """Write the document to docs/evidence/rejected and its plot to docs/assets/rejected, each atomically.
 
-    Both are called ``<candidate>.<consumer>.<warehouse>``. Nothing is written of a document that does not fit its
-    schema.
+    Both files are named ``<candidate>.<consumer>.<warehouse>``. Neither is written if the document violates its schema.
+
+    Returns:
+        The paths of the document and the plot.
+
+    Raises:
+        TerminalError: the document violates its schema.
     """
     from feature_mart.knowledge.candidate_plot import draw_candidate
 

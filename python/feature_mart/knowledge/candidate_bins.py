@@ -1,4 +1,4 @@
-"""Which of a candidate's columns tells labels apart best, and how the label goes with it."""
+"""Find the candidate column that best separates the labels, and the mean label in each of its bins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from feature_mart.training import Snapshot
 
-#: Bins of a number of many values; few values, or the most frequent texts, have a bin each, up to two more.
+#: The number of quantile bins of a numeric column. A column of at most two more distinct values has a bin per value.
 MOST_BINS = 8
 UNKNOWN = "unknown"
 OTHERS = "others"
@@ -19,13 +19,17 @@ OTHERS = "others"
 def telling_column(
     snapshot: Snapshot, columns: Sequence[str], texts: Mapping[str, Sequence[str]]
 ) -> dict[str, Any] | None:
-    """The column whose bins' means hold most of the label's variance on train, with its bins.
+    """Return the column whose bins explain most of the label's variance on train, with its bins.
 
-    A column of few values has a bin a value; another number has bins of about as many rows, each named after the
-    middle one of its values; of many texts the most frequent have a bin each. None where no column has two bins.
+    A numeric column of few distinct values has one bin per value. Other numeric columns have quantile bins, each
+    named after its median. A text column has one bin for each of its most frequent values, and one for the others.
+
+    Args:
+        texts: the values of each text column; a feature holds the position of its value in them.
 
     Returns:
-        ``column``, ``is_text`` and ``bins``, each with ``name``, ``rows`` and the label's ``mean``.
+        ``column``, ``is_text`` and ``bins``, each bin with ``name``, ``rows`` and the label's ``mean``. None if no
+        column has two bins.
     """
     train = snapshot.splits["train"]
     label = train.label.astype(np.float64)
@@ -53,7 +57,7 @@ def telling_column(
 def _bins(
     values: NDArray[np.float32], texts: Sequence[str] | None
 ) -> tuple[list[str], list[NDArray[np.bool_]]]:
-    """Names of bins, none of them empty, and which rows each has; unknown last."""
+    """Return the names of the non-empty bins and the row mask of each; the bin of unknown values is last."""
     is_known = ~np.isnan(values)
     distinct, counts = np.unique(values[is_known], return_counts=True)
     names: list[str] = []
@@ -86,6 +90,6 @@ def _bins(
 
 
 def _number(value: float) -> str:
-    """Four digits at most, and no exponent for a whole number below a million."""
+    """Format a number with up to four significant digits; whole numbers below a million are written in full."""
     shown = float(value)
     return f"{shown:.0f}" if shown.is_integer() and abs(shown) < 1e6 else f"{shown:.4g}"

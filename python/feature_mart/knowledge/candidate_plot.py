@@ -1,4 +1,4 @@
-"""The plot of a measured candidate, drawn from its document alone."""
+"""Draw the plot of a measured candidate from its document."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _METRICS = {"r2": "R²", "auc": "AUC", "mae": "mean absolute error"}
 
 
 def draw_candidate(document: Mapping[str, Any]) -> bytes:
-    """The SVG of a document of candidate.json.
+    """Return the plot of a document of the schema candidate.json, as SVG.
 
-    Left the label's mean and the rows of train by bin of the most telling column; right the score with the candidate
-    and without, with its spread over the seeds.
+    The left panel shows the mean label and the number of rows of train by bin of the column that separates the labels
+    best. The right panel shows the score with and without the candidate, with its spread over the seeds.
     """
-    # A machine's own matplotlibrc does not show in it.
+    # The default style overrides the machine's matplotlibrc, so the plot is the same everywhere.
     with context(["default", _STYLE]), warnings.catch_warnings():
-        # A reader's font has the signs that matplotlib's own lacks, such as kanji.
+        # matplotlib's font lacks characters such as kanji. The SVG keeps text as text, and the viewer's font has them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=figure_size(_HEIGHT))
         FigureCanvasSVG(figure)
@@ -41,7 +41,7 @@ def draw_candidate(document: Mapping[str, Any]) -> bytes:
 
 
 def describe_plot(document: Mapping[str, Any]) -> str:
-    """What is seen on the plot, in words: the text alternative."""
+    """Return the plot's text alternative: what it shows, in words."""
     telling, metric = document["telling"], _METRICS.get(document["metric"], document["metric"])
     bins = telling["bins"]
     least, most = (choose(bins, key=lambda each: each["mean"]) for choose in (min, max))
@@ -65,13 +65,13 @@ def _draw_bins(means: Axes, document: Mapping[str, Any]) -> None:
     counts.bar(places, [each["rows"] for each in bins], color="0.85", width=0.8)
     counts.set_ylabel("rows (bars)")
     counts.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    # A line joins numbers, which have an order; texts have none, and the unknown is no value after the last.
+    # Only numbers have an order, so the line connects only them: not texts, not the bin of unknown values.
     others = [place for place in places if telling["is_text"] or bins[place]["name"] == UNKNOWN]
     numbers = [place for place in places if place not in others]
     for at, style in ((numbers, "-o"), (others, "D")):
         heights = [bins[place]["mean"] for place in at]
         means.plot(at, heights, style, color="black", linewidth=1.2, markersize=3.5)
-    # The dots before the bars, which are of the other axes.
+    # Draw the dots in front of the bars, which belong to the twin axes.
     means.set_zorder(counts.get_zorder() + 1)
     means.patch.set_visible(False)
     means.set_ylabel(f"mean {document['label']} (dots)")

@@ -1,4 +1,4 @@
-"""A candidate's rows: its SQL under analyses/rejected, compiled by dbt, and run on a built mart that is only read."""
+"""Compile a candidate's SQL (analyses/rejected) with dbt, and run it on a built mart that is opened read-only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from feature_mart.settings import Settings, require_embedded
 
 FOLDER = "analyses/rejected"
 KEY = "job_id"
-#: Levels of a categorical feature.
+#: The most distinct values that a text column may have.
 MOST_TEXTS = 64
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -30,10 +30,11 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class CandidateRows:
-    """A candidate's columns, one row a job.
+    """A candidate's columns, one row per job.
 
-    `values` is float32 of shape (jobs, columns), NaN where a value is NULL: numbers as they are, booleans 0 and 1,
-    texts the places of their values in `texts`, which are sorted. `places` maps a job_id to its row.
+    `values` is float32 of shape (jobs, columns), NaN where a value is NULL or not finite. Booleans are 0 and 1. A text
+    is its position in `texts`, which has the sorted distinct values of each text column. `places` maps a job_id to its
+    row.
     """
 
     name: str
@@ -44,7 +45,11 @@ class CandidateRows:
 
 
 def find_candidate(project: Path, name: str) -> Path:
-    """The file of a candidate. Raises: UsageError where there is none of that name."""
+    """Return the path of a candidate's SQL.
+
+    Raises:
+        UsageError: there is no candidate of that name.
+    """
     known = sorted(path.stem for path in (project / FOLDER).glob("*.sql"))
     if name not in known:
         close = ", ".join(difflib.get_close_matches(name, known, n=3) or known)
@@ -54,17 +59,18 @@ def find_candidate(project: Path, name: str) -> Path:
 
 
 def compile_candidate(settings: Settings, path: Path, as_of_at: datetime) -> str:
-    """A candidate's SQL as dbt compiles it; the mart is not touched.
+    """Return a candidate's SQL as compiled by dbt, without opening the mart.
 
     Args:
-        as_of_at: the refresh that the mart stands at.
+        as_of_at: the refresh of the built mart.
 
     Raises:
         UsageError: the mart is on BigQuery.
-        TerminalError: dbt could not compile it.
+        TerminalError: dbt cannot compile the file, or it is not an analysis.
     """
     require_embedded(settings, "mart knowledge candidate")
-    # Compiled SQL names its catalog after the file, and dbt opens it for writing: so another one of the same name.
+    # dbt opens its database for writing, and compiled SQL contains the catalog name, which is the file's name. A
+    # temporary database of the same name leaves the mart alone and gives SQL that runs on it.
     database = settings.target_dir("candidate") / "mart.duckdb"
     result = invoke_dbt(
         settings,
@@ -82,14 +88,17 @@ def compile_candidate(settings: Settings, path: Path, as_of_at: datetime) -> str
 
 
 def run_candidate(mart: Path, name: str, sql: str, history: Path | None = None) -> CandidateRows:
-    """Run a candidate on a built mart, which is opened for reading alone.
+    """Run a candidate's compiled SQL on a built mart, opened read-only, and return its rows.
 
     Args:
-        history: the file of the dbt snapshots, where sources are overwritten.
+        mart: the mart's DuckDB file.
+        name: the candidate's name, for messages.
+        history: the file of the dbt snapshots; None, or a file that does not exist, if no source is overwritten.
 
     Raises:
-        UsageError: it gives no job_id, one twice or one that is NULL, nothing but job_id, or a column that is neither
-            number, boolean nor text.
+        UsageError: the SQL is not one select, job_id is missing, NULL or not unique, or there is no other column. Also
+            if a column's name is not an identifier, its type is not number, boolean or text, or it has more than
+            `MOST_TEXTS` distinct texts.
         TerminalError: the SQL does not run.
         TransientError: another program has the mart open for writing.
     """

@@ -1,4 +1,8 @@
-"""What changed of all that features rest on, which features it reaches, and whether somebody said why."""
+"""Find changes that alter features and come without a new reason.
+
+A feature depends on models, macros, seeds, vars and settings, the parts of a project. A changed part needs a reason if
+it alters the fingerprint of a column (`feature_mart.knowledge.lineage`).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from feature_mart.knowledge.lineage.project import Column, Project
 from feature_mart.knowledge.rationale import Missing, meta_of
 from feature_mart.knowledge.texts import Texts, is_explained, is_touched
 
-#: What may move a feature without being seen here.
+#: What can change a feature's values and is not checked here.
 UNJUDGED = (
     "the raw data, environment variables, --vars, the versions of dbt, the engine and Python packages, "
     "and what a query or file is found to hold while a model is built"
@@ -30,7 +34,7 @@ _OWN = "why or transform, or a section of its model's .md that names it"
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A part that changed, the judged columns that it moves, and those of its own model that mean another thing."""
+    """A changed part, the feature and mart columns that it alters, and the altered columns of the part's own model."""
 
     key: Key
     path: str
@@ -41,24 +45,28 @@ class Reached:
 def check_changes(
     before: Mapping[str, str], after: Mapping[str, str], base: str
 ) -> Iterator[Missing]:
-    """Yield what features rest on and was changed while nobody said why, one finding for each thing that changed.
+    """Yield one finding for each changed part that alters features and for which no reason was added.
 
     Args:
         before: The text of the project's files at `base`, by path.
-        after: The same, now.
-        base: What the messages call the commit.
+        after: The text of the project's current files, by path.
+        base: The name of the commit in messages.
     """
     reached = reached_columns(read_lineage(before), read_lineage(after))
     yield from unexplained(reached, before, after, base)
 
 
 def read_lineage(files: Mapping[str, str]) -> Project:
-    """Return the project of some files; nothing is rendered before it is asked for."""
+    """Parse a project's files; models are rendered lazily, at the first query."""
     return Project(read_parts(files), read_entries(files))
 
 
 def reached_columns(before: Project, after: Project) -> list[Reached]:
-    """Return the parts that changed and moved a judged column, in the order of their files."""
+    """Return the changed parts that alter a judged column, in order of their paths.
+
+    Each changed part is applied alone to the project `before`, to find the columns that it alters. Columns altered
+    only by several changes together are returned last, by model.
+    """
     changed = _changed_parts(before.parts, after.parts)
     if not changed:
         return []
@@ -78,7 +86,7 @@ def reached_columns(before: Project, after: Project) -> list[Reached]:
         )
         if reached:
             found.append(Reached(key, part.path, reached, own))
-    # Moved by several changes together, by none of them alone.
+    # These columns are altered by several changes together, and by none of them alone.
     for model in sorted({model for model, _ in left}):
         columns = frozenset(each for each in left if each[0] == model)
         key = Key("model", model)
@@ -96,7 +104,7 @@ def _changed_parts(old: Mapping[Key, Part], new: Mapping[Key, Part]) -> list[Key
 
 
 def _with_tests(before: Project, after: Project) -> Project:
-    """Return the project before, with the keys that tests hold after: another test is no other meaning."""
+    """Return the project before with the unique keys of the project after: a changed test alters no value."""
     entries = {
         name: replace(entry, unique=now.unique, same_keys=now.same_keys) if now else entry
         for name, entry in before.entries.items()
@@ -106,7 +114,7 @@ def _with_tests(before: Project, after: Project) -> Project:
 
 
 def _with_part(before: Project, after: Project, key: Key) -> Project:
-    """Return the project before with one part as it is after; what is new then is there to be read."""
+    """Return the project before with one part as it is after. New macros and vars are added, since it may need them."""
     parts = dict(before.parts)
     parts.pop(key, None)
     if key in after.parts:
@@ -127,7 +135,10 @@ def _moved(
 def unexplained(
     reached: Sequence[Reached], before: Mapping[str, str], after: Mapping[str, str], base: str
 ) -> Iterator[Missing]:
-    """Yield the changes of which no text was touched that may say why; `before` and `after` are the files by path."""
+    """Yield the changes for which no text that could give a reason was changed.
+
+    `before` and `after` are the project's files, text by path.
+    """
     reasons = _Reasons(before, after) if reached else None
     for each in reached:
         assert reasons is not None
@@ -137,7 +148,7 @@ def unexplained(
 
 
 class _Reasons:
-    """The texts before and after."""
+    """The texts of a project before and after a change, in which reasons are looked for."""
 
     def __init__(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         self._files = before, after
@@ -146,7 +157,7 @@ class _Reasons:
         self._known: dict[Column, bool] = {}
 
     def is_touched(self, column: Column) -> bool:
-        """Return whether a text of the column's own was touched."""
+        """Return True if a text of the column itself was changed."""
         if column not in self._known:
             model, name = column
             before, after = self._texts
@@ -160,10 +171,10 @@ class _Reasons:
         return self._known[column]
 
     def is_explained(self, reached: Reached) -> bool:
-        """Return whether a text was touched at the changed thing itself, for all that rest on it."""
+        """Return True if a text was changed at the changed part itself, which covers all columns that depend on it."""
         key, (before, after) = reached.key, self._texts
         if key.kind in {"model", "config"} and key.name.startswith(("feat_", "mart_")):
-            # Each of its own features says why, and that is enough for those that rest on them.
+            # If each altered feature of the model has a new reason, columns that depend on them need none.
             own = [column for column in reached.columns if column[1] in reached.own]
             return bool(own) and all(map(self.is_touched, own))
         if key.kind in {"model", "config"}:
@@ -179,7 +190,7 @@ class _Reasons:
         return is_touched(before.of_part(key), after.of_part(key))
 
     def _is_model_explained(self, model: str, own: frozenset[str]) -> bool:
-        """Return whether a model before the features says why, or a changed column of it does."""
+        """Return True if a text of a staging or intermediate model changed, or the description of an altered column."""
         before, after = self._texts
         if is_touched(before.of_model(model), after.of_model(model)):
             return True
@@ -216,7 +227,7 @@ def _subject(key: Key) -> str:
 
 
 def _place(reached: Reached, count: int) -> str:
-    """Return the texts of which one is to be touched, the nearest first."""
+    """Return the texts of which one has to be changed, nearest first, as part of a message."""
     key = reached.key
     own = f"its {_OWN}" if count == 1 else f"each one's {_OWN}"
     if key.kind in {"model", "config"} and key.name.startswith(("feat_", "mart_")):

@@ -1,4 +1,4 @@
-"""`mart knowledge check`: no feature without its reason, and none that changed without it."""
+"""`mart knowledge check`: find features without a reason, and changed features without a new one."""
 
 from __future__ import annotations
 
@@ -27,10 +27,13 @@ _UNTESTED = "not yet tested"
 
 
 def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ...]:
-    """What is missing of the reasons; with `base`, a commit, also of what has changed since.
+    """Return all findings about missing reasons, evidence and candidates.
+
+    Args:
+        base: a commit; also return the changes since then that alter features without a new reason. None to skip that.
 
     Raises:
-        UsageError: there is no such commit.
+        UsageError: there is no commit `base`.
     """
     files = read_project(project)
     models = tuple(read_models(files))
@@ -45,7 +48,11 @@ def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ..
 
 
 def check_evidence(project: Path, models: Sequence[Model]) -> Iterator[Missing]:
-    """Evidence that cites nothing where something was measured, or what is not there."""
+    """Yield the models whose section Evidence is wrong.
+
+    It is wrong if it cites no file although the model's columns were measured, if it cites a file that does not exist,
+    or if nothing was measured and it does not say so.
+    """
     documents = read_evidence(project)
     for model in models:
         told = sections_of(model.notes or "").get("Evidence", "")
@@ -67,7 +74,7 @@ def check_evidence(project: Path, models: Sequence[Model]) -> Iterator[Missing]:
 
 
 def check_candidates(project: Path) -> Iterator[Missing]:
-    """Candidates that were never measured, or whose SQL is another one since."""
+    """Yield the candidates without an entry in _rejected.yml, never measured, or whose SQL has changed since."""
     measured = [
         decode_document(path.read_bytes(), "candidate", path.relative_to(project).as_posix())
         for path in sorted((project / "docs" / "evidence" / "rejected").glob("*.json"))

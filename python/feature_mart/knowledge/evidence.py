@@ -1,4 +1,4 @@
-"""`mart knowledge evidence`: what each group of features is worth, trained and measured, not written."""
+"""`mart knowledge evidence`: measure each feature group's effect on a model by ablation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from feature_mart.manifest import Manifest
 from feature_mart.training import DEFAULT_PARAMS, Snapshot, load_snapshot
 from feature_mart.training.lift import ALL, LiftLine, score_features, variants
 
-#: One process each: xgboost takes one thread, so that its bits do not depend on how many there are.
+#: xgboost uses one thread, because its results depend on the number of threads. Models train in parallel processes.
 _PROCESSES = 2
 
 
@@ -28,23 +28,26 @@ def measure_evidence(
     seeds: int = 5,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
-    """Train a snapshot's model with each group of features left out, and with each alone.
+    """Train a snapshot's model on all features, without each feature group, and on each group alone.
 
-    A group is the features of one model ``feat_job__<group>``. Every set is fitted on train, once a seed, and measured
-    on validation, by which features are chosen, and on test, which is reported and chooses nothing. What a group adds
-    is the score of all features less the score without it; two figures nearer than their spreads are the same.
+    A group is the features of one model ``feat_job__<group>``. Each set of features is fitted on train once per seed.
+    It is scored on validation, on which features are chosen, and on test, which is only reported. A group adds the
+    score of all features minus the score without the group. Scores that differ by less than their spreads count as
+    equal.
 
     Args:
         address: the snapshot's folder.
-        manifest: dbt's, of the build that the snapshot came from.
-        name: the consumer, and `warehouse_id` the warehouse, that the snapshot has to be of.
+        manifest: dbt's manifest of the build from which the snapshot was exported.
+        name: the consumer of the snapshot.
+        warehouse_id: the warehouse of the snapshot.
+        progress: called with models done, models in all and a name after each set of features.
 
     Returns:
-        The document of evidence.json.
+        A document of the schema evidence.json.
 
     Raises:
-        TerminalError: the snapshot has other features than the manifest, or nothing can be fitted on it.
-        UsageError: there is no such folder, or no such consumer.
+        TerminalError: the snapshot's features differ from the manifest's, or no model can be fitted on it.
+        UsageError: there is no such folder or consumer, or the snapshot belongs to another consumer or warehouse.
     """
     snapshot = _loaded(str(address))
     check_origin(snapshot, name, warehouse_id)
@@ -73,7 +76,11 @@ def measure_evidence(
 
 
 def check_origin(snapshot: Snapshot, consumer: str, warehouse_id: str) -> None:
-    """Raise UsageError unless a snapshot is of that consumer and of that warehouse."""
+    """Check that a snapshot belongs to a consumer and a warehouse.
+
+    Raises:
+        UsageError: it belongs to another.
+    """
     found = snapshot.consumer, str(snapshot.manifest["warehouse_id"])
     if found != (consumer, warehouse_id):
         raise UsageError(
@@ -83,7 +90,11 @@ def check_origin(snapshot: Snapshot, consumer: str, warehouse_id: str) -> None:
 
 
 def write_evidence(folder: Path, warehouse: str, document: Mapping[str, Any]) -> Path:
-    """Write ``<consumer>.<warehouse>.json``, whole or not at all."""
+    """Write ``<consumer>.<warehouse>.json`` to a folder atomically, and return its path.
+
+    Raises:
+        TerminalError: the document violates its schema; nothing is written.
+    """
     path = folder / f"{document['consumer']}.{warehouse}.json"
     write_whole(path, encoded(document, "evidence"))
     return path
@@ -157,5 +168,5 @@ def _difference(full: LiftLine, without: LiftLine, split: str) -> float | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    """Six places: the spread over seeds is in the third or fourth."""
+    """Round to six places; the spread over seeds is in the third or fourth."""
     return None if value is None else round(value, 6)

@@ -1,4 +1,4 @@
-"""The reasons that stand beside the SQL, as YAML and Markdown have them: what is required, and what is missing."""
+"""Read the reasons in the YAML and Markdown beside a model's SQL, and find those that are missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-#: What features rest on: models, the macros that they call, the seeds that they read, and dbt's own settings.
+#: The files and folders that features depend on: models, macros, seeds and dbt's settings.
 FOLDERS = ("models", "macros", "seeds", "dbt_project.yml", "packages.yml", "dependencies.yml")
 HEADINGS = (
     "Why these features",
@@ -23,9 +23,9 @@ HEADINGS = (
 )
 SERVE = frozenset({"lookup", "request_sql", "request_python", "offline_only"})
 ROLES = frozenset({"key", "label", "audit"})
-#: Of a feature's column, in the model that says why it is there: where it is made, not where it is handed on.
+#: The meta keys required of a feature's column in the model that computes it.
 KEYS = ("owner", "serve", "unit", "null_means", "why", "transform", "added")
-#: Of the same column in models that hand it on.
+#: The meta keys required of the same column in models that only select it.
 HANDED_ON = ("serve", "unit", "null_means")
 _SHORTEST_WHY = 20
 _EMPTY_WORDS = re.compile(
@@ -36,9 +36,9 @@ _EMPTY_WORDS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What a feature lacks: the file, the column (None for the model itself), and what.
+    """Something that is missing: the file, the column (None for the whole file), and a sentence that says what.
 
-    `features` are those that rest on what was changed, where that is what is missing a reason.
+    `features` is only set for a change without a reason: the columns that it alters.
     """
 
     path: str
@@ -49,9 +49,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A feature or mart model as its files have it. `code_path` is its SQL or Python, `notes` its Markdown.
+    """A feature or mart model, from its files.
 
-    `columns` are YAML's, by name, in order.
+    `code` is its SQL or Python, `notes` its Markdown (None if there is no such file). `columns` are the column entries
+    of its YAML by name, in file order.
     """
 
     name: str
@@ -64,12 +65,12 @@ class Model:
 
     @property
     def is_mart(self) -> bool:
-        """Whether it only selects."""
+        """True for a mart model, which only selects columns of other models."""
         return self.name.startswith("mart_")
 
 
 def read_project(project: Path) -> dict[str, str]:
-    """Return the text of the files that features rest on, by path, as they lie there."""
+    """Return the text of the files that features depend on, by path relative to the project, from the working tree."""
     found = [path for each in FOLDERS for path in ((project / each), *(project / each).rglob("*"))]
     return {
         path.relative_to(project).as_posix(): path.read_text(encoding="utf-8", errors="replace")
@@ -79,9 +80,9 @@ def read_project(project: Path) -> dict[str, str]:
 
 
 def read_models(files: Mapping[str, str]) -> Iterator[Model]:
-    """The feature and mart models among the files of a project, text by path.
+    """Yield the feature and mart models among a project's files, given as text by path.
 
-    A file that is no YAML is left to the linters; its model has no columns then, and says so.
+    A model whose YAML does not parse has no columns; the linters report the syntax.
     """
     for path, code in sorted(files.items()):
         pure = PurePosixPath(path)
@@ -102,16 +103,16 @@ def read_models(files: Mapping[str, str]) -> Iterator[Model]:
 
 
 def meta_of(column: Mapping[str, Any]) -> dict[str, Any]:
-    """A column's ``config.meta``; empty where it has none."""
+    """Return a column's ``config.meta``, empty if it has none."""
     config = column.get("config")
     meta = config.get("meta") if isinstance(config, dict) else None
     return meta if isinstance(meta, dict) else {}
 
 
 def check_models(models: Sequence[Model]) -> Iterator[Missing]:
-    """What is missing of the models' reasons.
+    """Yield what is missing in the models' YAML and Markdown.
 
-    A column of several models needs its reasons in one of them, a mart excepted; the others hand it on.
+    A column that several models have needs its reason in only one of them, and that one is not a mart.
     """
     explained = {
         name
@@ -132,12 +133,15 @@ def check_models(models: Sequence[Model]) -> Iterator[Missing]:
 
 @lru_cache(maxsize=1024)
 def read_yaml(text: str) -> dict[str, Any]:
-    """Return a document that is a mapping; empty where it is none, which the linters say. Not to be changed."""
+    """Return a YAML document that is a mapping, or an empty dict if it is not one or does not parse.
+
+    The result is cached: callers must not change it. The linters report invalid YAML.
+    """
     try:
-        # The loader in C takes a tenth of the time.
+        # The C loader takes a tenth of the time.
         document = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError):
-        # A date like 2026-02-30 is a ValueError.
+        # PyYAML raises ValueError for a date like 2026-02-30.
         return {}
     return document if isinstance(document, dict) else {}
 
@@ -193,7 +197,7 @@ def _check_notes(model: Model) -> Iterator[Missing]:
 
 
 def sections_of(notes: str) -> dict[str, str]:
-    """The text below each heading of the second level, without what ends the docs block."""
+    """Return the text below each second-level heading, by heading, without Jinja tags (the end of the docs block)."""
     parts = re.split(r"^## +(.+?) *$", notes, flags=re.MULTILINE)
     bodies = (re.sub(r"\{%.*?%\}", "", body, flags=re.DOTALL) for body in parts[2::2])
     return dict(zip(parts[1::2], bodies, strict=True))

@@ -1,6 +1,7 @@
-"""What every drawing has in common: SVG of the same bytes for the same data, with its text as text and told in words.
+"""Write matplotlib figures as reproducible SVG: the same data give the same bytes.
 
-480 pixels wide, which is what the stock site shows; in greys and line styles, so that it reads in black and white.
+A drawing is 480 pixels wide, the width that dbt's documentation page shows. It uses only greys and line styles, keeps
+its text as text, and has a description in words for screen readers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from html import escape
 from typing import Any
 
-#: Pixels, of which an inch has 96.
+#: In CSS pixels, 96 to an inch.
 WIDTH = 480
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -21,19 +22,19 @@ STYLE: Any = {
 _NOTHING = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _DECLARED = re.compile(r"<\?xml.*?\?>\s*|<!DOCTYPE.*?>\s*", re.DOTALL)
 _FONTS = re.compile(r"font-family: [^;\"]*sans-serif")
-#: What XML cannot hold.
+#: Characters that XML does not allow.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-#: A tenth of a point is enough.
+#: Coordinates are cut to a tenth of a point, which makes the files smaller.
 _PATH, _DECIMALS = re.compile(r' d="[^"]*"'), re.compile(r"(\d+\.\d)\d+")
 
 
 def figure_size(height: int) -> tuple[float, float]:
-    """matplotlib's inches for a drawing of that many pixels in height."""
+    """Return the width and height in inches of a drawing `height` pixels high."""
     return WIDTH / 96, height / 96
 
 
 def svg_text(figure: Any, title: str, words: str) -> str:
-    """A figure as SVG, with a title and a description for who cannot see it."""
+    """Return a figure as SVG, with a title and a description for screen readers."""
     written = io.StringIO()
     figure.savefig(written, format="svg", metadata=_NOTHING)
     svg = _FONTS.sub("font-family: sans-serif", _DECLARED.sub("", written.getvalue()))

@@ -1,4 +1,7 @@
-"""What is written of a project's columns and of what they rest on, in words: was a reason touched?"""
+"""Find the texts that explain a project's columns and parts, and decide if one of them was changed.
+
+Texts are compared by their words, which ignores whitespace, punctuation and capitals.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,13 @@ _COMMENT = re.compile(r"\{#-?(.*?)-?#\}", re.DOTALL)
 
 
 class Texts:
-    """The texts of a project, from its files by path."""
+    """The descriptions, reasons, notes and comments in a project's files, which are given as text by path."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self._files = files
 
     def reasons(self, column: str) -> list[Words]:
-        """Return a column's `why` and `transform`, wherever they stand."""
+        """Return a column's `why` and `transform` from every model that has them."""
         return [
             words(meta_of(entry.columns[column]).get(key))
             for _, entry in sorted(self._entries.items())
@@ -46,12 +49,12 @@ class Texts:
         ]
 
     def described(self, model: str, column: str) -> list[Words]:
-        """Return the description of a model's column."""
+        """Return the description of a model's column, as a list of one."""
         entry = self._entries.get(model, _NONE)
         return [words(entry.columns.get(column, {}).get("description"))]
 
     def sections(self, column: str) -> list[Words]:
-        """Return the sections of models' notes that name a column: in the heading, or in backticks."""
+        """Return the sections of models' Markdown that name a column in the heading, or in backticks in the body."""
         return [
             said
             for model, sections in sorted(self._notes.items())
@@ -61,12 +64,12 @@ class Texts:
         ]
 
     def of_model(self, model: str) -> list[Words]:
-        """Return a model's or seed's description, and its notes."""
+        """Return a model's or seed's description, and the sections of its Markdown."""
         entry = self._entries.get(model, _NONE)
         return [words(entry.description), *(said for _, _, said in self._notes.get(model, ()))]
 
     def of_part(self, key: Key) -> list[Words]:
-        """Return what stands at a macro, a var or a setting of the project; at a source or snapshot its description."""
+        """Return the comments of a macro, a var or a project setting, or the description of a source or snapshot."""
         if key.kind == "macro":
             found = [*self._macro_comments.get(key.name, ()), self._yaml_of("macros", key.name)]
             return [each for each in found if each]
@@ -92,7 +95,7 @@ class Texts:
         return []
 
     def of_macro_in_yaml(self, name: str) -> list[Words]:
-        """Return a macro's description in YAML."""
+        """Return a macro's description in YAML, as a list of one."""
         return [self._yaml_of("macros", name)]
 
     def _yaml_of(self, root: str, name: str) -> Words:
@@ -129,7 +132,7 @@ class Texts:
 
 
 def words(text: object) -> Words:
-    """Return a text's words, so that blanks, punctuation and capitals are no difference."""
+    """Return a text's words in lower case, without whitespace and punctuation."""
     return _words(str(text or ""))
 
 
@@ -139,14 +142,14 @@ def _words(text: str) -> Words:
 
 
 def is_touched(before: list[Words], after: list[Words]) -> bool:
-    """Return whether something is said after that was not said before."""
+    """Return True if there is a text after the change that was not there before."""
     return any(each and each not in before for each in after)
 
 
 def is_explained(before: Lines, after: Lines) -> bool:
-    """Return whether the lines of a seed that are new say why in a note of their own.
+    """Return True if each new line of a seed has a new note.
 
-    Lines that are gone have no place to say it in, so that there may be no more of those than of new ones.
+    A removed line has no place for a note. Therefore there must be at least as many new lines as removed ones.
     """
     old, new = without_notes(before), without_notes(after)
     said = {_noted(line) for line in before}
@@ -168,7 +171,7 @@ def _data(line: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=1024)
 def _sections(text: str) -> tuple[tuple[Words, str, Words], ...]:
-    """Return each section's heading in words, its body, and both in words."""
+    """Return the sections of a Markdown file: the words of the heading, the body, and the words of both."""
     parts = ["", *_HEADING.split(text)]
     return tuple(
         (words(heading), body, (*words(heading), "", *words(body)))
@@ -178,7 +181,10 @@ def _sections(text: str) -> tuple[tuple[Words, str, Words], ...]:
 
 @lru_cache(maxsize=1024)
 def _macro_comments(text: str) -> tuple[tuple[str, Words], ...]:
-    """Return the comment above each macro and those within it; one above several macros is of all that follow it."""
+    """Return pairs of macro name and comment, for the comment above each macro and the comments within it.
+
+    A comment above several macros belongs to all of them, up to the next comment.
+    """
     found: list[tuple[str, Words]] = []
     said: Words = ()
     spans = [(each.start(), each.end(), each[1]) for each in _COMMENT.finditer(text)]

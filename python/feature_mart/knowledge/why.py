@@ -1,4 +1,4 @@
-"""`mart knowledge why COLUMN`: everything that is written of one column, and who uses it."""
+"""`mart knowledge why COLUMN`: collect everything written about one column, and the consumers that use it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A rejected candidate: what was tried and seen. `lost_to` are columns that it was to replace or stand beside."""
+    """A rejected candidate, with a description of what was tried and seen.
+
+    `lost_to` are the columns that it was meant to replace or to complement.
+    """
 
     name: str
     path: str
@@ -36,9 +39,12 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """One column. `notes` are the sections of its model's Markdown; `consumers` the ML models that use it, by label.
+    """Everything that is known about one column.
 
-    `handed_on` are the other models that have it; `evidence` what was measured of its group, by warehouse and consumer.
+    `model` and `path` are of the model that computes it, `notes` the sections of that model's Markdown by heading.
+    `handed_on` are the other models that have the column. `consumers` maps each ML model that uses it to its label.
+    `rejected` are candidates related to it. `evidence` has pairs of a title (warehouse, consumer) and a sentence about
+    the measured effect of the column's feature group.
     """
 
     column: str
@@ -55,9 +61,9 @@ class Why:
 
 @dataclass(frozen=True, slots=True)
 class Reasons:
-    """All that is written in a project's files of features, and of what was tried beside them.
+    """Everything written about a project's features and rejected candidates.
 
-    `consumers` are, by ML model, its label and the marts that it reads.
+    `consumers` maps each ML model to its label and the marts that it reads.
     """
 
     models: tuple[Model, ...]
@@ -67,11 +73,15 @@ class Reasons:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of all columns, each once."""
+        """The distinct names of all columns, in order of their models."""
         return tuple(dict.fromkeys(name for model in self.models for name in model.columns))
 
     def explain(self, column: str) -> Why:
-        """Raises: UsageError: no feature or mart model has such a column."""
+        """Return everything that is known about a column.
+
+        Raises:
+            UsageError: no feature or mart model has such a column.
+        """
         having = [model for model in self.models if column in model.columns]
         if not having:
             tried = next((each for each in self.candidates if each.name == column), None)
@@ -112,7 +122,11 @@ class Reasons:
 
 
 def read_reasons(project: Path) -> Reasons:
-    """Read a project's files; nothing needs to be built."""
+    """Read all reasons from a project's files; the mart need not be built.
+
+    Raises:
+        TerminalError: an evidence file violates its schema.
+    """
     files = read_project(project)
     return Reasons(
         tuple(read_models(files)),
@@ -123,12 +137,17 @@ def read_reasons(project: Path) -> Reasons:
 
 
 def explain_column(project: Path, column: str) -> Why:
-    """All of one column. Raises: UsageError: no feature or mart model has such a column."""
+    """Return everything that is known about a column.
+
+    Raises:
+        UsageError: no feature or mart model has such a column.
+        TerminalError: an evidence file violates its schema.
+    """
     return read_reasons(project).explain(column)
 
 
 def read_candidates(project: Path) -> tuple[Candidate, ...]:
-    """The rejected candidates of ``analyses/rejected/_rejected.yml``, in its order."""
+    """Return the candidates of ``analyses/rejected/_rejected.yml`` in file order, or none if there is no such file."""
     path = project / "analyses" / "rejected" / "_rejected.yml"
     if not path.is_file():
         return ()
@@ -146,12 +165,12 @@ def read_candidates(project: Path) -> tuple[Candidate, ...]:
 
 
 def prose_of(description: str) -> str:
-    """In a terminal, without what only a page shows."""
+    """Return a description as one line for a terminal, without images."""
     return " ".join(_IMAGE.sub("", description).split())
 
 
 def _rank(model: Model, column: str) -> int:
-    """The model with the reason first, then one that makes the column, a mart last."""
+    """Return a sort key: models that give the column's reason first, then other models, marts last."""
     return 0 if meta_of(model.columns[column]).get("why") else 2 if model.is_mart else 1
 
 

@@ -1,4 +1,4 @@
-"""What was measured of a group of features (`mart knowledge evidence`), read back and put into words."""
+"""Read the ablation results of feature groups (`mart knowledge evidence`), and put them into words."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import Any
 from feature_mart.snapshot_files import decode_document
 
 Document = Mapping[str, Any]
-"""One docs/evidence/<consumer>.<warehouse>.json."""
+"""The content of one docs/evidence/<consumer>.<warehouse>.json."""
 
 
 def read_evidence(project: Path) -> tuple[Document, ...]:
-    """All that was measured, by consumer and warehouse. Raises: TerminalError for a file that breaks its schema."""
+    """Return the documents in docs/evidence, sorted by file name.
+
+    Raises:
+        TerminalError: a file violates its schema.
+    """
     folder = project / "docs" / "evidence"
     return tuple(
         decode_document(path.read_bytes(), "evidence", path.relative_to(project).as_posix())
@@ -22,7 +26,7 @@ def read_evidence(project: Path) -> tuple[Document, ...]:
 
 
 def worth_of(column: str, documents: Sequence[Document]) -> Iterator[tuple[str, str]]:
-    """What the column's group is worth, by warehouse and consumer: a name, and a sentence."""
+    """Yield the measured effect of a column's feature group: pairs of a title (warehouse, consumer) and a sentence."""
     for document in documents:
         for group in document["groups"]:
             if column in group["features"]:
@@ -30,14 +34,14 @@ def worth_of(column: str, documents: Sequence[Document]) -> Iterator[tuple[str, 
 
 
 def score(of: Mapping[str, float | None]) -> str:
-    """Mean and spread; nothing that could be measured has none."""
+    """Format a score as mean ± spread, or as "no value" if nothing could be measured."""
     if of["mean"] is None or of["spread"] is None:
         return "no value"
     return f"{of['mean']:.4f} ± {of['spread']:.4f}"
 
 
 def signed(value: float | None) -> str:
-    """A difference of two scores."""
+    """Format a difference of two scores with its sign, or as "no value" for None."""
     return "no value" if value is None else f"{value:+.4f}"
 
 

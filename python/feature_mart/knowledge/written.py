@@ -1,4 +1,4 @@
-"""Files that are measured and committed: whole, or not there."""
+"""Write the measured files that are committed to the project."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ _SQL_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 def encoded(document: Mapping[str, Any], schema: str) -> bytes:
-    """A document as its file holds it. Raises: TerminalError where it does not fit its schema."""
+    """Return a document as the bytes of its file.
+
+    Raises:
+        TerminalError: the document violates its schema.
+    """
     check_document(document, schema, f"The new {schema}.json")
     return encode_document(document)
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place, and move it there."""
+    """Write a file atomically: write a temporary file beside it, then rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     temporary.write_bytes(content)
@@ -29,6 +33,6 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def sql_sha256(sql: str) -> str:
-    """Return the hash of SQL without comments and layout: is a candidate's SQL still the one that was measured?"""
+    """Return the SHA-256 of SQL without comments and layout, to find candidates changed since their measurement."""
     plain = _SQL_COMMENT.sub(" ", _JINJA_COMMENT.sub(" ", sql))
     return hashlib.sha256(" ".join(plain.split()).encode()).hexdigest()
