@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from feature_mart.training import Snapshot
 
-#: The number of quantile bins of a numeric column. A column of at most two more distinct values has a bin per value.
+#: The most bins of a text column, and the most quantile bins of a numeric one, without the bin of unknown values. A
+#: numeric column of up to two more distinct values has one bin per value.
 MOST_BINS = 8
 UNKNOWN = "unknown"
 OTHERS = "others"
@@ -23,6 +24,7 @@ def telling_column(
 
     A numeric column of few distinct values has one bin per value. Other numeric columns have quantile bins, each
     named after its median. A text column has one bin for each of its most frequent values, and one for the others.
+    Unknown values have a bin of their own.
 
     Args:
         texts: the values of each text column; a feature holds the position of its value in them.

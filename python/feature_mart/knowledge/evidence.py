@@ -15,7 +15,7 @@ from feature_mart.manifest import Manifest
 from feature_mart.training import DEFAULT_PARAMS, Snapshot, load_snapshot
 from feature_mart.training.lift import ALL, LiftLine, score_features, variants
 
-#: xgboost uses one thread, because its results depend on the number of threads. Models train in parallel processes.
+#: Models train in parallel processes. Each uses one thread, because xgboost's results depend on the number of threads.
 _PROCESSES = 2
 
 

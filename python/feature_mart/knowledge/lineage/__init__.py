@@ -1,1 +1,1 @@
-"""What each column of a project rests on: rendered, read and compared without a warehouse."""
+"""Column lineage of a dbt project: render, parse and fingerprint its models without a warehouse."""

@@ -1,7 +1,7 @@
-"""Render a model's Jinja without dbt, a warehouse or a connection: what SQL would be built, engine by engine.
+"""Render a model's Jinja to the SQL of each engine, without dbt, a warehouse or a connection.
 
-What dbt alone knows (a query's answer, a flag, a relation of the database) becomes a word of SQL that says how it was
-asked for. A branch that no rendering takes is kept as its text, so that a change of it is seen as well.
+A value that only dbt knows (a query's result, a flag, a relation in the database) becomes a SQL identifier or call
+that tells how the template asked for it. A branch that no rendering takes is kept as text, to detect a change in it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _SQL_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _QUERY = re.compile(r"\s*(select|with)\b", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
-#: The macro by which as-of tables leave out rows in which nothing changed.
+#: The macro that drops unchanged rows of as-of tables.
 _IS_CHANGED = "is_changed"
-#: The macro that says from when on a table still lacks rows.
+#: The macro that gives the low-water mark of an incremental build.
 _OPENED_AT = "opened_at"
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One way in which dbt may render: the engine, whether a table is appended to, and whether the engine is asked."""
+    """One way in which dbt may render a model: the engine, and the values of `is_incremental()` and `execute`."""
 
     engine: str
     is_incremental: bool
@@ -48,7 +48,7 @@ WORLDS = (
 
 @dataclass(slots=True)
 class Rendered:
-    """A model's SQL, its `config()`, which way its conditions went, and what it had done while it was rendered."""
+    """A model's SQL, its calls to dbt (`done`), the arguments of `config()`, and the conditions' outcomes (`went`)."""
 
     sql: str
     done: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Rendered:
 
 
 def untaken_branches(went: set[tuple[str, bool]]) -> list[str]:
-    """Return the branches of conditions that always went one way, as text."""
+    """Return as text the branches never taken, of the conditions that had the same outcome in every rendering."""
     return sorted(
         _untaken[key][0 if not outcome else 1]
         for key, outcome in went
@@ -66,14 +66,14 @@ def untaken_branches(went: set[tuple[str, bool]]) -> list[str]:
 
 
 class _ReturnError(Exception):
-    """dbt's `return()`: leaves a macro with a value."""
+    """Implements dbt's `return()`, which leaves a macro with a value."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
 
 class Unknown(jinja2.Undefined):
-    """A value that only dbt knows, as a word or call of SQL; true, and empty where it is looped over."""
+    """A value that only dbt knows, represented as a SQL identifier or call. It is true, and empty when iterated."""
 
     def __init__(self, *_: Any, name: str | None = None, **__: Any) -> None:
         self.sql = name or "unknown"
@@ -127,7 +127,7 @@ for _operator in ("lt", "le", "gt", "ge"):
 
 
 def _argument(value: Any) -> str:
-    """Return an argument as SQL: a query in brackets, a text as it stands, so that its columns are seen."""
+    """Return an argument as SQL: a query in parentheses, other text unquoted, to let the parser see its columns."""
     if callable(value) and not isinstance(value, Unknown):
         value = value()
     text = str(value)
@@ -135,7 +135,7 @@ def _argument(value: Any) -> str:
 
 
 class _Environment(jinja2.Environment):
-    """Jinja whose conditions say which way they went."""
+    """A Jinja environment that records the outcome of conditions, and the results of `do` and `set`."""
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
@@ -159,7 +159,7 @@ def _noted(name: str, *arguments: Any) -> nodes.Call:
     return nodes.Call(nodes.Name(name, "load"), list(arguments), [], None, None)
 
 
-#: By condition, what stands on its true side and on its false side.
+#: The text of the true and the false branch of each condition.
 _untaken: dict[str, tuple[str, str]] = {}
 _environment = _Environment(
     extensions=["jinja2.ext.do"], undefined=Unknown, keep_trailing_newline=True
@@ -167,7 +167,7 @@ _environment = _Environment(
 
 
 def _own_names(tree: nodes.Node) -> set[str]:
-    """Return the names of parameters and loops: what they hold is known from the call."""
+    """Return the names of macro parameters and loop variables, whose values follow from the call."""
     given = [each for macro in tree.find_all(nodes.Macro) for each in macro.args]
     looped = [loop.target for loop in tree.find_all(nodes.For)]
     named = [each for target in looped for each in (target, *target.find_all(nodes.Name))]
@@ -175,7 +175,7 @@ def _own_names(tree: nodes.Node) -> set[str]:
 
 
 def _sides(node: nodes.If | nodes.CondExpr, tree: nodes.Node) -> tuple[str, str]:
-    """Return what stands on the two sides of a condition, each with the condition."""
+    """Return the text of a condition's true and false branch, each with the condition itself."""
     yes: list[nodes.Node] = [node.test]
     no: list[nodes.Node] = [node.test]
     if isinstance(node, nodes.CondExpr):
@@ -188,7 +188,7 @@ def _sides(node: nodes.If | nodes.CondExpr, tree: nodes.Node) -> tuple[str, str]
 
 
 def dump(node: nodes.Node, tree: nodes.Node | None = None) -> str:
-    """Return a template's tree as text, without layout and comments; its own names by their order."""
+    """Return a node as text without layout and comments; names assigned in `tree` (default: `node`) are numbered."""
     names: dict[str, str] = {}
     for each in (tree or node).find_all(nodes.Name):
         if each.ctx in {"store", "param"}:
@@ -213,7 +213,7 @@ def dump(node: nodes.Node, tree: nodes.Node | None = None) -> str:
 
 @lru_cache(maxsize=4096)
 def macro_digest(source: str) -> str:
-    """Return what a macro does, as text: without comments, layout and the names that are its own."""
+    """Return a macro's source in a normal form: without comments, layout and, if it parses, the names it assigns."""
     if not source.lstrip("{%- ").startswith("macro"):
         return " ".join(_COMMENT.sub(" ", source).split())
     try:
@@ -223,7 +223,7 @@ def macro_digest(source: str) -> str:
 
 
 def read_macros(text: str) -> dict[str, str]:
-    """Return the source of every macro of a file, by name."""
+    """Return the source of every macro and materialization in a file, by name."""
     return {
         found[2]
         if found[1] == "macro"
@@ -238,7 +238,7 @@ def _compiled(source: str) -> Any:
 
 
 class _Config:
-    """The `config` of a model that is being rendered."""
+    """The `config` object of a model that is being rendered; it collects the settings."""
 
     def __init__(self, given: dict[str, Any]) -> None:
         self._given = given
@@ -248,7 +248,7 @@ class _Config:
         return ""
 
     def get(self, name: str, default: Any = None, **_: Any) -> Any:
-        """Return a setting."""
+        """Return a setting made so far, or the default."""
         return self._given.get(name, default)
 
     require = get
@@ -259,11 +259,11 @@ class _Adapter:
         self._renderer = renderer
 
     def dispatch(self, name: str, *_: Any, **__: Any) -> Callable[..., Any]:
-        """Return the engine's own macro, else the default one."""
+        """Return the engine's macro of a name, else the default one."""
         return self._renderer.dispatched(name)
 
     def quote(self, name: str) -> str:
-        """Return a name in quotes."""
+        """Return a name in double quotes."""
         return f'"{name}"'
 
     def __getattr__(self, name: str) -> Unknown:
@@ -271,12 +271,12 @@ class _Adapter:
 
 
 class Renderer:
-    """Renders models in one world.
+    """Renders models in one `World`.
 
     Args:
-        macros: Source by name.
+        macros: The source of each macro, by name.
         variables: The vars of ``dbt_project.yml``.
-        world: The engine and the mode.
+        world: The engine and mode to render for.
     """
 
     def __init__(
@@ -313,10 +313,10 @@ class Renderer:
         }
 
     def render(self, code: str) -> Rendered:
-        """Return a model's SQL.
+        """Render a model.
 
         Raises:
-            jinja2.TemplateError: it is no Jinja that dbt would take.
+            jinja2.TemplateError: the code is not valid Jinja.
         """
         self._config.clear()
         self._went.clear()
@@ -329,16 +329,17 @@ class Renderer:
         return Rendered(sql, done, dict(self._config), frozenset(self._went))
 
     def dispatched(self, name: str) -> Callable[..., Any]:
-        """Return the macro that the engine gets for a name."""
+        """Return the macro that dbt dispatches to for a name, or an `Unknown` if the project has none."""
         for prefix in (self._world.engine, "default"):
             if f"{prefix}__{name}" in self._macros:
                 return self._both(name, self._macro(f"{prefix}__{name}"))
         return Unknown(name=name)
 
     def _both(self, name: str, own: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the macro; where it makes a whole query that DuckDB is given another way, DuckDB's, marked with it.
+        """Return a macro that uses DuckDB's variant if the BigQuery variant returns a whole query.
 
-        The columns of a query are followed in DuckDB's words alone: BigQuery's go through structs.
+        BigQuery's variants pack columns into structs, through which columns cannot be followed. The query gets a filter
+        named after the digest of all variants, so that a change of any of them counts.
         """
         if self._world.engine == "duckdb" or f"duckdb__{name}" not in self._macros:
             return own
@@ -371,7 +372,7 @@ class Renderer:
         return self._loaded[name]
 
     def _sparse(self, counts: Any, values: Any, *args: Any, **kwargs: Any) -> str:
-        """Return whether a row of an as-of table is kept, in a form that names the columns compared."""
+        """Return the condition that stands for `is_changed`: a call with the compared columns as arguments."""
         mark = text_digest(
             macro_digest(self._macros[_IS_CHANGED]) + repr((args, sorted(kwargs.items())))
         )
@@ -385,7 +386,7 @@ class Renderer:
         return value
 
     def _do(self, value: Any) -> Any:
-        """Keep what the engine or dbt is asked to do, whether its answer is used or not."""
+        """Record a call to dbt or the engine, which may have an effect even if its result is not used."""
         if isinstance(value, Unknown) and "(" in value.sql:
             self._done.append(" ".join(value.sql.split()))
         return value

@@ -1,4 +1,4 @@
-"""The parts of a project that its columns rest on, each with a name of its own: what may change apart."""
+"""Split a project into the parts on which its columns depend: models, macros, vars, seeds and settings."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from feature_mart.runner.seeds import NOTES
 
 PROJECT_FILE = "dbt_project.yml"
 PACKAGE_FILES = ("packages.yml", "dependencies.yml")
-#: Settings of the project that every model is built by.
+#: Project settings that affect every model.
 _AROUND = (
     *("on-run-start", "on-run-end", "dispatch", "quoting", "flags", "query-comment"),
     *("model-paths", "macro-paths", "seed-paths", "snapshot-paths"),
 )
-#: Settings of a model that change how its table is kept, found or shown, not what is in it.
+#: Settings of a model that change how its table is stored, found or shown, but not its content.
 _KEPT = frozenset(
     {
         *(
@@ -57,7 +57,7 @@ Lines = tuple[tuple[tuple[str, str], ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A part's name: `kind` is model, config, macro, var, seed, source, snapshot or project."""
+    """The key of a part: `kind` is model, config, macro, var, seed, seed config, source, snapshot or project."""
 
     kind: str
     name: str
@@ -65,7 +65,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part: the file that it stands in, and its content, which two parts of one meaning share."""
+    """A part of a project: the path of its file, and its content, which is compared to find changes."""
 
     path: str
     content: Any
@@ -73,7 +73,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model's entry in YAML."""
+    """The YAML entry of a model or seed.
+
+    `unique` are the sets of columns that a test holds unique together. `same_keys` are the model and the key column of
+    a test `same_keys_as`, None without one.
+    """
 
     path: str
     description: str = ""
@@ -111,7 +115,7 @@ def _parts_of(path: str, text: str) -> tuple[tuple[Key, Any], ...]:
 
 @lru_cache(maxsize=64)
 def read_seed(text: str) -> tuple[tuple[str, ...], Lines]:
-    """Return a seed's columns, and its lines in an order of their own."""
+    """Return a seed's columns, and its sorted lines as pairs of column and cell."""
     rows = list(csv.reader(io.StringIO(text)))
     header = tuple(rows[0]) if rows else ()
     lines = sorted(tuple(zip(header, row, strict=False)) for row in rows[1:] if row)
@@ -119,7 +123,7 @@ def read_seed(text: str) -> tuple[tuple[str, ...], Lines]:
 
 
 def without_notes(lines: Lines) -> Lines:
-    """Return a seed's lines without the columns that say why a line is there."""
+    """Return a seed's lines without the columns for notes, sorted."""
     return tuple(
         sorted(tuple(pair for pair in line if pair[0].lower() not in NOTES) for line in lines)
     )
@@ -150,7 +154,7 @@ def _settings(node: object, path: tuple[str, ...]) -> Iterator[tuple[Key, Any]]:
 
 
 def counts(name: str, value: object) -> bool:
-    """Return whether a setting may change what is in a table."""
+    """Return True if a setting may change the content of a table."""
     if name == "materialized":
         return "{" not in str(value) and value not in _MATERIALIZATIONS
     return name not in _KEPT
@@ -225,7 +229,7 @@ def _entries_of(path: str, text: str) -> dict[str, Entry]:
 
 
 def is_judged(model: str, column: Mapping[str, Any]) -> bool:
-    """Return whether a column's changes need a reason: features, and all that a mart hands to its consumers."""
+    """Return True if a change of the column needs a reason: if it is a feature or any column of a mart."""
     if model.startswith("mart_"):
         return True
     return model.startswith("feat_") and meta_of(column).get("role") is None
@@ -233,7 +237,10 @@ def is_judged(model: str, column: Mapping[str, Any]) -> bool:
 
 @lru_cache(maxsize=1)
 def dbt_macros() -> frozenset[str]:
-    """Return the names of dbt's own macros: one of a project's that has such a name takes its place."""
+    """Return the names of dbt's own macros, without prefixes such as ``default__``.
+
+    A macro of the project with one of these names overrides dbt's.
+    """
     names: set[str] = set()
     for package in _DBT_MACROS:
         try:
@@ -248,19 +255,22 @@ def dbt_macros() -> frozenset[str]:
 
 
 def is_override(name: str) -> bool:
-    """Return whether dbt itself calls a macro of this name when it builds."""
+    """Return True if a macro of this name overrides one of dbt's own, or is a materialization."""
     return name.startswith("materialization ") or name.rpartition("__")[2] in dbt_macros()
 
 
 def is_around(key: Key) -> bool:
-    """Return whether a part is around every model: a macro of dbt's own name, or a setting of the whole run."""
+    """Return True if a part affects every model: an override of one of dbt's macros, or a setting of the whole run."""
     return (key.kind == "macro" and is_override(key.name)) or (
         key.kind == "project" and "." not in key.name
     )
 
 
 def is_alike(kind: str, one: Part, other: Part) -> bool:
-    """Return whether two parts mean the same as they stand; where not, they may still."""
+    """Return True if two parts are equal; for macros, apart from comments, layout and local names.
+
+    False does not say that their effects differ.
+    """
     if one.content == other.content:
         return True
     return kind == "macro" and macro_digest(one.content) == macro_digest(other.content)

@@ -1,4 +1,4 @@
-"""A whole project's columns, each with a fingerprint of everything that it rests on, through all models."""
+"""Compute a fingerprint of everything upstream of each column of a project, through all models."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ from feature_mart.knowledge.lineage.terms import Digests, Term, text_digest
 Column = tuple[str, str]
 
 _HOOKS = ("pre_hook", "post_hook")
-#: Renderers by the macros and vars that they know, and what they rendered: a change leaves most of a project as it is.
+#: Caches for all projects, since a change leaves most models as they were: renderers by macros and vars, and results.
 _renderers: dict[tuple[object, ...], list[Renderer]] = {}
 _rendered: dict[tuple[Renderer, str], Rendered | None] = {}
-#: Digests of columns, and of rows under None, by the state of their model.
+#: Digests of columns, or of a model's rows under None, by the state of their model.
 _digests: dict[World, dict[tuple[str, str | None], str]] = {}
 
 
 class Project:
-    """The parts of a project, and what its columns rest on.
+    """A project and the lineage of its columns.
 
     Args:
-        parts: By key.
-        entries: The models and seeds as YAML has them.
-        rest: Answers for columns and models that this project lacks.
+        parts: The project's parts by key.
+        entries: The YAML entries of models and seeds, by name.
+        rest: Another project, which supplies columns and models that this one lacks; None for none.
     """
 
     def __init__(
@@ -96,22 +96,22 @@ class Project:
         ]
 
     def fingerprint(self, column: Column) -> str:
-        """Return the fingerprint of everything that a column rests on."""
+        """Return the fingerprint of everything upstream of a column."""
         each = (lineage.column(*column) + lineage.rows(column[0]) for lineage in self.lineages)
         return text_digest(" ".join((self._around, *each)))
 
     def own_fingerprint(self, column: Column) -> str:
-        """Return the fingerprint without what surrounds every model: hooks of a run and macros of dbt's own."""
+        """Return the fingerprint without the parts that affect every model: run hooks, overrides of dbt's macros."""
         each = (lineage.column(*column) + lineage.rows(column[0]) for lineage in self.lineages)
         return text_digest(" ".join(each))
 
     def columns(self, model: str) -> tuple[str, ...]:
-        """Return the columns of a model, as SQL or YAML has them."""
+        """Return the columns of a model from its SQL, or from its YAML if the SQL does not list them."""
         known = self.lineages[0].facts(model).columns
         return known if known is not None else tuple(self.entry(model).columns)
 
     def judged(self) -> dict[Column, str]:
-        """Return the judged columns of all models, each with its fingerprint."""
+        """Return the fingerprints of all columns of which a change needs a reason."""
         if self._judged is None:
             self._judged = {
                 (key.name, name): self.fingerprint((key.name, name))
@@ -123,7 +123,7 @@ class Project:
         return self._judged
 
     def unread(self) -> tuple[str, ...]:
-        """Return the models whose code could not be followed: each of their columns rests on all of it."""
+        """Return the models whose code could not be parsed; each of their columns depends on all of the code."""
         return tuple(
             sorted(
                 {
@@ -137,7 +137,7 @@ class Project:
         )
 
     def untaken(self, model: str, code: str) -> list[str]:
-        """Return the branches of a model and its macros that no world takes, as text."""
+        """Return as text the branches of a model and its macros that no rendering takes."""
         each = (lineage.render(model, code) for lineage in self.lineages)
         return untaken_branches({one for found in each if found for one in found.went})
 
@@ -151,7 +151,7 @@ def _is_setting(key: Key) -> bool:
 
 
 class _Lineage:
-    """A project in one world."""
+    """The lineage of a project rendered in one `World`."""
 
     def __init__(
         self, project: Project, renderer: Renderer, world: World, rest: _Lineage | None
@@ -166,7 +166,7 @@ class _Lineage:
         self._digests = Digests(self._leaf)
         self._states: dict[str, str] = {}
         self._read: dict[str, tuple[str, ...]] = {}
-        # A project whose gaps another one fills shares no digests: a model's state does not tell them.
+        # With `rest`, the shared cache cannot be used: its key, a model's state, does not cover what `rest` supplies.
         self._known = {} if rest else _digests.setdefault(world, {})
 
     def column(self, model: str, name: str) -> str:
@@ -194,7 +194,7 @@ class _Lineage:
         if entry.same_keys is not None and name != entry.same_keys[1]:
             own += self.rows(model)
         typed = str(entry.columns.get(name, {}).get("data_type", ""))
-        # A column that is only passed on is the column itself.
+        # A column passed on unchanged keeps the digest of the column that it comes from.
         return (
             text_digest(" ".join((own, besides, hooks, typed)))
             if besides or hooks or typed
@@ -202,7 +202,7 @@ class _Lineage:
         )
 
     def rows(self, model: str) -> str:
-        """Return the digest of which rows a model has."""
+        """Return the digest of everything that decides which rows a model has."""
         key = self._state(model), None
         if key not in self._known:
             self._known[key] = self._rows_of(model)
@@ -218,9 +218,9 @@ class _Lineage:
         return self._digests.of(summary.rows)
 
     def _state(self, model: str) -> str:
-        """Return a text that is the same where a model and all that it rests on is the same."""
+        """Return a text that is equal for equal models with equal upstream, as a key for caching."""
         if model not in self._states:
-            # Until it is known: a model that reads itself.
+            # A placeholder, which ends the recursion of a model that reads itself.
             self._states[model] = model
             seed, summary = self._seed(model), self.summary(model)
             if seed is not None:
@@ -236,7 +236,7 @@ class _Lineage:
         return self._states[model]
 
     def facts(self, model: str) -> Facts:
-        """Return what a reader has to know of a model or seed."""
+        """Return the facts about a model or seed that are needed to analyse a model that reads it."""
         seed = self._seed(model)
         if seed is not None:
             columns, lines = seed.content
@@ -250,9 +250,9 @@ class _Lineage:
         return Facts(tuple(summary.columns), summary.unique | entry.unique)
 
     def summary(self, model: str) -> Summary | None:
-        """Return what a model's columns rest on; None where there is no such model."""
+        """Return the lineage of a model's columns and rows, or None if there is no such model."""
         if model not in self._summaries:
-            # Until it is known: a model that reads itself finds nothing.
+            # A placeholder, which ends the recursion of a model that reads itself.
             self._summaries[model] = None
             part = self._project.parts.get(Key("model", model))
             if part is not None:
@@ -288,10 +288,10 @@ class _Lineage:
         return self._rendered[model]
 
     def _beside(self, model: str) -> tuple[str, str, frozenset[str] | None]:
-        """Return the digests of what a model rests on beside its SQL.
+        """Return the digests of what affects a model besides its code, and the columns set by its hooks.
 
-        That is: of settings and branches that are not taken; of its hooks; and the columns that the hooks concern, None
-        for all.
+        The first digest is of settings, untaken branches and calls made while rendering, the second of hooks. A digest
+        is empty if there is nothing to hash; the columns are None for all.
         """
         if model not in self._besides:
             part = self._project.parts.get(Key("model", model))
@@ -336,7 +336,7 @@ class _Lineage:
 
     def _leaf(self, term: Term) -> str:
         if term.kind == "rows":
-            # A test holds that the keys are the same: who joins it gains and loses no row by it.
+            # The test `same_keys_as` guarantees equal keys, so the rows count as those of the other model.
             same_keys = self._project.entry(term.model).same_keys
             return self.rows(same_keys[0] if same_keys else term.model)
         if term.kind == "col":
@@ -349,7 +349,7 @@ class _Lineage:
         return self._project.parts.get(Key("seed", model))
 
     def _seed_digest(self, seed: str, part: Part, name: str) -> str:
-        """Return the digest of a seed: of all its lines, since what stands beside a cell counts as well."""
+        """Return the digest of a seed's column, over whole lines: a cell's meaning depends on the cells beside it."""
         configured = [
             each.content
             for key, each in sorted(self._project.settings.items(), key=str)
@@ -363,7 +363,7 @@ class _Lineage:
         return text_digest(repr((name, configured, without_notes(lines) if is_data else lines)))
 
     def _foreign(self, model: str) -> str:
-        """Return the text that identifies a source or snapshot: its name and YAML."""
+        """Return the text that identifies a source or snapshot: its name and its YAML."""
         for kind in ("source", "snapshot"):
             part = self._project.parts.get(Key(kind, model))
             if part is not None:
@@ -372,7 +372,7 @@ class _Lineage:
 
 
 def _holds(folder: list[str], path: str) -> bool:
-    """Return whether settings of a folder, which the project's name leads, are for a model's file."""
+    """Return True if the settings of a folder, given as project name and subfolders, apply to a model's file."""
     places = path.removeprefix("models/").rsplit(".", 1)[0].split("/")
     inner = folder[1:]
     return places[: len(inner)] == inner or (bool(inner) and inner[-1] == places[-1])
@@ -383,7 +383,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _updated(hooks: list[str]) -> frozenset[str] | None:
-    """Return the columns set by hooks that only update the model's own table; None for any other hook."""
+    """Return the columns that the hooks set, or None if a hook is not an update of the model's own table."""
     found: set[str] = set()
     for hook in hooks:
         try:

@@ -1,4 +1,4 @@
-"""A Python module as terms: without its layout, and without the names that it gives its own things."""
+"""Turn a Python module into terms that do not depend on its layout and on the names that it defines."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ from feature_mart.knowledge.lineage.python_names import (
 from feature_mart.knowledge.lineage.python_writer import Writer
 from feature_mart.knowledge.lineage.terms import Term, op
 
-#: Key of the module-level statements that define no name.
+#: The key of module-level statements that define no name.
 _EFFECT = "module statement"
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A function's term, and which of its parameters it needs."""
+    """A function's term, and the parameters that it reads."""
 
     term: Term
     needed: frozenset[str]
 
 
 class Module:
-    """The functions, classes and constants that a module defines.
+    """The functions, classes and constants that a module defines, as terms.
 
     Args:
         tree: The module.
-        is_left_out: Says of a part that sets one named thing (``x["name"] = …``, ``{"name": …}``, ``f(name=…)``) that
-            it is to be left out: the expression of the name, or the keyword.
-        frame: What ``dbt.ref(name)`` stands for.
-        entries: What a loop over a constant goes through, where that is less than all; else None.
-        plain: The module of which nothing is left out, and the definitions that differ from its.
+        is_left_out: Returns True for a part to leave out. A part sets one named thing (``x["name"] = …``,
+            ``{"name": …}``, ``f(name=…)``); the argument is the expression of the name, or the keyword.
+        frame: Returns the term of ``dbt.ref(name)``.
+        entries: Returns the term of the needed entries of a constant that a loop iterates over; None for all of them.
+        plain: The module with nothing left out, and the names of the definitions that differ from it. All other
+            definitions are taken from that module, which saves computing them again.
     """
 
     def __init__(
@@ -82,16 +83,16 @@ class Module:
                 self._others.setdefault(name, []).append(statement)
 
     def entry(self) -> Term:
-        """Return what ``model`` makes, and what the module does when it is loaded."""
+        """Return the term of the function ``model``, and of the statements that run when the module is loaded."""
         made = self.body("model").term if "model" in self._functions else op("no model")
         return op("module", made, self.other(_EFFECT)) if _EFFECT in self._others else made
 
     def function(self, name: str) -> Function | None:
-        """Return a function of the module."""
+        """Return the module's function of a name, or None."""
         return self._functions.get(name)
 
     def body(self, name: str) -> Body:
-        """Return a function's term; one that calls itself stands for itself."""
+        """Return a function's term; a recursive call in it is the term ``itself``."""
         if self._plain is not None and name not in self._plain[1]:
             return self._plain[0].body(name)
         if name in self._busy:
@@ -106,7 +107,11 @@ class Module:
         return self._bodies[name]
 
     def with_arguments(self, function: Function, arguments: Mapping[str, Term]) -> Body:
-        """Return a function's term with terms in the place of its parameters."""
+        """Return a function's term with the given terms in place of its parameters.
+
+        Assignments to names that nothing reads are left out. What is read depends on what is left out, so the function
+        is written again until the set of names is stable.
+        """
         live: frozenset[str] = frozenset()
         while True:
             writer = Writer(self, function, arguments, live)
@@ -116,7 +121,7 @@ class Module:
             live |= writer.loaded
 
     def is_expression(self, name: str) -> bool:
-        """Return whether a function does nothing but return the value of an expression of its parameters."""
+        """Return True if a function only returns an expression of its parameters."""
         arguments = self._functions[name].args
         if arguments.vararg or arguments.kwarg or self._functions[name].decorator_list:
             return False
@@ -124,7 +129,7 @@ class Module:
         return len(term.children) == 1 and term.children[0].label == "Return"
 
     def other(self, name: str) -> Term:
-        """Return what a constant or a class of the module is."""
+        """Return the term of a constant or class of the module."""
         if self._plain is not None and name not in self._plain[1]:
             return self._plain[0].other(name)
         if name not in self._terms:
@@ -137,7 +142,7 @@ class Module:
         return self._terms[name]
 
     def name(self, name: str) -> Term:
-        """Return what a name stands for outside all functions."""
+        """Return the term of a module-level, imported or built-in name."""
         if name in self._functions:
             return op("function", self.body(name).term)
         if name in self._others:
@@ -147,11 +152,11 @@ class Module:
         return op(f"{'built in' if hasattr(builtins, name) else 'name'} {name}")
 
     def frame(self, name: str) -> Term:
-        """Return what ``dbt.ref(name)`` stands for."""
+        """Return the term of ``dbt.ref(name)``."""
         return self._frame(name)
 
     def texts(self, name: str, seen: frozenset[str] = frozenset()) -> list[ast.expr]:
-        """Return the texts within a constant, with those of the constants that it is made of."""
+        """Return the string expressions in a constant, including those of the constants that it refers to."""
         found: list[ast.expr] = []
         seen |= {name}
         for statement in self._others.get(name, ()):

@@ -1,4 +1,4 @@
-"""The constants of a Python module, worked out without running it."""
+"""Evaluate constants of a Python module without running it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _MOST = 10_000
 
 
 class _NotConstantError(Exception):
-    """The value cannot be told from the module's text."""
+    """The value does not follow from the module's text."""
 
 
 def looped_over(tree: ast.Module, source: ast.expr) -> list[Any] | None:
-    """Return what a loop goes through, where that is a constant of the module; else None."""
+    """Return the values that a loop iterates over, or None if they are not a constant of the module."""
     inner = (
         source.func.value
         if isinstance(source, ast.Call) and isinstance(source.func, ast.Attribute)
@@ -37,7 +37,7 @@ def looped_over(tree: ast.Module, source: ast.expr) -> list[Any] | None:
 
 @lru_cache(maxsize=64)
 def _assigned(tree: ast.Module) -> dict[str, ast.expr]:
-    """Return the module's names that are assigned once."""
+    """Return the values of the module-level names that are assigned exactly once."""
     found: dict[str, list[ast.expr]] = {}
     for statement in tree.body:
         if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:

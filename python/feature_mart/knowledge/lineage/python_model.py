@@ -1,4 +1,4 @@
-"""What each column of a dbt Python model rests on: the module without what only other columns need."""
+"""Find what each column of a dbt Python model depends on: the module without the parts that only other columns need."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def summarise_python(
     names: tuple[str, ...],
     same_keys: tuple[str, str] | None,
 ) -> Summary:
-    """Return what a Python model's columns rest on.
+    """Return the lineage of a Python model.
 
     Args:
-        code: The module.
-        facts: What is known of the models and seeds that it reads, by name.
-        names: Its columns, as YAML has them.
-        same_keys: The model that it has the keys of, by a test of its own, and the column of the key.
+        code: The module's source.
+        facts: Pairs of name and facts for the models and seeds that it reads.
+        names: Its columns from its YAML.
+        same_keys: The model that has the same keys by the test `same_keys_as`, and the key column. None without one.
     """
     try:
         tree = ast.parse(code)
@@ -43,7 +43,7 @@ def summarise_python(
 
 @lru_cache(maxsize=512)
 def python_reads(code: str) -> tuple[str, ...]:
-    """Return the models and seeds that a Python model reads."""
+    """Return the distinct models and seeds that a Python model reads, sorted; none if it does not parse."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError):
@@ -53,7 +53,7 @@ def python_reads(code: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=512)
 def python_config(code: str) -> dict[str, object]:
-    """Return what a Python model sets by ``dbt.config``, each value as its source."""
+    """Return the settings that a Python model makes by ``dbt.config``; a value that is not a literal is an AST dump."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError):
@@ -78,6 +78,8 @@ def _refs(tree: ast.AST) -> Iterator[str]:
 
 
 class _Model:
+    """A Python model, which can be reduced to the parts that one column needs."""
+
     def __init__(self, tree: ast.Module, facts: dict[str, Facts], names: Sequence[str]) -> None:
         self._tree = tree
         self._facts = facts
@@ -91,11 +93,11 @@ class _Model:
         self._differing = self._differs()
 
     def whole(self) -> Term:
-        """Return all of it."""
+        """Return the term of the whole module."""
         return self._plain.entry()
 
     def column(self, name: str) -> Term:
-        """Return the module without the parts that set other columns, unless the column's own read those."""
+        """Return the term of the module without the parts that set columns on which this one does not depend."""
         kept, size = {name}, 0
         while size < len(kept):
             size = len(kept)
@@ -115,13 +117,13 @@ class _Model:
             left = [repr(each) for each, names in named if not names or names & kept]
             return op(f"entries {left}")
 
-        # Its name as well: one loop may make several columns.
+        # The name is part of the term, because one loop may set several columns.
         plain = self._plain, self._differing
         module = Module(self._tree, is_left_out, self._frame, entries, plain)
         return op(f"column {name}", module.entry())
 
     def _differs(self) -> frozenset[str]:
-        """Return the definitions of which a part may be left out, and those that use them."""
+        """Return the names of the definitions of which a part may be left out, and of those that use them."""
         uses: dict[str, set[str]] = {}
         found: set[str] = set()
         for statement in self._tree.body:
@@ -145,7 +147,7 @@ class _Model:
         return frozenset(found)
 
     def _frame(self, name: str) -> Term:
-        """Return a model that is read: the columns whose names stand in the module, or all."""
+        """Return the term of a model that is read: the columns whose names occur in the module, or all if none does."""
         columns = self._facts.get(name, Facts(None)).columns
         read = [each for each in columns or () if each in self._words]
         if not read:
@@ -153,7 +155,7 @@ class _Model:
         return op("frame", rows_of(name), *(column_of(name, each) for each in read))
 
     def _named(self, part: ast.expr | str) -> frozenset[str]:
-        """Return the columns that a key may name; none where it names something else, or cannot be told."""
+        """Return the columns that a key may name; empty if it names something else, or if its value is unknown."""
         key = part if isinstance(part, str) else id(part)
         if key not in self._keys:
             patterns = [part] if isinstance(part, str) else list(self._patterns(part))
@@ -178,7 +180,7 @@ class _Model:
 
 
 def _loops(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Yield the names that loops over a constant give, each node with the constant; function by function."""
+    """Yield the uses of variables that loop over a module's constant: the id of the node, and the constant's name."""
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef | ast.Module):
             continue
@@ -200,7 +202,7 @@ def _loops(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def _children(function: ast.FunctionDef | ast.Module) -> Iterator[list[ast.AST]]:
-    """Yield the nodes of each statement of a function, those of functions within it left to them."""
+    """Yield the nodes of each statement of a function or module, without functions and classes defined in it."""
     for statement in function.body:
         if not isinstance(statement, ast.FunctionDef | ast.ClassDef):
             yield list(ast.walk(statement))
@@ -213,7 +215,7 @@ def _strings(value: object) -> set[str]:
 
 
 def _parts(tree: ast.AST) -> Iterator[tuple[ast.expr | str, ast.AST]]:
-    """Yield what sets one named thing: its name and its value."""
+    """Yield name and value of each part that sets one named thing: an item, a dict's entry, a keyword argument."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
             for target in node.targets:

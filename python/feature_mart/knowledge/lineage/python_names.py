@@ -1,4 +1,4 @@
-"""The names within a Python function: its parameters, the arguments of a call to it, and what it assigns."""
+"""Find the names in a Python function: its parameters, the arguments of calls, and its local variables."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 
 
 def is_text(statement: ast.stmt) -> bool:
-    """Return whether a statement is a docstring."""
+    """Return True if a statement is only a constant, such as a docstring."""
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def parameters_of(function: Function | ast.Lambda) -> list[str]:
+    """Return the names of a function's parameters; ``*args`` and ``**kwargs`` are last."""
     arguments = function.args
     named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     return [each.arg for each in (*named, arguments.vararg, arguments.kwarg) if each is not None]
 
 
 def defaults_of(arguments: ast.arguments) -> list[tuple[str, ast.expr]]:
+    """Return pairs of name and default value for the parameters that have one."""
     places = [*arguments.posonlyargs, *arguments.args]
     last = places[len(places) - len(arguments.defaults) :]
     found = [(each.arg, value) for each, value in zip(last, arguments.defaults, strict=True)]
@@ -31,7 +33,7 @@ def defaults_of(arguments: ast.arguments) -> list[tuple[str, ast.expr]]:
 
 
 def arguments_by_name(node: ast.Call, names: list[str]) -> dict[str, ast.expr] | None:
-    """Return a call's arguments by parameter; None where they cannot be told."""
+    """Return a call's arguments by parameter name, or None if they cannot be matched, as with ``*`` or ``**``."""
     if any(isinstance(each, ast.Starred) for each in node.args) or len(node.args) > len(names):
         return None
     found = dict(zip(names, node.args, strict=False))
@@ -44,7 +46,11 @@ def arguments_by_name(node: ast.Call, names: list[str]) -> dict[str, ast.expr] |
 
 @lru_cache(maxsize=1024)
 def local_names(function: Function) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return the names assigned once and never changed, whose value stands for them, and all others in their order."""
+    """Return a function's local variables in two groups.
+
+    The first has the names that are assigned once and never mutated, which can be replaced by their value. The second
+    has all others, in order of assignment.
+    """
     count: dict[str, int] = dict.fromkeys(parameters_of(function), 1)
     changed: set[str] = set()
     order: list[str] = []
@@ -66,7 +72,7 @@ def local_names(function: Function) -> tuple[frozenset[str], tuple[str, ...]]:
         ):
             changed |= {each.id for each in ast.walk(node.value) if isinstance(each, ast.Name)}
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            # A statement that only calls may change what it calls it on, and what it is given.
+            # A call whose result is not used may mutate its object and its arguments.
             changed |= {each.id for each in ast.walk(node.value) if isinstance(each, ast.Name)}
     own = list(dict.fromkeys(order))
     names = set(parameters_of(function))
@@ -75,7 +81,7 @@ def local_names(function: Function) -> tuple[frozenset[str], tuple[str, ...]]:
 
 
 def own_nodes(statements: list[ast.stmt]) -> Iterator[ast.AST]:
-    """Yield the nodes of statements but those of comprehensions and of functions within them, in their order."""
+    """Yield the nodes of statements in source order, without the inside of comprehensions, functions and classes."""
     stack: list[ast.AST] = list(reversed(statements))
     while stack:
         node = stack.pop()

@@ -1,4 +1,4 @@
-"""A Python function as a term: its statements, with what their names stand for in the place of the names."""
+"""Turn a Python function into a term: its statements, with names replaced by what they refer to."""
 
 from __future__ import annotations
 
@@ -21,13 +21,20 @@ from feature_mart.knowledge.lineage.terms import Term, op
 if TYPE_CHECKING:
     from feature_mart.knowledge.lineage.python_code import Module
 
-#: Fields that mean nothing.
+#: AST fields that do not affect what the code does.
 _IDLE = {"ctx", "type_comment", "returns", "annotation", "kind", "type_params", "type_ignores"}
 Known = dict[str, Callable[[], Term]]
 
 
 class Writer:
-    """Writes one function. `live` are the names that are read: what only makes others is left out."""
+    """Writes one function, or one module-level definition if `function` is None, as a term.
+
+    Args:
+        module: The module, for names that are not local.
+        function: The function to write.
+        arguments: The term of each parameter.
+        live: The names that are read. Assignments to other local variables are left out.
+    """
 
     def __init__(
         self,
@@ -64,7 +71,7 @@ class Writer:
         return op("body", *decorators, *defaults, *self._rebound, *self._block(self._function.body))
 
     def definition(self, statement: ast.stmt) -> Term:
-        """Return a module's own assignment or class."""
+        """Return the term of a module-level assignment or class."""
         if isinstance(statement, ast.ClassDef):
             return self._generic(statement, {"name"})
         if isinstance(statement, ast.Assign | ast.AnnAssign):
@@ -95,7 +102,7 @@ class Writer:
         if not blocks:
             yield self.key(statement)
             return
-        # The body first: where nothing is left of it, its condition is not needed.
+        # Write the blocks first: if they are all empty, the condition or iterator is not needed either.
         saved = set(self.loaded)
         written = [op(name, *self._block(value)) for name, value in blocks]
         is_idle = isinstance(statement, ast.If | ast.For) and not any(w.children for w in written)
@@ -132,7 +139,7 @@ class Writer:
         yield op("Assign", *(self.key(each) for each in statement.targets), self.key(value))
 
     def _later(self, value: ast.expr, label: str | None = None) -> Callable[[], Term]:
-        """Return an expression's term when it is asked for: what nobody reads is not written."""
+        """Return a function that writes an expression's term when it is first needed, with the names known now."""
         known = dict(self._known)
 
         def write() -> Term:
@@ -240,7 +247,10 @@ class Writer:
         return op("Call", body.term, *self._starred(node, names, body.needed))
 
     def _starred(self, node: ast.Call, names: list[str], needed: frozenset[str]) -> Iterator[Term]:
-        """Yield the arguments of a call with ``*``: those after it are the function's last."""
+        """Yield the needed arguments of a call that cannot be matched by name, such as one with ``*``.
+
+        Arguments before the first ``*`` belong to the first parameters, those after the last ``*`` to the last ones.
+        """
         stars = [at for at, each in enumerate(node.args) if isinstance(each, ast.Starred)]
         for at, each in enumerate(node.args):
             behind = len(node.args) - at
@@ -266,7 +276,10 @@ class Writer:
         return self._bound(names, lambda: self._generic(node, set()))
 
     def _bound(self, names: list[str], write: Callable[[], Term]) -> Term:
-        """Return what is written while names stand for their place; they are no names of the function's."""
+        """Return what `write` returns, with the names replaced by numbered placeholders.
+
+        They are the names of an inner scope: reading them does not count as reading the function's variables.
+        """
         outer, loaded = self._known, set(self.loaded)
         self._known = {**outer, **{n: _constant(op(f"bound {at}")) for at, n in enumerate(names)}}
         try:

@@ -1,8 +1,9 @@
-"""What each column of a SELECT rests on, whatever its CTEs, tables and aliases are called.
+"""Find what each column of a SELECT depends on, independent of the names of its CTEs, tables and aliases.
 
-A column is its expression, in which every column read stands for what it is itself, through all CTEs. A CTE that only
-passes a column on therefore leaves no trace. Which rows there are is kept apart: sources, joins, filters and groups.
-A left join to rows that are unique on the joined columns, and an as-of join, neither add rows nor take any.
+The term of a column is its expression, in which each reference to a column is replaced by that column's term, through
+all CTEs. A CTE that only passes a column on therefore leaves no trace. What decides the rows is a separate term:
+sources, joins, filters and groups. An as-of join, and a left join to rows unique on the joined columns, neither add nor
+drop rows.
 """
 
 from __future__ import annotations
@@ -45,18 +46,18 @@ _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 @lru_cache(maxsize=4096)
 def reads(sql: str) -> tuple[str, ...]:
-    """Return the models and seeds that rendered SQL reads, each once."""
+    """Return the distinct models and seeds that rendered SQL reads, sorted."""
     return tuple(sorted(set(_READS.findall(sql))))
 
 
 @lru_cache(maxsize=4096)
 def summarise(sql: str, facts: tuple[tuple[str, Facts], ...], names: tuple[str, ...]) -> Summary:
-    """Return what a rendered model's columns rest on.
+    """Return the lineage of a rendered model.
 
     Args:
-        sql: The model's SQL; `ref('x')` is the table ``ref__x``.
-        facts: What is known of the models and seeds that it reads, by name.
-        names: The model's columns as YAML has them, for SQL that cannot be read: each then rests on all of it.
+        sql: The model's SQL, in which `ref('x')` is the table ``ref__x``.
+        facts: Pairs of name and facts for the models and seeds that it reads.
+        names: The model's columns from its YAML. If the SQL cannot be parsed, each of them depends on all of it.
     """
     for dialect in ("duckdb", "bigquery"):
         try:
@@ -75,18 +76,20 @@ def summarise(sql: str, facts: tuple[tuple[str, Facts], ...], names: tuple[str, 
 
 
 class _Reader:
+    """Turns the syntax tree of a rendered model into terms."""
+
     def __init__(self, facts: Mapping[str, Facts]) -> None:
         self._facts = facts
         self._compared: set[str] = set()
 
     def sparse(self, columns: Mapping[str, Term]) -> dict[str, Term]:
-        """Return a model's columns, marked where a row may be left out although theirs changed."""
+        """Return a model's columns, and mark those that `is_changed` does not compare: their changes may be dropped."""
         if not self._compared:
             return dict(columns)
         return {n: t if n in self._compared else op("not compared", t) for n, t in columns.items()}
 
     def query(self, node: exp.Expression, parent: Scope) -> Relation:
-        """Return the relation that a query makes; `parent` has the CTEs in reach and the columns around it."""
+        """Return the relation of a query; `parent` has the visible CTEs and the columns of the enclosing query."""
         if isinstance(node, exp.Subquery):
             if any(node.args.get(each) for each in ("joins", "pivots", "laterals")):
                 raise NotReadError
@@ -128,7 +131,7 @@ class _Reader:
         return Relation(columns, rows)
 
     def _ordered(self, node: exp.Expression, found: Relation, scope: Scope) -> Relation:
-        """Return the rows that LIMIT and OFFSET leave; an order alone leaves them all."""
+        """Apply LIMIT and OFFSET to the rows of a relation. ORDER BY only counts together with them."""
         cut = [node.args[each] for each in ("limit", "offset") if node.args.get(each)]
         if not cut:
             return found
@@ -177,7 +180,7 @@ class _Reader:
     def _grouped(
         self, node: exp.Select, scope: Scope, rows: Term, columns: dict[str, Term]
     ) -> tuple[set[Term], Term]:
-        """Return the terms grouped by, and the rows that are left."""
+        """Return the terms of the grouping keys, and the term of the rows after grouping."""
         group = node.args.get("group")
         keys = []
         for each in group.expressions if group else ():
@@ -196,14 +199,14 @@ class _Reader:
     def _sources(
         self, node: exp.Select, scope: Scope, where: exp.Expression | None
     ) -> tuple[list[Term], bool, list[frozenset[tuple[str, str]]]]:
-        """Fill the scope; return what decides the rows, whether the first source's keys stay keys, and those keys."""
+        """Add the sources; return the terms that decide the rows, if the first one's keys stay unique, and the keys."""
         clause = node.args.get("from_") or node.args.get("from")
         if clause is None:
             return [], False, []
         joins = [*(node.args.get("joins") or ()), *(node.args.get("laterals") or ())]
         alias, relation = self._source(clause.this, scope)
         relation = narrowed(relation, alias, where)
-        # The first source has no tag: a join that adds no rows is no change for its columns.
+        # The first source has no tag. So a new join that adds no rows does not change the terms of its columns.
         scope.sources[alias] = Source(relation)
         kept, preserved = [relation.rows], True
         for join in joins:
@@ -240,7 +243,7 @@ class _Reader:
     def _projections(
         self, node: exp.Select, scope: Scope
     ) -> tuple[dict[tuple[str, str], str], dict[str, Term], Callable[[str], Term] | None]:
-        """Return the columns that are passed on under a name, what each column is, and who answers for the rest."""
+        """Return the names of columns passed on unchanged, the terms of all, and the function for unlisted columns."""
         plain: dict[tuple[str, str], str] = {}
         columns: dict[str, Term] = {}
         open_columns: Callable[[str], Term] | None = None
@@ -292,7 +295,7 @@ class _Reader:
         return having[0] if len(having) == 1 else None
 
     def _source(self, node: exp.Expression, scope: Scope) -> tuple[str, Relation]:
-        """Return a source's name in the select, and the relation."""
+        """Return the alias and the relation of a source."""
         if isinstance(node, exp.Subquery):
             inner = Scope(scope.ctes, scope.parent)
             return node.alias, renamed(self.query(node, inner), node.args.get("alias"))
@@ -327,7 +330,7 @@ class _Reader:
         return Relation(columns, rows_of(name), facts.unique, lines=facts.lines, seed=name)
 
     def key(self, node: exp.Expression, scope: Scope) -> Term:
-        """Return what an expression is, with what its columns rest on in the place of their names."""
+        """Return the term of an expression, with each column replaced by its term."""
         node = node.unnest() if isinstance(node, exp.Paren) else node
         if isinstance(node, exp.Alias):
             return self.key(node.this, scope)

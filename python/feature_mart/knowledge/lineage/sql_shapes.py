@@ -1,4 +1,4 @@
-"""What a select reads and makes, and the shapes of SQL that say which rows there are."""
+"""Types for the lineage of a select, and functions that recognise the SQL patterns that decide its rows."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sqlglot import exp
 
 from feature_mart.knowledge.lineage.terms import Term, column_of, op
 
-#: What the tables that `ref()` and `source()` stand for begin with in rendered SQL.
+#: The prefixes of the tables that `ref()` and `source()` become in rendered SQL.
 REF = "ref__"
 SOURCE = "source__"
-#: What a condition begins with that leaves out the rows of an as-of table in which nothing changed: which rows are left
-#: then depends on every column, and what a reader finds in one of them does not.
+#: The prefix of the condition that `is_changed` becomes, which drops unchanged rows of an as-of table. The rows left
+#: depend on every compared column. The value of a column at a given time does not, so the condition hides the columns.
 SPARSE = "sparse_"
-#: The function that stands around the time from which on a table lacks rows. A filter on it says what a run appends;
-#: which rows there are in the end does not depend on it.
+#: The function rendered around `opened_at`. A filter on it selects the rows that a run appends; the final table does
+#: not depend on it.
 OPENED = "opened_since"
-#: A seed's configuration, as a column that no seed has.
+#: The name of a made-up column that stands for a seed's configuration.
 CONFIGURATION = "its configuration"
 
 Unique = frozenset[frozenset[str]]
@@ -29,9 +29,10 @@ _numbers = count()
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a reader has to know of a model or seed: its columns (None: unknown), and those that are unique together.
+    """What is known about a model or seed that another model reads.
 
-    `lines` are a seed's, each as pairs of column and cell.
+    `columns` is None if they are unknown. `unique` are the sets of columns that are unique together. `lines` are a
+    seed's lines, each as pairs of column and cell, and None for a model.
     """
 
     columns: tuple[str, ...] | None
@@ -41,9 +42,9 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A model: what each of its columns rests on, and which rows it has.
+    """The lineage of a model: the term of each column, and the term that decides its rows.
 
-    `is_read` is False where it could not be followed; `number` tells summaries apart.
+    `is_read` is False if the code could not be parsed. `number` identifies the summary in cache keys.
     """
 
     columns: Mapping[str, Term]
@@ -55,7 +56,11 @@ class Summary:
 
 @dataclass(slots=True)
 class Relation:
-    """What a select reads. `open` answers for columns that are not listed."""
+    """A table, CTE or subquery.
+
+    `open` returns the term of a column that `columns` does not list; None if all are listed. `lines` are set for a
+    seed, whose name is `seed`.
+    """
 
     columns: dict[str, Term]
     rows: Term
@@ -72,6 +77,12 @@ class Relation:
 
 @dataclass(slots=True)
 class Source:
+    """A relation in FROM or a join.
+
+    `tag` is the term of the joined rows, None for the first source. `outer` are the terms of the outer joins that can
+    make its columns NULL.
+    """
+
     relation: Relation
     tag: Term | None = None
     outer: list[Term] = field(default_factory=list)
@@ -89,6 +100,8 @@ class Source:
 
 @dataclass(slots=True)
 class Scope:
+    """The names visible in a select: CTEs, sources, column aliases and windows; `parent` is the enclosing scope."""
+
     ctes: dict[str, Relation]
     parent: Scope | None
     sources: dict[str, Source] = field(default_factory=dict)
@@ -97,7 +110,7 @@ class Scope:
 
 
 class NotReadError(Exception):
-    """The SQL has a shape that this module does not follow."""
+    """The SQL has a form that the analysis does not support."""
 
 
 def conjuncts(node: exp.Expression) -> Iterator[exp.Expression]:
@@ -111,17 +124,19 @@ def conjuncts(node: exp.Expression) -> Iterator[exp.Expression]:
 
 
 def is_opened(node: exp.Expression) -> bool:
+    """Return True if an expression is the rendered `opened_at`."""
     return isinstance(node, exp.Anonymous) and node.name == OPENED
 
 
 def branch(term: Term, label: str, rows: Term | None = None) -> Term:
-    """Return a side of a union; the sides of one within it stay sides."""
+    """Return the term of one side of a union. A nested union of the same kind is returned as it is, to be merged."""
     if term.kind == "bag" and term.label == label:
         return term
     return op("branch", term, rows) if rows is not None else op("branch", term)
 
 
 def opaque(base: Term) -> Relation:
+    """Return a relation of unknown columns, all of which depend on `base`."""
     return Relation({}, base, open=lambda name: op(f"column {name.lower()}", base))
 
 
@@ -131,7 +146,7 @@ def clause_of(node: exp.Expression, name: str) -> exp.Expression | None:
 
 
 def own_aggregates(node: exp.Select, kind: type[exp.Expression]) -> Iterator[exp.Expression]:
-    """Yield the aggregates of a select that are no window functions and stand in no query within it."""
+    """Yield the aggregates of a select, without window functions and without those of subqueries."""
     for projection in node.expressions:
         for found in projection.find_all(kind):
             window = found.find_ancestor(exp.Window, exp.Select)
@@ -140,7 +155,11 @@ def own_aggregates(node: exp.Select, kind: type[exp.Expression]) -> Iterator[exp
 
 
 def renamed(relation: Relation, alias: exp.Expression | None) -> Relation:
-    """Return a relation under the column names of ``as name (a, b)``."""
+    """Return a relation with the column names of ``as name (a, b)``.
+
+    Raises:
+        NotReadError: there are more names than columns.
+    """
     names = [each.name for each in alias.args.get("columns") or ()] if alias is not None else []
     if not names:
         return relation
@@ -153,7 +172,10 @@ def renamed(relation: Relation, alias: exp.Expression | None) -> Relation:
 
 
 def narrowed(relation: Relation, alias: str, where: exp.Expression | None) -> Relation:
-    """Return a seed with the lines only that the select's own conditions leave, such as ``seed.table = 'jobs'``."""
+    """Return a seed with only the lines that match conditions such as ``seed.table = 'jobs'`` in WHERE.
+
+    Any other relation is returned unchanged.
+    """
     if relation.lines is None or where is None:
         return relation
     wanted = {}
@@ -173,7 +195,7 @@ def narrowed(relation: Relation, alias: str, where: exp.Expression | None) -> Re
 
 
 def equated_columns(on: exp.Expression | None, alias: str, relation: Relation) -> set[str]:
-    """Return the columns of a joined relation that its condition sets equal to something else."""
+    """Return the columns of a joined relation that the join condition compares with something else by ``=``."""
     found = set()
     for each in conjuncts(on) if on is not None else ():
         if not isinstance(each, exp.EQ):
@@ -191,7 +213,7 @@ def equated_columns(on: exp.Expression | None, alias: str, relation: Relation) -
 def numbered_keys(
     condition: exp.Expression, plain: Mapping[tuple[str, str], str]
 ) -> set[frozenset[str]]:
-    """Return the key that ``row_number() over (partition by …) = 1`` leaves unique."""
+    """Return the keys made unique by ``row_number() over (partition by …) = 1``, as output columns."""
     found = set()
     by_name = {name: out for (_, name), out in plain.items()}
     for each in conjuncts(condition):

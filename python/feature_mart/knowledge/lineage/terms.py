@@ -1,4 +1,4 @@
-"""Terms: what a column rests on, as a graph in which equal parts are one object."""
+"""Represent what a column depends on as a graph of terms, in which equal subgraphs are one object."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 class Term:
     """A node of the graph.
 
-    `kind` is ``op`` (children in order), ``bag`` (in any order), or a leaf that another model answers: ``col`` (its
-    column `label`), ``rows`` (which rows it has) or ``all`` (everything of it), of the model `model`.
+    `kind` is ``op`` (ordered children), ``bag`` (unordered children) or one of three leaves that refer to the model
+    `model`: ``col`` (its column `label`), ``rows`` (which rows it has) and ``all`` (all of it).
     """
 
     __slots__ = ("children", "kind", "label", "model")
@@ -26,7 +26,7 @@ _known: dict[tuple[object, ...], Term] = {}
 
 
 def _term(kind: str, label: str, model: str, children: tuple[Term, ...]) -> Term:
-    """Return the one object of these parts, so that equality is identity and a digest is taken once."""
+    """Return the term of these parts, creating it at most once: equal terms are identical, and are hashed once."""
     key = (kind, label, model, *map(id, children))
     found = _known.get(key)
     if found is None:
@@ -35,12 +35,15 @@ def _term(kind: str, label: str, model: str, children: tuple[Term, ...]) -> Term
 
 
 def op(label: str, *children: Term) -> Term:
-    """Return a term whose children have an order."""
+    """Return a term with ordered children."""
     return _term("op", label, "", children)
 
 
 def bag(label: str, *children: Term) -> Term:
-    """Return a term whose children may stand in any order; bags of one label within it are merged."""
+    """Return a term with unordered children. Children that are bags of the same label are merged into it.
+
+    A bag of one child is that child.
+    """
     flat: list[Term] = []
     for child in children:
         is_same = child.kind == "bag" and child.label == label
@@ -49,17 +52,17 @@ def bag(label: str, *children: Term) -> Term:
 
 
 def column_of(model: str, name: str) -> Term:
-    """Return the leaf of a model's column."""
+    """Return the leaf that refers to a model's column."""
     return _term("col", name, model, ())
 
 
 def rows_of(model: str) -> Term:
-    """Return the leaf of which rows a model has."""
+    """Return the leaf that refers to the set of a model's rows."""
     return _term("rows", "", model, ())
 
 
 def all_of(model: str) -> Term:
-    """Return the leaf of everything that a model has."""
+    """Return the leaf that refers to all of a model."""
     return _term("all", "", model, ())
 
 
@@ -69,14 +72,14 @@ def text_digest(text: str) -> str:
 
 
 class Digests:
-    """Digests of terms; `leaf` answers for the leaves."""
+    """Computes and caches digests of terms; `leaf` returns the digest of a leaf."""
 
     def __init__(self, leaf: Callable[[Term], str]) -> None:
         self._leaf = leaf
         self._known: dict[Term, str] = {}
 
     def of(self, term: Term) -> str:
-        """Return the digest of a term. A stack of its own: terms are deeper than Python's."""
+        """Return the digest of a term. It does not recurse, since terms are deeper than Python's recursion limit."""
         known = self._known
         stack = [term]
         while stack:

@@ -1,6 +1,6 @@
-"""The documentation site: dbt's own, with reasons, evidence, drawings and a catalogue put in.
+"""The documentation site: dbt's own page, with reasons, evidence, drawings and a catalogue added.
 
-``profiles`` (what a column holds) → ``plots``; ``facts`` → ``pages`` and ``catalogue`` (Markdown) → ``enrich`` (dbt's
+``profiles`` (statistics of columns) → ``plots``; ``facts`` → ``pages`` and ``catalogue`` (Markdown) → ``enrich`` (dbt's
 manifest) → ``build`` (the folder) → ``serve`` and ``publish``.
 """
 

@@ -1,4 +1,4 @@
-"""`mart docs`: dbt's own site, with what dbt does not know of the features put into its copy of the manifest."""
+"""`mart docs`: build dbt's documentation site from a manifest enriched with reasons, evidence and drawings."""
 
 from __future__ import annotations
 
@@ -31,14 +31,20 @@ from feature_mart.storage import Store
 def build_site(
     settings: Settings, store: Store, log: RunLog, progress: Progress | None = None
 ) -> Path:
-    """Write the site of the built mart, inside `open_run`; returns its front page.
+    """Write the site of the built mart, and return the path of its front page. Call it inside `open_run`.
 
-    The site is a folder that works from a file and from any static host. Splits are those of each consumer's last
-    snapshot in `store`.
+    The site is a folder that works from disk and from any static host. It replaces the former site only when it is
+    complete.
+
+    Args:
+        store: the store of snapshots; drawings use the splits of each consumer's last snapshot.
+        log: the record of this run, to which the stage is added.
+        progress: called with steps done, steps in all and a text; None for no progress.
 
     Raises:
         UsageError: there is no mart yet.
-        TerminalError: dbt could not describe it, or an engine could not be asked; the earlier site stays.
+        TerminalError: dbt cannot describe the mart, the engine cannot be queried, or the site cannot be moved to its
+            place; the former site is kept.
         TransientError: another program has the mart open for writing.
     """
     built = require_built(settings)
@@ -120,14 +126,14 @@ def _gather(
 
 
 def _number(column: str, data_type: str | None) -> str:
-    """A feature's column as SQL that both engines take for a number."""
+    """Return a feature's column as a SQL expression that is a number on both engines."""
     if (data_type or "").lower() in {"boolean", "bool"}:
         return f"case when {column} then 1 when not {column} then 0 end"
     return finite(column)
 
 
 def _draw(site: Path, consumers: Sequence[ConsumerFacts]) -> list[ConsumerFacts]:
-    """Draw every column that is ever known; the consumers with links to the drawings."""
+    """Draw every column that has a known value, and return the consumers with links to the drawings."""
     known = [
         (facts, profile)
         for facts in consumers
@@ -143,7 +149,7 @@ def _draw(site: Path, consumers: Sequence[ConsumerFacts]) -> list[ConsumerFacts]
 
 
 def _put(site: Path, folder: Path, name: str, svg: str) -> str:
-    """Write a drawing under a name that has its hash in it; the link to it."""
+    """Write a drawing to a file with its hash in the name, and return the link to it."""
     content = svg.encode()
     path = folder / f"{name}.{hashlib.sha256(content).hexdigest()[:12]}.svg"
     folder.mkdir(parents=True, exist_ok=True)
@@ -152,7 +158,7 @@ def _put(site: Path, folder: Path, name: str, svg: str) -> str:
 
 
 def _put_candidates(project: Path, site: Path, document: dict[str, Any]) -> None:
-    """The drawings that are committed; their links, which are written by hand, lead to them."""
+    """Add the committed drawings of candidates, and point the links in descriptions to their hashed file names."""
     links = {
         f"](assets/rejected/{path.name})": _put(
             site, site / "assets" / "rejected", path.stem, path.read_text(encoding="utf-8")
@@ -166,7 +172,7 @@ def _put_candidates(project: Path, site: Path, document: dict[str, Any]) -> None
 
 
 def _tables(document: Mapping[str, Any]) -> list[str]:
-    """Feature models and marts that are there to be asked."""
+    """Return the names of the feature models and marts that can be queried, which excludes ephemeral ones."""
     return [
         str(node["name"])
         for node in document["nodes"].values()
@@ -207,7 +213,7 @@ def _swap(staged: Path, site: Path) -> None:
             site.rename(former)
         staged.rename(site)
     except BaseException as error:
-        # A stop too: what was there is not lost between the two.
+        # BaseException: an interrupt between the two renames must not lose the former site.
         if former.exists() and not site.exists():
             former.rename(site)
         if not isinstance(error, OSError):

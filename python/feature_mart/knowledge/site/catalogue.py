@@ -1,4 +1,4 @@
-"""The front page: every feature by its entity, every consumer, how fresh it is, what was rejected and decided."""
+"""Write the front page: consumers, features by entity, freshness of tables, rejected candidates and decisions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AT_REQUEST = "_at_request"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An ADR: its number, its title, and what was decided, in its first paragraph."""
+    """An ADR: its number, its title, and the first paragraph of the decision, empty if it has none."""
 
     number: str
     title: str
@@ -30,7 +30,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What the front page tells. `reasons` and `types` are by feature; `as_of_at` is where the mart stands."""
+    """The content of the front page. `as_of_at` is the refresh of the mart; `reasons` and `types` are by feature."""
 
     warehouse: str
     as_of_at: datetime
@@ -45,9 +45,13 @@ class Catalogue:
 
 
 def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str:
-    """The page as Markdown: `overview` and `japanese` are written, all between is generated.
+    """Return the front page as Markdown. A feature that several consumers share is listed once.
 
-    Features that two consumers share stand once.
+    Args:
+        of: the content to generate text from.
+        overview: the text at the top, written by hand.
+        japanese: the Japanese section at the end, written by hand.
+        links: builds links to other pages.
     """
     clock, zone = of.clock, load_zone(of.clock.timezone)
     return "\n\n".join(
@@ -77,7 +81,7 @@ def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str
 
 
 def read_decisions(project: Path) -> tuple[Decision, ...]:
-    """The newest ADRs of docs/decisions, newest first."""
+    """Return the newest ADRs of docs/decisions, highest number first."""
     paths = sorted((project / "docs" / "decisions").glob("[0-9]*.md"), reverse=True)
     return tuple(_decision(path) for path in paths[:_NEWEST_DECISIONS])
 

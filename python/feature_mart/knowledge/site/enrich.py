@@ -1,4 +1,4 @@
-"""What dbt does not know, put where its page shows it and its search looks: into descriptions."""
+"""Add reasons, evidence and drawings to the descriptions in dbt's manifest, which the site shows and searches."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from feature_mart.knowledge.why import Why, read_reasons
 from feature_mart.settings import Settings
 from feature_mart.zones import load_zone
 
-#: Models with reasons of their own.
+#: The prefixes of models whose columns have reasons.
 TOLD_MODELS = ("feat_", "mart_")
-#: Meta that the column's page says in words.
+#: Meta keys removed from the page, because the enriched description contains them.
 _TOLD = frozenset({"why", "transform", "unit", "null_means", "serve", "owner", "added"})
 
 
@@ -33,14 +33,14 @@ def enrich_manifest(
     freshness: Sequence[Freshness],
     as_of_at: datetime,
 ) -> None:
-    """Put all that is known into the descriptions of the site's copy of dbt's manifest.
+    """Add everything known about models, columns, candidates and consumers to the descriptions of a manifest.
 
     Args:
-        document: the manifest; changed in place.
-        as_of_at: the refresh that the mart stands at.
+        document: dbt's manifest, changed in place.
+        as_of_at: the refresh of the built mart.
 
     Raises:
-        TerminalError: a feature is described nowhere, or a file of evidence is broken.
+        TerminalError: no model describes a feature, or an evidence file violates its schema.
     """
     package = str(document["metadata"]["project_name"])
     links, reasons = Links(package), read_reasons(settings.project)
@@ -98,7 +98,7 @@ def _enrich_model(
     consumers: Sequence[ConsumerFacts],
     links: Links,
 ) -> None:
-    # A mart has every group's columns; what those are worth is told of its consumer.
+    # A mart has the columns of every group. Its consumer's page has their evidence, so none is repeated here.
     columns = frozenset() if node["name"].startswith("mart_") else frozenset(node["columns"])
     node["description"] = model_page(node["description"], columns, consumers, links)
     for name, column in node["columns"].items():

@@ -1,4 +1,4 @@
-"""What the site tells of each consumer besides what is written: its last snapshot, evidence, and profiles."""
+"""Collect the measured facts about each consumer for the site: last snapshot, evidence and column profiles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from feature_mart.manifest import Consumer
 from feature_mart.snapshot_files import parse_instant
 from feature_mart.storage import Store
 
-#: Where no snapshot says how rows are split.
+#: The one split used for a consumer without a snapshot.
 _ALWAYS = Window(
     "all", datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 2, tzinfo=UTC), label_known_until=None
 )
@@ -22,11 +22,12 @@ _ALWAYS = Window(
 
 @dataclass(frozen=True, slots=True)
 class ConsumerFacts:
-    """One ML model that reads the mart; `exposure` is what dbt calls it.
+    """The facts about one consumer; `exposure` is the name of its dbt exposure.
 
-    `snapshot` is the manifest of its last snapshot, None without one, and `problem` says why it cannot be read.
-    `evidence` are the documents of docs/evidence of all warehouses, and `groups` its features by the model they come
-    from. `drawings` are links to those of features that are ever known.
+    `groups` are its features by feature group. `snapshot` is the manifest of its last snapshot, None if there is none
+    or it cannot be read; `problem` says what to do if it cannot be read, else it is None. `evidence` are its documents
+    in docs/evidence, from all warehouses. `profiles` and `drawings` (links) are by feature. A feature without known
+    values has no drawing.
     """
 
     consumer: Consumer
@@ -42,13 +43,17 @@ class ConsumerFacts:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """All its features."""
+        """The consumer's features, in order of their groups."""
         return tuple(name for names in self.groups.values() for name in names)
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """A model as it was built: rows, its newest row (None for a model without a clock), and when a check fails."""
+    """How fresh a built model is.
+
+    `newest` is the time of its newest row, None if it has no such column or no rows. `fails_after_days` is the limit of
+    its freshness test, None without one.
+    """
 
     model: str
     rows: int
@@ -59,9 +64,10 @@ class Freshness:
 def last_snapshot(
     store: Store, consumer: str, warehouse_id: str
 ) -> tuple[Mapping[str, Any] | None, str | None]:
-    """The manifest of the snapshot that latest.json names, or what to do about one that cannot be read.
+    """Return the manifest of the snapshot that latest.json names, and a hint if it cannot be read.
 
-    None of both without one. A site without its snapshots is a site: nothing is raised.
+    Both are None if this warehouse has no snapshot of the consumer. A snapshot that cannot be read is not an error,
+    because the site can be built without it.
     """
     try:
         latest = read_latest(store, consumer)
@@ -70,13 +76,13 @@ def last_snapshot(
         place = SnapshotPlace(store, f"{consumer}/snapshots/{latest.id}")
         manifest, _ = place.documents()
     except FeatureMartError:
-        # Not what is wrong: that names a folder of this machine.
+        # The error's own message names a folder of this machine, which must not appear on the site.
         return None, f"`mart snapshot list {consumer}` says why"
     return manifest, None
 
 
 def splits_of(snapshot: Mapping[str, Any] | None) -> tuple[Window, ...]:
-    """The splits as the snapshot cut them; all labelled rows as one where there is none."""
+    """Return the splits of a snapshot, or one split of all rows for None."""
     if snapshot is None:
         return (_ALWAYS,)
     cut = [parse_instant(split["from"]) for split in snapshot["splits"]]
@@ -85,7 +91,7 @@ def splits_of(snapshot: Mapping[str, Any] | None) -> tuple[Window, ...]:
 
 
 def cut_of(consumer: Consumer) -> str:
-    """How a consumer's rows are split, in words."""
+    """Describe in words how a consumer's rows are split."""
     if consumer.validation_from is not None and consumer.test_from is not None:
         return f"validation from {consumer.validation_from}, test from {consumer.test_from}"
     return (

@@ -1,4 +1,4 @@
-"""dbt's own page with its data inside, as it works from a file: browsers fetch nothing for a page that is one."""
+"""Put the data into dbt's documentation page, since browsers block a page opened from disk from fetching files."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 from feature_mart.errors import TerminalError
 
 _PLACES = {"manifest": '"MANIFEST.JSON INLINE DATA"', "catalog": '"CATALOG.JSON INLINE DATA"'}
-#: What browsers would ask the host for, though it is no file: addresses that are filled in only later, or never were.
+#: Replacements for template placeholders in dbt's page that browsers would request from the host as addresses.
 _FALSE_ADDRESSES = {
     'xlink:href="{{ getIcon(': 'ng-attr-href="{{ getIcon(',
     "${require('./assets/favicons/favicon.ico')}": "data:,",
 }
 _REMOTE = re.compile(r"!(\[[^\]]*\]\(\s*(?:\w+:)?//)")
-#: Of this machine, and of no use on the page.
+#: Keys with paths of this machine, which the page does not use.
 _LOCAL_KEYS = ("compiled_path", "build_path", "root_path")
 
 
 def assemble_page(template: str, manifest: Mapping[str, Any], catalog: Mapping[str, Any]) -> str:
-    """dbt's ``index.html`` with both documents in it.
+    """Return dbt's ``index.html`` with both documents inline.
 
     Raises:
-        TerminalError: dbt's page has no place for them, so it is another version's.
+        TerminalError: dbt's page has no placeholder for a document, because it is of an unknown version.
     """
     page = template
     for wrong, right in _FALSE_ADDRESSES.items():
@@ -41,9 +41,9 @@ def assemble_page(template: str, manifest: Mapping[str, Any], catalog: Mapping[s
 
 
 def anonymous(manifest: dict[str, Any]) -> None:
-    """Take out what names this machine, and the consent to be counted by dbt's maker."""
+    """Remove paths of this machine from a manifest, and turn off dbt's usage tracking; changes it in place."""
     manifest["metadata"]["send_anonymous_usage_stats"] = False
-    # Hooks of this run, which name the files that it read; the page shows none.
+    # Operations are the hooks of this run. They contain the paths of the files read, and the page does not show them.
     manifest["nodes"] = {
         key: node for key, node in manifest["nodes"].items() if node["resource_type"] != "operation"
     }
@@ -55,7 +55,7 @@ def anonymous(manifest: dict[str, Any]) -> None:
 
 
 def without_remote_images(manifest: dict[str, Any]) -> None:
-    """Make links of images that another host would be asked for."""
+    """Replace images on other hosts by links in all descriptions of a manifest, changed in place."""
     for kind in ("nodes", "sources", "exposures", "macros"):
         for node in manifest[kind].values():
             for each in (node, *(node.get("columns") or {}).values()):
@@ -66,7 +66,7 @@ def without_remote_images(manifest: dict[str, Any]) -> None:
 
 
 def _script(document: Mapping[str, Any]) -> str:
-    """JSON that ends no script element and no line of one."""
+    """Return JSON that is safe inside a script element: `<` and the line separators of JavaScript are escaped."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     for sign in ("<", "\u2028", "\u2029"):
         text = text.replace(sign, f"\\u{ord(sign):04x}")

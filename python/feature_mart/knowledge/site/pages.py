@@ -1,4 +1,4 @@
-"""What the site says of a column, a model, a consumer and a candidate, as Markdown that dbt's page shows."""
+"""Write the site's text on a column, model, consumer or candidate, as Markdown for dbt's page."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _VERDICT = re.compile(r"(Rejected|Not taken)(?: on (\d{4}-\d\d-\d\d))?\.")
 
 
 class Links:
-    """Addresses within dbt's page: each thing by its kind and its name in this project."""
+    """Builds Markdown links within dbt's page, for the dbt project named `package`."""
 
     def __init__(self, package: str) -> None:
         self._package = package
 
     def model(self, name: str) -> str:
-        """A model's page."""
+        """Return a link to a model's page."""
         return self._link("model", name)
 
     def consumer(self, facts: ConsumerFacts) -> str:
-        """A consumer's exposure, which may have another name."""
+        """Return a link to the page of a consumer's exposure, whose name may differ from the consumer's."""
         return f"[{facts.consumer.name}](#!/exposure/exposure.{self._package}.{facts.exposure})"
 
     def candidate(self, name: str) -> str:
-        """A rejected candidate's page."""
+        """Return a link to a rejected candidate's page."""
         return self._link("analysis", name)
 
     def _link(self, kind: str, name: str) -> str:
@@ -43,7 +43,7 @@ class Links:
 def column_page(
     why: Why, description: str, consumers: Sequence[ConsumerFacts], links: Links, model: str
 ) -> str:
-    """All that is known of a feature's column: its reasons, who uses it, what it is worth, and how it looks."""
+    """Return the text on a feature's column in a model: reasons, consumers, evidence, candidates and drawings."""
     meta = why.meta
     told = [description or why.description]
     told += [
@@ -72,7 +72,7 @@ def column_page(
         for each in why.rejected
         if why.column in each.lost_to
     ]
-    # A mart's own page shows the label of the consumer that trains on it; a feature's shows each.
+    # The page of a mart has only the drawing for its own consumer's label; a feature model's has one per consumer.
     own = [facts for facts in consumers if f"_{facts.consumer.name}__" in model] or consumers
     told += [line for facts in own for line in _drawing(why.column, facts, links)]
     return "\n\n".join(told)
@@ -81,7 +81,7 @@ def column_page(
 def model_page(
     notes: str, columns: Set[str], consumers: Sequence[ConsumerFacts], links: Links
 ) -> str:
-    """A model's notes, its candidates as links, and what was measured of the groups that its columns are in."""
+    """Return a model's notes, with links to candidates and a table of the evidence for its columns' groups."""
     told = _CANDIDATE.sub(lambda found: links.candidate(found[1]), notes)
     lines = [
         _group_line(document, group)
@@ -97,7 +97,7 @@ def model_page(
 
 
 def consumer_page(facts: ConsumerFacts, links: Links, zone: ZoneInfo) -> str:
-    """What an ML model predicts, from what, on which rows, and what each group of its features is worth."""
+    """Return the text on a consumer: label, features, splits, last snapshot, and evidence for each feature group."""
     consumer = facts.consumer
     horizon = consumer.label_horizon_days
     told = [
@@ -120,7 +120,7 @@ def consumer_page(facts: ConsumerFacts, links: Links, zone: ZoneInfo) -> str:
 
 
 def evidencetable(document: Mapping[str, Any]) -> str:
-    """The whole table of one evidence document."""
+    """Return one evidence document as a Markdown table with a caption."""
     whole = [score(document["all"][split]) for split in ("validation", "test")]
     lines = [
         ["all features", "", "", *whole],
@@ -138,7 +138,10 @@ def evidencetable(document: Mapping[str, Any]) -> str:
 def candidate_page(
     candidate: Candidate, description: str, links: Links, homes: Mapping[str, str]
 ) -> str:
-    """A candidate's description, with the columns that it lost to."""
+    """Return a candidate's description, followed by links to the columns that it lost to.
+
+    `homes` maps a column to the model that computes it.
+    """
     lost = ", ".join(
         f"`{name}` in {links.model(homes[name])}" for name in candidate.lost_to if name in homes
     )
@@ -146,18 +149,18 @@ def candidate_page(
 
 
 def verdict_of(candidate: Candidate) -> str:
-    """Rejected or not taken, and when: what its description begins with."""
+    """Return the verdict and date at the start of a candidate's description, or "Tried" if it has none."""
     found = _VERDICT.match(candidate.description)
     return " on ".join(filter(None, found.groups())) if found else "Tried"
 
 
 def local(at: datetime, zone: ZoneInfo) -> str:
-    """An instant in the business zone, as the commands print it."""
+    """Format a timestamp in a zone, to the minute."""
     return at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; what would end a cell is written otherwise."""
+    """Return a Markdown table. In cells, line breaks become blanks and ``|`` becomes ``/``."""
     rows = [head, ["---"] * len(head), *lines]
     cells = ([" ".join(cell.split()).replace("|", "/") for cell in row] for row in rows)
     return "\n".join("| " + " | ".join(row) + " |" for row in cells)
@@ -225,7 +228,7 @@ def _snapshot_lines(facts: ConsumerFacts, zone: ZoneInfo) -> list[str]:
 
 
 def _alt(text: str) -> str:
-    """Text that may stand in an image's brackets."""
+    """Return a text for the alternative of a Markdown image, without square brackets."""
     return text.replace("[", "(").replace("]", ")")
 
 

@@ -1,6 +1,6 @@
-"""One small drawing a feature column, as SVG: its splits, its months, and the label against it.
+"""Draw one small SVG per feature column: distribution by split, median by month, and mean label along its values.
 
-Splits differ by their lines, shares by grey.
+Splits are told apart by line style, and the share of unknown values is grey.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from feature_mart.knowledge.svg import STYLE, figure_size, svg_text
 _HEIGHT = 150
 _LINES = ("-", "--", ":")
 _PROCESSES = 2
-#: Known rows of a month whose median is worth a word.
+#: The fewest known rows of a month whose median is mentioned in the description.
 _ENOUGH = 30
-#: Fewer are drawn sooner than a second process has started.
+#: Below this number of drawings, starting processes takes longer than drawing.
 _WORTH_A_PROCESS = 40
 _STYLE: Any = {
     **STYLE,
@@ -38,7 +38,14 @@ _STYLE: Any = {
 
 
 def draw_profiles(profiles: Sequence[tuple[Profile, str]]) -> list[str]:
-    """SVGs of columns that are ever known, each with its label's name; the same profiles give the same bytes."""
+    """Return the SVG of each profile, in order; equal profiles give equal bytes.
+
+    Args:
+        profiles: pairs of a column's profile and the name of its label. Each column must have a known value.
+
+    Raises:
+        TransientError: a drawing process was killed.
+    """
     if len(profiles) < _WORTH_A_PROCESS:
         return [draw_profile(*each) for each in profiles]
     try:
@@ -51,10 +58,10 @@ def draw_profiles(profiles: Sequence[tuple[Profile, str]]) -> list[str]:
 
 
 def draw_profile(profile: Profile, label: str) -> str:
-    """One SVG, at most 480 pixels wide, whose title and description say in words what it shows."""
+    """Return an SVG 480 pixels wide, whose title and description say in words what it shows."""
     from matplotlib.style import context
 
-    # A machine's own matplotlibrc does not show in it.
+    # The default style overrides the machine's matplotlibrc, so the drawing is the same everywhere.
     with context(["default", _STYLE]):
         paper = _paper()
         drawn = [
@@ -70,7 +77,7 @@ def draw_profile(profile: Profile, label: str) -> str:
 
 
 def describe_profile(profile: Profile, label: str) -> str:
-    """What the drawing shows, in one sentence of numbers."""
+    """Describe in one sentence what the drawing shows, for use as text alternative."""
     split = next(iter(profile.bins))
     if not profile.edges:
         return f"{profile.column} is never known in these rows."
@@ -106,7 +113,7 @@ def _middle(profile: Profile, split: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Paper:
-    """A figure and its axes. `unknown` lies behind `months`, from 0 to 1."""
+    """A figure and its axes. `unknown` is behind `months` and has the limits 0 and 1."""
 
     figure: Any
     splits: Any
@@ -117,7 +124,7 @@ class _Paper:
 
 @lru_cache(maxsize=1)
 def _paper() -> _Paper:
-    """Kept, and cleared by taking away what was drawn: to make axes takes longer than to draw."""
+    """Return the figure for all drawings. It is reused, because creating axes takes longer than drawing on them."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -154,12 +161,12 @@ def _draw_months(axes: Any, behind: Any, profile: Profile) -> Iterator[Any]:
     at = [month.number / 12 for month in profile.months]
     shares = [month.unknown / month.rows for month in profile.months]
     yield behind.fill_between(at, shares, color="0.8", step="mid", linewidth=0)
-    # Codes have no order, so none is in their middle.
+    # Codes have no order, and therefore no median.
     medians = [
         math.nan if month.median is None or profile.is_categorical else month.median
         for month in profile.months
     ]
-    # A line shows no month that stands alone.
+    # A month without known neighbours is not visible as part of a line: draw a point.
     padded = [math.nan, *medians, math.nan]
     alone = [
         place
@@ -187,16 +194,16 @@ def _draw_label(axes: Any, profile: Profile) -> Iterator[Any]:
         yield from axes.plot(values, means, color="black", linewidth=0.5)
     yield axes.axhline(profile.label_mean, color="0.6", linewidth=0.5, linestyle="--")
     yield axes.scatter(values, means, s=sizes, color="black")
-    # Beside how much labels differ at all: what is nothing looks like nothing.
+    # Include half a standard deviation of the label on both sides of its mean, so that a weak effect looks weak.
     reach = profile.label_deviation / 2
     _fit(axes, values, (*means, profile.label_mean - reach, profile.label_mean + reach))
 
 
 def _fit(axes: Any, across: Sequence[float], up: Sequence[float]) -> None:
-    """Limits with a twentieth of room on each side; nothing to show lies between 0 and 1."""
+    """Set the limits of both axes to the values with a margin of 5%; an axis without values is from 0 to 1."""
     for values, limit in ((across, axes.set_xlim), (up, axes.set_ylim)):
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
-        # Of values that hardly differ, as much as a float can tell apart.
+        # If the values hardly differ, keep the margin above the resolution of a float.
         room = max((high - low) / 20, abs(high) * 1e-9) or 0.5
         limit(low - room, high + room)
 
@@ -210,7 +217,7 @@ def _share(profile: Profile, split: str) -> str:
 
 
 def _movement(profile: Profile) -> list[str]:
-    """Between the first and the last month in which enough rows are known to tell."""
+    """Describe the change of the median between the first and the last month with enough known rows."""
     known = [
         month
         for month in profile.months

@@ -1,8 +1,8 @@
-"""What a feature column holds, counted by the engine: by split, by month, and against the label.
+"""Measure the distribution of feature columns on the engine: by split, by month, and against the label.
 
-Everything comes from two kinds of query that DuckDB and BigQuery understand alike: the extent of every column, and then
-rows by split, month and bin. Bins are of equal width between the mean less and plus three standard deviations, or the
-least and greatest value where those are nearer; what lies outside is in the first or the last bin.
+There are two kinds of query, in SQL that DuckDB and BigQuery share: one for the range of every column, then others that
+count rows by split, month and bin. Bins have equal width. They span the mean ± three standard deviations, or the
+minimum and maximum where those are nearer. Values outside are counted in the first or last bin.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from typing import Any
 from feature_mart.exporter import Window
 
 Ask = Callable[[str], Sequence[tuple[Any, ...]]]
-"""Asks the engine for the rows of a query of one training mart, whose name stands there as {table}."""
+"""Runs a query on one training mart, for which the query says {table}, and returns the rows."""
 
 _BINS = 40
-#: Of whole numbers, each of a bin of its own where there are so few.
+#: The most bins of a whole-number column. A smaller range has one bin per number.
 _WHOLE_BINS = 120
-#: Deviations from the mean; of a normal distribution 0.3% lie outside.
+#: In standard deviations from the mean. Of a normal distribution, 0.3% lie outside.
 _REACH = 3
-#: Beyond it sums of squares end.
+#: Greater values count as unknown, because the sum of their squares would overflow.
 _MOST = 1e100
-#: Columns in one query, which both engines plan in well under a second.
+#: The number of columns in one query. Both engines plan such a query in well under a second.
 _AT_ONCE = 16
-#: Groups of rows that the label's mean is shown of.
+#: The number of groups of rows for which the mean label is shown.
 _GROUPS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """Rows of one month (UTC), how many of them unknown, and the median of the known, None without any.
+    """One month (UTC) of a column: the number of rows, how many are unknown, and the median of the known ones.
 
-    `number` counts months: 12 × year + month − 1. The median is read off the bins: exact to a bin's width.
+    `number` is 12 × year + month − 1. The median comes from the bins and is exact to a bin's width; None if no value is
+    known.
     """
 
     number: int
@@ -47,22 +48,23 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Known values in bins: rows, and their sum, of each."""
+    """The number of known values in each bin, and their sum."""
 
     rows: tuple[int, ...]
     sums: tuple[float, ...]
 
     @property
     def known(self) -> int:
-        """All rows of the bins."""
+        """The number of known values in all bins."""
         return sum(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Where the bins begin, how wide one is, and how many there are: none for a column that is never known.
+    """The bins of a column: lower bound, width of a bin, and number, which is 0 for a column without known values.
 
-    `is_exact`: each bin is of one value. `is_whole`: all values are whole numbers, between `least` and `greatest`.
+    `is_exact` is True if each bin has one distinct value, `is_whole` if all values are whole numbers. The values are
+    between `least` and `greatest`.
     """
 
     low: float
@@ -75,17 +77,18 @@ class Extent:
 
     @property
     def edges(self) -> tuple[float, ...]:
-        """One more than the bins; empty without any."""
+        """The bounds of the bins, one more than bins; empty without bins."""
         count = self.bins + 1 if self.bins else 0
         return tuple(self.low + self.width * each for each in range(count))
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One column. `bins` by split, `unknown` rows by split.
+    """The distribution of one column; `bins` and `unknown` (rows) are by split.
 
-    `label_groups` are, over the first split in the column's order, about ten groups of equal size, of a categorical
-    column the codes: (mean value, mean label, rows). `label_mean` and `label_deviation` are those of all labelled rows.
+    `label_groups` are tuples of mean value, mean label and rows over the first split: about ten groups of equal size in
+    order of the values, or one group per code of a categorical column. `label_mean` and `label_deviation` are of all
+    rows that are not excluded.
     """
 
     column: str
@@ -100,15 +103,15 @@ class Profile:
 
     @property
     def edges(self) -> tuple[float, ...]:
-        """One more than the bins; empty for a column that is never known."""
+        """The bounds of the bins, one more than bins; empty for a column without known values."""
         return self.extent.edges
 
     def rows(self, split: str) -> int:
-        """Rows of a split, unknown ones too."""
+        """Return the number of rows of a split, including unknown ones."""
         return self.bins[split].known + self.unknown[split]
 
     def quantile(self, split: str, share: float) -> float | None:
-        """Of the known values of a split, read off the bins; None without any."""
+        """Return a quantile (`share` from 0 to 1) of a split's known values from the bins; None if none is known."""
         return _quantile(self.bins[split], self.extent, share)
 
 
@@ -119,9 +122,14 @@ def measure_profiles(
     splits: Sequence[Window],
     categorical: Set[str] = frozenset(),
 ) -> Iterator[Profile]:
-    """Profiles of these columns of a training mart, over rows without an exclusion, in order.
+    """Yield the profile of each column of a training mart, in order, over the rows that are not excluded.
 
-    `columns` are names and SQL expressions of numbers; those in `categorical` are codes without an order.
+    Args:
+        ask: runs a query on the training mart.
+        columns: the columns by name, as SQL expressions that are numbers.
+        label: the column of the label.
+        splits: the splits by time; rows outside of them are not counted.
+        categorical: the names of columns whose values are codes without an order.
     """
     extents, names = _extents(ask, columns), tuple(columns)
     ((mean, deviation),) = ask(
@@ -145,7 +153,10 @@ def measure_profiles(
 
 
 def finite(value: str) -> str:
-    """SQL of a number that is NULL where it is none, or none that can be drawn: NaN is less than nothing."""
+    """Return SQL for a number that is NULL if it is infinite, NaN or too great to be summed.
+
+    The comparison is false for NaN.
+    """
     return f"case when abs({value}) < {_MOST:e} then {value} end"
 
 
@@ -194,7 +205,7 @@ def _count_sql(
 
 
 def _bucket(value: str, extent: Extent) -> str:
-    # Written with an exponent, a number is a double on both engines.
+    # A literal with an exponent is a double on both engines.
     low, high = extent.low + extent.width, extent.low + extent.width * (extent.bins - 1)
     return (
         f"case when {value} is null then null when {value} < {low:.17e} then 0e0 "
@@ -253,7 +264,7 @@ def _profile(
 
 
 class _Tally:
-    """Rows of one split or month, while they are added up."""
+    """The running counts of one split or month."""
 
     def __init__(self, bins: int) -> None:
         self.rows, self.sums, self.unknown = [0] * bins, [0.0] * bins, 0
@@ -272,7 +283,10 @@ class _Tally:
 def _label_groups(
     train: Counts, labels: Sequence[float], *, is_each: bool
 ) -> Iterator[tuple[float, float, int]]:
-    """Neighbouring bins together until each group has a tenth of the rows; `is_each`: every bin by itself."""
+    """Yield mean value, mean label and rows of groups of neighbouring bins.
+
+    A group is complete when it has a tenth of the rows. With `is_each`, every non-empty bin is a group.
+    """
     wanted = 0.0 if is_each else train.known / _GROUPS
     rows, values, total, left = 0, 0.0, 0.0, train.known
     for count, value_sum, label_sum in zip(train.rows, train.sums, labels, strict=True):
@@ -284,9 +298,10 @@ def _label_groups(
 
 
 def _quantile(counts: Counts, extent: Extent, share: float) -> float | None:
-    """Within a bin, values are taken to lie evenly about their mean, as far as its nearer edge on either side.
+    """Return a quantile from the bins, or None if they are empty.
 
-    So a bin that holds one value for the most part gives that value.
+    Values in a bin are assumed to be uniform around their mean, up to the nearer edge of the bin on both sides. A bin
+    whose values are nearly all at one edge therefore gives about that value.
     """
     before = 0
     for place, (rows, value_sum) in enumerate(zip(counts.rows, counts.sums, strict=True)):

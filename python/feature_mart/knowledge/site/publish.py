@@ -1,4 +1,4 @@
-"""`mart docs --publish`: the site on a static host, so that no reader sees a page without its drawings."""
+"""`mart docs --publish`: upload the site to a static host, the front page last."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _TYPES = {
     ".json": "application/json; charset=utf-8",
     ".svg": "image/svg+xml; charset=utf-8",
 }
-#: Asked for each time, and answered by "not modified" where it is the same.
+#: The browser revalidates the file and gets a 304 if it has not changed.
 _ASK = "no-cache"
-#: A drawing's address has its hash in it, so what lies there for a page never changes.
+#: The name of a drawing contains its hash, so its content never changes and may be cached for ever.
 _KEEP = "public, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where the site's front page is now, and what was sent: files, and their bytes."""
+    """The result of a publication: the address of the front page, and the number of files and bytes sent."""
 
     address: str
     files: int
@@ -32,10 +32,11 @@ class Published:
 
 
 def check_place(store: Store) -> None:
-    """Ask a place for its page: what refuses an address, an account or a bucket says so before the site is made.
+    """Check that a store can be read, to report a wrong address, account or bucket before the site is built.
 
     Raises:
-        FeatureMartError: it refuses.
+        FeatureMartError: the store refuses.
+        UsageError: the folder cannot be used.
     """
     try:
         store.sha256(_PAGE)
@@ -44,13 +45,14 @@ def check_place(store: Store) -> None:
 
 
 def publish_site(site: Path, store: Store) -> Published:
-    """Put every file of the site into a bucket or a folder; the front page last, so that what it links to is there.
+    """Copy every file of the site into a bucket or folder. Existing files are replaced, but none is deleted.
 
-    Links are relative, so it works under any prefix. Nothing that lies there is removed.
+    The front page is written last, when everything that it links to is there. Links are relative, so the site works
+    under any prefix.
 
     Raises:
         UsageError: there is no site yet.
-        FeatureMartError: the store refuses; the page that was there before stays, with its drawings.
+        FeatureMartError: the store refuses; the former front page and its drawings stay.
     """
     if not (site / _PAGE).is_file():
         raise UsageError(f"There is no site at {site} yet: run `mart docs` first.")

@@ -1,4 +1,4 @@
-"""The site on this machine, for its own browser alone."""
+"""Serve the site on localhost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from feature_mart.settings import Settings
 
 
 class _Server(http.server.ThreadingHTTPServer):
-    """A server to which a browser that leaves in the middle of an answer is no error."""
+    """An HTTP server that ignores connections closed by the browser during a response."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):
@@ -21,10 +21,10 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 def open_site(settings: Settings, port: int) -> http.server.ThreadingHTTPServer:
-    """A server of the site, bound to this machine alone; port 0 takes any free one.
+    """Return a server of the site, bound to 127.0.0.1. Port 0 takes any free port.
 
     Raises:
-        UsageError: there is no site yet, or the port is taken.
+        UsageError: there is no site yet, or the port cannot be used.
     """
     if not (settings.site_dir / "index.html").is_file():
         raise UsageError(f"There is no site at {settings.site_dir} yet: run `mart docs` first.")
@@ -38,7 +38,11 @@ def open_site(settings: Settings, port: int) -> http.server.ThreadingHTTPServer:
 
 
 def check_port(port: int) -> None:
-    """Raise UsageError where a port is taken, before the work that it is wanted for."""
+    """Check that a port is free, to fail before the site is built.
+
+    Raises:
+        UsageError: the port cannot be used.
+    """
     try:
         with socket.create_server(("127.0.0.1", port)):
             pass
@@ -51,10 +55,10 @@ def _refused(port: int, error: OSError) -> UsageError:
 
 
 def serve_docs(settings: Settings, port: int) -> None:
-    """Serve the site on this machine only, until interrupted.
+    """Serve the site on localhost until interrupted.
 
     Raises:
-        UsageError: as `open_site`.
+        UsageError: there is no site yet, or the port cannot be used.
     """
     with open_site(settings, port) as server:
         try:
