@@ -34,6 +34,7 @@ def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ..
 
     Raises:
         UsageError: there is no commit `base`.
+        TerminalError: a file in docs/evidence violates its schema.
     """
     files = read_project(project)
     models = tuple(read_models(files))

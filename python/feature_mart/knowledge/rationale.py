@@ -38,7 +38,7 @@ _EMPTY_WORDS = re.compile(
 class Missing:
     """Something that is missing: the file, the column (None for the whole file), and a sentence that says what.
 
-    `features` is only set for a change without a reason: the columns that it alters.
+    `features` is only set for a change without a reason: the altered columns for which none was given.
     """
 
     path: str

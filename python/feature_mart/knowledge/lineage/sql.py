@@ -2,8 +2,7 @@
 
 The term of a column is its expression, in which each reference to a column is replaced by that column's term, through
 all CTEs. A CTE that only passes a column on therefore leaves no trace. What decides the rows is a separate term:
-sources, joins, filters and groups. An as-of join, and a left join to rows unique on the joined columns, neither add nor
-drop rows.
+sources, joins, filters and groups. An as-of join and a left join to unique keys neither add nor drop rows.
 """
 
 from __future__ import annotations
@@ -199,7 +198,7 @@ class _Reader:
     def _sources(
         self, node: exp.Select, scope: Scope, where: exp.Expression | None
     ) -> tuple[list[Term], bool, list[frozenset[tuple[str, str]]]]:
-        """Add the sources; return the terms that decide the rows, if the first one's keys stay unique, and the keys."""
+        """Add the sources; return the terms that decide the rows, True if the first's keys stay unique, those keys."""
         clause = node.args.get("from_") or node.args.get("from")
         if clause is None:
             return [], False, []

@@ -70,6 +70,7 @@ class Relation:
     seed: str = ""
 
     def column(self, name: str) -> Term | None:
+        """Return the term of a column, or None if the relation does not have it."""
         if name in self.columns:
             return self.columns[name]
         return self.open(name) if self.open else None
@@ -88,6 +89,7 @@ class Source:
     outer: list[Term] = field(default_factory=list)
 
     def column(self, name: str) -> Term | None:
+        """Return the term of a column after the joins, or None if the relation does not have it."""
         term = self.relation.column(name)
         if term is None:
             return None
@@ -141,6 +143,7 @@ def opaque(base: Term) -> Relation:
 
 
 def clause_of(node: exp.Expression, name: str) -> exp.Expression | None:
+    """Return a clause of a query, such as its ``where``, or None if it has none."""
     found = node.args.get(name)
     return found if isinstance(found, exp.Expression) else None
 
