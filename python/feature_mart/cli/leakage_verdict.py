@@ -84,9 +84,10 @@ def _line_document(verdict: LineVerdict) -> dict[str, Any]:
 def print_leakage(report: LeakageReport, settings: Settings) -> None:
     """Print the verdict of `mart audit leakage`."""
     zone = load_zone(settings.clock.timezone)
+    about = settings.warehouse if report.covered is None else "a generated warehouse"
     say(
         "",
-        f"Leakage audit of {settings.warehouse}, as of {report.as_of_at.astimezone(zone):%Y-%m-%d %H:%M} {zone.key}",
+        f"Leakage audit of {about}, as of {report.as_of_at.astimezone(zone):%Y-%m-%d %H:%M} {zone.key}",
         style="bold",
     )
     say("")
@@ -113,7 +114,7 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
         say("")
     if len(shown) < len(report.cutoffs):
         rows = sum(each.rows for each in report.cutoffs)
-        say(f"{len(report.cutoffs):,} cutoffs, one behind every refresh, {rows:,} rows compared")
+        say(f"{len(report.cutoffs):,} cutoffs, one at every refresh, {rows:,} rows compared")
     if report.covered is not None:
         seen, every = report.covered
         say(
@@ -248,6 +249,10 @@ def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
     judged = {each.mode for each in report.modes}
     if report.covered is None:
         lines += [f"  as dbt builds it {mode}" for mode in MODES if mode not in judged]
+    else:
+        lines.append(
+            "  dbt's own builds, the load clock, seeds and vars: run mart audit leakage without --every-refresh"
+        )
     if lines:
         say("", "not judged:", *lines)
 
