@@ -22,7 +22,7 @@ from feature_mart.audit.probes import add_probes
 from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
 from feature_mart.audit.reach import find_faults
 from feature_mart.audit.seed_labels import judge_seeds_and_vars
-from feature_mart.audit.truncation import LeakageReport, compare_cutoffs, whole_path
+from feature_mart.audit.truncation import LeakageReport, compare_cutoffs, open_pool, whole_path
 from feature_mart.errors import UsageError
 from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.compiled import CompiledProject, build_compiled, compile_project
@@ -103,14 +103,15 @@ def audit_leakage(
             progress(done, 0, what)
 
     show(0, "compile")
-    with open_subject(settings, log, as_of) as subject:
+    with open_pool() as pool, open_subject(settings, log, as_of) as subject:
         with log.stage("reach"):
             faults = find_faults(subject.project.read_document(), settings.project)
         if faults:
             # The isolated builds below would fail on the first of these.
             return LeakageReport(subject.as_of_at, (), {}, subject.raw.untimed, faults=faults)
-        with log.stage("load clock"):
-            verdicts = judge_load_clock(subject.raw, settings.clock.timezone, settings.warehouse)
+        by_line = pool.submit(
+            judge_load_clock, subject.raw, settings.clock.timezone, settings.warehouse
+        )
         with log.stage("choose cutoffs"):
             chosen = _choose(subject, cutoffs, seed)
         if perturb is not None:
@@ -128,6 +129,7 @@ def audit_leakage(
                 subject.as_of_at,
                 chosen,
                 subject.folder,
+                pool=pool,
                 modes=partial(
                     build_modes,
                     settings,
@@ -142,7 +144,7 @@ def audit_leakage(
         with log.stage("seeds and vars"):
             whole = whole_path(subject.as_of_at, subject.folder)
             inputs = judge_seeds_and_vars(subject.project, settings.project, whole)
-    return replace(report, load_clock=verdicts, inputs=inputs)
+    return replace(report, load_clock=by_line.result(), inputs=inputs)
 
 
 def _choose(subject: Subject, count: int, seed: int) -> tuple[Cutoff, ...]:

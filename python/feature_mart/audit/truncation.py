@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing import get_context
@@ -45,6 +46,7 @@ from feature_mart.audit.reach import Fault
 from feature_mart.audit.seed_labels import InputReport
 from feature_mart.runner import Progress
 from feature_mart.runner.compiled import CompiledProject, World, build_compiled
+from feature_mart.runner.dbt import load_dbt
 from feature_mart.settings import Clock
 
 _WORKERS = 2
@@ -180,13 +182,14 @@ def compare_cutoffs(
     base: Path | None = None,
     changed: Collection[str] = (),
     is_small: bool = False,
+    pool: Executor | None = None,
     modes: Callable[[], list[Built]] | None = None,
     progress: Progress | None = None,
 ) -> LeakageReport:
     """Build what each cutoff needs, two builds at a time, and compare them.
 
-    The whole build is made unless its file exists in ``folder``. ``modes`` makes dbt's own builds in a worker process,
-    so it must be picklable.
+    The whole build is made unless its file exists in ``folder``. ``pool`` is one of `open_pool`; None starts its own.
+    ``modes`` makes dbt's own builds in a worker process, so it must be picklable.
 
     With ``base``, the folder of an earlier audit over the same rows and cutoffs, only the models in ``changed`` are
     built and compared. With ``is_small``, all builds are made in this process, one after the other, because starting
@@ -201,7 +204,7 @@ def compare_cutoffs(
         del needed[whole]
     # Build the longest first, to keep both workers busy until the end.
     by_length = sorted(needed, key=lambda build: build.known_by or build.as_of_at, reverse=True)
-    with _pool(is_small) as pool:
+    with nullcontext(pool) if pool is not None else _pool(is_small) as pool:
         by_dbt = pool.submit(modes) if modes is not None else None
         waiting = [
             pool.submit(_make, project, raw, build, folder, base, changed) for build in by_length
@@ -282,10 +285,16 @@ def _make_and_judge(
             build.path(folder).unlink(missing_ok=True)
 
 
+def open_pool() -> Executor:
+    """Start two worker processes that import dbt at once, which takes two seconds, while the caller does other work."""
+    pool = ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn"))
+    for _ in range(_WORKERS):
+        pool.submit(load_dbt)
+    return pool
+
+
 def _pool(is_small: bool) -> Executor:
-    if is_small:
-        return ThreadPoolExecutor(1)
-    return ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn"))
+    return ThreadPoolExecutor(1) if is_small else open_pool()
 
 
 def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:

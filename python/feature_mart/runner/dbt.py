@@ -58,6 +58,12 @@ class DbtResult:
     target: Path
 
 
+def load_dbt() -> None:
+    """Import dbt, which takes two seconds: only those commands pay for it that use it."""
+    import dbt.adapters.duckdb.impl
+    import dbt.cli.main  # noqa: F401
+
+
 def invoke_dbt(
     settings: Settings,
     arguments: Sequence[str],
