@@ -37,7 +37,7 @@ test: venv-aws chromium ## every test: unit, contract, integration (ARGS="-k spl
 	@.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 .PHONY: audit
-audit: venv-aws ## two hours: every audit, planted changes, every setting, 300 raw warehouses, 30,000 histories, 500 schedules
+audit: venv-aws ## three hours: every audit, planted changes, every setting, 300 raw warehouses, 30,000 histories, 500 schedules
 	@$(MART) run
 	@$(MART) audit leakage
 	@$(MART) audit leakage --perturb 1
