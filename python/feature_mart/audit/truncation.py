@@ -1,7 +1,8 @@
 """Compare builds over the raw rows known by a cutoff with a build over all rows; no earlier value may change.
 
-For each cutoff T the raw rows known after T are removed. A row known by T only by assumption gets its initial state.
-The project's own compiled SQL and Python functions then build the mart again. The builds are compared bit by bit:
+For each cutoff T the raw rows known after T are removed, and for builds as of the last refresh by T all rows known
+after that refresh. A row known only by assumption gets its initial state. The project's own compiled SQL and Python
+functions then build the mart again. The builds are compared bit by bit:
 
 (a) as of the last refresh by T, with the whole build: every as-of row with ``as_of_at <= T``, and every feature row and
     mart row, without labels, of a job that was requested and known by that refresh;
@@ -298,9 +299,12 @@ def _pool(is_small: bool) -> Executor:
 
 
 def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:
-    """Return the builds of a cutoff: that for (a), (c) and (d), that for (b), and that over all rows for (c)."""
+    """Return the builds of a cutoff: that for (a), (c) and (d), that for (b), and that over all rows for (c).
+
+    A build as of a refresh must not depend on any later row, so the first one has none; cutoffs of one day share it.
+    """
     last = min(clock.refresh_before(at), as_of_at)
-    return _Build(last, at), _Build(as_of_at, at, next_served_at(clock, at)), _Build(last)
+    return _Build(last, last), _Build(as_of_at, at, next_served_at(clock, at)), _Build(last)
 
 
 def next_served_at(clock: Clock, at: datetime) -> datetime:

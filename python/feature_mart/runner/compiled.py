@@ -1,8 +1,8 @@
-"""The project as dbt compiled it once for a full build, to be built again and again without dbt.
+"""Compile the project once with dbt, and build it many times without dbt.
 
-A dbt build takes seconds before its first row; audits need dozens of builds, each over another raw warehouse or as of
-another refresh. Built here is what dbt would build in full: the same compiled SELECTs, the same Python models' own
-functions, in the same order; no checks, and no seals.
+dbt takes seconds before it builds its first row, and audits need dozens of builds, each over another raw warehouse or
+as of another refresh. A build here runs what dbt would run in full, the compiled SELECTs and the Python models' own
+functions, in the same order, but no checks and no seals.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class CompiledProject:
         return document
 
     def downstream(self, names: Collection[str]) -> frozenset[str]:
-        """Those models and all that read them, directly or not."""
+        """Return those models and all that read them, directly or not."""
         found = set(names)
         for model in self.models:
             if model.parents & found:
@@ -101,7 +101,7 @@ class CompiledProject:
         return frozenset(found)
 
     def read_by(self, names: Collection[str]) -> frozenset[str]:
-        """What those models read directly and that is none of them."""
+        """Return the models that those models read directly, without those models."""
         parents = (model.parents for model in self.models if model.name in names)
         return frozenset().union(*parents) - frozenset(names)
 
@@ -237,21 +237,21 @@ def _leave_alone(con: duckdb.DuckDBPyConnection, as_of_at: datetime, world: Worl
 
 @dataclass(frozen=True, slots=True)
 class FullBuild:
-    """What dbt hands to a Python model in a full build, over the tables of one connection."""
+    """The `dbt` object that a Python model gets in a full build, over the tables of one connection."""
 
     con: duckdb.DuckDBPyConnection
     is_incremental: bool = False
 
     def config(self, **_: object) -> None:
-        """Of no meaning here."""
+        """Do nothing: a build without dbt has no configuration."""
 
     def ref(self, name: str) -> duckdb.DuckDBPyRelation:
-        """The table of that name."""
+        """Return the table of that name."""
         return self.con.table(f"main.{name}")
 
 
 def load_python_model(name: str, source: str) -> ModuleType:
-    """A Python model's file as a module."""
+    """Return a Python model's file as a module."""
     module = sys.modules[name] = ModuleType(name)
     exec(compile(source, name, "exec"), module.__dict__)
     return module

@@ -1,4 +1,4 @@
-"""dbt in this process: one command at a time, its events as progress, its results as data."""
+"""Run dbt in this process, one command at a time, with progress from its events and results as data."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class DbtResult:
-    """What a dbt command did. `problem` is None unless it ended before its nodes could."""
+    """The result of a dbt command. `problem` is None unless the command failed before its nodes ran."""
 
     nodes: tuple[Node, ...]
     success: bool
@@ -119,7 +119,7 @@ def invoke_dbt(
 
 @contextmanager
 def _quiet_log() -> Iterator[None]:
-    """Drop log lines that cannot be written, as on a full disk; Python would print a traceback for each."""
+    """Ignore log lines that cannot be written, as on a full disk: Python would print a traceback for each."""
     saved, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield
@@ -139,7 +139,7 @@ def _rare_collection() -> Iterator[None]:
 
 
 def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
-    """The interrupt that a failure came of: cancelling queries may itself fail, and hide it."""
+    """Return the interrupt that caused a failure, which a failed cancellation of queries can hide."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error
@@ -184,7 +184,7 @@ def _node(result: Any) -> Node:
 
 
 def _about(node: Any) -> str:
-    """``stg_dwh__contracts.status`` of a generic test, a unit test's model; else empty."""
+    """Return ``model.column`` of a generic test, the model of a unit test, and else an empty text."""
     key = str(getattr(node, "file_key_name", None) or "")
     if key.startswith("sources."):
         about = ".".join(str(part) for part in next(iter(node.sources), ()))
@@ -196,7 +196,7 @@ def _about(node: Any) -> str:
 
 
 def require_success(result: DbtResult, what: str) -> None:
-    """Raises: TerminalError naming what failed, where a command that checks nothing failed."""
+    """Raise TerminalError with the reason if a command without checks failed. ``what`` is its name in the message."""
     if not result.success:
         failed = [node for node in result.nodes if node.status in FAILED]
         detail = failed[0].message if failed else result.problem or "see its log"

@@ -117,9 +117,7 @@ def _ask(project: Path, ref: str, *arguments: str) -> bytes:
         done = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60)
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip() or "not in this repository"
-        raise UsageError(
-            f"{ref!r} is no commit to compare with ({said}): fetch it, or name another."
-        ) from None
+        raise UsageError(f"{ref!r} is no commit ({said}): fetch it, or name another.") from None
     except (OSError, subprocess.SubprocessError) as error:
         raise UsageError(f"git could not be asked for {ref!r}: {error}.") from None
     return done.stdout

@@ -125,7 +125,12 @@ def test_a_snapshot_is_rebuilt_the_same_after_later_data_and_a_backfill(
 @pytest.mark.parametrize(
     ("context", "wanted", "code", "message"),
     [
-        ({}, "price_estimation", 1, "The commit 0000000000000000000000000000000000000000"),
+        (
+            {},
+            "price_estimation",
+            1,
+            "'0000000000000000000000000000000000000000' is no commit (not in this repository)",
+        ),
         ({"git_commit": None}, "price_estimation", 2, "outside a repository"),
         ({"warehouse_id": "other"}, "price_estimation", 2, "of the warehouse other, not of toy"),
         ({}, "price_estimate", 2, "is no snapshot in"),

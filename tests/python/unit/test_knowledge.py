@@ -170,7 +170,7 @@ def test_a_seed_and_a_var_count(project: Path) -> None:
 def test_a_base_that_is_not_there_is_wrong_usage(project: Path, base: str) -> None:
     done = check(f"--base={base}")
     assert done.exit_code == 2
-    assert f"'{base}' is no commit to compare with" in done.stderr
+    assert f"'{base}' is no commit (" in done.stderr
     assert not (project / "written").exists()
 
 
