@@ -73,7 +73,7 @@ class Reasons:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The distinct names of all columns, in order of their models."""
+        """Return the distinct names of all columns, in order of their models."""
         return tuple(dict.fromkeys(name for model in self.models for name in model.columns))
 
     def explain(self, column: str) -> Why:

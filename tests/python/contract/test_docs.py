@@ -31,7 +31,7 @@ MADE_UP = ("tests/",)
 
 @cache
 def tracked() -> tuple[str, ...]:
-    """The files that git knows, or would."""
+    """Return the files that git tracks or would add."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=PROJECT,
@@ -44,7 +44,7 @@ def tracked() -> tuple[str, ...]:
 
 @cache
 def read(path: str) -> str:
-    """A file as text; empty if it is none."""
+    """Return a file as text; empty if it is not text."""
     try:
         return (PROJECT / path).read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -52,7 +52,7 @@ def read(path: str) -> str:
 
 
 def slugs(text: str) -> set[str]:
-    """The anchors that GitHub makes of the headings."""
+    """Return the anchors that GitHub makes of the headings."""
     found: set[str] = set()
     for heading in re.findall(r"^#+ +(.+)$", FENCE.sub("", text), re.MULTILINE):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
@@ -76,7 +76,7 @@ def bad_links(path: str, text: str) -> Iterator[str]:
 
 
 def bad_citations(path: str, text: str) -> Iterator[str]:
-    """Documents that a file names and the project does not have."""
+    """Return the documents that a file names and the project does not have."""
     names = {each.rpartition("/")[2] for each in tracked()}
     for cited in CITED.findall(text):
         places = ((PROJECT / path).parent, PROJECT, PROJECT / "docs")
@@ -86,7 +86,7 @@ def bad_citations(path: str, text: str) -> Iterator[str]:
 
 
 def section(page: str, heading: str) -> str:
-    """The text under a heading, up to the next one of its level."""
+    """Return the text under a heading, up to the next one of its level."""
     level = heading.split(" ", 1)[0]
     found = re.search(
         rf"^{re.escape(heading)}$(.*?)(?=^#{{1,{len(level)}}} |\Z)", read(page), re.M | re.S

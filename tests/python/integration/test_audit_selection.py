@@ -65,7 +65,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The project, committed."""
+    """Return a copy of the project in a git repository of its own."""
     project = write_audited_project(tmp_path / "toy")
     (project / "models/sources.yml").write_text(
         "version: 2\nsources:\n  - {name: dwh, schema: dwh, tables: [{name: jobs}, {name: contracts}]}\n"

@@ -53,7 +53,7 @@ class SelectionBench:
         self.before = self.sides("base", ())
 
     def sides(self, name: str, plants: Sequence[Plant]) -> dict[str, Side]:
-        """Each consumer as it is in a build of the project with these changes."""
+        """Build the project with these changes, and return what its consumers have."""
         copy = ProjectCopy(self.folder / name)
         with copy.planted(plants):
             settings = replace(self.settings, project=copy.folder)
@@ -64,7 +64,7 @@ class SelectionBench:
         return self._sides(project, built)
 
     def moves(self, plants: Sequence[Plant]) -> dict[str, Move]:
-        """What these changes move, for any consumer."""
+        """Return what these changes move, for any consumer."""
         after = self.sides("-".join(plant.name for plant in plants)[:60], plants)
         reports = [compare_rows(self.before[name], after[name]) for name in after]
         found: dict[str, Move] = {}

@@ -68,7 +68,7 @@ def _values(rows: Sequence[tuple[str | float | None, ...]]) -> str:
 
 
 def moved(folder: Path, after: Mapping[str, Row], **other: Sequence[str]) -> dict[str, int]:
-    """Rows that moved against ROWS, by what happened to them."""
+    """Return the rows that moved against ROWS, by what happened to them."""
     report = report_of(folder, after, **other)
     return {f"{each.what}: {each.detail}".rstrip(": "): each.rows for each in report.moves}
 

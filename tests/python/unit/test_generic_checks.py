@@ -60,7 +60,7 @@ def values(text: str, columns: str) -> str:
 
 
 def groups(*counts: tuple[int, int], label: str = "price") -> str:
-    """int_mart__exclusions: of each group of one label the jobs excluded, and all."""
+    """Return rows of int_mart__exclusions: for each group of one label, the excluded jobs and all jobs."""
     rows = ", ".join(
         f"('{label}', {group}, 0, 0, {excluded}, {known}, {excluded / known})"
         for group, (excluded, known) in enumerate(counts)

@@ -43,7 +43,7 @@ class ConsumerFacts:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The consumer's features, in order of their groups."""
+        """Return the consumer's features, in order of their groups."""
         return tuple(name for names in self.groups.values() for name in names)
 
 

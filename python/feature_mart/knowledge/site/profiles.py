@@ -55,7 +55,7 @@ class Counts:
 
     @property
     def known(self) -> int:
-        """The number of known values in all bins."""
+        """Return the number of known values in all bins."""
         return sum(self.rows)
 
 
@@ -77,7 +77,7 @@ class Extent:
 
     @property
     def edges(self) -> tuple[float, ...]:
-        """The bounds of the bins, one more than bins; empty without bins."""
+        """Return the bounds of the bins, one more than bins; empty without bins."""
         count = self.bins + 1 if self.bins else 0
         return tuple(self.low + self.width * each for each in range(count))
 
@@ -103,7 +103,7 @@ class Profile:
 
     @property
     def edges(self) -> tuple[float, ...]:
-        """The bounds of the bins, one more than bins; empty for a column without known values."""
+        """Return the bounds of the bins, one more than bins; empty for a column without known values."""
         return self.extent.edges
 
     def rows(self, split: str) -> int:
