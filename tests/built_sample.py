@@ -7,11 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
-from feature_mart.manifest import Manifest
+from feature_mart.core.manifest import Manifest
+from feature_mart.core.settings import Clock, resolve_settings
+from feature_mart.raw.warehouse import newest_load
 from feature_mart.runner.compiled import build_compiled, compile_project
 from feature_mart.sample import write_sample
-from feature_mart.settings import Clock, resolve_settings
-from feature_mart.warehouse import newest_load
 
 
 @dataclass(frozen=True, slots=True)

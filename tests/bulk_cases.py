@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from compiled_mart import RAW_TABLES, empty_warehouse
 from feature_mart.audit.raw_rows import RawWarehouse
-from feature_mart.duckdb_files import connect, copy_to
+from feature_mart.core.duckdb_files import connect, copy_to
 from feature_mart.runner.duckdb_engine import open_first_loads
 from feature_mart.runner.first_loads import FirstLoads
 from feature_mart.runner.load_clock import LoadClockLine

@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from feature_mart.duckdb_files import copy_to, csv
+from feature_mart.core.duckdb_files import copy_to, csv
 from feature_mart.runner.compiled import FullBuild, load_python_model
 
 PROJECT = Path(__file__).resolve().parents[1]

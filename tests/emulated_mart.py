@@ -19,12 +19,12 @@ from bigquery_emulator import Emulator
 from feature_mart.audit.raw_rows import read_raw_warehouse
 from feature_mart.bigquery import load_folder, open_client
 from feature_mart.cli import main
-from feature_mart.conformance import TableComparison, compare_marts
-from feature_mart.duckdb_files import copy_to, parquet
-from feature_mart.raw_contract import CONTRACT
+from feature_mart.conformance import TableComparison, compare_engines
+from feature_mart.core.duckdb_files import copy_to, parquet
+from feature_mart.core.raw_contract import CONTRACT
+from feature_mart.core.settings import Settings, resolve_settings
 from feature_mart.runner import build_mart, open_run
 from feature_mart.runner.compiled import build_compiled, compile_project
-from feature_mart.settings import Settings, resolve_settings
 
 PROJECT_ID = "mart-test"
 
@@ -117,7 +117,7 @@ class EmulatedMart:
         build_compiled(project, whole, raw.every_row(), as_of_at)
         tables = [model.name for model in project.models if not model.is_view]
         assert self.settings.bigquery is not None
-        return compare_marts(self.client, self.settings.bigquery, whole, tables)
+        return compare_engines(self.client, self.settings.bigquery, whole, tables)
 
 
 def emulated_mart(variables: Mapping[str, str], raw: Path) -> EmulatedMart:

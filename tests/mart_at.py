@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from datetime import datetime, tzinfo
 
-from feature_mart import settings
 from feature_mart.cli import main
+from feature_mart.core import settings
 
 THEN = datetime.fromisoformat(sys.argv.pop(1))
 

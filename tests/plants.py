@@ -29,13 +29,13 @@ from feature_mart.audit.raw_rows import read_raw_warehouse
 from feature_mart.audit.reach import find_faults
 from feature_mart.audit.seed_labels import judge_seeds_and_vars
 from feature_mart.audit.truncation import build_whole, compare_cutoffs, compare_each
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.settings import resolve_settings
+from feature_mart.raw.warehouse import newest_load
 from feature_mart.runner import open_run
 from feature_mart.runner.compiled import CompiledModel, CompiledProject, compile_project
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.sample import write_sample
-from feature_mart.settings import resolve_settings
-from feature_mart.warehouse import newest_load
 
 PLANTS = PROJECT / "tests" / "plants"
 #: Checks of the build that are there against leaks.

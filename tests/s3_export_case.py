@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from feature_mart.errors import FeatureMartError
+from feature_mart.core.errors import FeatureMartError
+from feature_mart.core.services import S3Options
 from feature_mart.exporter import SnapshotReport, export_snapshot, list_snapshots, verify_snapshot
-from feature_mart.services import S3Options
 from feature_mart.storage import Store
-from feature_mart.storage.opening import open_client
+from feature_mart.storage.opening import open_s3_client
 from feature_mart.storage.s3 import S3Store
 from python.unit import snapshot_case as case
 from s3_client import REGION, client_at, make_bucket, s3_sha256
@@ -37,7 +37,7 @@ CONSUMER = "price_estimation"
 #: Two parts of train, one each of the others.
 PARTS = {"part_rows": 150}
 EARLIER = {"as_of_at": case.AS_OF - timedelta(days=1)}
-#: What `Place.saw` says of them.
+#: What `SourceLine.saw` says of them.
 ALONE = "the earlier alone; latest.json names the earlier"
 ATTEMPT = f"{ALONE}; an attempt"
 COMMITTED = "both whole; latest.json names the earlier"
@@ -112,7 +112,7 @@ def run_bench(folder: Path) -> Iterator[Bench]:
         client = client_at(server.endpoint)
         make_bucket(client, BUCKET)
         bench = Bench(server.endpoint, proxy, client, case.build_mart(folder))
-        place = Place(bench, _FIRST, folder, bench.mart)
+        place = SourceLine(bench, _FIRST, folder, bench.mart)
         place.plain(context=EARLIER)
         yield replace(
             bench,
@@ -122,7 +122,7 @@ def run_bench(folder: Path) -> Iterator[Bench]:
 
 
 @dataclass(slots=True)
-class Place:
+class SourceLine:
     """One prefix of the bucket. `before` is every object of it, by key, as it was before the fault."""
 
     bench: Bench
@@ -138,7 +138,7 @@ class Place:
         asked = S3Options(**{"endpoint": endpoint, "attempts": 1, **options})
         work = self.work / "export"
         return S3Store(
-            partial(open_client, asked), self.bucket, self.prefix, work, asked, lambda _: None
+            partial(open_s3_client, asked), self.bucket, self.prefix, work, asked, lambda _: None
         )
 
     def export(
@@ -307,10 +307,10 @@ class Place:
                 raise wrong[0]
 
 
-def make_place(bench: Bench, folder: Path, prefix: str) -> Place:
+def make_place(bench: Bench, folder: Path, prefix: str) -> SourceLine:
     """A prefix in which an earlier snapshot stands; nothing befalls the proxy yet."""
     bench.proxy.faults.clear()
-    place = Place(bench, prefix, folder, bench.mart, new_id=bench.new_id)
+    place = SourceLine(bench, prefix, folder, bench.mart, new_id=bench.new_id)
     for key, data in bench.earlier.items():
         # SageMaker's lists name their own address.
         there = data.replace(f"/{BUCKET}/{_FIRST}/".encode(), f"/{BUCKET}/{prefix}/".encode())
@@ -319,7 +319,7 @@ def make_place(bench: Bench, folder: Path, prefix: str) -> Place:
     return place
 
 
-def note_fault(place: Place, fault: str, saw: str, said: str) -> None:
+def note_fault(place: SourceLine, fault: str, saw: str, said: str) -> None:
     """A row of the fault table, into the file that MART_FAULT_TABLE names; nowhere without it."""
     if name := os.environ.get("MART_FAULT_TABLE"):
         for mine, general in (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compiled_mart import PROJECT, RAW_TABLES, connect, load_table
-from feature_mart.duckdb_files import copy_to
+from feature_mart.core.duckdb_files import copy_to
 
 _PROJECT = """
 name: toy

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import duckdb
 
-from feature_mart.duckdb_files import connect
-from feature_mart.settings import Clock
-from feature_mart.warehouse import raw_select
+from feature_mart.core.duckdb_files import connect
+from feature_mart.core.settings import Clock
+from feature_mart.raw.warehouse import raw_select
 
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / ".bench"

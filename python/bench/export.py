@@ -20,12 +20,12 @@ from pathlib import Path
 import duckdb
 
 from bench.__main__ import FOLDER, Measured, measure
-from feature_mart.duckdb_files import attach, connect, copy_to, parquet, quoted
+from feature_mart.core.duckdb_files import attach, connect, copy_to, parquet, quoted
+from feature_mart.core.manifest import Manifest, parse_manifest
+from feature_mart.core.services import S3Options
 from feature_mart.exporter import BuildContext, export_snapshot
 from feature_mart.exporter.layout import plan_layout
 from feature_mart.exporter.part_files import COPY_OPTIONS
-from feature_mart.manifest import Manifest, parse_manifest
-from feature_mart.services import S3Options
 from feature_mart.snapshot_files import read_committed
 from feature_mart.storage import open_store
 
@@ -178,9 +178,9 @@ def upload_bare(folder: Path, prefix: str, endpoint: str) -> None:
     """Upload the parts of a snapshot one by one, with SHA-256 and four threads of boto3 for each."""
     from boto3.s3.transfer import TransferConfig
 
-    from feature_mart.storage.opening import open_client
+    from feature_mart.storage.opening import open_s3_client
 
-    client = open_client(S3Options(endpoint=endpoint))
+    client = open_s3_client(S3Options(endpoint=endpoint))
     config = TransferConfig(max_concurrency=4, multipart_chunksize=16 * 2**20)
     for path in sorted((folder / "data").rglob("*.parquet")) + sorted(
         (folder / "keys").rglob("*.parquet")

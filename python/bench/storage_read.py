@@ -45,7 +45,7 @@ def columns() -> list[tuple[str, str, str]]:
 def read(name: str, rows: int) -> None:
     """Read a table and print the measures as JSON; run in a separate process."""
     from feature_mart.bigquery import copy_table, open_client, open_reader
-    from feature_mart.settings import resolve_settings
+    from feature_mart.core.settings import resolve_settings
 
     address = resolve_settings().bigquery
     assert address is not None
@@ -79,7 +79,7 @@ def main(sizes: list[int]) -> None:
     sys.path.insert(0, str(PROJECT / "tests"))
     from bigquery_emulator import run_emulator  # type: ignore[import-not-found]
     from feature_mart.bigquery import ask, open_client
-    from feature_mart.settings import resolve_settings
+    from feature_mart.core.settings import resolve_settings
 
     with run_emulator() as emulator:
         environment = {

@@ -18,8 +18,8 @@ from sqlglot.errors import SqlglotError
 from house_rules.bigquery_shapes import shape_problems
 from house_rules.bigquery_types import output_problems, type_problems
 from house_rules.compiled import Compiled, compile_project, known_columns
-from house_rules.places import place_of
 from house_rules.query_names import Columns, Problem, Reading, Rule, read
+from house_rules.source_lines import source_line
 from house_rules.sql import Finding, allowed_lines
 from house_rules.sqlfluff import TARGETS, forget_bigquery, scratch_environment
 
@@ -85,7 +85,7 @@ def check_compiled(compiled: Iterable[Compiled], catalog: dict[str, Columns]) ->
         made = node.sql.splitlines()
         allowed = allowed_lines(node.source)
         for one in broken:
-            place = place_of(node.source, node.sql, one.line)
+            place = source_line(node.source, node.sql, one.line)
             if (place.line, one.rule) in allowed:
                 continue
             remedy = one.remedy

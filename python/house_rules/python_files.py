@@ -15,8 +15,8 @@ _RULES = (
             r"(?<!\w)(read_parquet|parquet_scan|read_csv(_auto)?)\(|from '\{|to '\{|attach '(?!:memory:)"
             r"|\bpd\.read_(parquet|csv)\("
         ),
-        ("python/feature_mart/duckdb_files.py", "python/house_rules/python_files.py"),
-        "name files in SQL by feature_mart.duckdb_files: a path may hold a pattern, key=value or an apostrophe",
+        ("python/feature_mart/core/duckdb_files.py", "python/house_rules/python_files.py"),
+        "name files in SQL by feature_mart.core.duckdb_files: a path may hold a pattern, key=value or an apostrophe",
     ),
     (
         "folder-as-columns",
@@ -27,14 +27,14 @@ _RULES = (
     (
         "connect",
         re.compile(r"\bduckdb\.(connect|sql|execute)\("),
-        ("python/feature_mart/duckdb_files.py",),
-        "use feature_mart.duckdb_files.connect: the session's zone would be the machine's",
+        ("python/feature_mart/core/duckdb_files.py",),
+        "use feature_mart.core.duckdb_files.connect: the session's zone would be the machine's",
     ),
     (
         "zone",
         re.compile(r"(?<![\w.])ZoneInfo\("),
-        ("python/feature_mart/zones.py",),
-        "use feature_mart.zones.load_zone: the machine's zone rules are not the mart's",
+        ("python/feature_mart/core/zones.py",),
+        "use feature_mart.core.zones.load_zone: the machine's zone rules are not the mart's",
     ),
     (
         "git-environment",

@@ -14,10 +14,10 @@ from pathlib import Path
 import duckdb
 
 from feature_mart.audit.raw_rows import RawWarehouse
-from feature_mart.duckdb_files import attach, connect, parquet
-from feature_mart.manifest import FEATURES_AT_REQUEST, Consumer, Manifest
-from feature_mart.raw_contract import CONTRACT, EVENTS, INITIAL_STATE
-from feature_mart.settings import Clock
+from feature_mart.core.duckdb_files import attach, connect, parquet
+from feature_mart.core.manifest import FEATURES_AT_REQUEST, Consumer, Manifest
+from feature_mart.core.raw_contract import CONTRACT, EVENTS, INITIAL_STATE
+from feature_mart.core.settings import Clock
 from feature_mart.snapshot_files import read_committed
 
 #: Raw tables with versions, and the model that keeps them.

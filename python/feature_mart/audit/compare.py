@@ -9,8 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from feature_mart.duckdb_files import attach, connect
-from feature_mart.manifest import SERVED, Column, Manifest
+from feature_mart.core.duckdb_files import attach, connect
+from feature_mart.core.manifest import SERVED, Column, Manifest
 
 SPINE = "int_job__requests"
 _TRAINING = "__training"

@@ -10,10 +10,10 @@ from feature_mart.audit.cutoffs import choose_cutoffs
 from feature_mart.audit.leakage import open_subject, perturbed
 from feature_mart.audit.raw_rows import read_raw_warehouse
 from feature_mart.audit.truncation import build_whole
+from feature_mart.core.manifest import parse_manifest
+from feature_mart.core.settings import Settings
 from feature_mart.exporter import list_snapshots, snapshot_on_disk
-from feature_mart.manifest import parse_manifest
 from feature_mart.runner import Progress, RunLog, read_dbt_manifest, require_built
-from feature_mart.settings import Settings
 from feature_mart.storage import Store
 
 _STORMS = 5

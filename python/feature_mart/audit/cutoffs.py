@@ -10,10 +10,10 @@ from random import Random
 import duckdb
 
 from feature_mart.audit.raw_rows import RawWarehouse
-from feature_mart.duckdb_files import connect
-from feature_mart.errors import UsageError
-from feature_mart.settings import Clock
-from feature_mart.zones import load_zone
+from feature_mart.core.duckdb_files import connect
+from feature_mart.core.errors import UsageError
+from feature_mart.core.settings import Clock
+from feature_mart.core.zones import load_zone
 
 #: The model whose label times cutoffs are drawn from.
 LABEL_MODEL = "int_job__price_label"

@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ManifestEntry:
     """One entry of both manifests; `then` and `now` are its values as text."""
 
     name: str
@@ -23,7 +23,7 @@ class Check:
 
 def compare_manifests(
     then: Mapping[str, Any], now: Mapping[str, Any]
-) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+) -> tuple[tuple[ManifestEntry, ...], tuple[str, ...]]:
     """Compare an older manifest with a newer one, and return the checks and what could not be compared.
 
     Content hashes are always compared. SHA-256 of files and the engine's hash of the raw keys are compared only if both
@@ -47,13 +47,13 @@ def compare_manifests(
     return tuple(checks), tuple(not_judged)
 
 
-def _definitions(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Check]:
+def _definitions(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[ManifestEntry]:
     hashes = [each["dbt_manifest_sha256"][:16] for each in (then, now)]
-    yield Check("definitions (dbt manifest)", *hashes)
-    yield Check("refresh", then["as_of_at"], now["as_of_at"])
+    yield ManifestEntry("definitions (dbt manifest)", *hashes)
+    yield ManifestEntry("refresh", then["as_of_at"], now["as_of_at"])
     columns = [{f"{c['name']} {c['type']}" for c in each["columns"]} for each in (then, now)]
     only = [", ".join(sorted(columns[side] - columns[1 - side])) for side in (0, 1)]
-    yield Check(
+    yield ManifestEntry(
         "columns",
         *(
             f"{len(each)}" + (f", of them alone: {names}" if names else "")
@@ -62,21 +62,21 @@ def _definitions(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Ch
     )
 
 
-def _rows(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Check]:
+def _rows(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[ManifestEntry]:
     new = {split["name"]: split for split in now["splits"]}
     for old in then["splits"]:
         other = new.get(old["name"], {})
         for field in ("from", "to", "rows", "content_hash"):
             name = f"{old['name']} {field.replace('_', ' ')}"
-            yield Check(name, str(old[field]), str(other.get(field, "none")))
+            yield ManifestEntry(name, str(old[field]), str(other.get(field, "none")))
     for field in ("excluded", "purged"):
-        yield Check(field, _listed(then[field]), _listed(now[field]))
-    yield Check("id", then["id"], now["id"])
+        yield ManifestEntry(field, _listed(then[field]), _listed(now[field]))
+    yield ManifestEntry("id", then["id"], now["id"])
 
 
 def _sources(
     then: Mapping[str, Any], now: Mapping[str, Any], is_one_engine: bool
-) -> Iterator[Check]:
+) -> Iterator[ManifestEntry]:
     new = {source["table"]: source for source in now["sources"]}
     fields = ["rows", "max_loaded_at", "assumed_rows", *(["keys_hash"] if is_one_engine else [])]
     for old in then["sources"]:
@@ -84,19 +84,19 @@ def _sources(
             ", ".join(f"{field.replace('_', ' ')} {each.get(field)}" for field in fields)
             for each in (old, new.get(old["table"], {}))
         ]
-        yield Check(f"raw {old['table']}", *texts)
+        yield ManifestEntry(f"raw {old['table']}", *texts)
 
 
-def _parts(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Check]:
+def _parts(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[ManifestEntry]:
     new = {part["path"]: part for part in now["parts"]}
     for old in then["parts"]:
-        yield Check(
+        yield ManifestEntry(
             f"SHA-256 of {old['path']}",
             old["sha256"][:16],
             new.get(old["path"], {"sha256": "none"})["sha256"][:16],
         )
     for path in sorted(new.keys() - {part["path"] for part in then["parts"]}):
-        yield Check(f"SHA-256 of {path}", "none", new[path]["sha256"][:16])
+        yield ManifestEntry(f"SHA-256 of {path}", "none", new[path]["sha256"][:16])
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -18,10 +18,10 @@ from feature_mart.audit.probes import add_probes, add_requests
 from feature_mart.audit.reach import find_faults
 from feature_mart.audit.truncation import LeakageReport, build_whole, compare_each
 from feature_mart.audit.universes import write_universes
-from feature_mart.duckdb_files import connect
-from feature_mart.errors import UsageError
+from feature_mart.core.duckdb_files import connect
+from feature_mart.core.errors import UsageError
+from feature_mart.core.settings import Settings
 from feature_mart.runner import Progress, RunLog
-from feature_mart.settings import Settings
 
 #: Number of random timestamps after which the warehouse is perturbed.
 _STORMS = 24

@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 import duckdb
 
-from feature_mart.audit.given_file import JOB, Feature, Given, Question, load_given
+from feature_mart.audit.given_file import JOB, Feature, GivenFile, Question, load_given
 from feature_mart.audit.given_rows import RowFault, sort_rows
 from feature_mart.audit.later_order import Order, find_order
 from feature_mart.audit.reading import number_advice, time_advice
 from feature_mart.audit.values import Versions, is_same, load_versions, read_value, scaled, type_of
-from feature_mart.duckdb_files import attach, connect
-from feature_mart.manifest import Manifest
-from feature_mart.settings import Clock
+from feature_mart.core.duckdb_files import attach, connect
+from feature_mart.core.manifest import Manifest
+from feature_mart.core.settings import Clock
 
 Verdict = Literal["right", "leaks", "stale", "other", "not_judged"]
 FileVerdict = Literal["good", "leaks", "wrong_rows", "not_judged"]
@@ -194,7 +194,7 @@ def judge_file(
 
 
 def _judge(
-    con: duckdb.DuckDBPyConnection, given: Given, number: int, feature: Feature, zone: str
+    con: duckdb.DuckDBPyConnection, given: GivenFile, number: int, feature: Feature, zone: str
 ) -> ColumnVerdict:
     kind = type_of(con, feature)
     found = load_versions(con, feature, given.keys, kind)
@@ -318,7 +318,7 @@ def _place(con: duckdb.DuckDBPyConnection, *, has_versions: bool) -> None:
     )
 
 
-def _example(con: duckdb.DuckDBPyConnection, given: Given, verdict: Verdict) -> Example | None:
+def _example(con: duckdb.DuckDBPyConnection, given: GivenFile, verdict: Verdict) -> Example | None:
     """Return the first row that shows the verdict: for a leak, one whose value was known later; else any other."""
     shown = " || ', ' || ".join(f"'{key}=' || j.{key}" for key in given.keys)
     known_at = "p.later_at" if verdict == "leaks" else "if(p.older_at is null, p.later_at, null)"

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from feature_mart.duckdb_files import csv, quoted
-from feature_mart.errors import UsageError
+from feature_mart.core.duckdb_files import csv, quoted
+from feature_mart.core.errors import UsageError
 
 _DELIMITERS = (",", ";", "\t", "|")
 _CHUNK = 1 << 20

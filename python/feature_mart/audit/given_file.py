@@ -12,9 +12,9 @@ import duckdb
 
 from feature_mart.audit.given_csv import csv_as_text
 from feature_mart.audit.reading import is_number, read_time, time_advice
-from feature_mart.duckdb_files import parquet
-from feature_mart.errors import UsageError
-from feature_mart.manifest import FEATURES_AT_REQUEST, Manifest
+from feature_mart.core.duckdb_files import parquet
+from feature_mart.core.errors import UsageError
+from feature_mart.core.manifest import FEATURES_AT_REQUEST, Manifest
 
 JOB = "job_id"
 _AS_OF = "as_of_at"
@@ -63,7 +63,7 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenFile:
     """A file that was loaded into the table ``given``.
 
     The table has a row number ``n``, the keys as text, the time as ``t`` and as text in ``raw_t``, ``is_local`` (True
@@ -82,7 +82,7 @@ class Given:
 
 def load_given(
     con: duckdb.DuckDBPyConnection, question: Question, manifest: Manifest, zone: str
-) -> Given:
+) -> GivenFile:
     """Load a Parquet or CSV file into the temp table ``given``; times without offset are in ``zone``.
 
     Raises:
@@ -123,7 +123,7 @@ def load_given(
     _require_times(con, question)
     used = {*question.entity, question.time, *(feature.column for feature in features)}
     is_local = con.execute("select 1 from given where is_local and t is not null limit 1")
-    return Given(
+    return GivenFile(
         keys,
         features,
         is_local.fetchone() is not None,

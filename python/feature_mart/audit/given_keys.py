@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import duckdb
 
-from feature_mart.duckdb_files import quoted
+from feature_mart.core.duckdb_files import quoted
 
 #: Maximum number of distinct keys compared in other spellings.
 _MOST = 200_000

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import duckdb
 
-from feature_mart.audit.given_file import JOB, Given, Question
+from feature_mart.audit.given_file import JOB, GivenFile, Question
 from feature_mart.audit.given_keys import load_known, spelling_advice
 from feature_mart.audit.given_zones import Shift, find_shifts
 from feature_mart.audit.reading import time_advice
-from feature_mart.duckdb_files import quoted
-from feature_mart.errors import UsageError
-from feature_mart.manifest import Manifest
+from feature_mart.core.duckdb_files import quoted
+from feature_mart.core.errors import UsageError
+from feature_mart.core.manifest import Manifest
 
 #: `wrong` rows are errors of the file, `not_judged` rows may be, and `stated` rows are not.
 FaultKind = Literal["wrong", "not_judged", "stated"]
@@ -40,7 +40,7 @@ class RowFault:
 
 def sort_rows(
     con: duckdb.DuckDBPyConnection,
-    given: Given,
+    given: GivenFile,
     question: Question,
     manifest: Manifest,
     until: datetime,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from feature_mart.duckdb_files import quoted
+from feature_mart.core.duckdb_files import quoted
 
 _REQUESTS = "mart.main.int_job__requests"
 #: Zones of every offset in use, and of different summer times; ties go to the first zone listed.

@@ -19,11 +19,11 @@ from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.audit.schedules import Refresh, Schedule, draw_schedule
 from feature_mart.audit.tables import TableDifference, compare_tables
 from feature_mart.audit.universes import write_universes
-from feature_mart.duckdb_files import connect
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.duckdb_files import connect
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.settings import Settings
 from feature_mart.runner import Progress, RunLog, build_mart, open_run
 from feature_mart.runner.compiled import build_compiled
-from feature_mart.settings import Settings
 
 _BUILDS = 4
 _KILLED_WITHIN_S = 12.0

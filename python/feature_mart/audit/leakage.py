@@ -23,13 +23,13 @@ from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
 from feature_mart.audit.reach import find_faults
 from feature_mart.audit.seed_labels import judge_seeds_and_vars
 from feature_mart.audit.truncation import LeakageReport, compare_cutoffs, open_pool, whole_path
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
+from feature_mart.core.settings import Settings
+from feature_mart.raw.warehouse import check_warehouse, newest_load
 from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.compiled import CompiledProject, build_compiled, compile_project
 from feature_mart.runner.decide import choose_refresh
 from feature_mart.runner.load_clock import read_load_clock
-from feature_mart.settings import Settings
-from feature_mart.warehouse import check_warehouse, newest_load
 
 
 @dataclass(frozen=True, slots=True)

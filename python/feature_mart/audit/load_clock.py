@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from feature_mart.audit.raw_rows import RawWarehouse
-from feature_mart.raw_contract import CONTRACT, INITIAL_STATE
+from feature_mart.core.raw_contract import CONTRACT, INITIAL_STATE
 from feature_mart.runner.bulk_loads import LoadHistory, lag_note, read_history, touch, usual_lags
 from feature_mart.runner.duckdb_engine import open_first_loads
 from feature_mart.runner.first_loads import FEW_KEYS, FirstLoads, Lags, Moved

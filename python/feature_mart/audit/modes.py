@@ -22,11 +22,11 @@ from pathlib import Path
 from feature_mart.audit.compare import Difference, compare_builds
 from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.audit.tables import compare_tables
-from feature_mart.duckdb_files import connect, copy_to
+from feature_mart.core.duckdb_files import connect, copy_to
+from feature_mart.core.settings import Clock, Settings
 from feature_mart.runner import build_mart, open_run
 from feature_mart.runner.compiled import CompiledProject, build_compiled
 from feature_mart.runner.dbt import invoke_dbt, require_success
-from feature_mart.settings import Clock, Settings
 
 FULL, APPENDED, UNDATED = (
     "in full, of what was loaded by an earlier refresh",
@@ -185,11 +185,11 @@ def compare_mode(project: CompiledProject, built: Built, whole: Path) -> ModeRep
     rows, others = compare_tables(expected, built.path, names)
     differing = [each.model for each in others]
     by_column = compare_builds(project.manifest, differing, expected, built.path)
-    told = {each.model for each in by_column}
+    compared = {each.model for each in by_column}
     whole_rows = [
         Difference(each.model, "", each.only_first + each.only_second, each.example, "", "")
         for each in others
-        if each.model not in told
+        if each.model not in compared
     ]
     found = sorted([*by_column, *whole_rows], key=lambda each: names.index(each.model))
     return ModeReport(built.mode, rows, tuple(found))

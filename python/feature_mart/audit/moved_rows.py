@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 
 from feature_mart.audit.compare import LABEL_KNOWN_AT, SPINE
-from feature_mart.duckdb_files import attach, connect
+from feature_mart.core.duckdb_files import attach, connect
+from feature_mart.core.manifest import Consumer
 from feature_mart.exporter import Assignment
-from feature_mart.manifest import Consumer
 
 #: Labels with at most this many distinct values are counted by value, others by tenths.
 _CLASSES = 10

@@ -15,8 +15,8 @@ from pathlib import Path
 import duckdb
 
 from feature_mart.audit.raw_rows import RawWarehouse
-from feature_mart.duckdb_files import connect, copy_to
-from feature_mart.raw_contract import CONTRACT, EVENTS
+from feature_mart.core.duckdb_files import connect, copy_to
+from feature_mart.core.raw_contract import CONTRACT, EVENTS
 
 #: Changed versions of existing keys: share of the keys, and the columns replaced.
 _VERSIONS: dict[str, tuple[tuple[float, str], ...]] = {

@@ -15,8 +15,8 @@ from datetime import datetime
 from pathlib import Path
 
 from feature_mart.audit.raw_rows import RawWarehouse
-from feature_mart.duckdb_files import connect, copy_to, parquet
-from feature_mart.settings import Clock
+from feature_mart.core.duckdb_files import connect, copy_to, parquet
+from feature_mart.core.settings import Clock
 
 #: Maximum number of probes per cutoff.
 _PROBES = 40

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from feature_mart.duckdb_files import connect, parquet
-from feature_mart.raw_contract import CONTRACT, EVENTS, INITIAL_STATE
+from feature_mart.core.duckdb_files import connect, parquet
+from feature_mart.core.raw_contract import CONTRACT, EVENTS, INITIAL_STATE
+from feature_mart.raw.warehouse import raw_select, table_columns
 from feature_mart.runner.load_clock import LoadClockLine
-from feature_mart.warehouse import raw_select, table_columns
 
 
 @dataclass(frozen=True, slots=True)

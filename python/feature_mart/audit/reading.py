@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from feature_mart.duckdb_files import quoted
-from feature_mart.raw_values import FIRST_TIME, LAST_TIME
+from feature_mart.core.duckdb_files import quoted
+from feature_mart.raw.values import FIRST_TIME, LAST_TIME
 
 _NUMERIC = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL.*|DOUBLE|FLOAT|BOOLEAN")
 _FLOATS = {"DOUBLE": 2**53, "FLOAT": 2**24}
@@ -27,7 +27,7 @@ WHOLE = "decimal(28, 3)"
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ValueSql:
     """SQL for a value of the file: NULL if it is missing, NaN or unreadable, and conditions for the latter two.
 
     `is_local` is the condition for a time without an offset.
@@ -44,7 +44,7 @@ def is_number(type_: str) -> bool:
     return _NUMERIC.fullmatch(type_) is not None
 
 
-def read_number(column: str, type_: str, *, is_whole: bool) -> Reading:
+def read_number(column: str, type_: str, *, is_whole: bool) -> ValueSql:
     """Return SQL that reads a column of the file as numbers.
 
     ``type_`` is the column's DuckDB type. With ``is_whole``, the feature holds whole numbers, which are compared
@@ -53,10 +53,10 @@ def read_number(column: str, type_: str, *, is_whole: bool) -> Reading:
     """
     if is_number(type_):
         if type_ not in _FLOATS:
-            return Reading(column, "false")
+            return ValueSql(column, "false")
         value = f"if(isnan({column}), null, {column})"
         is_coarse = f"coalesce(abs({value}) >= {_FLOATS[type_]} and not isinf({value}), false)"
-        return Reading(
+        return ValueSql(
             value, is_coarse if is_whole else "false", f"coalesce(isnan({column}), false)"
         )
     text = _text(column)
@@ -68,12 +68,12 @@ def read_number(column: str, type_: str, *, is_whole: bool) -> Reading:
         f"when lower({text}) in ('true', 't') then 1 when lower({text}) in ('false', 'f') then 0 end"
     )
     is_nan = f"coalesce(lower({text}) in ('nan', '+nan', '-nan'), false)"
-    return Reading(
+    return ValueSql(
         value, f"({text} is not null and ({value}) is null and not {is_nan})", is_nan=is_nan
     )
 
 
-def read_time(column: str, type_: str, zone: str, *, is_day_enough: bool) -> Reading | None:
+def read_time(column: str, type_: str, zone: str, *, is_day_enough: bool) -> ValueSql | None:
     """Return SQL that reads a column of the file as times to the microsecond; None for a type that holds no times.
 
     Times without an offset are in ``zone``. A date without a time is read as midnight with ``is_day_enough``, and is
@@ -88,7 +88,7 @@ def read_time(column: str, type_: str, zone: str, *, is_day_enough: bool) -> Rea
         return _bounded(column, f"timezone({quoted(zone)}, cast({local} as timestamp))", "true")
     if type_ == "DATE":
         if not is_day_enough:
-            return Reading("null::timestamptz", f"{column} is not null")
+            return ValueSql("null::timestamptz", f"{column} is not null")
         return _bounded(column, f"timezone({quoted(zone)}, cast({column} as timestamp))", "true")
     if type_ != "VARCHAR" and not type_.startswith("ENUM"):
         return None
@@ -113,12 +113,12 @@ def read_time(column: str, type_: str, zone: str, *, is_day_enough: bool) -> Rea
     return _bounded(text, value, is_local)
 
 
-def _bounded(raw: str, value: str, is_local: str) -> Reading:
+def _bounded(raw: str, value: str, is_local: str) -> ValueSql:
     bounded = (
         f"case when {value} > timestamptz {quoted(FIRST_TIME)} and {value} < timestamptz {quoted(LAST_TIME)} "
         f"then {value} end"
     )
-    return Reading(bounded, f"({raw} is not null and ({bounded}) is null)", is_local=is_local)
+    return ValueSql(bounded, f"({raw} is not null and ({bounded}) is null)", is_local=is_local)
 
 
 def _text(column: str) -> str:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feature_mart.audit.documents import Check, compare_manifests
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.audit.documents import ManifestEntry, compare_manifests
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.settings import SAMPLE, Settings
 from feature_mart.exporter import locate_snapshot, verify_snapshot
 from feature_mart.runner import Progress, RunLog, extract_commit
-from feature_mart.settings import SAMPLE, Settings
 from feature_mart.snapshot_files import read_committed
 
 _TAIL = 12
@@ -33,7 +33,7 @@ class ReproduceReport:
     address: str
     commit: str
     as_of_at: str
-    checks: tuple[Check, ...]
+    checks: tuple[ManifestEntry, ...]
     not_judged: tuple[str, ...]
 
     @property
@@ -82,7 +82,7 @@ def audit_reproduce(
         checks, not_judged = compare_manifests(then, now)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    files = Check("its own files", _AS_SAID, "; ".join(problems) or _AS_SAID)
+    files = ManifestEntry("its own files", _AS_SAID, "; ".join(problems) or _AS_SAID)
     checks = (files, *checks)
     return ReproduceReport(then["id"], address, commit, then["as_of_at"], checks, tuple(not_judged))
 

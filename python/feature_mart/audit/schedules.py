@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 
-from feature_mart.settings import Clock
+from feature_mart.core.settings import Clock
 
 #: Days from one refresh to the next; with more than one, the days between are skipped.
 _GAPS = (1, 1, 1, 1, 2, 3, 7, 30)

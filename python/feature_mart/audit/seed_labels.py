@@ -26,8 +26,8 @@ from feature_mart.audit.permutation import (
 )
 from feature_mart.audit.seed_tables import (
     TERMS,
-    Given,
     Label,
+    SeedTable,
     coarse_columns,
     columns_of,
     find_keys,
@@ -39,9 +39,9 @@ from feature_mart.audit.seed_tables import (
     var_name,
     var_tables,
 )
-from feature_mart.dbt_vars import OwnVar, read_own_vars
-from feature_mart.duckdb_files import attach, connect
-from feature_mart.manifest import SERVED, Manifest
+from feature_mart.core.dbt_vars import OwnVar, read_own_vars
+from feature_mart.core.duckdb_files import attach, connect
+from feature_mart.core.manifest import SERVED, Manifest
 from feature_mart.runner.compiled import CompiledProject
 from feature_mart.runner.seeds import KNOWN_FROM, NOTES, Seed, seed_readers
 
@@ -78,7 +78,7 @@ class Followed:
 
 
 @dataclass(frozen=True, slots=True)
-class Unjudged:
+class NotCompared:
     """A seed or var, or a part of it, that was not compared with any label, and the reason."""
 
     name: str
@@ -94,7 +94,7 @@ class InputReport:
     """The seeds and vars that follow a label, and what could not be judged."""
 
     followed: tuple[Followed, ...] = ()
-    unjudged: tuple[Unjudged, ...] = ()
+    unjudged: tuple[NotCompared, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class _Test:
     `column` is empty if the choice of keys is tested.
     """
 
-    given: Given
+    given: SeedTable
     column: str
     label: Label
     key: str
@@ -131,7 +131,7 @@ def judge_inputs(
     ``whole`` is the file of the build. ``seeds`` are those that models read. Labels of models that the build lacks are
     left out.
     """
-    unjudged: list[Unjudged] = []
+    unjudged: list[NotCompared] = []
     tests: list[_Test] = []
     with connect() as con:
         attach(con, whole, "mart")
@@ -141,28 +141,28 @@ def judge_inputs(
         inputs = [*seed_tables(con, seeds), *var_tables(con, own_vars)]
         scalars = {var_name(var) for var in own_vars} - {given.name for given in inputs}
         unjudged += [
-            Unjudged(name, "one value is compared with nothing") for name in sorted(scalars)
+            NotCompared(name, "one value is compared with nothing") for name in sorted(scalars)
         ]
         labels = list(_labels(con, manifest, unjudged)) if inputs else []
         for given in inputs:
             tests += _prepare(con, given, labels, unjudged)
     level = _LEVEL / max(len(tests), 1)
     followed: list[Followed] = []
-    told: set[tuple[str, str, Label]] = set()
+    reported: set[tuple[str, str, Label]] = set()
     for test in tests:
         # Report a column only once for a label and for the same label minus its mean.
         about = (test.given.name, test.column, replace(test.label, less=()))
-        if about in told:
+        if about in reported:
             continue
         if not has_enough_keys(test.values, level):
             why = f"{test.column or _CHOICE}: {len(test.values):,} values of {test.key} are too few to tell"
-            unjudged.append(Unjudged(test.given.name, why))
+            unjudged.append(NotCompared(test.given.name, why))
         elif follows(test.labelled, test.values, level):
             found = correlation(test.labelled, test.values)
-            told.add(about)
+            reported.add(about)
             if test.given.excuse:
                 why = f"{test.column or _CHOICE} follows {test.label} (correlation {found:.2f}): {test.given.excuse}"
-                unjudged.append(Unjudged(test.given.name, why))
+                unjudged.append(NotCompared(test.given.name, why))
             else:
                 keys, given = len(test.values), test.given
                 followed.append(
@@ -180,7 +180,7 @@ def judge_inputs(
 
 
 def _labels(
-    con: duckdb.DuckDBPyConnection, manifest: Manifest, unjudged: list[Unjudged]
+    con: duckdb.DuckDBPyConnection, manifest: Manifest, unjudged: list[NotCompared]
 ) -> Iterator[Label]:
     """Yield the labels that are numbers or flags, of the marts in the build.
 
@@ -198,14 +198,14 @@ def _labels(
                 yield Label(model, column.name)
             else:
                 why = "no seed or var is compared with it, since its mart has no job_id"
-                unjudged.append(Unjudged(f"{model}.{column.name}", why))
+                unjudged.append(NotCompared(f"{model}.{column.name}", why))
 
 
 def _prepare(
     con: duckdb.DuckDBPyConnection,
-    given: Given,
+    given: SeedTable,
     labels: Sequence[Label],
-    unjudged: list[Unjudged],
+    unjudged: list[NotCompared],
 ) -> Iterator[_Test]:
     """Yield the tests of one input, and add what cannot be compared to ``unjudged``."""
     types = columns_of(con, given.table)
@@ -216,7 +216,7 @@ def _prepare(
     found = find_keys(con, given, said)
     if not found:
         unjudged.append(
-            Unjudged(
+            NotCompared(
                 given.name,
                 "no column holds keys of a request; words that texts are searched for are none",
             )
@@ -228,7 +228,7 @@ def _prepare(
     words = [name for name in others if name not in numbers]
     if words:
         unjudged.append(
-            Unjudged(given.name, f"words are compared with nothing: {', '.join(words)}")
+            NotCompared(given.name, f"words are compared with nothing: {', '.join(words)}")
         )
     named = " and ".join(f"{key.model}.{key.attribute}" for key in keys)
     is_of_terms = any(key.model == TERMS for key in keys)

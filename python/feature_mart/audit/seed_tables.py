@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from feature_mart.audit.compare import SPINE
-from feature_mart.dbt_vars import OwnVar
+from feature_mart.core.dbt_vars import OwnVar
 from feature_mart.runner.seeds import LOAD_CLOCK, Seed
 
 #: Minimum share of a column's values that must be keys for it to count as a key column.
@@ -34,7 +34,7 @@ _NUMBERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class SeedTable:
     """A seed or var as a table of the connection.
 
     Attributes:
@@ -49,7 +49,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SeedKey:
     """A column of an input, and the attribute of requests that its values are keys of."""
 
     column: str
@@ -57,7 +57,7 @@ class Key:
     attribute: str
 
 
-def seed_tables(con: duckdb.DuckDBPyConnection, seeds: Sequence[Seed]) -> Iterator[Given]:
+def seed_tables(con: duckdb.DuckDBPyConnection, seeds: Sequence[Seed]) -> Iterator[SeedTable]:
     """Create a table for each seed and yield it.
 
     The table has the rows known before the first request, and those without a date. The load clock is left out.
@@ -75,10 +75,10 @@ def seed_tables(con: duckdb.DuckDBPyConnection, seeds: Sequence[Seed]) -> Iterat
             "write config.meta.known_from, since when its values are known, or config.meta.follows_labels, why they "
             "may follow it"
         )
-        yield Given(f"seed {seed.name}", table, seed.said("follows_labels"), remedy)
+        yield SeedTable(f"seed {seed.name}", table, seed.said("follows_labels"), remedy)
 
 
-def var_tables(con: duckdb.DuckDBPyConnection, own_vars: Sequence[OwnVar]) -> Iterator[Given]:
+def var_tables(con: duckdb.DuckDBPyConnection, own_vars: Sequence[OwnVar]) -> Iterator[SeedTable]:
     """Create a table for each var that is a list or a mapping, and yield it."""
     for var in own_vars:
         rows = list(_rows(var.value))
@@ -96,7 +96,7 @@ def var_tables(con: duckdb.DuckDBPyConnection, own_vars: Sequence[OwnVar]) -> It
             "make it a seed, whose config.meta.known_from or config.meta.follows_labels can say since when its values "
             "are known or why they may follow it"
         )
-        yield Given(var_name(var), table, "", remedy)
+        yield SeedTable(var_name(var), table, "", remedy)
 
 
 def var_name(var: OwnVar) -> str:
@@ -160,8 +160,8 @@ def coarse_columns(con: duckdb.DuckDBPyConnection, apart_from: Collection[str]) 
 
 def rows_by_key(
     con: duckdb.DuckDBPyConnection,
-    given: Given,
-    keys: Sequence[Key],
+    given: SeedTable,
+    keys: Sequence[SeedKey],
     numbers: Sequence[str],
     label: Label,
 ) -> list[tuple[Any, ...]]:
@@ -196,7 +196,9 @@ def rows_by_key(
     ).fetchall()
 
 
-def find_keys(con: duckdb.DuckDBPyConnection, given: Given, columns: Sequence[str]) -> list[Key]:
+def find_keys(
+    con: duckdb.DuckDBPyConnection, given: SeedTable, columns: Sequence[str]
+) -> list[SeedKey]:
     """Return the columns of an input that hold keys of attributes of requests.
 
     If some are named like their attribute, only those are returned. Other columns may look like keys by chance, because
@@ -214,8 +216,8 @@ def find_keys(con: duckdb.DuckDBPyConnection, given: Given, columns: Sequence[st
 
 
 def _find_key(
-    con: duckdb.DuckDBPyConnection, given: Given, column: str, models: Sequence[str]
-) -> Key | None:
+    con: duckdb.DuckDBPyConnection, given: SeedTable, column: str, models: Sequence[str]
+) -> SeedKey | None:
     """Return the attribute of requests that a column holds keys of, or None.
 
     An attribute of the same name is preferred, then the one that contains most of the column's values.
@@ -236,17 +238,17 @@ def _find_key(
         if row is None or row[1] == 0 or row[1] < _MATCHING * row[0]:
             continue
         if attribute.lower() == column.lower():
-            return Key(column, model, attribute)
+            return SeedKey(column, model, attribute)
         # On a tie, prefer the attribute with more requests: a few jobs may be in a parent category.
         rows = con.execute(
             f"select count(*) from ({_looked_up(model)}) where {_plain(attribute)} in ({own})"
         ).fetchone()
         if rows is not None and (row[1], rows[0]) > most:
-            best, most = Key(column, model, attribute), (row[1], rows[0])
+            best, most = SeedKey(column, model, attribute), (row[1], rows[0])
     return best
 
 
-def is_unique(con: duckdb.DuckDBPyConnection, given: Given, key: Key) -> bool:
+def is_unique(con: duckdb.DuckDBPyConnection, given: SeedTable, key: SeedKey) -> bool:
     """Return True if no two rows of an input have the same value in a key column."""
     row = con.execute(
         f"select count(distinct {_plain(key.column)}) = count(*) from {given.table}"
@@ -263,7 +265,7 @@ def _looked_up(model: str) -> str:
 
 
 def holds_numbers(
-    con: duckdb.DuckDBPyConnection, given: Given, column: str, data_type: str
+    con: duckdb.DuckDBPyConnection, given: SeedTable, column: str, data_type: str
 ) -> bool:
     """Return True if a column holds numbers, flags, dates or times only, also as text."""
     if is_number(data_type) or data_type.startswith(("DATE", "TIMESTAMP")):

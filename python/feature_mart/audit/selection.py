@@ -14,13 +14,13 @@ from pathlib import Path
 
 from feature_mart.audit.leakage import Subject, open_subject
 from feature_mart.audit.moved_rows import ConsumerMoves, Side, compare_rows
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.manifest import Consumer
+from feature_mart.core.settings import Settings
+from feature_mart.core.zones import load_zone
 from feature_mart.exporter import Window, assign_splits
-from feature_mart.manifest import Consumer
 from feature_mart.runner import Progress, RunLog, extract_commit
 from feature_mart.runner.compiled import CompiledProject, build_compiled, compile_project
-from feature_mart.settings import Settings
-from feature_mart.zones import load_zone
 
 _STEPS = 5
 

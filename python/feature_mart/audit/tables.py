@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from feature_mart.duckdb_files import attach, connect
+from feature_mart.core.duckdb_files import attach, connect
 
 
 @dataclass(frozen=True, slots=True)

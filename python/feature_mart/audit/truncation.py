@@ -45,15 +45,15 @@ from feature_mart.audit.modes import Built, ModeReport, compare_mode
 from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.audit.reach import Fault
 from feature_mart.audit.seed_labels import InputReport
+from feature_mart.core.settings import Clock
 from feature_mart.runner import Progress
-from feature_mart.runner.compiled import CompiledProject, World, build_compiled
+from feature_mart.runner.compiled import BuildConditions, CompiledProject, build_compiled
 from feature_mart.runner.dbt import load_dbt
-from feature_mart.settings import Clock
 
 _WORKERS = 2
 #: Builds use different wall clocks and random numbers, so that a model that depends on them is found.
-_WHOLE = World(built_after=timedelta(minutes=5), chance=0.25)
-_TRUNCATED = World(built_after=timedelta(days=411, hours=7), chance=0.75)
+_WHOLE = BuildConditions(built_after=timedelta(minutes=5), chance=0.25)
+_TRUNCATED = BuildConditions(built_after=timedelta(days=411, hours=7), chance=0.75)
 
 _NO_INPUTS = InputReport()
 
@@ -326,7 +326,7 @@ def _make(
         build.path(folder),
         build.rows(raw),
         build.as_of_at,
-        world=_WHOLE if build.known_by is None else _TRUNCATED,
+        conditions=_WHOLE if build.known_by is None else _TRUNCATED,
         known_by=build.known_by,
         base=None if base is None else build.path(base),
         only=changed,

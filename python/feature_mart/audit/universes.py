@@ -8,10 +8,10 @@ from pathlib import Path
 
 from feature_mart.audit.perturb import perturb_warehouse
 from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
-from feature_mart.duckdb_files import connect, copy_to
-from feature_mart.raw_contract import CONTRACT
+from feature_mart.core.duckdb_files import connect, copy_to
+from feature_mart.core.raw_contract import CONTRACT
+from feature_mart.core.settings import SAMPLE
 from feature_mart.sample import write_sample
-from feature_mart.settings import SAMPLE
 
 
 def write_universes(

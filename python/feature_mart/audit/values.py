@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 
 from feature_mart.audit.given_file import JOB, Feature
-from feature_mart.audit.reading import WHOLE, Reading, is_number, read_number, read_time
+from feature_mart.audit.reading import WHOLE, ValueSql, is_number, read_number, read_time
 
 #: Numbers count as equal if they differ by at most two millionths, relative above one and absolute below. Whole numbers
 #: are compared exactly.
@@ -35,14 +35,14 @@ def type_of(con: duckdb.DuckDBPyConnection, feature: Feature) -> str:
     return "instant" if name.startswith("TIMESTAMP") else "text"
 
 
-def read_value(column: str, feature: Feature, kind: str, zone: str) -> Reading:
+def read_value(column: str, feature: Feature, kind: str, zone: str) -> ValueSql:
     """Return SQL that reads a column of the file as values of a feature; times without offset are in ``zone``."""
     if kind in ("whole", "number"):
         return read_number(column, feature.column_type, is_whole=kind == "whole")
     if kind == "instant":
         read = read_time(column, feature.column_type, zone, is_day_enough=False)
-        return read or Reading("null::timestamptz", f"{column} is not null")
-    return Reading(f"cast({column} as varchar)", "false")
+        return read or ValueSql("null::timestamptz", f"{column} is not null")
+    return ValueSql(f"cast({column} as varchar)", "false")
 
 
 def scaled(value: str, kind: str) -> str:

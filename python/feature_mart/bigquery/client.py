@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from feature_mart.bigquery.errors import explain
-from feature_mart.services import BigQueryAddress
+from feature_mart.core.services import BigQueryAddress
 
 
 def open_client(address: BigQueryAddress, labels: Mapping[str, str] | None = None) -> Any:

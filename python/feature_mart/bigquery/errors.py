@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from feature_mart.errors import FeatureMartError, TerminalError, TransientError
-from feature_mart.services import BigQueryAddress
+from feature_mart.core.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.core.services import BigQueryAddress
 
 _TRANSIENT = re.compile(
     r"rateLimitExceeded|jobRateLimitExceeded|quotaExceeded|Quota exceeded|Exceeded rate limits|backendError"

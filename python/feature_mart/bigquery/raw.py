@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from feature_mart.bigquery.client import ask, bounds, explained_errors, finish
-from feature_mart.errors import TerminalError, UsageError
-from feature_mart.raw_contract import (
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.raw_contract import (
     CONTRACT,
     EVENTS,
     Kind,
     column_faults,
     raise_faults,
 )
-from feature_mart.services import BigQueryAddress
+from feature_mart.core.services import BigQueryAddress
 
 #: BigQuery's types for each kind of the contract.
 _TYPES: dict[Kind, tuple[str, ...]] = {
@@ -69,8 +69,8 @@ def first_loads(
 ) -> tuple[Callable[[str], Sequence[Sequence[object]]], str] | None:
     """Return a function that runs a query, and the SELECT of the first loads of a table's keys.
 
-    The SELECT has the columns of `feature_mart.warehouse.first_loads` and reads three columns of the table. Return None
-    if the table has no load times.
+    The SELECT has the columns of `feature_mart.raw.warehouse.first_loads` and reads three columns of the table.
+    Return None if the table has no load times.
 
     Raises:
         FeatureMartError: a request to BigQuery failed; the function raises it too.

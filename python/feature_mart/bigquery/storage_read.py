@@ -29,8 +29,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_mart.bigquery.client import explained_errors
-from feature_mart.errors import TerminalError, TransientError, UsageError
-from feature_mart.services import BigQueryAddress
+from feature_mart.core.errors import TerminalError, TransientError, UsageError
+from feature_mart.core.services import BigQueryAddress
 
 #: Parallel streams of a table. More would only wait, because one writer takes as much as four streams deliver.
 STREAMS = 4

@@ -8,7 +8,7 @@ import click
 
 from feature_mart.cli.console import Console
 from feature_mart.cli.options import as_of_option, emit, explained, json_option
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
 
 _perturb = click.option(
     "--perturb",
@@ -66,8 +66,8 @@ def leakage(
     """Rebuild without the rows known after each cutoff: no earlier value may change."""
     from feature_mart.audit import audit_every_refresh, audit_leakage
     from feature_mart.cli import leakage_verdict
+    from feature_mart.core.settings import require_embedded, resolve_settings
     from feature_mart.runner import open_run
-    from feature_mart.settings import require_embedded, resolve_settings
 
     settings = resolve_settings()
     require_embedded(settings, "mart audit")
@@ -135,8 +135,8 @@ def incremental(
     """
     from feature_mart.audit import audit_incremental
     from feature_mart.cli import verdicts
+    from feature_mart.core.settings import require_embedded, resolve_settings
     from feature_mart.runner import open_run
-    from feature_mart.settings import require_embedded, resolve_settings
 
     settings = resolve_settings()
     require_embedded(settings, "mart audit")
@@ -165,11 +165,11 @@ def incremental(
 @explained
 def conservation(perturb: int | None, as_json: bool) -> None:
     """Account for every raw row, to the snapshots."""
-    from feature_mart import job
+    from feature_mart import pipeline
     from feature_mart.audit import audit_conservation
     from feature_mart.cli import verdicts
+    from feature_mart.core.settings import require_embedded, resolve_settings
     from feature_mart.runner import open_run
-    from feature_mart.settings import require_embedded, resolve_settings
 
     settings = resolve_settings()
     require_embedded(settings, "mart audit")
@@ -177,7 +177,7 @@ def conservation(perturb: int | None, as_json: bool) -> None:
         report = audit_conservation(
             settings,
             log,
-            job.snapshot_store(settings),
+            pipeline.snapshot_store(settings),
             perturb=perturb,
             progress=console.stage("conservation"),
         )
@@ -198,16 +198,16 @@ def reproduce(snapshot: str, as_json: bool) -> None:
 
     From its manifest alone, by the code of its commit. SNAPSHOT is an id, a consumer (its latest), or an address.
     """
-    from feature_mart import job
+    from feature_mart import pipeline
     from feature_mart.audit import audit_reproduce
     from feature_mart.cli import verdicts
+    from feature_mart.core.settings import require_embedded, resolve_settings
     from feature_mart.exporter import find_snapshot
     from feature_mart.runner import open_run
-    from feature_mart.settings import require_embedded, resolve_settings
 
     settings = resolve_settings()
     require_embedded(settings, "mart audit")
-    address = find_snapshot(job.snapshot_store(settings), snapshot)
+    address = find_snapshot(pipeline.snapshot_store(settings), snapshot)
     with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
         report = audit_reproduce(settings, log, address, console.stage("reproduce"))
     if as_json:
@@ -233,8 +233,8 @@ def selection(base: str, as_of: str | None, as_json: bool) -> None:
     """
     from feature_mart.audit import audit_selection
     from feature_mart.cli import selection_verdict
+    from feature_mart.core.settings import require_embedded, resolve_settings
     from feature_mart.runner import open_run, resolve_commit
-    from feature_mart.settings import require_embedded, resolve_settings
 
     settings = resolve_settings()
     require_embedded(settings, "mart audit")
@@ -291,9 +291,9 @@ def file(
     """
     from feature_mart.audit import Question, judge_file
     from feature_mart.cli import file_verdict
-    from feature_mart.manifest import parse_manifest
+    from feature_mart.core.manifest import parse_manifest
+    from feature_mart.core.settings import require_embedded, resolve_settings
     from feature_mart.runner import read_dbt_manifest, require_built
-    from feature_mart.settings import require_embedded, resolve_settings
 
     settings = resolve_settings()
     require_embedded(settings, "mart audit")

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
+from feature_mart.core.settings import Settings
 from feature_mart.exporter import SnapshotReport
-from feature_mart.job import RunSummary
+from feature_mart.pipeline import RunSummary
 from feature_mart.runner import BuildReport
 from feature_mart.runner.bulk_loads import BulkLoad
 from feature_mart.runner.first_loads import Moved
 from feature_mart.sample import SampleReport
-from feature_mart.settings import Settings
 
 
 def run_document(done: RunSummary) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from feature_mart.cli.printing import near, print_table, say
-from feature_mart.knowledge.worth import score, signed
+from feature_mart.knowledge.evidence_files import score, signed
 
 
 def print_evidence(document: Mapping[str, Any], path: Path) -> None:

@@ -12,8 +12,8 @@ from rich.table import Table
 from feature_mart.audit import ColumnVerdict, FileReport, RowFault
 from feature_mart.audit.later_order import Order
 from feature_mart.cli.printing import near, print_table, say
-from feature_mart.settings import Settings
-from feature_mart.zones import load_zone
+from feature_mart.core.settings import Settings
+from feature_mart.core.zones import load_zone
 
 _WORDS = {
     "right": "right",

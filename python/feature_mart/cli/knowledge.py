@@ -39,8 +39,8 @@ def check(base: str | None, as_json: bool) -> None:
     models, macros, seeds, vars and settings. Names, comments and layout do not count. Each change is one line, with the
     features that it reaches and the text to touch; --json has all of them.
     """
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.knowledge import UNJUDGED, check_knowledge
-    from feature_mart.settings import resolve_settings
 
     found = check_knowledge(resolve_settings().project, base)
     if as_json:
@@ -63,9 +63,9 @@ def check(base: str | None, as_json: bool) -> None:
 @explained
 def why(column: str, as_json: bool) -> None:
     """Print everything that is written of a column, and who uses it."""
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.knowledge import explain_column
     from feature_mart.knowledge.why import prose_of
-    from feature_mart.settings import resolve_settings
 
     found = explain_column(resolve_settings().project, column)
     if as_json:
@@ -101,16 +101,16 @@ def evidence(consumer: str, seeds: int, wanted: str | None, as_json: bool) -> No
 
     To docs/evidence/<consumer>.<warehouse>.json. Features are chosen by validation; the test split is reported.
     """
-    from feature_mart import job
+    from feature_mart import pipeline
     from feature_mart.cli.evidence_table import print_evidence
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import find_snapshot, snapshot_on_disk
     from feature_mart.knowledge import measure_evidence, write_evidence
-    from feature_mart.settings import resolve_settings
 
     settings = resolve_settings()
-    manifest = job.built_manifest(settings)
+    manifest = pipeline.built_manifest(settings)
     manifest.consumer(consumer)
-    address = find_snapshot(job.snapshot_store(settings), wanted or consumer)
+    address = find_snapshot(pipeline.snapshot_store(settings), wanted or consumer)
     with (
         Console(quiet=as_json) as console,
         snapshot_on_disk(address, settings.s3) as folder,
@@ -139,16 +139,16 @@ def candidate(name: str, consumer: str, seeds: int, wanted: str | None, as_json:
     To docs/evidence/rejected/ and docs/assets/rejected/, as <name>.<consumer>.<warehouse>. Measured on validation, by
     which features are chosen; the test split is not looked at.
     """
-    from feature_mart import job
+    from feature_mart import pipeline
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.knowledge.candidate import judge_candidate
     from feature_mart.knowledge.candidate_plot import describe_plot
-    from feature_mart.settings import resolve_settings
 
     settings = resolve_settings()
     with Console(quiet=as_json) as console:
         document, evidence_path, plot_path = judge_candidate(
             settings,
-            job.snapshot_store(settings),
+            pipeline.snapshot_store(settings),
             name,
             consumer,
             seeds=seeds,

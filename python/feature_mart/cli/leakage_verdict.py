@@ -13,8 +13,8 @@ from feature_mart.audit.load_clock import LineVerdict, describe_faults
 from feature_mart.audit.modes import MODES
 from feature_mart.cli.documents import moved_document
 from feature_mart.cli.printing import duration, make_table, print_table, say
-from feature_mart.settings import Settings
-from feature_mart.zones import load_zone
+from feature_mart.core.settings import Settings
+from feature_mart.core.zones import load_zone
 
 _SHOWN = 20
 _CUTOFFS = 50

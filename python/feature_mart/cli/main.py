@@ -10,12 +10,13 @@ import click
 
 from feature_mart import __version__
 from feature_mart.cli.audit import audit
+from feature_mart.cli.conformance import conformance
 from feature_mart.cli.console import Console
-from feature_mart.cli.engines import conformance, cost
+from feature_mart.cli.cost import cost
 from feature_mart.cli.knowledge import knowledge
 from feature_mart.cli.options import as_of_option, emit, explained, json_option
 from feature_mart.cli.snapshot import snapshot
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
 
 if TYPE_CHECKING:
     from feature_mart.exporter import FileFormat
@@ -79,12 +80,12 @@ def main() -> None:
 @explained
 def run(dwh: str | None, as_of: str | None, as_json: bool) -> None:
     """All at once: sample if needed, build, docs, snapshots, summary."""
-    from feature_mart import job
+    from feature_mart import pipeline
     from feature_mart.cli import documents, summary
-    from feature_mart.settings import resolve_settings
+    from feature_mart.core.settings import resolve_settings
 
     with Console(quiet=as_json) as console:
-        done = job.run(
+        done = pipeline.run(
             resolve_settings(dwh=dwh),
             as_of=as_of,
             stage=console.stage,
@@ -104,10 +105,10 @@ def run(dwh: str | None, as_of: str | None, as_json: bool) -> None:
 @explained
 def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_json: bool) -> None:
     """Build and test the mart; replaced only when every check passed."""
-    from feature_mart import job
+    from feature_mart import pipeline
     from feature_mart.cli import documents, summary
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.runner import build_mart, open_run
-    from feature_mart.settings import resolve_settings
 
     settings = resolve_settings()
     with Console(quiet=as_json) as console, open_run(settings, "build") as log:
@@ -118,9 +119,11 @@ def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_jso
             full_refresh=full_refresh,
             select=select,
             progress=console.stage("build"),
-            hints=lambda: summary.bulk_lines(job.find_bulk_loads(settings), settings.warehouse),
+            hints=lambda: summary.bulk_lines(
+                pipeline.find_bulk_loads(settings), settings.warehouse
+            ),
         )
-        bulk = job.find_bulk_loads(settings)
+        bulk = pipeline.find_bulk_loads(settings)
     if as_json:
         emit(documents.build_document(done, log.run_id, settings, bulk))
     else:
@@ -141,20 +144,20 @@ def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_jso
 @explained
 def docs(serve: bool, port: int, publish: str | None, as_json: bool) -> None:
     """Write the documentation site of the built mart: why each feature is there, and how it looks."""
-    from feature_mart import job
+    from feature_mart import pipeline
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.knowledge.site import check_place, check_port, publish_site, serve_docs
     from feature_mart.runner import open_run, require_built
-    from feature_mart.settings import resolve_settings
 
     settings = resolve_settings()
     require_built(settings)
     if serve:
         check_port(port)
-    place = None if publish is None else job.snapshot_store(settings, publish)
+    place = None if publish is None else pipeline.snapshot_store(settings, publish)
     with Console(quiet=as_json) as console, open_run(settings, "docs") as log:
         if place is not None:
             check_place(place)
-        page = job.build_docs(settings, log, console.stage("docs"))
+        page = pipeline.build_docs(settings, log, console.stage("docs"))
         published = None if place is None else publish_site(page.parent, place)
     if as_json:
         emit({"site": str(page), "published": asdict(published) if published else None})
@@ -212,17 +215,17 @@ def export(
     as_json: bool,
 ) -> None:
     """Write a snapshot of a consumer's training mart."""
-    from feature_mart import job
+    from feature_mart import pipeline
     from feature_mart.cli import documents, summary
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.runner import open_run, require_built
-    from feature_mart.settings import resolve_settings
 
     if (consumer is None) == (not every):
         raise UsageError("Name one consumer, or --all.")
     settings = resolve_settings()
     require_built(settings)
     with Console(quiet=as_json) as console, open_run(settings, "export") as log:
-        done = job.export_consumers(
+        done = pipeline.export_consumers(
             settings,
             log,
             [consumer] if consumer else [],
@@ -252,17 +255,17 @@ def export(
 @explained
 def sample(jobs: int, seed: int, out: str | None, to: str | None, as_json: bool) -> None:
     """Write a sample warehouse: a freelance marketplace with real dirt."""
-    from feature_mart import job
+    from feature_mart import pipeline
     from feature_mart.cli import documents, summary
+    from feature_mart.core.services import EMBEDDED
+    from feature_mart.core.settings import SAMPLE, resolve_settings
     from feature_mart.runner import open_run
     from feature_mart.sample import write_sample
-    from feature_mart.services import EMBEDDED
-    from feature_mart.settings import SAMPLE, resolve_settings
 
     with Console(quiet=as_json) as console:
         show = console.stage("sample")
         if to is not None:
-            loaded = job.load_sample(resolve_settings(), out or SAMPLE, jobs, seed, show)
+            loaded = pipeline.load_sample(resolve_settings(), out or SAMPLE, jobs, seed, show)
             place: str | None = loaded.dataset
         else:
             home = resolve_settings(target=EMBEDDED).home
@@ -270,7 +273,7 @@ def sample(jobs: int, seed: int, out: str | None, to: str | None, as_json: bool)
             place = None
             if settings.is_sample:
                 with open_run(settings, "sample") as log:
-                    done = job.make_sample(log, settings.dwh, jobs, seed, show)
+                    done = pipeline.make_sample(log, settings.dwh, jobs, seed, show)
             else:
                 done = write_sample(settings.dwh, jobs, seed, lambda table: show(0, 0, table))
     if place is not None:

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec
 
 import click
 
-from feature_mart.errors import FeatureMartError, StopRequestedError
+from feature_mart.core.errors import FeatureMartError, StopRequestedError
 
 P = ParamSpec("P")
 #: DuckDB's errors that are caused by the machine, not by a statement. A failed commit has another type, so errors are

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from feature_mart.audit import ConsumerReport, LabelGroup, SelectionReport
 from feature_mart.cli.printing import print_table, say
+from feature_mart.core.settings import Settings
+from feature_mart.core.zones import load_zone
 from feature_mart.exporter import Window
-from feature_mart.settings import Settings
-from feature_mart.zones import load_zone
 
 _MARK = "*"
 

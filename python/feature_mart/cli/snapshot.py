@@ -9,7 +9,7 @@ import click
 
 from feature_mart.cli.console import Console
 from feature_mart.cli.options import emit, explained, json_option
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.errors import TerminalError, UsageError
 
 
 @click.group()
@@ -26,12 +26,12 @@ def snapshot() -> None:
 @explained
 def list_(consumer: str | None, as_json: bool) -> None:
     """List the snapshots of a consumer, or of all."""
-    from feature_mart import job
+    from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import list_snapshots
-    from feature_mart.settings import resolve_settings
 
-    store = job.snapshot_store(resolve_settings())
+    store = pipeline.snapshot_store(resolve_settings())
     lines = list_snapshots(store, consumer)
     if as_json:
         emit({"snapshots": [summary.line_document(line) for line in lines]})
@@ -45,13 +45,13 @@ def list_(consumer: str | None, as_json: bool) -> None:
 @explained
 def verify(wanted: str, as_json: bool) -> None:
     """Read a snapshot again, compare it with its manifest; 1 if it differs."""
-    from feature_mart import job
+    from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import find_snapshot, verify_snapshot
-    from feature_mart.settings import resolve_settings
 
     settings = resolve_settings()
-    address = find_snapshot(job.snapshot_store(settings), wanted)
+    address = find_snapshot(pipeline.snapshot_store(settings), wanted)
     verdict = verify_snapshot(address, settings.s3)
     if as_json:
         emit(summary.verdict_document(verdict))
@@ -69,13 +69,13 @@ def verify(wanted: str, as_json: bool) -> None:
 @explained
 def diff(a: str, b: str, every: bool, as_json: bool) -> None:
     """Compare two snapshots: columns, rows, labels, distributions."""
-    from feature_mart import job
+    from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import diff_snapshots, find_snapshot, snapshot_on_disk
-    from feature_mart.settings import resolve_settings
 
     settings = resolve_settings()
-    store = job.snapshot_store(settings)
+    store = pipeline.snapshot_store(settings)
     addresses = [find_snapshot(store, each) for each in (a, b)]
     with Console(quiet=as_json) as console:
         console.stage("diff")
@@ -98,13 +98,13 @@ def diff(a: str, b: str, every: bool, as_json: bool) -> None:
 @explained
 def pin(consumer: str, id_: str, reason: str, as_json: bool) -> None:
     """Keep a snapshot whatever is cleaned."""
-    from feature_mart import job
+    from feature_mart import pipeline
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import pin_snapshot
-    from feature_mart.settings import resolve_settings
 
     settings = resolve_settings()
     is_new = pin_snapshot(
-        job.snapshot_store(settings), consumer, id_, _reason(reason), settings.now
+        pipeline.snapshot_store(settings), consumer, id_, _reason(reason), settings.now
     )
     if as_json:
         emit({"consumer": consumer, "id": id_, "is_new": is_new})
@@ -119,11 +119,11 @@ def pin(consumer: str, id_: str, reason: str, as_json: bool) -> None:
 @explained
 def unpin(consumer: str, id_: str, as_json: bool) -> None:
     """Let a pinned snapshot go when its time comes."""
-    from feature_mart import job
+    from feature_mart import pipeline
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import unpin_snapshot
-    from feature_mart.settings import resolve_settings
 
-    was_pinned = unpin_snapshot(job.snapshot_store(resolve_settings()), consumer, id_)
+    was_pinned = unpin_snapshot(pipeline.snapshot_store(resolve_settings()), consumer, id_)
     if as_json:
         emit({"consumer": consumer, "id": id_, "was_pinned": was_pinned})
     else:
@@ -165,14 +165,14 @@ def clean(
     Without --keep and --keep-days no snapshot goes; with both, one goes that neither keeps. The latest, held, pinned
     and damaged ones stay.
     """
-    from feature_mart import job
+    from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import Rule, clean_snapshots
-    from feature_mart.settings import resolve_settings
 
     settings = resolve_settings()
     done = clean_snapshots(
-        job.snapshot_store(settings),
+        pipeline.snapshot_store(settings),
         Rule(keep, keep_days, attempts),
         now=settings.now,
         consumer=consumer,
@@ -195,13 +195,13 @@ def rollback(
     consumer: str, to: str | None, reason: str | None, is_release: bool, as_json: bool
 ) -> None:
     """Move latest.json back and hold it, or release it."""
-    from feature_mart import job
+    from feature_mart import pipeline
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import release, roll_back
-    from feature_mart.settings import resolve_settings
 
     if is_release == (to is not None) or (to is None) != (reason is None):
         raise UsageError("Give --to ID and --reason TEXT, or --release alone.")
-    store = job.snapshot_store(resolve_settings())
+    store = pipeline.snapshot_store(resolve_settings())
     if to is None or reason is None:
         freed = release(store, consumer)
         document: dict[str, Any] = {"consumer": consumer, "id": freed.id if freed else None}
@@ -268,13 +268,13 @@ def train_request(
 
     For `aws sagemaker create-training-job --cli-input-json`; nothing is asked of AWS but the snapshot's own documents.
     """
-    from feature_mart import job
+    from feature_mart import pipeline
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import contradicted_by_latest, find_snapshot, locate_snapshot
-    from feature_mart.settings import resolve_settings
     from feature_mart.training.request import training_request
 
     settings = resolve_settings()
-    address = find_snapshot(job.snapshot_store(settings), id_ or consumer)
+    address = find_snapshot(pipeline.snapshot_store(settings), id_ or consumer)
     place = locate_snapshot(address, settings.s3)
     committed = place.committed()
     contradiction = contradicted_by_latest(place, committed)
@@ -293,7 +293,7 @@ def train_request(
         address,
         label_kind=committed.schema["label_kind"],
         role=role,
-        image=image or job.built_manifest(settings).consumer(consumer).image or "",
+        image=image or pipeline.built_manifest(settings).consumer(consumer).image or "",
         manifest_sha256=committed.manifest_sha256,
         hyperparameters={name: value for name, _, value in pairs},
         source=source,

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 from rich.table import Table
 
 from feature_mart.cli.printing import duration, near, own_name, print_table, say
+from feature_mart.core.settings import Settings
+from feature_mart.core.zones import load_zone
 from feature_mart.exporter import SnapshotReport
-from feature_mart.job import RunSummary
+from feature_mart.pipeline import RunSummary
 from feature_mart.runner import BuildReport
 from feature_mart.runner.bulk_loads import BulkLoad, lag_note
 from feature_mart.sample import SampleReport
-from feature_mart.settings import Settings
-from feature_mart.zones import load_zone
 
 _HOW = {
     "written": "new",

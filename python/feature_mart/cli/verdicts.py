@@ -11,8 +11,8 @@ from feature_mart.audit import (
     ReproduceReport,
 )
 from feature_mart.cli.printing import COUNTS, make_table, print_table, say
-from feature_mart.settings import Settings
-from feature_mart.zones import load_zone
+from feature_mart.core.settings import Settings
+from feature_mart.core.zones import load_zone
 
 _SHOWN = 20
 _EXAMPLE = 120

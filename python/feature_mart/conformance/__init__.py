@@ -8,6 +8,6 @@
 
 from feature_mart.conformance.cases import CaseResult, check_cases
 from feature_mart.conformance.sample import compare_sample
-from feature_mart.conformance.tables import TableComparison, compare_marts
+from feature_mart.conformance.tables import TableComparison, compare_engines
 
-__all__ = ["CaseResult", "TableComparison", "check_cases", "compare_marts", "compare_sample"]
+__all__ = ["CaseResult", "TableComparison", "check_cases", "compare_engines", "compare_sample"]

@@ -18,11 +18,11 @@ import duckdb
 import yaml
 
 from feature_mart.bigquery import ask, explained_errors, open_client
-from feature_mart.duckdb_files import connect
-from feature_mart.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.core.duckdb_files import connect
+from feature_mart.core.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.core.settings import Settings
 from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.dbt import invoke_dbt
-from feature_mart.settings import Settings
 
 #: Separates the cases in the text that dbt renders at once.
 _SPLIT = "-- case: "

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from feature_mart.audit.raw_rows import read_raw_warehouse
 from feature_mart.bigquery import load_folder, open_client
-from feature_mart.conformance.tables import TableComparison, compare_marts
-from feature_mart.errors import UsageError
+from feature_mart.conformance.tables import TableComparison, compare_engines
+from feature_mart.core.errors import UsageError
+from feature_mart.core.services import BigQueryAddress
+from feature_mart.core.settings import SAMPLE, Settings, resolve_settings
+from feature_mart.raw.warehouse import newest_load
 from feature_mart.runner import Progress, build_mart, open_run
 from feature_mart.runner.compiled import build_compiled, compile_project
 from feature_mart.sample import write_sample
-from feature_mart.services import BigQueryAddress
-from feature_mart.settings import SAMPLE, Settings, resolve_settings
-from feature_mart.warehouse import newest_load
 
 _DAYS_BEFORE = 12
 
@@ -82,7 +82,7 @@ def compare_sample(
         build_compiled(project, whole, raw.every_row(), last)
         show("table beside table")
         tables = [model.name for model in project.models if not model.is_view]
-        return compare_marts(client, address, whole, tables)
+        return compare_engines(client, address, whole, tables)
 
 
 def _conformance_settings(settings: Settings, address: BigQueryAddress) -> Settings:

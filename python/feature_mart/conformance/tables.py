@@ -10,8 +10,8 @@ from typing import Any
 import duckdb
 
 from feature_mart.bigquery import explained_errors
-from feature_mart.duckdb_files import attach, connect
-from feature_mart.services import BigQueryAddress
+from feature_mart.core.duckdb_files import attach, connect
+from feature_mart.core.services import BigQueryAddress
 
 #: The greatest difference at which two floats count as equal, relative to the greater one.
 TOLERANCE = 1e-12
@@ -37,7 +37,7 @@ class TableComparison:
     float_gap: float
 
 
-def compare_marts(
+def compare_engines(
     client: Any, address: BigQueryAddress, mart: Path, models: Sequence[str]
 ) -> tuple[TableComparison, ...]:
     """Compare every row of these tables: floats within `TOLERANCE`, all other values exactly.

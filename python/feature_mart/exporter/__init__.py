@@ -13,6 +13,7 @@
 ======================================  ==========================================================
 """
 
+from feature_mart.exporter.addresses import StoredSnapshot, locate_snapshot, snapshot_on_disk
 from feature_mart.exporter.assignment import PURGED, Assignment, assign_splits
 from feature_mart.exporter.clean import CleanReport, Removed, Rule, clean_snapshots
 from feature_mart.exporter.diff import ColumnDiff, SnapshotDiff, SplitDiff, diff_snapshots
@@ -21,7 +22,6 @@ from feature_mart.exporter.latest import Latest, read_latest, release, roll_back
 from feature_mart.exporter.layout import FileFormat
 from feature_mart.exporter.listing import SnapshotLine, find_snapshot, list_snapshots
 from feature_mart.exporter.pins import pin_snapshot, require_snapshot, unpin_snapshot
-from feature_mart.exporter.places import SnapshotPlace, locate_snapshot, snapshot_on_disk
 from feature_mart.exporter.seals import SEALS, SourceSeal, read_seals
 from feature_mart.exporter.snapshot import (
     Show,
@@ -49,11 +49,11 @@ __all__ = [
     "Show",
     "SnapshotDiff",
     "SnapshotLine",
-    "SnapshotPlace",
     "SnapshotReport",
     "SourceSeal",
     "SplitDiff",
     "SplitReport",
+    "StoredSnapshot",
     "Verdict",
     "Window",
     "assign_splits",

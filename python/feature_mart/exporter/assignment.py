@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from feature_mart.core.manifest import Column, Consumer
 from feature_mart.exporter.layout import EXCLUSION, plan_layout
 from feature_mart.exporter.source import open_duckdb, split_number, stays_in_split
 from feature_mart.exporter.splits import Window, plan_windows
-from feature_mart.manifest import Column, Consumer
 
 PURGED = "purged"
 

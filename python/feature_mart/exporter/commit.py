@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
-from feature_mart.errors import TerminalError, TransientError
+from feature_mart.core.errors import TerminalError, TransientError
 from feature_mart.exporter.removal import success_of
 from feature_mart.exporter.uploads import begun_otherwise
 from feature_mart.snapshot_files import MANIFEST, REMOVED, SUCCESS, decode_document, encode_document
@@ -56,7 +56,7 @@ def begun_parts(store: Store, prefix: str) -> dict[str, str] | None:
     return {part["path"]: part["sha256"] for part in document["parts"]}
 
 
-def publish(
+def commit_snapshot(
     store: Store,
     prefix: str,
     document: Mapping[str, Any],

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from feature_mart.duckdb_files import connect
+from feature_mart.core.duckdb_files import connect
 from feature_mart.exporter.verify_parts import MEMORY_LIMIT, part_sql
 from feature_mart.snapshot_files import SPLITS, read_committed
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from feature_mart.core.manifest import Consumer
 from feature_mart.exporter.plan import Plan, split_documents
 from feature_mart.exporter.seals import SourceSeal
 from feature_mart.exporter.source import RowSource
-from feature_mart.exporter.uploads import Part
-from feature_mart.manifest import Consumer
+from feature_mart.exporter.uploads import StoredPart
 from feature_mart.snapshot_files import instant_text
 from feature_mart.storage import Store
 
@@ -50,7 +50,7 @@ def manifest_document(
     source: RowSource,
     consumer: Consumer,
     context: BuildContext,
-    parts: Sequence[Part],
+    parts: Sequence[StoredPart],
 ) -> dict[str, Any]:
     """Return the content of manifest.json."""
     return {
@@ -88,7 +88,7 @@ def manifest_document(
     }
 
 
-def parts_list(store: Store, prefix: str, split: str, parts: Sequence[Part]) -> bytes:
+def parts_list(store: Store, prefix: str, split: str, parts: Sequence[StoredPart]) -> bytes:
     """Return SageMaker's list of a split's data parts, encoded as JSON."""
     folder = f"data/{split}/"
     names = [part.path.removeprefix(folder) for part in parts if part.path.startswith(folder)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from feature_mart.errors import TerminalError, TransientError, UsageError
+from feature_mart.core.errors import TerminalError, TransientError, UsageError
 from feature_mart.exporter.pins import require_snapshot
 from feature_mart.snapshot_files import (
     LATEST,
@@ -59,7 +59,7 @@ def read_latest(store: Store, consumer: str) -> Latest | None:
     return None if data is None else _parse(store, consumer, data)
 
 
-def check_warehouse(store: Store, consumer: str, warehouse_id: str) -> None:
+def check_same_warehouse(store: Store, consumer: str, warehouse_id: str) -> None:
     """Raise TerminalError if the consumer's latest snapshot comes from another warehouse."""
     latest = read_latest(store, consumer)
     if latest is not None:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from feature_mart.errors import TerminalError
-from feature_mart.manifest import Column, Consumer
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.manifest import Column, Consumer
 from feature_mart.snapshot_files import KEY_COLUMNS
 
 EXCLUSION = "exclusion_reason"

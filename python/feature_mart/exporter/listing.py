@@ -5,10 +5,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
+from feature_mart.exporter.addresses import StoredSnapshot
 from feature_mart.exporter.latest import Latest, read_latest
 from feature_mart.exporter.pins import PINS, read_pins
-from feature_mart.exporter.places import SnapshotPlace
 from feature_mart.snapshot_files import (
     LATEST,
     SNAPSHOT_ID,
@@ -68,7 +68,7 @@ def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotL
         except DamagedFileError as error:
             lines.append(_damaged(store, name, PINS, error))
         for snapshot in found:
-            place = SnapshotPlace(store, f"{name}/snapshots/{snapshot}")
+            place = StoredSnapshot(store, f"{name}/snapshots/{snapshot}")
             lines.append(_line(place, name, latest, pins.get(snapshot)))
     return tuple(lines)
 
@@ -112,7 +112,7 @@ def _damaged(store: Store, consumer: str, name: str, error: DamagedFileError) ->
 
 
 def _line(
-    place: SnapshotPlace, consumer: str, latest: Latest | None, pinned: str | None
+    place: StoredSnapshot, consumer: str, latest: Latest | None, pinned: str | None
 ) -> SnapshotLine:
     is_latest = latest is not None and latest.id == place.name
     common: dict[str, Any] = {

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
 from feature_mart.exporter.layout import Layout
-from feature_mart.exporter.row_hash import Rows, read_rows, row_hashes, unfit, unfit_values
+from feature_mart.exporter.row_hash import HashableRows, read_rows, row_hashes, unfit, unfit_values
 from feature_mart.exporter.source import Count, RowSource
 from feature_mart.exporter.splits import Window
 from feature_mart.exporter.staging import Slices, Staging
@@ -46,7 +46,7 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class SnapshotMeasures:
     """The measures of all splits, and the shortcomings of a snapshot made from them."""
 
     splits: tuple[Measure, ...]
@@ -107,7 +107,7 @@ def measure_splits(
     counts: Sequence[Count],
     slices: Slices,
     staging: Staging | None,
-) -> Measured:
+) -> SnapshotMeasures:
     """Read every row that is kept, and write it to `staging` unless that is None.
 
     Raises:
@@ -158,10 +158,10 @@ def measure_splits(
         Measure(count.rows, count.purged, content_hash(sums.words))
         for count, sums in zip(counts, found, strict=True)
     )
-    return Measured(measures, values.judge(layout, windows, counts))
+    return SnapshotMeasures(measures, values.judge(layout, windows, counts))
 
 
-def _unfit(layout: Layout, batch: pa.RecordBatch, rows: Rows) -> TerminalError:
+def _unfit(layout: Layout, batch: pa.RecordBatch, rows: HashableRows) -> TerminalError:
     columns = zip(layout.columns, rows.bits, strict=True)
     wrong = {name: unfit_values(bits, batch.column(name)) for name, bits in columns}
     name = next(name for name, marks in wrong.items() if marks.any())

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_mart.duckdb_files import connect, copy_to, quoted
-from feature_mart.errors import TerminalError
+from feature_mart.core.duckdb_files import connect, copy_to, quoted
+from feature_mart.core.errors import TerminalError
 from feature_mart.exporter.layout import Layout
-from feature_mart.exporter.row_hash import Rows
+from feature_mart.exporter.row_hash import HashableRows
 from feature_mart.exporter.staging import Numbers, Room
 from feature_mart.snapshot_files import KEY_COLUMNS
 from feature_mart.snapshot_files.row_hash import NULL_BITS
@@ -42,7 +42,7 @@ class PartWriter:
         """Close the DuckDB connection."""
         self._con.close()
 
-    def write(self, layout: Layout, rows: Rows, data: Path, keys: Path, room: Room) -> int:
+    def write(self, layout: Layout, rows: HashableRows, data: Path, keys: Path, room: Room) -> int:
         """Write the data and the key file of a part in the same order, and return how many rows DuckDB wrote.
 
         `room` may be reused when this returns.
@@ -88,7 +88,7 @@ def open_writer(scratch: Path) -> Iterator[PartWriter]:
         writer.close()
 
 
-def order_by_key(rows: Rows, model: str) -> Numbers:
+def order_by_key(rows: HashableRows, model: str) -> Numbers:
     """Return the indices that sort the rows by `requested_at`, then by the bytes of `job_id`.
 
     Raises:

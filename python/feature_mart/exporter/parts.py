@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
 from feature_mart.exporter.part_files import PartWriter
 from feature_mart.exporter.plan import Plan
 from feature_mart.exporter.staging import Room, Staging

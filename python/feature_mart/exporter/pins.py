@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from feature_mart.errors import TerminalError, UsageError
-from feature_mart.exporter.places import SnapshotPlace
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.exporter.addresses import StoredSnapshot
 from feature_mart.snapshot_files import (
     REMOVED,
     SNAPSHOT_ID,
@@ -71,13 +71,13 @@ def unpin_snapshot(store: Store, consumer: str, name: str) -> bool:
     return True
 
 
-def require_snapshot(store: Store, consumer: str, name: str) -> SnapshotPlace:
+def require_snapshot(store: Store, consumer: str, name: str) -> StoredSnapshot:
     """Return a committed snapshot whose documents are intact.
 
     Raises:
         UsageError: there is none of that name, or it is damaged; the message lists the last snapshots.
     """
-    place = SnapshotPlace(store, f"{consumer}/snapshots/{name}")
+    place = StoredSnapshot(store, f"{consumer}/snapshots/{name}")
     try:
         if not SNAPSHOT_ID.fullmatch(name):
             raise DamagedSnapshotError("That is no id of one.")

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.manifest import Consumer
 from feature_mart.exporter.layout import Layout
 from feature_mart.exporter.measure import Measure, measure_splits
 from feature_mart.exporter.source import RowSource, Survey
 from feature_mart.exporter.splits import Window, part_slices, plan_windows
 from feature_mart.exporter.staging import Slices, Staging
-from feature_mart.manifest import Consumer
 from feature_mart.snapshot_files import instant_text
 from feature_mart.snapshot_files.content import snapshot_id
 from feature_mart.snapshot_files.row_hash import micros

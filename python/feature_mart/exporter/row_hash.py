@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from feature_mart.snapshot_files.row_hash import NULL_BITS, Bits, Texts, Words, hash_rows
+from feature_mart.snapshot_files.row_hash import NULL_BITS, Bits, Utf8Texts, Words, hash_rows
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class HashableRows:
     """Rows as they are exported: the keys, and each column's float32 values as bits, with NULL_BITS for NULL.
 
     Shapes: `job_id` (n,), `requested_at` and `label_known_at` (n,) in microseconds since 1970, `bits` (columns, n).
@@ -29,7 +29,7 @@ class Rows:
         return len(self.requested_at)
 
 
-def read_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> Rows:
+def read_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> HashableRows:
     """Return the rows of an Arrow batch that has the three keys, none of them NULL, and `columns` as floats.
 
     NaN, infinite values and values beyond the range of float32 are read too; `unfit` finds them.
@@ -47,12 +47,14 @@ def read_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> Rows:
     job_id = batch.column("job_id")
     if not pa.types.is_string(job_id.type):
         job_id = job_id.cast(pa.string())
-    return Rows(
+    return HashableRows(
         job_id, _micros(batch.column("requested_at")), _micros(batch.column("label_known_at")), bits
     )
 
 
-def unfit(rows: Rows, columns: Sequence[str], batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+def unfit(
+    rows: HashableRows, columns: Sequence[str], batch: pa.RecordBatch
+) -> npt.NDArray[np.bool_]:
     """Return a mask of the rows, as read from `batch`, that have a value that is not a finite float32. Shape: (n,)."""
     found = np.zeros(len(rows), np.bool_)
     for name, bits in zip(columns, rows.bits, strict=True):
@@ -73,10 +75,10 @@ def unfit_values(bits: Bits, given: pa.Array) -> npt.NDArray[np.bool_]:
     return wrong
 
 
-def row_hashes(rows: Rows) -> Words:
+def row_hashes(rows: HashableRows) -> Words:
     """Return the hash of each row. Shape: (n,)."""
     octets = np.frombuffer(rows.job_id.buffers()[2] or b"", np.uint8)
-    texts = Texts(text_offsets(rows.job_id), octets)
+    texts = Utf8Texts(text_offsets(rows.job_id), octets)
     return hash_rows(texts, rows.requested_at, rows.label_known_at, rows.bits)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import duckdb
 
-from feature_mart.duckdb_files import connect
-from feature_mart.errors import TerminalError
+from feature_mart.core.duckdb_files import connect
+from feature_mart.core.errors import TerminalError
 from feature_mart.snapshot_files import instant_text
 
 SEALS = "int_mart__seals"

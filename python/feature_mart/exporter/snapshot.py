@@ -9,10 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from feature_mart.errors import TerminalError
-from feature_mart.exporter.commit import begun_parts, committed_manifest, publish
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.manifest import Consumer, Manifest
+from feature_mart.core.zones import load_zone
+from feature_mart.exporter.commit import begun_parts, commit_snapshot, committed_manifest
 from feature_mart.exporter.documents import BuildContext, manifest_document, parts_list
-from feature_mart.exporter.latest import LatestOutcome, check_warehouse, move_latest
+from feature_mart.exporter.latest import LatestOutcome, check_same_warehouse, move_latest
 from feature_mart.exporter.layout import FileFormat, Layout, plan_layout
 from feature_mart.exporter.part_files import open_writer
 from feature_mart.exporter.parts import write_parts
@@ -20,8 +22,7 @@ from feature_mart.exporter.plan import Plan, plan_snapshot
 from feature_mart.exporter.removal import clear_dead_attempt
 from feature_mart.exporter.source import RowSource, open_duckdb
 from feature_mart.exporter.staging import Staging
-from feature_mart.exporter.uploads import Meter, Part, Uploads
-from feature_mart.manifest import Consumer, Manifest
+from feature_mart.exporter.uploads import Meter, StoredPart, Uploads
 from feature_mart.snapshot_files import (
     CONDITIONS,
     MANIFEST,
@@ -34,7 +35,6 @@ from feature_mart.snapshot_files import (
 )
 from feature_mart.snapshot_files.usability import Shortcoming
 from feature_mart.storage import Store
-from feature_mart.zones import load_zone
 
 Progress = Callable[[str], None]
 """Called with one short line before each step."""
@@ -192,7 +192,7 @@ def export_rows(
     beside = ThreadPoolExecutor(1)
     with room as staging, _left_alone(beside):
         # Check the store in another thread: opening the connection to a bucket takes as long as counting the rows.
-        checking = beside.submit(check_warehouse, store, consumer.name, context.warehouse_id)
+        checking = beside.submit(check_same_warehouse, store, consumer.name, context.warehouse_id)
         plan = plan_snapshot(
             source,
             layout,
@@ -220,12 +220,12 @@ def export_rows(
             return _report(plan, store, prefix, "planned", None, None)
         # Everything but the parts is known here: validate the documents before the first byte is written.
         shapes = [part_path(kind, split, 0) for kind in ("data", "keys") for split in SPLITS]
-        parts = tuple(Part(path, 0, 0, "0" * 64, is_sent=False) for path in shapes)
+        parts = tuple(StoredPart(path, 0, 0, "0" * 64, is_sent=False) for path in shapes)
         likely = manifest_document(plan, source, consumer, context, parts)
         check_document(likely, "snapshot_manifest", "The new manifest.json")
         check_document(layout.schema_document(), "schema", "The new schema.json")
         show.step("wait for other exports")
-        with store.exclusive(consumer.name):
+        with store.exclusive(f"consumer-{consumer.name}"):
             done = committed_manifest(store, prefix)
             if done is not None:
                 return unchanged(done)
@@ -267,7 +267,7 @@ def _commit(
     others = {SCHEMA: encode_document(plan.layout.schema_document())}
     for split in SPLITS:
         others[split_manifest(split)] = parts_list(store, prefix, split, parts)
-    status, kept = publish(store, prefix, document, others, show.step)
+    status, kept = commit_snapshot(store, prefix, document, others, show.step)
     show.step("move latest.json")
     latest = _move(store, consumer, plan, context, is_new=status != "unchanged")
     sent = sum(part.bytes for part in parts if part.is_sent)

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 
-from feature_mart.duckdb_files import attach, connect, quoted
-from feature_mart.errors import TerminalError
+from feature_mart.core.duckdb_files import attach, connect, quoted
+from feature_mart.core.errors import TerminalError
 from feature_mart.exporter.layout import EXCLUSION, Layout
 from feature_mart.exporter.splits import Window
 from feature_mart.exporter.staging import Key
@@ -31,7 +31,7 @@ _QUARTERS_SINCE = 3 * 365 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class EngineVersion:
     """The engine that the rows were read with."""
 
     name: str
@@ -59,7 +59,7 @@ class RowSource(Protocol):
     """The interface to one consumer's training table. Every method sees the same rows."""
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> EngineVersion:
         """Return name and version of the engine, for the manifest."""
         ...
 
@@ -121,9 +121,9 @@ class DuckDBSource:
         self._con.close()
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> EngineVersion:
         """Return DuckDB and its version."""
-        return Engine("duckdb", duckdb.__version__)
+        return EngineVersion("duckdb", duckdb.__version__)
 
     def check_contract(self, layout: Layout) -> None:
         """Compare the table with the contract. Raises: TerminalError that names the first difference."""

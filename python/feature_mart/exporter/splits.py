@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from feature_mart.errors import TerminalError
-from feature_mart.manifest import Consumer
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.manifest import Consumer
 from feature_mart.snapshot_files import SPLITS
 
 

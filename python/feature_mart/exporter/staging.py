@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_mart.exporter.row_hash import Rows, text_offsets
+from feature_mart.exporter.row_hash import HashableRows, text_offsets
 
 Key = tuple[int, str]
 """(requested_at in microseconds since 1970, job_id): the order of a snapshot's rows."""
@@ -43,7 +43,7 @@ class Slices:
     def __len__(self) -> int:
         return len(self.starts) + 1
 
-    def numbers(self, rows: Rows) -> Numbers:
+    def numbers(self, rows: HashableRows) -> Numbers:
         """Return the part that each row belongs to. Shape: (n,)."""
         instants = [instant for instant, _ in self.starts]
         found = np.searchsorted(np.array(instants, np.int64), rows.requested_at, side="left")
@@ -107,7 +107,7 @@ class Staging:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def put(self, rows: Rows, numbers: Numbers) -> None:
+    def put(self, rows: HashableRows, numbers: Numbers) -> None:
         """Write rows to the parts in `numbers`. Only one thread may call this at a time."""
         if not len(rows):
             return
@@ -135,7 +135,7 @@ class Staging:
             self._pieces.setdefault(part, []).append(_Piece(self._end, end - begin, last - first))
             self._end = _write_all(self._file.fileno(), views, self._end)
 
-    def take(self, part: int, room: Room) -> Rows:
+    def take(self, part: int, room: Room) -> HashableRows:
         """Return all rows of a part, in no order, as arrays in `room`.
 
         Several threads may call this at a time, once all rows were put.
@@ -156,7 +156,7 @@ class Staging:
             begin, text_begin = end, text_end
         np.cumsum(offsets, out=offsets)
         job_id = pa.StringArray.from_buffers(size, pa.py_buffer(offsets), pa.py_buffer(text))
-        return Rows(job_id, at, known, bits)
+        return HashableRows(job_id, at, known, bits)
 
 
 def _write_all(file: int, views: Sequence[memoryview], at: int) -> int:

@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from feature_mart.errors import TerminalError
-from feature_mart.snapshot_files import sha256_file
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.files import sha256_file
 from feature_mart.storage import OccupiedError, Store
 
 #: Called with the rows and bytes uploaded so far.
@@ -21,7 +21,7 @@ _WAITING = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StoredPart:
     """A part that is in place.
 
     `path` is relative to the snapshot. `is_sent` is False if the part was there before this export.
@@ -61,8 +61,8 @@ class Uploads:
         self._there = there
         self._meter = meter
         self._pool = ThreadPoolExecutor(_AT_ONCE)
-        self._waiting: deque[Future[Part]] = deque()
-        self._parts: list[Part] = []
+        self._waiting: deque[Future[StoredPart]] = deque()
+        self._parts: list[StoredPart] = []
 
     def __enter__(self) -> Uploads:
         return self
@@ -77,7 +77,7 @@ class Uploads:
         if is_first:
             self._wait(0)
 
-    def finish(self) -> tuple[Part, ...]:
+    def finish(self) -> tuple[StoredPart, ...]:
         """Wait for all uploads, and return every part, sorted by path."""
         self._wait(0)
         return tuple(sorted(self._parts, key=lambda part: part.path))
@@ -88,7 +88,7 @@ class Uploads:
             data = [part for part in self._parts if part.path.startswith("data/")]
             self._meter(sum(part.rows for part in data), sum(part.bytes for part in self._parts))
 
-    def _put(self, path: str, local: Path, rows: int) -> Part:
+    def _put(self, path: str, local: Path, rows: int) -> StoredPart:
         size, sha256, key = local.stat().st_size, sha256_file(local), f"{self._prefix}/{path}"
         if self._begun is not None and self._begun.get(path) != sha256:
             raise begun_otherwise(self._store, self._prefix)
@@ -97,7 +97,7 @@ class Uploads:
         except OccupiedError:
             raise begun_otherwise(self._store, self._prefix) from None
         local.unlink(missing_ok=True)
-        return Part(path, rows, size, sha256, is_sent)
+        return StoredPart(path, rows, size, sha256, is_sent)
 
 
 def begun_otherwise(store: Store, prefix: str) -> TerminalError:

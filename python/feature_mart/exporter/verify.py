@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feature_mart.errors import TerminalError
-from feature_mart.exporter.places import SnapshotPlace, locate_snapshot
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.services import S3Options
+from feature_mart.exporter.addresses import StoredSnapshot, locate_snapshot
 from feature_mart.exporter.verify_parts import Problem, check_split
-from feature_mart.services import S3Options
 from feature_mart.snapshot_files import (
     LATEST,
     SPLITS,
@@ -92,7 +92,7 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
     )
 
 
-def contradicted_by_latest(place: SnapshotPlace, committed: Documents) -> str | None:
+def contradicted_by_latest(place: StoredSnapshot, committed: Documents) -> str | None:
     """Return what is wrong if latest.json was moved to this snapshot while it had another manifest, else None."""
     data = place.latest()
     try:
@@ -109,7 +109,7 @@ def contradicted_by_latest(place: SnapshotPlace, committed: Documents) -> str | 
     )
 
 
-def _check_files(place: SnapshotPlace, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+def _check_files(place: StoredSnapshot, manifest: Mapping[str, Any]) -> Iterator[Problem]:
     wanted = {part["path"] for part in manifest["parts"]}
     for kind in ("data", "keys"):
         for name in place.names(kind):

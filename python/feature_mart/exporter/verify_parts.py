@@ -10,10 +10,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from feature_mart.duckdb_files import connect, csv, parquet, quoted
-from feature_mart.exporter.places import SnapshotPlace
+from feature_mart.core.duckdb_files import connect, csv, parquet, quoted
+from feature_mart.core.files import sha256_file
+from feature_mart.exporter.addresses import StoredSnapshot
 from feature_mart.exporter.row_hash import read_rows, row_hashes, unfit
-from feature_mart.snapshot_files import KEY_COLUMNS, part_path, sha256_file
+from feature_mart.snapshot_files import KEY_COLUMNS, part_path
 from feature_mart.snapshot_files.checks import (
     Bounds,
     Found,
@@ -65,7 +66,7 @@ def part_sql(file: Path, columns: Sequence[str], file_format: str | None) -> str
 
 
 def check_split(
-    place: SnapshotPlace,
+    place: StoredSnapshot,
     manifest: Mapping[str, Any],
     index: int,
     file_format: str | None,

@@ -16,7 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.files import write_whole
+from feature_mart.core.manifest import parse_manifest
+from feature_mart.core.settings import Settings
 from feature_mart.exporter import find_snapshot, snapshot_on_disk
 from feature_mart.knowledge.candidate_bins import telling_column
 from feature_mart.knowledge.candidate_rows import (
@@ -28,10 +31,8 @@ from feature_mart.knowledge.candidate_rows import (
     run_candidate,
 )
 from feature_mart.knowledge.evidence import check_origin
-from feature_mart.knowledge.written import encoded, sql_sha256, write_whole
-from feature_mart.manifest import parse_manifest
+from feature_mart.knowledge.evidence_files import encoded, sql_sha256
 from feature_mart.runner import Progress, read_dbt_manifest, require_built
-from feature_mart.settings import Settings
 from feature_mart.storage import Store
 from feature_mart.training import DEFAULT_PARAMS, Snapshot, Split, load_snapshot, score_seeds
 

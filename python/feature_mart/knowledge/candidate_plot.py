@@ -13,8 +13,8 @@ from matplotlib.style import context
 from matplotlib.ticker import MaxNLocator
 
 from feature_mart.knowledge.candidate_bins import UNKNOWN
+from feature_mart.knowledge.evidence_files import score as score_text
 from feature_mart.knowledge.svg import STYLE, figure_size, svg_text
-from feature_mart.knowledge.worth import score as score_text
 
 _HEIGHT = 240
 _STYLE: Any = {**STYLE, "font.size": 7.5}

@@ -13,12 +13,12 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_mart.duckdb_files import attach, connect
-from feature_mart.errors import TerminalError, TransientError, UsageError
+from feature_mart.core.duckdb_files import attach, connect
+from feature_mart.core.errors import TerminalError, TransientError, UsageError
+from feature_mart.core.settings import Settings, require_embedded
 from feature_mart.runner import dbt_variables
 from feature_mart.runner.dbt import invoke_dbt, require_success
-from feature_mart.runner.kept import unreadable
-from feature_mart.settings import Settings, require_embedded
+from feature_mart.runner.duckdb_mart import unreadable
 
 FOLDER = "analyses/rejected"
 KEY = "job_id"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from feature_mart.knowledge.lineage.parts import (
-    Key,
-    Part,
+    PartKey,
+    ProjectPart,
     is_alike,
     is_around,
     is_override,
@@ -21,7 +21,7 @@ from feature_mart.knowledge.lineage.parts import (
 )
 from feature_mart.knowledge.lineage.project import Column, Project
 from feature_mart.knowledge.rationale import Missing, meta_of
-from feature_mart.knowledge.texts import Texts, is_explained, is_touched
+from feature_mart.knowledge.texts import ProjectTexts, is_explained, is_touched
 
 #: What can change a feature's values and is not checked here.
 UNJUDGED = (
@@ -36,7 +36,7 @@ _OWN = "why or transform, or a section of its model's .md that names it"
 class Reached:
     """A changed part, the feature and mart columns that it alters, and the altered columns of the part's own model."""
 
-    key: Key
+    key: PartKey
     path: str
     columns: frozenset[Column]
     own: frozenset[str] = frozenset()
@@ -89,12 +89,14 @@ def reached_columns(before: Project, after: Project) -> list[Reached]:
     # These columns are altered by several changes together, and by none of them alone.
     for model in sorted({model for model, _ in left}):
         columns = frozenset(each for each in left if each[0] == model)
-        key = Key("model", model)
+        key = PartKey("model", model)
         found.append(Reached(key, after.parts[key].path, columns, frozenset(n for _, n in columns)))
     return found
 
 
-def _changed_parts(old: Mapping[Key, Part], new: Mapping[Key, Part]) -> list[Key]:
+def _changed_parts(
+    old: Mapping[PartKey, ProjectPart], new: Mapping[PartKey, ProjectPart]
+) -> list[PartKey]:
     keys = [
         key
         for key in old.keys() | new.keys()
@@ -113,7 +115,7 @@ def _with_tests(before: Project, after: Project) -> Project:
     return before if entries == before.entries else Project(before.parts, entries)
 
 
-def _with_part(before: Project, after: Project, key: Key) -> Project:
+def _with_part(before: Project, after: Project, key: PartKey) -> Project:
     """Return the project before with one part as it is after. New macros and vars are added, since it may need them."""
     parts = dict(before.parts)
     parts.pop(key, None)
@@ -126,7 +128,7 @@ def _with_part(before: Project, after: Project, key: Key) -> Project:
 
 
 def _moved(
-    before: Project, project: Project, columns: frozenset[Column], key: Key
+    before: Project, project: Project, columns: frozenset[Column], key: PartKey
 ) -> frozenset[Column]:
     find = Project.fingerprint if is_around(key) else Project.own_fingerprint
     return frozenset(each for each in columns if find(project, each) != find(before, each))
@@ -152,7 +154,7 @@ class _Reasons:
 
     def __init__(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         self._files = before, after
-        self._texts = Texts(before), Texts(after)
+        self._texts = ProjectTexts(before), ProjectTexts(after)
         self._entries = read_entries(after)
         self._known: dict[Column, bool] = {}
 
@@ -213,7 +215,7 @@ def _finding(reached: Reached, missing: set[Column], base: str) -> Missing:
     return Missing(reached.path, None, what, tuple(names))
 
 
-def _subject(key: Key) -> str:
+def _subject(key: PartKey) -> str:
     subjects = {
         "model": "the model means",
         "config": f"the configuration of {key.name} says",

@@ -7,18 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from feature_mart.knowledge.changes import check_changes
+from feature_mart.knowledge.evidence_files import read_evidence, sql_sha256
 from feature_mart.knowledge.rationale import (
     FOLDERS,
     Missing,
-    Model,
+    ModelFiles,
     check_models,
     read_models,
     read_project,
     sections_of,
 )
 from feature_mart.knowledge.why import read_candidates
-from feature_mart.knowledge.worth import read_evidence
-from feature_mart.knowledge.written import sql_sha256
 from feature_mart.runner import read_files_at
 from feature_mart.snapshot_files import decode_document
 
@@ -48,7 +47,7 @@ def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ..
     return tuple(found)
 
 
-def check_evidence(project: Path, models: Sequence[Model]) -> Iterator[Missing]:
+def check_evidence(project: Path, models: Sequence[ModelFiles]) -> Iterator[Missing]:
     """Yield the models whose section Evidence is wrong.
 
     It is wrong if it cites no file although the model's columns were measured, if it cites a file that does not exist,
@@ -56,17 +55,17 @@ def check_evidence(project: Path, models: Sequence[Model]) -> Iterator[Missing]:
     """
     documents = read_evidence(project)
     for model in models:
-        told = sections_of(model.notes or "").get("Evidence", "")
-        cited = _EVIDENCE.findall(told)
+        evidence = sections_of(model.notes or "").get("Evidence", "")
+        cited = _EVIDENCE.findall(evidence)
         measured = [
             f"docs/evidence/{document['consumer']}.{document['warehouse_id']}.json"
             for document in documents
             if any(not model.columns.keys().isdisjoint(g["features"]) for g in document["groups"])
         ]
-        if told.strip() and measured and not cited:
+        if evidence.strip() and measured and not cited:
             what = f"Evidence cites none of what was measured of its columns ({measured[0]})"
             yield Missing(model.notes_path, None, what)
-        if told.strip() and not measured and _UNTESTED not in " ".join(told.split()):
+        if evidence.strip() and not measured and _UNTESTED not in " ".join(evidence.split()):
             what = f"Evidence rests on nothing that was measured, and does not say '{_UNTESTED}'"
             yield Missing(model.notes_path, None, what)
         for path in cited:
@@ -89,5 +88,5 @@ def check_candidates(project: Path) -> Iterator[Missing]:
         now = sql_sha256(path.read_text(encoding="utf-8", errors="replace"))
         if not own or any(each["sql_sha256"] != now for each in own):
             what = "its SQL was changed since it was measured" if own else "it was never measured"
-            told = f"{what}: `mart knowledge candidate {path.stem} CONSUMER`"
-            yield Missing(path.relative_to(project).as_posix(), None, told)
+            text = f"{what}: `mart knowledge candidate {path.stem} CONSUMER`"
+            yield Missing(path.relative_to(project).as_posix(), None, text)

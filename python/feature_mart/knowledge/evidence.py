@@ -9,9 +9,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from feature_mart.errors import TerminalError, UsageError
-from feature_mart.knowledge.written import encoded, write_whole
-from feature_mart.manifest import Manifest
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.files import write_whole
+from feature_mart.core.manifest import Manifest
+from feature_mart.knowledge.evidence_files import encoded
 from feature_mart.training import DEFAULT_PARAMS, Snapshot, load_snapshot
 from feature_mart.training.lift import ALL, LiftLine, score_features, variants
 

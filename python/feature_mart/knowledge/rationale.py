@@ -48,7 +48,7 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ModelFiles:
     """A feature or mart model, from its files.
 
     `code` is its SQL or Python, `notes` its Markdown (None if there is no such file). `columns` are the column entries
@@ -79,7 +79,7 @@ def read_project(project: Path) -> dict[str, str]:
     }
 
 
-def read_models(files: Mapping[str, str]) -> Iterator[Model]:
+def read_models(files: Mapping[str, str]) -> Iterator[ModelFiles]:
     """Yield the feature and mart models among a project's files, given as text by path.
 
     A model whose YAML does not parse has no columns; the linters report the syntax.
@@ -91,7 +91,7 @@ def read_models(files: Mapping[str, str]) -> Iterator[Model]:
             continue
         yaml_path = str(pure.with_suffix(".yml"))
         notes_path = str(pure.with_suffix(".md"))
-        yield Model(
+        yield ModelFiles(
             pure.stem,
             path,
             yaml_path,
@@ -109,7 +109,7 @@ def meta_of(column: Mapping[str, Any]) -> dict[str, Any]:
     return meta if isinstance(meta, dict) else {}
 
 
-def check_models(models: Sequence[Model]) -> Iterator[Missing]:
+def check_models(models: Sequence[ModelFiles]) -> Iterator[Missing]:
     """Yield what is missing in the models' YAML and Markdown.
 
     A column that several models have needs its reason in only one of them, and that one is not a mart.
@@ -183,7 +183,7 @@ def _check_column(column: Mapping[str, Any], wanted: Sequence[str]) -> Iterator[
         yield f"meta.added is {added!r}: use a date like 2026-11-23"
 
 
-def _check_notes(model: Model) -> Iterator[Missing]:
+def _check_notes(model: ModelFiles) -> Iterator[Missing]:
     if model.notes is None:
         headings = ", ".join(HEADINGS)
         yield Missing(model.notes_path, None, f"there is no such file: write it, with {headings}")

@@ -40,6 +40,6 @@ def svg_text(figure: Any, title: str, words: str) -> str:
     svg = _FONTS.sub("font-family: sans-serif", _DECLARED.sub("", written.getvalue()))
     head, end, rest = svg.partition(">")
     drawn = _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path.group()), rest)
-    told = f"\n <title>{escape(title)}</title>\n <desc>{escape(words)}</desc>"
-    lines = _UNPRINTABLE.sub(" ", f'{head} role="img"{end}{told}{drawn}').splitlines()
+    labels = f"\n <title>{escape(title)}</title>\n <desc>{escape(words)}</desc>"
+    lines = _UNPRINTABLE.sub(" ", f'{head} role="img"{end}{labels}{drawn}').splitlines()
     return "\n".join(line.rstrip() for line in lines) + "\n"

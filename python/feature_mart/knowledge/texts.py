@@ -11,14 +11,14 @@ from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
-from feature_mart.dbt_vars import comments_of
+from feature_mart.core.dbt_vars import comments_of
 from feature_mart.knowledge.lineage.jinja import MACRO
 from feature_mart.knowledge.lineage.parts import (
     PACKAGE_FILES,
     PROJECT_FILE,
-    Entry,
-    Key,
     Lines,
+    PartKey,
+    YamlEntry,
     read_entries,
     without_notes,
 )
@@ -27,12 +27,12 @@ from feature_mart.runner.seeds import NOTES
 
 Words = tuple[str, ...]
 
-_NONE = Entry("")
+_NONE = YamlEntry("")
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 _COMMENT = re.compile(r"\{#-?(.*?)-?#\}", re.DOTALL)
 
 
-class Texts:
+class ProjectTexts:
     """The descriptions, reasons, notes and comments in a project's files, which are given as text by path."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
@@ -68,7 +68,7 @@ class Texts:
         entry = self._entries.get(model, _NONE)
         return [words(entry.description), *(said for _, _, said in self._notes.get(model, ()))]
 
-    def of_part(self, key: Key) -> list[Words]:
+    def of_part(self, key: PartKey) -> list[Words]:
         """Return the comments of a macro, a var or a project setting, or the description of a source or snapshot."""
         if key.kind == "macro":
             found = [*self._macro_comments.get(key.name, ()), self._yaml_of("macros", key.name)]
@@ -106,7 +106,7 @@ class Texts:
         return ()
 
     @cached_property
-    def _entries(self) -> dict[str, Entry]:
+    def _entries(self) -> dict[str, YamlEntry]:
         return read_entries(self._files)
 
     @cached_property
@@ -155,9 +155,9 @@ def is_explained(before: Lines, after: Lines) -> bool:
     said = {_noted(line) for line in before}
     fresh = [line for line in after if _data(line) not in old]
     gone = [line for line in old if line not in new]
-    told = [_noted(line) for line in fresh]
+    noted = [_noted(line) for line in fresh]
     return (
-        bool(fresh) and len(gone) <= len(fresh) and all(each and each not in said for each in told)
+        bool(fresh) and len(gone) <= len(fresh) and all(each and each not in said for each in noted)
     )
 
 

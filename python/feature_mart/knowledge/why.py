@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
+from feature_mart.knowledge.evidence_files import Document, effects_of, read_evidence
 from feature_mart.knowledge.rationale import (
     HEADINGS,
-    Model,
+    ModelFiles,
     meta_of,
     read_models,
     read_project,
     read_yaml,
     sections_of,
 )
-from feature_mart.knowledge.worth import Document, read_evidence, worth_of
 
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 
@@ -66,7 +66,7 @@ class Reasons:
     `consumers` maps each ML model to its label and the marts that it reads.
     """
 
-    models: tuple[Model, ...]
+    models: tuple[ModelFiles, ...]
     consumers: Mapping[str, tuple[str, frozenset[str]]]
     candidates: tuple[Candidate, ...]
     evidence: tuple[Document, ...]
@@ -113,7 +113,7 @@ class Reasons:
                 for each in self.candidates
                 if column in each.lost_to or f"{each.name}.sql" in (home.notes or "")
             ),
-            tuple(worth_of(column, self.evidence)),
+            tuple(effects_of(column, self.evidence)),
         )
 
     def _nearest(self, column: str) -> str:
@@ -169,7 +169,7 @@ def prose_of(description: str) -> str:
     return " ".join(_IMAGE.sub("", description).split())
 
 
-def _rank(model: Model, column: str) -> int:
+def _rank(model: ModelFiles, column: str) -> int:
     """Return a sort key: models that give the column's reason first, then other models, marts last."""
     return 0 if meta_of(model.columns[column]).get("why") else 2 if model.is_mart else 1
 

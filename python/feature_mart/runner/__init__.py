@@ -10,11 +10,9 @@
 """
 
 from feature_mart.runner.build import BuildReport, build_mart, dbt_variables
-from feature_mart.runner.built import read_dbt_manifest, require_built
 from feature_mart.runner.dbt import Progress
 from feature_mart.runner.docs import DbtDocs, generate_docs
 from feature_mart.runner.engine import Engine
-from feature_mart.runner.engines import open_engine
 from feature_mart.runner.git import (
     GitState,
     extract_commit,
@@ -23,6 +21,7 @@ from feature_mart.runner.git import (
     read_git,
     resolve_commit,
 )
+from feature_mart.runner.mart import open_engine, read_dbt_manifest, require_built
 from feature_mart.runner.report import RunLog, open_run
 from feature_mart.runner.state import (
     BuiltMart,

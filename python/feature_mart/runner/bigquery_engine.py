@@ -30,13 +30,13 @@ from feature_mart.bigquery import (
     open_reader,
     sample_loaded_at,
 )
-from feature_mart.duckdb_files import connect, parquet
-from feature_mart.errors import FeatureMartError
+from feature_mart.core.duckdb_files import connect, parquet
+from feature_mart.core.errors import FeatureMartError
+from feature_mart.core.services import BigQueryAddress
+from feature_mart.core.settings import Clock, Settings
 from feature_mart.runner.dbt import DbtResult, Node, invoke_dbt, require_success
 from feature_mart.runner.engine import Outset
 from feature_mart.runner.first_loads import FirstLoads
-from feature_mart.services import BigQueryAddress
-from feature_mart.settings import Clock, Settings
 
 #: The table of the mart's documents: `built`, `dbt_manifest`, and the mark `under_way` during a build.
 STATE_TABLE = "mart_state"
@@ -98,7 +98,7 @@ class BigQueryEngine:
         found = first_loads(self._connect(), self._address, table, timezone)
         yield None if found is None else FirstLoads(*found)
 
-    def read_kept(self, name: str) -> str | None:
+    def read_document(self, name: str) -> str | None:
         return self._document(name)
 
     def is_unfinished(self) -> bool:

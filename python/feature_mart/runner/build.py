@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.settings import Settings
 from feature_mart.runner.dbt import DbtResult, Node, Progress, invoke_dbt
 from feature_mart.runner.decide import choose_refresh, why_full
 from feature_mart.runner.engine import Engine, Outset
-from feature_mart.runner.engines import open_engine
 from feature_mart.runner.failures import build_failure, describe_warning
 from feature_mart.runner.load_clock import check_load_clock
+from feature_mart.runner.mart import open_engine
 from feature_mart.runner.report import RunLog
 from feature_mart.runner.state import (
     BuiltMart,
@@ -25,7 +26,6 @@ from feature_mart.runner.state import (
 )
 from feature_mart.runner.unjudged import UNJUDGED, Unjudged, read_unjudged
 from feature_mart.runner.zone_check import check_zone
-from feature_mart.settings import Settings
 
 _CHECKS = frozenset({"test", "unit_test"})
 
@@ -87,7 +87,7 @@ def build_mart(
     engine = open_engine(settings)
     check_load_clock(settings.project, settings.warehouse)
     engine.check_raw()
-    built = None if engine.is_unfinished() else parse_built(engine.read_kept("built"))
+    built = None if engine.is_unfinished() else parse_built(engine.read_document("built"))
     wanted = choose_refresh(
         settings,
         built,
@@ -234,5 +234,5 @@ def _unjudged(task: _Task, result: DbtResult) -> tuple[Unjudged, ...]:
     is_measured = any(node.name == UNJUDGED and node.status == "success" for node in result.nodes)
     if not is_measured or not task.is_checked:
         return ()
-    built = parse_built(task.engine.read_kept("built"))
+    built = parse_built(task.engine.read_document("built"))
     return read_unjudged(task.engine, None if built is None else built.published_at)

@@ -18,14 +18,14 @@ from typing import Any
 
 import duckdb
 
-from feature_mart.duckdb_files import attach, connect
-from feature_mart.errors import TerminalError
-from feature_mart.manifest import SERVED, Manifest, is_ephemeral, parse_manifest, read_nodes
+from feature_mart.core.duckdb_files import attach, connect
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.manifest import SERVED, Manifest, is_ephemeral, parse_manifest, read_nodes
+from feature_mart.core.settings import Settings
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.runner.failures import describe_failures
 from feature_mart.runner.sealed_off import sealed_off
 from feature_mart.runner.seeds import Seed, copy_seeds, read_seeds
-from feature_mart.settings import Settings
 
 #: Measures of a mart, which no feature reads. Seals and profiles compare it with earlier builds, and here are none.
 _NOT_BUILT = frozenset(
@@ -54,14 +54,14 @@ class CompiledModel:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class BuildConditions:
     """The wall clock (time since the refresh) and random number of a build; no model may depend on them."""
 
     built_after: timedelta = timedelta(minutes=5)
     chance: float = 0.5
 
 
-_USUAL = World()
+_USUAL = BuildConditions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ def build_compiled(
     raw: Mapping[str, str],
     as_of_at: datetime,
     *,
-    world: World = _USUAL,
+    conditions: BuildConditions = _USUAL,
     known_by: datetime | None = None,
     base: Path | None = None,
     only: Collection[str] = (),
@@ -176,8 +176,8 @@ def build_compiled(
 ) -> None:
     """Build every model into a new DuckDB file, without access to files, network or other databases.
 
-    ``raw`` is a SELECT per raw table; ``world`` says which wall clock and which random number a model would see. With
-    ``known_by``, rows of seeds that were known only later are left out, as ``raw`` leaves out raw rows. With
+    ``raw`` is a SELECT per raw table; ``conditions`` are the wall clock and the random number that a model would see.
+    With ``known_by``, rows of seeds that were known only later are left out, as ``raw`` leaves out raw rows. With
     ``only``, no other models are built. With ``base``, an earlier build over the same raw rows and refresh, only the
     models in ``only`` are built, over copies of what they read from there; ``kept`` are copied as well.
 
@@ -198,7 +198,7 @@ def build_compiled(
             for name in sorted(project.read_by(only) | set(kept) - set(only)):
                 con.execute(f"create table main.{name} as from base.main.{name}")
             con.execute("detach base")
-        _leave_alone(con, as_of_at, world)
+        _leave_alone(con, as_of_at, conditions)
         for model in project.models:
             if (base is not None or only) and model.name not in only:
                 continue
@@ -218,20 +218,22 @@ def build_compiled(
         con.close()
 
 
-def _leave_alone(con: duckdb.DuckDBPyConnection, as_of_at: datetime, world: World) -> None:
-    """Disable external access, and define the clock and random functions of ``world``.
+def _leave_alone(
+    con: duckdb.DuckDBPyConnection, as_of_at: datetime, conditions: BuildConditions
+) -> None:
+    """Disable external access, and define the clock and random functions of ``conditions``.
 
     A macro of the schema's own stands before the engine's function of that name.
     """
-    wall = f"timestamptz '{(as_of_at + world.built_after).isoformat()}'"
+    wall = f"timestamptz '{(as_of_at + conditions.built_after).isoformat()}'"
     for name in ("now", "get_current_timestamp", "transaction_timestamp"):
         con.execute(f"create macro {name}() as {wall}")
     for name in ("today", "current_date"):
         con.execute(f"create macro {name}() as cast({wall} as date)")
     con.execute(f"create macro get_current_time() as cast(cast({wall} as timestamp) as time)")
-    con.execute(f"create macro random() as {world.chance}")
+    con.execute(f"create macro random() as {conditions.chance}")
     for name in ("uuid", "gen_random_uuid", "uuidv4", "uuidv7"):
-        con.execute(f"create macro {name}() as md5('{world.chance}')::uuid")
+        con.execute(f"create macro {name}() as md5('{conditions.chance}')::uuid")
     con.execute("set enable_external_access = false; set lock_configuration = true")
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.services import BigQueryAddress
+from feature_mart.core.settings import Settings
 from feature_mart.runner.git import read_git
-from feature_mart.services import BigQueryAddress
-from feature_mart.settings import Settings
 
 #: done, of, what
 Progress = Callable[[int, int, str], None]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
+from feature_mart.core.settings import Settings, parse_as_of
 from feature_mart.runner.engine import Engine
 from feature_mart.runner.state import BuiltMart, clock_document
-from feature_mart.settings import Settings, parse_as_of
 
 
 def choose_refresh(

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from feature_mart.core.settings import Settings
 from feature_mart.runner.build import dbt_variables
 from feature_mart.runner.dbt import Progress, invoke_dbt, require_success
-from feature_mart.runner.engines import open_engine
+from feature_mart.runner.mart import open_engine
 from feature_mart.runner.state import BuiltMart
-from feature_mart.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

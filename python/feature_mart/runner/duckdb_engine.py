@@ -11,15 +11,9 @@ from typing import Any
 
 import duckdb
 
-from feature_mart.duckdb_files import attach, connect, quoted
-from feature_mart.runner.dbt import DbtResult, Node
-from feature_mart.runner.engine import Outset
-from feature_mart.runner.first_loads import FirstLoads
-from feature_mart.runner.history import take_snapshots
-from feature_mart.runner.kept import read_document, unreadable, write_documents
-from feature_mart.runner.profiles import keep_profiles, restore_profiles
-from feature_mart.settings import Clock, Settings
-from feature_mart.warehouse import (
+from feature_mart.core.duckdb_files import attach, connect, quoted
+from feature_mart.core.settings import Clock, Settings
+from feature_mart.raw.warehouse import (
     check_warehouse,
     first_loads,
     first_time,
@@ -27,6 +21,17 @@ from feature_mart.warehouse import (
     raw_select,
     table_columns,
 )
+from feature_mart.runner.dbt import DbtResult, Node
+from feature_mart.runner.duckdb_mart import (
+    keep_profiles,
+    read_document,
+    restore_profiles,
+    unreadable,
+    write_documents,
+)
+from feature_mart.runner.engine import Outset
+from feature_mart.runner.first_loads import FirstLoads
+from feature_mart.runner.history import take_snapshots
 
 _SHOWN_ROWS = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -92,7 +97,7 @@ class DuckDBEngine:
         with open_first_loads(source, table, settings.clock.timezone) as loads:
             yield loads
 
-    def read_kept(self, name: str) -> str | None:
+    def read_document(self, name: str) -> str | None:
         return read_document(self._settings.mart_path, name)
 
     def is_unfinished(self) -> bool:

@@ -9,9 +9,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from feature_mart.core.settings import Clock
 from feature_mart.runner.dbt import DbtResult, Node
 from feature_mart.runner.first_loads import FirstLoads
-from feature_mart.settings import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Engine(Protocol):
         """Yield the first loads of a raw table's keys, for use inside the context; None if it has no load times."""
         ...
 
-    def read_kept(self, name: str) -> str | None:
+    def read_document(self, name: str) -> str | None:
         """Return a document kept with the mart; None if there is no mart that this engine can read, or no document."""
         ...
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from feature_mart.bigquery.errors import is_transient, remedy
-from feature_mart.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.core.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.core.settings import Settings
 from feature_mart.runner.dbt import FAILED, DbtResult, Node
 from feature_mart.runner.engine import Engine
-from feature_mart.settings import Settings
 
 _SHOWN_NODES = 10
 _SHOWN_LINES = 12
 
 #: Returns the first rows that a failing check found.
-Rows = Callable[[Node], Sequence[str]]
+ReadRows = Callable[[Node], Sequence[str]]
 
 
 def build_failure(
@@ -35,7 +35,7 @@ def build_failure(
     return TransientError(message) if is_passing else TerminalError(message)
 
 
-def describe_failures(settings: Settings, result: DbtResult, rows: Rows, head: str) -> str:
+def describe_failures(settings: Settings, result: DbtResult, rows: ReadRows, head: str) -> str:
     """Return one message for all failures; ``head`` is its first line.
 
     A failing check is described by its message and remedy (``meta.message``, ``meta.fix``) and the first rows that it
@@ -83,7 +83,7 @@ def database_error(message: str) -> str:
     return lines[0][:400] if lines else "no reason was given"
 
 
-def _describe(settings: Settings, node: Node, rows: Rows) -> list[str]:
+def _describe(settings: Settings, node: Node, rows: ReadRows) -> list[str]:
     where = [f"    sql: {node.compiled_path}"] if node.compiled_path else []
     if node.kind == "unit_test" and node.status == "fail":
         shown = [line.rstrip() for line in node.message.splitlines() if line.strip()]

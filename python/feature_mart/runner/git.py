@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)

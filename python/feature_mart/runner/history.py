@@ -11,10 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from feature_mart.duckdb_files import connect, copy_to, parquet
-from feature_mart.errors import TerminalError, TransientError
+from feature_mart.core.duckdb_files import connect, copy_to, parquet
+from feature_mart.core.errors import TerminalError, TransientError
+from feature_mart.core.settings import Settings
 from feature_mart.runner.dbt import invoke_dbt, require_success
-from feature_mart.settings import Settings
 
 
 def take_snapshots(

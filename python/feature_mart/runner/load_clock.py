@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
-from feature_mart.duckdb_files import connect
-from feature_mart.errors import UsageError
-from feature_mart.raw_contract import EVENTS
+from feature_mart.core.duckdb_files import connect
+from feature_mart.core.errors import UsageError
+from feature_mart.core.raw_contract import EVENTS
 
 #: The columns of the seed, in the order of printed lines. The file may have them in any order.
 COLUMNS = ("warehouse", "table", "trusted_from", "assumed_lag_hours", "note", "untrusted_from")

@@ -16,12 +16,13 @@ from typing import Any
 
 import jsonschema
 
-from feature_mart.errors import StopRequestedError, UsageError
+from feature_mart.core.errors import StopRequestedError, UsageError
+from feature_mart.core.files import write_whole
+from feature_mart.core.settings import Settings
 from feature_mart.runner.dbt import Node
 from feature_mart.runner.git import GitState, read_git
 from feature_mart.runner.stages import Stage, measured
 from feature_mart.runner.state import CheckCounts, check_address, hold_state
-from feature_mart.settings import Settings
 
 _INTERRUPTED = 130
 
@@ -80,13 +81,10 @@ class RunLog:
     def write(self, error: BaseException | None = None) -> Path:
         """Write ``runs/<run_id>.json`` atomically and return its path."""
         document = self.document(error)
-        schema = resources.files("feature_mart.schemas").joinpath("run_report.json")
+        schema = resources.files("feature_mart.core.schemas").joinpath("run_report.json")
         jsonschema.validate(document, json.loads(schema.read_text(encoding="utf-8")))
         path = self.settings.runs_dir / f"{self.run_id}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part")
-        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, (json.dumps(document, indent=1) + "\n").encode())
         return path
 
 

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import duckdb
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
 
 _REFUSED = (
     "socket.",

@@ -15,9 +15,9 @@ from typing import Any
 
 import duckdb
 
-from feature_mart.duckdb_files import attach, connect, quoted
-from feature_mart.errors import UsageError
-from feature_mart.zones import load_zone
+from feature_mart.core.duckdb_files import attach, connect, quoted
+from feature_mart.core.errors import UsageError
+from feature_mart.core.zones import load_zone
 
 #: Columns of a seed that give the reason of a row.
 NOTES = frozenset({"note", "comment", "description", "reason"})
@@ -115,13 +115,13 @@ def unexplained_line(project: Path, node: Mapping[str, Any]) -> int | None:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, delimiter=delimiter)
         for row in reader:
-            told = (
+            notes = (
                 value
                 for name, value in row.items()
                 if name is not None and name.strip().lower() in NOTES | {KNOWN_FROM}
             )
             is_blank = not any(isinstance(value, str) and value.strip() for value in row.values())
-            if not is_blank and not any(each and each.strip() for each in told):
+            if not is_blank and not any(each and each.strip() for each in notes):
                 return reader.line_num
     return None
 

@@ -14,8 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from feature_mart.errors import LeaseHeldError, TerminalError, UsageError
-from feature_mart.settings import Settings
+from feature_mart.core.errors import LeaseHeldError, TerminalError, UsageError
+from feature_mart.core.files import write_whole
+from feature_mart.core.settings import Settings
 
 #: The folders and suffixes of the files that, with the raw rows, decide the rows of the mart.
 _DEFINITIONS = ("models", "macros", "seeds", "snapshots")
@@ -116,9 +117,7 @@ def _claim_address(settings: Settings) -> None:
     check_address(settings)
     path = settings.state_dir / "address"
     if not path.is_file():
-        temporary = path.with_suffix(".part")
-        temporary.write_text(settings.address + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, (settings.address + "\n").encode())
 
 
 def hash_definitions(project: Path) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.settings import Clock
+from feature_mart.core.zones import load_zone
 from feature_mart.runner.engine import Engine
-from feature_mart.settings import Clock
-from feature_mart.zones import load_zone
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 #: How far back to compare if the engine does not return the earliest time of the raw rows.

@@ -14,7 +14,7 @@ from feature_mart.sample.shares import (
     SHARES,
     STARTS_AT,
     TRUSTED_FROM,
-    LoadClockLine,
+    SampleClockLine,
 )
 from feature_mart.sample.write import SampleReport, write_sample
 
@@ -25,7 +25,7 @@ __all__ = [
     "SHARES",
     "STARTS_AT",
     "TRUSTED_FROM",
-    "LoadClockLine",
+    "SampleClockLine",
     "SampleReport",
     "write_sample",
 ]

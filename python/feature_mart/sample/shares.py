@@ -22,7 +22,7 @@ BULK_TABLES = ("clients", "contracts", "freelancers", "jobs", "proposals", "revi
 ASSUMED_LAG_HOURS = 24
 
 
-class LoadClockLine(NamedTuple):
+class SampleClockLine(NamedTuple):
     """A line of seeds/load_clock.csv for the sample, with the columns in the order of the file."""
 
     table: str
@@ -45,7 +45,7 @@ class LoadClockLine(NamedTuple):
 
 
 LOAD_CLOCK = tuple(
-    LoadClockLine(
+    SampleClockLine(
         table,
         TRUSTED_FROM,
         ASSUMED_LAG_HOURS,

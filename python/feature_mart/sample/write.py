@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import duckdb
 
-from feature_mart.duckdb_files import connect, copy_to
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.duckdb_files import connect, copy_to
+from feature_mart.core.errors import TerminalError, UsageError
 from feature_mart.sample import deals, jobs, members
 from feature_mart.sample.draws import macros
 

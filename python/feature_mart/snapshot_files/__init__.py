@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlparse
 
 import jsonschema
 
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.errors import TerminalError, UsageError
 
 KEY_COLUMNS = {
     "job_id": "string",
@@ -81,12 +81,6 @@ def instant_text(instant: datetime) -> str:
 def parse_instant(text: str) -> datetime:
     """Parse the text of `instant_text`."""
     return datetime.fromisoformat(text)
-
-
-def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file in hex."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def encode_document(document: Mapping[str, Any]) -> bytes:
@@ -202,7 +196,7 @@ def committed_documents(read: Callable[[str], bytes | None], where: str) -> Docu
 def _validator(kind: str) -> jsonschema.Draft202012Validator:
     text = (
         resources.files("feature_mart")
-        .joinpath("schemas", f"{kind}.json")
+        .joinpath("core", "schemas", f"{kind}.json")
         .read_text(encoding="utf-8")
     )
     return jsonschema.Draft202012Validator(json.loads(text))

@@ -53,7 +53,7 @@ _BLOCK = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class Utf8Texts:
     """Texts in UTF-8, one after the other: text i is octets[offsets[i] : offsets[i + 1]].
 
     Shapes: `offsets` (n + 1,), `octets` (bytes of all texts,).
@@ -63,7 +63,7 @@ class Texts:
     octets: npt.NDArray[np.uint8]
 
 
-def join_texts(texts: Sequence[str]) -> Texts:
+def join_texts(texts: Sequence[str]) -> Utf8Texts:
     """Encode texts. Raises: TypeError if an item is not a text."""
     octets = "".join(texts).encode()
     offsets = np.zeros(len(texts) + 1, np.int64)
@@ -71,11 +71,11 @@ def join_texts(texts: Sequence[str]) -> Texts:
     if offsets[-1] != len(octets):
         lengths = (len(text.encode()) for text in texts)
         np.cumsum(np.fromiter(lengths, np.int64, len(texts)), out=offsets[1:])
-    return Texts(offsets, np.frombuffer(octets, np.uint8))
+    return Utf8Texts(offsets, np.frombuffer(octets, np.uint8))
 
 
 def hash_rows(
-    job_id: Texts,
+    job_id: Utf8Texts,
     requested_at: npt.NDArray[np.int64],
     label_known_at: npt.NDArray[np.int64],
     bits: Sequence[Bits] | Bits,
@@ -90,7 +90,7 @@ def hash_rows(
     for start in range(0, len(found), _BLOCK):
         block = slice(start, start + _BLOCK)
         _hash_block(
-            Texts(job_id.offsets[start : start + _BLOCK + 1], job_id.octets),
+            Utf8Texts(job_id.offsets[start : start + _BLOCK + 1], job_id.octets),
             (requested_at[block], label_known_at[block]),
             [column[block] for column in bits],
             found[block],
@@ -116,7 +116,7 @@ def factor(number: int) -> np.uint64:
 
 
 def _hash_block(
-    job_id: Texts,
+    job_id: Utf8Texts,
     moments: Sequence[npt.NDArray[np.int64]],
     bits: Sequence[Bits],
     out: Words,
@@ -156,7 +156,7 @@ def _hash_block(
             np.multiply(out, times, out=out)
 
 
-def _add_texts(texts: Texts, lengths: npt.NDArray[Any], number: int, out: Words) -> None:
+def _add_texts(texts: Utf8Texts, lengths: npt.NDArray[Any], number: int, out: Words) -> None:
     """Add the words of the texts' bytes to `out`, all texts of one length at a time, because these form a table."""
     offsets, octets = texts.offsets, texts.octets
     if offsets[0] == offsets[-1]:

@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from feature_mart.errors import TerminalError
-from feature_mart.snapshot_files import sha256_file
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.files import sha256_file
 from feature_mart.storage.scratch import hold_lock, open_scratch
 from feature_mart.storage.store import Entry, Headers
 
@@ -48,7 +48,7 @@ class FolderStore:
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
         """Return a context that holds a file lock."""
-        return hold_lock(self._private / f"consumer-{name}.lock")
+        return hold_lock(self._private / f"{name}.lock")
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
         """Walk the folder."""

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from feature_mart.errors import UsageError
-from feature_mart.services import S3Options
+from feature_mart.core.errors import UsageError
+from feature_mart.core.services import S3Options
 from feature_mart.storage.folder import FolderStore
 from feature_mart.storage.store import Store
 
@@ -30,7 +30,7 @@ def open_store(root: str, options: S3Options, scratch: Path) -> Store:
     """Return the store at a folder, a ``file://`` or an ``s3://bucket/prefix`` address.
 
     Args:
-        scratch: the local folder in which exports to S3 write their parts.
+        scratch: the local folder in which files wait to be sent to S3.
 
     Raises:
         UsageError: the address is of another kind, or names no bucket.
@@ -53,10 +53,10 @@ def open_store(root: str, options: S3Options, scratch: Path) -> Store:
     # need it.
     from feature_mart.storage.s3 import S3Store
 
-    return S3Store(partial(open_client, options), bucket, prefix, scratch, options)
+    return S3Store(partial(open_s3_client, options), bucket, prefix, scratch, options)
 
 
-def open_client(options: S3Options) -> Any:
+def open_s3_client(options: S3Options) -> Any:
     """Return a boto3 client; credentials and region come from AWS's own settings.
 
     Settings that change how a request works (checksums, retries, timeouts, validation of parameters, bucket addressing)

@@ -1,7 +1,7 @@
 """A store in a bucket of S3 or of a compatible service.
 
 Each body is sent with its SHA-256, so the service rejects one that changed in transit. A part is written only if its
-key is absent, so not even an export that was suspended can overwrite a committed snapshot.
+key is absent, so not even a writer that was suspended can overwrite what another one has written.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from feature_mart.errors import TerminalError, TransientError
-from feature_mart.services import S3Options
+from feature_mart.core.errors import TerminalError, TransientError
+from feature_mart.core.services import S3Options
 from feature_mart.storage.opening import describe_client, foreign_endpoint
 from feature_mart.storage.s3_errors import (
     CHANGED_ON_THE_WAY,
@@ -66,7 +66,7 @@ class S3Store:
 
         Args:
             connect: returns boto3's client (see `open_client`); called at the first request.
-            scratch: the local folder below which exports work.
+            scratch: the local folder below which files wait to be sent.
             sleep: waits between retries.
         """
         self._options = options
@@ -148,12 +148,12 @@ class S3Store:
 
     def sha256(self, key: str) -> str | None:
         """Return the checksum that S3 holds, or the one in the metadata if S3 holds none of the whole file."""
-        return self._told_sha256(self._head(key))
+        return self._stored_sha256(self._head(key))
 
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path | None]:
         """Download the file, and remove the copy afterwards."""
-        # Imported here to delay loading boto3, which takes as long as counting the rows of an export.
+        # Imported here to delay loading boto3, which takes 0.2 s.
         from boto3.exceptions import Boto3Error
 
         copy = scratch / hashlib.sha256(key.encode()).hexdigest()[:24]
@@ -189,18 +189,18 @@ class S3Store:
                 raise TransientError(
                     f"{self.address(key)} was written and removed meanwhile; try again."
                 )
-        if self._told_sha256(there) == sha256:
+        if self._stored_sha256(there) == sha256:
             return False
         raise OccupiedError(key)
 
     def put(self, key: str, data: bytes, headers: Headers | None = None) -> None:
         """Put the object."""
-        told = (
+        described = (
             {"ContentType": headers.content_type, "CacheControl": headers.cache_control}
             if headers
             else {}
         )
-        if not self._if("", key, lambda: self._send(key, data, _digest(data), **told)):
+        if not self._if("", key, lambda: self._send(key, data, _digest(data), **described)):
             raise TerminalError(
                 f"{self.address(key)}: the service answers a plain write as if it had a condition. Correct "
                 "MART_S3_ENDPOINT."
@@ -286,13 +286,13 @@ class S3Store:
                 raise
             return found
 
-    def _told_sha256(self, found: dict[str, Any] | None) -> str | None:
+    def _stored_sha256(self, found: dict[str, Any] | None) -> str | None:
         if found is None:
             return None
-        told = str(found.get("ChecksumSHA256") or "")
+        checksum = str(found.get("ChecksumSHA256") or "")
         # A checksum of checksums ends in the number of pieces, as in ``…=-3``.
-        if told and "-" not in told:
-            return base64.b64decode(told).hex()
+        if checksum and "-" not in checksum:
+            return base64.b64decode(checksum).hex()
         return str(found.get("Metadata", {}).get(_SHA256) or "")
 
     def _send(self, key: str, body: Any, digest: bytes, **more: Any) -> None:
@@ -324,12 +324,12 @@ class S3Store:
             with local.open("rb") as file:
                 file.seek(start)
                 piece = file.read(PIECE)
-            told = base64.b64encode(_digest(piece)).decode()
+            checksum = base64.b64encode(_digest(piece)).decode()
             number = start // PIECE + 1
             done = self._client.upload_part(
-                **place, UploadId=upload, PartNumber=number, Body=piece, ChecksumSHA256=told
+                **place, UploadId=upload, PartNumber=number, Body=piece, ChecksumSHA256=checksum
             )
-            return {"PartNumber": number, "ETag": done["ETag"], "ChecksumSHA256": told}
+            return {"PartNumber": number, "ETag": done["ETag"], "ChecksumSHA256": checksum}
 
         try:
             with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -338,7 +338,7 @@ class S3Store:
                 **place, UploadId=upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
             )
         except BaseException:
-            # If this fails, `mart snapshot clean` aborts the upload later; the first error is the one to report.
+            # If this fails, `drop_uploads` does it later; the first error is the one to report.
             with suppress(ClientError, BotoCoreError):
                 self._abort(place["Key"], upload)
             raise
@@ -366,7 +366,7 @@ class S3Store:
         Raises:
             _RefusedError: the write's condition does not hold.
         """
-        # An upload that is gone was completed by a try whose response was lost, or aborted by `mart snapshot clean`.
+        # An upload that is gone was completed by a try whose response was lost, or aborted by another process.
         refusals = PRECONDITION | {"NoSuchUpload"}
         if condition == _SAME:
             # A missing key fails the condition like a changed one.

@@ -26,7 +26,7 @@ from botocore.exceptions import (
     ConnectionError as NoConnectionError,
 )
 
-from feature_mart.errors import FeatureMartError, TerminalError, TransientError, UsageError
+from feature_mart.core.errors import FeatureMartError, TerminalError, TransientError, UsageError
 
 #: The body changed in transit.
 CHANGED_ON_THE_WAY = frozenset(
@@ -42,9 +42,9 @@ MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 
 #: What to do without conditional writes.
 WITHOUT_CONDITIONS = (
-    "Without them, two exports at once could overwrite each other's files, commit and latest.json, so nothing is "
-    "committed to this store. Export to a folder (--to FOLDER) and copy the finished snapshot folder, _meta/_SUCCESS "
-    "last; or name a bucket of a store that has them (MART_SNAPSHOTS, MART_S3_ENDPOINT)."
+    "Without them, two writers at once could overwrite each other's files, so nothing is written to this store. Write "
+    "to a folder (--to FOLDER) and copy it to the store, each folder's _SUCCESS after its other files; or name a "
+    "bucket of a store that has them (MART_SNAPSHOTS, MART_S3_ENDPOINT)."
 )
 
 _CUT_SHORT = (
@@ -218,7 +218,7 @@ def _advice(error: ClientError, code: str, status: int) -> str:
     if code.startswith("KMS"):
         return "Correct MART_S3_KMS_KEY, or let the role use that key."
     if code == "InvalidObjectState":
-        return "The object is in an archive: restore it there, or export again."
+        return "The object is in an archive: restore it there, or write it again under another key."
     if operation.startswith(("AssumeRole", "GetRole", "GetFederation", "GetCaller")):
         return "Let these credentials take that role, or correct AWS_PROFILE or AWS_ROLE_ARN."
     if status == 403:

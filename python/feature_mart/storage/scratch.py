@@ -21,7 +21,7 @@ def open_scratch(parent: Path) -> Iterator[Path]:
         for left in parent.iterdir():
             if left.is_dir() and not _is_held(left / ".lock"):
                 shutil.rmtree(left, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(prefix="export-", dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix="files-", dir=parent))
         held = _lock(folder / ".lock")
     try:
         yield folder

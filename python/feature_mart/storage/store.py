@@ -61,7 +61,7 @@ class Store(Protocol):
     def scratch(self) -> AbstractContextManager[Path]:
         """Return a context with a local folder for files in progress.
 
-        The folder is removed at the end, or by the next export if the process is killed.
+        The folder is removed at the end, or by the next writer if the process is killed.
         """
         ...
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_mart.duckdb_files import connect
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.duckdb_files import connect
+from feature_mart.core.errors import TerminalError, UsageError
 from feature_mart.snapshot_files import (
     KEY_COLUMNS,
     SPLITS,

@@ -17,7 +17,7 @@ why it failed     ``SM_OUTPUT_DIR``                             output/failure
 ================  ============================================  ==============================
 
 SageMaker's training toolkit (script mode) sets the variables; a container that runs this module itself reads the files.
-``SAGEMAKER_BASE_DIR`` replaces ``/opt/ml``. `metric_lines` describes the output, and `saved` the saved files. The exit
+``SAGEMAKER_BASE_DIR`` replaces ``/opt/ml``. `metrics` describes the output, and `saved` the saved files. The exit
 code is 0, or 1 with one line that says why.
 
 The module needs duckdb, jsonschema and xgboost (which installs numpy) on Python 3.11, as in requirements.txt beside
@@ -35,11 +35,11 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 
-from feature_mart.errors import FeatureMartError, UsageError
+from feature_mart.core.errors import FeatureMartError, UsageError
 from feature_mart.snapshot_files import SPLITS, encode_document
 from feature_mart.training.dataset import load_channels
 from feature_mart.training.hyperparameters import KNOWN, parse_hyperparameters
-from feature_mart.training.metric_lines import EVERY, metric_line
+from feature_mart.training.metrics import EVERY, metric_line
 from feature_mart.training.model import booster_params, evaluate, fit
 from feature_mart.training.saved import save_model
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
 from feature_mart.training.model import TRAIN, TRAIN_AND_VALIDATION
 
 #: Prefix of SageMaker's own hyperparameters, which it passes to the script with the others.

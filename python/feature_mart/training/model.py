@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.errors import TerminalError, UsageError
 from feature_mart.snapshot_files.usability import Shortcoming
 from feature_mart.training.dataset import Snapshot, Split
 from feature_mart.training.metrics import binary_metrics, regression_metrics

@@ -11,9 +11,9 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_mart.duckdb_files import csv, parquet
-from feature_mart.errors import TerminalError
-from feature_mart.snapshot_files import sha256_file
+from feature_mart.core.duckdb_files import csv, parquet
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.files import sha256_file
 from feature_mart.snapshot_files.checks import Bounds, content_faults, split_bounds
 from feature_mart.snapshot_files.content import word_sums
 from feature_mart.snapshot_files.row_hash import hash_rows, join_texts

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
 from feature_mart.training.hyperparameters import parse_hyperparameters
-from feature_mart.training.metric_lines import metric_definitions
+from feature_mart.training.metrics import metric_definitions
 from feature_mart.training.model import (
     DEFAULT_PARAMS,
     MAX_ROUNDS,

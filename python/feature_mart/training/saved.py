@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
 from feature_mart.snapshot_files import check_document, decode_document, encode_document
 from feature_mart.training.dataset import Snapshot
 from feature_mart.training.model import Model, require_xgboost

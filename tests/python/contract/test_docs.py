@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from feature_mart import errors
-from feature_mart.dbt_vars import DEFAULTS
-from feature_mart.manifest import Consumer
-from feature_mart.services import DATASETS
+from feature_mart.core import errors
+from feature_mart.core.dbt_vars import DEFAULTS
+from feature_mart.core.manifest import Consumer
+from feature_mart.core.services import DATASETS
 
 PROJECT = Path(__file__).resolve().parents[3]
 PACKAGE = PROJECT / "python" / "feature_mart"
@@ -132,7 +132,7 @@ def test_a_dead_link_is_told_from_a_good_one(text: str, fault: str) -> None:
     ],
 )
 def test_a_missing_document_is_told_from_a_present_one(text: str, is_bad: bool) -> None:
-    assert bool(list(bad_citations("python/feature_mart/job.py", text))) == is_bad
+    assert bool(list(bad_citations("python/feature_mart/pipeline.py", text))) == is_bad
 
 
 def test_the_drawn_layers_are_those_that_are_checked() -> None:
@@ -172,7 +172,7 @@ def test_every_key_of_an_exposure_stands_in_the_docs() -> None:
 
 @pytest.mark.parametrize("kind", ["run_report", "snapshot_manifest", "schema", "latest", "pin"])
 def test_every_field_of_a_file_stands_in_the_docs(kind: str) -> None:
-    schema = json.loads(read(f"python/feature_mart/schemas/{kind}.json"))
+    schema = json.loads(read(f"python/feature_mart/core/schemas/{kind}.json"))
     told = set(re.findall(r"`(\w+)`", section(ARCHITECTURE, "## Files")))
     assert set(schema["properties"]) - told - {"schema"} == set()
 

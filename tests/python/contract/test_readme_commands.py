@@ -11,7 +11,7 @@ import click
 import pytest
 
 from feature_mart.cli import main
-from feature_mart.errors import FeatureMartError, StopRequestedError
+from feature_mart.core.errors import FeatureMartError, StopRequestedError
 
 PROJECT = Path(__file__).resolve().parents[3]
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")

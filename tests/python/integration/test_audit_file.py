@@ -15,8 +15,8 @@ from built_sample import BuiltSample, build_sample
 from feature_mart.audit.file import judge_file
 from feature_mart.audit.given_file import Question
 from feature_mart.cli.file_verdict import unjudged_lines
-from feature_mart.duckdb_files import copy_to
-from feature_mart.errors import UsageError
+from feature_mart.core.duckdb_files import copy_to
+from feature_mart.core.errors import UsageError
 from file_cases import (
     CLIENT,
     DAY,

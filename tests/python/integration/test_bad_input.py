@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from compiled_mart import PROJECT
 from feature_mart.cli import main
-from feature_mart.duckdb_files import copy_to, parquet
+from feature_mart.core.duckdb_files import copy_to, parquet
 from feature_mart.sample import write_sample
 
 

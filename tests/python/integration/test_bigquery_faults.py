@@ -17,7 +17,7 @@ from bigquery_proxy import Fault, Proxy, run_proxy
 from compiled_mart import PROJECT
 from emulated_mart import call, emulated_mart, environment_of
 from feature_mart.bigquery import open_client
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
 from feature_mart.runner import require_built
 from toy_project import job, write_project, write_warehouse
 

@@ -31,13 +31,13 @@ from emulated_mart import (
 from feature_mart.cli import main
 from feature_mart.conformance import TableComparison
 from feature_mart.conformance.cases import check_cases
+from feature_mart.core.settings import resolve_settings
 from feature_mart.exporter import windows_between
 from feature_mart.knowledge.site.profiles import measure_profiles
 from feature_mart.runner import build_mart, open_engine, open_run, require_built
 from feature_mart.runner.bulk_loads import find_bulks
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.sample import write_sample
-from feature_mart.settings import resolve_settings
 from read_api_proxy import ReadFault, ReadProxy, run_read_proxy
 
 MUNICIPAL = PROJECT.parent / "shared" / "data" / "municipal_awards"

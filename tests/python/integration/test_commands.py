@@ -19,10 +19,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from feature_mart.cli import main
+from feature_mart.core.settings import resolve_settings
 from feature_mart.knowledge.site import open_site
-from feature_mart.runner.kept import read_document
+from feature_mart.runner.duckdb_mart import read_document
 from feature_mart.runner.state import parse_built
-from feature_mart.settings import resolve_settings
 from toy_project import job, write_project, write_warehouse
 
 SLOW = """

@@ -12,7 +12,7 @@ import pytest
 from built_sample import BuiltSample, build_sample
 from feature_mart.audit.accounts import ConservationReport, take_accounts
 from feature_mart.audit.raw_rows import RawWarehouse
-from feature_mart.duckdb_files import copy_to, parquet
+from feature_mart.core.duckdb_files import copy_to, parquet
 from feature_mart.exporter import export_snapshot
 from feature_mart.storage import FolderStore
 from python.unit import snapshot_case as case

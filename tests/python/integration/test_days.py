@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from compiled_mart import PROJECT
-from feature_mart.duckdb_files import attach
+from feature_mart.core.duckdb_files import attach
 from feature_mart.sample import write_sample
 
 #: Round the bulk load of 2023-09-30 and through to the end; 2023-05-05 comes twice.

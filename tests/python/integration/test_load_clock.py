@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from compiled_mart import PROJECT, RAW_TABLES, CompiledMart, compile_mart, connect
-from feature_mart import duckdb_files
 from feature_mart.cli.summary import bulk_lines
-from feature_mart.duckdb_files import copy_to, parquet
-from feature_mart.job import find_bulk_loads
-from feature_mart.raw_contract import CONTRACT, EVENTS
+from feature_mart.core import duckdb_files
+from feature_mart.core.duckdb_files import copy_to, parquet
+from feature_mart.core.raw_contract import CONTRACT, EVENTS
+from feature_mart.core.settings import resolve_settings
+from feature_mart.pipeline import find_bulk_loads
 from feature_mart.runner.load_clock import COLUMNS
 from feature_mart.sample import write_sample
-from feature_mart.settings import resolve_settings
 
 JOBS = 4000
 ENDS = (datetime(2024, 8, 26, tzinfo=UTC), datetime(2025, 5, 26, tzinfo=UTC))

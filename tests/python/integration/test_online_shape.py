@@ -20,7 +20,7 @@ from compiled_mart import (
     load_table,
     load_text_words,
 )
-from feature_mart.duckdb_files import parquet
+from feature_mart.core.duckdb_files import parquet
 from feature_mart.sample import LOAD_CLOCK, write_sample
 
 MARTS = ("price_estimation", "hire_within_14d")

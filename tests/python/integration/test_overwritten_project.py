@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from feature_mart.raw_contract import CONTRACT
+from feature_mart.core.raw_contract import CONTRACT
 from feature_mart.sample import write_sample
 from oracle import Row
 from oracle_differences import differences

@@ -11,11 +11,11 @@ import pytest
 
 from feature_mart.audit.moved_rows import Move, Side, compare_rows
 from feature_mart.audit.raw_rows import read_raw_warehouse
+from feature_mart.core.settings import resolve_settings
 from feature_mart.exporter import assign_splits
+from feature_mart.raw.warehouse import newest_load
 from feature_mart.runner.compiled import CompiledProject, build_compiled, compile_project
 from feature_mart.sample import write_sample
-from feature_mart.settings import resolve_settings
-from feature_mart.warehouse import newest_load
 from plants import Plant, ProjectCopy, in_batches, read_plants
 
 LEAKS = {plant.name: plant for plant in read_plants("merged_leaks") if plant.kind == "selection"}

@@ -13,8 +13,8 @@ from random import Random
 import pytest
 
 from compiled_mart import CompiledMart, compile_mart, connect
-from feature_mart.errors import UsageError
-from feature_mart.warehouse import check_warehouse, raw_select
+from feature_mart.core.errors import UsageError
+from feature_mart.raw.warehouse import check_warehouse, raw_select
 from oracle import expected_tables, histories
 from python.integration.test_oracle import build_on_raw, differences
 from raw_fuzz import FAULTS, write_anyhow

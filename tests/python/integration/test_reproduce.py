@@ -16,9 +16,9 @@ from click.testing import CliRunner, Result
 
 from compiled_mart import PROJECT
 from feature_mart.cli import main
-from feature_mart.duckdb_files import copy_to, parquet
+from feature_mart.core.duckdb_files import copy_to, parquet
+from feature_mart.core.raw_contract import CONTRACT
 from feature_mart.exporter import export_snapshot
-from feature_mart.raw_contract import CONTRACT
 from feature_mart.sample import write_sample
 from feature_mart.storage import FolderStore
 from python.unit import snapshot_case as case

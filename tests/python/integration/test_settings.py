@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from feature_mart.dbt_vars import DEFAULTS
+from feature_mart.core.dbt_vars import DEFAULTS
 from feature_mart.sample import write_sample
 from oracle_differences import differences
 from settings_project import SetProject, make_project

@@ -16,9 +16,9 @@ import pytest
 from bigquery_emulator import Emulator, run_emulator
 from emulated_mart import environment_of
 from feature_mart.bigquery import ask, open_client, open_reader
-from feature_mart.errors import TerminalError, TransientError, UsageError
+from feature_mart.core.errors import TerminalError, TransientError, UsageError
+from feature_mart.core.settings import Settings, resolve_settings
 from feature_mart.runner.bigquery_engine import BigQueryEngine
-from feature_mart.settings import Settings, resolve_settings
 from read_api_proxy import ReadFault, ReadProxy, run_read_proxy
 
 ROWS = 200_000

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from feature_mart.errors import UsageError
-from feature_mart.services import S3Options
+from feature_mart.core.errors import UsageError
+from feature_mart.core.services import S3Options
 from feature_mart.storage import FolderStore, OccupiedError, Store, open_store
 from feature_mart.storage.s3 import PIECE
 from s3_client import client_at, make_bucket, start_upload

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from compiled_mart import PROJECT
+from feature_mart.core.manifest import load_manifest
 from feature_mart.exporter import BuildContext, export_snapshot
-from feature_mart.manifest import load_manifest
 from feature_mart.sample import write_sample
 from feature_mart.storage import FolderStore
 from feature_mart.training import load_snapshot

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from feature_mart.duckdb_files import parquet
+from feature_mart.core.duckdb_files import parquet
 from feature_mart.sample import write_sample
 from feature_mart.sample.write import TABLES
 

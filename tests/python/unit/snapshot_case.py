@@ -6,8 +6,8 @@ from typing import Any
 
 import duckdb
 
+from feature_mart.core.manifest import Consumer, Manifest, parse_manifest
 from feature_mart.exporter import BuildContext, SourceSeal
-from feature_mart.manifest import Consumer, Manifest, parse_manifest
 
 MODEL = "mart_price_estimation__training"
 COLUMNS: dict[str, dict[str, Any]] = {

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feature_mart.core.files import sha256_file
 from feature_mart.exporter.row_hash import read_rows, row_hashes
 from feature_mart.snapshot_files import (
     MANIFEST,
@@ -22,7 +23,6 @@ from feature_mart.snapshot_files import (
     SUCCESS,
     encode_document,
     parse_instant,
-    sha256_file,
 )
 from feature_mart.snapshot_files.content import add_sums, content_hash, snapshot_id, word_sums
 

@@ -17,7 +17,7 @@ from feature_mart.audit.compare import (
     compare_requests,
     grain,
 )
-from feature_mart.manifest import Manifest, parse_manifest
+from feature_mart.core.manifest import Manifest, parse_manifest
 
 AT = datetime(2025, 1, 2, tzinfo=UTC)
 NAMES = ("feat_client__history", "feat_job__posting", "mart_daily__counts", "mart_daily__notes")

@@ -9,7 +9,7 @@ import pytest
 
 from feature_mart.audit.reach import find_faults
 from feature_mart.audit.reach.inputs import input_faults
-from feature_mart.dbt_vars import read_own_vars
+from feature_mart.core.dbt_vars import read_own_vars
 
 SEED: dict[str, Any] = {
     "resource_type": "seed",

@@ -12,8 +12,8 @@ from bulk_cases import DAY, HOUR, START, Row, contract, daily_rows, loaded_at_on
 from feature_mart.audit import LeakageReport
 from feature_mart.audit.load_clock import LineVerdict, describe_faults, judge_load_clock
 from feature_mart.cli.leakage_verdict import print_leakage
+from feature_mart.core.settings import resolve_settings
 from feature_mart.runner.load_clock import LoadClockLine
-from feature_mart.settings import resolve_settings
 
 MID = START + 65 * DAY
 

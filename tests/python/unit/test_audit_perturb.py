@@ -10,9 +10,9 @@ import pytest
 
 from feature_mart.audit.perturb import perturb_warehouse
 from feature_mart.audit.raw_rows import RawWarehouse
-from feature_mart.raw_contract import CONTRACT
+from feature_mart.core.raw_contract import CONTRACT
+from feature_mart.raw.warehouse import check_warehouse
 from feature_mart.sample import write_sample
-from feature_mart.warehouse import check_warehouse
 
 UNTIMED = ("categories", "job_skills")
 STORM = datetime(2025, 6, 1, tzinfo=UTC)

@@ -11,9 +11,9 @@ import pytest
 
 from feature_mart.audit.probes import add_probes, add_requests
 from feature_mart.audit.raw_rows import RawWarehouse
-from feature_mart.duckdb_files import parquet
+from feature_mart.core.duckdb_files import parquet
+from feature_mart.core.settings import Clock
 from feature_mart.sample import write_sample
-from feature_mart.settings import Clock
 
 CLOCK = Clock(timezone="Asia/Tokyo", refresh_hour=3, publish_lag_minutes=60)
 NIGHTS = [datetime(2025, 2, 1, 18, tzinfo=UTC) + timedelta(days=n) for n in range(30)]

@@ -13,10 +13,10 @@ import pytest
 from compiled_mart import RAW_TABLES, connect, empty_warehouse, load_table
 from feature_mart.audit.cutoffs import choose_cutoffs
 from feature_mart.audit.raw_rows import RawWarehouse, read_raw_warehouse
-from feature_mart.duckdb_files import copy_to
-from feature_mart.errors import UsageError
+from feature_mart.core.duckdb_files import copy_to
+from feature_mart.core.errors import UsageError
+from feature_mart.core.settings import Clock
 from feature_mart.runner.load_clock import LoadClockLine
-from feature_mart.settings import Clock
 
 TRUSTED = datetime(2024, 1, 10, tzinfo=UTC)
 LINE = LoadClockLine(TRUSTED, 24.0)

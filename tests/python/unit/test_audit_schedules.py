@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from feature_mart.audit.schedules import Schedule, draw_schedule
-from feature_mart.settings import Clock
+from feature_mart.core.settings import Clock
 
 CLOCK = Clock()
 SPAN = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 3, 31, tzinfo=UTC))

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 
 from feature_mart.audit.moved_rows import ConsumerMoves, Side, compare_rows
 from feature_mart.cli import main
-from feature_mart.duckdb_files import connect
+from feature_mart.core.duckdb_files import connect
+from feature_mart.core.manifest import Column, Consumer
 from feature_mart.exporter import Assignment, assign_splits
-from feature_mart.manifest import Column, Consumer
 
 CONSUMER = Consumer("prices", "mart_p__features", "mart_p__training", "price", "regression")
 _DAY = "timestamptz '2025-01-01 00:00:00+00' + to_days({}::int)"

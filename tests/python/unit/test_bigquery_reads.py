@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 from google.cloud.bigquery_storage_v1 import types
 
+from feature_mart.core.settings import resolve_settings
 from feature_mart.runner import bigquery_engine
 from feature_mart.runner.bigquery_engine import BigQueryEngine
-from feature_mart.settings import resolve_settings
 
 PUBLISHED = datetime(2026, 4, 1, 19, 0, tzinfo=UTC)
 #: By BigQuery's clock, when the reader comes.

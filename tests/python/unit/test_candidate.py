@@ -16,8 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 from feature_mart.cli import main
-from feature_mart.duckdb_files import parquet
-from feature_mart.errors import TerminalError, TransientError, UsageError
+from feature_mart.core.duckdb_files import parquet
+from feature_mart.core.errors import TerminalError, TransientError, UsageError
+from feature_mart.core.settings import resolve_settings
 from feature_mart.exporter import export_snapshot
 from feature_mart.knowledge.candidate import measure_candidate, write_candidate
 from feature_mart.knowledge.candidate_plot import describe_plot, draw_candidate
@@ -27,8 +28,7 @@ from feature_mart.knowledge.candidate_rows import (
     find_candidate,
     run_candidate,
 )
-from feature_mart.knowledge.written import sql_sha256
-from feature_mart.settings import resolve_settings
+from feature_mart.knowledge.evidence_files import sql_sha256
 from feature_mart.storage import FolderStore
 from python.unit import snapshot_case as case
 

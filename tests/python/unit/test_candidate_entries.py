@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from feature_mart.knowledge.candidate_plot import describe_plot
-from feature_mart.knowledge.written import sql_sha256
+from feature_mart.knowledge.evidence_files import sql_sha256
 
 PROJECT = Path(__file__).resolve().parents[3]
 REJECTED = PROJECT / "analyses" / "rejected"
@@ -57,7 +57,7 @@ def faults(name: str, entry: dict[str, Any], known: set[str]) -> list[str]:
             found.append(f"{path.name} is not there")
             continue
         document = json.loads(path.read_text(encoding="utf-8"))
-        schema = resources.files("feature_mart.schemas").joinpath("candidate.json")
+        schema = resources.files("feature_mart.core.schemas").joinpath("candidate.json")
         jsonschema.validate(document, json.loads(schema.read_text(encoding="utf-8")))
         own = f"{name}.{document['consumer']}.{document['warehouse_id']}.json"
         if path.name != own or document["candidate"] != name:

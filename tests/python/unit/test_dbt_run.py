@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
+from feature_mart.core.settings import resolve_settings
 from feature_mart.runner.dbt import invoke_dbt
-from feature_mart.settings import resolve_settings
 
 PROJECT = Path(__file__).parents[3]
 

@@ -8,8 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from feature_mart.duckdb_files import attach, check_path, connect, copy_to, csv, parquet, quoted
-from feature_mart.errors import UsageError
+from feature_mart.core.duckdb_files import (
+    attach,
+    check_path,
+    connect,
+    copy_to,
+    csv,
+    parquet,
+    quoted,
+)
+from feature_mart.core.errors import UsageError
 from strange_names import NAMES
 
 #: A folder key=value would replace or add these.

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.manifest import Manifest, parse_manifest
 from feature_mart.exporter import export_snapshot
 from feature_mart.knowledge import measure_evidence, write_evidence
-from feature_mart.manifest import Manifest, parse_manifest
 from feature_mart.storage import FolderStore
 from python.unit import snapshot_case as case
 

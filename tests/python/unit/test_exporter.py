@@ -10,8 +10,8 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from feature_mart.duckdb_files import attach, parquet
-from feature_mart.errors import FeatureMartError, TerminalError
+from feature_mart.core.duckdb_files import attach, parquet
+from feature_mart.core.errors import FeatureMartError, TerminalError
 from feature_mart.exporter import (
     Show,
     SnapshotReport,

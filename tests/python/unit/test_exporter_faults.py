@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
 from feature_mart.exporter import SnapshotReport, export_snapshot, list_snapshots, verify_snapshot
 from feature_mart.exporter.latest import move_latest, read_latest
 from feature_mart.storage import FolderStore
@@ -108,7 +108,7 @@ def test_export_killed_before_any_step_leaves_nothing_to_be_mistaken(
         assert {name: final[name] for name in before if name not in LATEST} == {
             name: digest for name, digest in before.items() if name not in LATEST
         }
-        assert not list((root / ".scratch").glob("export-*/*"))
+        assert not list((root / ".scratch").glob("files-*/*"))
 
 
 KILL_AT = [
@@ -147,12 +147,12 @@ def test_export_survives_sigkill(fatal: str, mart: Path, tmp_path: Path) -> None
     process = child(mart, root, fatal)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert list((root / ".scratch").glob("export-*")), "a killed export leaves its scratch folder"
+    assert list((root / ".scratch").glob("files-*")), "a killed export leaves its scratch folder"
     assert all(line.problem for line in list_snapshots(FolderStore(root)))
     report = export(mart, root)
     assert report.status in ("written", "adopted")
     assert verify_snapshot(report.address).ok
-    assert not list((root / ".scratch").glob("export-*")), "the next export removes it"
+    assert not list((root / ".scratch").glob("files-*")), "the next export removes it"
 
 
 def test_two_exporting_processes_make_one_snapshot(mart: Path, tmp_path: Path) -> None:

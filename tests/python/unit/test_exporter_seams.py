@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
 from feature_mart.exporter import Show, SnapshotReport, export_rows
 from feature_mart.exporter.layout import Layout, plan_layout
-from feature_mart.exporter.row_hash import Rows
+from feature_mart.exporter.row_hash import HashableRows
 from feature_mart.exporter.source import Count, DuckDBSource
 from feature_mart.exporter.splits import Window
 from feature_mart.exporter.staging import Room, Staging
@@ -155,10 +155,10 @@ def test_export_stops_where_a_row_is_lost(
 def test_export_stops_where_a_row_is_lost_in_writing(
     mart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def take(self: Staging, part: int, room: Room) -> Rows:
+    def take(self: Staging, part: int, room: Room) -> HashableRows:
         rows = whole(self, part, room)
         keys = (rows.job_id[1:], rows.requested_at[1:], rows.label_known_at[1:])
-        return Rows(*keys, rows.bits[:, 1:])
+        return HashableRows(*keys, rows.bits[:, 1:])
 
     whole = Staging.take
     monkeypatch.setattr(Staging, "take", take)

@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from feature_mart.duckdb_files import copy_to, parquet
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.duckdb_files import copy_to, parquet
+from feature_mart.core.errors import TerminalError, UsageError
 from feature_mart.exporter import export_snapshot, verify_snapshot
 from feature_mart.storage import FolderStore
 from feature_mart.training import load_snapshot

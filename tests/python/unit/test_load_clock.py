@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from compiled_mart import PROJECT
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
 from feature_mart.runner.load_clock import (
     COLUMNS,
     LoadClockLine,

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from feature_mart.cli.options import explained
+from feature_mart.core.settings import resolve_settings
 from feature_mart.knowledge.site.serve import open_site
-from feature_mart.settings import resolve_settings
 
 
 @pytest.mark.parametrize(

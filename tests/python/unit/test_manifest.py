@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from feature_mart.errors import TerminalError, UsageError
-from feature_mart.manifest import load_manifest, parse_manifest
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.manifest import load_manifest, parse_manifest
 from python.unit import snapshot_case as case
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from feature_mart.runner.profiles import keep_profiles, restore_profiles
-from feature_mart.settings import Settings, resolve_settings
+from feature_mart.core.settings import Settings, resolve_settings
+from feature_mart.runner.duckdb_mart import keep_profiles, restore_profiles
 from toy_project import write_project
 
 ROWS = (

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from compiled_mart import RAW_TABLES
-from feature_mart.duckdb_files import connect, copy_to, parquet
-from feature_mart.errors import UsageError
-from feature_mart.raw_contract import CONTRACT, OPTIONAL
-from feature_mart.warehouse import (
+from feature_mart.core.duckdb_files import connect, copy_to, parquet
+from feature_mart.core.errors import UsageError
+from feature_mart.core.raw_contract import CONTRACT, OPTIONAL
+from feature_mart.raw.warehouse import (
     check_warehouse,
     first_time,
     newest_load,

@@ -20,8 +20,8 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from feature_mart.errors import FeatureMartError, TerminalError
-from feature_mart.services import S3Options
+from feature_mart.core.errors import FeatureMartError, TerminalError
+from feature_mart.core.services import S3Options
 from feature_mart.storage import Store, open_store
 from feature_mart.storage.s3_errors import WITHOUT_CONDITIONS, explained_errors
 from s3_proxy import Fault, Proxy, run_proxy

@@ -10,10 +10,10 @@ from pathlib import Path
 import certifi
 import pytest
 
-from feature_mart.errors import FeatureMartError, UsageError
-from feature_mart.services import S3Options, s3_options
+from feature_mart.core.errors import FeatureMartError, UsageError
+from feature_mart.core.services import S3Options, s3_options
 from feature_mart.storage import Store, open_store
-from feature_mart.storage.opening import describe_client, open_client
+from feature_mart.storage.opening import describe_client, open_s3_client
 from s3_proxy import Fault, Proxy, run_proxy
 
 #: Each would change how requests are made, checked or repeated.
@@ -110,7 +110,7 @@ def test_a_setting_alone_leaves_the_client_as_it_is(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def config() -> object:
-        found = open_client(S3Options(attempts=3)).meta.config
+        found = open_s3_client(S3Options(attempts=3)).meta.config
         names = ("retries", "connect_timeout", "read_timeout", "s3", "parameter_validation")
         checksums = ("request_checksum_calculation", "response_checksum_validation")
         told = {key: getattr(found, key) for key in (*names, *checksums)}
@@ -175,7 +175,7 @@ def test_what_redirects_requests_is_named(
     for name, text in env.items():
         monkeypatch.setenv(name, text)
     options = s3_options(env)
-    said = describe_client(open_client(options), options)
+    said = describe_client(open_s3_client(options), options)
     assert said.startswith(says)
     assert "secret" not in said
     assert open_store("s3://bucket/p", options, tmp_path).through() == said
@@ -191,12 +191,12 @@ def test_a_proxy_and_foreign_certificates_are_named(
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
     options = s3_options({})
-    said = describe_client(open_client(options), options)
+    said = describe_client(open_s3_client(options), options)
     assert said.endswith(
         f", proxy http://proxy:3128 (HTTPS_PROXY), certificates of {bundle} (REQUESTS_CA_BUNDLE)"
     )
     plain = s3_options({"MART_S3_ENDPOINT": "http://minio:9000"})
-    assert "proxy" not in describe_client(open_client(plain), plain)
+    assert "proxy" not in describe_client(open_s3_client(plain), plain)
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MART_S3_ENDPOINT"])

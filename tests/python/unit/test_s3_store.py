@@ -23,10 +23,10 @@ from botocore.exceptions import (
 )
 from moto import mock_aws
 
-from feature_mart.errors import FeatureMartError, TerminalError, TransientError, UsageError
-from feature_mart.services import S3Options
+from feature_mart.core.errors import FeatureMartError, TerminalError, TransientError, UsageError
+from feature_mart.core.services import S3Options
 from feature_mart.storage import open_store
-from feature_mart.storage.opening import open_client
+from feature_mart.storage.opening import open_s3_client
 from feature_mart.storage.s3 import S3Store
 from feature_mart.storage.s3_errors import explained_errors
 
@@ -167,8 +167,8 @@ def test_a_download_that_is_cut_again_and_again_is_for_later(tmp_path: Path) -> 
 def test_the_region_is_that_of_aws_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    assert open_client(S3Options(region="eu-west-1")).meta.region_name == "eu-west-1"
-    assert open_client(S3Options()).meta.region_name == "us-east-1"
+    assert open_s3_client(S3Options(region="eu-west-1")).meta.region_name == "eu-west-1"
+    assert open_s3_client(S3Options()).meta.region_name == "us-east-1"
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from feature_mart.duckdb_files import parquet
-from feature_mart.errors import TerminalError, UsageError
-from feature_mart.raw_contract import INITIAL_STATE
+from feature_mart.core.duckdb_files import parquet
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.raw_contract import INITIAL_STATE
+from feature_mart.raw.warehouse import check_warehouse, raw_select
 from feature_mart.runner.bulk_loads import find_bulks
 from feature_mart.runner.duckdb_engine import open_first_loads
 from feature_mart.runner.load_clock import read_load_clock
 from feature_mart.sample import BULK_LOADED_AT, LOAD_CLOCK, TRUSTED_FROM, write_sample
 from feature_mart.sample.write import TABLES, write_tables
-from feature_mart.warehouse import check_warehouse, raw_select
 from python.unit.sample_case import JOBS, KEYS
 
 PROJECT = Path(__file__).parents[3]

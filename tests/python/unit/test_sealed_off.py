@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
 from feature_mart.runner.sealed_off import sealed_off
 
 

@@ -17,11 +17,11 @@ from feature_mart.audit.permutation import KeyedLabel, correlation, follows, has
 from feature_mart.audit.seed_labels import InputReport, judge_inputs
 from feature_mart.audit.truncation import LeakageReport
 from feature_mart.cli.leakage_verdict import leakage_document, print_leakage
-from feature_mart.dbt_vars import OwnVar
-from feature_mart.duckdb_files import connect
-from feature_mart.manifest import Manifest, parse_manifest
+from feature_mart.core.dbt_vars import OwnVar
+from feature_mart.core.duckdb_files import connect
+from feature_mart.core.manifest import Manifest, parse_manifest
+from feature_mart.core.settings import resolve_settings
 from feature_mart.runner.seeds import Seed
-from feature_mart.settings import resolve_settings
 
 JOBS, CATEGORIES, CLIENTS, SKILLS = 2000, 30, 200, 40
 LEVEL = 0.001

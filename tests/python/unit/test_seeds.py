@@ -11,12 +11,12 @@ import pytest
 from feature_mart.audit.cutoffs import Cutoff
 from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.audit.truncation import compare_cutoffs
-from feature_mart.duckdb_files import connect
-from feature_mart.errors import UsageError
-from feature_mart.manifest import parse_manifest
+from feature_mart.core.duckdb_files import connect
+from feature_mart.core.errors import UsageError
+from feature_mart.core.manifest import parse_manifest
+from feature_mart.core.settings import Clock
 from feature_mart.runner.compiled import CompiledModel, CompiledProject, build_compiled
 from feature_mart.runner.seeds import read_seeds, seed_readers, unexplained_line
-from feature_mart.settings import Clock
 from toy_project import job, write_warehouse
 
 TOKYO = "Asia/Tokyo"

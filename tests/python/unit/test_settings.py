@@ -11,9 +11,9 @@ import yaml
 
 import rendered_macros
 from compiled_mart import PROJECT
-from feature_mart.dbt_vars import DEFAULTS, read_vars
-from feature_mart.errors import UsageError
-from feature_mart.settings import Clock, parse_as_of, require_embedded, resolve_settings
+from feature_mart.core.dbt_vars import DEFAULTS, read_vars
+from feature_mart.core.errors import UsageError
+from feature_mart.core.settings import Clock, parse_as_of, require_embedded, resolve_settings
 from toy_project import write_project
 
 TOKYO = Clock()

@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_mart.core.manifest import Consumer
 from feature_mart.exporter import windows_between
 from feature_mart.exporter.splits import plan_windows
 from feature_mart.knowledge.site.facts import splits_of
 from feature_mart.knowledge.site.plots import describe_profile, draw_profile, draw_profiles
 from feature_mart.knowledge.site.profiles import Profile, finite, measure_profiles
-from feature_mart.manifest import Consumer
 from feature_mart.snapshot_files import instant_text
 
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from feature_mart.errors import TransientError, UsageError
+from feature_mart.core.errors import TransientError, UsageError
 from feature_mart.exporter import (
     Rule,
     SnapshotReport,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from feature_mart.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.core.errors import FeatureMartError, TerminalError, TransientError
 from feature_mart.exporter import (
     Rule,
     SnapshotReport,

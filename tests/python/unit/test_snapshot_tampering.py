@@ -10,8 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from feature_mart.duckdb_files import parquet
-from feature_mart.errors import FeatureMartError
+from feature_mart.core.duckdb_files import parquet
+from feature_mart.core.errors import FeatureMartError
+from feature_mart.core.files import sha256_file
 from feature_mart.exporter import export_snapshot, verify_snapshot
 from feature_mart.snapshot_files import (
     LATEST,
@@ -19,7 +20,6 @@ from feature_mart.snapshot_files import (
     SUCCESS,
     encode_document,
     read_committed,
-    sha256_file,
 )
 from feature_mart.storage import FolderStore
 from feature_mart.training import load_snapshot

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
 from feature_mart.exporter import staging
 from feature_mart.exporter.part_files import order_by_key
-from feature_mart.exporter.row_hash import Rows
+from feature_mart.exporter.row_hash import HashableRows
 from feature_mart.exporter.staging import Key, Room, Slices, Staging
 
 #: Few instants, so that job_id decides often; texts of every width of UTF-8, and one that begins another.
@@ -27,14 +27,16 @@ KEYS = st.lists(
 COLUMNS = 3
 
 
-def rows_of(keys: list[Key]) -> Rows:
+def rows_of(keys: list[Key]) -> HashableRows:
     instants = np.array([instant for instant, _ in keys], np.int64)
     values = np.array([hash(key) % 2**32 for key in keys], np.uint32)
     bits = np.stack([values + np.uint32(column) for column in range(COLUMNS)])
-    return Rows(pa.array([job_id for _, job_id in keys], pa.string()), instants, instants + 9, bits)
+    return HashableRows(
+        pa.array([job_id for _, job_id in keys], pa.string()), instants, instants + 9, bits
+    )
 
 
-def keys_of(rows: Rows) -> list[Key]:
+def keys_of(rows: HashableRows) -> list[Key]:
     return list(zip(rows.requested_at.tolist(), rows.job_id.to_pylist(), strict=True))
 
 

@@ -17,10 +17,11 @@ import duckdb
 import pytest
 
 from compiled_mart import PROJECT
-from feature_mart.errors import LeaseHeldError, StopRequestedError, TransientError, UsageError
+from feature_mart.core.errors import LeaseHeldError, StopRequestedError, TransientError, UsageError
+from feature_mart.core.settings import Clock, Settings, resolve_settings
 from feature_mart.runner.decide import choose_refresh, why_full
 from feature_mart.runner.duckdb_engine import DuckDBEngine
-from feature_mart.runner.kept import read_document, write_documents
+from feature_mart.runner.duckdb_mart import read_document, write_documents
 from feature_mart.runner.report import open_run
 from feature_mart.runner.state import (
     BuiltMart,
@@ -31,7 +32,6 @@ from feature_mart.runner.state import (
     hold_state,
     parse_built,
 )
-from feature_mart.settings import Clock, Settings, resolve_settings
 from toy_project import job, write_project, write_warehouse
 
 NOW = datetime(2026, 4, 2, 12, tzinfo=UTC)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from feature_mart.core.services import S3Options
 from feature_mart.exporter import diff_snapshots, verify_snapshot
-from feature_mart.services import S3Options
 from feature_mart.training import load_snapshot
 from python.unit import training_case as job
 from strange_names import WORST

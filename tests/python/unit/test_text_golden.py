@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from feature_mart.duckdb_files import csv
+from feature_mart.core.duckdb_files import csv
 from text_models import TERMS, TEXT
 
 ROOT = Path(__file__).parents[3]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.errors import TerminalError, UsageError
 from feature_mart.exporter import export_snapshot
 from feature_mart.storage import FolderStore
 from feature_mart.training import Snapshot, evaluate, fit, group_median, load_snapshot, score_seeds

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import xgboost
 
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.errors import TerminalError, UsageError
 from feature_mart.training import Snapshot, evaluate, fit, load_snapshot
 from feature_mart.training.dataset import load_channels
 from feature_mart.training.entry import main, read_job
 from feature_mart.training.hyperparameters import KNOWN, parse_hyperparameters
-from feature_mart.training.metric_lines import metric_definitions, metric_line
+from feature_mart.training.metrics import metric_definitions, metric_line
 from feature_mart.training.saved import load_model
 from python.unit import snapshot_case as case
 from python.unit import training_case as job

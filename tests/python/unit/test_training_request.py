@@ -10,8 +10,9 @@ import botocore.session
 import botocore.validate
 import pytest
 
-from feature_mart.errors import UsageError
-from feature_mart.snapshot_files import MANIFEST, sha256_file
+from feature_mart.core.errors import UsageError
+from feature_mart.core.files import sha256_file
+from feature_mart.snapshot_files import MANIFEST
 from feature_mart.training.entry import main
 from feature_mart.training.request import job_name, training_request
 from python.unit import training_case as job

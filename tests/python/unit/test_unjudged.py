@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from feature_mart.cli import documents, summary
+from feature_mart.core.settings import resolve_settings
 from feature_mart.runner import BuildReport
 from feature_mart.runner.bulk_loads import BulkLoad
 from feature_mart.runner.dbt import DbtResult, Node
@@ -17,7 +18,6 @@ from feature_mart.runner.first_loads import Moved
 from feature_mart.runner.load_clock import LoadClockLine
 from feature_mart.runner.state import CheckCounts
 from feature_mart.runner.unjudged import Unjudged, read_unjudged
-from feature_mart.settings import resolve_settings
 
 BULK = BulkLoad(
     "jobs",

@@ -12,10 +12,10 @@ import pytest
 from feature_mart.cli.documents import snapshot_document
 from feature_mart.cli.snapshot_summary import print_lines, print_verdict
 from feature_mart.cli.summary import print_snapshot
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.settings import resolve_settings
 from feature_mart.exporter import SnapshotReport, export_snapshot, list_snapshots, verify_snapshot
 from feature_mart.exporter.removal import success_of
-from feature_mart.settings import resolve_settings
 from feature_mart.snapshot_files.usability import SCORED_FROM, SplitCounts, judge_snapshot
 from feature_mart.storage import FolderStore
 from feature_mart.training import fit, load_snapshot, score_seeds

@@ -9,10 +9,10 @@ import duckdb
 import pytest
 
 from compiled_mart import RAW_TABLES
-from feature_mart.duckdb_files import copy_to, parquet
-from feature_mart.errors import UsageError
-from feature_mart.raw_contract import CONTRACT, OPTIONAL, REQUIRED
-from feature_mart.warehouse import check_warehouse, newest_load
+from feature_mart.core.duckdb_files import copy_to, parquet
+from feature_mart.core.errors import UsageError
+from feature_mart.core.raw_contract import CONTRACT, OPTIONAL, REQUIRED
+from feature_mart.raw.warehouse import check_warehouse, newest_load
 from toy_project import job, write_warehouse
 
 LOADED = "2024-03-01 00:00:00+00"

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.settings import Clock, Settings, resolve_settings
+from feature_mart.core.zones import load_zone
 from feature_mart.runner.duckdb_engine import DuckDBEngine
 from feature_mart.runner.zone_check import check_zone
-from feature_mart.settings import Clock, Settings, resolve_settings
-from feature_mart.zones import load_zone
 from toy_project import job, write_warehouse
 
 AS_OF = datetime(2026, 11, 20, 11, tzinfo=UTC)

@@ -21,7 +21,7 @@ from feature_mart.audit.reach.inputs import input_faults
 from feature_mart.audit.reach.jinja import hook_faults, jinja_faults
 from feature_mart.audit.reach.python import python_faults
 from feature_mart.audit.reach.sql import sql_faults
-from feature_mart.manifest import SERVED, read_nodes
+from feature_mart.core.manifest import SERVED, read_nodes
 
 #: Macros of dbt that a project may override: they name relations or write the result, and do not change values.
 _REPLACED = frozenset(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from feature_mart.dbt_vars import read_own_vars
+from feature_mart.core.dbt_vars import read_own_vars
 from feature_mart.runner.seeds import (
     KNOWN_FROM,
     LOAD_CLOCK,

@@ -10,7 +10,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.tokens import Token, TokenType
 
-from feature_mart.duckdb_files import connect
+from feature_mart.core.duckdb_files import connect
 
 #: Table functions whose rows come from their arguments alone.
 _FROM_ARGUMENTS = frozenset(

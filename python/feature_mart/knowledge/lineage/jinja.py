@@ -31,7 +31,7 @@ _OPENED_AT = "opened_at"
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class RenderMode:
     """One way in which dbt may render a model: the engine, and the values of `is_incremental()` and `execute`."""
 
     engine: str
@@ -39,10 +39,10 @@ class World:
     is_executing: bool
 
 
-WORLDS = (
-    World("duckdb", is_incremental=False, is_executing=True),
-    World("duckdb", is_incremental=True, is_executing=True),
-    World("bigquery", is_incremental=False, is_executing=False),
+MODES = (
+    RenderMode("duckdb", is_incremental=False, is_executing=True),
+    RenderMode("duckdb", is_incremental=True, is_executing=True),
+    RenderMode("bigquery", is_incremental=False, is_executing=False),
 )
 
 
@@ -271,37 +271,37 @@ class _Adapter:
 
 
 class Renderer:
-    """Renders models in one `World`.
+    """Renders models in one `RenderMode`.
 
     Args:
         macros: The source of each macro, by name.
         variables: The vars of ``dbt_project.yml``.
-        world: The engine and mode to render for.
+        mode: The engine and mode to render for.
     """
 
     def __init__(
-        self, macros: Mapping[str, str], variables: Mapping[str, Any], world: World
+        self, macros: Mapping[str, str], variables: Mapping[str, Any], mode: RenderMode
     ) -> None:
         self._macros = macros
         self._variables = variables
-        self._world = world
+        self._mode = mode
         self._loaded: dict[str, Callable[..., Any]] = {}
         self._config: dict[str, Any] = {}
         self._went: set[tuple[str, bool]] = set()
         self._done: list[str] = []
         target = Unknown(name="target")
-        target.type = target.name = world.engine  # type: ignore[attr-defined]
+        target.type = target.name = mode.engine  # type: ignore[attr-defined]
         self._globals: dict[str, Any] = {
             **_environment.globals,
             "_went": self._note,
             "_did": self._do,
             "return": self._return,
-            "execute": world.is_executing,
+            "execute": mode.is_executing,
             "target": target,
             "this": Unknown(name="this__table"),
             "adapter": _Adapter(self),
             "config": _Config(self._config),
-            "is_incremental": lambda: world.is_incremental,
+            "is_incremental": lambda: mode.is_incremental,
             "ref": lambda *names, **_: REF + names[-1],
             "source": lambda *names: "source__" + "__".join(names),
             "var": self._var,
@@ -330,7 +330,7 @@ class Renderer:
 
     def dispatched(self, name: str) -> Callable[..., Any]:
         """Return the macro that dbt dispatches to for a name, or an `Unknown` if the project has none."""
-        for prefix in (self._world.engine, "default"):
+        for prefix in (self._mode.engine, "default"):
             if f"{prefix}__{name}" in self._macros:
                 return self._both(name, self._macro(f"{prefix}__{name}"))
         return Unknown(name=name)
@@ -341,7 +341,7 @@ class Renderer:
         BigQuery's variants pack columns into structs, through which columns cannot be followed. The query gets a filter
         named after the digest of all variants, so that a change of any of them counts.
         """
-        if self._world.engine == "duckdb" or f"duckdb__{name}" not in self._macros:
+        if self._mode.engine == "duckdb" or f"duckdb__{name}" not in self._macros:
             return own
 
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -56,7 +56,7 @@ Lines = tuple[tuple[tuple[str, str], ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class PartKey:
     """The key of a part: `kind` is model, config, macro, var, seed, seed config, source, snapshot or project."""
 
     kind: str
@@ -64,7 +64,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ProjectPart:
     """A part of a project: the path of its file, and its content, which is compared to find changes."""
 
     path: str
@@ -72,7 +72,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class YamlEntry:
     """The YAML entry of a model or seed.
 
     `unique` are the sets of columns that a test holds unique together. `same_keys` are the model and the key column of
@@ -86,30 +86,30 @@ class Entry:
     same_keys: tuple[str, str] | None = None
 
 
-def read_parts(files: Mapping[str, str]) -> dict[Key, Part]:
+def read_parts(files: Mapping[str, str]) -> dict[PartKey, ProjectPart]:
     """Return the parts of a project, from the text of its files by path."""
-    found: dict[Key, Part] = {}
+    found: dict[PartKey, ProjectPart] = {}
     for path, text in sorted(files.items()):
         for key, content in _parts_of(path, text):
-            found[key] = Part(path, content)
+            found[key] = ProjectPart(path, content)
     return found
 
 
 @lru_cache(maxsize=4096)
-def _parts_of(path: str, text: str) -> tuple[tuple[Key, Any], ...]:
+def _parts_of(path: str, text: str) -> tuple[tuple[PartKey, Any], ...]:
     pure = PurePosixPath(path)
     if path == PROJECT_FILE:
         return tuple(_project(read_yaml(text)))
     if path in PACKAGE_FILES:
-        return ((Key("project", pure.stem), read_yaml(text)),)
+        return ((PartKey("project", pure.stem), read_yaml(text)),)
     if pure.suffix in {".yml", ".yaml"}:
         return tuple(_documented(read_yaml(text)))
     if pure.parts[0] == "models" and pure.suffix in {".sql", ".py"}:
-        return ((Key("model", pure.stem), (text, pure.suffix == ".py")),)
+        return ((PartKey("model", pure.stem), (text, pure.suffix == ".py")),)
     if pure.parts[0] == "macros" and pure.suffix == ".sql":
-        return tuple((Key("macro", name), source) for name, source in read_macros(text).items())
+        return tuple((PartKey("macro", name), source) for name, source in read_macros(text).items())
     if pure.parts[0] == "seeds" and pure.suffix == ".csv":
-        return ((Key("seed", pure.stem), read_seed(text)),)
+        return ((PartKey("seed", pure.stem), read_seed(text)),)
     return ()
 
 
@@ -129,28 +129,28 @@ def without_notes(lines: Lines) -> Lines:
     )
 
 
-def _project(document: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:
+def _project(document: Mapping[str, Any]) -> Iterator[tuple[PartKey, Any]]:
     variables = document.get("vars")
     for name, value in (variables if isinstance(variables, dict) else {}).items():
         if isinstance(value, dict):
             for inner, each in value.items():
-                yield Key("var", str(inner)), each
-        yield Key("var", str(name)), value
+                yield PartKey("var", str(inner)), each
+        yield PartKey("var", str(name)), value
     for name in _AROUND:
         if document.get(name):
-            yield Key("project", name), document[name]
+            yield PartKey("project", name), document[name]
     for root in ("models", "seeds", "snapshots"):
         yield from _settings(document.get(root), (root,))
 
 
-def _settings(node: object, path: tuple[str, ...]) -> Iterator[tuple[Key, Any]]:
+def _settings(node: object, path: tuple[str, ...]) -> Iterator[tuple[PartKey, Any]]:
     """Yield the settings of folders, such as ``models.feature_mart.features.+post-hook``."""
     for name, value in (node if isinstance(node, dict) else {}).items():
         bare = str(name).lstrip("+").replace("-", "_")
         if isinstance(value, dict) and not str(name).startswith("+"):
             yield from _settings(value, (*path, str(name)))
         elif counts(bare, value):
-            yield Key("project", ".".join((*path, f"+{bare}"))), value
+            yield PartKey("project", ".".join((*path, f"+{bare}"))), value
 
 
 def counts(name: str, value: object) -> bool:
@@ -160,7 +160,7 @@ def counts(name: str, value: object) -> bool:
     return name not in _KEPT
 
 
-def _documented(document: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:
+def _documented(document: Mapping[str, Any]) -> Iterator[tuple[PartKey, Any]]:
     for kind, root in (("config", "models"), ("snapshot", "snapshots"), ("seed config", "seeds")):
         for entry in _dicts(document.get(root)):
             config = entry.get("config")
@@ -178,19 +178,19 @@ def _documented(document: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:
                 if "data_type" in each
             }
             if settings:
-                yield Key(kind, str(entry.get("name"))), settings
+                yield PartKey(kind, str(entry.get("name"))), settings
     for source in _dicts(document.get("sources")):
         own = {k: v for k, v in source.items() if k not in {"tables", "description", "data_tests"}}
         for table in _dicts(source.get("tables")):
             idle = {"description", "columns", "data_tests", "tests", "freshness"}
             entry = {k: v for k, v in table.items() if k not in idle}
             name = f"source__{source.get('name')}__{table.get('name')}"
-            yield Key("source", name), (own, entry)
+            yield PartKey("source", name), (own, entry)
 
 
-def read_entries(files: Mapping[str, str]) -> dict[str, Entry]:
+def read_entries(files: Mapping[str, str]) -> dict[str, YamlEntry]:
     """Return the entries of models and seeds in YAML, by name."""
-    found: dict[str, Entry] = {}
+    found: dict[str, YamlEntry] = {}
     for path, text in sorted(files.items()):
         if path.endswith((".yml", ".yaml")) and path.split("/")[0] in {"models", "seeds"}:
             found |= _entries_of(path, text)
@@ -198,7 +198,7 @@ def read_entries(files: Mapping[str, str]) -> dict[str, Entry]:
 
 
 @lru_cache(maxsize=4096)
-def _entries_of(path: str, text: str) -> dict[str, Entry]:
+def _entries_of(path: str, text: str) -> dict[str, YamlEntry]:
     document, found = read_yaml(text), {}
     for entry in (*_dicts(document.get("models")), *_dicts(document.get("seeds"))):
         columns = {str(each.get("name")): each for each in _dicts(entry.get("columns"))}
@@ -222,7 +222,7 @@ def _entries_of(path: str, text: str) -> dict[str, Entry]:
                 given = _arguments(test["same_keys_as"])
                 target = re.search(r"ref\(\s*['\"](\w+)", str(given.get("to")))
                 same_keys = (target[1], str(given.get("key"))) if target else None
-        found[str(entry.get("name"))] = Entry(
+        found[str(entry.get("name"))] = YamlEntry(
             path, str(entry.get("description") or ""), columns, frozenset(unique), same_keys
         )
     return found
@@ -259,14 +259,14 @@ def is_override(name: str) -> bool:
     return name.startswith("materialization ") or name.rpartition("__")[2] in dbt_macros()
 
 
-def is_around(key: Key) -> bool:
+def is_around(key: PartKey) -> bool:
     """Return True if a part affects every model: an override of one of dbt's macros, or a setting of the whole run."""
     return (key.kind == "macro" and is_override(key.name)) or (
         key.kind == "project" and "." not in key.name
     )
 
 
-def is_alike(kind: str, one: Part, other: Part) -> bool:
+def is_alike(kind: str, one: ProjectPart, other: ProjectPart) -> bool:
     """Return True if two parts are equal; for macros, apart from comments, layout and local names.
 
     False does not say that their effects differ.

@@ -10,7 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.manifest import Consumer, Manifest, parse_manifest
+from feature_mart.core.settings import Settings
+from feature_mart.knowledge.evidence_files import read_evidence
 from feature_mart.knowledge.site.enrich import TOLD_MODELS, enrich_manifest
 from feature_mart.knowledge.site.facts import (
     ConsumerFacts,
@@ -21,10 +24,7 @@ from feature_mart.knowledge.site.facts import (
 from feature_mart.knowledge.site.page import anonymous, assemble_page, without_remote_images
 from feature_mart.knowledge.site.plots import draw_profiles
 from feature_mart.knowledge.site.profiles import finite, measure_profiles
-from feature_mart.knowledge.worth import read_evidence
-from feature_mart.manifest import Consumer, Manifest, parse_manifest
 from feature_mart.runner import Progress, RunLog, generate_docs, open_engine, require_built
-from feature_mart.settings import Settings
 from feature_mart.storage import Store
 
 
@@ -104,9 +104,9 @@ def _gather(
         if each["config"]["meta"].get("consumer") == consumer.name
     )
     groups = manifest.feature_groups(consumer)
-    told = manifest.columns(consumer.training_model)
-    types = {each.name: each.data_type for each in told}
-    codes = {each.name for each in told if each.categorical}
+    own = manifest.columns(consumer.training_model)
+    types = {each.name: each.data_type for each in own}
+    codes = {each.name for each in own if each.categorical}
     columns = {name: _number(name, types.get(name)) for names in groups.values() for name in names}
     profiles = measure_profiles(ask, columns, consumer.label, splits_of(snapshot), codes)
     return ConsumerFacts(

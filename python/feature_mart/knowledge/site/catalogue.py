@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from feature_mart.core.settings import Clock
+from feature_mart.core.zones import load_zone
 from feature_mart.knowledge.site.facts import ConsumerFacts, Freshness, cut_of
 from feature_mart.knowledge.site.pages import Links, local, table, verdict_of
 from feature_mart.knowledge.why import Candidate, Why
-from feature_mart.settings import Clock
-from feature_mart.zones import load_zone
 
 _NEWEST_DECISIONS = 5
 _AT_REQUEST = "_at_request"
@@ -118,7 +118,7 @@ def _feature_tables(of: Catalogue, links: Links) -> list[str]:
         for group, names in facts.groups.items():
             for name in names:
                 groups.setdefault(group, {}).setdefault(name, []).append(facts.consumer.name)
-    told = []
+    blocks = []
     for group, features in groups.items():
         entity = (
             group.removesuffix(_AT_REQUEST) if group.endswith(_AT_REQUEST) else f"job ({group})"
@@ -128,12 +128,12 @@ def _feature_tables(of: Catalogue, links: Links) -> list[str]:
             _feature_line(of.reasons[name], of.types.get(name, ""), users)
             for name, users in features.items()
         )
-        told += [
+        blocks += [
             f"### {entity.replace('_', ' and ')}",
             f"{len(features)} features in {links.model(f'feat_job__{group}')}, owned by {', '.join(owners)}",
             table(("feature", "what it is", "type and unit", "served by", "used by"), lines),
         ]
-    return told
+    return blocks
 
 
 def _feature_line(why: Why, data_type: str, users: Sequence[str]) -> list[str]:

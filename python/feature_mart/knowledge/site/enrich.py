@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
+from feature_mart.core.settings import Settings
+from feature_mart.core.zones import load_zone
 from feature_mart.knowledge.site.catalogue import Catalogue, front_page, read_decisions
 from feature_mart.knowledge.site.facts import ConsumerFacts, Freshness
 from feature_mart.knowledge.site.pages import (
@@ -17,8 +19,6 @@ from feature_mart.knowledge.site.pages import (
     model_page,
 )
 from feature_mart.knowledge.why import Why, read_reasons
-from feature_mart.settings import Settings
-from feature_mart.zones import load_zone
 
 #: The prefixes of models whose columns have reasons.
 TOLD_MODELS = ("feat_", "mart_")
@@ -46,17 +46,18 @@ def enrich_manifest(
     links, reasons = Links(package), read_reasons(settings.project)
     features = {name for facts in consumers for name in facts.features}
     every = {name: reasons.explain(name) for name in reasons.columns}
-    told = {name: why for name, why in every.items() if "role" not in why.meta}
-    if untold := sorted(features - told.keys()):
+    explained = {name: why for name, why in every.items() if "role" not in why.meta}
+    if unexplained := sorted(features - explained.keys()):
         raise TerminalError(
-            f"{untold[0]} is not described beside the model that makes it: `mart knowledge check` says what is missing."
+            f"{unexplained[0]} has no description in the YAML of the model that computes it: run "
+            "`mart knowledge check`."
         )
     types: dict[str, str] = {}
     for node in document["nodes"].values():
         if node["resource_type"] == "model" and node["name"].startswith(TOLD_MODELS):
-            _enrich_model(node, told, consumers, links)
+            _enrich_model(node, explained, consumers, links)
             types |= {name: str(each["data_type"]) for name, each in node["columns"].items()}
-    homes = {name: why.model for name, why in told.items()}
+    homes = {name: why.model for name, why in explained.items()}
     candidates = {each.name: each for each in reasons.candidates}
     for node in document["nodes"].values():
         if node["resource_type"] == "analysis" and node["name"] in candidates:
@@ -81,7 +82,7 @@ def enrich_manifest(
         settings.clock,
         settings.currency,
         consumers,
-        {name: told[name] for name in features},
+        {name: explained[name] for name in features},
         types,
         freshness,
         reasons.candidates,
@@ -94,7 +95,7 @@ def enrich_manifest(
 
 def _enrich_model(
     node: dict[str, Any],
-    told: Mapping[str, Why],
+    explained: Mapping[str, Why],
     consumers: Sequence[ConsumerFacts],
     links: Links,
 ) -> None:
@@ -102,9 +103,9 @@ def _enrich_model(
     columns = frozenset() if node["name"].startswith("mart_") else frozenset(node["columns"])
     node["description"] = model_page(node["description"], columns, consumers, links)
     for name, column in node["columns"].items():
-        if name in told and "role" not in column["config"].get("meta", {}):
+        if name in explained and "role" not in column["config"].get("meta", {}):
             column["description"] = column_page(
-                told[name], column["description"], consumers, links, node["name"]
+                explained[name], column["description"], consumers, links, node["name"]
             )
             column["meta"] = {
                 key: value for key, value in column["meta"].items() if key not in _TOLD

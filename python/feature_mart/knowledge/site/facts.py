@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from feature_mart.errors import FeatureMartError
-from feature_mart.exporter import SnapshotPlace, Window, read_latest, windows_between
+from feature_mart.core.errors import FeatureMartError
+from feature_mart.core.manifest import Consumer
+from feature_mart.exporter import StoredSnapshot, Window, read_latest, windows_between
 from feature_mart.knowledge.site.profiles import Profile
-from feature_mart.manifest import Consumer
 from feature_mart.snapshot_files import parse_instant
 from feature_mart.storage import Store
 
@@ -73,7 +73,7 @@ def last_snapshot(
         latest = read_latest(store, consumer)
         if latest is None or latest.warehouse_id != warehouse_id:
             return None, None
-        place = SnapshotPlace(store, f"{consumer}/snapshots/{latest.id}")
+        place = StoredSnapshot(store, f"{consumer}/snapshots/{latest.id}")
         manifest, _ = place.documents()
     except FeatureMartError:
         # The error's own message names a folder of this machine, which must not appear on the site.

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from feature_mart.errors import TerminalError
+from feature_mart.core.errors import TerminalError
 
 _PLACES = {"manifest": '"MANIFEST.JSON INLINE DATA"', "catalog": '"CATALOG.JSON INLINE DATA"'}
 #: Replacements for template placeholders in dbt's page that browsers would request from the host as addresses.

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from feature_mart.knowledge.evidence_files import score, signed
 from feature_mart.knowledge.site.facts import ConsumerFacts, cut_of
 from feature_mart.knowledge.site.plots import describe_profile
 from feature_mart.knowledge.why import Candidate, Why
-from feature_mart.knowledge.worth import score, signed
 from feature_mart.snapshot_files import parse_instant
 
 _CANDIDATE = re.compile(r"`?analyses/rejected/(\w+)\.sql`?")
@@ -45,8 +45,8 @@ def column_page(
 ) -> str:
     """Return the text on a feature's column in a model: reasons, consumers, evidence, candidates and drawings."""
     meta = why.meta
-    told = [description or why.description]
-    told += [
+    paragraphs = [description or why.description]
+    paragraphs += [
         f"**{heading}.** {meta[key]}"
         for heading, key in (("Why", "why"), ("Transform", "transform"))
         if meta.get(key)
@@ -62,27 +62,27 @@ def column_page(
         )
         if meta.get(key)
     ]
-    told.append(" · ".join(served))
+    paragraphs.append(" · ".join(served))
     users = ", ".join(links.consumer(facts) for facts in consumers if why.column in facts.features)
     home = "this model" if why.model == model else links.model(why.model)
-    told.append(f"**Explained in** {home} · **Used by** {users or 'no consumer'}")
-    told += [f"**Evidence, {where}.** {worth}." for where, worth in why.evidence]
-    told += [
+    paragraphs.append(f"**Explained in** {home} · **Used by** {users or 'no consumer'}")
+    paragraphs += [f"**Evidence, {where}.** {worth}." for where, worth in why.evidence]
+    paragraphs += [
         f"**{verdict_of(each)}:** {links.candidate(each.name)}"
         for each in why.rejected
         if why.column in each.lost_to
     ]
     # The page of a mart has only the drawing for its own consumer's label; a feature model's has one per consumer.
     own = [facts for facts in consumers if f"_{facts.consumer.name}__" in model] or consumers
-    told += [line for facts in own for line in _drawing(why.column, facts, links)]
-    return "\n\n".join(told)
+    paragraphs += [line for facts in own for line in _drawing(why.column, facts, links)]
+    return "\n\n".join(paragraphs)
 
 
 def model_page(
     notes: str, columns: Set[str], consumers: Sequence[ConsumerFacts], links: Links
 ) -> str:
     """Return a model's notes, with links to candidates and a table of the evidence for its columns' groups."""
-    told = _CANDIDATE.sub(lambda found: links.candidate(found[1]), notes)
+    linked = _CANDIDATE.sub(lambda found: links.candidate(found[1]), notes)
     lines = [
         _group_line(document, group)
         for facts in consumers
@@ -91,16 +91,16 @@ def model_page(
         if not columns.isdisjoint(group["features"])
     ]
     if not lines:
-        return told
+        return linked
     measured = table(_GROUP_HEAD, lines)
-    return f"{told.rstrip()}\n\nMeasured, the groups that these features are in:\n\n{measured}"
+    return f"{linked.rstrip()}\n\nMeasured, the groups that these features are in:\n\n{measured}"
 
 
 def consumer_page(facts: ConsumerFacts, links: Links, zone: ZoneInfo) -> str:
     """Return the text on a consumer: label, features, splits, last snapshot, and evidence for each feature group."""
     consumer = facts.consumer
     horizon = consumer.label_horizon_days
-    told = [
+    paragraphs = [
         facts.description,
         f"**Label.** `{consumer.label}` ({consumer.label_kind}"
         + (f", {horizon} days after the request" if horizon else "")
@@ -116,7 +116,7 @@ def consumer_page(facts: ConsumerFacts, links: Links, zone: ZoneInfo) -> str:
         *_snapshot_lines(facts, zone),
         *(evidencetable(document) for document in facts.evidence),
     ]
-    return "\n\n".join(told)
+    return "\n\n".join(paragraphs)
 
 
 def evidencetable(document: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Draw one small SVG per feature column: distribution by split, median by month, and mean label along its values.
 
-Splits are told apart by line style, and the share of unknown values is grey.
+Splits are distinguished by line style, and the share of unknown values is grey.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import lru_cache
 from multiprocessing import get_context
 from typing import Any
 
-from feature_mart.errors import TransientError
+from feature_mart.core.errors import TransientError
 from feature_mart.knowledge.site.profiles import Profile
 from feature_mart.knowledge.svg import STYLE, figure_size, svg_text
 
@@ -82,17 +82,17 @@ def describe_profile(profile: Profile, label: str) -> str:
     if not profile.edges:
         return f"{profile.column} is never known in these rows."
     unknown = ", ".join(f"{_share(profile, name)} of {name}" for name in profile.bins)
-    told = [f"{profile.column} in {split}: {_middle(profile, split)}", f"unknown {unknown}"]
+    facts = [f"{profile.column} in {split}: {_middle(profile, split)}", f"unknown {unknown}"]
     if not profile.is_categorical:
-        told += _movement(profile)
+        facts += _movement(profile)
     groups = profile.label_groups
     if len(groups) > 1:
         least, most = (choose(groups, key=lambda each: each[1]) for choose in (min, max))
-        told.append(
+        facts.append(
             f"mean {label} between {least[1]:.4g} (where it is about {_short(least[0])}) and {most[1]:.4g} (about "
             f"{_short(most[0])}), with a standard deviation of {profile.label_deviation:.3g} over all rows"
         )
-    return "; ".join(told) + "."
+    return "; ".join(facts) + "."
 
 
 def _middle(profile: Profile, split: str) -> str:

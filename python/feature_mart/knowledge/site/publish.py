@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
 from feature_mart.storage import Headers, Store
 
 _AT_ONCE = 8

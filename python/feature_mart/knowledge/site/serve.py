@@ -8,8 +8,8 @@ import socket
 import sys
 from typing import Any
 
-from feature_mart.errors import UsageError
-from feature_mart.settings import Settings
+from feature_mart.core.errors import UsageError
+from feature_mart.core.settings import Settings
 
 
 class _Server(http.server.ThreadingHTTPServer):

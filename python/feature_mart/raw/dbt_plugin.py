@@ -11,8 +11,8 @@ from typing import Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 
-from feature_mart.raw_contract import CONTRACT
-from feature_mart.warehouse import raw_select
+from feature_mart.core.raw_contract import CONTRACT
+from feature_mart.raw.warehouse import raw_select
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types

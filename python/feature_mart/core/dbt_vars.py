@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
-from feature_mart.errors import UsageError
-from feature_mart.raw_contract import CONTRACT
-from feature_mart.zones import load_zone
+from feature_mart.core.errors import UsageError
+from feature_mart.core.raw_contract import CONTRACT
+from feature_mart.core.zones import load_zone
 
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {

@@ -1,4 +1,4 @@
-"""`mart cost` and `mart conformance`: the cost of a build on BigQuery, and whether an engine computes as documented."""
+"""`mart conformance`: whether an engine computes as documented."""
 
 from __future__ import annotations
 
@@ -11,35 +11,6 @@ from feature_mart.cli.options import emit, explained, json_option
 
 if TYPE_CHECKING:
     from feature_mart.conformance import CaseResult, TableComparison
-    from feature_mart.cost import CostReport
-
-_GIB = 2**30
-
-
-@click.command()
-@click.option("--select", multiple=True, metavar="MODEL", help="Only these models (dbt's syntax).")
-@click.option("--full-refresh", is_flag=True, help="What a build from nothing would read.")
-@json_option
-@explained
-def cost(select: tuple[str, ...], full_refresh: bool, as_json: bool) -> None:
-    """Bytes and money of the next build on BigQuery, by dry runs."""
-    from feature_mart.cost import measure_cost
-    from feature_mart.runner import open_run
-    from feature_mart.settings import resolve_settings
-
-    settings = resolve_settings()
-    with Console(quiet=as_json) as console, open_run(settings, "cost") as log:
-        report = measure_cost(
-            settings,
-            log,
-            select=select,
-            full_refresh=full_refresh,
-            progress=console.stage("dry run"),
-        )
-    if as_json:
-        emit(_cost_document(report))
-    else:
-        _print_cost(report)
 
 
 @click.command()
@@ -52,8 +23,8 @@ def cost(select: tuple[str, ...], full_refresh: bool, as_json: bool) -> None:
 def conformance(target: str | None, tables: bool, jobs: int, seed: int, as_json: bool) -> None:
     """Golden values of every macro on an engine; 1 where one differs."""
     from feature_mart.conformance import check_cases, compare_sample
+    from feature_mart.core.settings import resolve_settings
     from feature_mart.runner import open_run
-    from feature_mart.settings import resolve_settings
 
     settings = resolve_settings(target=target)
     compared: tuple[TableComparison, ...] = ()
@@ -72,59 +43,6 @@ def conformance(target: str | None, tables: bool, jobs: int, seed: int, as_json:
         _print_conformance(settings.target, results, wrong, compared)
     if wrong or apart:
         raise SystemExit(1)
-
-
-def _cost_document(report: CostReport) -> dict[str, object]:
-    return {
-        "bytes": report.bytes,
-        "money": report.money(report.bytes),
-        "price_per_tib": report.price_per_tib,
-        "is_full_refresh": report.is_full,
-        "not_judged": list(report.not_judged),
-        "models": [
-            {
-                "model": model.model,
-                "bytes": model.bytes,
-                "check_bytes": model.check_bytes,
-                "money": report.money(model.bytes + model.check_bytes),
-                "is_lower_bound": model.is_lower_bound,
-            }
-            for model in report.models
-        ],
-    }
-
-
-def _print_cost(report: CostReport) -> None:
-    from rich.table import Table
-
-    from feature_mart.cli.printing import print_table, say
-
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for name in ("model", "GiB", "checks, GiB", "money"):
-        table.add_column(name, justify="left" if name == "model" else "right")
-    free = 0
-    for model in report.models:
-        if not model.bytes and not model.check_bytes:
-            free += 1
-            continue
-        least = "≥ " if model.is_lower_bound else ""
-        table.add_row(
-            model.model,
-            f"{least}{model.bytes / _GIB:,.3f}",
-            f"{model.check_bytes / _GIB:,.3f}",
-            f"{least}{report.money(model.bytes + model.check_bytes):,.4f}",
-        )
-    if table.row_count:
-        print_table(table)
-    what = "a full refresh" if report.is_full else "the next run"
-    say(
-        "",
-        f"{what}: at least {report.bytes / _GIB:,.2f} GiB, {report.money(report.bytes):,.2f} at "
-        f"{report.price_per_tib:g} a TiB (MART_BQ_PRICE_PER_TIB)",
-        f"{free} models and views read nothing by themselves",
-    )
-    if report.not_judged:
-        say(f"not judged, since they read through BigFrames: {', '.join(report.not_judged)}")
 
 
 def _conformance_document(

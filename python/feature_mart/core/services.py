@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
 
 EMBEDDED = "duckdb"
 #: The targets of profiles/profiles.yml on BigQuery, and the dataset of each if MART_DATASET is not set.

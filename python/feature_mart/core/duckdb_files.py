@@ -25,7 +25,7 @@ from pathlib import Path
 
 import duckdb
 
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
 
 #: Characters that a path may not contain: DuckDB takes a backslash for a separator, and cuts the name of a database at
 #: a question mark.

@@ -1,14 +1,25 @@
-"""Read the documents that are kept with a mart, on either engine: its record and dbt's manifest."""
+"""Open the engine of a target, and read the documents of its mart: the record of the build and dbt's manifest."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from feature_mart.errors import TerminalError, UsageError
-from feature_mart.runner.engines import open_engine
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.settings import Settings
+from feature_mart.runner.engine import Engine
 from feature_mart.runner.state import BuiltMart, check_address, parse_built
-from feature_mart.settings import Settings
+
+
+def open_engine(settings: Settings) -> Engine:
+    """Return the engine of the settings' target."""
+    if settings.bigquery is not None:
+        from feature_mart.runner.bigquery_engine import BigQueryEngine
+
+        return BigQueryEngine(settings, settings.bigquery)
+    from feature_mart.runner.duckdb_engine import DuckDBEngine
+
+    return DuckDBEngine(settings)
 
 
 def require_built(settings: Settings) -> BuiltMart:
@@ -19,7 +30,7 @@ def require_built(settings: Settings) -> BuiltMart:
         TransientError: another program has the file open for writing, or BigQuery does not answer.
     """
     check_address(settings)
-    built = parse_built(open_engine(settings).read_kept("built"))
+    built = parse_built(open_engine(settings).read_document("built"))
     if built is None:
         raise UsageError(
             f"There is no mart at {settings.mart_address} yet: run `mart build` first."
@@ -33,7 +44,7 @@ def read_dbt_manifest(settings: Settings) -> dict[str, Any]:
     Raises:
         TerminalError: the mart has no manifest.
     """
-    text = open_engine(settings).read_kept("dbt_manifest")
+    text = open_engine(settings).read_document("dbt_manifest")
     if text is None:
         raise TerminalError(
             f"{settings.mart_address} holds no dbt manifest: build it with --full-refresh."

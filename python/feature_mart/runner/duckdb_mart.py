@@ -1,4 +1,8 @@
-"""Read and write the documents of a DuckDB mart. They are in its file, so both are replaced in one step."""
+"""Read and write what belongs to a DuckDB mart beside its tables.
+
+Its documents are in its file, so that both are replaced in one step. The profiles of earlier refreshes are copied to a
+file beside it, because a full build cannot measure them again.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,11 @@ from pathlib import Path
 
 import duckdb
 
-from feature_mart.duckdb_files import connect
-from feature_mart.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.core.duckdb_files import connect, copy_to, parquet
+from feature_mart.core.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.core.settings import Settings
+
+PROFILES = "int_mart__profiles"
 
 
 def read_document(mart_path: Path, name: str) -> str | None:
@@ -66,3 +73,27 @@ def write_documents(mart_path: Path, documents: Mapping[str, str]) -> None:
                 f"create or replace table mart_state.{name} as select ? as document", [text]
             )
         con.execute("checkpoint")
+
+
+def restore_profiles(settings: Settings, draft: Path) -> None:
+    """Copy the kept profiles, if there are any, into the empty DuckDB file of a full build."""
+    if not settings.profiles_path.is_file():
+        return
+    with connect(draft) as con:
+        con.execute(f"create table main.{PROFILES} as from {parquet(settings.profiles_path)}")
+
+
+def keep_profiles(settings: Settings, draft: Path) -> None:
+    """Copy the profiles of a finished build to the kept file; do nothing if the project has no such model."""
+    with connect(draft, read_only=True) as con:
+        found = con.execute(
+            "select 1 from duckdb_tables() where schema_name = 'main' and table_name = ?",
+            [PROFILES],
+        ).fetchone()
+        if found is None:
+            return
+        path = settings.profiles_path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".part")
+        copy_to(con, f"from main.{PROFILES} order by all", new)
+    new.replace(path)

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.errors import TerminalError, UsageError
 
 ROLES = frozenset({"label", "audit", "key"})
 LABEL_KINDS = ("regression", "binary")

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from feature_mart.bigquery import bounds, explained_errors, open_client
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.services import BigQueryAddress
+from feature_mart.core.settings import Settings
 from feature_mart.runner import Progress, RunLog, require_built
 from feature_mart.runner.build import dbt_variables
 from feature_mart.runner.dbt import DbtResult, Node, invoke_dbt
-from feature_mart.services import BigQueryAddress
-from feature_mart.settings import Settings
 
 TIB = 2**40
 #: BigQuery bills at least 10 MiB for each query.

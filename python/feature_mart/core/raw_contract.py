@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
-from feature_mart.errors import UsageError
+from feature_mart.core.errors import UsageError
 
 
 class Kind(Enum):

@@ -1,15 +1,20 @@
-"""Read the ablation results of feature groups (`mart knowledge evidence`), and put them into words."""
+"""Encode, read and quote the measured files of the project: ablations of feature groups, and rejected candidates."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from feature_mart.snapshot_files import decode_document
+from feature_mart.snapshot_files import check_document, decode_document, encode_document
 
 Document = Mapping[str, Any]
 """The content of one docs/evidence/<consumer>.<warehouse>.json."""
+
+_JINJA_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+_SQL_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 def read_evidence(project: Path) -> tuple[Document, ...]:
@@ -25,12 +30,15 @@ def read_evidence(project: Path) -> tuple[Document, ...]:
     )
 
 
-def worth_of(column: str, documents: Sequence[Document]) -> Iterator[tuple[str, str]]:
+def effects_of(column: str, documents: Sequence[Document]) -> Iterator[tuple[str, str]]:
     """Yield the measured effect of a column's feature group: pairs of a title (warehouse, consumer) and a sentence."""
     for document in documents:
         for group in document["groups"]:
             if column in group["features"]:
-                yield f"{document['warehouse_id']}, {document['consumer']}", _worth(document, group)
+                yield (
+                    f"{document['warehouse_id']}, {document['consumer']}",
+                    _effect(document, group),
+                )
 
 
 def score(of: Mapping[str, float | None]) -> str:
@@ -45,7 +53,7 @@ def signed(value: float | None) -> str:
     return "no value" if value is None else f"{value:+.4f}"
 
 
-def _worth(document: Document, group: Mapping[str, Any]) -> str:
+def _effect(document: Document, group: Mapping[str, Any]) -> str:
     if group["is_empty"]:
         return f"none: {group['name']}, its group, is never known there"
     return (
@@ -53,3 +61,19 @@ def _worth(document: Document, group: Mapping[str, Any]) -> str:
         f"all features, which reach {score(document['all']['validation'])}; alone it reaches "
         f"{score(group['alone']['validation'])} ({document['seeds']} seeds, snapshot {document['snapshot']})"
     )
+
+
+def encoded(document: Mapping[str, Any], schema: str) -> bytes:
+    """Return a document as the bytes of its file.
+
+    Raises:
+        TerminalError: the document violates its schema.
+    """
+    check_document(document, schema, f"The new {schema}.json")
+    return encode_document(document)
+
+
+def sql_sha256(sql: str) -> str:
+    """Return the SHA-256 of SQL without comments and layout, to find candidates changed since their measurement."""
+    plain = _SQL_COMMENT.sub(" ", _JINJA_COMMENT.sub(" ", sql))
+    return hashlib.sha256(" ".join(plain.split()).encode()).hexdigest()

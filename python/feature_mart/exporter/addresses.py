@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feature_mart.errors import TerminalError, UsageError
-from feature_mart.services import S3Options
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.files import sha256_file
+from feature_mart.core.services import S3Options
 from feature_mart.snapshot_files import (
     LATEST,
     Documents,
     committed_documents,
-    sha256_file,
     snapshot_folder,
 )
 from feature_mart.storage import FolderStore, Store, open_store
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotPlace:
+class StoredSnapshot:
     """One snapshot in a store. Its methods take the names of files within the snapshot."""
 
     store: Store
@@ -67,7 +67,7 @@ class SnapshotPlace:
         return found.manifest, found.schema
 
 
-def locate_snapshot(address: str, options: S3Options) -> SnapshotPlace:
+def locate_snapshot(address: str, options: S3Options) -> StoredSnapshot:
     """Return the snapshot at an address; for a bucket, no request is sent yet.
 
     Raises:
@@ -76,13 +76,13 @@ def locate_snapshot(address: str, options: S3Options) -> SnapshotPlace:
     if "://" not in address or address.startswith("file://"):
         folder = snapshot_folder(address).resolve()
         root, prefix = _root(folder.as_posix())
-        return SnapshotPlace(FolderStore(Path(root)), prefix)
+        return StoredSnapshot(FolderStore(Path(root)), prefix)
     root, prefix = _root(address.rstrip("/"))
     if root.count("/") < 2:
         raise UsageError(
             f"{address} is no snapshot: its address ends in <consumer>/snapshots/<id>; `mart snapshot list` shows them."
         )
-    return SnapshotPlace(open_store(root, options, Path(tempfile.gettempdir())), prefix)
+    return StoredSnapshot(open_store(root, options, Path(tempfile.gettempdir())), prefix)
 
 
 def _root(address: str) -> tuple[str, str]:

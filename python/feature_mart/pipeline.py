@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from feature_mart.bigquery import load_folder, open_client
-from feature_mart.errors import TerminalError, UsageError
+from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.manifest import Consumer, Manifest, parse_manifest
+from feature_mart.core.raw_contract import INITIAL_STATE
+from feature_mart.core.settings import Settings
 from feature_mart.exporter import (
     SEALS,
     BuildContext,
@@ -22,8 +25,6 @@ from feature_mart.exporter import (
     read_seals,
 )
 from feature_mart.knowledge import build_site
-from feature_mart.manifest import Consumer, Manifest, parse_manifest
-from feature_mart.raw_contract import INITIAL_STATE
 from feature_mart.runner import (
     BuildReport,
     Progress,
@@ -37,7 +38,6 @@ from feature_mart.runner import (
 from feature_mart.runner.bulk_loads import BulkLoad, find_bulks
 from feature_mart.runner.load_clock import read_load_clock
 from feature_mart.sample import SampleReport, write_sample
-from feature_mart.settings import Settings
 from feature_mart.storage import Store, open_store
 
 SAMPLE_JOBS = 20_000

@@ -16,10 +16,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from feature_mart.dbt_vars import read_vars
-from feature_mart.duckdb_files import check_path
-from feature_mart.errors import UsageError
-from feature_mart.services import (
+from feature_mart.core.dbt_vars import read_vars
+from feature_mart.core.duckdb_files import check_path
+from feature_mart.core.errors import UsageError
+from feature_mart.core.services import (
     EMBEDDED,
     TARGETS,
     BigQueryAddress,
@@ -27,7 +27,7 @@ from feature_mart.services import (
     bigquery_address,
     s3_options,
 )
-from feature_mart.zones import load_zone
+from feature_mart.core.zones import load_zone
 
 SAMPLE = "sample"
 _DAY = timedelta(days=1)

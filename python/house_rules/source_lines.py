@@ -9,14 +9,14 @@ NAMING = frozenset({"ref", "source", "this", "var"})
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceLine:
     """A line number of the source file; `is_exact` is False if it is only near."""
 
     line: int
     is_exact: bool
 
 
-def place_of(source: str, compiled: str, line: int) -> Place:
+def source_line(source: str, compiled: str, line: int) -> SourceLine:
     """Return the line of the file that a compiled line came from.
 
     Lines that are in both, in the same order, are matched. A line that a macro wrote is between two matched ones. Its
@@ -36,9 +36,9 @@ def place_of(source: str, compiled: str, line: int) -> Place:
         if not start <= index < end:
             continue
         if tag == "equal":
-            return Place(first + index - start + 1, True)
-        return Place(_likeliest(written, first, last, made[index]) + 1, False)
-    return Place(1, False)
+            return SourceLine(first + index - start + 1, True)
+        return SourceLine(_likeliest(written, first, last, made[index]) + 1, False)
+    return SourceLine(1, False)
 
 
 def _likeliest(written: list[str], first: int, last: int, text: str) -> int:

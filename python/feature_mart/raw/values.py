@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from feature_mart.raw_contract import CONTRACT, OPTIONAL, Kind, version_key
+from feature_mart.core.raw_contract import CONTRACT, OPTIONAL, Kind, version_key
 
 #: The largest amount. Whole numbers up to it are exact in a 64-bit float, and sums of a billion of them fit in 128
 #: bits.

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import duckdb
 
-from feature_mart.duckdb_files import connect, distrust_statistics, parquet, quoted
-from feature_mart.errors import UsageError
-from feature_mart.raw_contract import (
+from feature_mart.core.duckdb_files import connect, distrust_statistics, parquet, quoted
+from feature_mart.core.errors import UsageError
+from feature_mart.core.raw_contract import (
     CONTRACT,
     EVENTS,
     OPTIONAL,
@@ -24,7 +24,7 @@ from feature_mart.raw_contract import (
     raise_faults,
     version_key,
 )
-from feature_mart.raw_values import value_faults
+from feature_mart.raw.values import value_faults
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: DuckDB's types for each kind of the contract.

@@ -1,0 +1,1 @@
+"""What every layer may use: errors, settings, files, time zones, the raw contract and dbt's manifest."""
