@@ -37,7 +37,7 @@ CONSUMER = "price_estimation"
 #: Two parts of train, one each of the others.
 PARTS = {"part_rows": 150}
 EARLIER = {"as_of_at": case.AS_OF - timedelta(days=1)}
-#: What `SourceLine.saw` says of them.
+#: What `Place.saw` says of them.
 ALONE = "the earlier alone; latest.json names the earlier"
 ATTEMPT = f"{ALONE}; an attempt"
 COMMITTED = "both whole; latest.json names the earlier"
@@ -112,7 +112,7 @@ def run_bench(folder: Path) -> Iterator[Bench]:
         client = client_at(server.endpoint)
         make_bucket(client, BUCKET)
         bench = Bench(server.endpoint, proxy, client, case.build_mart(folder))
-        place = SourceLine(bench, _FIRST, folder, bench.mart)
+        place = Place(bench, _FIRST, folder, bench.mart)
         place.plain(context=EARLIER)
         yield replace(
             bench,
@@ -122,7 +122,7 @@ def run_bench(folder: Path) -> Iterator[Bench]:
 
 
 @dataclass(slots=True)
-class SourceLine:
+class Place:
     """One prefix of the bucket. `before` is every object of it, by key, as it was before the fault."""
 
     bench: Bench
@@ -307,10 +307,10 @@ class SourceLine:
                 raise wrong[0]
 
 
-def make_place(bench: Bench, folder: Path, prefix: str) -> SourceLine:
+def make_place(bench: Bench, folder: Path, prefix: str) -> Place:
     """A prefix in which an earlier snapshot stands; nothing befalls the proxy yet."""
     bench.proxy.faults.clear()
-    place = SourceLine(bench, prefix, folder, bench.mart, new_id=bench.new_id)
+    place = Place(bench, prefix, folder, bench.mart, new_id=bench.new_id)
     for key, data in bench.earlier.items():
         # SageMaker's lists name their own address.
         there = data.replace(f"/{BUCKET}/{_FIRST}/".encode(), f"/{BUCKET}/{prefix}/".encode())
@@ -319,7 +319,7 @@ def make_place(bench: Bench, folder: Path, prefix: str) -> SourceLine:
     return place
 
 
-def note_fault(place: SourceLine, fault: str, saw: str, said: str) -> None:
+def note_fault(place: Place, fault: str, saw: str, said: str) -> None:
     """A row of the fault table, into the file that MART_FAULT_TABLE names; nowhere without it."""
     if name := os.environ.get("MART_FAULT_TABLE"):
         for mine, general in (

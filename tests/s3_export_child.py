@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from feature_mart.core.errors import FeatureMartError
-from s3_export_case import CREDENTIALS, Bench, SourceLine
+from s3_export_case import CREDENTIALS, Bench, Place
 from s3_proxy import Proxy
 
 _PATHS = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "python")]
 
 
 def run_children(
-    places: Sequence[SourceLine], fatal: Sequence[str] = (), limit: int = 0
+    places: Sequence[Place], fatal: Sequence[str] = (), limit: int = 0
 ) -> list[tuple[int, str]]:
     """Each place's export, past the proxy and in a process of its own: its exit code, or minus the signal that ended
     it, and what it said.
@@ -58,7 +58,7 @@ def _run_child(job: Mapping[str, Any]) -> str:
         resource.setrlimit(resource.RLIMIT_FSIZE, (job["limit"], job["limit"]))
     mart = Path(job["mart"])
     bench = Bench(job["server"], Proxy(job["server"]), None, mart)
-    return SourceLine(bench, job["prefix"], Path(job["work"]), mart).plain(progress=step).status
+    return Place(bench, job["prefix"], Path(job["work"]), mart).plain(progress=step).status
 
 
 def _fork_child(job: Mapping[str, Any]) -> tuple[int, str]:

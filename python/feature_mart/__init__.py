@@ -12,4 +12,4 @@ snapshot_files                   the format of a snapshot
 core                             errors, settings, contracts, paths
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

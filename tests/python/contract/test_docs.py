@@ -12,7 +12,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
+import feature_mart
 from feature_mart.core import errors
 from feature_mart.core.dbt_vars import DEFAULTS
 from feature_mart.core.manifest import Consumer
@@ -198,3 +200,12 @@ def test_the_glossary_is_in_order_and_each_word_leads_to_its_place() -> None:
     assert [
         word for word, entry in zip(words, entries, strict=True) if not LINK.search(entry)
     ] == []
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = yaml.safe_load(read("dbt_project.yml"))
+    assert project["version"] == feature_mart.__version__
+    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", read("CHANGELOG.md"), re.MULTILINE)
+    assert feature_mart.__version__ >= released[0], (
+        "a version that is in the making is above the released ones"
+    )

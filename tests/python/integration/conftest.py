@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from s3_export_case import Bench, SourceLine, make_place, run_bench
+from s3_export_case import Bench, Place, make_place, run_bench
 
 
 @pytest.fixture(scope="module")
@@ -18,5 +18,5 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def place(bench: Bench, tmp_path: Path, request: pytest.FixtureRequest) -> SourceLine:
+def place(bench: Bench, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
     return make_place(bench, tmp_path, re.sub(r"\W+", "-", request.node.name))

@@ -26,7 +26,7 @@ from s3_export_case import (
     CONSUMER,
     Killed,
     Meddled,
-    SourceLine,
+    Place,
     at_step,
     note_fault,
     soon,
@@ -48,9 +48,7 @@ from s3_export_case import (
         "move latest.json",
     ],
 )
-def test_cleaning_takes_an_attempt_away_while_it_is_being_made(
-    step: str, place: SourceLine
-) -> None:
+def test_cleaning_takes_an_attempt_away_while_it_is_being_made(step: str, place: Place) -> None:
     """With an age of none, which is for when no export is at work."""
 
     def clean() -> None:
@@ -72,7 +70,7 @@ def test_cleaning_takes_an_attempt_away_while_it_is_being_made(
 
 
 @pytest.mark.parametrize("step", ["check parts", "put _meta/_SUCCESS", "move latest.json"])
-def test_cleaning_by_age_leaves_an_attempt_that_is_being_made(step: str, place: SourceLine) -> None:
+def test_cleaning_by_age_leaves_an_attempt_that_is_being_made(step: str, place: Place) -> None:
     removed: list[Any] = []
 
     def clean() -> None:
@@ -84,9 +82,7 @@ def test_cleaning_by_age_leaves_an_attempt_that_is_being_made(step: str, place: 
 
 
 @pytest.mark.parametrize("method", ["read", "delete"])
-def test_a_dead_attempt_is_finished_while_it_is_being_removed(
-    method: str, place: SourceLine
-) -> None:
+def test_a_dead_attempt_is_finished_while_it_is_being_removed(method: str, place: Place) -> None:
     place.stop_at("put _meta/_SUCCESS")
     said: list[str] = []
 
@@ -109,7 +105,7 @@ def test_a_dead_attempt_is_finished_while_it_is_being_removed(
     place.assert_untouched(is_latest_free=True)
 
 
-def test_an_attempt_goes_only_when_it_is_older_than_the_age(place: SourceLine) -> None:
+def test_an_attempt_goes_only_when_it_is_older_than_the_age(place: Place) -> None:
     place.stop_at("put _meta/_SUCCESS")
     newest = max(entry.modified_at for entry in place.store().entries(place.key("").rstrip("/")))
     for late, gone in ((timedelta(), 0), (timedelta(microseconds=1), 1)):
@@ -122,7 +118,7 @@ def test_an_attempt_goes_only_when_it_is_older_than_the_age(place: SourceLine) -
     place.assert_untouched()
 
 
-def test_a_snapshot_goes_only_when_it_is_older_than_the_days(place: SourceLine) -> None:
+def test_a_snapshot_goes_only_when_it_is_older_than_the_days(place: Place) -> None:
     place.plain()
     made = case.context().created_at
     for late, gone in ((timedelta(), 0), (timedelta(microseconds=1), 1)):
@@ -136,7 +132,7 @@ def test_a_snapshot_goes_only_when_it_is_older_than_the_days(place: SourceLine) 
 @pytest.mark.parametrize("is_after", [False, True])
 @pytest.mark.parametrize("how", ["pin", "rollback"])
 def test_a_snapshot_becomes_wanted_while_it_is_being_removed(
-    how: str, is_after: bool, place: SourceLine
+    how: str, is_after: bool, place: Place
 ) -> None:
     place.plain()
     name, said = place.earlier_id(), list[str]()
@@ -164,7 +160,7 @@ def test_a_snapshot_becomes_wanted_while_it_is_being_removed(
 
 
 @pytest.mark.parametrize("how", ["pin", "rollback"])
-def test_a_snapshot_is_removed_while_somebody_comes_to_want_it(how: str, place: SourceLine) -> None:
+def test_a_snapshot_is_removed_while_somebody_comes_to_want_it(how: str, place: Place) -> None:
     place.plain()
     name = place.earlier_id()
 
@@ -183,7 +179,7 @@ def test_a_snapshot_is_removed_while_somebody_comes_to_want_it(how: str, place: 
 
 
 @pytest.mark.parametrize("spared", [0, 1, 6, 13])
-def test_cleaning_is_killed_before_a_removal(spared: int, place: SourceLine) -> None:
+def test_cleaning_is_killed_before_a_removal(spared: int, place: Place) -> None:
     """What is left of a snapshot says nowhere that it is whole, and the next cleaning takes it."""
     place.plain()
     deletes = iter(range(spared))
@@ -204,7 +200,7 @@ def test_cleaning_is_killed_before_a_removal(spared: int, place: SourceLine) -> 
     assert [line.id for line in list_snapshots(place.store(), CONSUMER)] == [place.new_id]
 
 
-def test_unpinned_it_goes(place: SourceLine) -> None:
+def test_unpinned_it_goes(place: Place) -> None:
     place.plain()
     name = place.earlier_id()
     assert pin_snapshot(place.store(), CONSUMER, name, "in use", soon())

@@ -13,13 +13,13 @@ from feature_mart.exporter import pin_snapshot, roll_back, verify_snapshot
 from feature_mart.storage import FolderStore
 from feature_mart.storage.s3_errors import WITHOUT_CONDITIONS
 from python.unit import snapshot_case as case
-from s3_export_case import ALONE, COMMITTED, CONSUMER, SourceLine, note_fault
+from s3_export_case import ALONE, COMMITTED, CONSUMER, Place, note_fault
 from s3_proxy import Fault
 
 PROBE = f"{CONSUMER}/.conditional-writes"
 
 
-def refused(place: SourceLine, fault: Fault) -> str:
+def refused(place: Place, fault: Fault) -> str:
     """What an export says that ends with exit code 1 before it sends a part."""
     place.bench.proxy.faults.append(fault)
     with pytest.raises(TerminalError) as failed:
@@ -40,7 +40,7 @@ def refused(place: SourceLine, fault: Fault) -> str:
     [(501, "NotImplemented", "if-match"), (405, "MethodNotAllowed", "if-none-match")],
 )
 def test_a_store_that_refuses_a_condition_is_told_at_the_first_write(
-    status: int, code: str, header: str, place: SourceLine
+    status: int, code: str, header: str, place: Place
 ) -> None:
     fault = Fault("status", "", "", status=status, code=code, header=header)
     said = refused(place, fault)
@@ -53,7 +53,7 @@ def test_a_store_that_refuses_a_condition_is_told_at_the_first_write(
     ("header", "is_first"), [("if-none-match", True), ("if-none-match", False), ("if-match", True)]
 )
 def test_a_store_that_ignores_a_condition_is_told_at_the_first_write(
-    header: str, is_first: bool, place: SourceLine
+    header: str, is_first: bool, place: Place
 ) -> None:
     if is_first:
         place.delete(PROBE)
@@ -63,7 +63,7 @@ def test_a_store_that_ignores_a_condition_is_told_at_the_first_write(
     note_fault(place, f"{header} ignored", ALONE, said)
 
 
-def test_latest_is_left_where_its_condition_is_refused(place: SourceLine) -> None:
+def test_latest_is_left_where_its_condition_is_refused(place: Place) -> None:
     fault = Fault("status", "PUT", "latest.json", status=501, code="NotImplemented")
     place.bench.proxy.faults.append(fault)
     with pytest.raises(TerminalError, match=r"latest\.json: PutObject failed .* \(If-Match\)"):
@@ -74,14 +74,14 @@ def test_latest_is_left_where_its_condition_is_refused(place: SourceLine) -> Non
     place.assert_untouched()
 
 
-def test_a_pin_is_refused_too(place: SourceLine) -> None:
+def test_a_pin_is_refused_too(place: Place) -> None:
     fault = Fault("status", "PUT", "pins/", status=501, code="NotImplemented")
     place.bench.proxy.faults.append(fault)
     with pytest.raises(TerminalError, match=r"no conditional writes \(If-None-Match\)"):
         pin_snapshot(place.store(), CONSUMER, place.earlier_id(), "try", case.AS_OF)
 
 
-def test_a_store_that_refuses_a_condition_that_holds_is_not_for_later(place: SourceLine) -> None:
+def test_a_store_that_refuses_a_condition_that_holds_is_not_for_later(place: Place) -> None:
     wrong = Fault("status", "PUT", "latest.json", status=412, code="PreconditionFailed")
     place.bench.proxy.faults.append(wrong)
     with pytest.raises(TerminalError, match="holds the same as before, and the store refused 10"):
@@ -89,7 +89,7 @@ def test_a_store_that_refuses_a_condition_that_holds_is_not_for_later(place: Sou
     assert place.saw() == COMMITTED
 
 
-def test_an_export_asks_no_more_than_it_has_to(place: SourceLine) -> None:
+def test_an_export_asks_no_more_than_it_has_to(place: Place) -> None:
     """Of parts and documents each is sent once; besides, two requests show that conditions are honoured."""
     requests = place.bench.proxy.requests
     assert place.export().status == "written"
@@ -100,7 +100,7 @@ def test_an_export_asks_no_more_than_it_has_to(place: SourceLine) -> None:
     assert Counter(request.method for request in requests) == {"GET": 6}
 
 
-def test_a_snapshot_copied_from_a_folder_is_whole(place: SourceLine, tmp_path: Path) -> None:
+def test_a_snapshot_copied_from_a_folder_is_whole(place: Place, tmp_path: Path) -> None:
     """What the message advises: the finished folder, `_SUCCESS` last, by plain writes."""
     report = place.export(FolderStore(tmp_path / "out"))
     folder = Path(report.address)

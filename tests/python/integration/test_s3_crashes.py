@@ -34,7 +34,7 @@ from s3_export_case import (
     COMMITTED,
     STEPS,
     Bench,
-    SourceLine,
+    Place,
     make_place,
     note_fault,
 )
@@ -45,7 +45,7 @@ MANIFEST = "_meta/manifest.json"
 
 
 @pytest.fixture(scope="module")
-def killed(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SourceLine]:
+def killed(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Place]:
     """By step, a place whose export was killed before it."""
     folder = tmp_path_factory.mktemp("killed")
     places = [make_place(bench, folder / str(n), f"killed-{n}") for n in range(len(STEPS))]
@@ -54,14 +54,14 @@ def killed(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return dict(zip(STEPS, places, strict=True))
 
 
-def test_those_are_all_the_steps(place: SourceLine) -> None:
+def test_those_are_all_the_steps(place: Place) -> None:
     steps: list[str] = []
     assert place.export(progress=steps.append).status == "written"
     assert steps == STEPS
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_an_export_is_killed(step: str, killed: dict[str, SourceLine]) -> None:
+def test_an_export_is_killed(step: str, killed: dict[str, Place]) -> None:
     place = killed[step]
     requests = place.bench.proxy.requests
     place.assert_untouched()
@@ -98,13 +98,13 @@ def test_an_export_is_killed(step: str, killed: dict[str, SourceLine]) -> None:
     assert not list((place.work / "export").glob("files-*")), "the next export removes it"
 
 
-def put_paths(place: SourceLine) -> set[str]:
+def put_paths(place: Place) -> set[str]:
     """Files of the new snapshot that were sent through the proxy."""
     sent = place.bench.proxy.asked("PUT", f"/{place.new_id}/")
     return {request.path.partition(f"/{place.new_id}/")[2] for request in sent}
 
 
-def test_the_same_content_again_writes_nothing(place: SourceLine) -> None:
+def test_the_same_content_again_writes_nothing(place: Place) -> None:
     assert place.export().status == "written"
     before = place.objects()
     place.bench.proxy.requests.clear()
@@ -116,13 +116,13 @@ def test_the_same_content_again_writes_nothing(place: SourceLine) -> None:
     assert place.objects() == before
 
 
-def test_a_dry_run_writes_nothing(place: SourceLine) -> None:
+def test_a_dry_run_writes_nothing(place: Place) -> None:
     assert place.export(dry_run=True).status == "planned"
     assert place.written() == []
 
 
 @pytest.mark.parametrize("limit", [500, 1200])
-def test_the_disk_is_full(limit: int, place: SourceLine) -> None:
+def test_the_disk_is_full(limit: int, place: Place) -> None:
     ((code, said),) = run_children([place], limit=limit)
     saw = place.saw()
     note_fault(place, f"a disk that takes {limit} bytes of a part", saw, said)
@@ -182,7 +182,7 @@ PIECES = [
     ("name", "fault", "exit_code", "says"), PIECES, ids=[each[0] for each in PIECES]
 )
 def test_a_large_part_goes_wrong(
-    name: str, fault: Fault, exit_code: int, says: str, place: SourceLine, in_pieces: None
+    name: str, fault: Fault, exit_code: int, says: str, place: Place, in_pieces: None
 ) -> None:
     fault.seen = 0
     place.bench.proxy.faults.append(fault)
@@ -207,7 +207,7 @@ def test_a_large_part_goes_wrong(
     assert (cleaned.uploads, uploads_in(place)) == (len(left), [])
 
 
-def uploads_in(place: SourceLine) -> list[dict[str, Any]]:
+def uploads_in(place: Place) -> list[dict[str, Any]]:
     found = place.bench.client.list_multipart_uploads(Bucket=BUCKET, Prefix=f"{place.prefix}/")
     uploads: list[dict[str, Any]] = found.get("Uploads", [])
     return uploads
@@ -215,7 +215,7 @@ def uploads_in(place: SourceLine) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("may_abort", [True, False])
 def test_another_upload_of_a_large_part_ends_first(
-    may_abort: bool, place: SourceLine, in_pieces: None
+    may_abort: bool, place: Place, in_pieces: None
 ) -> None:
     """S3 refuses the second one's end, and the same bytes are there."""
     if not may_abort:
@@ -242,7 +242,7 @@ def test_another_upload_of_a_large_part_ends_first(
     assert ends == [412] * 8
 
 
-def test_uploads_that_a_killed_export_left_go_at_their_age(place: SourceLine) -> None:
+def test_uploads_that_a_killed_export_left_go_at_their_age(place: Place) -> None:
     key = f"{place.prefix}/{place.key('data/train/part-00000.parquet')}"
     start_upload(place.bench.client, BUCKET, key, b"half")
     (left,) = uploads_in(place)
@@ -260,7 +260,7 @@ def test_uploads_that_a_killed_export_left_go_at_their_age(place: SourceLine) ->
 
 @pytest.mark.parametrize("how", ["changed", "removed", "added"])
 @pytest.mark.parametrize("path", ["data/train/part-00001.parquet", "keys/test/part-00000.parquet"])
-def test_a_part_is_changed_or_removed_afterwards(how: str, path: str, place: SourceLine) -> None:
+def test_a_part_is_changed_or_removed_afterwards(how: str, path: str, place: Place) -> None:
     report = place.export()
     options = S3Options(endpoint=place.bench.server)
     key = place.key(path)
@@ -293,7 +293,7 @@ def test_a_part_is_changed_or_removed_afterwards(how: str, path: str, place: Sou
 
 
 @pytest.mark.parametrize("how", ["changed", "removed"])
-def test_a_part_changes_under_the_hands_of_an_export(how: str, place: SourceLine) -> None:
+def test_a_part_changes_under_the_hands_of_an_export(how: str, place: Place) -> None:
     key = place.key("data/test/part-00000.parquet")
 
     def meddle(step: str) -> None:
@@ -317,7 +317,7 @@ def test_a_part_changes_under_the_hands_of_an_export(how: str, place: SourceLine
     assert place.saw() == BOTH
 
 
-def test_the_mart_is_rebuilt_meanwhile(place: SourceLine, tmp_path: Path) -> None:
+def test_the_mart_is_rebuilt_meanwhile(place: Place, tmp_path: Path) -> None:
     place.mart = snapshot_case.build_mart(tmp_path / "mine")
     other = snapshot_case.build_mart(tmp_path / "other", rows=200)
 

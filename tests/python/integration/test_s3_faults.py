@@ -22,7 +22,7 @@ from s3_export_case import (
     BUCKET,
     COMMITTED,
     Bench,
-    SourceLine,
+    Place,
     make_place,
     note_fault,
 )
@@ -216,7 +216,7 @@ def test_a_request_goes_wrong(
     place.assert_untouched(is_latest_free=True)
 
 
-def failure_of(place: SourceLine, exit_code: int) -> str:
+def failure_of(place: Place, exit_code: int) -> str:
     """What an export says that ends with that code."""
     with pytest.raises(FeatureMartError) as failed:
         place.export()
@@ -264,9 +264,7 @@ NOWHERE = [
 
 
 @pytest.mark.parametrize("case", NOWHERE, ids=lambda case: case.name)
-def test_there_is_no_way_in(
-    case: Nowhere, place: SourceLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_there_is_no_way_in(case: Nowhere, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = replace(place, bucket=case.bucket)
     with monkeypatch.context() as patch:
         for variable, value in case.environment.items():

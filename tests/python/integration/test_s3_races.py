@@ -28,7 +28,7 @@ from s3_export_case import (
     CONSUMER,
     PARTS,
     Meddled,
-    SourceLine,
+    Place,
     at_step,
     note_fault,
     soon,
@@ -50,7 +50,7 @@ SECOND = timedelta(seconds=1)
         ("put _meta/_SUCCESS", 20),
     ],
 )
-def test_many_exporters_at_once_make_one_snapshot(step: str, many: int, place: SourceLine) -> None:
+def test_many_exporters_at_once_make_one_snapshot(step: str, many: int, place: Place) -> None:
     gate = threading.Barrier(many)
 
     def run(number: int) -> SnapshotReport:
@@ -75,7 +75,7 @@ def test_many_exporters_at_once_make_one_snapshot(step: str, many: int, place: S
 
 @pytest.mark.parametrize("step", ["put data/train/part-00000.parquet", "put _meta/manifest.json"])
 def test_exporters_at_once_of_one_content_cut_differently_make_one_snapshot(
-    step: str, place: SourceLine
+    step: str, place: Place
 ) -> None:
     gate = threading.Barrier(6)
 
@@ -104,7 +104,7 @@ def test_exporters_at_once_of_one_content_cut_differently_make_one_snapshot(
         assert place.saw(is_verified=False) == BOTH
 
 
-def export_or_clean(place: SourceLine, part_rows: int) -> str:
+def export_or_clean(place: Place, part_rows: int) -> str:
     """As the message says: after a cleaning where somebody began otherwise."""
     exposure = {"part_rows": part_rows}
     try:
@@ -124,7 +124,7 @@ def export_or_clean(place: SourceLine, part_rows: int) -> str:
         "put _meta/_SUCCESS",
     ],
 )
-def test_an_export_is_cut_otherwise_than_a_crashed_one(step: str, place: SourceLine) -> None:
+def test_an_export_is_cut_otherwise_than_a_crashed_one(step: str, place: Place) -> None:
     place.stop_at(step, exposure=PARTS)
     there = place.objects()
     with place.watched():
@@ -142,7 +142,7 @@ def test_an_export_is_cut_otherwise_than_a_crashed_one(step: str, place: SourceL
     place.assert_untouched(is_latest_free=True)
 
 
-def heads(place: SourceLine) -> list[datetime]:
+def heads(place: Place) -> list[datetime]:
     """When each file of the new snapshot was written."""
     prefix = place.key("")
     keys = [key for key in place.etags() if key.startswith(prefix)]
@@ -150,7 +150,7 @@ def heads(place: SourceLine) -> list[datetime]:
     return [client.head_object(Bucket=place.bucket, Key=at + key)["LastModified"] for key in keys]
 
 
-def test_the_parts_of_a_dead_attempt_are_replaced_at_its_age(place: SourceLine) -> None:
+def test_the_parts_of_a_dead_attempt_are_replaced_at_its_age(place: Place) -> None:
     place.stop_at("put _meta/manifest.json", exposure=UNCUT)
     written = heads(place)
     young = min(written) + DEAD_AFTER
@@ -164,7 +164,7 @@ def test_the_parts_of_a_dead_attempt_are_replaced_at_its_age(place: SourceLine) 
     place.assert_untouched(is_latest_free=True)
 
 
-def test_a_dead_attempt_with_more_parts_leaves_none(place: SourceLine) -> None:
+def test_a_dead_attempt_with_more_parts_leaves_none(place: Place) -> None:
     place.stop_at("put _meta/manifest.json")
     context = {"created_at": max(heads(place)) + DEAD_AFTER + SECOND}
     assert place.export(context=context, exposure=UNCUT).status == "written"
@@ -173,7 +173,7 @@ def test_a_dead_attempt_with_more_parts_leaves_none(place: SourceLine) -> None:
 
 @pytest.mark.parametrize("step", ["check parts", "put _meta/_SUCCESS"])
 def test_a_dead_attempt_is_finished_by_one_while_another_replaces_it(
-    step: str, place: SourceLine
+    step: str, place: Place
 ) -> None:
     """One export goes on where the dead one stopped; one that is cut otherwise takes its parts for nobody's."""
     place.stop_at("put _meta/manifest.json")
@@ -214,7 +214,7 @@ def test_a_dead_attempt_is_finished_by_one_while_another_replaces_it(
     place.assert_untouched(is_latest_free=True)
 
 
-def test_a_rollback_comes_while_an_export_moves_latest(place: SourceLine) -> None:
+def test_a_rollback_comes_while_an_export_moves_latest(place: Place) -> None:
     name = place.earlier_id()
 
     def back() -> None:
@@ -230,7 +230,7 @@ def test_a_rollback_comes_while_an_export_moves_latest(place: SourceLine) -> Non
     assert place.saw() == BOTH
 
 
-def test_an_export_moves_latest_while_a_rollback_comes(place: SourceLine) -> None:
+def test_an_export_moves_latest_while_a_rollback_comes(place: Place) -> None:
     name = place.earlier_id()
     roll_back(Meddled(place.store(), "swap", "latest.json", place.export), CONSUMER, name, "bad")
     latest = read_latest(place.store(), CONSUMER)
@@ -239,7 +239,7 @@ def test_an_export_moves_latest_while_a_rollback_comes(place: SourceLine) -> Non
     assert place.saw() == COMMITTED
 
 
-def test_latest_ends_at_the_newest_of_many_exports_at_once(place: SourceLine) -> None:
+def test_latest_ends_at_the_newest_of_many_exports_at_once(place: Place) -> None:
     gate = threading.Barrier(6)
 
     def run(day: int) -> SnapshotReport:

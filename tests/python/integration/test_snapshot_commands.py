@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from feature_mart.cli import main
-from s3_export_case import BUCKET, CONSUMER, EARLIER, Bench, SourceLine
+from s3_export_case import BUCKET, CONSUMER, EARLIER, Bench, Place
 from toy_project import write_project
 
 ROLE = "arn:aws:iam::123456789012:role/training"
@@ -21,7 +21,7 @@ class Console:
 
     def __init__(self, bench: Bench, prefix: str, folder: Path) -> None:
         self.address = f"s3://{BUCKET}/{prefix}"
-        self.place = SourceLine(bench, prefix, folder, bench.mart)
+        self.place = Place(bench, prefix, folder, bench.mart)
         self.environment = {
             "MART_SNAPSHOTS": self.address,
             "MART_S3_ENDPOINT": bench.server,
