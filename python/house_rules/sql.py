@@ -75,10 +75,11 @@ def allowed_lines(source: str) -> set[tuple[int, str]]:
     }
 
 
-Finding = tuple[int, str, str]
+#: Where a rule is broken in the SQL (an offset), which rule, and the remedy.
+Hit = tuple[int, str, str]
 
 
-def _words(path: str, parts: Parts) -> Iterator[Finding]:
+def _words(path: str, parts: Parts) -> Iterator[Hit]:
     for word in WORDS:
         if path.startswith(word.homes):
             continue
@@ -88,7 +89,7 @@ def _words(path: str, parts: Parts) -> Iterator[Finding]:
                 yield match.start(), word.rule, f"`{said}`: {word.remedy}"
 
 
-def _stars(path: str, source: str, parts: Parts) -> Iterator[Finding]:
+def _stars(path: str, source: str, parts: Parts) -> Iterator[Hit]:
     if path.startswith(("macros/dialect/", "macros/point_in_time/", "tests/generic/")):
         return
     is_model = path.startswith("models/") and "{% snapshot" not in source
@@ -110,7 +111,7 @@ def _stars(path: str, source: str, parts: Parts) -> Iterator[Finding]:
             )
 
 
-def _distinct(parts: Parts) -> Iterator[Finding]:
+def _distinct(parts: Parts) -> Iterator[Hit]:
     for match in re.finditer(r"\bdistinct\b", parts.sql):
         if not re.search(r"(?:count\s*\(\s*|\bis\s+(?:not\s+)?)\Z", parts.sql[: match.start()]):
             yield (
@@ -120,7 +121,7 @@ def _distinct(parts: Parts) -> Iterator[Finding]:
             )
 
 
-def _orders(parts: Parts) -> Iterator[Finding]:
+def _orders(parts: Parts) -> Iterator[Hit]:
     stop = re.compile(r"\b(?:rows|range|groups|limit|union|qualify|window|frame)\b")
     for match in re.finditer(r"\border\s+by\b", parts.sql):
         for term in top_level(parts.sql, match.end(), stop):
@@ -132,7 +133,7 @@ def _orders(parts: Parts) -> Iterator[Finding]:
                 )
 
 
-def _collections(parts: Parts) -> Iterator[Finding]:
+def _collections(parts: Parts) -> Iterator[Hit]:
     for match in re.finditer(
         r"\b(?:array_agg|string_agg|listagg|group_concat|list)\s*\(", parts.sql
     ):
@@ -144,7 +145,7 @@ def _collections(parts: Parts) -> Iterator[Finding]:
             )
 
 
-def _constants(parts: Parts) -> Iterator[Finding]:
+def _constants(parts: Parts) -> Iterator[Hit]:
     ids = r"\b\w+_id\s*(?:=|<>|!=|(?:not\s+)?in\s*\()\s*(?=['\d])"
     for match in re.finditer(ids, parts.sql):
         yield match.start(), "row-id", "a row named in code: a line of a seed, with its reason"
@@ -163,7 +164,7 @@ def _constants(parts: Parts) -> Iterator[Finding]:
             )
 
 
-def _functions(path: str, parts: Parts) -> Iterator[Finding]:
+def _functions(path: str, parts: Parts) -> Iterator[Hit]:
     if path.startswith(DIALECT):
         return
     for text in (parts.sql, parts.arguments):
@@ -180,7 +181,7 @@ def _functions(path: str, parts: Parts) -> Iterator[Finding]:
                 )
 
 
-def _strings(parts: Parts) -> Iterator[Finding]:
+def _strings(parts: Parts) -> Iterator[Hit]:
     for text in re.finditer(r"'((?:[^']|'')*)'", parts.literals):
         if "\\" in text[1] or "''" in text[1]:
             yield (
@@ -190,7 +191,7 @@ def _strings(parts: Parts) -> Iterator[Finding]:
             )
 
 
-def _quoted_vars(source: str, parts: Parts) -> Iterator[Finding]:
+def _quoted_vars(source: str, parts: Parts) -> Iterator[Hit]:
     # Search the strings of the SQL, then those that Jinja concatenates.
     for text in re.finditer(r"'(?:[^']|'')*'", parts.literals):
         if QUOTED_VAR.search(source[text.start() : text.end()]):
