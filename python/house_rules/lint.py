@@ -60,7 +60,7 @@ CHECKS = (
     ),
     Check(
         "reach",
-        "what a build accesses besides its models' inputs",
+        "what a build accesses besides its models' inputs; layers of models",
         ((PYTHON, "-m", "house_rules.reach"),),
     ),
     Check("reasons", "mart knowledge check", (tool("mart", "knowledge", "check"),)),

@@ -1,7 +1,7 @@
 """``python -m house_rules.reach``: find what a build could access besides the inputs of its models.
 
-dbt compiles the models for DuckDB without a warehouse, and the first check of the leakage audit checks the result.
-Print one line per finding; the exit code is 1 if there is any.
+dbt compiles the models for DuckDB without a warehouse, and the first check of the leakage audit checks the result. The
+layers of the models are checked on the same result. Print one line per finding; the exit code is 1 if there is any.
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from feature_mart.audit.reach import find_faults
+from house_rules.layers import check_layers
 from house_rules.sqlfluff import scratch_environment
 
 
@@ -50,11 +51,12 @@ def main() -> int:
     """Print one line per finding and return the exit code."""
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            found = find_faults(compiled_document(scratch), Path.cwd())
+            document = compiled_document(scratch)
         except RuntimeError as error:
             print(error)
             return 1
-    print("\n".join(str(fault) for fault in found))
+    found = [*map(str, find_faults(document, Path.cwd())), *check_layers(document)]
+    print("\n".join(found))
     return 1 if found else 0
 
 
