@@ -1,4 +1,4 @@
-"""A dbt project of one feature, one consumer and its label, small enough that an audit of it takes seconds."""
+"""Write a dbt project with one feature, one consumer and its label, which an audit judges within seconds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ vars:
 flags:
   send_anonymous_usage_stats: false
 """
-#: The refresh asked for, or the first at or after the newest load: 18:00 UTC is 3:00 in Tokyo.
+#: The refresh that was named, or the first one at or after the newest load: 18:00 UTC is 3:00 in Tokyo.
 _CLOCK_MODEL = """
 {% if var('as_of') -%}
 select cast('{{ var("as_of") }}' as timestamptz) as as_of_at
@@ -65,10 +65,10 @@ select client_id, known_at as as_of_at, count(*) over seen as client_job_count
 from {{ ref('int_job__requests') }}
 window seen as (partition by client_id order by known_at, job_id WINDOW)
 """
-#: What a client's job count sees: the rows so far, or all of them.
+#: The rows that a client's job count includes: those known so far, or all of them.
 _SO_FAR = "range between unbounded preceding and current row"
 _ALL = "rows between unbounded preceding and unbounded following"
-#: Where a build ends that appends: at what it knew last or, by mistake, a day before.
+#: The last refresh of the existing table in a build that appends, or by mistake a day before it.
 _APPENDED = """
 {% if is_incremental() %}
 qualify known_at > (select max(as_of_at) - interval APART from {{ this }})
@@ -135,7 +135,7 @@ def write_audited_project(
 ) -> Path:
     """Write the project into ``folder``; it ``leaks`` all of a client's jobs, or appends some of them twice.
 
-    ``clock`` are lines of the load clock beside one of another warehouse.
+    ``clock`` are lines of the load clock, in addition to one for another warehouse.
     """
     window = _ALL if leaks else _SO_FAR
     appended = _APPENDED.replace("APART", "3 day" if overlaps else "0 day")
@@ -160,7 +160,7 @@ def write_audited_project(
 
 
 def write_audited_warehouse(folder: Path, days: int = 120) -> Path:
-    """Two jobs a day of seven clients, loaded a night after, and a contract of every second, a week after."""
+    """Write two jobs a day of seven clients, loaded a night later, and a contract for every second job a week later."""
     start = datetime(2024, 1, 1, tzinfo=UTC)
     jobs: list[dict[str, Any]] = []
     contracts: list[dict[str, Any]] = []

@@ -1,9 +1,9 @@
-"""A stand-in for the notebook service and for BigFrames: what dbt would hand over runs here, against the emulator.
+"""Replace the notebook service and BigFrames by a stand-in that runs dbt's Python models here, against the emulator.
 
-dbt-bigquery compiles a Python model into one script and sends it to a notebook beside the data. Here the same script
-runs in this process, where ``bigframes.pandas`` is this module's: frames are pandas', read from and written to
-BigQuery's REST interface by Google's own client. It proves the script, the model's other branch and what is done with
-the rows; it does not prove BigFrames, which is not installed.
+dbt-bigquery compiles a Python model into one script and sends it to a notebook in the cloud. The stand-in runs the same
+script in this process, where this module takes the place of ``bigframes.pandas``: its frames are pandas frames, read
+from and written to BigQuery's REST interface by Google's own client. This tests the script, the model's BigQuery branch
+and the writing of its rows. It does not test BigFrames, which is not installed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from feature_mart.bigquery.raw import schema_of
 
 
 class Frame:
-    """The few things that a model asks of a BigFrames frame."""
+    """The methods of a BigFrames frame that the models use."""
 
     def __init__(self, session: Session, rows: pd.DataFrame) -> None:
         self._session, self._rows = session, rows
@@ -49,7 +49,7 @@ class Frame:
 
 
 class Session:
-    """What ``bigframes.pandas.get_global_session()`` gives."""
+    """The session that ``bigframes.pandas.get_global_session()`` returns."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -58,7 +58,7 @@ class Session:
     def read_gbq(self, name: str) -> Frame:
         table = self._client.get_table(name.replace("`", ""))
         rows = self._client.list_rows(table).to_arrow(create_bqstorage_client=False)
-        # BigFrames' own types are Arrow's.
+        # BigFrames has Arrow types.
         return Frame(self, rows.to_pandas(types_mapper=pd.ArrowDtype))
 
     def read_pandas(self, rows: pd.DataFrame) -> Frame:
@@ -80,7 +80,7 @@ class Session:
 
 
 def as_arrow(rows: pd.DataFrame) -> pa.Table:
-    """The rows with the types that BigQuery has: an index left out, instants in microseconds."""
+    """Return the rows as Arrow with BigQuery's types: without an index, timestamps in microseconds."""
     table = pa.Table.from_pandas(rows, preserve_index=False)
     fields = []
     for field in table.schema:
@@ -93,7 +93,7 @@ def as_arrow(rows: pd.DataFrame) -> pa.Table:
 
 
 def run_script(script: str, client: Any) -> Session:
-    """Run a compiled Python model, as the notebook would."""
+    """Run a compiled Python model as the notebook service would."""
     session = Session(client)
     pandas = ModuleType("bigframes.pandas")
     pandas.options = SimpleNamespace(
@@ -120,7 +120,7 @@ def run_script(script: str, client: Any) -> Session:
 
 @contextmanager
 def notebooks(client: Any) -> Iterator[list[str]]:
-    """While inside, what dbt hands to the notebook service runs here; gives the scripts, as they come."""
+    """Run the scripts that dbt sends to the notebook service here, and yield the growing list of them."""
     from dbt.adapters.bigquery.impl import BigQueryAdapter
     from dbt.adapters.bigquery.python_submissions import PythonSubmissionResult
 

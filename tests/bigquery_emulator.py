@@ -1,9 +1,9 @@
-"""BigQuery's REST and Storage Read interfaces on loopback, by an emulator that runs on DuckDB; for tests alone.
+"""Serve BigQuery's REST and Storage Read interfaces on loopback, by an emulator that runs on DuckDB; for tests only.
 
-``python tests/bigquery_emulator.py READY`` serves until it is told to stop or the process that began it is gone, and
-writes ``rest grpc``, its two ports, to the file READY. The emulator is mended where it cannot do what the mart needs;
-dbt and Google's clients are never touched. Each mend has a canary (tests/python/integration/test_emulator.py) that goes
-red when the emulator no longer needs it. What green here does not mean is in docs/bigquery.md.
+``python tests/bigquery_emulator.py READY`` serves until it is stopped or its parent process ends, and writes its two
+ports as ``rest grpc`` to the file READY. Where the emulator cannot do what the mart needs, it is patched here; dbt and
+Google's clients are never changed. Each patch has a test (tests/python/integration/test_emulator.py) that fails when
+the emulator no longer needs it. docs/bigquery.md says what a passing test against the emulator does not prove.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ _MESSAGE_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """Where it listens."""
+    """The ports of a running emulator."""
 
     rest_port: int
     grpc_port: int
 
     @property
     def endpoint(self) -> str:
-        """For ``MART_BQ_API_ENDPOINT``; the scheme is required."""
+        """Return the value for ``MART_BQ_API_ENDPOINT``, which needs the scheme."""
         return f"http://127.0.0.1:{self.rest_port}"
 
     @property
     def storage_endpoint(self) -> str:
-        """For ``MART_BQ_STORAGE_ENDPOINT``, without transport security."""
+        """Return the value for ``MART_BQ_STORAGE_ENDPOINT``, without transport security."""
         return f"127.0.0.1:{self.grpc_port}"
 
 
 @contextmanager
 def run_emulator() -> Iterator[Emulator]:
-    """An emulator in a process of its own, gone at the end.
+    """Yield an emulator that runs in a process of its own, and stop it at the end.
 
     Raises:
-        RuntimeError: it did not start, with what it said.
+        RuntimeError: it did not start; the message has its output.
     """
     with run_process("the emulator", [sys.executable, __file__]) as ports:
         rest, grpc = ports.split()
@@ -54,7 +54,7 @@ def run_emulator() -> Iterator[Emulator]:
 
 
 def mend_boot() -> None:
-    """GEOGRAPHY needs an extension that cannot be downloaded here; without it the emulator would not start."""
+    """Skip GEOGRAPHY: it needs an extension that cannot be downloaded here, and the emulator would not start."""
     import duckdb
     from bqemulator.storage.engine import DuckDBEngine
 
@@ -68,7 +68,7 @@ def mend_boot() -> None:
 
 
 def mend_contracts() -> None:
-    """dbt writes the SELECT of a table with a contract in parentheses, which the emulator does not look into."""
+    """Remove the parentheses that dbt writes around the SELECT of a table with a contract, which the emulator ignores."""
     from bqemulator.sql.rewriter import create_table_schema_ctas
     from sqlglot import exp
 
@@ -83,14 +83,14 @@ def mend_contracts() -> None:
 
 
 def mend_null_order() -> None:
-    """Between its steps it writes BigQuery's SQL anew, by a library that leaves NULLS LAST out of windows."""
+    """Keep NULLS LAST in windows: a library that the emulator rewrites SQL with drops it."""
     from sqlglot.generators.bigquery import BigQueryGenerator
 
     BigQueryGenerator.NULL_ORDERING_SUPPORTED = True
 
 
 def mend_literals() -> None:
-    """It marks float literals by looking for quotes, and loses its way in triple quotes and in comments."""
+    """Mark float literals correctly beside triple quotes and comments; the emulator looks for quotes only."""
     import sqlglot
     from bqemulator.sql import translator
     from sqlglot.tokens import TokenType
@@ -108,7 +108,10 @@ def mend_literals() -> None:
 
 
 def mend_reads() -> None:
-    """It sends a stream from its beginning whatever the offset, in messages that gRPC refuses where rows are wide."""
+    """Send a stream from the requested offset, in messages that gRPC accepts.
+
+    The emulator sends each stream from its beginning, and wide rows in messages that are too large.
+    """
     from bqemulator.grpc_api import read_servicer
     from bqemulator.streaming.read_session import get_session
     from google.cloud.bigquery_storage_v1 import types
@@ -138,7 +141,10 @@ def mend_reads() -> None:
 
 
 def spare_parsing() -> None:
-    """No mend: it parses each statement a dozen times, which is most of what it does, and a copy is cheaper."""
+    """Parse each statement once.
+
+    This is a speed-up and no patch: the emulator spends most of its time on parsing a dozen times.
+    """
     import sqlglot
 
     parse_one = sqlglot.parse_one

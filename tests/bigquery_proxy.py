@@ -1,4 +1,4 @@
-"""A proxy on loopback before the emulator, in which BigQuery's bad days happen, and its dry runs have bytes."""
+"""A proxy on loopback in front of the emulator that injects BigQuery's faults and gives dry runs a number of bytes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _DUPLICATE = (
 
 @dataclass(slots=True)
 class Fault:
-    """What befalls requests whose body or path holds `on`: the first `times` of them, after `spared` that go through.
+    """A fault for requests whose body or path contains `on`: the first `times` of them, after `spared` that pass.
 
-    `how` is ``status``, ``hang`` (no answer), ``cut`` (the request never arrives, the connection breaks) or ``lost``
-    (it arrives and is carried out; the answer breaks off in its middle).
+    `how` is ``status``, ``hang`` (no response), ``cut`` (the request never arrives and the connection breaks) or
+    ``lost`` (the request is carried out, and the response breaks off in its middle).
     """
 
     how: str
@@ -41,7 +41,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Proxy:
-    """The proxy's address, what befalls its requests, and how many bytes a dry run of a text costs."""
+    """The proxy's address, the faults of its requests, and the bytes of a dry run by its text."""
 
     endpoint: str
     faults: list[Fault] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Proxy:
 
 @contextmanager
 def run_proxy(port: int) -> Iterator[Proxy]:
-    """A proxy before the emulator at that port, gone at the end."""
+    """Yield a proxy in front of the emulator at that port, and stop it at the end."""
     released = threading.Event()
     lock = threading.Lock()
     job_ids: set[str | None] = set()
@@ -102,7 +102,7 @@ def run_proxy(port: int) -> Iterator[Proxy]:
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
 
         def _is_new(self, body: bytes) -> bool:
-            """BigQuery takes a job's id once; the emulator would do the job again."""
+            """Return True if a job's id is new. BigQuery accepts an id once; the emulator would run the job again."""
             if self.command != "POST" or not self.path.split("?")[0].endswith("/jobs"):
                 return True
             reference = json.loads(body).get("jobReference") or {}
@@ -131,7 +131,7 @@ def run_proxy(port: int) -> Iterator[Proxy]:
                 answer = there.getresponse()
                 location = answer.getheader("Location")
                 if location:
-                    # An upload goes on where this says, which must be here as well.
+                    # A client resumes an upload at this address, so it has to be the proxy's.
                     self.upload_to = location.replace(f":{port}", f":{self.server.server_port}")
                 kind = answer.getheader("Content-Type") or "application/json"
                 return answer.status, answer.read(), kind

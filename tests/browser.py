@@ -1,4 +1,4 @@
-"""Chromium without a window: opens pages of the site, and keeps what it asked for and complained of."""
+"""Open pages of the site in headless Chromium, and record its requests and the messages of its console."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-#: As the page counts; pictures are kept at a scale that a README can show.
+#: The size of the window in CSS pixels. Pictures are scaled so that a README can show them.
 WIDTH, HEIGHT, SCALE = 1400, 1200, 0.6
 _PATIENCE_S = 20
 _FLAGS = (
     "--headless=new",
-    # As root in a container there is no sandbox to be had; only our own pages are opened.
+    # Chromium has no sandbox as root in a container. Only our own pages are opened.
     "--no-sandbox",
     "--disable-dev-shm-usage",
     "--disable-gpu",
@@ -40,7 +40,10 @@ _FLAGS = (
 
 @dataclass(slots=True)
 class Browser:
-    """One window on one site. `asked` are the addresses of all requests so far, `complaints` what the console said."""
+    """A window on one site.
+
+    `asked` are the addresses of all requests so far, `complaints` the messages of the console.
+    """
 
     driver: Any
     root: str
@@ -48,13 +51,13 @@ class Browser:
     complaints: list[str] = field(default_factory=list)
 
     def visit(self, place: str) -> None:
-        """Open a page of the site anew, and wait until its data are in it."""
+        """Open a page of the site anew, and wait until its data are loaded."""
         self.driver.get("about:blank")
         self.driver.get(f"{self.root}#!/{place}")
         self.wait_for("app-root .app-body, .app-content, .panel")
 
     def wait_for(self, selector: str) -> WebElement:
-        """The first element of that kind, once one is there and seen."""
+        """Return the first element of that kind once one exists and is visible."""
 
         def seen(driver: Any) -> WebElement | None:
             found = driver.find_elements(By.CSS_SELECTOR, selector)
@@ -64,15 +67,15 @@ class Browser:
         return element
 
     def text(self) -> str:
-        """All text of the page that is shown."""
+        """Return all visible text of the page."""
         return str(self.driver.execute_script("return document.body.innerText"))
 
     def wait_for_text(self, text: str) -> None:
-        """Raise TimeoutException where the page does not come to show it."""
+        """Wait until the page shows a text. Raises: TimeoutException if it never does."""
         WebDriverWait(self.driver, _PATIENCE_S).until(lambda _: text in self.text())
 
     def search(self, words: str, wanted: str) -> None:
-        """Type into the search box, and wait until that name is among what is found."""
+        """Type into the search box, and wait until a name is among the results."""
         box = self.wait_for("input[type=search], input[placeholder^=Search]")
         box.send_keys(Keys.CONTROL, "a")
         box.send_keys(words)
@@ -89,7 +92,7 @@ class Browser:
             raise AssertionError(f"{words!r} finds {names}, and not {wanted}") from None
 
     def open_found(self, name: str) -> None:
-        """Follow a result of the search."""
+        """Open a result of the search."""
         for each in self.driver.find_elements(By.CSS_SELECTOR, ".result-body h4"):
             if each.find_element(By.TAG_NAME, "span").text == name:
                 each.click()
@@ -98,7 +101,7 @@ class Browser:
         raise AssertionError(f"the search shows no {name}")
 
     def open_column(self, name: str) -> str:
-        """Open a column's row on a model's page; returns the text that comes to light."""
+        """Open a column's row on a model's page, and return the text that appears."""
         for row in self.driver.find_elements(By.CSS_SELECTOR, "tr.column-row"):
             cells = row.find_elements(By.TAG_NAME, "td")
             if cells and cells[0].get_attribute("textContent").strip() == name:
@@ -110,14 +113,14 @@ class Browser:
         raise AssertionError(f"the page has no column {name}")
 
     def images(self) -> dict[str, int]:
-        """The natural width of every image on the page, by its address; 0 for one that did not load."""
+        """Return the natural width of every image on the page by its address; 0 for one that did not load."""
         found: dict[str, int] = self.driver.execute_script(
             "return Object.fromEntries([...document.images].map(i => [i.src, i.complete ? i.naturalWidth : 0]))"
         )
         return found
 
     def wait_for_images(self) -> None:
-        """Until every image has come, or has failed to."""
+        """Wait until every image has loaded or failed to load."""
         WebDriverWait(self.driver, _PATIENCE_S).until(
             lambda driver: driver.execute_script(
                 "return [...document.images].every(i => i.complete)"
@@ -125,7 +128,7 @@ class Browser:
         )
 
     def look(self) -> None:
-        """Take what was asked for and complained of since the last look."""
+        """Return and forget the requests and messages since the last call."""
         for line in self.driver.get_log("performance"):
             event = json.loads(line["message"])["message"]
             if event["method"] == "Network.requestWillBeSent":
@@ -137,20 +140,20 @@ class Browser:
         ]
 
     def show(self, path: str) -> None:
-        """Scroll until the first element of that XPath that can be seen stands at the lower end of the window."""
+        """Scroll until the first visible element of an XPath is at the lower end of the window."""
         found = self.driver.find_elements(By.XPATH, path)
         element = next(each for each in found if each.is_displayed())
         self.driver.execute_script("arguments[0].scrollIntoView({block: 'end'})", element)
 
     def picture(self, path: Path) -> None:
-        """Keep what is seen, as PNG."""
+        """Save a screenshot as PNG."""
         path.parent.mkdir(parents=True, exist_ok=True)
         assert self.driver.save_screenshot(str(path))
 
 
 @contextmanager
 def open_browser(root: str) -> Iterator[Browser]:
-    """A window on the site at that address; skips the test where there is no Chromium, and fails it on a CI."""
+    """Yield a window on the site at that address; skip the test without Chromium, but fail it on a CI."""
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if program is None or driver is None:
         reason = "no Chromium with its driver: install Debian's chromium and chromium-driver (.ci/chromium)"

@@ -1,4 +1,4 @@
-"""A small sample, built without dbt's own build, for tests that look at a mart as it is."""
+"""Build a small sample from the compiled SQL, without dbt's own build, for tests that read a mart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from feature_mart.sample import write_sample
 
 @dataclass(frozen=True, slots=True)
 class BuiltSample:
-    """A mart as of a refresh before the end, so that some raw rows were loaded after it."""
+    """A mart as of a refresh before the end of the sample, so that some raw rows were loaded after it."""
 
     mart: Path
     raw: RawWarehouse
@@ -27,7 +27,7 @@ class BuiltSample:
 
 def build_sample(folder: Path, jobs: int, seed: int) -> BuiltSample:
     """Write a sample into ``folder`` and build all of its models."""
-    warehouse = folder / "sample"  # The name that seeds/load_clock.csv knows.
+    warehouse = folder / "sample"  # A name that seeds/load_clock.csv contains.
     write_sample(warehouse, jobs=jobs, seed=seed)
     settings = resolve_settings(dwh=str(warehouse), environment={"MART_HOME": str(folder / "home")})
     as_of_at = settings.clock.refresh_before(newest_load(warehouse).replace(month=1))

@@ -1,4 +1,4 @@
-"""Small contracts tables with bulk loads in them, for tests of what is advised and what the audit says of it."""
+"""Write small contracts tables with bulk loads, for tests of the advice on them and of the load clock's audit."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def contract(name: str, contracted_at: datetime | None, loaded_at: datetime) -> 
 
 
 def daily_rows(days: int, a_day: int = 8, lag: timedelta = 6 * HOUR, seed: int = 0) -> list[Row]:
-    """Rows loaded as usual, each ``lag`` after its event or up to half of it sooner; one of twelve days late."""
+    """Return rows loaded between half of ``lag`` and ``lag`` after their events, as usual; one in twelve is days late."""
     rng = Random(seed)
     rows = []
     for number in range(days * a_day):
@@ -50,7 +50,7 @@ def daily_rows(days: int, a_day: int = 8, lag: timedelta = 6 * HOUR, seed: int =
 def loaded_at_once(
     rows: Sequence[Row], since: datetime, until: datetime, at: datetime | None = None
 ) -> list[Row]:
-    """The same rows; those loaded in a span are loaded ``at`` one instant, at its end unless given."""
+    """Return the rows, with those loaded in a span moved to one load ``at`` a time, by default the end of the span."""
     return [
         row | {"loaded_at": at or until} if since <= row["loaded_at"] < until else row
         for row in rows
@@ -58,7 +58,7 @@ def loaded_at_once(
 
 
 def write_contracts(folder: Path, rows: Sequence[Row]) -> Path:
-    """Write a warehouse of these contracts and nothing else."""
+    """Write a warehouse with these contracts and no other rows."""
     empty_warehouse(folder)
     columns = RAW_TABLES["contracts"]
     given = pa.table({name: pa.array([row.get(name) for row in rows]) for name in columns})
@@ -71,12 +71,12 @@ def write_contracts(folder: Path, rows: Sequence[Row]) -> Path:
 
 @contextmanager
 def first_loads_of(folder: Path, rows: Sequence[Row]) -> Iterator[FirstLoads]:
-    """The first loads of these contracts, in Tokyo's days."""
+    """Return the first loads of these contracts, with days in Tokyo."""
     raw = warehouse_of(folder, rows)
     with open_first_loads(raw.every_row()["contracts"], "contracts", "Asia/Tokyo") as loads:
         yield loads
 
 
 def warehouse_of(folder: Path, rows: Sequence[Row], *lines: LoadClockLine) -> RawWarehouse:
-    """A warehouse of these contracts whose load clock has these lines."""
+    """Return a warehouse of these contracts whose load clock has these lines."""
     return RawWarehouse(write_contracts(folder, rows), {"contracts": lines}, ())

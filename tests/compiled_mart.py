@@ -1,8 +1,7 @@
-"""The mart's own SQL, as dbt compiled it once, to run on relations that a test brings along.
+"""Run the mart's own SQL, compiled once by dbt, on tables that a test supplies.
 
-A dbt build takes seconds; the compiled SELECTs of a full build run on an in-memory DuckDB in
-fractions of one. That makes property tests over thousands of histories possible, and is the shape
-in which the online handler runs the same SQL.
+A dbt build takes seconds; the compiled SELECTs of a full build run on an in-memory DuckDB in fractions of a second.
+This allows property tests over thousands of histories, and the same SQL is to answer online requests.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 _TEXT, _MONEY, _INSTANT, _FLAG = "varchar", "decimal(18,3)", "timestamptz", "boolean"
 _LIFE = {"is_deleted": _FLAG, "loaded_at": _INSTANT}
 
-#: Every column that the raw contract knows, by table.
+#: Every column of the raw contract, by table.
 RAW_TABLES: Mapping[str, Mapping[str, str]] = {
     "categories": {"category_id": _TEXT, "parent_category_id": _TEXT, "name": _TEXT, **_LIFE},
     "clients": {
@@ -98,7 +97,7 @@ def empty_warehouse(folder: Path) -> Path:
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB with the catalog ``mart`` that compiled SQL names, in UTC."""
+    """Return an in-memory DuckDB in UTC with the catalog ``mart`` that the compiled SQL names."""
     con = duckdb.connect()
     con.execute(
         "set TimeZone = 'UTC'; attach ':memory:' as mart; create schema mart.dwh; use mart.main"
@@ -112,7 +111,7 @@ def load_table(
     columns: Mapping[str, str],
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Create table ``name`` (schema included) with these columns and rows; a row's missing column is NULL."""
+    """Create table ``name`` (schema included) with these columns and rows; a column that a row lacks is NULL."""
     typed = ", ".join(f'"{column}" {type_}' for column, type_ in columns.items())
     con.execute(f"create table {name} ({typed})")
     if rows:
@@ -131,10 +130,10 @@ def load_text_words(con: duckdb.DuckDBPyConnection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CompiledMart:
-    """Compiled SELECTs and Python models of the mart, in the order in which they can be built.
+    """Compiled SELECTs and Python models of the mart, in an order in which they can be built.
 
     Attributes:
-        sql: by model name, in dependency order; of a Python model its own file.
+        sql: by model name, in dependency order; for a Python model the text of its file.
         parents: by model name, the models and seeds that it reads.
         python: the names of the Python models.
         analyses: compiled SELECTs of the analyses, by name.
@@ -152,7 +151,7 @@ class CompiledMart:
         given: Collection[str] = (),
         only: Collection[str] | None = None,
     ) -> None:
-        """Create every model as a table of ``main``, but those ``given``; with ``only``, those alone."""
+        """Create every model except ``given`` as a table of ``main``; with ``only``, create no others."""
         for name, select in self.sql.items():
             if name in given or (only is not None and name not in only):
                 continue
@@ -162,14 +161,14 @@ class CompiledMart:
                 con.execute(f"create table main.{name} as {select}")
 
     def run_python(self, con: duckdb.DuckDBPyConnection, name: str) -> None:
-        """Create a Python model's table, by its own `model()` over the tables that are there."""
+        """Create a Python model's table by calling its `model()` on the tables that exist."""
         rows = load_python_model(name, self.sql[name]).model(FullBuild(con), con)
         con.register("python_rows", rows)
         con.execute(f"create table main.{name} as select * from python_rows")
         con.unregister("python_rows")
 
     def upstream(self, name: str, leaves: Collection[str]) -> list[str]:
-        """The models behind ``name``, itself included, down to ``leaves``, which are left out; in build order."""
+        """Return ``name`` and the models upstream of it down to ``leaves``, which are left out, in build order."""
         wanted: set[str] = set()
         queue = [name]
         while queue:
@@ -182,7 +181,7 @@ class CompiledMart:
 
 
 def compile_mart(folder: Path, **variables: object) -> CompiledMart:
-    """Compile the project for a full build on DuckDB; ``folder`` takes an empty warehouse and dbt's files."""
+    """Compile the project for a full build on DuckDB; ``folder`` is for an empty warehouse and dbt's files."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
@@ -200,7 +199,7 @@ def compile_mart(folder: Path, **variables: object) -> CompiledMart:
         *("--vars", json.dumps(variables), "--quiet"),
     ]
     try:
-        # The seed's build opens the raw views as well, which compiling by itself does not.
+        # Building the seed also opens the raw views, which compiling alone does not do.
         for command in (["seed"], ["compile", "--full-refresh"]):
             result = dbtRunner().invoke([*command, *common])
             if not result.success:

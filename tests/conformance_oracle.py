@@ -1,4 +1,4 @@
-"""Every expectation of the conformance cases, worked out again without an engine or a macro's SQL."""
+"""Compute every expected value of the conformance cases again, without an engine and without the macros' SQL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ZONE = ZoneInfo(VARIABLES["business_timezone"])
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
-#: Each engine has hashes of its own; what is expected of them is not their value.
+#: Hashes differ by engine, so their values are not expected.
 HASHES = {"hash_to_text", "hash_from_text", "row_hash", "order_free_hash"}
 
 Value = int | float | str | bool | Decimal | datetime | None
@@ -36,14 +36,14 @@ def half_away(value: Decimal, places: int = 0) -> Decimal:
         return value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
 
 
-# What a case is given: SQL literals, read as Python values. ---------------------------------------
+# The inputs of a case: SQL literals, read as Python values. -------------------------------------------
 
 
 def read_literal(text: str) -> Value:
-    """One SQL literal of a case's ``given``.
+    """Return the value of a SQL literal in a case's ``given``.
 
     Raises:
-        ValueError: no literal of a known form.
+        ValueError: the literal has no known form.
     """
     instant = re.fullmatch(r"\{\{ instant\('(.*)'\) \}\}", text)
     if instant is not None:
@@ -75,12 +75,12 @@ def rows_given(case: Mapping[str, Any]) -> list[dict[str, Value]]:
     return [{column: read_literal(text) for column, text in row.items()} for row in given]
 
 
-# What each macro should give, in Python. Arguments arrive as SQL text over `given`, or as the value
-# of a macro inside. -------------------------------------------------------------------------------
+# The expected result of each macro in Python. Arguments are SQL text over `given`, or the value of an
+# inner macro. ----------------------------------------------------------------------------------------
 
 
 class Oracle:
-    """The macros over one row, written from BigQuery's documentation and the macros' own words."""
+    """The macros over one row, written from BigQuery's documentation and the macros' descriptions."""
 
     def __init__(self, row: Row) -> None:
         self._row = row
@@ -89,7 +89,7 @@ class Oracle:
         return {name: getattr(self, name) for name in dir(self) if not name.startswith("_")}
 
     def _value(self, argument: Value) -> Any:
-        """The argument's value; a sum, product or coalesce of NULL is NULL, or is not."""
+        """Return an argument's value. A sum or product with NULL is NULL; a coalesce is not."""
         if not isinstance(argument, str):
             return argument
         names = {
@@ -109,7 +109,7 @@ class Oracle:
         with localcontext(prec=60):
             log = Decimal(float(value)).ln()
             exact = int(half_away(log * 10**6))
-        # LN's last bit is nobody's promise: whichever float64 next to the true one an engine gives.
+        # No engine promises the last bit of LN: either float64 next to the true value is right.
         nearest = float(log)
         near = (nearest, *(math.nextafter(nearest, side) for side in (math.inf, -math.inf)))
         reached = {int(half_away(Decimal(candidate * 1e6))) for candidate in near}
@@ -163,7 +163,7 @@ class Oracle:
 
     def whole_amount(self, price: Value) -> int | None:
         value = self._value(price)
-        # A Decimal made of a float is that float exactly.
+        # A Decimal made from a float is exactly that float.
         return None if value is None else int(half_away(half_away(Decimal(value), 9)))
 
     def code_word(self, text: Value) -> str | None:
@@ -254,7 +254,7 @@ class Oracle:
 
 
 class _Null:
-    """Swallows whatever is added or multiplied to it."""
+    """NULL: the result of any sum or product with it is NULL."""
 
     def _null(self, _: object) -> _Null:
         return self
@@ -272,7 +272,7 @@ def _refreshes_about(at: datetime) -> list[datetime]:
 
 
 def as_text(value: Value) -> str | None:
-    """A value as the cases write it."""
+    """Return a value as the cases write it."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -282,15 +282,15 @@ def as_text(value: Value) -> str | None:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-# Ways to work an expectation out again; each gives the text, or None where a case is not its own. --
+# Ways to compute an expectation again. Each returns the text, or None if the case has another form. ---
 
 
 class OtherFormError(Exception):
-    """The case has another form."""
+    """Raised if a case has another form."""
 
 
 def by_macro(case: Mapping[str, Any]) -> str | None:
-    """A case whose expression is one call of macros over one row."""
+    """Compute a case whose expression is one call of macros over one row."""
     call = re.fullmatch(r"\{\{ (.+) \}\}", case.get("sql", ""))
     if call is None or "}}" in call[1] or isinstance(case["given"], list):
         raise OtherFormError
@@ -302,7 +302,7 @@ def by_macro(case: Mapping[str, Any]) -> str | None:
 
 
 def by_value(case: Mapping[str, Any]) -> str | None:
-    """A column as it was given: what its literal means."""
+    """Compute a case that is a column as it was given: the value of its literal."""
     column = re.fullmatch(
         r"(?:cast\()?given\.(\w+)(?: as \{\{ type_double\(\) \}\}\))?", case.get("sql", "")
     )
@@ -313,7 +313,7 @@ def by_value(case: Mapping[str, Any]) -> str | None:
 
 
 def by_equality(case: Mapping[str, Any]) -> str | None:
-    """A column held against a literal."""
+    """Compute a case that compares a column with a literal."""
     sides = re.fullmatch(r"given\.(\w+) = (cast\(.*\))", case.get("sql", ""))
     if sides is None:
         raise OtherFormError
@@ -321,7 +321,7 @@ def by_equality(case: Mapping[str, Any]) -> str | None:
 
 
 def by_difference(case: Mapping[str, Any]) -> str | None:
-    """One macro less another."""
+    """Compute a case that subtracts one macro from another."""
     sides = re.fullmatch(r"(\{\{ .+? \}\}) - (\{\{ .+? \}\})", case.get("sql", ""))
     if sides is None:
         raise OtherFormError
@@ -330,7 +330,7 @@ def by_difference(case: Mapping[str, Any]) -> str | None:
 
 
 def by_sum(case: Mapping[str, Any]) -> str | None:
-    """A sum of a macro over rows: of those that are not NULL."""
+    """Compute a case that sums a macro over rows that are not NULL."""
     summed = re.fullmatch(r"sum\((\{\{ .+ \}\})\)", case.get("sql", ""))
     if summed is None:
         raise OtherFormError
@@ -339,7 +339,7 @@ def by_sum(case: Mapping[str, Any]) -> str | None:
 
 
 def by_least(case: Mapping[str, Any]) -> str | None:
-    """The value of the row that is least."""
+    """Compute a case that takes the value of the least row."""
     if "value_of_least" not in case.get("sql", ""):
         raise OtherFormError
     rows = rows_given(case)
@@ -352,10 +352,10 @@ WAYS = (by_macro, by_value, by_equality, by_difference, by_sum, by_least)
 
 
 def recomputed(case: Mapping[str, Any]) -> str | None:
-    """What the case should expect.
+    """Return what the case should expect.
 
     Raises:
-        OtherFormError: it can only be read, not worked out again.
+        OtherFormError: the case has no form that can be computed again.
     """
     for way in WAYS:
         try:

@@ -1,4 +1,4 @@
-"""A mart on the emulated BigQuery, built by `mart` itself, and the same mart on DuckDB beside it."""
+"""Build a mart on the emulated BigQuery with `mart` itself, and the same mart on DuckDB to compare it with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROJECT_ID = "mart-test"
 
 
 def environment_of(emulator: Emulator, home: Path, **others: str) -> dict[str, str]:
-    """What a person would set, but for the address of the stand-in and short waits."""
+    """Return a user's settings, with the address of the emulator and short waits."""
     return {
         "MART_TARGET": "bigquery_ci",
         "MART_GCP_PROJECT": PROJECT_ID,
@@ -50,7 +50,7 @@ def environment_of(emulator: Emulator, home: Path, **others: str) -> dict[str, s
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """The process's environment with these and without any other MART_ name."""
+    """Return the process's environment with these variables and without any other MART_ name."""
     saved = dict(os.environ)
     for name in [name for name in os.environ if name.startswith("MART_")]:
         del os.environ[name]
@@ -63,7 +63,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def call(variables: Mapping[str, str], *arguments: str) -> Result:
-    """A command of `mart`, with the stand-in for notebooks."""
+    """Run a command of `mart` with the stand-in for notebooks."""
     with environment(variables):
         address = resolve_settings().bigquery
         assert address is not None
@@ -72,7 +72,7 @@ def call(variables: Mapping[str, str], *arguments: str) -> Result:
 
 
 def result_of(variables: Mapping[str, str], *arguments: str) -> dict[str, Any]:
-    """What a command that has to succeed prints as JSON."""
+    """Run a command that has to succeed, and return the JSON that it prints."""
     done = call(variables, *arguments, "--json")
     assert done.exit_code == 0, done.output
     document: dict[str, Any] = json.loads(done.stdout)
@@ -93,7 +93,7 @@ class EmulatedMart:
         return open_client(self.settings.bigquery)
 
     def load(self, dataset: str) -> None:
-        """The raw rows into a dataset that this may make."""
+        """Load the raw rows into a dataset, which is created if necessary."""
         assert self.settings.bigquery is not None
         load_folder(self.client, self.settings.bigquery, self.raw, dataset)
 
@@ -107,7 +107,7 @@ class EmulatedMart:
             build_mart(self.settings, log, as_of=as_of, full_refresh=full_refresh, is_checked=False)
 
     def compare(self, as_of_at: datetime, folder: Path) -> tuple[TableComparison, ...]:
-        """Every table beside that of one full build on DuckDB."""
+        """Compare every table with that of one full build on DuckDB."""
         variables = {"MART_HOME": str(folder / "home")}
         here = resolve_settings(dwh=str(self.raw), environment=variables)
         here = replace(here, warehouse=self.settings.warehouse)
@@ -121,12 +121,12 @@ class EmulatedMart:
 
 
 def emulated_mart(variables: Mapping[str, str], raw: Path) -> EmulatedMart:
-    """A mart of that environment over those raw rows; nothing is loaded or built yet."""
+    """Return a mart of that environment over those raw rows; nothing is loaded or built yet."""
     return EmulatedMart(variables, resolve_settings(environment=variables), raw)
 
 
 def write_slice(source: Path, out: Path, jobs: int) -> Path:
-    """A warehouse of the last so many jobs of another, with all that belongs to them."""
+    """Write a warehouse with the last jobs of another one and all rows that belong to them."""
     out.mkdir(parents=True)
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")

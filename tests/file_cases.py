@@ -1,4 +1,4 @@
-"""Training files for `mart audit file`, and the ways in which there is nothing to judge in one."""
+"""Training files for `mart audit file`, and files in which nothing can be judged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """A built sample, what a notebook has of it, and a folder for its file."""
+    """A built sample, the tables that a notebook reads from it, and a folder for its file."""
 
     sample: BuiltSample
     notebook: Notebook
@@ -89,7 +89,7 @@ def shifts(report: FileReport) -> dict[str, tuple[int, str]]:
 
 
 def month_starts(sample: BuiltSample, notebook: Notebook) -> pd.DataFrame:
-    """Each client's contracts at the start of months, in the business zone and without an offset."""
+    """Return each client's contracts at month starts, in the business zone and without an offset."""
     starts = pd.date_range("2024-01-01", periods=8, freq="MS", tz=ZONE).tz_convert("UTC")
     history = notebook.clients[[CLIENT, "available_at", COUNT]].sort_values("available_at")
     first = history.groupby(CLIENT).available_at.min()
@@ -142,7 +142,7 @@ TRANSFORMS: dict[str, Callable[[pd.Series], pd.Series]] = {
     "rank": lambda v: v.rank(pct=True),
 }
 
-#: Question and a part of the answer.
+#: The question, and a part of the answer.
 ODD_QUESTIONS: list[tuple[Any, str]] = [
     (({"job": "job_id"}, "requested_at", {}), "has no column 'job'; its columns like it: job_id"),
     (({"job_id": "job_id"}, "requested", {}), "has no column 'requested'"),
@@ -152,7 +152,7 @@ ODD_QUESTIONS: list[tuple[Any, str]] = [
     (({"a": "job_id"}, "requested_at", {}), "knows none of the file's job_ids"),
     (({"job_id": "job_id"}, "a", {}), "has to be a date"),
 ]  # fmt: skip
-#: Content of a CSV file, and a part of the answer.
+#: The content of a CSV file, and a part of the answer.
 ODD_CSV: list[tuple[bytes, str]] = [
      (b"job_id,requested_at,job_skill_count\nJ1,03/04/2025,1\n", "2025-04-03 or 2025-03-04"),
      (b"job_id,requested_at,job_skill_count\nJ1,1694000000,1\n", "look like seconds since 1970"),
@@ -164,6 +164,6 @@ ODD_CSV: list[tuple[bytes, str]] = [
 
 
 def leaking_text(notebook: Notebook) -> pd.DataFrame:
-    """Values of 30 days later, by client and as text, as a CSV file holds them."""
+    """Return values of 30 days later, by client and as text, as a CSV file contains them."""
     rows = table(notebook, CLIENT, 30 * DAY).dropna().head(300)
     return rows.assign(**{COUNT: rows[COUNT].astype(int).astype(str), PRICE: rows[PRICE].map(repr)})

@@ -1,4 +1,4 @@
-"""Ways to write a training file in which a mart's keys, values or times are not seen as such."""
+"""Ways to write a training file in which a mart's keys, values or times have another form or type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of models and features, and what `mart knowledge check --base` is to say of each."""
+"""Changes of models and features, with the expected answer of `mart knowledge check --base`."""
 
 from knowledge_edits import (
     CLIENT,

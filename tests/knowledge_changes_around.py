@@ -1,4 +1,4 @@
-"""Changes of seeds, vars, macros, hooks and modes, and what `mart knowledge check --base` is to say of each."""
+"""Changes of seeds, vars, macros, hooks and modes, with the expected answer of `mart knowledge check --base`."""
 
 from knowledge_edits import (
     CLIENT,

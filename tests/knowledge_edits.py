@@ -1,4 +1,4 @@
-"""Edits of the project's own texts, for tests of what is said of them."""
+"""Edits of the project's own texts, for tests of the knowledge check."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ Edit = Callable[[Files], None]
 class Change:
     """A change that needs a reason.
 
-    `reaches` are features that are to be named, `spares` some that are not, `touched` the text that satisfies.
+    `reaches` are features that must be named, `spares` some that must not be, `touched` the text that satisfies the
+    check.
     """
 
     name: str
@@ -30,7 +31,7 @@ class Change:
 
 
 def path_of(files: Mapping[str, str], name: str) -> str:
-    """Return the one path that ends with a name."""
+    """Return the only path that ends with a name."""
     (path,) = [each for each in files if each == name or each.endswith(f"/{name}")]
     return path
 
@@ -47,12 +48,12 @@ def put(name: str, old: str, new: str, count: int = -1) -> Edit:
 
 
 def add(path: str, text: str) -> Edit:
-    """Add a file, or text at the end of one."""
+    """Add a file, or append text to one."""
     return lambda files: files.__setitem__(path, files.get(path, "") + text)
 
 
 def why(*columns: str) -> Edit:
-    """Add a sentence to the reason of each column, where it stands."""
+    """Append a sentence to the reason of each column."""
 
     def edit(files: Files) -> None:
         for column in columns:
@@ -67,7 +68,7 @@ def why(*columns: str) -> Edit:
 
 
 def describe(name: str, column: str | None = None) -> Edit:
-    """Add a sentence to the description of a model, or of a column."""
+    """Append a sentence to the description of a model or a column."""
 
     def edit(files: Files) -> None:
         path = path_of(files, name)
@@ -79,7 +80,7 @@ def describe(name: str, column: str | None = None) -> Edit:
 
 
 def section(name: str, *columns: str) -> Edit:
-    """Add a section that names columns to a model's notes."""
+    """Append a section that names columns to a model's notes."""
     named = ", ".join(f"`{each}`" for each in columns)
     return put(
         name, "## Rejected", f"## Since this spring\nOther values of {named}.\n\n## Rejected"

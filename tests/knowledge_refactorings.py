@@ -1,4 +1,4 @@
-"""Changes of the project's texts that change no feature: `mart knowledge check --base` is to say nothing of them."""
+"""Changes of the project's texts that change no feature, on which `mart knowledge check --base` must be silent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from knowledge_edits import (
 
 
 def rename(name: str, old: str, new: str) -> Edit:
-    """Rename a word wherever it stands in a file."""
+    """Rename a word everywhere in a file."""
 
     def edit(files: Files) -> None:
         path = path_of(files, name)
@@ -31,7 +31,7 @@ def rename(name: str, old: str, new: str) -> Edit:
 
 
 def move(name: str, first: str, last: str, before: str) -> Edit:
-    """Move what stands from one text up to another, to before a third."""
+    """Move the text between two texts to before a third one."""
 
     def edit(files: Files) -> None:
         path = path_of(files, name)
@@ -71,7 +71,7 @@ BUDGET = "        {{ ratio('budgets.budget_log_e6', '1000000') }} as job_budget_
 
 
 def rename_model(old: str, new: str) -> Edit:
-    """Rename a model: its files, and wherever it is read."""
+    """Rename a model: its files and every reference."""
 
     def edit(files: Files) -> None:
         for path in list(files):

@@ -1,4 +1,4 @@
-"""Servers that tests start on loopback: in a process of their own, or in threads of this one."""
+"""Start servers on loopback for tests, in a process of their own or in threads of this one."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ _POLL_S = 0.05
 def run_process(
     name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """What that command wrote when it was ready, into the file whose path it is given last; it is gone at the end.
+    """Yield what a command wrote when it was ready, into the file whose path is its last argument; stop it at the end.
 
-    Its working and temporary folder are its own and go with it. Without an environment it has that of this process.
+    The command gets working and temporary folders of its own, which are removed. Without ``environment`` it gets that
+    of this process.
 
     Raises:
-        RuntimeError: it did not start, with what it said.
+        RuntimeError: it did not start; the message has its output.
     """
     with tempfile.TemporaryDirectory() as folder:
         ready, log = Path(folder) / "ready", Path(folder) / "log"
@@ -57,14 +58,14 @@ def run_process(
 
 
 def say_ready(ready: Path, said: str) -> None:
-    """From within such a process: it is ready, and this is where it listens."""
+    """Write the address where this process listens to the file that its parent waits for; called when it is ready."""
     part = ready.with_suffix(".part")
     part.write_text(said, encoding="ascii")
     part.rename(ready)
 
 
 def watch_for_end() -> Callable[[], None]:
-    """From within such a process, before all else: what waits until it is told to stop or its parent is gone."""
+    """Start a thread that ends this process when it is told to stop or its parent is gone; called first."""
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     parent = os.getppid()
@@ -78,13 +79,13 @@ def watch_for_end() -> Callable[[], None]:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # Of twenty clients that come at once, none should have to knock again a second later.
+    # If twenty clients connect at once, none should have to retry a second later.
     request_queue_size = 128
 
 
 @contextmanager
 def serve_http(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """The address at which a handler answers, a thread a connection, until the end."""
+    """Yield the address at which a handler answers, with a thread for each connection."""
     server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True)
     thread.start()

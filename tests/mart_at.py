@@ -1,4 +1,4 @@
-"""`mart` at another wall clock: ``python tests/mart_at.py 2026-04-01T00:00:00+00:00 build …``."""
+"""Run `mart` at another wall clock: ``python tests/mart_at.py 2026-04-01T00:00:00+00:00 build …``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ THEN = datetime.fromisoformat(sys.argv.pop(1))
 
 
 class Then(datetime):
-    """A datetime whose now is that instant."""
+    """A datetime class whose now() is that instant."""
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Then:

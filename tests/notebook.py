@@ -1,4 +1,4 @@
-"""A training file as a notebook makes it with pandas, from a built sample."""
+"""Make a training file with pandas, as a notebook would, from a built sample."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from built_sample import BuiltSample
 
 
 class Notebook:
-    """What somebody has who joins by hand: requests, contracts as loaded, and histories with their instants."""
+    """The tables that a person joins by hand: requests, contracts as loaded, and histories with their times."""
 
     def __init__(self, sample: BuiltSample) -> None:
         with duckdb.connect(str(sample.mart), read_only=True) as con:
@@ -34,7 +34,7 @@ class Notebook:
         return frame
 
     def join(self, column: str, shift: pd.Timedelta, empty: float | None = 0) -> pd.Series:
-        """A client's column as of so much after the request, by job."""
+        """Return a client's column, by job, as of a time after the request."""
         rows = self.requests.assign(moved=self.requests.requested_at + shift).sort_values("moved")
         rows["moved"] = rows.moved.astype("datetime64[us, UTC]")
         history = self.clients.sort_values("available_at")[["client_id", "available_at", column]]

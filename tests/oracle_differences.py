@@ -1,4 +1,4 @@
-"""A built mart against the oracle's rows, to the value."""
+"""Compare a built mart with the oracle's rows, value by value."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def comparable(value: Any) -> Any:
-    """Instants as microseconds, so that equal ones are equal in any zone."""
+    """Return timestamps as microseconds, so that equal ones are equal in any zone."""
     return (value - _EPOCH).total_seconds() if isinstance(value, datetime) else value
 
 
 def differences(con: Any, expected: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """One line per table, side and row that only one of them has."""
+    """Return one line per table, side and row that only one side has."""
     found = []
     for table, rows in expected.items():
         names = [row[0] for row in con.execute(f"describe main.{table}").fetchall()]

@@ -1,7 +1,7 @@
-"""Changes planted into a copy of the project, and what the leakage audit says of each.
+"""Plant changes in a copy of the project, and return what the leakage audit says of each.
 
-What a change leaves alone is built once, so that a plant costs seconds: dbt compiles the changed project, and only
-those models are built anew whose compiled code differs, with all that read them.
+Models that a change leaves alone are built once, so that a plant costs seconds: dbt compiles the changed project, and
+only models whose compiled code differs are built again, with all models downstream of them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.sample import write_sample
 
 PLANTS = PROJECT / "tests" / "plants"
-#: Checks of the build that are there against leaks.
+#: Checks of the build that exist to find leaks.
 _CHECKS = (
     *("labels_of", "published", "requests_of"),
     *("even_exclusions", "reasons_borne_out", "every_posting"),
@@ -46,7 +46,7 @@ _CHECKS = (
 _PARTS = ("models", "macros", "seeds", "profiles", "tests/generic", "tests/fixtures")
 
 
-#: For each leak that only the audit at every refresh sees: from which day on to look, at how many refreshes at most.
+#: For each leak that only the audit at every refresh finds: the first day to look at, and the most refreshes to try.
 RARE_NIGHTS = {
     "skills_in_one_outage_week": ("2025-02-10", 8),
     "market_of_monday_for_sunday_nights": ("2025-06-20", 4),
@@ -58,7 +58,7 @@ RARE_NIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A text that stands once in a file of the project, and what takes its place; without `find` the file is new."""
+    """A text that occurs once in a file of the project, and its replacement; without `find` the file is new."""
 
     file: str
     find: str | None
@@ -67,7 +67,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """One planted change: `columns` are those that must be named, empty for a clean one."""
+    """One planted change: `columns` are those that must be named, empty for an honest change."""
 
     name: str
     kind: str
@@ -76,7 +76,7 @@ class Plant:
     about: str
 
     def overlaps(self, other: Plant) -> bool:
-        """Whether both touch one file, so that they cannot stand in one project."""
+        """Return True if both change one file, so that they cannot be in one project."""
         return bool(
             {patch.file for patch in self.patches} & {patch.file for patch in other.patches}
         )
@@ -84,11 +84,11 @@ class Plant:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the audit named, as `model.column`, and the models whose compiled code the change altered.
+    """The columns that the audit named, as `model.column`, and the models whose compiled code the change altered.
 
-    With `faults`, what reaches beside a model's inputs, nothing was built. `refused` is why the project did not compile
-    or build. `by_mode` are the columns that dbt builds otherwise than their SELECTs; `checks` the build's checks that
-    failed; `inputs` seeds and vars that follow a label; `load_clock` wrong lines of the load clock.
+    With `faults`, accesses besides a model's inputs, nothing was built. `refused` is the reason why the project did not
+    compile or build. `by_mode` are the columns that dbt builds otherwise than their SELECTs; `checks` the build's
+    checks that failed; `inputs` seeds and vars that follow a label; `load_clock` wrong lines of the load clock.
     """
 
     named: frozenset[str] = frozenset()
@@ -108,7 +108,7 @@ class Verdict:
 
 
 def read_plants(name: str) -> list[Plant]:
-    """The plants of one YAML file in tests/plants."""
+    """Return the plants of one YAML file in tests/plants."""
     return [
         Plant(
             name=entry["name"],
@@ -129,7 +129,7 @@ def read_plants(name: str) -> list[Plant]:
 
 
 def in_batches(plants: Sequence[Plant]) -> list[list[Plant]]:
-    """Few groups in which no two plants touch one file."""
+    """Group plants into few batches in which no two change one file."""
     batches: list[list[Plant]] = []
     for plant in plants:
         for batch in batches:
@@ -156,7 +156,7 @@ class ProjectCopy:
 
     @contextmanager
     def planted(self, plants: Sequence[Plant]) -> Iterator[None]:
-        """Put the changes in place and, on every way out, take them away again."""
+        """Plant the changes, and remove them at the end in any case."""
         before: dict[Path, str | None] = {}
         try:
             for plant in plants:
@@ -185,7 +185,7 @@ class PlantBench:
     """A small sample in which everything goes wrong, and a copy of the project to plant changes in."""
 
     def __init__(self, folder: Path, jobs: int = 2000, seed: int = 11) -> None:
-        dwh = folder / "sample"  # The name that seeds/load_clock.csv knows.
+        dwh = folder / "sample"  # A name that seeds/load_clock.csv contains.
         write_sample(dwh, jobs=jobs, seed=seed)
         self.copy = ProjectCopy(folder / "project")
         settings = resolve_settings(dwh=str(dwh), environment={"MART_HOME": str(folder / "home")})
@@ -215,13 +215,13 @@ class PlantBench:
         )
 
     def judge(self, plants: Sequence[Plant], *, has_modes: bool = False) -> Verdict:
-        """What the audit names with these changes in place; it ends as soon as all columns are named that must be.
+        """Return what the audit names with these changes planted. It ends when all columns that must be named are.
 
-        With ``has_modes``, what no cutoff has shown is built by dbt as well, with the checks in _CHECKS, which takes
-        half a minute.
+        With ``has_modes``, a change that no cutoff shows is built by dbt as well, with the checks in _CHECKS, which
+        takes half a minute.
 
         Raises:
-            AssertionError: a text to be replaced does not stand once in its file.
+            AssertionError: a text to be replaced does not occur exactly once in its file.
         """
         wanted = frozenset(column for plant in plants for column in plant.columns)
         shutil.rmtree(self.changed, ignore_errors=True)
@@ -283,7 +283,7 @@ class PlantBench:
         return tuple(fault for verdict in verdicts for fault in describe_faults(verdict))
 
     def _by_dbt(self, project: CompiledProject, verdict: Verdict) -> Verdict:
-        """Return the verdict with what dbt's builds and their checks show."""
+        """Return the verdict with the results of dbt's builds and their checks."""
         whole = build_whole(project, self.raw, self.as_of_at, self.changed)
         found = build_modes(
             self.settings, project, self.raw, self.as_of_at, self.changed, has_newest=True
@@ -351,7 +351,7 @@ class RareBench:
 
 
 def _code(model: CompiledModel) -> str:
-    """What the engine gets to see of a model: no layout and, in Python, no comments."""
+    """Return a model's code without layout and, in Python, without comments."""
     if model.is_python:
         return ast.dump(ast.parse(model.code))
     return re.sub(r"\s+", " ", re.sub(r"--[^\n]*", "", model.code)) + str(model.is_view)

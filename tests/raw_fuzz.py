@@ -1,4 +1,4 @@
-"""Raw warehouses written in every way that the contract takes, and spoiled in the ways that it does not."""
+"""Write raw warehouses in every way that the contract allows, and spoil them in ways that it does not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEXTS = (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())
 
 
 def write_anyhow(rng: Random, tables: Tables, folder: Path) -> list[str]:
-    """Write the tables so that they mean the same, in types, files and columns drawn at random; say how."""
+    """Write the tables with random types, files and columns but the same meaning, and return what was drawn."""
     folder.mkdir(parents=True)
     drawn = []
     for table, types in RAW_TABLES.items():
@@ -104,7 +104,7 @@ def _write(rng: Random, table: pa.Table, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A way to spoil one table: what it is, and what the message has to name."""
+    """A way to spoil one table, and the words that the message must contain."""
 
     about: str
     spoil: Callable[[Random, Path, str], str | None]

@@ -1,4 +1,4 @@
-"""A proxy on loopback before the emulator's Storage Read API, in which its bad days happen; it notes what is asked."""
+"""A proxy on loopback in front of the emulator's Storage Read API that injects faults and records requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _THREADS = 16
 
 @dataclass(slots=True)
 class ReadFault:
-    """What befalls the first `times` calls of a method: they break with `code`, a stream after `spared` messages."""
+    """A fault for the first `times` calls of a method: they break with `code`, a stream after `spared` messages."""
 
     method: str
     code: grpc.StatusCode
@@ -30,7 +30,7 @@ class ReadFault:
 
 @dataclass(slots=True)
 class ReadProxy:
-    """The proxy's address, what befalls its calls, and the sessions and streams that were asked for."""
+    """The proxy's address, the faults of its calls, and the sessions and streams that were requested."""
 
     endpoint: str = ""
     faults: list[ReadFault] = field(default_factory=list)
@@ -38,7 +38,7 @@ class ReadProxy:
     reads: list[Any] = field(default_factory=list)
 
     def fault(self, method: str) -> ReadFault | None:
-        """What befalls this call."""
+        """Return the fault of this call."""
         for fault in self.faults:
             if fault.method == method:
                 fault.seen += 1
@@ -49,7 +49,7 @@ class ReadProxy:
 
 @contextmanager
 def run_read_proxy(endpoint: str) -> Iterator[ReadProxy]:
-    """A proxy before what answers at that ``host:port``, gone at the end."""
+    """Yield a proxy in front of the server at that ``host:port``, and stop it at the end."""
     proxy, lock = ReadProxy(), threading.Lock()
     there = grpc.insecure_channel(endpoint, [("grpc.max_receive_message_length", -1)])
     create = there.unary_unary(f"{_SERVICE}CreateReadSession")
@@ -72,7 +72,7 @@ def run_read_proxy(endpoint: str) -> Iterator[ReadProxy]:
             proxy.reads.append(types.ReadRowsRequest.deserialize(request))
             fault = proxy.fault("ReadRows")
         try:
-            # All of it: a stream that is not read to its end takes a thread of the emulator's for ever.
+            # Read all of it: a stream that is not read to its end blocks a thread of the emulator forever.
             answers = list(read(request))
         except grpc.RpcError as error:
             context.abort(error.code(), error.details())

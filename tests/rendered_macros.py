@@ -1,4 +1,4 @@
-"""The mart's pure SQL macros, rendered without dbt, for tests that run them on relations of their own."""
+"""Render the mart's pure SQL macros without dbt, for tests that run them on their own tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 class _Adapter:
-    """Stands in for dbt's adapter: dispatches to one dialect's macro, else to the default."""
+    """A stand-in for dbt's adapter: dispatches to one dialect's macro, else to the default."""
 
     def __init__(self, macros: dict[str, Any], dialects: tuple[str, ...]) -> None:
         self._macros = macros
@@ -28,7 +28,7 @@ class _Adapter:
 
 
 def load_macros(*dialects: str) -> dict[str, Callable[..., str]]:
-    """Every macro that can be rendered without a project, by name; ``dialects`` in order of preference."""
+    """Return every macro that can be rendered without a project, by name; ``dialects`` in order of preference."""
     variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
     macros: dict[str, Any] = {}
     environment = jinja2.Environment(
@@ -40,7 +40,7 @@ def load_macros(*dialects: str) -> dict[str, Callable[..., str]]:
         ref=str,
         **{"return": lambda value: value},
     )
-    # Twice: a file's macros see those that were there when it was read.
+    # Twice, because a file's macros see only those that existed when it was read.
     for _ in range(2):
         for folder in ("dialect", "expressions", "point_in_time", "quality"):
             for path in sorted((PROJECT / "macros" / folder).glob("*.sql")):

@@ -1,4 +1,4 @@
-"""What tests ask an S3, straight or through the proxy."""
+"""A boto3 client and helpers for requests to an S3, directly or through the proxy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REGION = "ap-northeast-1"
 
 
 def client_at(endpoint: str, *, attempts: int = 1, timeout_s: float = 20, **config: Any) -> Any:
-    """A boto3 client for that address, which tries so many times in all and waits so long for an answer."""
+    """Return a boto3 client for an address, with a total number of attempts and a read timeout."""
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -45,7 +45,7 @@ def body_of(client: Any, bucket: str, key: str) -> bytes:
 
 
 def refusal_of(call: Callable[..., Any], **arguments: Any) -> tuple[int, str]:
-    """The status and the code of a call that has to be refused."""
+    """Return the status and the code of a call that has to be refused."""
     with pytest.raises(ClientError) as refused:
         call(**arguments)
     answer = refused.value.response
@@ -53,12 +53,12 @@ def refusal_of(call: Callable[..., Any], **arguments: Any) -> tuple[int, str]:
 
 
 def s3_sha256(body: bytes) -> str:
-    """As S3 writes it."""
+    """Return a SHA-256 as S3 writes it."""
     return base64.b64encode(hashlib.sha256(body).digest()).decode()
 
 
 def start_upload(client: Any, bucket: str, key: str, *parts: bytes) -> dict[str, Any]:
-    """What completes an upload whose parts are all there."""
+    """Start a multipart upload whose parts are all sent, and return the arguments that complete it."""
     at = {"Bucket": bucket, "Key": key}
     at["UploadId"] = client.create_multipart_upload(**at, ChecksumAlgorithm="SHA256")["UploadId"]
     done = []

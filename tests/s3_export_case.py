@@ -1,4 +1,4 @@
-"""A bucket in which a snapshot stands already, exports into it through the proxy, and who reads it meanwhile."""
+"""A bucket with a committed snapshot, exports into it through the proxy, and readers that watch it meanwhile."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from s3_client import REGION, client_at, make_bucket, s3_sha256
 from s3_proxy import Proxy, Request, run_proxy
 from s3_server import run_s3
 
-#: The time between two looks of somebody who reads all the while.
+#: The time between two looks of the watching reader.
 _LOOK_S = 0.3
 #: Where the earlier snapshot is made.
 _FIRST = "first"
 BUCKET = "mart-snapshots"
 CONSUMER = "price_estimation"
-#: Two parts of train, one each of the others.
+#: Two parts of train, one of each other split.
 PARTS = {"part_rows": 150}
 EARLIER = {"as_of_at": case.AS_OF - timedelta(days=1)}
-#: What `Place.saw` says of them.
+#: The values of `Place.saw`.
 ALONE = "the earlier alone; latest.json names the earlier"
 ATTEMPT = f"{ALONE}; an attempt"
 COMMITTED = "both whole; latest.json names the earlier"
 BOTH = "both whole; latest.json names the new"
-#: What an export of the mart below, cut so, says it is about to do.
+#: The steps that an export of the mart below reports, with these parts.
 STEPS = [
     "count rows",
     "hash content",
@@ -68,7 +68,7 @@ STEPS = [
     "put _meta/_SUCCESS",
     "move latest.json",
 ]
-#: For boto3 as a user sets it up; the server takes any.
+#: For boto3 as a user configures it; the server accepts any credentials.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -79,15 +79,15 @@ CREDENTIALS = {
 
 
 class Killed(BaseException):
-    """Stands for a death: no `except Exception` catches it."""
+    """Stands for the death of the process: no `except Exception` catches it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """An S3, the proxy before it, a mart, and a client that goes past the proxy and past our code.
+    """An S3, the proxy in front of it, a mart, and a client that uses neither the proxy nor our code.
 
-    `new_id` is the id of the mart's snapshot, `earlier` the files of one of an earlier as_of, `hashes` the SHA-256 of
-    every body that was read, by its ETag.
+    `new_id` is the id of the mart's snapshot, `earlier` the files of a snapshot of an earlier refresh, `hashes` the
+    SHA-256 of every body that was read, by its ETag.
     """
 
     server: str
@@ -101,7 +101,7 @@ class Bench:
 
 @contextmanager
 def run_bench(folder: Path) -> Iterator[Bench]:
-    """A bench, with credentials for it in the environment, gone at the end."""
+    """Yield a bench, with its credentials in the environment, and stop it at the end."""
     with (
         run_s3() as server,
         run_proxy(server.endpoint) as proxy,
@@ -123,7 +123,7 @@ def run_bench(folder: Path) -> Iterator[Bench]:
 
 @dataclass(slots=True)
 class Place:
-    """One prefix of the bucket. `before` is every object of it, by key, as it was before the fault."""
+    """One prefix of the bucket. `before` is every object of it by key, as it was before the fault."""
 
     bench: Bench
     prefix: str
@@ -160,11 +160,11 @@ class Place:
         )
 
     def plain(self, **options: Any) -> SnapshotReport:
-        """An export past the proxy, where nothing goes wrong."""
+        """Export directly, without faults."""
         return self.export(self.store(is_proxied=False), **options)
 
     def stop_at(self, fatal: str, **options: Any) -> None:
-        """An export past the proxy that ends before that step."""
+        """Export directly, and end before that step."""
 
         def kill(step: str) -> None:
             if step == fatal:
@@ -177,11 +177,11 @@ class Place:
         raise AssertionError(f"no step {fatal}")
 
     def objects(self) -> dict[str, str]:
-        """ETag and hash of every object, by its key below the prefix."""
+        """Return the ETag and hash of every object by its key below the prefix."""
         return {key: f"{etag} {_sha256(self.body(key))}" for key, etag in self.etags().items()}
 
     def etags(self, below: str = "") -> dict[str, str]:
-        """ETag of every object, by its key below the prefix."""
+        """Return the ETag of every object by its key below the prefix."""
         pages = self.bench.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=f"{self.prefix}/{below}"
         )
@@ -200,7 +200,7 @@ class Place:
         return data
 
     def put(self, key: str, data: bytes) -> str:
-        """Put it past the proxy and past our code; returns its ETag."""
+        """Put an object directly, without our code, and return its ETag."""
         at = {"Bucket": self.bucket, "Key": f"{self.prefix}/{key}"}
         done = self.bench.client.put_object(**at, Body=data, ChecksumSHA256=s3_sha256(data))
         return str(done["ETag"])
@@ -209,15 +209,15 @@ class Place:
         self.bench.client.delete_object(Bucket=self.bucket, Key=f"{self.prefix}/{key}")
 
     def key(self, path: str) -> str:
-        """The key of a file of the new snapshot."""
+        """Return the key of a file of the new snapshot."""
         return f"{CONSUMER}/snapshots/{self.new_id}/{path}"
 
     def written(self) -> list[Request]:
-        """What the proxy was asked that writes or removes."""
+        """Return the requests at the proxy that write or remove."""
         return [r for r in self.bench.proxy.requests if r.method not in {"GET", "HEAD"}]
 
     def assert_untouched(self, *, is_latest_free: bool = False) -> None:
-        """All that was there before is as it was; latest.json too, but where an export may have moved it."""
+        """Assert that all earlier objects are unchanged, latest.json too unless an export may have moved it."""
         etags = self.etags()
         for key, mark in self.before.items():
             if not (is_latest_free and key.endswith("latest.json")):
@@ -225,7 +225,9 @@ class Place:
                 assert now == mark, f"{key} was touched"
 
     def whole(self) -> set[str]:
-        """The snapshots that a reader without our code takes for whole; fails on half a one, and on a wrong latest."""
+        """Return the snapshots that a reader without our code takes for whole; fail on a partial one or a wrong
+        latest.json.
+        """
         ids = {key.split("/")[2] for key in self.etags(f"{CONSUMER}/snapshots/")}
         found = {name for name in ids if self._is_whole(name)}
         latest = json.loads(self.body(f"{CONSUMER}/latest.json") or b"{}").get("id")
@@ -247,7 +249,7 @@ class Place:
             key = f"{at}/{each['path']}"
             if self._hash(key, etags.get(key)) != each["sha256"]:
                 wrong.append(each["path"])
-        # Of a snapshot that is being removed, the commit goes first: it says so then.
+        # The commit of a snapshot is removed first, so that readers see that it is being removed.
         if wrong and self.body(f"{at}/_meta/_SUCCESS") == success:
             raise AssertionError(f"{name} says that it is whole, but not so: {', '.join(wrong)}")
         return not wrong
@@ -261,13 +263,13 @@ class Place:
         return hashes[etag]
 
     def saw(self, *, is_verified: bool = True) -> str:
-        """What readers see at this moment, ours and one without our code, in a few words."""
+        """Return in a few words what readers see now, with our code and without it."""
         whole = self.whole()
         lines = list_snapshots(self.store(is_proxied=False), CONSUMER)
         assert {line.id for line in lines if line.problem is None} == whole
         options = S3Options(endpoint=self.bench.server)
         for line in lines:
-            # The earlier one is compared byte for byte.
+            # The earlier snapshot is compared byte for byte.
             if line.id == self.new_id and is_verified:
                 assert verify_snapshot(line.address, options).ok == (line.id in whole)
         latest = {line.id for line in lines if line.is_latest}
@@ -277,13 +279,13 @@ class Place:
         return f"{there}; latest.json names {current}" + ("; an attempt" if rest else "")
 
     def earlier_id(self) -> str:
-        """The id of the snapshot that stands already."""
+        """Return the id of the earlier snapshot."""
         (name,) = {key.split("/")[2] for key in self.before if "/snapshots/" in key}
         return name
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Somebody reads all the while, and never finds half a snapshot that says it is whole."""
+        """Watch with a reader that fails if it ever finds a partial snapshot that is marked as whole."""
         is_over, wrong = threading.Event(), []
         store = self.store(is_proxied=False)
 
@@ -308,11 +310,11 @@ class Place:
 
 
 def make_place(bench: Bench, folder: Path, prefix: str) -> Place:
-    """A prefix in which an earlier snapshot stands; nothing befalls the proxy yet."""
+    """Return a prefix with an earlier snapshot; the proxy has no faults yet."""
     bench.proxy.faults.clear()
     place = Place(bench, prefix, folder, bench.mart, new_id=bench.new_id)
     for key, data in bench.earlier.items():
-        # SageMaker's lists name their own address.
+        # SageMaker's channel lists contain the address of the bucket.
         there = data.replace(f"/{BUCKET}/{_FIRST}/".encode(), f"/{BUCKET}/{prefix}/".encode())
         place.before[key] = f"{place.put(key, there)} {_sha256(there)}"
     bench.proxy.requests.clear()
@@ -320,7 +322,7 @@ def make_place(bench: Bench, folder: Path, prefix: str) -> Place:
 
 
 def note_fault(place: Place, fault: str, saw: str, said: str) -> None:
-    """A row of the fault table, into the file that MART_FAULT_TABLE names; nowhere without it."""
+    """Append a row of the fault table to the file that MART_FAULT_TABLE names, if it is set."""
     if name := os.environ.get("MART_FAULT_TABLE"):
         for mine, general in (
             (f"s3://{place.bucket}/{place.prefix}", "s3://bucket/prefix"),
@@ -339,7 +341,7 @@ def _sha256(data: bytes | None) -> str:
 
 
 class Meddled:
-    """A store in which something happens once, before (or after) a method is called with that in its first argument."""
+    """A store that does something once, before or after a method is called with a given text in its first argument."""
 
     def __init__(
         self, store: Store, method: str, on: str, act: Callable[[], Any], *, is_after: bool = False
@@ -371,5 +373,5 @@ def at_step(step: str, act: Callable[[], Any]) -> Callable[[str], None]:
 
 
 def soon() -> datetime:
-    """When everything that is there is older than nothing."""
+    """Return a time at which everything that exists is older than nothing."""
     return datetime.now(UTC) + timedelta(minutes=1)

@@ -1,4 +1,4 @@
-"""Exports past the proxy in processes of their own, which may be killed or find the disk full.
+"""Export in child processes without the proxy, which may be killed or run out of disk.
 
 ``python tests/s3_export_child.py JOBS`` is what `run_children` starts.
 """
@@ -25,12 +25,12 @@ _PATHS = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "python")]
 def run_children(
     places: Sequence[Place], fatal: Sequence[str] = (), limit: int = 0
 ) -> list[tuple[int, str]]:
-    """Each place's export, past the proxy and in a process of its own: its exit code, or minus the signal that ended
-    it, and what it said.
+    """Export from each place in a process of its own, and return its exit code (minus the signal that ended it) and
+    output.
 
     Args:
-        fatal: the step, of each, at which it kills itself.
-        limit: bytes past which it may write no file; 0 for none.
+        fatal: for each process, the step at which it kills itself.
+        limit: the bytes past which it may write no file; 0 for no limit.
     """
     jobs = [
         {
@@ -62,7 +62,7 @@ def _run_child(job: Mapping[str, Any]) -> str:
 
 
 def _fork_child(job: Mapping[str, Any]) -> tuple[int, str]:
-    """A process that has imported everything already, begun before any thread is."""
+    """Fork a process that has imported everything, before any thread is started."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

@@ -1,6 +1,6 @@
-"""A proxy on loopback before an S3, in which S3's bad days happen, and which keeps what was asked.
+"""A proxy on loopback in front of an S3 that injects faults and records requests.
 
-Bodies pass through it a block at a time, so that it holds no part of a snapshot whole.
+It passes bodies on block by block, so that it never holds a whole part of a snapshot.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from loopback import serve_http
 _HANG_S = 60
 _TIMEOUT_S = 120
 _BLOCK = 256 * 1024
-#: These are said anew on each leg; the proxy has answered `Expect` itself by then.
+#: Headers of one connection; the proxy has answered `Expect` itself by then.
 _OF_ONE_LEG = frozenset({"connection", "keep-alive", "expect", "te"})
 
 
 @dataclass(slots=True)
 class Fault:
-    """What befalls requests of that method (empty: any) whose path or query holds `on`, and that have that header.
+    """A fault for requests of that method (empty: any) whose path or query contains `on`, and that have that header.
 
-    `header` is in lower case; empty for whatever headers there are.
+    `header` is in lower case; empty for any headers.
 
-    The first `times` of them, after `spared` that go through; of several that fit, the first in the list. `how` is
-    ``status`` (it never arrives; S3's error document with `status` and `code`, with 200 too, as S3 does where it had
-    begun to answer), ``cut`` (the connection breaks half-way through the body, and nothing arrives), ``lost`` (it
-    arrives and is carried out; the answer breaks off, or does not come when it is empty), ``hang`` (it never arrives,
-    and there is no answer), ``corrupt`` (it arrives with one bit of its body flipped) or ``blind`` (it arrives without
-    `header`, as if the service did not know it).
+    It applies to the first `times` of them, after `spared` that pass; if several faults apply, the first in the list
+    does. `how` is ``status`` (the request never arrives; the response is S3's error document with `status` and `code`,
+    also with 200, as S3 sends it if it had begun to respond), ``cut`` (the connection breaks half-way through the body,
+    and nothing arrives), ``lost`` (the request is carried out; the response breaks off, or does not come if it is
+    empty), ``hang`` (the request never arrives, and there is no response), ``corrupt`` (it arrives with one bit of its
+    body flipped) or ``blind`` (it arrives without `header`, as if the service did not know it).
     """
 
     how: str
@@ -55,7 +55,10 @@ class Fault:
 
 @dataclass(slots=True)
 class Request:
-    """What came. Header names in lower case; `length` of the body as it was sent; `status` 0 until it is answered."""
+    """A request.
+
+    Header names are in lower case; `length` is that of the body as sent; `status` is 0 until the response.
+    """
 
     method: str
     path: str
@@ -68,20 +71,20 @@ class Request:
 
 @dataclass(slots=True)
 class Proxy:
-    """The proxy's address, what befalls its requests, and those that came, in their order."""
+    """The proxy's address, the faults of its requests, and the requests so far, in order."""
 
     endpoint: str
     faults: list[Fault] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
     def asked(self, method: str, on: str = "") -> list[Request]:
-        """Those of that method whose path holds this."""
+        """Return the requests of a method whose path contains a text."""
         return [asked for asked in self.requests if asked.method == method and on in asked.path]
 
 
 @contextmanager
 def run_proxy(endpoint: str) -> Iterator[Proxy]:
-    """A proxy before the S3 at that address, gone at the end."""
+    """Yield a proxy in front of the S3 at that address, and stop it at the end."""
     host = urlsplit(endpoint).netloc
     released = threading.Event()
     lock = threading.Lock()
@@ -105,7 +108,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
             try:
                 self._befall(request, fault)
             except (OSError, http.client.HTTPException):
-                # One of the two sides gave up; the other learns it from a connection that ends.
+                # One side closed the connection; closing it tells the other one.
                 self.close_connection = True
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - http.server's names
@@ -139,7 +142,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
             self._refuse(request, fault)
 
         def _body(self, request: Request) -> Iterator[bytes]:
-            """Block by block, counted; chunks of the transfer are taken off."""
+            """Yield the body block by block and count it; chunked transfer encoding is removed."""
             if "chunked" in request.headers.get("transfer-encoding", ""):
                 while size := int(self.rfile.readline().split(b";")[0], 16):
                     yield from self._blocks(request, size)
@@ -159,7 +162,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
                 yield block
 
         def _corrupted(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
-            """The middle byte of the first block with one bit flipped."""
+            """Return the first block with one bit of its middle byte flipped."""
             for number, block in enumerate(blocks):
                 if number:
                     yield block
@@ -173,7 +176,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
         ) -> None:
             kept = request.headers.items()
             headers = {n: v for n, v in kept if n not in _OF_ONE_LEG and n.lower() != hidden}
-            # Without a length the client sent chunks, and so does this.
+            # Without a length the client sent chunks, and so does the proxy.
             is_chunked = "transfer-encoding" in headers
             body = self._body(request) if is_chunked or "content-length" in headers else None
             if body is not None and is_corrupt:
@@ -234,7 +237,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
                 self.wfile.write(document)
 
         def _reset(self) -> None:
-            """The end of the connection without a goodbye."""
+            """Close the connection by a reset."""
             self.close_connection = True
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()

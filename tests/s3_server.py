@@ -1,8 +1,8 @@
-"""S3 on loopback, by a stand-in for AWS in an environment of its own; for tests alone.
+"""Serve S3 on loopback by an emulator of AWS in an environment of its own; for tests only.
 
-``.venv-aws/bin/python tests/s3_server.py READY`` serves until it is told to stop or the process that began it is gone,
-and writes its port to the file READY. Objects are in its memory and go with it. What it does as S3 does, and what it
-does not, is in tests/python/integration/test_s3_server.py.
+``.venv-aws/bin/python tests/s3_server.py READY`` serves until it is stopped or its parent process ends, and writes its
+port to the file READY. Objects are in memory and are lost at the end. tests/python/integration/test_s3_server.py says
+what it does as S3 does, and what it does not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from loopback import run_process, say_ready, watch_for_end
 
 _PYTHON = Path(__file__).parents[1] / ".venv-aws" / "bin" / "python"
-#: Nothing of a person's own gets in: no profile, no proxy, and no Docker, whose containers it would tidy up.
+#: A clean environment: no profile, no proxy, and no Docker, whose containers it would remove.
 _ENVIRONMENT = {
     "PATH": os.defpath,
     "BIND_HOST": "127.0.0.1",
@@ -33,17 +33,17 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class S3Server:
-    """Where it listens, without transport security."""
+    """The address of a running server, without transport security."""
 
     endpoint: str
 
 
 @contextmanager
 def run_s3() -> Iterator[S3Server]:
-    """An S3 in a process of its own, without a bucket, gone at the end.
+    """Yield an S3 that runs in a process of its own, without a bucket, and stop it at the end.
 
     Raises:
-        RuntimeError: its environment is not there, or it did not start, with what it said.
+        RuntimeError: its environment is missing, or it did not start; the message has its output.
     """
     if not _PYTHON.exists():
         raise RuntimeError(f"the tests' S3 needs {_PYTHON.parents[1]}, not there: make venv-aws")
@@ -61,13 +61,13 @@ def _serve(ready: Path) -> None:
     from ministack.app import app
 
     async def until_end() -> None:
-        """Called when it has started and listens."""
+        """Write the port and wait for the end; called when the server listens."""
         say_ready(ready, port)
         await asyncio.to_thread(wait_for_end)
 
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
-    # Longer than a client leaves a connection idle, which would else find it closed now and then.
+    # Longer than a client keeps a connection idle, so that it does not find it closed now and then.
     config.keep_alive_timeout = 300
     config.graceful_timeout = 0
     config.loglevel = "WARNING"

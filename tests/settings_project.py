@@ -1,4 +1,4 @@
-"""The real project at other settings: copied, built by `mart build`, and worked out anew by the oracle."""
+"""The real project with other settings: copied, built by `mart build`, and computed again by the oracle."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class SetProject:
 
     @property
     def mart(self) -> Path:
-        """The DuckDB file that `build` makes."""
+        """Return the path of the DuckDB file that `build` makes."""
         return self.folder / "home" / self.warehouse.name / "mart.duckdb"
 
     def run(self, *arguments: str, now: datetime | None = None) -> subprocess.CompletedProcess[str]:
-        """`mart` as a person runs it, in a process of its own, at another wall clock where one is given."""
+        """Run `mart` in a process of its own, at another wall clock if one is given."""
         mart = ["-m", "feature_mart"]
         if now is not None:
             mart = [str(Path(__file__).with_name("mart_at.py")), now.isoformat()]
@@ -59,7 +59,7 @@ class SetProject:
         )
 
     def build(self, *arguments: str, now: datetime | None = None) -> str:
-        """`mart build`, which must succeed; what it printed."""
+        """Run `mart build`, which must succeed, and return its output."""
         done = self.run("build", *arguments, now=now)
         assert done.returncode == 0, f"{dict(self.variables)}\n{done.stderr[-3000:]}"
         return done.stdout
@@ -72,9 +72,9 @@ class SetProject:
     def expected(
         self, as_of: datetime, raw: Tables | None = None, **others: Any
     ) -> dict[str, list[dict[str, Any]]]:
-        """The oracle's tables as of an instant at these settings, or at ``others``.
+        """Return the oracle's tables as of an instant, with these settings or ``others``.
 
-        ``raw`` stands in for the warehouse's rows.
+        ``raw`` replaces the rows of the warehouse.
         """
         world = world_of({**self.variables, **others}, as_of, self.load_clock())
         return expected_tables(self.raw_rows() if raw is None else raw, world)
@@ -86,7 +86,7 @@ class SetProject:
         }
 
     def load_clock(self) -> dict[str, list[LoadClockLine]]:
-        """The lines of the load clock that hold for this warehouse."""
+        """Return the lines of the load clock for this warehouse."""
         path = self.folder / "project" / "seeds" / "load_clock.csv"
         with path.open(encoding="utf-8", newline="") as lines:
             found: dict[str, list[LoadClockLine]] = {}
@@ -106,7 +106,7 @@ class SetProject:
 def world_of(
     variables: Mapping[str, Any], as_of: datetime, load_clock: Mapping[str, Sequence[LoadClockLine]]
 ) -> World:
-    """What the oracle is told of a project's vars."""
+    """Return the oracle's settings for the vars of a project."""
     start = variables["history_start"]
     return World(
         as_of=as_of,
@@ -128,7 +128,8 @@ def world_of(
 def make_project(folder: Path, sample: Path, name: str = "sample", **changed: Any) -> SetProject:
     """Copy the project and a sample warehouse into ``folder``, with these dbt vars changed.
 
-    The warehouse is called ``name`` and its money is in the project's currency; the sample's load clock holds for it.
+    The warehouse is called ``name`` and has its amounts in the project's currency; the sample's load clock applies to
+    it.
     """
     project = folder / "project"
     for part in _FOLDERS:
@@ -149,7 +150,7 @@ def make_project(folder: Path, sample: Path, name: str = "sample", **changed: An
 
 
 def price_in(path: Path, currency: str) -> None:
-    """Write a raw table anew with every currency it names replaced by one."""
+    """Write a raw table again with every currency replaced by one."""
     table = pq.read_table(path, partitioning=None)
     at = table.schema.get_field_index("currency")
     named = [None if value is None else currency for value in table["currency"].to_pylist()]

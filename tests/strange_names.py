@@ -1,4 +1,4 @@
-"""Names that a file system allows and that SQL, a pattern or a partition layout would read otherwise."""
+"""Names that a file system allows and that SQL, a glob pattern or a partition layout could interpret."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ NAMES = (
     "a`b",
     "..x",
 )
-#: All of it at once, for what takes seconds to try.
+#: All of them in one name, for tests that take seconds.
 WORST = "o'brien's [2] * status=active;--{{x}} 日本 \"q\""

@@ -1,4 +1,4 @@
-"""The two dbt Python models that read a posting's text, as modules, and the words of the project's seed."""
+"""Load the two dbt Python models that read a posting's text as modules, and read the words of the project's seed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ ROOT = Path(__file__).parents[1]
 
 
 def load_model(path: str) -> ModuleType:
-    """Return the file of a dbt Python model as a module; no package holds it."""
+    """Return the file of a dbt Python model as a module; it is in no package."""
     name = f"model_{Path(path).stem}"
     spec = importlib.util.spec_from_file_location(name, ROOT / "models" / path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # A dataclass looks its own module up while it is made.
+    sys.modules[name] = module  # A dataclass looks up its own module while it is created.
     spec.loader.exec_module(module)
     return module
 

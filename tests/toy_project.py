@@ -1,4 +1,4 @@
-"""A dbt project of three models, to see what the runner does with one: it builds in a second or two."""
+"""Write a dbt project of three models that builds in a second or two, for tests of the runner."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ models:
 
 
 def write_project(folder: Path) -> Path:
-    """Write the project into ``folder``; its profile is the mart's own."""
+    """Write the project into ``folder`` with the mart's own profile."""
     files = {
         "dbt_project.yml": _PROJECT,
         "models/toy_jobs.sql": _JOBS,
@@ -81,7 +81,7 @@ def write_project(folder: Path) -> Path:
 
 
 def job(number: int, loaded_at: str = "2024-03-01 00:00:00+00", **values: Any) -> dict[str, Any]:
-    """One raw job, complete; ``values`` change it."""
+    """Return one complete raw job; ``values`` replace its columns."""
     return {
         "job_id": f"j{number}",
         "client_id": "c1",
@@ -95,7 +95,7 @@ def job(number: int, loaded_at: str = "2024-03-01 00:00:00+00", **values: Any) -
 def write_warehouse(
     folder: Path, jobs: Sequence[dict[str, Any]] = (), **tables: Sequence[dict[str, Any]]
 ) -> Path:
-    """Write the eight raw tables into ``folder``: these rows, and none in the other tables."""
+    """Write the eight raw tables into ``folder``, with these rows in one and none in the others."""
     folder.mkdir(parents=True, exist_ok=True)
     con = connect()
     for name, columns in RAW_TABLES.items():
