@@ -53,7 +53,7 @@ def run_emulator() -> Iterator[Emulator]:
         yield Emulator(int(rest), int(grpc))
 
 
-def mend_boot() -> None:
+def patch_boot() -> None:
     """Skip GEOGRAPHY: it needs an extension that cannot be downloaded here, and the emulator would not start."""
     import duckdb
     from bqemulator.storage.engine import DuckDBEngine
@@ -67,8 +67,8 @@ def mend_boot() -> None:
     DuckDBEngine._load_spatial = load_if_there
 
 
-def mend_contracts() -> None:
-    """Remove the parentheses that dbt writes around the SELECT of a table with a contract, which the emulator ignores."""
+def patch_contracts() -> None:
+    """Remove the parentheses that dbt writes around the SELECT of a table with a contract: the emulator ignores it."""
     from bqemulator.sql.rewriter import create_table_schema_ctas
     from sqlglot import exp
 
@@ -82,14 +82,14 @@ def mend_contracts() -> None:
     create_table_schema_ctas._first_select = unwrapped
 
 
-def mend_null_order() -> None:
+def patch_null_order() -> None:
     """Keep NULLS LAST in windows: a library that the emulator rewrites SQL with drops it."""
     from sqlglot.generators.bigquery import BigQueryGenerator
 
     BigQueryGenerator.NULL_ORDERING_SUPPORTED = True
 
 
-def mend_literals() -> None:
+def patch_literals() -> None:
     """Mark float literals correctly beside triple quotes and comments; the emulator looks for quotes only."""
     import sqlglot
     from bqemulator.sql import translator
@@ -107,7 +107,7 @@ def mend_literals() -> None:
     translator.rewrite_decimal_literals = mark_floats
 
 
-def mend_reads() -> None:
+def patch_reads() -> None:
     """Send a stream from the requested offset, in messages that gRPC accepts.
 
     The emulator sends each stream from its beginning, and wide rows in messages that are too large.
@@ -156,12 +156,12 @@ def spare_parsing() -> None:
     sqlglot.parse_one = parse
 
 
-MENDS = (
-    mend_boot,
-    mend_contracts,
-    mend_null_order,
-    mend_literals,
-    mend_reads,
+PATCHES = (
+    patch_boot,
+    patch_contracts,
+    patch_null_order,
+    patch_literals,
+    patch_reads,
     spare_parsing,
 )
 
@@ -176,8 +176,8 @@ def _serve(ready: Path) -> None:
     from bqemulator.config import Settings
     from bqemulator.testing._thread_runner import ThreadedEmulator
 
-    for mend in MENDS:
-        mend()
+    for patch in PATCHES:
+        patch()
     server = ThreadedEmulator(
         Settings(
             rest_port=0,

@@ -35,7 +35,7 @@ def contract(name: str, contracted_at: datetime | None, loaded_at: datetime) -> 
 
 
 def daily_rows(days: int, a_day: int = 8, lag: timedelta = 6 * HOUR, seed: int = 0) -> list[Row]:
-    """Return rows loaded between half of ``lag`` and ``lag`` after their events, as usual; one in twelve is days late."""
+    """Return rows loaded between half of ``lag`` and ``lag`` after their events, as usual; one in twelve days late."""
     rng = Random(seed)
     rows = []
     for number in range(days * a_day):

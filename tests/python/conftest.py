@@ -1,4 +1,4 @@
-"""Order of the tests: those that take longest begin first, so that no worker is left with them at the end."""
+"""Run the tests that take longest first, so that no worker is left with them at the end."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import gc
 
 import pytest
 
-# Manifests and syntax trees are large graphs: at its usual rate the collector takes a tenth of the suite's time.
+# Manifests and syntax trees are large graphs: at its default rate the collector takes a tenth of the suite's time.
 gc.set_threshold(100_000, 50, 100)
 
-#: Modules that build whole marts, the longest first. Whatever is not named comes after them.
+#: Modules that build whole marts, the longest first. All other modules come after them.
 _LONGEST = (
     "integration/test_bigquery_mart.py",
     "integration/test_commands.py",

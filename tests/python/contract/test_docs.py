@@ -1,4 +1,4 @@
-"""The documentation agrees with the project: links, cited documents, package layers, settings, exit codes, glossary."""
+"""Test that the documentation agrees with the project: links, documents, layers, settings, exit codes, glossary."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ PACKAGE = PROJECT / "python" / "feature_mart"
 ARCHITECTURE, GLOSSARY = "docs/architecture.md", "docs/glossary.md"
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-#: A document by its name or path; `<` and `*` make a pattern of it, `{` the code that makes a name.
+#: A document by its name or path. `<` and `*` are part of a pattern, `{` of code that makes a name.
 CITED = re.compile(r"(?<![\w<*}/.-])[\w./-]*\w\.md\b")
-#: These hold changes to copies of the project, or names that are made up to be tested.
+#: These contain changes to copies of the project, or made-up names.
 MADE_UP = ("tests/",)
 
 
@@ -65,7 +65,7 @@ def slugs(text: str) -> set[str]:
 
 
 def bad_links(path: str, text: str) -> Iterator[str]:
-    """Relative links of a page that lead nowhere."""
+    """Return the relative links of a page that lead nowhere."""
     for target in LINK.findall(FENCE.sub("", text)):
         if re.match(r"[a-z]+:", target):
             continue

@@ -1,4 +1,4 @@
-"""What the READMEs and the site's front page name is there, in both languages; every command stands in both tables."""
+"""Test that all commands in the READMEs and on the site's front page exist, and that both tables list every command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def read(name: str) -> str:
-    """A README, or a docs block of the site's front page."""
+    """Return a README, or a docs block of the site's front page."""
     if name in READMES:
         return (PROJECT / name).read_text(encoding="utf-8")
     front = (PROJECT / "models/overview.md").read_text(encoding="utf-8")
@@ -33,17 +33,17 @@ def read(name: str) -> str:
 
 
 def prose(text: str) -> str:
-    """The text without its fenced blocks."""
+    """Return the text without its fenced blocks."""
     return FENCE.sub("", text)
 
 
 def spans(text: str) -> list[str]:
-    """The code spans of a piece of prose; a table writes a bar in one as ``\\|``."""
+    """Return the code spans of a piece of prose. In a table, a bar in a span is escaped by a backslash."""
     return [span.replace("\\|", "|") for span in re.findall(r"`([^`]+)`", text)]
 
 
 def spelled_out(line: str) -> list[str]:
-    """`mart snapshot pin|unpin` is two commands."""
+    """Return the two commands of a text such as `mart snapshot pin|unpin`."""
     alternatives = re.fullmatch(r"(mart [a-z-]+ )([a-z|-]+)(.*)", line)
     if alternatives is None:
         return [line]
@@ -52,7 +52,7 @@ def spelled_out(line: str) -> list[str]:
 
 
 def leaves() -> dict[str, click.Command]:
-    """Every command by its full name."""
+    """Return every command by its full name."""
     found: dict[str, click.Command] = {}
     for name, command in main.commands.items():
         if isinstance(command, click.Group):
@@ -63,14 +63,14 @@ def leaves() -> dict[str, click.Command]:
 
 
 def in_table(text: str) -> set[str]:
-    """The commands at the heads of table rows."""
+    """Return the commands in the first cells of table rows."""
     heads = re.findall(r"^\|\s*`(mart [^`]+)`\s*\|", text, re.MULTILINE)
     each = [line for head in heads for line in spelled_out(head.replace("\\|", "|"))]
     return {line.removeprefix("mart ") for line in each}
 
 
 def invocations(text: str) -> Iterator[str]:
-    """Every ``mart …`` and ``make …`` of a text: its code spans, and the lines of its blocks."""
+    """Return every ``mart …`` and ``make …`` of a text, in its code spans and in the lines of its blocks."""
     for language, body in FENCE.findall(text):
         if language == "":
             for line in body.splitlines():
@@ -83,7 +83,7 @@ def invocations(text: str) -> Iterator[str]:
 
 
 def fault_of_options(command: click.Command, words: list[str]) -> str | None:
-    """What is wrong with a command's words, if anything; nothing runs, and none may be missing."""
+    """Return what is wrong with a command's words, or None. Nothing runs, and no required word may be missing."""
     context = click.Context(command, info_name=command.name)
     try:
         given, extra, _ = command.make_parser(context).parse_args(list(words))
@@ -98,7 +98,7 @@ def fault_of_options(command: click.Command, words: list[str]) -> str | None:
 
 
 def has_option(command: click.Command, span: str) -> bool:
-    """Whether a command has an option that is named by itself; with a value, whether it takes that."""
+    """Return True if a command has an option; if a value is given, the option must take it."""
     words = shlex.split(span)
     if len(words) > 1:
         return fault_of_options(command, words) is None
@@ -107,7 +107,7 @@ def has_option(command: click.Command, span: str) -> bool:
 
 
 def fault_of_mart(words: list[str]) -> str | None:
-    """What is wrong with the words after `mart`, if anything."""
+    """Return what is wrong with the words after `mart`, or None."""
     command: click.Command = main
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         found = command.commands.get(words[0])
@@ -118,7 +118,7 @@ def fault_of_mart(words: list[str]) -> str | None:
 
 
 def fault_of_make(words: list[str]) -> str | None:
-    """What is wrong with the words after `make`, if anything: targets, and variables that a recipe reads."""
+    """Return what is wrong with the words after `make`, or None: targets, and variables that a recipe reads."""
     for word in words:
         name, is_variable, _ = word.partition("=")
         if is_variable and f"$({name})" not in MAKEFILE:
@@ -129,13 +129,13 @@ def fault_of_make(words: list[str]) -> str | None:
 
 
 def fault_of(line: str) -> str | None:
-    """What is wrong with a ``mart …`` or a ``make …``, if anything."""
+    """Return what is wrong with a ``mart …`` or ``make …``, or None."""
     program, *words = shlex.split(line)
     return fault_of_mart(words) if program == "mart" else fault_of_make(words)
 
 
 def lone_options(text: str) -> Iterator[tuple[str, list[click.Command]]]:
-    """An option named by itself, and the commands that it may belong to: those of its table row, else any."""
+    """Return options that are named alone, with the commands that may have them: those of the table row, else any."""
     for line in prose(text).splitlines():
         commands = [leaves()[name] for name in in_table(line) if name in leaves()]
         for span in spans(line):
@@ -144,14 +144,14 @@ def lone_options(text: str) -> Iterator[tuple[str, list[click.Command]]]:
 
 
 def exit_codes(text: str) -> set[int]:
-    """The codes in the sentence `Exit codes: 0 … · 1 …`."""
+    """Return the codes in the sentence `Exit codes: 0 … · 1 …`."""
     listed = re.search(rf"{EXIT_CODES}(.*?)75[^\n]*", text, re.DOTALL)
     assert listed is not None
     return {int(code) for code in re.findall(r"(?::|·)\s*(\d+)\s", listed.group(0))}
 
 
 def exit_codes_of_errors() -> set[int]:
-    """Those that a failure gives, and 0."""
+    """Return the exit codes of errors, and 0."""
     kinds: list[type[FeatureMartError]] = [FeatureMartError]
     for kind in kinds:
         kinds += kind.__subclasses__()

@@ -1,4 +1,4 @@
-"""A bucket with a snapshot in it, for the tests of exports to S3."""
+"""Fixtures for the tests of exports to S3: a bucket with a committed snapshot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mart audit leakage` and `incremental` as they are called: verdict, exit code, what is named, JSON."""
+"""Test the commands `mart audit leakage` and `incremental`: verdict, exit code, named columns, JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def call(project: Path, warehouse: Path, *arguments: str) -> Result:
 
 
 def add_seed(project: Path) -> None:
-    """Let the features read a seed of jobs whose level is the rank of their price."""
+    """Make the features read a seed that ranks jobs by their price."""
     rows = [f"j{number},{number},why\n" for number in range(240)]
     (project / "seeds" / "job_levels.csv").write_text("job_id,level,note\n" + "".join(rows))
     model = project / "models" / "mart_toy__features.sql"
@@ -38,7 +38,7 @@ def add_seed(project: Path) -> None:
 def test_a_leak_is_named_by_model_column_entity_cutoff_and_both_values(
     tmp_path: Path, warehouse: Path
 ) -> None:
-    # A line of the load clock besides that distrusts two months of loads by night.
+    # One more line of the load clock, which distrusts two months of nightly loads.
     clock = "toy,jobs,2024-03-01 00:00:00+00,24,,\n"
     project = write_audited_project(tmp_path / "toy", leaks=True, clock=clock)
     add_seed(project)

@@ -1,4 +1,4 @@
-"""`mart audit file` on what notebooks make with pandas: each kind of mistake is named, a right file raises no alarm."""
+"""Test `mart audit file` on files made with pandas: each kind of mistake is named, a correct file raises no alarm."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_rows_lost_doubled_and_before_their_time_are_counted(
     counts = {each.about: each.rows for each in report.faults if each.rows}
     if rows is None:
         gone = set(frame.job_id) - set(given.job_id)
-        # Nobody misses a job that no consumer trains on.
+        # A job that no consumer trains on need not be in the file.
         assert set(counts) == {"lost"} and 0 < counts["lost"] <= len(gone)
     else:
         assert counts == {about: rows}
@@ -342,7 +342,7 @@ def test_times_written_in_another_zone_are_not_judged_and_the_zone_is_named(
 def test_rows_of_another_zone_among_others_are_left_out_alone(desk: Desk) -> None:
     frame = table(desk.notebook, CLIENT).reset_index(drop=True)
     some, others = frame.index % 5 == 0, frame.index % 7 == 1
-    # The rest are the times of no request.
+    # The other times are those of no request.
     times = wall_clock(frame.requested_at, ZONE) + pd.Timedelta(minutes=7)
     times = times.where(~some, wall_clock(frame.requested_at, "UTC"))
     times = times.where(some | ~others, wall_clock(frame.requested_at, "Asia/Kolkata"))

@@ -1,4 +1,4 @@
-"""`mart audit selection` as it is called: a commit of a project against its working tree."""
+"""Test the command `mart audit selection`: a commit of a project is compared with its working tree."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_change_is_listed_with_the_rows_it_moves_by_their_label(
         f"{move['what']}: {move['detail']}".rstrip(": "): (move["rows"], move["by_group"])
         for move in toy["moves"]
     }
-    # 9,000 to 31,000 by 2,000, without that of the job which is gone.
+    # Prices from 9,000 to 31,000 in steps of 2,000, without that of the removed job.
     rows, by_group = moves.pop("newly excluded: cheap")
     assert (rows, by_group[0], sum(by_group[2:])) == (11, 11, 0)
     for place in (

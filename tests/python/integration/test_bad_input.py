@@ -1,4 +1,4 @@
-"""Bad input to the mart itself: one clear message each, the right exit code, and nothing changed by it."""
+"""Test bad input to the main commands: one clear message, the right exit code, and nothing changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from feature_mart.sample import write_sample
 
 
 class Mart:
-    """A mart of a small warehouse with a snapshot, and what of it must not change."""
+    """A mart of a small warehouse with a snapshot, and the files that bad input must not change."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,14 +37,14 @@ class Mart:
         return CliRunner().invoke(main, arguments, env=environment)
 
     def kept(self) -> dict[str, str]:
-        """The hash of the mart and of every file of its snapshots and site."""
+        """Return the hashes of the mart and of every file of its snapshots and site."""
         paths = [self.state / "mart.duckdb"]
         for name in ("snapshots", "site"):
             paths += sorted(path for path in (self.state / name).rglob("*") if path.is_file())
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
     def rewrite(self, table: str, select: str) -> None:
-        """Write a raw table again from a select over ``raw``, itself."""
+        """Write a raw table again from a SELECT over ``raw``, its old rows."""
         path = self.dwh / f"{table}.parquet"
         con = duckdb.connect()
         con.execute(f"set TimeZone = 'UTC'; create table raw as from {parquet(path)}")
@@ -53,9 +53,9 @@ class Mart:
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mart]:
-    """`mart run` on a warehouse without faults, three weeks before its end.
+    """Run `mart run` on a warehouse without faults, three weeks before its end.
 
-    From a copy of the project, which stays the same while the tests run, whoever edits the other.
+    It runs in a copy of the project, so that edits of the project during the tests do not matter.
     """
     mart = Mart(tmp_path_factory.mktemp("sound"))
     project = mart.folder / "project"
@@ -86,7 +86,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mart]:
 
 @pytest.fixture
 def mart(sound: Mart) -> Iterator[Mart]:
-    """That mart; its raw tables are put back afterwards."""
+    """Yield that mart, and restore its raw tables afterwards."""
     saved = sound.folder / "saved"
     shutil.copytree(sound.dwh, saved)
     before = sound.kept()

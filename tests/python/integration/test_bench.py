@@ -1,4 +1,4 @@
-"""The benchmark's baseline, a warehouse of one job, builds and passes its checks."""
+"""Test that the benchmark's baseline, a warehouse of one job, builds and passes its checks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_baseline_passes_every_check(
 def test_every_step_of_the_baseline_runs(
     baseline: bench.Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In this process, where dbt is imported and the project parsed once: the benchmark starts one for each step."""
+    """Run the steps in this process, where dbt is already imported; the benchmark starts a process for each."""
 
     def run(command: list[str], environment: dict[str, str]) -> bench.Measured:
         if "-c" in command:

@@ -1,4 +1,4 @@
-"""BigQuery's bad days: what a person reads, the exit code, and that nothing is there twice."""
+"""Test faults of BigQuery: the message, the exit code, and that no row is written twice."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ where loaded_at <= timestamp('{{ var("as_of") }}')
 having timestamp('{{ var("as_of") }}') > (select max(as_of_at) from {{ this }})
 {% endif %}
 """
-#: The append of the second day: what must not happen twice.
+#: The append of the second day, which must not be done twice.
 MERGE = "merge into"
 FIRST_DAY = date(2024, 3, 2)
-#: Where nothing goes wrong on purpose, a busy machine is waited for.
+#: In tests without a planned fault, the time to wait for a loaded machine.
 PATIENT = {"MART_BQ_RETRIES": "5", "MART_BQ_RETRY_S": "120", "MART_BQ_TIMEOUT_S": "120"}
 
 
@@ -53,14 +53,14 @@ def proxy(emulator: Emulator) -> Iterator[Proxy]:
 
 
 class Toy:
-    """A mart of two models behind the proxy, built as of its first day; each test takes the next one."""
+    """A mart of two models behind the proxy, built as of its first day. Each test takes the next day."""
 
     def __init__(self, folder: Path, emulator: Emulator, proxy: Proxy, name: str) -> None:
         self.proxy = proxy
         self.project = project = write_project(folder / "toy")
         (project / "models" / "toy_jobs.sql").write_text(_JOBS.lstrip())
         (project / "models" / "toy_daily.sql").write_text(_DAILY.lstrip())
-        # The mart's own labels on every job.
+        # The labels that the mart sets on every job.
         settings = project / "dbt_project.yml"
         own = (PROJECT / "dbt_project.yml").read_text(encoding="utf-8")
         labels = own[own.index("query-comment:") : own.index("flags:")]
@@ -291,7 +291,7 @@ def test_cost_adds_up_what_dry_runs_say(toy: Toy) -> None:
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     models = {model["model"]: model for model in report["models"]}
-    # Ten mebibytes are billed at least; a view reads nothing by itself, its check does.
+    # BigQuery bills at least ten mebibytes. A view reads nothing by itself; its check does.
     assert models["toy_daily"]["bytes"] == 10 * 2**20 and models["toy_daily"]["is_lower_bound"]
     assert (models["toy_jobs"]["bytes"], models["toy_jobs"]["check_bytes"]) == (0, 3 * gib)
     assert report["bytes"] == sum(m["bytes"] + m["check_bytes"] for m in report["models"])

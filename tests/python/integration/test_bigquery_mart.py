@@ -1,4 +1,4 @@
-"""The mart on BigQuery: the unmodified dbt-bigquery and Google's client against an emulator, beside DuckDB's build.
+"""Test the mart on BigQuery: the unmodified dbt-bigquery and Google's client against an emulator, compared with DuckDB.
 
 The emulator runs on DuckDB, so equal tables prove the translation of the SQL, not BigQuery's arithmetic.
 """
@@ -42,8 +42,8 @@ from read_api_proxy import ReadFault, ReadProxy, run_read_proxy
 
 MUNICIPAL = PROJECT.parent / "shared" / "data" / "municipal_awards"
 EARLIER, LAST = "2026-03-20", "2026-04-01"
-#: What the emulator gets wrong, whatever the SQL: its NUMERIC has three places where BigQuery's has nine and ends at
-#: 15 digits, and its TRIM takes off spaces alone.
+#: Faults of the emulator that no SQL avoids: its NUMERIC has 3 decimal places and 15 digits (BigQuery's has 9 and
+#: 38), and its TRIM removes spaces only.
 LIMITS_OF_THE_EMULATOR = {
     *("fixed_log_of_the_greatest_decimal", "whole_amount_least_short_of_a_half"),
     *("whole_amount_just_short_of_a_negative_half", "whole_amount_greatest_after_rounding"),
@@ -60,7 +60,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def mart(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> EmulatedMart:
-    """The sample, loaded and built as of two refreshes: in full without checks, then by `mart build`."""
+    """Load the sample and build it as of two refreshes: in full without checks, then by `mart build`."""
     folder = tmp_path_factory.mktemp("bigquery")
     variables = environment_of(emulator, folder / "home", MART_DWH="sample", MART_DATASET="mart")
     loaded = result_of(variables, "sample", "--to", "bigquery", "--jobs", "800", "--seed", "5")
@@ -75,15 +75,15 @@ def mart(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Emulat
 
 @pytest.fixture(scope="module")
 def built(mart: EmulatedMart) -> None:
-    """The next refresh, appended without checks."""
+    """Append the next refresh without checks."""
     mart.build(LAST)
 
 
 @pytest.mark.audit
 def test_every_check_passes_on_the_appended_mart(mart: EmulatedMart, built: None) -> None:
-    """The unit tests are among them.
+    """Run all checks, unit tests included.
 
-    Of a sample the newest refresh is the one that knows all of it, though the wall clock is months ahead.
+    Of a sample, the newest refresh is the one that contains all of it, although the wall clock is months ahead.
     """
     done = result_of(mart.variables, "build")
     assert done["full_because"] is None
@@ -109,11 +109,11 @@ def test_its_bulk_loads_are_those_that_duckdb_finds(mart: EmulatedMart, tmp_path
 
 
 def sent_sql(folder: Path) -> dict[str, str]:
-    """What dbt sent for each model, in one line."""
+    """Return the statement that dbt sent for each model, in one line."""
     return {
         path.stem: re.sub(r"\s+", " ", path.read_text(encoding="utf-8")).lower()
         for path in folder.rglob("*.sql")
-        if path.parent.name == path.stem  # no check, and no fixture of one
+        if path.parent.name == path.stem  # Leave out checks and their fixtures.
     }
 
 
@@ -146,7 +146,7 @@ def test_a_later_run_only_appends_what_is_new_behind_a_literal(
     assert "when not matched then insert" in history and "when matched" not in history
     compiled = sent_sql(mart.settings.target_dir("build") / "compiled")
     for model in ("feat_client__history", "feat_job__posting", "mart_hire_within_14d__features"):
-        # The low-water mark, as BigQuery's partitions are pruned by it.
+        # The low-water mark is a literal, so that BigQuery can prune partitions by it.
         assert re.search(r"timestamp_micros\(\d{15,}\)", compiled[model]), model
         assert "select max(built" not in compiled[model]
 
@@ -191,7 +191,7 @@ def read_proxy(emulator: Emulator) -> Iterator[ReadProxy]:
 
 
 def snapshot_files(address: str) -> dict[str, bytes]:
-    """What is in a snapshot's Parquet files, by name."""
+    """Return the content of a snapshot's Parquet files, by name."""
     folder = Path(address)
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.parquet"))}
 
@@ -359,7 +359,7 @@ def test_overwritten_sources_are_kept_by_dbt_snapshots(emulator: Emulator, tmp_p
     def rows(query: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in mart.client.query(query).result()]
 
-    # The present alone, a row a client, as such a source has it.
+    # Only the present state, one row a client, as such a source has it.
     rows(
         "create or replace table over.clients as select * from over.clients where true "
         "qualify row_number() over (partition by client_id order by loaded_at desc) = 1"

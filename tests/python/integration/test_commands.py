@@ -1,4 +1,4 @@
-"""What a build leaves behind however it ends, on a toy project that builds in a second or two."""
+"""Test what a build leaves behind, however it ends, on a toy project that builds in a second or two."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Mart:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
     def report(self) -> dict[str, Any]:
-        """The newest run's."""
+        """Return the newest run record."""
         newest = max((self.state / "runs").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
         document: dict[str, Any] = json.loads(newest.read_text())
         return document
@@ -100,7 +100,7 @@ def test_the_first_build_is_full_and_the_next_appends(mart: Mart) -> None:
         2,
     )
     assert first["as_of_at"] == "2024-03-01T18:00:00+00:00"
-    # A day is skipped, one comes twice.
+    # One day is skipped, and one is built twice.
     assert mart.build("--as-of", "2024-03-04")["full_because"] is None
     assert mart.build("--as-of", "2024-03-04")["full_because"] is None
     assert mart.rows("select count(*), max(job_count) from toy_daily") == [(2, 3)]
@@ -242,7 +242,7 @@ def test_a_stopped_build_leaves_nothing_behind(mart: Mart, sent: signal.Signals,
         env={"PATH": "/usr/bin:/bin", **mart.environment},
         stderr=subprocess.PIPE,
         text=True,
-        # A shell that put this test run in the background has it, and so its children, ignore Ctrl-C.
+        # If a shell started the tests in the background, they and their children ignore Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     started = mart.state / "target" / "build" / "run" / "toy" / "models" / "slow.sql"

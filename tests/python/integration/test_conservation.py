@@ -1,4 +1,4 @@
-"""Accounts from the raw files to a snapshot: balanced on a built mart, and each fault planted in a copy is named."""
+"""Test the accounts from raw files to snapshots: balanced on a built mart; each fault planted in a copy is named."""
 
 from __future__ import annotations
 

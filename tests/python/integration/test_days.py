@@ -1,4 +1,4 @@
-"""Ten builds day by day, with days skipped and one repeated, against one build in full."""
+"""Test that ten daily builds, with days skipped and one repeated, give the same mart as one full build."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from compiled_mart import PROJECT
 from feature_mart.core.duckdb_files import attach
 from feature_mart.sample import write_sample
 
-#: Round the bulk load of 2023-09-30 and through to the end; 2023-05-05 comes twice.
+#: Days around the bulk load of 2023-09-30 and up to the end; 2023-05-05 occurs twice.
 DAYS = (
     *("2023-05-02", "2023-05-03", "2023-05-06", "2023-05-06", "2023-09-30"),
     *("2023-10-01", "2023-10-02", "2025-01-11", "2025-01-12", "2026-03-31"),
 )
-#: These say when a build was made, not what it holds.
+#: Columns that say when a build was made, not what it contains.
 _OF_THE_BUILD = {"int_mart__profiles", "int_mart__seals", "int_mart__unjudged"}
 
 
 def build(home: Path, warehouse: Path, day: str) -> None:
-    """`mart build` as a person runs it, in a process of its own."""
+    """Run `mart build` in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "feature_mart", "build", "--as-of", day],
         env=os.environ | {"MART_HOME": str(home), "MART_DWH": str(warehouse)},
@@ -38,7 +38,7 @@ def build(home: Path, warehouse: Path, day: str) -> None:
 
 @pytest.mark.audit
 def test_ten_days_equal_one_full_build(tmp_path: Path) -> None:
-    warehouse = tmp_path / "sample"  # the name that seeds/load_clock.csv knows
+    warehouse = tmp_path / "sample"  # A name that seeds/load_clock.csv contains.
     write_sample(warehouse, jobs=4000, seed=7)
     for day in DAYS:
         build(tmp_path / "daily", warehouse, day)

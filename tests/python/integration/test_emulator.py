@@ -1,4 +1,4 @@
-"""Canaries: each mend of the emulator is still needed, and does what it says. Red here means: drop the mend."""
+"""Test that each patch of the emulator is still needed and does what it says. If a test fails, remove the patch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from bigquery_emulator import MENDS
+from bigquery_emulator import PATCHES
 from compiled_mart import PROJECT
 
 _HEAD = """
@@ -64,20 +64,20 @@ answers = handler._handle_read_rows(types.ReadRowsRequest.serialize(request), No
 print(sum(types.ReadRowsResponse.deserialize(answer).row_count for answer in answers) == 1)
 """
 CASES = {
-    "mend_boot": _BOOT,
-    "mend_contracts": _CONTRACT,
-    "mend_null_order": _NULLS,
-    "mend_literals": _LITERALS,
-    "mend_reads": _READS,
+    "patch_boot": _BOOT,
+    "patch_contracts": _CONTRACT,
+    "patch_null_order": _NULLS,
+    "patch_literals": _LITERALS,
+    "patch_reads": _READS,
 }
 
 
-def says(code: str, mend: str | None) -> str:
-    """What the code prints in a process of its own, with the mend or without."""
+def says(code: str, patch: str | None) -> str:
+    """Return what the code prints in a process of its own, with the patch or without it."""
     head = _HEAD.format(tests=str(PROJECT / "tests"))
-    mended = f"emulator.{mend}()\n" if mend else ""
+    patched = f"emulator.{patch}()\n" if patch else ""
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(head) + mended + code],
+        [sys.executable, "-c", textwrap.dedent(head) + patched + code],
         capture_output=True,
         text=True,
         check=False,
@@ -86,11 +86,11 @@ def says(code: str, mend: str | None) -> str:
     return done.stdout.split()[-1]
 
 
-@pytest.mark.parametrize("mend", sorted(CASES))
-def test_a_mend_is_needed_and_mends(mend: str) -> None:
-    assert says(CASES[mend], None) == "False", "the emulator does it by itself now"
-    assert says(CASES[mend], mend) == "True"
+@pytest.mark.parametrize("patch", sorted(CASES))
+def test_a_patch_is_needed_and_works(patch: str) -> None:
+    assert says(CASES[patch], None) == "False", "the emulator does it by itself now"
+    assert says(CASES[patch], patch) == "True"
 
 
-def test_every_mend_has_a_canary() -> None:
-    assert {mend.__name__ for mend in MENDS} == {*CASES, "spare_parsing"}
+def test_every_patch_has_a_test() -> None:
+    assert {patch.__name__ for patch in PATCHES} == {*CASES, "spare_parsing"}

@@ -1,4 +1,4 @@
-"""Variables of dbt and git, and names of folders, that could change what a build does: they do not."""
+"""Test that variables of dbt and git, and unusual folder names, do not change what a build does."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def repositories(tmp_path: Path) -> tuple[Path, Path]:
-    """The project's own repository and a foreign one, a commit each."""
+    """Return the project's own repository and another one, with one commit each."""
     for name in ("own", "foreign"):
         folder = tmp_path / name
         (folder / "models").mkdir(parents=True)
@@ -156,7 +156,7 @@ def test_the_commit_is_the_project_s_whatever_git_s_variables_say(
 def test_every_command_works_below_names_that_sql_would_read_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The project, the state folder and the warehouse, all below such names and called so."""
+    """Run every command with the project, the state folder and the warehouse below such names."""
     below = tmp_path / WORST
     warehouse = write_audited_warehouse(below / WORST)
     monkeypatch.setenv("MART_HOME", str(below / f"home {WORST}"))

@@ -1,4 +1,4 @@
-"""`mart audit leakage --every-refresh`: rare leaks are named, and the project as it is raises no alarm."""
+"""Test `mart audit leakage --every-refresh`: rare leaks are named, and the unchanged project raises no alarm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The advice of a build, followed to the letter: the models date back the keys of the bulk load and no other row."""
+"""Test that the advice of a build, followed literally, dates back the keys of the bulk load and no other row."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def mart(tmp_path_factory: pytest.TempPathFactory) -> CompiledMart:
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sample in which the jobs and contracts of twice 25 days were loaded at once at their ends."""
+    """Return a sample in which the jobs and contracts of two spans of 25 days were loaded at the ends of the spans."""
     folder = tmp_path_factory.mktemp("dwh") / "sample"
     write_sample(folder, JOBS, 4)
     with duckdb_files.connect() as con:
@@ -55,7 +55,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def staged(mart: CompiledMart, folder: Path, seed: Sequence[str]) -> dict[str, Known]:
-    """The versions that the staging models make, with the load clock of these CSV lines."""
+    """Return the versions that the staging models make, with these CSV lines as the load clock."""
     con = connect()
     types = {"trusted_from": "timestamptz", "untrusted_from": "timestamptz"}
     typed = ", ".join(f'"{name}" {types.get(name, "varchar")}' for name in COLUMNS)
@@ -82,7 +82,7 @@ def staged(mart: CompiledMart, folder: Path, seed: Sequence[str]) -> dict[str, K
 
 
 def raw_rows(folder: Path, table: str) -> dict[str, list[tuple[datetime, datetime]]]:
-    """Each key's (load, event), the first load first."""
+    """Return each key's (load, event) pairs, the first load first."""
     key = next(iter(CONTRACT[table]))
     with duckdb_files.connect() as con:
         rows: list[Any] = con.execute(

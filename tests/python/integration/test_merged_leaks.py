@@ -1,7 +1,7 @@
-"""Leaks as they are merged by somebody careless, and honest changes by the same means.
+"""Test that leaks as a careless author would merge them are found, and that honest changes raise no alarm.
 
 merged_leaks.yml and honest_changes.yml were written by somebody who had not read the audit. Some check has to find each
-leak, whichever it is; those that none can see are listed here by name, with the reason.
+leak; those that no check can see are listed here by name, with the reason.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from plants import RARE_NIGHTS, Plant, PlantBench, in_batches, read_plants
 
 LEAKS, HONEST = read_plants("merged_leaks"), read_plants("honest_changes")
-#: Named neither by the leakage audit at five cutoffs nor by a check of the build.
+#: Leaks that neither the leakage audit at five cutoffs nor a check of the build finds.
 UNSEEN = {
     "skill_set_of_the_day_after": "job_skills has no load times, which the audit says",
     "bigquery_pit_join_an_hour_ahead": "the audit runs on DuckDB; the builds of both engines are compared in make test",

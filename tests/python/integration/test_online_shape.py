@@ -1,7 +1,7 @@
-"""One request answered by the mart's own compiled SQL with its leaves swapped, bit for bit.
+"""Test that the mart's compiled SQL answers one request bit for bit as the training table does.
 
-The online handler comes later; what it needs is that the features mart and the `feat_job__*` models behind it run on
-an in-memory DuckDB whose spine is the request and whose as-of tables are a store's newest rows.
+The online handler is not written yet. It needs the features mart and the `feat_job__*` models to run on an in-memory
+DuckDB in which the spine is the request and the as-of tables are the newest rows of a store.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from feature_mart.sample import LOAD_CLOCK, write_sample
 
 MARTS = ("price_estimation", "hire_within_14d")
 TRAINING = "mart_price_estimation__training"
-#: What the request itself stands in for, and what its own Python functions make of it.
+#: Models that are replaced by the request, or computed from it by its Python functions.
 REQUEST, SKILLS = "int_job__requests", "int_job__skills"
 PYTHON = ("int_job__terms", "feat_job__text")
-#: What the store's newest rows stand in for: each table's key, and the request's own values of it.
+#: Models that are replaced by the store's newest rows: the key of each table, and the request's value of it.
 STORE = {
     "feat_client__history": {"client_id": f"select client_id from {REQUEST}"},
     "feat_category__prices": {"category_id": f"select category_id from {REQUEST}"},
@@ -56,7 +56,7 @@ def mart(tmp_path_factory: pytest.TempPathFactory) -> CompiledMart:
 def built(
     mart: CompiledMart, tmp_path_factory: pytest.TempPathFactory
 ) -> duckdb.DuckDBPyConnection:
-    """The batch side: the whole mart of a small sample."""
+    """Build the whole mart of a small sample, the batch side."""
     folder = tmp_path_factory.mktemp("sample") / "dwh"
     write_sample(folder, jobs=1500, seed=3)
     con = connect()
@@ -81,7 +81,7 @@ def built(
 
 
 def bits(value: Any) -> Any:
-    """A float's bits, so that equal means equal and no NaN slips through."""
+    """Return the bits of a float, so that NaN equals NaN and 0 does not equal -0."""
     return struct.pack(">d", value) if isinstance(value, float) else value
 
 
@@ -92,7 +92,7 @@ def hand_over(
     select: str,
     job_id: str,
 ) -> None:
-    """Copy the rows of a select into a table of the other database, types included."""
+    """Copy the rows of a SELECT into a table of the other database, with their types."""
     found = source.execute(select, [job_id])
     columns = {column[0]: str(column[1]) for column in found.description or []}
     rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
@@ -102,7 +102,7 @@ def hand_over(
 def serve(
     mart: CompiledMart, built: duckdb.DuckDBPyConnection, job_id: str, consumer: str = MARTS[0]
 ) -> dict[str, Any]:
-    """Answer one job's request from its own values and the store's newest rows by then."""
+    """Answer one job's request from its own values and the newest rows of the store at that time."""
     online = connect()
     for leaf in (REQUEST, SKILLS):
         hand_over(built, online, leaf, f"select * from {leaf} where job_id = ?", job_id)
@@ -110,7 +110,7 @@ def serve(
     for model in PYTHON:
         mart.run_python(online, model)
     for table, keys in STORE.items():
-        # The store as it stood at the request: of each key, the newest row published by then.
+        # The store as it was at the request: the newest row of each key that was published by then.
         newest = (
             f"select {table}.* from {table}, {REQUEST} where {REQUEST}.job_id = ? "
             f"and {table}.available_at <= {REQUEST}.requested_at qualify row_number() over "
@@ -118,7 +118,7 @@ def serve(
             f"order by {table}.available_at desc) = 1"
         )
         hand_over(built, online, f"{table}_store", newest, job_id)
-        # A view filtered to the request's own keys: the request reads nothing else.
+        # A view filtered by the request's keys: the request reads nothing else.
         own = " and ".join(f"{key} in ({values})" for key, values in keys.items())
         online.execute(f"create view main.{table} as select * from main.{table}_store where {own}")
     features = f"mart_{consumer}__features"
@@ -168,7 +168,7 @@ def test_served_row_equals_training_row(
 def test_served_row_differs_when_the_store_does(
     mart: CompiledMart, built: duckdb.DuckDBPyConnection
 ) -> None:
-    """The comparison is not vacuous: another job's answer is another row."""
+    """Show that the comparison can fail: the answer for another job is another row."""
     (first,), (second,) = built.execute(
         f"select job_id from {TRAINING} where client_contract_count_all > 0 order by job_id limit 2"
     ).fetchall()

@@ -1,4 +1,4 @@
-"""The models against brute force, over random histories; any difference names its universe."""
+"""Test the models against brute force over random histories; a difference names its universe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from oracle import Tables, World, expected_tables, histories, instants
 from oracle.instants import LOAD_CLOCK
 from oracle_differences import differences
 
-#: Histories a run; `make audit` asks for more.
+#: The number of histories in a run; `make audit` sets a larger one.
 HISTORIES = int(os.environ.get("ORACLE_HISTORIES", "2500"))
 _A_QUERY = 250
 _LOAD_CLOCK_COLUMNS = {
@@ -45,7 +45,7 @@ def mart(tmp_path_factory: pytest.TempPathFactory) -> CompiledMart:
 
 
 def build(mart: CompiledMart, tables: Tables, world: World) -> Any:
-    """Build the mart of these raw rows as a world has it, in memory."""
+    """Build the mart of these raw rows with a world's settings, in memory."""
     con = connect()
     for table, columns in RAW_TABLES.items():
         load_table(con, f"dwh.{table}", columns, tables.get(table, []))
@@ -54,7 +54,7 @@ def build(mart: CompiledMart, tables: Tables, world: World) -> Any:
 
 
 def build_on_raw(mart: CompiledMart, con: Any, world: World) -> None:
-    """Build the mart as a world has it, over the raw tables that the schema `dwh` of a connection holds."""
+    """Build the mart with a world's settings over the raw tables in the schema `dwh` of a connection."""
     lines = [
         {
             "table": table,
@@ -74,7 +74,7 @@ def build_on_raw(mart: CompiledMart, con: Any, world: World) -> None:
 
 
 def wild_warehouse(rng: Random) -> tuple[Tables, World]:
-    """Universes in which each kind of mischief is as likely as not, at their last refresh or earlier."""
+    """Return universes in which each kind of irregularity has even odds, at their last refresh or earlier."""
     days_back = rng.choice((0, 0, 1, 40, 120, 365, 400, 420))
     as_of = histories.WORLD.as_of - timedelta(days=days_back)
     many = [histories.random_universe(rng, f"u{number}") for number in range(_A_QUERY)]
@@ -82,7 +82,7 @@ def wild_warehouse(rng: Random) -> tuple[Tables, World]:
 
 
 def edgy_warehouse(rng: Random) -> tuple[Tables, World]:
-    """Universes whose instants lie on and beside refreshes, midnights and ends of windows."""
+    """Return universes whose times are on and beside refreshes, midnights and ends of windows."""
     many = [instants.random_universe(rng, f"u{number}") for number in range(_A_QUERY)]
     return instants.merge(many), World(as_of=rng.choice(instants.AS_OF), load_clock=LOAD_CLOCK)
 
@@ -109,13 +109,13 @@ def test_models_equal_oracle(mart: CompiledMart, draw: Draw) -> None:
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables=histories.warehouses(max_universes=3))
 def test_smallest_histories_equal_oracle(mart: CompiledMart, tables: Tables) -> None:
-    """The same on few histories at a time, so that what fails is shrunk to what matters."""
+    """Compare few histories at a time, so that Hypothesis can shrink a failure."""
     with build(mart, tables, histories.WORLD) as con:
         assert differences(con, expected_tables(tables, histories.WORLD)) == []
 
 
 def test_differences_are_seen(mart: CompiledMart) -> None:
-    """The comparison itself: a changed value, a lost row and a doubled one each fail it."""
+    """Show that the comparison can fail: on a changed value, a lost row and a doubled one."""
     tables, world = wild_warehouse(Random(1))
     expected = expected_tables(tables, world)
     with build(mart, tables, world) as con:

@@ -1,4 +1,4 @@
-"""Each raw table of the real project as one that holds the present only, over three refreshes, against the oracle."""
+"""Test the real project with each raw table as one without versions, over three refreshes, against the oracle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from settings_project import SetProject, make_project
 KEYS = {table: (next(iter(columns)),) for table, columns in CONTRACT.items()} | {
     "job_skills": ("job_id", "skill")
 }
-#: The refresh that knows the whole sample; a snapshot within the publish lag counts as taken at it.
+#: The refresh that contains the whole sample. A snapshot within the publish lag counts as taken at it.
 FIRST = datetime(2026, 3, 31, 18, tzinfo=UTC)
 DAY, MINUTES = timedelta(days=1), timedelta(minutes=30)
 
@@ -32,7 +32,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Present:
-    """One raw table of which only the newest version of each key is kept, and what snapshots of it saw."""
+    """One raw table that keeps only the newest version of each key, and the versions that snapshots of it recorded."""
 
     def __init__(self, made: SetProject, table: str) -> None:
         self.path, self.key = made.warehouse / f"{table}.parquet", KEYS[table]
@@ -53,7 +53,7 @@ class Present:
         self.last: dict[Any, Row] = {}
 
     def change(self, day: int) -> None:
-        """Overwrite the file: on the second day a row goes and a column comes, on the third the row is back."""
+        """Overwrite the file: the second day removes a row and adds a column, the third day brings the row back."""
         if day == 1:
             self.gone = min(self.rows)
             self.row = self.rows.pop(self.gone)
@@ -63,7 +63,7 @@ class Present:
         pq.write_table(pa.Table.from_pylist(list(self.rows.values()), schema=schema), self.path)
 
     def take(self, at: datetime) -> None:
-        """Note what a snapshot sees: versions of rows that are new, changed or gone."""
+        """Record what a snapshot sees: versions of rows that are new, changed or removed."""
         for key in self.rows.keys() | self.last.keys():
             now, before = self.rows.get(key), self.last.get(key)
             if now != before:

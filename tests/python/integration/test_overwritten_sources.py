@@ -1,4 +1,4 @@
-"""A source that holds the present only: its history is kept apart, and outlives the mart."""
+"""Test a source without versions: its history is stored apart from the mart, and survives it."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ def test_history_is_taken_once_a_refresh_and_outlives_the_mart(
     build("--as-of", "2024-03-03")
     second = [*first, ("j1", "c2", "False"), ("j2", "c1", "True")]
     assert seen(tmp_path) == sorted(second)
-    # Neither a full refresh nor the loss of everything else touches it.
+    # Neither a full refresh nor the loss of everything else changes it.
     (state / "mart.duckdb").unlink()
     build("--as-of", "2024-03-03", "--full-refresh")
     assert seen(tmp_path) == sorted(second)
-    # Another DuckDB may not be able to read the file: the Parquet beside it can be read by all.
+    # Another version of DuckDB may not read the file; every version reads the Parquet file beside it.
     history.write_bytes(b"of another DuckDB" * 1000)
     build("--as-of", "2024-03-04")
     assert seen(tmp_path) == sorted(second)

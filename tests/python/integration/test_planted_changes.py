@@ -1,7 +1,7 @@
-"""What the leakage audit is worth: planted leaks are named by their columns, clean changes raise no alarm.
+"""Test that the leakage audit names planted leaks by their columns, and raises no alarm on honest changes.
 
-Caught is a leak only when all of the columns are named that it lists. leaks.yml and cleans.yml were written by people
-who had not read the audit, leaks_of_the_author.yml by its author.
+A leak counts as found only if all of its columns are named. leaks.yml and cleans.yml were written by people who had
+not read the audit, leaks_of_the_author.yml by its author.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from plants import Plant, PlantBench, in_batches, read_plants
 
 UNSEEN, CLEANS = read_plants("leaks"), read_plants("cleans")
 LEAKS = [*UNSEEN, *read_plants("leaks_of_the_author")]
-#: A leak each of SQL, Python, a column not declared, and a mart; all of them in `make audit`.
+#: One leak each in SQL, in Python, in an undeclared column and in a mart; `make audit` runs all of them.
 _QUICK = {
     *("client_contracts_counted_from_contract_time", "text_price_of_the_word"),
     *("text_reposted_description_count", "mart_budget_relative_to_all"),

@@ -1,4 +1,4 @@
-"""Leaks of kind `selection`, and honest changes, as `mart audit selection` lists them: by the rows they move."""
+"""Test that `mart audit selection` lists leaks of kind `selection`, and honest changes, by the rows that they move."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from plants import Plant, ProjectCopy, in_batches, read_plants
 
 LEAKS = {plant.name: plant for plant in read_plants("merged_leaks") if plant.kind == "selection"}
 HONEST = {plant.name: plant for plant in read_plants("honest_changes") if plant.kind == "selection"}
-#: What each leak moves, and whether that is marked as chosen by the label.
+#: The rows that each leak moves, and whether they are marked as chosen by the label.
 MOVED = {
     "cheap_prices_left_out_of_training": ("gone from the training mart", True),
     "deleted_jobs_left_out_of_the_spine": ("spine row removed", False),
@@ -28,24 +28,24 @@ MOVED = {
     "negatives_sampled_by_hash": ("gone from the training mart", True),
     "low_prices_are_called_missing": ("newly excluded: price_missing", True),
     "hire_label_excluded_without_proposals": ("newly excluded: void", False),
-    # Five jobs, none of them hired: too few to be beyond chance.
+    # Five jobs, none of them hired: too few to be more than chance.
     "spine_without_clients_who_never_hired": ("spine row removed", False),
     "dear_jobs_are_dated_into_training": ("dated otherwise: earlier", True),
     "only_jobs_with_offers_in_the_mart": ("gone from the features mart", False),
     "reposted_jobs_keep_the_one_that_was_filled": ("gone from the training mart", False),
     "closed_jobs_filtered_in_staging": ("spine row removed", False),
 }
-#: What an honest change moves. The others move nothing in this sample.
+#: The rows that honest changes move. All other changes move none in this sample.
 MOVED_HONESTLY = {"larger_validation_share": "in another split"}
 STILL = in_batches([plant for name, plant in HONEST.items() if name not in MOVED_HONESTLY])
 
 
 class SelectionBench:
-    """A small sample built by the project as it is, to compare changed copies of the project with."""
+    """A small sample built by the unchanged project, to compare changed copies of the project with."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        dwh = folder / "sample"  # The name that seeds/load_clock.csv knows.
+        dwh = folder / "sample"  # A name that seeds/load_clock.csv contains.
         write_sample(dwh, jobs=1200, seed=3)
         environment = {"MART_HOME": str(folder / "home")}
         self.settings = resolve_settings(dwh=str(dwh), environment=environment)
@@ -53,7 +53,7 @@ class SelectionBench:
         self.before = self.sides("base", ())
 
     def sides(self, name: str, plants: Sequence[Plant]) -> dict[str, Side]:
-        """Build the project with these changes, and return what its consumers have."""
+        """Build the project with these changes, and return its consumers' rows."""
         copy = ProjectCopy(self.folder / name)
         with copy.planted(plants):
             settings = replace(self.settings, project=copy.folder)
@@ -64,7 +64,7 @@ class SelectionBench:
         return self._sides(project, built)
 
     def moves(self, plants: Sequence[Plant]) -> dict[str, Move]:
-        """Return what these changes move, for any consumer."""
+        """Return the rows that these changes move, for any consumer."""
         after = self.sides("-".join(plant.name for plant in plants)[:60], plants)
         reports = [compare_rows(self.before[name], after[name]) for name in after]
         found: dict[str, Move] = {}

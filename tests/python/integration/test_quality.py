@@ -1,4 +1,4 @@
-"""Quality over time: the project's own thresholds are kept by the sample, and each breakage planted in it is named.
+"""Test the quality checks over time: the sample keeps the project's thresholds, and each planted fault is named.
 
 The checks are those that dbt compiled from the YAML beside the models, the measures those of the models in MEASURES.
 """
@@ -23,7 +23,7 @@ SHARES = {"stays_filled", "steady_exclusions"}
 SELECTION = {"even_exclusions", "requests_of", "every_posting", "reasons_borne_out"}
 OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
 KINDS = OVER_TIME | SHARES | SELECTION
-#: What a build measures of itself, in the order of building.
+#: The models with a build's own measures, in build order.
 MEASURES = ("int_mart__profiles", "int_mart__unjudged", "int_mart__exclusions")
 PROFILED = PROJECT / "macros" / "quality" / "profiles.sql"
 NEWEST = "loaded_at > (select as_of_at from int_mart__clock) - interval 3 day"
@@ -56,7 +56,7 @@ BREAKAGES = [
     ("update int_job__price_label set exclusion_reason = 'price_missing' where price_log < ln(2000)",
      "even_exclusions int_mart__exclusions"),
 ]  # fmt: skip
-#: Rows left out, excluded or dated by their label, and the check that sees it. Other checks may see it as well.
+#: Rows left out, excluded or dated by their label, and a check that sees it. Other checks may see it too.
 SELECTIONS = [
     ("update int_job__price_label set exclusion_reason = 'label_not_yet_known' where price_log > ln(400000)",
      "even_exclusions int_mart__exclusions"),
@@ -84,14 +84,14 @@ SELECTIONS = [
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """A built sample, the SELECTs that measure it, and its checks by what they are called here."""
+    """A built sample, the SELECTs that measure it, and its checks by the names used here."""
 
     sample: BuiltSample
     measures: Mapping[str, str]
     checks: Mapping[str, str]
 
     def red(self, folder: Path, breakage: str = "") -> dict[str, tuple[object, ...]]:
-        """The checks that fail after a breakage, each with its first row; `int_mart__unjudged` is read with them."""
+        """Return the checks that fail after a fault, each with its first row, having read `int_mart__unjudged` too."""
         mart = folder / "mart.duckdb"
         mart.unlink(missing_ok=True)
         shutil.copy(self.sample.mart, mart)
@@ -133,7 +133,7 @@ def test_the_sample_is_within_all_thresholds(tmp_path: Path, quality: Quality) -
 
 
 def unjudged(folder: Path) -> list[tuple[object, ...]]:
-    """What the last `Quality.red` in this folder could not judge."""
+    """Return what the last `Quality.red` in this folder could not judge."""
     with duckdb.connect(str(folder / "mart.duckdb"), read_only=True) as con:
         return con.execute(
             "select model_name, history_days, needed_days, newest_rows, former_rows "
@@ -142,7 +142,7 @@ def unjudged(folder: Path) -> list[tuple[object, ...]]:
 
 
 def entered() -> dict[str, str]:
-    """The profiled tables, each with the column that dates its rows."""
+    """Return the profiled tables, each with the column that dates its rows."""
     return dict(re.findall(r"'(\w+)': '(\w+)'", PROFILED.read_text()))
 
 
@@ -150,7 +150,7 @@ def entered() -> dict[str, str]:
 def test_a_young_warehouse_is_compared_with_nothing_and_said_to_be(
     tmp_path: Path, quality: Quality, days: int
 ) -> None:
-    """Its past came at once: no mean over history is known of those rows, and all have one category."""
+    """Load all history at once: the checks have no earlier rows to compare with, and all rows have one category."""
     begins = f"((select as_of_at from int_mart__clock) - interval {days} day)"
     changes = [
         f"update {table} set {at} = {begins} where {at} < {begins}"

@@ -1,4 +1,4 @@
-"""A fuzz of the raw contract: what it takes gives the oracle's values, and what it refuses is told in one line.
+"""Fuzz the raw contract: what it accepts gives the oracle's values, and what it refuses gets a one-line message.
 
 `make audit` asks for 300 warehouses (RAW_WAREHOUSES).
 """
@@ -21,7 +21,7 @@ from raw_fuzz import FAULTS, write_anyhow
 from toy_project import write_warehouse
 
 WAREHOUSES = int(os.environ.get("RAW_WAREHOUSES", "20"))
-#: Universes a warehouse.
+#: The number of universes in a warehouse.
 _UNIVERSES = 12
 
 
@@ -68,15 +68,15 @@ def test_what_the_contract_refuses_is_one_line_that_names_table_and_column(tmp_p
             raise AssertionError(f"seed {seed}: {fault.about} was taken: {said}")
         first, *lines = refused.splitlines()
         assert str(folder) in first and first.endswith(":")
-        # A missing or mistyped key may make a second column unreadable, and a contract that counts since it was
-        # spoiled may have had an amount of another kind: each has its own line.
+        # A missing or mistyped key may make a second column unreadable, and a spoiled contract may have had an amount
+        # of another kind: each gets a line of its own.
         assert lines and lines[0].startswith(f"  - {said}"), (fault.about, seed, said, lines)
         assert all(len(line) < 400 for line in lines) and len(lines) <= 3
     assert set(tried) == {fault.about for fault in FAULTS}
 
 
 def _drawn(rng: Random, universes: int) -> histories.Universe:
-    """Draw a warehouse, without the amounts that are refused: the models are tried on them elsewhere."""
+    """Draw a warehouse without the amounts that are refused; other tests try the models on those."""
     tables = histories.merged([histories.random_universe(rng, f"u{n}") for n in range(universes)])
     for table, names in (
         ("jobs", ("budget_min", "budget_max")),

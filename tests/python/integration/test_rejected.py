@@ -1,4 +1,4 @@
-"""A rejected candidate is SQL that still runs, with what was seen of it; it rots where nobody asks."""
+"""Test that the SQL of each rejected candidate still runs, and that its recorded measurement matches it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A snapshot built anew by its commit, after later data and a backfill; and what is said where that cannot be."""
+"""Test that a snapshot is rebuilt by its commit, after later data and a backfill, and the messages if it cannot be."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CACHES = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project as a repository of one commit."""
+    """Return the project as a git repository with one commit."""
     folder = tmp_path_factory.mktemp("repository")
     for part in _PARTS:
         shutil.copytree(PROJECT / part, folder / part, ignore=_CACHES)
@@ -50,7 +50,7 @@ def call(repository: Path, home: Path, *arguments: str, dwh: Path) -> Result:
 
 
 def run(repository: Path, home: Path, *arguments: str, dwh: Path) -> str:
-    """A command as a person runs it, which has to succeed."""
+    """Run a command that has to succeed."""
     done = subprocess.run(
         [sys.executable, "-m", "feature_mart", *arguments],
         env=os.environ | {"MART_HOME": str(home), "MART_DWH": str(dwh)},
@@ -64,7 +64,7 @@ def run(repository: Path, home: Path, *arguments: str, dwh: Path) -> str:
 
 
 def write_raw(source: Path, out: Path, where: str) -> None:
-    """A warehouse's rows that fit, tables without load times whole; replaces what is there."""
+    """Write the rows of a warehouse that fit a condition, tables without load times whole, over what is there."""
     out.mkdir(exist_ok=True)
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
@@ -109,7 +109,7 @@ def test_a_snapshot_is_rebuilt_the_same_after_later_data_and_a_backfill(
     names = {check["name"] for check in report["checks"]}
     assert {"train content hash", "SHA-256 of data/train/part-00000.parquet", "raw jobs"} <= names
 
-    # A raw row that was known then and is not there any more: the rebuild has to differ.
+    # A raw row that was known then has been removed: the rebuild has to differ.
     with duckdb.connect() as con:
         con.execute(
             f"create table contracts as from {parquet(late)} where contract_id not in (select min(contract_id) "

@@ -1,4 +1,4 @@
-"""Cleaning a bucket at once with exports, pins and rollbacks, at the edge of every age, and killed itself."""
+"""Test cleaning of a bucket while exports, pins and rollbacks run, at the limit of every age, and when it is killed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from s3_export_case import (
     ],
 )
 def test_cleaning_takes_an_attempt_away_while_it_is_being_made(step: str, place: Place) -> None:
-    """With an age of none, which is for when no export is at work."""
+    """Clean with an age of zero, which is for times without exports."""
 
     def clean() -> None:
         clean_snapshots(place.store(), Rule(keep=5, attempt_hours=0), now=soon())
@@ -180,7 +180,7 @@ def test_a_snapshot_is_removed_while_somebody_comes_to_want_it(how: str, place: 
 
 @pytest.mark.parametrize("spared", [0, 1, 6, 13])
 def test_cleaning_is_killed_before_a_removal(spared: int, place: Place) -> None:
-    """What is left of a snapshot says nowhere that it is whole, and the next cleaning takes it."""
+    """Kill a cleaning: no remaining file says that the snapshot is whole, and the next cleaning removes it."""
     place.plain()
     deletes = iter(range(spared))
 

@@ -1,4 +1,4 @@
-"""Exports to stores that refuse conditional writes or ignore them: found at the first write, and told."""
+"""Test exports to stores that refuse or ignore conditional writes: found at the first write, with a message."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROBE = f"{CONSUMER}/.conditional-writes"
 
 
 def refused(place: Place, fault: Fault) -> str:
-    """What an export says that ends with exit code 1 before it sends a part."""
+    """Return the message of an export that ends with exit code 1 before it sends a part."""
     place.bench.proxy.faults.append(fault)
     with pytest.raises(TerminalError) as failed:
         place.export()
@@ -90,7 +90,7 @@ def test_a_store_that_refuses_a_condition_that_holds_is_not_for_later(place: Pla
 
 
 def test_an_export_asks_no_more_than_it_has_to(place: Place) -> None:
-    """Of parts and documents each is sent once; besides, two requests show that conditions are honoured."""
+    """Send each part and document once, and two more requests that test whether conditions are honoured."""
     requests = place.bench.proxy.requests
     assert place.export().status == "written"
     assert Counter(request.method for request in requests) == {"GET": 15, "PUT": 17, "HEAD": 8}
@@ -101,7 +101,7 @@ def test_an_export_asks_no_more_than_it_has_to(place: Place) -> None:
 
 
 def test_a_snapshot_copied_from_a_folder_is_whole(place: Place, tmp_path: Path) -> None:
-    """What the message advises: the finished folder, `_SUCCESS` last, by plain writes."""
+    """Follow the advice of the message: copy the finished folder by plain writes, `_SUCCESS` last."""
     report = place.export(FolderStore(tmp_path / "out"))
     folder = Path(report.address)
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != "_SUCCESS"]

@@ -1,4 +1,4 @@
-"""Exports to a bucket that are killed, that find the disk full, or that cannot ask at all; and what a retry sends."""
+"""Test exports to a bucket that are killed, run out of disk or cannot connect, and what a retry sends."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ MANIFEST = "_meta/manifest.json"
 
 @pytest.fixture(scope="module")
 def killed(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Place]:
-    """By step, a place whose export was killed before it."""
+    """Return, by step, a place whose export was killed before it."""
     folder = tmp_path_factory.mktemp("killed")
     places = [make_place(bench, folder / str(n), f"killed-{n}") for n in range(len(STEPS))]
     ends = run_children(places, STEPS)
@@ -88,7 +88,7 @@ def test_an_export_is_killed(step: str, killed: dict[str, Place]) -> None:
     assert (report.status, report.latest) == (expected, "moved")
     assert place.saw(is_verified=False) == BOTH
     place.assert_untouched(is_latest_free=True)
-    # What was there was not sent again: no byte, and no part that the killed one had put.
+    # Nothing that was there was sent again: no byte, and no part of the killed export.
     parts = json.loads(place.body(place.key(MANIFEST)) or b"")["parts"]
     missing = {
         each["path"]: each["bytes"] for each in parts if place.key(each["path"]) not in there
@@ -99,7 +99,7 @@ def test_an_export_is_killed(step: str, killed: dict[str, Place]) -> None:
 
 
 def put_paths(place: Place) -> set[str]:
-    """Files of the new snapshot that were sent through the proxy."""
+    """Return the files of the new snapshot that were sent through the proxy."""
     sent = place.bench.proxy.asked("PUT", f"/{place.new_id}/")
     return {request.path.partition(f"/{place.new_id}/")[2] for request in sent}
 
@@ -137,7 +137,7 @@ def test_the_disk_is_full(limit: int, place: Place) -> None:
 
 @pytest.fixture
 def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every part goes as a large one does, in one piece; smaller ones than 5 MiB S3 takes as the last alone."""
+    """Send every part by multipart upload, in one piece; S3 accepts less than 5 MiB only as the last piece."""
     monkeypatch.setattr("feature_mart.storage.s3._WHOLE_UP_TO", 0)
 
 
@@ -217,7 +217,7 @@ def uploads_in(place: Place) -> list[dict[str, Any]]:
 def test_another_upload_of_a_large_part_ends_first(
     may_abort: bool, place: Place, in_pieces: None
 ) -> None:
-    """S3 refuses the second one's end, and the same bytes are there."""
+    """Finish another upload of the part first: S3 refuses the second completion, and the bytes are the same."""
     if not may_abort:
         denied = Fault("status", "DELETE", "uploadId", status=403, code="AccessDenied")
         place.bench.proxy.faults.append(denied)
@@ -250,7 +250,7 @@ def test_uploads_that_a_killed_export_left_go_at_their_age(place: Place) -> None
     assert place.export().status == "written"
     begun: datetime = left["Initiated"]
     for hours, dropped in ((1, 0), (0, 1)):
-        # Begun exactly at the age is not yet older than it.
+        # An attempt begun exactly at the age is not yet older than it.
         now = begun + timedelta(hours=1, microseconds=1 - hours)
         cleaned = clean_snapshots(place.store(), Rule(attempt_hours=1), now=now)
         assert (cleaned.uploads, len(uploads_in(place))) == (dropped, 1 - dropped)

@@ -1,7 +1,7 @@
-"""Exports to a bucket on which requests go wrong: what a reader sees, what the user is told, what a retry does.
+"""Test exports to a bucket with failing requests: what a reader sees, the message, and what a retry does.
 
-With MART_FAULT_TABLE the name of a file, the cases of this module, test_s3_crashes, test_s3_races and test_s3_cleaning
-write their rows of a table into it: fault, what a reader saw, what the user saw.
+If MART_FAULT_TABLE names a file, the cases of this module, test_s3_crashes, test_s3_races and test_s3_cleaning write
+rows of a table into it: the fault, what a reader saw, what the user saw.
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ CONFLICT: dict[str, Any] = {"how": "status", "status": 409, "code": "Conditional
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What befalls an export, and what comes of it.
+    """A fault of an export, and its expected effects.
 
     Attributes:
         end: the report's status, or the exit code.
         saw: what readers see then.
-        says: what the message says to do.
-        at: what the address in the message ends in.
-        retry: the status of the next export, on which nothing goes wrong.
-        attempts: of each request.
-        latest: what becomes of latest.json where the export ends well.
+        says: the remedy in the message.
+        at: the end of the address in the message.
+        retry: the status of the next export, which has no fault.
+        attempts: the attempts of each request.
+        latest: the state of latest.json if the export ends well.
     """
 
     name: str
@@ -217,7 +217,7 @@ def test_a_request_goes_wrong(
 
 
 def failure_of(place: Place, exit_code: int) -> str:
-    """What an export says that ends with that code."""
+    """Return the message of an export that ends with that code."""
     with pytest.raises(FeatureMartError) as failed:
         place.export()
     assert failed.value.exit_code == exit_code, str(failed.value)
@@ -226,7 +226,7 @@ def failure_of(place: Place, exit_code: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Nowhere:
-    """An export that cannot ask at all: `environment` has variables to set, or with None to unset."""
+    """An export that cannot connect at all: `environment` has variables to set, or to unset if None."""
 
     name: str
     exit_code: int
@@ -272,7 +272,7 @@ def test_there_is_no_way_in(case: Nowhere, place: Place, monkeypatch: pytest.Mon
                 patch.delenv(variable)
             else:
                 patch.setenv(variable, value)
-        # boto3 keeps what it found in its default session.
+        # boto3 caches settings in its default session.
         patch.setattr("boto3.DEFAULT_SESSION", None)
         with pytest.raises(FeatureMartError, match=re.escape(case.says)) as failed:
             elsewhere.export(elsewhere.store(endpoint=case.endpoint or place.bench.proxy.endpoint))

@@ -1,4 +1,4 @@
-"""The proxy before the tests' S3 makes the bad days that it says, and keeps what was asked."""
+"""Test the proxy in front of the tests' S3: it injects the faults that it promises, and records the requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PART = bytes(range(256)) * 4096 * 5
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[S3Server]:
-    """With one bucket, in which each test has keys of its own."""
+    """Yield an S3 with one bucket, in which each test has its own keys."""
     with run_s3() as running:
         make_bucket(client_at(running.endpoint), BUCKET)
         yield running
@@ -35,7 +35,7 @@ def s3() -> Iterator[S3Server]:
 
 @pytest.fixture
 def client(s3: S3Server) -> Any:
-    """Past the proxy."""
+    """Return a client that does not use the proxy."""
     return client_at(s3.endpoint)
 
 
@@ -47,7 +47,7 @@ def proxy(s3: S3Server) -> Iterator[Proxy]:
 
 @pytest.fixture
 def through(proxy: Proxy) -> Any:
-    """Through the proxy, with one attempt."""
+    """Return a client that uses the proxy, with one attempt."""
     return client_at(proxy.endpoint)
 
 
@@ -87,7 +87,7 @@ def test_what_was_asked_is_kept(proxy: Proxy, through: Any) -> None:
 
 
 def test_a_body_in_chunks_goes_through(proxy: Proxy, client: Any) -> None:
-    """As boto3 sends it where the checksum follows the body."""
+    """Send a body in chunks, as boto3 does if the checksum follows the body."""
     body = b"rows in chunks"
     frame = b"%x\r\n%s\r\n0\r\nx-amz-checksum-sha256:%s\r\n\r\n"
     there = http.client.HTTPConnection(urlsplit(proxy.endpoint).netloc)
@@ -149,7 +149,7 @@ def test_a_part_is_met_by_its_number(proxy: Proxy, through: Any) -> None:
 
 
 def test_an_error_may_come_with_status_200(proxy: Proxy, through: Any) -> None:
-    """S3 may have begun to answer a completion by then; boto3 takes it for a 500."""
+    """Return an error with status 200, as S3 may once it began to respond to a completion; boto3 takes it for a 500."""
     upload = start_upload(through, BUCKET, "late error", b"1")
     proxy.faults.append(Fault("status", "POST", "uploadId=", status=200))
     refused = refusal_of(through.complete_multipart_upload, **upload)
@@ -201,7 +201,7 @@ def test_a_corrupted_body_is_seen_by_its_checksum(proxy: Proxy, through: Any, cl
 
 
 def test_a_corrupted_body_without_a_checksum_is_not_checked(proxy: Proxy, client: Any) -> None:
-    """S3 itself answers XAmzContentSHA256Mismatch: over plain HTTP the signature holds a hash of the body."""
+    """Pass a corrupted body. S3 itself would answer XAmzContentSHA256Mismatch: the signature covers its hash."""
     proxy.faults.append(Fault("corrupt", "PUT", "unseen"))
     unsure = client_at(proxy.endpoint, request_checksum_calculation="when_required")
     unsure.put_object(**at("unseen"), Body=b"rows")

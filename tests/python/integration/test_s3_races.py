@@ -1,4 +1,4 @@
-"""Exports to a bucket at once with others, with cleaning and with rollbacks; and attempts at the age of the dead."""
+"""Test concurrent exports to a bucket, with cleaning and rollbacks, and attempts at the age of abandoned ones."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_many_exporters_at_once_make_one_snapshot(step: str, many: int, place: P
     note_fault(
         place, f"{many} exporters at once, at: {step}", BOTH, "one written, the others unchanged"
     )
-    # No part was taken twice.
+    # No part was accepted twice.
     sent = [r.path for r in place.bench.proxy.asked("PUT", ".parquet") if r.status == 200]
     assert len(sent) == len(set(sent)) == 8
 
@@ -82,7 +82,7 @@ def test_exporters_at_once_of_one_content_cut_differently_make_one_snapshot(
     def run(part_rows: int) -> str:
         mine = replace(place, work=place.work / str(part_rows))
         try:
-            # Whoever stops earlier lets the others go on.
+            # An export that stops early lets the others continue.
             return mine.export(
                 exposure={"part_rows": part_rows}, progress=at_step(step, lambda: gate.wait(60))
             ).status
@@ -105,7 +105,7 @@ def test_exporters_at_once_of_one_content_cut_differently_make_one_snapshot(
 
 
 def export_or_clean(place: Place, part_rows: int) -> str:
-    """As the message says: after a cleaning where somebody began otherwise."""
+    """Export as the message advises: after a cleaning if another export began with other settings."""
     exposure = {"part_rows": part_rows}
     try:
         return place.export(exposure=exposure).status
@@ -143,7 +143,7 @@ def test_an_export_is_cut_otherwise_than_a_crashed_one(step: str, place: Place) 
 
 
 def heads(place: Place) -> list[datetime]:
-    """When each file of the new snapshot was written."""
+    """Return when each file of the new snapshot was written."""
     prefix = place.key("")
     keys = [key for key in place.etags() if key.startswith(prefix)]
     client, at = place.bench.client, f"{place.prefix}/"
@@ -175,7 +175,7 @@ def test_a_dead_attempt_with_more_parts_leaves_none(place: Place) -> None:
 def test_a_dead_attempt_is_finished_by_one_while_another_replaces_it(
     step: str, place: Place
 ) -> None:
-    """One export goes on where the dead one stopped; one that is cut otherwise takes its parts for nobody's."""
+    """Finish a dead attempt by one export, while another one, with parts of another size, does not use its parts."""
     place.stop_at("put _meta/manifest.json")
     context = {"created_at": max(heads(place)) + DEAD_AFTER + SECOND}
     has_begun, is_at_step, is_replaced = threading.Event(), threading.Event(), threading.Event()

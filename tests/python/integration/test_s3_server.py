@@ -1,7 +1,8 @@
-"""What the tests' S3 does as S3 does, and what it does not.
+"""Test which behaviour of S3 the tests' server has, and which it lacks.
 
-What it lets pass or drops has a test as well (`..._is_not_checked`, `..._are_not_given`): a writer's test asserts such
-a thing on the requests that the proxy has kept, not on what can be read back. Red there: it does now, so assert it.
+What it accepts wrongly or drops has a test too (`..._is_not_checked`, `..._are_not_given`): a writer's test asserts
+such a thing on the requests that the proxy recorded, not on what can be read back. If one of these fails, the server
+has learned it: assert it there.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ BAD_DIGEST = (400, "BadDigest")
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    """Of one S3 with one bucket, in which each test has keys of its own."""
+    """Return a client of an S3 with one bucket, in which each test has its own keys."""
     with run_s3() as s3:
         client = client_at(s3.endpoint)
         make_bucket(client, BUCKET)
@@ -102,7 +103,7 @@ def test_head_gives_back_the_checksum_of_a_put(client: Any) -> None:
     head = client.head_object(**at("sum"), ChecksumMode="ENABLED")
     assert head["ChecksumSHA256"] == s3_sha256(b"rows") and head["ChecksumType"] == "FULL_OBJECT"
     assert "ChecksumSHA256" not in client.head_object(**at("sum"))
-    # S3 has it in the answer to the put as well.
+    # S3 has it in the response to the put as well.
     assert "ChecksumSHA256" not in put
 
 
@@ -133,7 +134,7 @@ def test_parts_are_completed_once_if_the_key_must_not_be_there(client: Any) -> N
 
 
 def test_a_completed_upload_may_be_completed_again(client: Any) -> None:
-    """So a repeat after a lost answer succeeds, even on the condition that the key is not there."""
+    """Complete an upload twice: a repeat after a lost response succeeds, even on condition that the key is absent."""
     upload = start_upload(client, BUCKET, "parts again", b"1")
     first = client.complete_multipart_upload(**upload, IfNoneMatch="*")
     again = client.complete_multipart_upload(**upload, IfNoneMatch="*")
@@ -178,13 +179,13 @@ def test_tags_type_and_encryption_are_read_back(client: Any) -> None:
 
 
 def test_encryption_by_a_key_without_a_name_is_refused(client: Any) -> None:
-    """S3 takes the key that the account has for it."""
+    """Ask for encryption by a key without a name: S3 would use the account's default key."""
     put = at("kms", ServerSideEncryption="aws:kms")
     assert refusal_of(client.put_object, **put, Body=b"") == (400, "InvalidArgument")
 
 
 def test_a_bucket_key_and_default_encryption_are_not_given(client: Any) -> None:
-    """S3 keeps the first, and names its own encryption where none was asked for."""
+    """Read the bucket key and the default encryption: S3 stores the first, and has an encryption by default."""
     client.put_object(**at("bucket key"), **KMS_KEY, Body=b"", BucketKeyEnabled=True)
     assert "BucketKeyEnabled" not in client.head_object(**at("bucket key"))
     client.put_object(**at("plain"), Body=b"")
@@ -192,14 +193,14 @@ def test_a_bucket_key_and_default_encryption_are_not_given(client: Any) -> None:
 
 
 def test_the_owner_of_a_bucket_is_not_checked(client: Any) -> None:
-    """S3 answers 403 to a wrong one."""
+    """Name a wrong owner of the bucket: S3 would answer 403."""
     wrong = at("owned", ExpectedBucketOwner="999999999999")
     client.put_object(**wrong, Body=b"")
     client.head_object(**wrong)
 
 
 def test_the_size_of_parts_is_not_checked(client: Any) -> None:
-    """S3 answers EntityTooSmall where a part other than the last has less than 5 MiB."""
+    """Send a small part: S3 answers EntityTooSmall if a part other than the last has less than 5 MiB."""
     client.complete_multipart_upload(**start_upload(client, BUCKET, "small parts", b"1", b"2"))
     assert body_of(client, "small parts") == b"12"
 
@@ -231,5 +232,5 @@ with s3_server.run_s3() as s3:
     port = urlsplit(parent.stdout.readline().strip()).port
     with socket.create_connection(("127.0.0.1", port), timeout=30) as open_connection:
         parent.communicate()
-        # Nothing comes but the end.
+        # The connection ends without any data.
         assert open_connection.recv(1) == b""

@@ -1,4 +1,4 @@
-"""The real project at every setting changed: built, checked, and equal to the oracle at that setting."""
+"""Test the real project with each setting changed: built, checked, and equal to the oracle with that setting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from feature_mart.sample import write_sample
 from oracle_differences import differences
 from settings_project import SetProject, make_project
 
-#: Each var at other values. Refresh hours keep away from the hours at which a zone changes its clocks.
+#: Other values of each var. Refresh hours avoid the hours at which a zone changes its clocks.
 MATRIX: list[dict[str, Any]] = [
     *({"business_timezone": zone} for zone in ("America/Toronto", "Europe/Berlin", "UTC")),
     *({"business_timezone": zone} for zone in ("Asia/Kolkata", "Australia/Lord_Howe")),
@@ -66,7 +66,7 @@ TOGETHER: list[dict[str, Any]] = [
         "warehouse": "dünn & lang",
     },
 ]
-#: Of these no value of the mart's tables depends: which refresh and whose lines the other vars' cases see to.
+#: No table depends on these: which refresh is built, and whose lines of the load clock apply, is tested with others.
 WITHOUT_A_VALUE = {"profile_days", "profile_rows", "share_days", "as_of", "warehouse"}
 
 
@@ -78,7 +78,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def checked(made: SetProject) -> int:
-    """Build, and compare with the oracle; how many values were equal."""
+    """Build, compare with the oracle, and return the number of equal values."""
     made.build()
     with made.open_mart() as con:
         expected = made.expected(as_of_at(con))
@@ -111,7 +111,7 @@ def test_the_project_builds_at_another_value(
     made = set_project(tmp_path, sample, changed)
     values = checked(made)
     for name in set(changed) - WITHOUT_A_VALUE:
-        # The oracle at the default is another one: the setting did something.
+        # The oracle with the default differs, so the setting had an effect.
         with made.open_mart() as con:
             assert differences(con, made.expected(as_of_at(con), **{name: DEFAULTS[name]}))
     print(f"{changed}: {values:,} values, 0 differences")

@@ -1,4 +1,4 @@
-"""The documentation site of a sample, as a reader sees it: from a file, under a prefix of a host, in a browser."""
+"""Test the documentation site of a sample as a reader sees it: from a file, under a prefix of a host, in a browser."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _IMAGE = re.compile(r"!\[([^\]]+)\]\(([^)]+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A built site; `manifest` is its own copy of dbt's, `snapshots` the manifest of each consumer's snapshot."""
+    """A built site; `manifest` is its copy of dbt's manifest, `snapshots` the manifest of each consumer's snapshot."""
 
     folder: Path
     manifest: dict[str, Any]
     snapshots: dict[str, Any]
 
     def described(self) -> Iterator[tuple[str, str]]:
-        """Every description, by where it stands."""
+        """Return every description by its place."""
         for kind in ("nodes", "exposures"):
             for key, node in self.manifest[kind].items():
                 yield key, node.get("description") or ""
@@ -53,7 +53,7 @@ class Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     folder = tmp_path_factory.mktemp("site")
-    warehouse = folder / "sample"  # The name that seeds/load_clock.csv knows.
+    warehouse = folder / "sample"  # A name that seeds/load_clock.csv contains.
     write_sample(warehouse, jobs=JOBS, seed=5)
     environment = {
         "MART_HOME": str(folder / "home"),
@@ -76,7 +76,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 @contextmanager
 def hosted(site: Site, folder: Path) -> Iterator[str]:
-    """The published site behind a plain file server, under a prefix; its address."""
+    """Yield the address of the published site behind a plain file server, under a prefix."""
     publish_site(site.folder, FolderStore(folder / PREFIX))
     handler = functools.partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -211,7 +211,7 @@ def test_the_page_works_from_a_file(site: Site) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a newcomer asks, what they type, the page that the search leads to, and what answers there."""
+    """A newcomer's question: what they type, the page that the search leads to, and the text that answers."""
 
     asks: str
     types: str

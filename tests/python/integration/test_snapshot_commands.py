@@ -1,4 +1,4 @@
-"""`mart snapshot` on a bucket: what each command says, does, and leaves alone."""
+"""Test the `mart snapshot` commands on a bucket: output, effect, and what they leave unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""sqlfluff over dbt's rendering: both dialects are really parsed, and neither needs a warehouse."""
+"""Test sqlfluff over dbt's rendering: both dialects are really parsed, and neither needs a warehouse."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ select * from final
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
-    """A dbt project of two models under the house configuration."""
+    """Return a dbt project of two models with the project's sqlfluff configuration."""
     shutil.copy(PROJECT / ".sqlfluff", tmp_path)
     shutil.copytree(PROJECT / "profiles", tmp_path / "profiles")
     (tmp_path / "dbt_project.yml").write_text(DBT_PROJECT)
@@ -82,7 +82,7 @@ def portable(project: Path) -> tuple[int, str]:
 
 
 def run(project: Path, module: str, *arguments: str) -> tuple[int, str]:
-    # No credentials, and no way out: a model that asked BigQuery anything would fail.
+    # No credentials and no network: a model that asked BigQuery anything would fail.
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(project),
@@ -166,7 +166,7 @@ def test_nothing_to_lint_is_a_failure(tiny: Path) -> None:
     assert "no SQL file" in output
 
 
-# A model that branches, a macro that divides, a generic test that sums; and what is wrong with each.
+# A model that branches, a macro that divides, a generic test that sums, and the fault in each.
 BRANCHES = """\
 {{ config(materialized='incremental') }}
 select things.thing_id

@@ -1,4 +1,4 @@
-"""Tables of BigQuery's by the Storage Read API, over real gRPC against the emulator."""
+"""Test reading BigQuery tables by the Storage Read API, over real gRPC against the emulator."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def emulator() -> Iterator[Emulator]:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A dataset of the mart's, behind the proxy."""
+    """A dataset of the mart, behind the proxy."""
 
     settings: Settings
     proxy: ReadProxy
@@ -49,7 +49,7 @@ class Dataset:
         return now.astimezone(UTC)
 
     def read(self, table: str, select: str, at: datetime | None = None) -> list[tuple[Any, ...]]:
-        """What a select finds in the local copy of a table as it was published at a moment."""
+        """Return what a SELECT finds in the local copy of a table as it was published at a time."""
         assert self.settings.bigquery is not None
         engine = BigQueryEngine(self.settings, self.settings.bigquery)
         with (
@@ -109,7 +109,7 @@ def test_every_type_arrives_as_it_is(dataset: Dataset) -> None:
         (None,) * 7,
     ]
     ((kinds,),) = dataset.read("types", "select list(column_type) from (describe types)")
-    # The emulator's NUMERIC has three places, BigQuery's nine.
+    # The emulator's NUMERIC has 3 decimal places, BigQuery's 9.
     assert kinds == [
         *("TIMESTAMP WITH TIME ZONE", "DECIMAL(18,3)", "BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN"),
         "DATE",

@@ -1,4 +1,4 @@
-"""What every store promises, by a folder and by a bucket behind an S3 server that checks checksums."""
+"""Test the guarantees of every store, on a folder and on a bucket behind an S3 server that verifies checksums."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def store(
     if request.param == "folder":
         yield FolderStore(tmp_path / "root")
     else:
-        # The prefix of one test begins like that of another: a listing must not mix them.
+        # The prefix of one test is the beginning of another's: a listing must not mix them.
         yield s3_store(proxy, tmp_path, f"{request.node.name[:20]}/{os.urandom(4).hex()}")
 
 

@@ -1,4 +1,4 @@
-"""A third consumer is one mart and one exposure: added to a scratch copy, built and exported."""
+"""Test that a third consumer needs one mart and one exposure: added to a copy of the project, built and exported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real warehouse, exported to S3 and trained on there as SageMaker would: the figure is the one from disk."""
+"""Train on a real warehouse exported to S3, as SageMaker would: the score is the same as from disk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BUCKET = "mart"
 
 
 def mart(environment: Mapping[str, str], *arguments: str) -> Any:
-    """What `mart … --json` prints."""
+    """Run `mart … --json`, and return the object that it prints."""
     done = subprocess.run(
         [sys.executable, "-m", "feature_mart", *arguments, "--json"],
         cwd=PROJECT,

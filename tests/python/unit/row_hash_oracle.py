@@ -1,4 +1,4 @@
-"""The hash of a snapshot's rows, written from the docstrings of `row_hash` and `content`, one row at a time."""
+"""Compute the hash of a snapshot's rows one row at a time, from the docstrings of `row_hash` and `content`."""
 
 import hashlib
 import struct
@@ -11,7 +11,7 @@ _MASK = 2**64 - 1
 def row_hash(
     job_id: str, requested_at: datetime, label_known_at: datetime, values: Iterable[float | None]
 ) -> int:
-    """The hash of one row; values are float32 already, label first."""
+    """Return the hash of one row. Values are float32 already, the label first."""
     text = job_id.encode()
     words = [len(text), _micros(requested_at), _micros(label_known_at)]
     bits = [_bits(value) for value in values]
@@ -31,7 +31,7 @@ def row_hash(
 
 
 def content_hash(hashes: Iterable[int]) -> str:
-    """The content hash of a split whose rows have these hashes."""
+    """Return the content hash of a split whose rows have these hashes."""
     every = list(hashes)
     return f"{sum(every) & _MASK:016x}{sum(each * each for each in every) & _MASK:016x}"
 

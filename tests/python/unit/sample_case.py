@@ -1,4 +1,4 @@
-"""A written sample and views of it, for the tests of what it holds."""
+"""A written sample and views of it, for the tests of its content."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from feature_mart.sample import write_sample
 from feature_mart.sample.write import TABLES
 
 JOBS = 20_000
-#: Of each table that keeps versions: its key, and when what it tells of happened.
+#: For each table with versions: its key, and the time of its event.
 KEYS = {
     "clients": "client_id",
     "freelancers": "freelancer_id",
@@ -31,9 +31,9 @@ EVENTS = {
 def open_sample(folder: Path) -> duckdb.DuckDBPyConnection:
     """Write a sample into a folder and open views of its tables.
 
-    first_<table>: a key's first row; last_<table>: its last. settled_<jobs, proposals, contracts>: of
-    those that happened after the bulk load and so long before the end that all has been loaded: jobs
-    as first seen, the others as last seen.
+    first_<table>: a key's first row; last_<table>: its last. settled_<jobs, proposals, contracts>: the rows whose event
+    was after the bulk load and so long before the end that all their versions have been loaded: jobs as first seen, the
+    others as last seen.
     """
     write_sample(folder, JOBS)
     con = duckdb.connect()
@@ -55,7 +55,7 @@ def open_sample(folder: Path) -> duckdb.DuckDBPyConnection:
 
 
 def ask(con: duckdb.DuckDBPyConnection, query: str) -> float:
-    """The one number that a query gives."""
+    """Return the one number that a query gives."""
     row = con.execute(query).fetchone()
     assert row is not None and row[0] is not None, query
     return float(row[0])

@@ -1,4 +1,4 @@
-"""A small mart made by hand, and the dbt manifest that would describe it."""
+"""A small hand-made mart, and the dbt manifest that describes it."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ SEAL = SourceSeal("jobs", 120, datetime(2026, 11, 3, 17, tzinfo=UTC), "1234", 3)
 
 
 def dbt_document(exposure: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A manifest.json as dbt writes it, cut to what is read."""
+    """Return a manifest.json as dbt writes it, with only the parts that are read."""
     columns = {
         name: {
             "name": name,
@@ -96,9 +96,9 @@ def context(**changes: Any) -> BuildContext:
 
 
 def build_mart(folder: Path, rows: int = 400, change: str = "") -> Path:
-    """A training table of `rows` rows over 100 business days: every 10th void, labels a day later.
+    """Write a training table of `rows` rows over 100 business days: every 10th is void, labels come a day later.
 
-    The first feature carries the label, with noise; `change` is SQL run at the end.
+    The first feature is the label with noise; `change` is SQL that is run at the end.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "mart.duckdb"

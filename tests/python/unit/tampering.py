@@ -1,4 +1,4 @@
-"""Ways in which a snapshot is changed by somebody who puts every file's new SHA-256 into manifest.json and _SUCCESS."""
+"""Ways to change a snapshot and to put every file's new SHA-256 into manifest.json and _SUCCESS."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from feature_mart.snapshot_files.content import add_sums, content_hash, snapshot
 class Tampered:
     """A copy of a snapshot with its documents parsed; `commit` makes documents and files agree again.
 
-    `older` is another snapshot of the consumer; `false_rows` go into the count of train.
+    `older` is another snapshot of the consumer; `false_rows` are added to the count of train.
     """
 
     folder: Path
@@ -54,7 +54,7 @@ class Tampered:
         pq.write_table(table, self.path(kind, split, number), compression="zstd")
 
     def both(self, split: str, change: Callable[[pa.Table], pa.Table]) -> None:
-        """Change data and keys of a split's first part alike."""
+        """Change data and keys of a split's first part in the same way."""
         for kind in ("data", "keys"):
             self.write(change(self.read(kind, split)), kind, split)
 
@@ -81,7 +81,7 @@ class Tampered:
         self.manifest["splits"][0]["rows"] += self.false_rows
 
     def rehash(self) -> None:
-        """Put the content hashes of the rows as they are now into manifest.json."""
+        """Put the content hashes of the present rows into manifest.json."""
         names = [column["name"] for column in self.schema["columns"]]
         for split in self.manifest["splits"]:
             sums = (0, 0)
@@ -94,7 +94,7 @@ class Tampered:
             split["content_hash"] = content_hash(sums)
 
     def reidentify(self) -> None:
-        """Put the id that follows from schema, bounds and hashes into manifest.json, and call the folder so."""
+        """Put the id that follows from schema, bounds and hashes into manifest.json, and rename the folder."""
         as_of_at = parse_instant(self.manifest["as_of_at"])
         self.manifest["id"] = snapshot_id(as_of_at, self.schema, self.manifest["splits"])
 
@@ -251,7 +251,7 @@ def shift_every_label(it: Tampered) -> None:
 
 
 def rehash_only(change: Callable[[Tampered], None]) -> Callable[[Tampered], None]:
-    """The content hashes are rewritten as well, the id is not."""
+    """Rewrite the content hashes, but not the id."""
 
     def changed(it: Tampered) -> None:
         change(it)
@@ -263,7 +263,7 @@ def rehash_only(change: Callable[[Tampered], None]) -> Callable[[Tampered], None
 
 
 def reidentified(change: Callable[[Tampered], None]) -> Callable[[Tampered], None]:
-    """The content hashes and the id are rewritten as well; the folder keeps its name."""
+    """Rewrite the content hashes and the id, but not the folder's name."""
 
     def changed(it: Tampered) -> None:
         rehash_only(change)(it)
@@ -274,7 +274,7 @@ def reidentified(change: Callable[[Tampered], None]) -> Callable[[Tampered], Non
 
 
 def everything(change: Callable[[Tampered], None]) -> Callable[[Tampered], None]:
-    """All is rewritten: content hashes, id and the folder's name."""
+    """Rewrite everything: content hashes, id and the folder's name."""
 
     def changed(it: Tampered) -> None:
         reidentified(change)(it)

@@ -1,4 +1,4 @@
-"""Two builds side by side: which rows are compared, by what one row of a model is."""
+"""Test the comparison of two builds: which rows are compared, by the grain of the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A snapshot's manifest against that of its rebuild: each thing that may differ is named, and nothing else."""
+"""Test the comparison of a snapshot's manifest with that of its rebuild: each difference is named, and nothing else."""
 
 from __future__ import annotations
 

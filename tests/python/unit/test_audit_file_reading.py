@@ -1,4 +1,4 @@
-"""How `mart audit file` reads single cells of a file."""
+"""Test how `mart audit file` reads single cells of a file."""
 
 from __future__ import annotations
 

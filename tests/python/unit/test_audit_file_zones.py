@@ -1,4 +1,4 @@
-"""The zone in which a file's times are those of requests."""
+"""Test which zone the times of a file are taken to be in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def shifted(
     written: str = "requested_at",
     keys: tuple[str, ...] = ("client_id",),
 ) -> tuple[list[tuple[str, float]], int]:
-    """Write requests as the wall clock of a zone; return the zones found, and how many rows are in them."""
+    """Write requests as the wall clock of a zone, and return the zones found with the number of their rows."""
     with duckdb.connect() as con:
         con.execute(f"set TimeZone = '{ZONE}'; attach ':memory:' as mart")
         con.execute(

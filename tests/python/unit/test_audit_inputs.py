@@ -1,4 +1,4 @@
-"""Seeds and dbt vars without a time or a reason are faults of the leakage audit; those that have one are none."""
+"""Test that seeds and dbt vars without a time or a reason are faults of the leakage audit, and others are not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BARE = "k,v\na,1\n"
 
 
 def project(folder: Path, *, given: str = "", seed: str = BARE, **files: str) -> Path:
-    """Write a project whose vars are ``given``; ``files`` are models, by name."""
+    """Write a project with the vars ``given``; ``files`` are models by name."""
     texts = {
         "dbt_project.yml": f"name: toy\nvars:\n  # Where.\n  business_timezone: UTC\n{given}models: {{}}\n",
         "seeds/levels.csv": seed,
@@ -96,7 +96,7 @@ def test_a_seed_that_no_model_reads_and_the_load_clock_need_none(tmp_path: Path)
         ),
         ("  level: 1\n", '{{ var ( "level" , 2) }}', "level is a dbt var that models/a.sql reads"),
         ("  level: 1  #\n", "{% set x = var('level') %}", "level is a dbt var that"),
-        # A comment above a var of this package says nothing of the next one.
+        # A comment above one var does not describe the next one.
         (
             "  # Days.\n  share_days: 3\n  level: 1\n",
             "{{ var('level') }}",

@@ -1,4 +1,4 @@
-"""The perturbed copy of a warehouse: what happens in it, when, and that nothing of before is touched."""
+"""Test the perturbed copy of a warehouse: what happens in it and when, and that earlier rows are unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from feature_mart.sample import write_sample
 
 UNTIMED = ("categories", "job_skills")
 STORM = datetime(2025, 6, 1, tzinfo=UTC)
-#: Late rows of one key stand up to two months behind their first load.
+#: Late rows of one key are loaded up to two months after its first load.
 CALM = STORM - timedelta(days=61)
 
 

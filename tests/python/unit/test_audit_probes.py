@@ -1,4 +1,4 @@
-"""Synthetic requests fall where they are meant to, and are rows like others."""
+"""Test that synthetic requests are at the intended times, and are rows like others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reaches beside a model's inputs is found in SQL, Jinja, Python, hooks, macros and the graph; nothing else is."""
+"""Test that accesses besides a model's inputs are found in SQL, Jinja, Python, hooks, macros and the graph."""
 
 from __future__ import annotations
 

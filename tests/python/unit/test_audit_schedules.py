@@ -1,4 +1,4 @@
-"""Schedules of refreshes: what has to be in each, and that a seed draws the same again."""
+"""Test schedules of refreshes: what each must contain, and that a seed draws the same schedule again."""
 
 from __future__ import annotations
 

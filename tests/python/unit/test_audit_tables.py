@@ -1,4 +1,4 @@
-"""Two marts row by row: what only one of them has."""
+"""Test the comparison of two marts row by row: rows that only one of them has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readers of a mart on BigQuery take its tables as published; the emulator has no older state to try it on."""
+"""Test that readers of a mart on BigQuery get its tables as published, with a stand-in that has older states."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from feature_mart.runner import bigquery_engine
 from feature_mart.runner.bigquery_engine import BigQueryEngine
 
 PUBLISHED = datetime(2026, 4, 1, 19, 0, tzinfo=UTC)
-#: By BigQuery's clock, when the reader comes.
+#: The time at which the reader starts, by BigQuery's clock.
 NOW = datetime(2026, 5, 9, 3, 0, tzinfo=UTC)
 
 
@@ -33,7 +33,7 @@ class Job:
 
 @dataclass
 class Service:
-    """A table that was changed at `modified` and has no rows, and what was asked of it, by both interfaces."""
+    """A table that was changed at `modified` and has no rows, and the requests for it on both interfaces."""
 
     modified: datetime
     asked: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ def read(
     monkeypatch: pytest.MonkeyPatch,
     published_at: datetime | None = PUBLISHED,
 ) -> None:
-    """A local mart of one table."""
+    """Return a local mart with one table."""
 
     @contextmanager
     def opened(_: object) -> Iterator[Service]:
@@ -91,7 +91,7 @@ def test_a_table_that_nobody_touched_since_is_read_as_of_a_moment_that_bigquery_
     service = Service(PUBLISHED - earlier)
     read(service, tmp_path, monkeypatch)
     assert service.moments == [NOW]
-    # The moment comes first: at it, what is found unchanged afterwards was unchanged.
+    # The time is taken first: a table found unchanged afterwards was unchanged at that time.
     assert service.asked[:2] == ["select current_timestamp()", "table"]
 
 

@@ -1,4 +1,4 @@
-"""Bulk loads are found, and the advised line dates back the rows of the bulk load alone: against brute force."""
+"""Test by brute force that bulk loads are found, and that the advised line dates back only the rows of the load."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def advice(folder: Path, rows: Sequence[Row], *known: LoadClockLine) -> list[Bul
 
 
 def followed(folder: Path, found: Sequence[BulkLoad]) -> tuple[LoadClockLine, ...]:
-    """The lines of the load clock when each printed line has been added to an empty one."""
+    """Return the lines of the load clock after each printed line has been added to an empty one."""
     seed = folder / "project" / "seeds" / "load_clock.csv"
     seed.parent.mkdir(parents=True, exist_ok=True)
     lines = [",".join(COLUMNS), *(str(bulk.seed_line("w")) for bulk in found if bulk.line)]
@@ -49,7 +49,7 @@ def followed(folder: Path, found: Sequence[BulkLoad]) -> tuple[LoadClockLine, ..
 
 
 def versions(rows: Sequence[Row], lines: Sequence[LoadClockLine] = ()) -> Versions:
-    """Every version by brute force: its key, its load, and when it counts as known."""
+    """Return every version by brute force: its key, its load, and when it counts as known."""
     own = [
         OracleLine(line.trusted_from, int(line.assumed_lag_hours), line.untrusted_from)
         for line in lines
@@ -64,7 +64,7 @@ def versions(rows: Sequence[Row], lines: Sequence[LoadClockLine] = ()) -> Versio
 def check_followed(
     folder: Path, rows: Sequence[Row], found: Sequence[BulkLoad], bulk_keys: set[str]
 ) -> None:
-    """The printed lines, added as they are, date back keys of the bulk load alone, as many as was said, by as much."""
+    """Check that the printed lines date back keys of the bulk load only, as many and by as much as was printed."""
     lines = followed(folder, found)
     assert lines == tuple(bulk.line for bulk in found if bulk.line)
     added = versions(rows, lines) - versions(rows)
@@ -93,7 +93,7 @@ def test_a_bulk_load_in_mid_history_gets_a_period_of_its_own(tmp_path: Path) -> 
     assert found.line is not None
     assert (found.line.untrusted_from, found.line.trusted_from) == (at, at + SECOND)
     assert found.keys == len(keys_loaded(rows, at)) > 150 and found.of == len(rows)
-    # Nine of ten rows were loaded within six hours or, late, within days.
+    # Nine of ten rows were loaded within six hours; late ones within days.
     assert found.compared == len(rows) - found.keys and found.line.assumed_lag_hours >= 6
     check_followed(tmp_path, rows, [found], keys_loaded(rows, at))
     earlier = {row["contract_id"] for row in rows if row["loaded_at"] < since}
@@ -165,7 +165,7 @@ def test_a_bulk_load_in_pieces_over_midnight_is_one_period(tmp_path: Path) -> No
 
 
 def test_the_lag_is_that_of_the_rows_loaded_as_usual(tmp_path: Path) -> None:
-    # Contracts that are always loaded three weeks after they were agreed: their load times are sound.
+    # Contracts are always loaded three weeks after they were agreed: their load times are right.
     rows = daily_rows(200, lag=21 * DAY)
     assert advice(tmp_path, rows) == []
     at = START + 120 * DAY

@@ -1,4 +1,4 @@
-"""What a rejected candidate adds: trained and measured, drawn from its figures, and told by them."""
+"""Test how a rejected candidate is trained, measured, drawn and described."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ PROJECT = Path(__file__).resolve().parents[3]
 SVG = "{http://www.w3.org/2000/svg}"
 MOST_BYTES = 30_000
 AS_OF = datetime(2026, 3, 31, 18, tzinfo=UTC)
-#: The number of a job of the case, from which its mart draws everything.
+#: The number of a job in the case's mart, which everything is drawn from.
 NUMBER = "cast(substr(job_id, 5) as bigint)"
-#: What the label is made of, also where the budget, which carries it, is NULL.
+#: The signal in the label, also where the budget, which carries it, is NULL.
 PLANTED = f"select job_id, hash({NUMBER}, 1) % 1000 as told from {case.MODEL}"
 SQL = {"sql_sha256": sql_sha256(PLANTED)}
 NOISE = f"select job_id, hash({NUMBER}, 77) % 1000 as told from {case.MODEL}"

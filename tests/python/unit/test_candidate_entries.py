@@ -1,4 +1,4 @@
-"""Every rejected candidate is told by its figures: expected, seen, verdict, plot, and what would reopen it."""
+"""Test that every rejected candidate has its figures: expected, seen, verdict, plot, and what would reopen it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_BYTES = 30_000
 
 
 def features() -> set[str]:
-    """Every column of a feature model."""
+    """Return every column of a feature model."""
     found: set[str] = set()
     for path in (PROJECT / "models" / "features").rglob("*.yml"):
         for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models") or ():
@@ -31,7 +31,7 @@ def features() -> set[str]:
 
 
 def faults(name: str, entry: dict[str, Any], known: set[str]) -> list[str]:
-    """What a rejected candidate's entry lacks, or says otherwise than its figures."""
+    """Return what a rejected candidate's entry lacks, or states differently from its figures."""
     said = " ".join(str(entry.get("description") or "").split())
     found = [
         f"no {word}"

@@ -1,4 +1,4 @@
-"""The command line: help, usage, exit codes, and what is printed where."""
+"""Test the command line: help, usage, exit codes, and what goes to stdout and stderr."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from toy_project import write_project, write_warehouse
 
 
 def all_commands() -> list[tuple[str, click.Command]]:
-    """Every command with its full name."""
+    """Return every command with its full name."""
     found = []
     for name, command in main.commands.items():
         if isinstance(command, click.Group):

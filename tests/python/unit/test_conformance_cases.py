@@ -1,4 +1,4 @@
-"""The conformance cases are sound: every expectation is worked out again, and a wrong one is seen."""
+"""Test the conformance cases: every expectation is computed again, and a wrong one is noticed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from conformance_oracle import (
     rows_given,
 )
 
-#: Every macro of these has a case.
+#: Every macro in these files has a case.
 COVERED_FILES = (
     *sorted((PROJECT / "macros/expressions").glob("*.sql")),
     PROJECT / "macros/dialect/values.sql",
@@ -46,7 +46,7 @@ def macros_of(case: Mapping[str, Any]) -> set[str]:
     return set().union(*(macros_named(text) for text in texts))
 
 
-# The file itself. ---------------------------------------------------------------------------------
+# The file of cases. -------------------------------------------------------------------------------
 
 
 def test_names_are_unique_and_snake_case() -> None:
@@ -108,7 +108,7 @@ def test_a_wrong_expectation_is_seen(case: dict[str, Any]) -> None:
 
 
 def _wrong(text: str | None) -> Sequence[str | None]:
-    """What somebody might have written: the next number, the other sign, the neighbouring instant, NULL."""
+    """Return a plausible wrong value: the next number, the other sign, the neighbouring timestamp, NULL."""
     if text is None:
         return ["0", ""]
     wrong: list[str | None] = [None, text + " "]

@@ -1,4 +1,4 @@
-"""dbt in this process: what an ended run says to its caller."""
+"""Test what a dbt run in this process returns or raises."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _invoke(folder: Path) -> Any:
 
 
 def _hidden(chained: str) -> BaseException:
-    """An interrupt as dbt may hand it out: itself, or behind what failed while it was handled."""
+    """Return an interrupt as dbt may raise it: itself, or as the cause of a failure while it was handled."""
     stop = KeyboardInterrupt()
     closed = ConnectionError("Connection already closed!")
     if chained == "directly":

@@ -1,4 +1,4 @@
-"""Files named in SQL: each path means exactly the file of that name, with the columns that stand in it."""
+"""Test files named in SQL: each path means exactly the file of that name, with the columns in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from feature_mart.core.duckdb_files import (
 from feature_mart.core.errors import UsageError
 from strange_names import NAMES
 
-#: A folder key=value would replace or add these.
+#: A folder named key=value would replace or add these columns.
 ROW = "select 7 as x, 'open' as status, 'USD' as currency"
 FOUND = [(7, "open", "USD")]
 

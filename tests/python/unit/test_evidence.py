@@ -1,4 +1,4 @@
-"""What each group of features is worth: trained and measured, and written whole."""
+"""Test the ablation of feature groups: trained, measured, and written in one piece."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from python.unit import snapshot_case as case
 
 
 def manifest(**columns: str) -> Manifest:
-    """The case's, with a model for each group of its features."""
+    """Return the case's manifest, with a model for each group of its features."""
     document = case.dbt_document()
     groups = columns or {
         "job_budget_log": "posting",

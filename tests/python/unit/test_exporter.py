@@ -1,4 +1,4 @@
-"""What an export writes, and what it refuses to write."""
+"""Test what an export writes, and what it refuses to write."""
 
 import hashlib
 import json

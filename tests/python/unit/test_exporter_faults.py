@@ -1,4 +1,4 @@
-"""Killed anywhere, two at once, an older as_of: what a reader sees, and what a retry does."""
+"""Test exports that are killed, concurrent or of an older refresh: what readers see, and what a retry does."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ LATEST = {"price_estimation/latest.json"}
 
 
 class Killed(BaseException):
-    """Stands for a death: no `except Exception` catches it."""
+    """Stands for the death of the process: no `except Exception` catches it."""
 
 
 def export(
@@ -100,7 +100,7 @@ def test_export_killed_before_any_step_leaves_nothing_to_be_mistaken(
         assert (report.status, report.latest) == (expected, "moved")
         assert report.id != earlier.id
         final = tree(root)
-        # Byte for byte what an undisturbed export writes, but for the two files that hold an
+        # Byte for byte what an undisturbed export writes, except for the two files with an
         # absolute address.
         for name in whole:
             if "/_meta/" not in name or name.endswith("schema.json"):

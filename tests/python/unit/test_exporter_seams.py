@@ -1,4 +1,4 @@
-"""The two seams, held by other things than DuckDB and a folder: a source that lies, a store in memory."""
+"""Test the exporter with other implementations of its two interfaces: a source that loses rows, a store in memory."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ LAYOUT = plan_layout(case.consumer(), case.manifest().columns(case.MODEL))
 
 
 class MemoryStore:
-    """Every key in a dictionary."""
+    """A store with every key in a dictionary."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -93,7 +93,7 @@ class MemoryStore:
 
 
 class ForgetfulSource(DuckDBSource):
-    """Counts one row too few."""
+    """A source that counts one row too few."""
 
     def count(self, layout: Layout, windows: Sequence[Window]) -> tuple[Count, ...]:
         first, *others = super().count(layout, windows)
@@ -101,7 +101,7 @@ class ForgetfulSource(DuckDBSource):
 
 
 class LosingSource(DuckDBSource):
-    """Hands out one row too few."""
+    """A source that returns one row too few."""
 
     def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
         first, *others = super().batches(layout, windows)

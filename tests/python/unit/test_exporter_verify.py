@@ -1,4 +1,4 @@
-"""Each check of `verify_snapshot`, seen red."""
+"""Test each check of `verify_snapshot` on a snapshot that it has to refuse."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ def snapshot(made: Path, tmp_path: Path) -> Path:
 def edit(
     folder: Path, change: Callable[[dict[str, Any]], None], name: str = "_meta/manifest.json"
 ) -> None:
-    """Change a document and, for manifest.json, sign it anew."""
+    """Change a document, and rewrite the commit if it is manifest.json."""
     document = json.loads((folder / name).read_text())
     change(document)
     (folder / name).write_text(json.dumps(document))
@@ -52,7 +52,7 @@ def edit(
 
 
 def rewrite(folder: Path, path: str, query: str) -> None:
-    """Replace a part by a query over it, and let the manifest agree with the new file."""
+    """Replace a part by a query over it, and make the manifest agree with the new file."""
     file = folder / path
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")

@@ -1,4 +1,4 @@
-"""Every generic dbt test of the project, seen green on good rows and red on bad ones."""
+"""Test every generic dbt test of the project: it passes on good rows and fails on bad ones."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ GENERIC = Path(__file__).resolve().parents[2] / "generic"
 
 
 MACROS = rendered_macros.load_macros("duckdb")
-#: Those that read int_mart__profiles; integration/test_quality.py sees each of them red.
+#: Tests that read int_mart__profiles; integration/test_quality.py shows that each can fail.
 OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
-#: Those that read several models; integration/test_quality.py sees each of them red as well.
+#: Tests that read several models; integration/test_quality.py shows that each can fail.
 OF_SEVERAL = {"reasons_borne_out"}
-#: Those that compare shares of rows; test_grown_shares.py has their cases.
+#: Tests that compare shares of rows; test_grown_shares.py has their cases.
 SHARES = {"stays_filled", "steady_exclusions"}
 
 
 def render(name: str, present: list[str], **arguments: Any) -> str:
-    """The SQL of a generic test on the relation ``tested``."""
+    """Return the SQL of a generic test on the relation ``tested``."""
     source = (GENERIC / f"{name}.sql").read_text()
     source = source.replace("{% test ", "{% macro ").replace("{% endtest %}", "{% endmacro %}")
     environment = jinja2.Environment(extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined)
@@ -45,7 +45,7 @@ def render(name: str, present: list[str], **arguments: Any) -> str:
 
 
 def failing_rows(name: str, rows: str, **arguments: Any) -> int:
-    """How many rows a generic test returns on a relation given as SQL."""
+    """Return how many rows a generic test returns on a relation given as SQL."""
     con = duckdb.connect()
     con.execute("set TimeZone = 'UTC'")
     con.execute(f"create table tested as {rows}")
@@ -199,7 +199,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
         {},
         groups((1, 100), (5, 100), (0, 100)),
         [
-            # A tenth of the lowest tenth, and one group that alone is spared.
+            # A tenth of the lowest tenth is excluded, and one group has no exclusions.
             groups((20, 120), *[(1, 120)] * 9),
             groups((0, 120), *[(30, 120)] * 9),
         ],

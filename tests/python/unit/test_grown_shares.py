@@ -1,4 +1,4 @@
-"""The checks that see a column empty or an exclusion grow: their rule against its formula, and what counts as a row."""
+"""Test the checks for a column that empties or an exclusion that grows: their formula, and which rows count."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rendered_macros import PROJECT, load_macros
 MACROS = load_macros("duckdb")
 VARIABLES = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
 AS_OF = "timestamptz '2026-04-01 18:00:00+00'"
-#: A price as it is filled: by contract number and hours before the refresh.
+#: A price by contract number and hours before the refresh.
 Row = tuple[str, float | None, str, float]
 
 
 def render(name: str, **arguments: Any) -> str:
-    """The SQL of a generic test on the relation ``tested``."""
+    """Return the SQL of a generic test on the relation ``tested``."""
     source = (PROJECT / "tests" / "generic" / f"{name}.sql").read_text()
     source = source.replace("{% test ", "{% macro ").replace("{% endtest %}", "{% endmacro %}")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
@@ -54,7 +54,7 @@ def ask(sql: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> list[tuple[A
 
 
 def filled(rows: Iterable[Row], *more: tuple[Any, ...]) -> dict[str, tuple[int, ...]]:
-    """The columns found: empty rows, of rows; empty rows before, of rows before."""
+    """Return the columns found: empty rows and rows, lately and before."""
     columns = (
         "id varchar, price double, word varchar, hours double, is_deleted boolean, "
         "is_known_at_assumed boolean"
@@ -64,7 +64,7 @@ def filled(rows: Iterable[Row], *more: tuple[Any, ...]) -> dict[str, tuple[int, 
 
 
 def contracts(prices: Iterable[float | None], *, every: float = 24) -> list[Row]:
-    """One contract a day, the last one first: the newest is an hour old."""
+    """Return one contract a day, the newest an hour old."""
     return [(f"c{n}", price, "a word", 1 + n * every) for n, price in enumerate(prices)]
 
 
@@ -144,13 +144,13 @@ def test_a_reason_that_takes_over_is_found_and_the_others_are_not() -> None:
 
 
 def test_a_share_is_judged_by_the_likelihood_ratio_of_its_counts() -> None:
-    """Against the textbook's form of G: the sum of observed times the log of observed over expected."""
+    """Compare with the textbook form of G: the sum of observed times the log of observed over expected."""
     drawn = random.Random(5)
     seen = set()
     for _ in range(40):
         newest, before = drawn.randint(1, 28), drawn.randint(0, 120)
         hits, hits_before = drawn.randint(0, newest), int(before * drawn.random() ** 4)
-        # A filled row is the newest, so that there is no run of empty ones.
+        # The newest row is filled, so that there is no run of empty ones.
         prices: list[float | None] = [9.0] + [None] * hits + [9.0] * (newest - hits)
         prices = prices[:28] + [9.0] * (28 - len(prices))
         hits = sum(price is None for price in prices)

@@ -1,4 +1,4 @@
-"""The layers of models: who may read whom, and what a reason is good for."""
+"""Test the layers of models: which layers a model may read, and when a reason is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each house rule, seen to fire and seen not to."""
+"""Test each house rule on text that breaks it and on similar text that does not."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from house_rules.words import WORDS
 
 MODEL = "models/features/client/feat_client__history/feat_client__history.sql"
 
-# One row per rule: what breaks it, and what looks like it and does not.
+# One row per rule: text that breaks it, and similar text that does not.
 CASES = [
     ("log", "select ln(price) from a", "select {{ fixed_log('price') }}, aln(price) from a"),
     ("log", "select {{ ratio('log10(price)', 'n') }}", "select {{ ratio('log_price', 'n') }}"),
@@ -220,7 +220,7 @@ def test_text_that_no_file_may_hold_is_found(rule: str, text: str) -> None:
 
 
 def test_text_that_only_looks_like_it_is_let_through() -> None:
-    # In two pieces, as above: the text itself is not to look like it either.
+    # In two pieces, as above, so that this file does not break the rule.
     text = "".join(("../shared/wo", "rk/x todos ~/ho", "me/anna/ --index-url\n"))
     assert not list(check_text("README.md", text))
 

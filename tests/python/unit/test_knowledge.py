@@ -1,4 +1,4 @@
-"""No feature without its reason, and none that changed without it."""
+"""Test that every feature has its reasons, and that a change of a feature needs one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """This project's models and macros, committed once."""
+    """Return a repository with this project's models and macros in one commit."""
     folder = tmp_path / "project"
     for name in ("models", "macros", "seeds", "profiles", "analyses"):
         shutil.copytree(PROJECT / name, folder / name)

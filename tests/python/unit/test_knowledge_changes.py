@@ -1,4 +1,4 @@
-"""No change of what a feature rests on without its reason: a table of changes of the project's own texts."""
+"""Test that a change of anything upstream of a feature needs a reason, by a table of changes of the project's texts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from knowledge_edits import BEFORE, Change, Edit, Files, add, describe, path_of,
 from knowledge_refactorings import HONEST
 
 CHANGES = (*knowledge_changes.CHANGES, *knowledge_changes_around.CHANGES)
-#: Read once: what is compared with it differs from case to case.
+#: Read once, because only the other side of the comparison differs by case.
 BASE = read_lineage(BEFORE)
 
 
@@ -51,10 +51,10 @@ def test_a_change_asks_for_a_reason_of_the_features_that_rest_on_it(change: Chan
     assert set(change.reaches.split()) <= named
     assert not set(change.spares.split()) & named
     assert missing[0].path in files | BEFORE
-    # A text of something else is no reason.
+    # A text about something else is no reason.
     unrelated = edited(*UNRELATED, of=files)
     assert list(unexplained(reached, BEFORE, unrelated, "HEAD")) == missing
-    # One of the thing itself, or of each feature, is.
+    # A text about the changed thing or about each feature is one.
     touched = change.touched
     if isinstance(touched, str):
         touched = section(touched, *missing[0].features)
@@ -138,5 +138,5 @@ def test_a_model_that_cannot_be_read_counts_as_a_whole(broken: str) -> None:
 
 
 def test_every_model_of_this_project_before_a_mart_can_be_read() -> None:
-    # Built with a query that its own loops write; nothing that a consumer reads rests on it.
+    # Its query is written by its own loops, and no consumer reads it.
     assert BASE.unread() == ("int_mart__profiles",)

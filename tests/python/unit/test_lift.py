@@ -1,4 +1,4 @@
-"""What a group of features adds: something where it carries the label, nothing where it is empty."""
+"""Test what a group of features adds: a positive amount if it carries the label, nothing if it is empty."""
 
 import numpy as np
 import pytest

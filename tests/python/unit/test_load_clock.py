@@ -1,4 +1,4 @@
-"""seeds/load_clock.csv: what is read from it, and what of it is refused before dbt starts."""
+"""Test what is read from seeds/load_clock.csv, and what is refused before dbt starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the machine does to a command, a full disk or a browser that leaves, is a line and no traceback."""
+"""Test that faults of the machine, such as a full disk or a closed browser, give one line and no traceback."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def test_a_browser_that_leaves_in_the_middle_is_no_error(
         with socket.create_connection(server.server_address[:2]) as browser:
             browser.sendall(b"GET /index.html HTTP/1.1\r\nHost: x\r\n\r\n")
             assert browser.recv(10)
-            # A reset instead of a goodbye, as a closed tab sends.
+            # A reset, as a closed tab sends it.
             browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         server.shutdown()
         serving.join()
-    # Leaving the server waits for the threads that answer.
+    # Leaving the server waits for the threads that respond.
     assert "Traceback" not in capfd.readouterr().err

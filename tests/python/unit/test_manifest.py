@@ -1,4 +1,4 @@
-"""What dbt's manifest says about consumers and columns, and how it is refused."""
+"""Test what is read from dbt's manifest about consumers and columns, and what is refused."""
 
 import json
 from dataclasses import replace
@@ -105,7 +105,7 @@ def test_manifest_says_what_to_do_without_a_file(tmp_path: Path) -> None:
 
 
 def grouped(*homes: str) -> object:
-    """The groups of a consumer whose features stand in these models."""
+    """Return the groups of a consumer whose features are in these models."""
     document = case.dbt_document()
     features = {name: {"name": name, "config": {}} for name in case.FEATURES}
     keys = {"job_id": {"name": "job_id", "config": {"meta": {"role": "key"}}}}

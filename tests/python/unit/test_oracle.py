@@ -1,4 +1,4 @@
-"""The oracle's clock, numbers and row versions, by cases worked out by hand."""
+"""Test the oracle's clock, numbers and row versions on cases worked out by hand."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_bulk_loaded_contract_has_an_initial_version_after_the_assumed_lag() -> 
 @pytest.mark.parametrize(
     ("loaded_at", "versions"),
     [
-        ("2024-05-02 09:00", 1),  # exactly event + lag: known then, nothing before
+        ("2024-05-02 09:00", 1),  # loaded exactly at event + lag: known then, nothing before
         ("2024-05-02 09:00:00.000001", 2),
         ("2024-05-31 23:59:59.999999", 2),
         ("2024-06-01 00:00", 1),  # trusted from here on

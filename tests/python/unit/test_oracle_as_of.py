@@ -1,4 +1,4 @@
-"""The oracle's as-of tables, by histories worked out by hand."""
+"""Test the oracle's as-of tables on histories worked out by hand."""
 
 from __future__ import annotations
 

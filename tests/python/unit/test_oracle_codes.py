@@ -1,4 +1,4 @@
-"""The oracle's category codes, by histories worked out by hand."""
+"""Test the oracle's category codes on histories worked out by hand."""
 
 from __future__ import annotations
 

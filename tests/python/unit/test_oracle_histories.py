@@ -1,4 +1,4 @@
-"""The oracle against itself, and the random histories it is fed."""
+"""Test the oracle against a second computation, and the random histories that it is given."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oracle.staging import row_versions
 
 
 def refreshes(first: date, last: datetime, clock: Clock) -> list[datetime]:
-    """Every refresh of a span."""
+    """Return every refresh of a span."""
     out = []
     while (refresh := clock.refresh_of(first)) <= last:
         out.append(refresh)

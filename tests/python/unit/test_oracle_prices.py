@@ -1,4 +1,4 @@
-"""The oracle's market, prices of a client in a category, of a type, a term and a skill, by hand."""
+"""Test the oracle's prices of the market, a client in a category, a type, a term and a skill on cases by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The oracle's requests, joins in time and labels, by cases worked out by hand."""
+"""Test the oracle's requests, point-in-time joins and labels on cases worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The oracle's reviews, demand and hires, by histories worked out by hand."""
+"""Test the oracle's reviews, demand and hires on histories worked out by hand."""
 
 from __future__ import annotations
 

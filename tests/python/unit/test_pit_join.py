@@ -1,4 +1,4 @@
-"""The point-in-time join in both SQL shapes, against brute force; both run on DuckDB."""
+"""Test the point-in-time join in both SQL forms against brute force; both run on DuckDB."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SPINE = {
     "label": "double",
 }
 FEATURES = {"client_id": "varchar", "available_at": "timestamptz", "f1": "bigint", "f2": "varchar"}
-#: The shape each engine takes. The second needs only struct_of to speak DuckDB.
+#: The form for each engine. The second one runs on DuckDB if struct_of writes DuckDB's syntax.
 SHAPES = ("duckdb__pit_join", "default__pit_join")
 
 Row = Mapping[str, Any]
 
 
 def join_by_hand(spine: Sequence[Row], features: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Per spine row the latest feature row of its key at or before it, one row at a time."""
+    """Return for each spine row the latest feature row of its key at or before it, one row at a time."""
     out = []
     for row in spine:
         usable = [
@@ -43,7 +43,7 @@ def join_by_hand(spine: Sequence[Row], features: Sequence[Row]) -> list[tuple[An
 
 
 def join_in_sql(shape: str, spine: Sequence[Row], features: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """The rows that the macro's SELECT gives, with the CTEs that the models put around it."""
+    """Return the rows of the macro's SELECT, with the CTEs that the models put around it."""
     con = connect()
     load_table(con, "main.given_spine", SPINE, spine)
     load_table(con, "main.given_features", FEATURES, features)
@@ -61,7 +61,7 @@ def join_in_sql(shape: str, spine: Sequence[Row], features: Sequence[Row]) -> li
 
 
 def at(hour: int, minute: int = 0, micro: int = 0) -> str:
-    """An instant of one day, as DuckDB prints it."""
+    """Return a time of one day as DuckDB prints it."""
     fraction = f".{micro:06d}".rstrip("0") if micro else ""
     return f"2024-03-{1 + hour // 24:02d} {hour % 24:02d}:{minute:02d}:00{fraction}+00"
 
@@ -131,7 +131,7 @@ def test_pit_join_case(shape: str, case: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_pit_join_compares_instants_not_wall_clocks(shape: str) -> None:
-    """A spine in Tokyo's zone meets features in UTC: 09:00+09 is midnight UTC."""
+    """Join a spine in Tokyo's zone with features in UTC: 09:00+09 is midnight UTC."""
     spine = [{"row_id": 1, "client_id": "a", "requested_at": "2024-03-01 09:00:00+09"}]
     features = [
         {"client_id": "a", "available_at": "2024-03-01 00:00:00+00", "f1": 1, "f2": "used"},
@@ -177,7 +177,7 @@ def test_pit_join_shapes_equal_brute_force(spine: list[Row], features: list[Row]
 
 
 def test_pit_join_without_struct_packing_would_skip_nulls() -> None:
-    """The reason for the struct: a column by column LAST_VALUE takes an older row's value for a newest NULL."""
+    """Show why a STRUCT is needed: LAST_VALUE by column takes an older row's value for a NULL in the newest."""
     naive = duckdb.sql(
         "select last_value(f ignore nulls) over (order by t) as f "
         "from (values (1, 7), (2, cast(null as integer))) as given (t, f) qualify t = 2"

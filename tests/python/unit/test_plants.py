@@ -1,4 +1,4 @@
-"""The planted changes stand in the project as it is: an audit of a plant that no longer fits would prove nothing."""
+"""Test that every planted change still applies to the project: an audit of one that does not would prove nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each rule of compiled SQL, seen to fire on what BigQuery would not take and not on what it would."""
+"""Test each rule of compiled SQL on SQL that BigQuery would refuse and on similar SQL that it would run."""
 
 from typing import get_args
 
@@ -8,7 +8,7 @@ from house_rules.column_types import BOOL, FLOAT64, INT64, STRING, Type, named
 from house_rules.compiled import Compiled, known_columns
 from house_rules.portability import check_compiled, check_query
 from house_rules.query_names import Rule
-from house_rules.source_lines import Place, source_line
+from house_rules.source_lines import SourceLine, source_line
 from python.unit.portability_cases import CASES, CATALOG, T
 
 
@@ -122,16 +122,16 @@ select * from final
 
 
 def test_a_line_that_stands_in_both_is_itself() -> None:
-    assert source_line(SOURCE, MADE, 10) == Place(10, True)
-    assert source_line(SOURCE, MADE, 14) == Place(13, True)
+    assert source_line(SOURCE, MADE, 10) == SourceLine(10, True)
+    assert source_line(SOURCE, MADE, 14) == SourceLine(13, True)
 
 
 def test_what_a_macro_wrote_is_placed_at_its_call() -> None:
-    assert source_line(SOURCE, MADE, 11) == Place(11, False)
-    assert source_line(SOURCE, MADE, 13) == Place(12, False)
-    assert source_line("a\n{{ b }}\nc", "a\nx\ny\nc", 3) == Place(2, False)
-    assert source_line("a\nc", "a\nx\nc", 2) == Place(1, False)
-    assert source_line("", "", 1) == Place(1, False)
+    assert source_line(SOURCE, MADE, 11) == SourceLine(11, False)
+    assert source_line(SOURCE, MADE, 13) == SourceLine(12, False)
+    assert source_line("a\n{{ b }}\nc", "a\nx\ny\nc", 3) == SourceLine(2, False)
+    assert source_line("a\nc", "a\nx\nc", 2) == SourceLine(1, False)
+    assert source_line("", "", 1) == SourceLine(1, False)
 
 
 def compiled(source: str, sql: str, table: str = "d.made") -> Compiled:

@@ -1,4 +1,4 @@
-"""What refreshes measured outlives the mart: it is copied out of each finished build and into each full one."""
+"""Test that measures of earlier refreshes outlive the mart: copied out of each build and into each full one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw tables as SELECTs: parts, types and precision of the files, and values that no build can use."""
+"""Test raw tables as SELECTs: parts, types and precision of the files, and values that no build can use."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def rows(folder: Path, table: str, columns: str = "*") -> list[tuple[object, ...
 
 
 def split(folder: Path, table: str) -> Path:
-    """Make the table's file a folder of two parts, as Spark writes it; return the folder."""
+    """Turn the table's file into a folder of two parts, as Spark writes it, and return the folder."""
     path = folder / f"{table}.parquet"
     whole = path.rename(folder / "whole")
     path.mkdir()
@@ -141,7 +141,7 @@ def test_a_folder_key_value_on_the_way_changes_nothing(
 
 @pytest.mark.parametrize("table", list(CONTRACT))
 def test_a_column_without_any_value_has_the_contract_s_type(folder: Path, table: str) -> None:
-    """As pandas writes a column of None alone."""
+    """Write a column of None only, as pandas does."""
     table_path = folder / f"{table}.parquet"
     written = pq.read_table(table_path, partitioning=None)
     keys = {next(iter(CONTRACT[table])), "skill", "loaded_at", "posted_at", "client_id"}
@@ -188,7 +188,7 @@ def test_times_of_any_precision_give_the_same_rows(folder: Path, unit: str) -> N
 
 
 def two_versions(folder: Path, later_ns: int) -> None:
-    """Of contract k0 a second version that differs in every column, loaded so many nanoseconds after the first."""
+    """Write a second version of contract k0 that differs in every column, loaded some nanoseconds after the first."""
     path = folder / "contracts.parquet"
     table = pq.read_table(path, partitioning=None)
     loaded = table["loaded_at"].cast(pa.timestamp("ns", "UTC"))
@@ -208,9 +208,9 @@ def two_versions(folder: Path, later_ns: int) -> None:
     [
         (300, [("k0", "active", 1000, "c1", 0), ("k0", "completed", 1, "a", 1)]),
         (1000, [("k0", "active", 1000, "c1", 0), ("k0", "completed", 1, "a", 1)]),
-        # Rounded up, not to the nearest: never known before it was loaded.
+        # Rounded up, not to the nearest microsecond: never known before it was loaded.
         (1001, [("k0", "active", 1000, "c1", 0), ("k0", "completed", 1, "a", 2)]),
-        # Exact duplicates of one moment are left to staging, and differing ones to the check of it.
+        # Exact duplicates of one time are left to staging, and differing ones to its check.
         (0, [("k0", "active", 1000, "c1", 0), ("k0", "completed", 1, "a", 0)]),
     ],
 )

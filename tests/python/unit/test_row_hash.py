@@ -1,4 +1,4 @@
-"""The hash of a row beside its plain definition, and what it must notice."""
+"""Test the hash of a row against its plain definition, and which changes it must notice."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row as a source hands it out."""
+    """A row as a source returns it."""
 
     job_id: str
     requested_at: datetime
@@ -78,7 +78,7 @@ def test_row_hashes_are_those_of_the_definition_however_the_rows_are_cut(
 
 
 def make(count: int = 40_000) -> list[Row]:
-    """More rows than are worked on at a time."""
+    """Return more rows than are hashed at a time."""
     return [
         Row(
             f"job-{number}",

@@ -1,6 +1,6 @@
-"""Every answer of a service to every kind of request: which is for later, and what the others say to do.
+"""Test every response of a service to every kind of request: which are transient, and what the others say to do.
 
-The proxy answers them all itself: there is no S3 behind it.
+The proxy answers all of them itself: there is no S3 behind it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ IMPLIES = "A header you provided implies functionality that is not implemented"
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Proxy, Store]]:
-    """One client for all: to open one takes a tenth of a second."""
+    """Return one client for all tests, because opening one takes a tenth of a second."""
     with run_proxy(NOBODY) as proxy, pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
@@ -86,7 +86,7 @@ CONDITIONAL: dict[str, Act] = {
 }
 ALL: dict[str, Act] = {**READS, **WRITES, **CONDITIONAL}
 
-#: Status, code, whether it passes; what the message says where it stays.
+#: Status, code, whether it is transient; the remedy in the message if it is not.
 ANSWERS: list[tuple[int, str, int, str]] = [
     (500, "InternalError", LATER, ""),
     (500, "NotImplemented", STAYS, ""),
@@ -210,7 +210,7 @@ def test_a_plain_write_that_is_refused_says_nothing_of_conditions(
 def test_an_upload_in_pieces_that_is_refused(
     status: int, method: str, on: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a client that answers all but that request, as botocore would hand its answers on."""
+    """Refuse one request of a multipart upload, with responses as botocore returns them."""
     from botocore.exceptions import ClientError
 
     from feature_mart.storage.s3 import S3Store
@@ -239,7 +239,7 @@ def test_an_upload_in_pieces_that_is_refused(
     with pytest.raises(FeatureMartError, match=says) as failed:
         put_file(store, tmp_path)
     assert failed.value.exit_code == (LATER if status == 500 else STAYS)
-    # Only the end of an upload has a condition.
+    # Only the completion of an upload has a condition.
     is_refused = status in {501, 405} and operation == "CompleteMultipartUpload"
     assert (NO_CONDITIONS in str(failed.value)) == is_refused
 

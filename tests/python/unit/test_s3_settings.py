@@ -1,4 +1,4 @@
-"""AWS's own settings: what would change the meaning of a request has no effect, and what redirects it is named."""
+"""Test that AWS's own settings cannot change the meaning of a request, and that those that redirect it are named."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from feature_mart.storage import Store, open_store
 from feature_mart.storage.opening import describe_client, open_s3_client
 from s3_proxy import Fault, Proxy, run_proxy
 
-#: Each would change how requests are made, checked or repeated.
+#: Settings that would change how requests are made, checked or repeated.
 MEANING = {
     "AWS_REQUEST_CHECKSUM_CALCULATION": "when_supported",
     "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_supported",
@@ -42,13 +42,13 @@ s3 =
     addressing_style = virtual
     payload_signing_enabled = true
 """
-#: Of these, the value differs at each request.
+#: Headers whose values differ with each request.
 CHANGES = frozenset({"authorization", "x-amz-date", "amz-sdk-invocation-id", "host", "user-agent"})
 
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of AWS but credentials and a region."""
+    """Remove all settings of AWS except credentials and a region."""
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -67,7 +67,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def asked(proxy: Proxy, folder: Path) -> list[tuple[str, str, dict[str, str]]]:
-    """What every kind of request looks like: method, path, headers."""
+    """Return the form of every kind of request: method, path, headers."""
     store: Store = open_store("s3://bucket/p", S3Options(endpoint=proxy.endpoint), folder)
     (folder / "part").write_bytes(b"rows")
     sha256 = hashlib.sha256(b"rows").hexdigest()
@@ -210,5 +210,5 @@ def test_a_message_names_the_endpoint_that_a_variable_chose(proxy: Proxy, tmp_pa
     with pytest.raises(FeatureMartError) as failed:
         open_store("s3://bucket/p", options, tmp_path).read("key")
     assert f"through {proxy.endpoint} (AWS_ENDPOINT_URL_S3)" in str(failed.value)
-    # The bucket is in the path, since no name below the endpoint's has an address.
+    # The bucket is in the path, because no host below the endpoint's name has an address.
     assert proxy.requests[-1].path == "/bucket/p/key"

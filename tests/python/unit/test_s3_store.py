@@ -1,4 +1,4 @@
-"""What S3 says, as what a person can do about it; and the store on an S3 within this process."""
+"""Test S3's errors as messages with a remedy, and the store on an S3 within this process."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_settings_of_aws_that_cannot_be_meant_are_refused(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    # boto3 keeps what it found in its default session.
+    # boto3 caches settings in its default session.
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     Path("broken").write_text("no settings")
     for name, value in wrong.items():
@@ -135,7 +135,7 @@ def test_several_threads_open_one_connection(tmp_path: Path) -> None:
 
     def connect() -> Empty:
         opened.append(1)
-        # Where a second one is let in, both go on at once; else the first waits in vain.
+        # If a second writer is let in, both continue at once; otherwise the first waits in vain.
         with suppress(BrokenBarrierError):
             second.wait(0.2)
         return Empty()

@@ -1,5 +1,4 @@
-"""Each kind of dirt in its share, the proportions of the tables, and what history knows "
-"of a price."""
+"""Test each kind of dirt in the sample, the proportions of its tables, and what history says of a price."""
 
 import math
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ def dwh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCon
         yield con
 
 
-# Dirt, each in its share.
+# Each kind of dirt in its share.
 
 TRUSTED = f"loaded_at >= timestamptz '{TRUSTED_FROM}'"
-#: Of which rows, and which of them have it.
+#: The rows that may have it, and those that do.
 DIRT = {
     "category_missing": ("first_jobs", "category_id is null"),
     "category_is_parent": ("first_jobs", "not contains(category_id, '-')"),
@@ -279,7 +278,7 @@ def test_history_knows_more_of_a_price_than_its_category(dwh: duckdb.DuckDBPyCon
         from last_contracts c join first_jobs j using (job_id)
         where c.status in ('active', 'completed') and c.agreed_price > 0"""
     )
-    # What each row's category, and then its client, had paid by then: only earlier rows are asked.
+    # What each row's category, and then its client, had paid by then: only earlier rows count.
     r2 = dwh.execute(
         """with by_category as (
             select *, y - avg(y) over (partition by category_id order by posted_at

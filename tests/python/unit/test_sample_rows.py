@@ -1,4 +1,4 @@
-"""What no row of the sample may be, and its bulk-loaded past."""
+"""Test what no row of the sample may be, and its bulk-loaded past."""
 
 from collections.abc import Iterator
 
@@ -54,7 +54,7 @@ def test_money_is_decimal_and_ratings_are_double(dwh: duckdb.DuckDBPyConnection)
     assert set(types.values()) == {"DECIMAL(18,2)"} and len(types) == 4
 
 
-# What must never be.
+# Invariants of rows.
 
 
 @pytest.mark.parametrize("table", KEYS)
@@ -167,7 +167,7 @@ def test_the_past_came_with_one_load(dwh: duckdb.DuckDBPyConnection, table: str)
         ask(dwh, f"select count(*) {untrusted} and loaded_at <> timestamptz '{BULK_LOADED_AT}'")
         == 0
     )
-    # It shows the state of that day: one version a key.
+    # It contains the state of that day: one version a key.
     assert (
         ask(
             dwh,

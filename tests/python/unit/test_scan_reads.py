@@ -1,4 +1,4 @@
-"""What ``bench.reads`` finds that a query reads: which columns, and how much of a partitioned table."""
+"""Test what ``bench.reads`` finds in a query: the columns read, and the share of a partitioned table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MARK = "timestamp_micros(0)"
 
 
 def found(sql: str) -> dict[str, tuple[set[str], float]]:
-    """By table the columns read and the greatest share of its rows."""
+    """Return by table the columns read and the greatest share of its rows."""
     reader = Reader({"jobs": parse_one(VIEW, dialect="bigquery")}, TABLES, PARTITIONS, days=200.0)
     by_table: dict[str, tuple[set[str], float]] = {}
     for read in reader.reads(parse_one(sql, dialect="bigquery"), {}):

@@ -1,4 +1,4 @@
-"""A Python model's code reaches no file, process, connection or database, whether or not it hides the refusal."""
+"""Test that a Python model reaches no file, process, connection or database, even if it hides the refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers in seeds and vars that follow a label are found; those that have nothing to do with it raise no alarm."""
+"""Test that numbers in seeds and vars that follow a label are found, and unrelated ones raise no alarm."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def level(keys: Any) -> Any:
 
 
 def levels(prefix: str, count: int, width: int = 0) -> dict[str, float]:
-    """Return the levels of keys as somebody would paste them: roughly right."""
+    """Return the levels of keys approximately, as somebody would paste them."""
     rng = np.random.default_rng(1)
     noise = rng.normal(0, 0.3, count)
     return {
@@ -105,7 +105,7 @@ SEEDS = {
     "as_text": [{"k": name, "usual": f"{np.exp(v)}"} for name, v in BY_CATEGORY.items()],
     "job_type_ranks": [{"job_type": "fixed", "rank": 1}, {"job_type": "hourly", "rank": 2}],
     "words": [{"word_group": "urgent", "word": word, "note": "why"} for word in ("rush", "asap")],
-    # As many ranks as there are job types by the name of numbers.
+    # As many ranks as there are job types, in the order of their names.
     "like_ids": [
         {"rank": rank, "category_id": name}
         for rank, name in enumerate(sorted(BY_CATEGORY, key=BY_CATEGORY.__getitem__))
@@ -193,7 +193,7 @@ def test_what_cannot_be_judged_is_said_by_name(whole: Path, name: str, said: str
 def test_a_seed_that_became_known_within_the_history_is_left_to_the_cutoffs(whole: Path) -> None:
     known_at = "cast(known_from as timestamptz)"
     assert judged_seed(whole, "later", known_at) == InputReport()
-    # No cutoff lies before a time that is before everything.
+    # No cutoff is before a time that is before everything.
     assert [each.column for each in judged_seed(whole, "by_law", known_at).followed] == ["level"]
     late = "timestamptz '2024-01-01 00:00:01+00'"
     assert judged_seed(whole, "by_category", late) == InputReport()

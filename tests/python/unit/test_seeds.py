@@ -1,4 +1,4 @@
-"""Seeds as inputs with a time: when a seed or a row of it was known, and what a truncated build is given of it."""
+"""Test seeds as inputs with a time: when a row was known, and which rows a truncated build gets."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def loaded(folder: Path, sql: str, table: str = "levels") -> Path:
 
 
 def kept(folder: Path, node: dict[str, Any], sql: str, known_by: datetime | None) -> list[str]:
-    """Return the keys of the seed's rows that a build over the rows known by then is given."""
+    """Return the keys of the seed's rows in a build over the rows known by then."""
     table = node.get("alias") or node["name"]
     database, document = loaded(folder, sql, table), manifest(node)
     seeds = read_seeds(document, database, TOKYO)

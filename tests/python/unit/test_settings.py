@@ -1,4 +1,4 @@
-"""Where things are and which clock holds."""
+"""Test the settings: paths, addresses and the clock."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_refresh_at_includes_the_instant_itself() -> None:
     ("zone", "hour", "day"),
     [
         ("Asia/Tokyo", 3, "2026-04-01"),
-        # A local hour that comes twice, and one that never comes.
+        # A local hour that occurs twice, and one that never occurs.
         ("Europe/London", 1, "2026-10-25"),
         ("America/New_York", 1, "2026-11-01"),
         ("America/New_York", 2, "2026-03-08"),
@@ -78,7 +78,7 @@ def test_refreshes_are_those_of_the_models(
     for step in range(4 * 48):
         instant = start + timedelta(minutes=30 * step)
         refresh = clock.refresh_at(instant)
-        # What is handed over as as_of is a refresh, and stays one.
+        # The value passed to dbt as as_of is a refresh, and stays one.
         asked = con.execute(
             f"select {macros['refresh_at'](literal(instant))}, "
             f"{macros['refresh_before'](literal(refresh))}, {macros['refresh_before'](literal(instant))}"

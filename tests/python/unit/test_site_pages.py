@@ -1,4 +1,4 @@
-"""The site's page and its publication."""
+"""Test the site's page and its publication."""
 
 from __future__ import annotations
 

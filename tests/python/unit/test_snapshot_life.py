@@ -1,4 +1,4 @@
-"""What becomes of snapshots: kept, pinned, cleared, rolled back, compared."""
+"""Test the life of snapshots: kept, pinned, cleaned, rolled back, compared."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def store(tmp_path: Path) -> FolderStore:
 
 
 def export(mart: Path, store: FolderStore, day: int = 0, **options: Any) -> SnapshotReport:
-    """A snapshot that was made, and is as of, so many days after the first."""
+    """Export a snapshot made and as of so many days after the first."""
     manifest = case.manifest(part_rows=150)
     context = case.context(
         as_of_at=case.AS_OF + timedelta(days=day),
@@ -166,7 +166,7 @@ def test_clean_takes_dead_attempts_by_age_and_leaves_the_living_and_the_damaged(
 
 
 class Interleaved(FolderStore):
-    """A folder in which something happens once, just after a commit was taken away."""
+    """A folder in which something happens once, just after a commit was removed."""
 
     meanwhile: Callable[[], object] | None = None
 
@@ -186,7 +186,7 @@ def test_clean_puts_back_what_was_named_while_it_was_going(
     between = Interleaved(Path(store.address()))
 
     def want() -> None:
-        # Whoever came in time to see the commit, and writes only now.
+        # A writer that still saw the commit, and writes only now.
         if who == "pin":
             store.put(
                 f"{NAME}/pins/{old}.json",

@@ -1,4 +1,4 @@
-"""Removals and exports at once, killed and asleep: what is committed stays whole, and nothing else is said to be."""
+"""Test concurrent removals and exports, killed or suspended: only whole snapshots are ever marked as whole."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> FolderStore:
 
 
 class Overtaken(FolderStore):
-    """A folder in which something happens once, when what there is below a snapshot has been listed."""
+    """A folder in which something happens once, when the files below a snapshot have been listed."""
 
     meanwhile: Callable[[], object] | None = None
 
@@ -110,7 +110,9 @@ def test_a_removal_that_died_as_it_began_is_taken_back_where_the_snapshot_is_wan
 def test_an_export_that_was_asleep_touches_nothing_of_what_others_committed_meanwhile(
     mart: Path, store: FolderStore, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the lock of a folder, as in a bucket: its attempt is cleaned away, another export cuts more parts."""
+    """Suspend an export without the lock of a folder, as in a bucket, while its attempt is cleaned and another one
+    exports.
+    """
 
     @contextmanager
     def no_lock(self: FolderStore, consumer: str) -> Iterator[None]:

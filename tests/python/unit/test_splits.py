@@ -1,4 +1,4 @@
-"""Cuts at business midnights, purging, and parts."""
+"""Test cuts at business midnights, purging, and parts."""
 
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Rows put down by part and taken up again in order, beside sorting them all."""
+"""Test rows that are stored by part and read in order, against sorting all of them."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from feature_mart.exporter.part_files import order_by_key
 from feature_mart.exporter.row_hash import HashableRows
 from feature_mart.exporter.staging import Key, Room, Slices, Staging
 
-#: Few instants, so that job_id decides often; texts of every width of UTF-8, and one that begins another.
+#: Few times, so that job_id often decides; texts with every width of UTF-8, and one that is the start of another.
 KEYS = st.lists(
     st.tuples(
         st.integers(-2, 3), st.sampled_from(["", "a", "a\0", "aa", "b", "é", "語", "😀", "z"])

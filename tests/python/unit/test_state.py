@@ -1,4 +1,4 @@
-"""The state folder: one writer, one warehouse, and what a build decides from what is there."""
+"""Test the state folder: one writer, one warehouse, and what a build decides from its content."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from feature_mart.runner.state import (
 from toy_project import job, write_project, write_warehouse
 
 NOW = datetime(2026, 4, 2, 12, tzinfo=UTC)
-#: 03:00 in Tokyo on 2026-04-01 and on the day after.
+#: 03:00 in Tokyo on 2026-04-01 and on the next day.
 FIRST, SECOND = datetime(2026, 3, 31, 18, tzinfo=UTC), datetime(2026, 4, 1, 18, tzinfo=UTC)
 
 
@@ -60,7 +60,7 @@ def built_at(settings: Settings, as_of_at: datetime = FIRST, definitions: str = 
 
 
 def hold_elsewhere(folder: Path) -> subprocess.Popen[str]:
-    """Another process that holds a state folder's lock until it is killed."""
+    """Start another process that holds a state folder's lock until it is killed."""
     code = f"""
         import fcntl, os, time
         handle = os.open({str(folder / "lock")!r}, os.O_RDWR | os.O_CREAT)

@@ -1,4 +1,4 @@
-"""Reading tables by the Storage Read API: Google's own stream over a stand-in for the service."""
+"""Test reading tables by the Storage Read API: Google's own stream over a stand-in for the service."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def address() -> BigQueryAddress:
 
 
 def message_of(first: int, rows: int, counted: int | None = None) -> types.ReadRowsResponse:
-    """Rows numbered from `first`, packed as they are asked for."""
+    """Return numbered rows from `first` on, in the requested encoding."""
     columns = [range(first, first + rows), [AT] * rows, [None] * rows]
     batch = pa.record_batch(
         [pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], SCHEMA
@@ -70,7 +70,7 @@ def _packed(batch: pa.RecordBatch) -> bytes:
 
 @dataclass
 class Service:
-    """The service below Google's client: so many streams of so many rows, and what breaks them, by message number."""
+    """The service below Google's client: its number of streams and rows, and its faults by message number."""
 
     streams: int = STREAMS
     rows_of_a_stream: int = 100
@@ -97,7 +97,7 @@ class Service:
 
 @dataclass
 class Below:
-    """What Google's stream connects to."""
+    """The client that Google's stream calls."""
 
     service: Service
 
@@ -109,7 +109,7 @@ class Below:
     def _messages(self, stream: int, offset: int) -> Iterator[types.ReadRowsResponse]:
         service = self.service
         if service.meet is not None:
-            # Goes on only when every stream is being read.
+            # Continues only when every stream is being read.
             service.meet.wait(timeout=20)
         for first in range(offset, service.rows_of_a_stream, ROWS_OF_A_MESSAGE):
             error = service.breaks.pop(first // ROWS_OF_A_MESSAGE, None) if stream == 0 else None
@@ -120,7 +120,7 @@ class Below:
 
 
 def copied(service: Service, address: BigQueryAddress, expected: int | None = None) -> list[int]:
-    """The numbers of the rows that arrive, in order."""
+    """Return the numbers of the rows that arrive, in order."""
     rows = service.streams * service.rows_of_a_stream if expected is None else expected
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as con:
         path = Path(folder) / "t.parquet"

@@ -1,4 +1,4 @@
-"""Snapshots in folders whose names mean something to SQL, to a pattern or to a partition layout."""
+"""Test snapshots in folders whose names mean something to SQL, to a glob pattern or to a partition layout."""
 
 from __future__ import annotations
 

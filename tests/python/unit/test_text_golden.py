@@ -1,10 +1,10 @@
-"""Terms and text features of the golden jobs: `tests/fixtures/text__*.csv`, `terms__expect.csv`, `text_words.csv`.
+"""Test terms and text features of the golden jobs: `tests/fixtures/text__*.csv`, `terms__expect.csv`, `text_words.csv`.
 
-The rows are worked out by hand. They stand on their own word list, not on `seeds/text_words.csv`, so that a reviewed
-change of the seed moves no expectation. In every file an empty cell is NULL and `""` is the empty string. Python's csv
-module reads the two alike; DuckDB's `read_csv` with `allow_quoted_nulls = false` tells them apart.
+The rows are worked out by hand. They have their own word list instead of `seeds/text_words.csv`, so that a reviewed
+change of the seed changes no expectation. In every file an empty cell is NULL and `""` is the empty string. Python's
+csv module reads both alike; DuckDB's `read_csv` with `allow_quoted_nulls = false` distinguishes them.
 
-Floats are compared exactly: a ratio that is no short decimal is written with 17 digits, which name one double.
+Floats are compared exactly: a ratio without a short decimal form is written with 17 digits, which determine one double.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OPTIONS = (
 
 
 def read_fixture(name: str) -> list[dict[str, str | None]]:
-    """Rows of a fixture as text; None for an empty cell, "" for a quoted empty one."""
+    """Return the rows of a fixture as text; None for an empty cell, "" for a quoted empty one."""
     with duckdb.connect() as connection:
         cursor = connection.execute(f"from {csv(FIXTURES / f'{name}.csv', _OPTIONS)}")
         columns = [column[0] for column in cursor.description or []]

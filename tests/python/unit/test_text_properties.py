@@ -1,4 +1,4 @@
-"""What must hold of terms and text features for every text, whatever the golden rows say."""
+"""Test properties of terms and text features that hold for every text."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ QUANTITIES = tuple(f"job_text_{unit}_quantity" for unit in ("character", "item",
 FLAGS = ("is_urgent", "is_continuous", "is_beginner_welcome")
 LARGEST = 1_000_000_000
 
-# Every script, width, mark and sign that the features know, so that short texts meet each other's cases often.
+# Every script, width, mark and sign that the features handle, so that short texts combine cases often.
 PIECES = (
     *"あんゝぁカヴーｶﾞ゙・漢々〇〆豈﨑𠮷aZéÉßİıŐ÷ｚ059０５①²,.，．<>/&;# \u3000\u00a0\n\t。-_🔥\u200d\u0301\u0307\u3099",
     *("1,000", "2.5", "万", "千", "文字", "文", "記事", "ページ", "ﾍﾟｰｼﾞ", "pages", "px", "h", "時間"),
@@ -48,19 +48,19 @@ PIECES = (
 )  # fmt: skip
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | ANY_TEXT
-# Marks of several combining classes, of one decomposed and of none, long enough to be put in order.
+# Marks of several combining classes, of one decomposed and of none, long enough to be reordered.
 MARKS = st.text(
     st.sampled_from("\u0301\u0316\u0327\u0345\u0344\u0f73\u3099\uff9e。"), min_size=25, max_size=80
 )
 MARKED_TEXTS = st.lists(TEXTS | MARKS, max_size=4).map("".join)
-# What numbers are made of, so that most are no amount.
+# Characters of numbers, so that most combinations are no amount.
 NUMBERS = st.lists(
     st.sampled_from(
         (*"0059..,,  ", "12", "123", "1,000", ",111", ".5", "千", "万", *UNITS, "pagesx", "字")
     ),
     max_size=16,
 ).map("".join)
-# A lone `<` or `>` beside a tag would make another tag of it.
+# A lone `<` or `>` beside a tag would change where the tag ends.
 UNTAGGED = TEXTS.map(lambda text: text.replace("<", "").replace(">", ""))
 SHORT = settings(max_examples=300, deadline=None)
 
@@ -76,7 +76,7 @@ def normalised(text: str) -> str:
 
 
 def script(char: str) -> str | None:
-    """Writing system of one normalised character, from its code point alone."""
+    """Return the writing system of one normalised character, from its code point alone."""
     ranges = {
         "kanji": "3400-4DBF 4E00-9FFF F900-FAFF 20000-2FFFF 3005-3005 3007-3007",
         "hiragana": "3041-3096",
@@ -93,7 +93,7 @@ def script(char: str) -> str | None:
 
 
 def expected_terms(title: str) -> set[str]:
-    """Every piece of a title that the rule of runs makes a term, by brute force."""
+    """Return every piece of a title that is a term by the rule of runs, by brute force."""
     found = set()
     for name, chars in groupby(normalised(title), script):
         run = "".join(chars)
@@ -106,7 +106,7 @@ def expected_terms(title: str) -> set[str]:
 
 
 def amount_of(number: str) -> float | None:
-    """Return the amount of a whole stretch of digits, points and commas; None where it is no number."""
+    """Return the amount of a whole stretch of digits, points and commas; None if it is no number."""
     whole, point, fraction = number.partition(".")
     groups = whole.split(",")
     if point and not fraction.isdigit():

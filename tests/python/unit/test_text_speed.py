@@ -1,7 +1,7 @@
-"""Both models read any text in time that grows with its length, not with the length's square.
+"""Test that both models read any text in time linear in its length, not quadratic.
 
-CPU time is compared with CPU time of a text four times as long, so that a slow or loaded machine changes
-nothing: linear time gives 4, quadratic 16, and a ratio of 8 or more fails if it is measured five times.
+CPU time is compared with the CPU time of a text four times as long, so that a slow or loaded machine does not matter:
+linear time gives 4, quadratic 16, and a ratio of 8 or more fails if it is measured five times.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WORDS = TEXT.compile_words(read_seed_words())
 COUNT = 500
 BOUND = 8
 
-# What the models' patterns, HTML, NFKC and the folding of case tell apart.
+# The pieces that the models' patterns, HTML, NFKC and case folding distinguish.
 PIECES = (
     *("1", "0", "０", "1,", ",111", ",", ".", "1.", "．", "1 ", "千", "万", "1千 "),
     *(" ", "\u3000", "\u00a0", "\u2003", "\t", "\n"),
@@ -29,7 +29,7 @@ PIECES = (
     *("\u0301", "\u0316", "\u0345", "\u0344", "\u0f73", "\u3099", "ﾞ", "\u200d", "🔥", "ﷺ", "…", "・"),
     *("文字", "字", "p", "急", "至急", "asap", "long-term", "no experience"),
 )  # fmt: skip
-# One of each way that a text was slow in, and what it met there.
+# One of each kind of text that was slow, and what made it slow.
 SLOWEST = ("1", ",111", ".", " ", "千", "文字", "<", "&#1", "\u0301", "\u0316", "asap")
 
 
@@ -42,7 +42,7 @@ def read(text: str) -> None:
 def growth(pattern: tuple[str, ...], reader: Callable[[str], object] = read) -> float:
     """Return how many times as long a text takes that is four times as long.
 
-    In a text each part of the pattern is repeated before the next part begins.
+    Each part of the pattern is repeated before the next part begins.
     """
 
     def cpu_seconds(count: int) -> float:
@@ -66,7 +66,7 @@ def check_all(patterns: list[tuple[str, ...]]) -> None:
 
 
 def pairs_with(piece: str, pieces: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Return the patterns of a piece before each other one, and of both in turn where it is the first."""
+    """Return the patterns of a piece before each other one, and of both alternating if it is the first."""
     others = [other for other in pieces if other != piece]
     behind = [other for first, other in combinations(pieces, 2) if first == piece]
     return [(piece, other) for other in others] + [(piece + other,) for other in behind]

@@ -1,4 +1,4 @@
-"""Loading, fitting, scoring; and what cannot be fitted."""
+"""Test loading, fitting, scoring, and what cannot be fitted."""
 
 import sys
 from pathlib import Path

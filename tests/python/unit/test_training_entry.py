@@ -1,4 +1,4 @@
-"""The training job's program, run as a container runs it, on a snapshot that was exported."""
+"""Test the training job's program, run as a container runs it, on an exported snapshot."""
 
 import hashlib
 import json
@@ -53,7 +53,7 @@ def base(folder: Path, tmp_path: Path) -> Path:
 
 
 def values(output: str, label_kind: str = "regression") -> dict[str, float]:
-    """What SageMaker would read off the log, line by line."""
+    """Return the metrics that SageMaker would parse from the log, line by line."""
     found: dict[str, float] = {}
     for definition in metric_definitions(label_kind):
         for line in output.splitlines():
@@ -64,7 +64,7 @@ def values(output: str, label_kind: str = "regression") -> dict[str, float]:
 
 
 def refused(base: Path, capsys: pytest.CaptureFixture[str], *arguments: str, **changes: str) -> str:
-    """The one line that a failed job leaves, on stderr and in the failure file."""
+    """Return the one line that a failed job leaves on stderr and in the failure file."""
     assert main(arguments, job.toolkit_variables(base, **changes)) == 1
     said = capsys.readouterr().err.strip()
     assert (base / "output/failure").read_text() == said

@@ -1,4 +1,4 @@
-"""The request for a training job, against SageMaker's own description of it."""
+"""Test the request for a training job against SageMaker's own description of it."""
 
 import json
 import re
@@ -55,9 +55,9 @@ def root(manifest: dict[str, Any]) -> str:
 
 
 def broken(value: Any, shape: Any, where: str = "request") -> list[str]:
-    """Where a value breaks the pattern, the length or the list of its shape.
+    """Return the paths at which a value breaks the pattern, the length or the list of its shape.
 
-    botocore's validator leaves these three to the service, which is asked nothing here.
+    botocore's validator leaves these three to the service, which is not called here.
     """
     if shape.type_name == "structure":
         return [

@@ -1,4 +1,4 @@
-"""What a build says beside its failures: hints first, warnings with their findings, and what no check could judge."""
+"""Test what a build prints besides its failures: hints, warnings with rows, and what no check could judge."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BULK = BulkLoad(
 
 
 class Asked:
-    """Stands in for an engine: gives rows, and the first rows of a check."""
+    """A stand-in for an engine that returns given rows, and the first rows of a check."""
 
     def __init__(self, rows: Any = (), first: tuple[str, ...] = ()) -> None:
         self.rows, self.first = rows, first

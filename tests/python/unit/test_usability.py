@@ -1,4 +1,4 @@
-"""Snapshots that cannot be trained on or scored: by which counts, what the export says, what training says."""
+"""Test snapshots that cannot be trained on or scored: which counts decide, and what export and training say."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from feature_mart.training.entry import main
 from python.unit import snapshot_case as case
 from python.unit import training_case as job
 
-#: Where a mart of 100 days from 2026-01-01 is cut, unless a case says otherwise.
+#: The cuts of a mart of 100 days from 2026-01-01, unless a case says otherwise.
 CUTS = {"validation_from": "2026-03-12", "test_from": "2026-03-27"}
 
 
@@ -40,7 +40,7 @@ IN_TEST = "requested_at >= timestamptz '2026-03-26 15:00:00+00'"
 BINARY = f"price_log = (price_log > 12)::int where {LABELLED}"
 KEEP = "exclusion_reason = 'cut', price_log = null where"
 
-#: Name, change of the mart, exposure, and what is found: kind and split, and words of the figure.
+#: Name, change of the mart, exposure, and the findings: kind and split, and words of the figure.
 CASES: list[tuple[str, str, dict[str, Any], list[tuple[str, str, str]]]] = [
     ("nothing is wrong", "", CUTS, []),
     ("nothing is wrong with a binary label", sql(BINARY), {**CUTS, "label_kind": "binary"}, []),

@@ -1,4 +1,4 @@
-"""The raw warehouse's structure, judged before dbt starts."""
+"""Test the checks of the raw warehouse's structure before dbt starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def rewrite(folder: Path, table: str, select: str) -> None:
-    """Write a table again from a select over ``raw``, itself."""
+    """Write a table again from a SELECT over ``raw``, its old rows."""
     path = folder / f"{table}.parquet"
     con = duckdb.connect()
     con.execute(f"set TimeZone = 'UTC'; create table raw as from {parquet(path)}")

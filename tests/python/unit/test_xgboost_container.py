@@ -1,7 +1,7 @@
-"""Why a data folder looks as it does: read as SageMaker's own XGBoost container reads it.
+"""Test that SageMaker's own XGBoost container could read a data folder.
 
-Parquet: pyarrow takes the whole folder, pandas makes one array of it, column 0 is the label. CSV:
-xgboost's own reader takes every file of the folder. The libraries are those that the container has.
+Parquet: pyarrow reads the whole folder, pandas makes one array of it, column 0 is the label. CSV: xgboost's own reader
+reads every file of the folder. The libraries are those of the container.
 """
 
 import csv
@@ -43,7 +43,7 @@ def csv_matrix(folder: Path) -> xgboost.DMatrix:
 
 
 def dense(matrix: xgboost.DMatrix) -> np.ndarray[Any, Any]:
-    """Label and features with NaN where a value is missing; rows in an order of their own."""
+    """Return label and features with NaN for missing values; rows in any order."""
     stored = matrix.get_data()
     found = np.full((matrix.num_row(), matrix.num_col() + 1), np.nan, dtype=np.float32)
     found[:, 0] = matrix.get_label()
@@ -84,7 +84,7 @@ def test_a_parquet_folder_reads_as_label_and_features_in_the_snapshots_order(par
 def test_a_csv_folder_reads_the_same_rows_and_an_empty_field_as_missing(text: Path) -> None:
     train = load_snapshot(text).splits["train"]
     found = dense(csv_matrix(text / "data/train"))
-    # Its parser is off by the last bit now and then, and takes the parts in no order.
+    # Its parser is off by the last bit at times, and reads the parts in no order.
     assert np.allclose(found, rows_of(train), rtol=3e-7, atol=0, equal_nan=True)
     missing = np.isnan(train.features).sum()
     assert np.isnan(found).sum() == missing > 0

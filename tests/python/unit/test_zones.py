@@ -1,4 +1,4 @@
-"""Zone rules: Python's come from one package, and a build stops where the engine's are others."""
+"""Test zone rules: Python's come from one package, and a build stops if the engine's differ."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @dataclass
 class Otherwise(DuckDBEngine):
-    """DuckDB, but for what one of its answers is changed to."""
+    """DuckDB with one changed answer."""
 
     given: Settings
     offsets: Callable[[list[tuple[datetime, int]]], list[tuple[datetime, int]]] = list
@@ -66,7 +66,7 @@ def test_the_package_and_duckdb_agree(settings: Settings, zone: str, hour: int) 
 
 
 def test_an_offset_that_changes_at_another_time_stops_the_build(settings: Settings) -> None:
-    """As before the rules of 2026 were known: clocks in Vancouver are put back on 1 November."""
+    """Use the rules before those of 2026: clocks in Vancouver are put back on 1 November."""
     back = (datetime(2026, 11, 1, 9, tzinfo=UTC), -8 * 3600)
     engine = Otherwise(settings, offsets=lambda found: [*found, back])
     with pytest.raises(TerminalError, match="from 2026-11-01 09:00Z on it is -7 hours") as stopped:
@@ -84,7 +84,7 @@ def test_rules_that_differ_only_after_the_span_do_not_matter(settings: Settings)
 def test_a_repeated_hour_that_the_engine_reads_as_its_first_stops_the_build(
     settings: Settings,
 ) -> None:
-    """As BigQuery reads a local time that comes twice."""
+    """Read the first of a repeated local hour, as BigQuery does."""
     zone = ZoneInfo("America/Toronto")
 
     def first_of_two(found: list[datetime]) -> list[datetime]:
@@ -101,7 +101,7 @@ def test_a_repeated_hour_that_the_engine_reads_as_its_first_stops_the_build(
 def test_the_machine_s_zone_files_are_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where PYTHONTZPATH or the machine says that Tokyo is in New York, it is not."""
+    """Set PYTHONTZPATH to files in which Tokyo is in New York: they are not used."""
     (tmp_path / "Asia").mkdir()
     import tzdata
 
@@ -130,7 +130,7 @@ def test_what_is_no_zone_is_refused(name: str) -> None:
     [("America/Nuuk", 23), ("Atlantic/Azores", 0), ("America/Toronto", 1), ("Antarctica/Troll", 2)],
 )
 def test_every_instant_lies_between_its_refreshes(zone: str, hour: int) -> None:
-    """Near every change of the clocks, against the list of all refreshes."""
+    """Compare with the list of all refreshes near every change of the clocks."""
     clock = Clock(zone, hour)
     refreshes = sorted(clock.refresh_of(date(2023, 1, 1) + timedelta(n)) for n in range(1100))
     at = datetime(2023, 3, 1, tzinfo=UTC)

@@ -25,7 +25,7 @@ def export(
     file_format: Any = "parquet",
     **exposure: Any,
 ) -> Path:
-    """A committed snapshot of `rows` rows in parts of 400; returns its folder."""
+    """Export a snapshot of `rows` rows in parts of 400, and return its folder."""
     manifest = case.manifest(part_rows=400, **exposure)
     mart = case.build_mart(folder / "mart", rows=rows, change=change)
     report = export_snapshot(
@@ -40,7 +40,7 @@ def export(
 
 
 def mount(snapshot: Path, base: Path) -> Path:
-    """What SageMaker puts below /opt/ml: a copy of each channel's prefix."""
+    """Copy each channel's prefix below a folder as SageMaker does below /opt/ml."""
     for split in SPLITS:
         shutil.copytree(snapshot / "data" / split, base / "input/data" / split)
     shutil.copytree(snapshot / "_meta", base / "input/data/meta")
@@ -49,7 +49,7 @@ def mount(snapshot: Path, base: Path) -> Path:
 
 
 def toolkit_variables(base: Path, **changes: str) -> dict[str, str]:
-    """What SageMaker's training toolkit says to the script."""
+    """Return the environment that SageMaker's training toolkit gives the script."""
     channels = {
         f"SM_CHANNEL_{name.upper()}": str(base / "input/data" / name)
         for name in (*SPLITS, "meta", "keys")
@@ -70,7 +70,7 @@ def run(
     variables: dict[str, str], *arguments: str, program: tuple[str, ...] = ("-m", "feature_mart.training.entry"),
     path: Path = PYTHON,
 ) -> subprocess.CompletedProcess[str]:  # fmt: skip
-    """Run the entry point as a container does: its own process, with these variables."""
+    """Run the entry point as a container does: in a process of its own, with these variables."""
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(path), **variables}
     return subprocess.run(
         [sys.executable, *program, *arguments],
