@@ -222,6 +222,28 @@ def test_the_documented_raw_tables_are_those_of_the_contract() -> None:
     assert set(re.findall(r"^### `(\w+)`$", read(RAW_CONTRACT), re.MULTILINE)) == set(CONTRACT)
 
 
+def bad_parts(text: str) -> list[str]:
+    """Return the parts of an ADR if they are not a context, a decision and consequences, in this order."""
+    wanted = ["Context", "Decision", "Consequences"]
+    parts = [part for part in re.findall(r"^\*\*([^*]+)\.\*\*\s+\S", text, re.M) if part in wanted]
+    return [] if parts == wanted else parts or ["none"]
+
+
+@pytest.mark.parametrize("path", [path for path in tracked() if path.startswith("docs/decisions/")])
+def test_a_decision_has_a_context_and_consequences(path: str) -> None:
+    assert re.match(rf"# {int(Path(path).name[:4])}\. \S", read(path)), (
+        "begin with number and title"
+    )
+    assert bad_parts(read(path)) == []
+
+
+def test_a_decision_without_one_of_its_parts_is_found() -> None:
+    text = "# 1. A\n\n**Context.** b\n\n**Decision.** c\n\n**Alternatives.** d\n\n**Consequences.** e\n"
+    assert bad_parts(text) == []
+    for part in ("Context", "Decision", "Consequences"):
+        assert bad_parts(text.replace(f"**{part}.**", "")) != []
+
+
 def test_the_glossary_is_in_order_and_each_word_leads_to_its_place() -> None:
     entries = re.split(r"^## ", read(GLOSSARY), flags=re.MULTILINE)[1:]
     words = [entry.partition("\n")[0] for entry in entries]
