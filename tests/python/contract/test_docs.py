@@ -18,11 +18,15 @@ import feature_mart
 from feature_mart.core import errors
 from feature_mart.core.dbt_vars import DEFAULTS
 from feature_mart.core.manifest import Consumer
+from feature_mart.core.raw_contract import CONTRACT, OPTIONAL, REQUIRED, Kind, version_key
 from feature_mart.core.services import DATASETS
 
 PROJECT = Path(__file__).resolve().parents[3]
 PACKAGE = PROJECT / "python" / "feature_mart"
 ARCHITECTURE, GLOSSARY = "docs/architecture.md", "docs/glossary.md"
+RAW_CONTRACT = "docs/raw_contract.md"
+#: The name of each kind in the tables of the page on the raw contract.
+KINDS = {Kind.TEXT: "text", Kind.NUMBER: "number", Kind.INSTANT: "instant", Kind.FLAG: "flag"}
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 #: A document by its name or path. `<` and `*` are part of a pattern, `{` of code that makes a name.
@@ -190,6 +194,54 @@ def test_the_exit_codes_are_those_of_the_errors() -> None:
         if isinstance(kind, type) and issubclass(kind, BaseException) and name != "FeatureMartError"
     }
     assert told == raised
+
+
+def documented_columns(table: str) -> list[tuple[str, str, str]]:
+    """Return the columns of a raw table in the docs: name, type and presence, in the page's order."""
+    return re.findall(
+        r"^\| `(\w+)` \| (\w+) \| (\w+) \|[^|]*\|[^|]+\|$",
+        section(RAW_CONTRACT, f"### `{table}`"),
+        re.MULTILINE,
+    )
+
+
+@pytest.mark.parametrize("table", CONTRACT)
+def test_the_documented_columns_of_a_raw_table_are_those_of_the_contract(table: str) -> None:
+    required = {
+        name: "required" if name in REQUIRED[table] else "nullable" for name in CONTRACT[table]
+    }
+    presence = required | dict.fromkeys(OPTIONAL[table], "optional")
+    kinds = {**CONTRACT[table], **OPTIONAL[table]}
+    documented = documented_columns(table)
+    assert documented == [(name, KINDS[kind], presence[name]) for name, kind in kinds.items()]
+    key = tuple(name for name, _, _ in documented[: len(version_key(table))])
+    assert key == version_key(table)
+
+
+def test_the_documented_raw_tables_are_those_of_the_contract() -> None:
+    assert set(re.findall(r"^### `(\w+)`$", read(RAW_CONTRACT), re.MULTILINE)) == set(CONTRACT)
+
+
+def bad_parts(text: str) -> list[str]:
+    """Return the parts of an ADR if they are not a context, a decision and consequences, in this order."""
+    wanted = ["Context", "Decision", "Consequences"]
+    parts = [part for part in re.findall(r"^\*\*([^*]+)\.\*\*\s+\S", text, re.M) if part in wanted]
+    return [] if parts == wanted else parts or ["none"]
+
+
+@pytest.mark.parametrize("path", [path for path in tracked() if path.startswith("docs/decisions/")])
+def test_a_decision_has_a_context_and_consequences(path: str) -> None:
+    assert re.match(rf"# {int(Path(path).name[:4])}\. \S", read(path)), (
+        "begin with number and title"
+    )
+    assert bad_parts(read(path)) == []
+
+
+def test_a_decision_without_one_of_its_parts_is_found() -> None:
+    text = "# 1. A\n\n**Context.** b\n\n**Decision.** c\n\n**Alternatives.** d\n\n**Consequences.** e\n"
+    assert bad_parts(text) == []
+    for part in ("Context", "Decision", "Consequences"):
+        assert bad_parts(text.replace(f"**{part}.**", "")) != []
 
 
 def test_the_glossary_is_in_order_and_each_word_leads_to_its_place() -> None:

@@ -248,7 +248,7 @@ QUESTIONS = (
         "prefecture",
         "client_prefecture",
         None,
-        "the client's own history carries it",
+        "because the client's own history already contains it",
     ),
     Question(
         "Which jobs are not trained on?",
