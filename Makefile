@@ -1,18 +1,18 @@
-# The commands of this project. Each sets up .venv first, from the hash-locked requirements.txt, when that has changed.
+# The commands of this project. Each installs .venv from the hash-locked requirements.txt first, if that has changed.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 MART := .venv/bin/mart
 export PYTHON
 
 .PHONY: help
-help: ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: venv
 venv:
 	@.ci/venv
 
-# Apart and for tests alone: what builds a mart does not wait for it.
+# A second environment, for tests only, so that building a mart does not wait for it.
 .PHONY: venv-aws
 venv-aws: venv
 	@.ci/venv-aws
@@ -28,16 +28,16 @@ mart: venv ## build, test, document and snapshot (DWH=folder of Parquet, AS_OF=2
 	@$(if $(MART_DWH),,unset MART_DWH;) $(MART) run $(if $(AS_OF),--as-of '$(AS_OF)')
 
 .PHONY: sample
-sample: venv ## only the sample warehouse (JOBS=20000, SEED=0)
+sample: venv ## write the sample warehouse only (JOBS=20000, SEED=0)
 	@$(MART) sample $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEED),--seed '$(SEED)')
 
-# One worker a file or class: a mart built for one of them is not built again by the other worker.
+# All tests of a module or class run in one worker, so that its mart is built once.
 .PHONY: test
-test: venv-aws chromium ## every test: unit, contract, integration (ARGS="-k splits" for some)
+test: venv-aws chromium ## run every test: unit, contract, integration (ARGS="-k splits" for some)
 	@.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 .PHONY: audit
-audit: venv-aws ## three hours: every audit, planted changes, every setting, 300 raw warehouses, 30,000 histories, 500 schedules
+audit: venv-aws ## run every audit (three hours): planted changes, every setting, 30,000 histories
 	@$(MART) run
 	@$(MART) audit leakage
 	@$(MART) audit leakage --perturb 1
@@ -57,31 +57,31 @@ audit: venv-aws ## three hours: every audit, planted changes, every setting, 300
 	@$(MART) audit incremental --universes 20 --schedules 25
 
 .PHONY: bench
-bench: venv-aws ## seconds, CPU and memory by stage (JOBS="10000 100000 1000000")
+bench: venv-aws ## measure seconds, CPU and memory by stage (JOBS="10000 100000 1000000")
 	@PYTHONPATH=python .venv/bin/python -m bench $(JOBS)
 	@PYTHONPATH=python .venv/bin/python -m bench.export
 	@PYTHONPATH=python .venv/bin/python -m bench.storage_read
 
 .PHONY: screenshots
-screenshots: venv chromium ## the pictures of the site under docs/assets/site, taken anew
+screenshots: venv chromium ## take the screenshots of the site in docs/assets/site again
 	@MART_SCREENSHOTS=docs/assets/site .venv/bin/python -m pytest -q tests/python/integration/test_site.py
 
 .PHONY: lint
-lint: venv ## every linter and type check, a line and seconds each (ONLY="ruff types" for some)
+lint: venv ## run every linter and type check (ONLY="ruff types" for some)
 	@PYTHONPATH=python .venv/bin/python -m house_rules.lint $(ONLY)
 
 .PHONY: fmt
-fmt: venv ## put Python and SQL into the house format
+fmt: venv ## format Python and SQL
 	@.venv/bin/ruff format
 	@.venv/bin/ruff check --fix-only --quiet
 	@PYTHONPATH=python .venv/bin/python -m house_rules.sqlfluff fix duckdb
 
 .PHONY: docs
-docs: venv ## the documentation site, without building the mart anew
+docs: venv ## write the documentation site without building the mart
 	@$(MART) docs
 
-# Pins every dependency with its hashes, and keeps the present pins where they still fit; UPGRADE=1 takes the newest.
-# Neither an index address nor a path gets into the files; the marker that is true of every supported Python is dropped.
+# Pin every dependency with its hashes. Present pins are kept if they still fit; UPGRADE=1 takes the newest versions.
+# The files contain no index address and no path. The marker that is true of every supported Python is removed.
 .PHONY: lock
 lock: PIN = .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
     --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) --quiet
