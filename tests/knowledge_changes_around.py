@@ -271,7 +271,7 @@ CHANGES = (
             put(
                 f"{POSTING}.yml",
                 '      - name: job_skill_count\n        description: "Skills that the request asks for."\n'
-                "        data_type: bigint\n",
+                "        data_type: int64\n",
                 '      - name: job_skill_count\n        description: "Skills that the request asks for."\n'
                 "        data_type: int\n",
             ),

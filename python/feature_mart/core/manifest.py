@@ -20,7 +20,7 @@ FEATURES_AT_REQUEST = "feat_job__"
 #: Prefixes of the models that are served, exported or audited: features and marts.
 SERVED = ("feat_", "mart_")
 
-#: The types of a contract on BigQuery, and DuckDB's names for them, which the rest of the package uses.
+#: The types that YAML states, by BigQuery's names, and DuckDB's names for them, which the rest of the package uses.
 _TYPES = {"string": "varchar", "timestamp": "timestamptz", "float64": "double", "int64": "bigint"}
 
 # The keys of a node that decide its rows. Paths, times and compiled code are left out, because they differ between
@@ -179,8 +179,6 @@ def parse_manifest(document: Mapping[str, Any]) -> Manifest:
         for node in nodes.values()
         if node.get("resource_type") in ("model", "seed", "snapshot")
     }
-    is_bigquery = (document.get("metadata") or {}).get("adapter_type") == "bigquery"
-    types = _TYPES if is_bigquery else {}
     exposures: Mapping[str, Any] = document.get("exposures", {})
     consumers = tuple(
         _consumer(exposure["name"], _meta(exposure))
@@ -193,7 +191,7 @@ def parse_manifest(document: Mapping[str, Any]) -> Manifest:
             {"nodes": _stable(nodes), "macros": _macros(document), "exposures": _stable(exposures)}
         ),
         rationale_sha256=_digest(_rationale(models)),
-        _columns={name: _columns(name, node, types) for name, node in models.items()},
+        _columns={name: _columns(name, node) for name, node in models.items()},
     )
 
 
@@ -224,7 +222,7 @@ def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
     return meta if isinstance(meta, Mapping) else {}
 
 
-def _columns(model: str, node: Mapping[str, Any], types: Mapping[str, str]) -> tuple[Column, ...]:
+def _columns(model: str, node: Mapping[str, Any]) -> tuple[Column, ...]:
     columns = []
     for name, column in node.get("columns", {}).items():
         meta = _meta(column)
@@ -237,7 +235,7 @@ def _columns(model: str, node: Mapping[str, Any], types: Mapping[str, str]) -> t
         columns.append(
             Column(
                 name=name,
-                data_type=types.get(str(column.get("data_type")).lower(), column.get("data_type")),
+                data_type=_TYPES.get(str(column.get("data_type")).lower(), column.get("data_type")),
                 role=role,
                 serve=meta.get("serve"),
                 categorical=bool(meta.get("categorical", False)),
