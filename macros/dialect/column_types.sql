@@ -33,7 +33,8 @@
 {% endmacro %}
 
 {% macro duckdb__get_table_columns_and_constraints() -%}
-    {%- set own = adapter.render_raw_columns_constraints(raw_columns=typed_columns(model['columns'])) -%}
+    {%- set columns = typed_columns(model['columns']) -%}
+    {%- set own = adapter.render_raw_columns_constraints(raw_columns=columns) -%}
     {%- set others = adapter.render_raw_model_constraints(raw_constraints=model['constraints']) -%}
     ({{ (own + others) | join(', ') }})
 {%- endmacro %}

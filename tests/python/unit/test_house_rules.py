@@ -263,6 +263,14 @@ def test_a_unit_test_that_states_a_var_nobody_reads_is_found() -> None:
     assert "lags" in finding.remedy
 
 
+def test_a_training_mart_alone_takes_every_column_of_its_features() -> None:
+    sql = "with final as (\n\n    select\n        {}.*,\n        b\n    from features\n\n)\n\nselect * from final\n"
+    training = "models/marts/a/mart_a__training/mart_a__training.sql"
+    assert "star" not in rules(sql.format("features"), training)
+    assert "star" in rules(sql.format("labels"), training)
+    assert "star" in rules(sql.format("features"), training.replace("training", "features"))
+
+
 def test_python_files_have_a_length() -> None:
     assert [finding.rule for finding in check_text("a.py", "x\n" * 401)] == ["length"]
     assert not list(check_text("a.py", "x\n" * 400))
@@ -274,6 +282,13 @@ def test_model_stands_with_its_files_under_its_layer_and_entity() -> None:
     assert not list(check_names(good))
     assert [finding.rule for finding in check_names(good[:2])] == ["model-files"]
     assert [finding.rule for finding in check_names(good[:1])] == ["model-files", "model-files"]
+
+
+def test_the_marts_of_a_consumer_share_one_yaml_file() -> None:
+    marts = [f"models/marts/a/mart_a__{kind}/mart_a__{kind}" for kind in ("features", "training")]
+    good = [f"{mart}{suffix}" for mart in marts for suffix in (".sql", ".md")]
+    assert not list(check_names([*good, "models/marts/a/mart_a.yml"]))
+    assert len(list(check_names([*good, "models/marts/b/mart_a.yml"]))) == 2
 
 
 @pytest.mark.parametrize(
