@@ -222,8 +222,9 @@ def complete_columns(
             for key, column in columns.items()
             if "role" not in _meta(column) and _meta(column).get("passed_on") is not False
         }
-        before = {key: column for key, column in own.items() if "role" in _meta(column)}
-        found[name] = before | handed | {k: each for k, each in own.items() if k not in handed}
+        # Keys first; without columns that are passed on, the order stays as it is.
+        first = {key: each for key, each in own.items() if handed and "role" in _meta(each)}
+        found[name] = first | handed | {k: each for k, each in own.items() if k not in handed}
     return found
 
 
