@@ -191,8 +191,9 @@ def _docs_blocks(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _with_text(column: dict[str, Any], blocks: Mapping[str, str]) -> dict[str, Any]:
-    found = _DOC.fullmatch(str(column.get("description") or "").strip())
-    return {**column, "description": blocks[found[1]]} if found and found[1] in blocks else column
+    described = str(column.get("description") or "")
+    text = _DOC.sub(lambda found: blocks.get(found[1], found[0]), described)
+    return column if text == described else {**column, "description": text}
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from house_rules.sql import check_sql
 from house_rules.sqlfluff import block_lines
 from house_rules.unit_tests import check_unit_tests, vars_by_model
 from house_rules.words import WORDS
+from house_rules.yaml_files import check_models_yaml
 
 MODEL = "models/features/client/feat_client__history/feat_client__history.sql"
 
@@ -261,6 +262,38 @@ def test_a_unit_test_that_states_a_var_nobody_reads_is_found() -> None:
     broken = UNIT_TESTS["models/t.yml"].replace("lag: 1", "lag: 1, lags: 2")
     (finding,) = check_unit_tests(UNIT_TESTS | {"models/t.yml": broken})
     assert "lags" in finding.remedy
+
+
+FIRST, SECOND = (
+    "models/features/a/feat_a__x/feat_a__x.yml",
+    "models/features/b/feat_b__y/feat_b__y.yml",
+)
+SAID = (
+    "models:\n  - name: {}\n    columns:\n      - {{name: n, data_type: int64, description: {}}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "rule"),
+    [
+        (SECOND, SAID.format("feat_b__y", "Jobs."), "said-twice"),
+        (SECOND, SAID.format("feat_b__y", "\"{{ doc('n') }}\""), None),
+        (SECOND, SAID.format("feat_b__y", "Other jobs."), None),
+        ("models/marts/b/mart_b.yml", SAID.format("mart_b__features", "Jobs."), None),
+        (SECOND, SAID.format("feat_b__y", "Other").replace("int64", "bigint"), "column-type"),
+        ("models/marts/b/mart_b.yml", SAID.format("m", "Other").replace("int64", "double"), "column-type"),
+        (SECOND, "unit_tests:\n  - {name: t, model: feat_b__y}\n", None),
+        (SECOND, "unit_tests:\n  - {name: t, model: feat_a__x}\n", "unit-test-place"),
+        ("models/features/_unit_tests.yml", "unit_tests:\n  - {name: t, model: feat_a__x}\n", "unit-test-place"),
+    ],
+)  # fmt: skip
+def test_a_models_yaml_says_a_column_once_by_neutral_types_with_its_own_tests(
+    path: str, text: str, rule: str | None
+) -> None:
+    first = SAID.format("feat_a__x", "Jobs.")
+    found = list(check_models_yaml({FIRST: first, path: text}))
+    assert [(each.rule, each.path) for each in found] == ([(rule, path)] if rule else [])
+    assert all(each.line > 0 for each in found)
 
 
 def test_a_training_mart_alone_takes_every_column_of_its_features() -> None:
