@@ -326,7 +326,9 @@ CHANGES = (
                 "    {{ pit_join('spine'",
                 f"    {{%- if is_incremental() %}}{NEWEST}{{%- else %}}\n    {{{{ pit_join('spine'",
             ),
-            put(f"{CLIENT}.sql", "history_columns) }}\n", "history_columns) }}\n    {%- endif %}\n"),
+            put(
+                f"{CLIENT}.sql", "history_columns) }}\n", "history_columns) }}\n    {%- endif %}\n"
+            ),
         ),
         "client_rating_mean_all client_tenure_days",
         "job_budget_log",
