@@ -27,6 +27,7 @@ from feature_mart.knowledge.rationale import (
     meta_of,
     read_columns,
     read_project,
+    read_yaml,
 )
 
 _HEADER = """\
@@ -61,8 +62,8 @@ def check_passed_on(files: Mapping[str, str]) -> Iterator[Missing]:
 def write_mart_columns(root: Path) -> tuple[str, ...]:
     """Write the columns of the marts' YAML where they are stale, and return the paths of the files written.
 
-    A mart without an entry in YAML gets one, with the tests that every mart has. A mart with a column that no model
-    describes is left as it is; `check_passed_on` names the column.
+    A mart without an entry in YAML gets one, with the tests that every mart has. A mart is left as it is if no model
+    describes one of its columns, which `check_passed_on` names, or if its YAML does not parse or has another layout.
 
     Args:
         root: the folder of the project.
@@ -71,13 +72,16 @@ def write_mart_columns(root: Path) -> tuple[str, ...]:
     texts: dict[str, str] = {}
     for name in selection.marts:
         path, columns = selection.yaml_of(name), selection.columns_of(name)
-        if None in columns.values() or _lines(columns) == selection.declared(name):
+        known = selection.files.get(path, "")
+        is_readable = name not in selection.described or f"  - name: {name}\n" in known
+        is_readable &= not known or bool(read_yaml(known))
+        is_stale = _lines(columns) != selection.declared(name)
+        if None in columns.values() or not is_stale or not is_readable:
             continue
         text = texts.get(path) or selection.files.get(path) or _HEADER
-        if not entry_of(text, name):
-            text += ("\n" if entry_of(text, selection.features_of(name)) else "") + _new_entry(
-                name, selection
-            )
+        if name not in selection.described:
+            is_second = f"  - name: {selection.features_of(name)}\n" in text
+            text += ("\n" if is_second else "") + _new_entry(name, selection)
         texts[path] = _with_columns(text, name, _lines(columns))
     for path, text in texts.items():
         (root / path).write_text(text, encoding="utf-8")
@@ -234,7 +238,8 @@ def _with_columns(text: str, name: str, columns: Sequence[Mapping[str, Any]]) ->
     before, start, after = text.partition(f"  - name: {name}\n")
     end = re.search(r"^(?:  - name: |(?:  )?#|\S)", after, re.MULTILINE)
     own, rest = (after[: end.start()], after[end.start() :]) if end else (after, "")
-    head = own.partition(_COLUMNS)[0].rstrip("\n") + "\n"
+    head, _, stale = own.partition(_COLUMNS)
+    behind = re.search(r"^    (?=\w)", stale, re.MULTILINE)
     anchored = set(re.findall(r"^      - &(\w+) ", before, re.MULTILINE))
     lines = []
     for column in columns:
@@ -242,7 +247,10 @@ def _with_columns(text: str, name: str, columns: Sequence[Mapping[str, Any]]) ->
         anchor = f"&{named} " if name.endswith(_KINDS[0]) else ""
         line = f"*{named}" if named in anchored else f"{anchor}{_flow(column)}"
         lines.append(f"      - {line}\n")
-    return before + start + head + _COLUMNS + "".join(lines) + (f"\n{rest}" if rest else "")
+    written = [head.rstrip("\n") + "\n", _COLUMNS, *lines]
+    if behind:
+        written.append(stale[behind.start() :].rstrip("\n") + "\n")
+    return before + start + "".join(written) + (f"\n{rest}" if rest else "")
 
 
 def _flow(value: object) -> str:

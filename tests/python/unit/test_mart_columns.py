@@ -180,9 +180,24 @@ def test_stale_columns_of_a_mart_are_named_and_written_anew(
     assert any(said in each for each in stale), stale
     assert write_mart_columns(project) == (MART,)
     assert found(project) == []
+    entries = yaml.safe_load((project / MART).read_text(encoding="utf-8"))["models"]
+    assert [each["name"] for each in entries] == ["mart_price__features", "mart_price__training"]
 
 
-def test_what_is_written_by_hand_above_the_columns_stays(project: Path) -> None:
+def test_yaml_that_does_not_parse_is_left_alone(project: Path) -> None:
+    edit(project, MART, "    columns:\n", "    columns: {\n")
+    before = (project / MART).read_text(encoding="utf-8")
+    assert found(project) and write_mart_columns(project) == ()
+    assert (project / MART).read_text(encoding="utf-8") == before
+
+
+def test_what_is_written_by_hand_above_and_below_the_columns_stays(project: Path) -> None:
+    edit(
+        project,
+        MART,
+        "\n  - name: mart_price__training",
+        "    latest_version: 1\n\n  - name: mart_price__training",
+    )
     edit(
         project, MART, "    data_tests:\n", "    data_tests:\n      # By hand.\n      - published\n"
     )
