@@ -18,6 +18,7 @@ import pytest
 
 from built_sample import BuiltSample, build_sample
 from compiled_mart import PROJECT, compile_mart
+from feature_mart.knowledge.rationale import meta_of, read_columns, read_project
 
 SHARES = {"stays_filled", "steady_exclusions"}
 SELECTION = {"even_exclusions", "requests_of", "every_posting", "reasons_borne_out"}
@@ -233,6 +234,20 @@ def test_rows_chosen_by_their_label_turn_a_check_red(tmp_path: Path, quality: Qu
             missed += [breakage] if con.execute(quality.checks[check]).fetchone() is None else []
             con.execute("rollback")
     assert missed == []
+
+
+def test_every_feature_of_a_request_is_measured_the_passed_on_ones_too(quality: Quality) -> None:
+    sql = quality.measures["int_mart__profiles"]
+    described = read_columns(read_project(PROJECT))
+    missing = [
+        f"{model}.{name}"
+        for model, (_, columns) in described.items()
+        if model.startswith("feat_job__") and model != "feat_job__text"
+        for name, column in columns.items()
+        if "role" not in meta_of(column) and f"{model}.{name} as " not in sql
+    ]
+    assert "feat_job__client_at_request.client_rating_mean_all as " in sql
+    assert missing == []
 
 
 def test_profiles_count_what_is_there(tmp_path: Path, quality: Quality) -> None:
