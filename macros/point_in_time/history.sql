@@ -166,7 +166,7 @@ facts as (
 ),
 
 {% if is_incremental() and only_moving -%}
-{#- An entity of which nothing moves after the opening has no row to add. -#}
+{#- An entity without a fact that enters or leaves after opened_at has no row to add. -#}
 moving as (
 
     select {{ qualified(keys, 'facts') }}
@@ -201,8 +201,8 @@ open_facts as (
 
 ),
 
-{#- A fact that left by the opening now enters after it leaves, and is not seen. This is tested here
-    and not above, where DuckDB would compute the end of a window twice. -#}
+{#- A fact that left by opened_at now enters after it leaves, and is not seen. This is tested here and
+    not above, where DuckDB would compute the end of a window twice. -#}
 moves as (
 
     select
@@ -232,7 +232,7 @@ moves as (
 )
 {%- endmacro %}
 
-{#- CTEs, up to `final`: the rows after the opening whose `columns` differ from the row before. -#}
+{#- CTEs, up to `final`: the rows after opened_at whose `columns` differ from the row before. -#}
 {% macro changed_rows(entity, columns, states=none) -%}
     {%- set keys = [entity] if entity is string else entity -%}
     {%- set counts = [] -%}

@@ -103,7 +103,9 @@ def _refuse(message: str) -> None:
 class Warehouse:
     """A DuckDB with facts, in which the SELECT of a model is built as dbt would."""
 
-    def __init__(self, contracts: Sequence[Row], jobs: Sequence[Row], skills: Sequence[Row]) -> None:
+    def __init__(
+        self, contracts: Sequence[Row], jobs: Sequence[Row], skills: Sequence[Row]
+    ) -> None:
         self.con = connect()
         load_table(self.con, "main.given_contracts", FACT, contracts)
         load_table(self.con, "main.given_jobs", FACT, jobs)
@@ -244,7 +246,7 @@ def fact(enters: int, leaves: int | None, **columns: Any) -> Row:
 
 @pytest.mark.parametrize("days", [BUILDS[-1:], BUILDS], ids=["in full", "day by day"])
 def test_two_contracts_of_a_client(days: Sequence[int]) -> None:
-    """docs/history.md draws this example."""
+    """The example of docs/history.md, within a few days."""
     contracts = [fact(0, 8, price=10, signed_at=at(0)), fact(3, 5, price=20, signed_at=at(2))]
     rows = Warehouse(contracts, [], []).build(STATES, days)
     assert [(row[1], row[2], row[4], row[5]) for row in rows] == [
@@ -291,5 +293,3 @@ def test_counts_are_known_by_their_unit(column: str, is_count: bool) -> None:
     """A count starts at 0: the first row of an entity with a 0 is no change."""
     select = render(f"{{{{ changed_rows('id', ['{column}'], 'states') }}}}", is_incremental=False)
     assert ("coalesce(lag(" in select) is is_count
-
-
