@@ -201,8 +201,8 @@ open_facts as (
 
 ),
 
-{#- A fact that left by opened_at now enters after it leaves, and is not seen. This is tested here and
-    not above, where DuckDB would compute the end of a window twice. -#}
+{#- A fact that left by opened_at now enters after it leaves, and is not seen. This is tested here
+    and not above, where DuckDB would compute the end of a window twice. -#}
 moves as (
 
     select

@@ -81,7 +81,7 @@ def at(day: int | None) -> datetime | None:
 
 @lru_cache
 def render(model: str, *, is_incremental: bool) -> str:
-    """Return a model's SELECT. What a macro asks while it compiles becomes a subquery, so one text serves all builds."""
+    """Return a model's SELECT. A query that a macro runs while it compiles becomes a subquery of it."""
     macros = load_macros(
         "duckdb",
         is_incremental=lambda: is_incremental,
