@@ -196,8 +196,8 @@ HONEST: dict[str, tuple[Edit, ...]] = {
     "a new feature of an as-of table": (
         put(
             "feat_category__prices.sql",
-            "    'category_log_price_p75_365d',\n",
-            "    'category_log_price_p75_365d',\n    'category_log_price_sum_90d',\n",
+            "    'category_active_freelancer_count_365d',\n",
+            "    'category_active_freelancer_count_365d',\n    'category_log_price_sum_90d',\n",
         ),
         put(
             "feat_category__prices.sql",
@@ -205,10 +205,23 @@ HONEST: dict[str, tuple[Edit, ...]] = {
             "        as_of_at,\n        price_log_e6_90d as category_log_price_sum_90d\n"
             "        {%- for days in [90, 365] %},\n        contract_count",
         ),
+    ),
+    "a new fact column and a new feature of a history": (
         put(
-            "feat_category__prices.sql",
-            "as available_at\n",
-            "as available_at,\n        changed_states.category_log_price_sum_90d\n",
+            "feat_category__demand.sql",
+            "        1 as fill_count\n",
+            "        1 as fill_count,\n        contract_versions.price_log_e6\n",
+        ),
+        put("feat_category__demand.sql", "['fill_count']", "['fill_count', 'price_log_e6']"),
+        put(
+            "feat_category__demand.sql",
+            "as category_fill_ratio_90d\n",
+            "as category_fill_ratio_90d,\n        price_log_e6 as category_log_price_sum_90d\n",
+        ),
+        put(
+            "feat_category__demand.sql",
+            "'category_fill_ratio_90d',\n",
+            "'category_fill_ratio_90d',\n    'category_log_price_sum_90d',\n",
         ),
     ),
     "a column that readers know by another name": (

@@ -16,7 +16,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Whether a fact of this window can still be in it at the opening: a cheap filter before the exact
+{#- Whether a fact of this window can still be in it at opened_at: a cheap filter before the exact
     one, with two days for the zone and the rounding to refreshes. -#}
 {% macro is_recent(event_at, window_days) -%}
     {{ event_at }} > {{ add_hours(opened_at(), '-24 * ' ~ (window_days + 2)) }}
@@ -35,4 +35,11 @@
         or {{ column }} is distinct from lag({{ column }}) {{ window }}
         {%- endfor %}
     )
+{%- endmacro %}
+
+{#- Whether any of these sums moves: a row in which all are 0 changes no running sum. -#}
+{% macro is_moved(sums) -%}
+    {%- for column in sums -%}
+        {{ column }} <> 0{{ ' or ' if not loop.last }}
+    {%- endfor -%}
 {%- endmacro %}

@@ -38,6 +38,8 @@ GROWING = re.compile(r"(job|client|contract|proposal|review|freelancer)_id")
 PARTITION_DAYS = {"hour": 1 / 24, "day": 1.0, "month": 30.0, "year": 365.0}
 #: The partitioning assumed for raw tables if those of the mart are partitioned: column and days.
 RAW_PARTITION = ("loaded_at", 1.0)
+#: The calls that read a watermark. The group is its column, as_of_at if empty.
+_OPENED = re.compile(r"\b(?:opened_at\((?:'(\w+)')?\)|running_sums\(|fact_moves\()")
 MONTH_DAYS = 30
 #: `mart` passes the refresh to dbt. Its value has no effect here.
 VARIABLES = '{"as_of": "2026-01-01T18:00:00+00:00"}'
@@ -152,8 +154,8 @@ class Run:
         else:
             yield from reader.reads(parse_one(node["compiled_code"], dialect="bigquery"), {})
         if self.is_daily and node["config"]["materialized"] == "incremental":
-            # The query for the watermark reads these columns.
-            marks = {mark or "as_of_at" for mark in re.findall(r"opened_at\((?:'(\w+)')?\)", code)}
+            # The query for the watermark reads these columns. The macros of a history use `opened_at()`.
+            marks = {mark or "as_of_at" for mark in _OPENED.findall(code)}
             marks |= {"entered_at"} if node["language"] == "python" else set()
             yield Read(name, frozenset(marks & self.tables[name].widths.keys()), 1.0)
 
