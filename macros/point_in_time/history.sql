@@ -148,8 +148,8 @@ bounds as (
 ),
 
 facts as (
-    {% for relation, names in facts.items() %}
-    {{- '    union all\n' if not loop.first }}
+    {%- for relation, names in facts.items() %}
+    {% if not loop.first %}union all{% endif %}
     select
         {{ keys | join(', ') }},
         {%- for column in details %}
@@ -161,7 +161,8 @@ facts as (
         {{ '' if column in names else 'null as ' if column in extremes else '0 as ' }}{{ column }}
         {%- endfor %}
     from {{ relation }}
-    {% endfor %}
+    {%- endfor %}
+
 ),
 
 {% if is_incremental() and only_moving -%}
@@ -243,9 +244,9 @@ moves as (
             {%- do counts.append(column) -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- set changes = 'changes' if states else 'running_sums' -%}
+    {%- set changes = 'changed_states' if states else 'running_sums' -%}
 {%- if states -%}
-changes as (
+changed_states as (
 
     select
         {{ (keys + ['as_of_at'] + columns) | join(', ') }},
@@ -270,7 +271,7 @@ final as (
     cross join bounds
     where
         {%- if states %}
-        changes.is_changed and
+        changed_states.is_changed and
         {%- endif %}
         {{ changes }}.as_of_at > bounds.opened_at
 
