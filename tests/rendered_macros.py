@@ -27,8 +27,13 @@ class _Adapter:
         raise LookupError(name)
 
 
-def load_macros(*dialects: str) -> dict[str, Callable[..., str]]:
-    """Return every macro that can be rendered without a project, by name; ``dialects`` in order of preference."""
+def load_macros(*dialects: str, **context: object) -> dict[str, Callable[..., str]]:
+    """Return every macro that can be rendered without a project, by name.
+
+    Args:
+        dialects: in order of preference.
+        context: what dbt would define, such as ``is_incremental`` or ``run_query``.
+    """
     variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
     macros: dict[str, Any] = {}
     environment = jinja2.Environment(
@@ -39,6 +44,7 @@ def load_macros(*dialects: str) -> dict[str, Callable[..., str]]:
         var=lambda name: variables[name],
         ref=str,
         **{"return": lambda value: value},
+        **context,
     )
     # Twice, because a file's macros see only those that existed when it was read.
     for _ in range(2):

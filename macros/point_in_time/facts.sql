@@ -36,3 +36,10 @@
         {%- endfor %}
     )
 {%- endmacro %}
+
+{#- Whether any of these sums moves: a row in which all are 0 changes no running sum. -#}
+{% macro is_moved(sums) -%}
+    {%- for column in sums -%}
+        {{ column }} <> 0{{ ' or ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -1,43 +1,11 @@
 {{ config(cluster_by=['category_id']) }}
-{%- set sums = ['contract_count', 'priced_count', 'price_log_e6', 'active_freelancer_count'] -%}
-{%- set counts = [
-    'category_contract_count_90d',
-    'category_active_freelancer_count_90d',
-    'category_contract_count_365d',
-    'category_active_freelancer_count_365d',
-] -%}
-{%- set values = [
-    'category_log_price_mean_90d',
-    'category_log_price_p25_90d',
-    'category_log_price_p50_90d',
-    'category_log_price_p75_90d',
-    'category_log_price_mean_365d',
-    'category_log_price_p25_365d',
-    'category_log_price_p50_365d',
-    'category_log_price_p75_365d',
-] -%}
+{%- set sums = ['contract_count', 'priced_count', 'price_log_e6'] -%}
+
 -- One row per category and refresh at which its prices changed: counts and means as running sums,
--- distinct freelancers by two levels, quantiles from counts per log-price bucket. A run recounts
--- the facts still in their windows, with those that entered before standing at the opening, and
--- keeps what comes after.
-with clock as (
-
-    select * from {{ ref('int_mart__clock') }}
-
-),
-
-contracts as (
+-- distinct freelancers by two levels, quantiles from counts per log-price bucket.
+with contracts as (
 
     select * from {{ ref('int_contract__facts') }}
-
-),
-
-bounds as (
-
-    select
-        clock.as_of_at,
-        {{ opened_at() }} as opened_at
-    from clock
 
 ),
 
@@ -49,16 +17,19 @@ windows as (
 
 ),
 
-facts as (
+windowed_contracts as (
 
     select
         contracts.category_id,
         windows.window_days,
         contracts.freelancer_id,
-        contracts.price_log_e6,
+        {{ price_bucket('contracts.price_log_e6') }} as price_bucket,
         contracts.enters_at,
         {{ leaves_at('contracts.superseded_at', 'contracts.contracted_at', 'windows.window_days') }}
-            as leaves_at
+            as leaves_at,
+        1 as contract_count,
+        case when contracts.price_log_e6 is not null then 1 else 0 end as priced_count,
+        contracts.price_log_e6
     from contracts
     cross join windows
     where
@@ -67,49 +38,11 @@ facts as (
 
 ),
 
-open_facts as (
-
-    select
-        facts.category_id,
-        facts.window_days,
-        facts.freelancer_id,
-        facts.price_log_e6,
-        {{ price_bucket('facts.price_log_e6') }} as price_bucket,
-        {{ greatest_known('facts.enters_at', 'bounds.opened_at') }} as enters_at,
-        case when facts.leaves_at <= bounds.as_of_at then facts.leaves_at end as leaves_at
-    from facts
-    cross join bounds
-    where facts.enters_at <= bounds.as_of_at
-
-),
-
--- A fact that left by the opening now enters after it leaves: not seen. Tested here, not above,
--- where the end of a window would be worked out twice.
-moves as (
-
-    select
-        category_id,
-        window_days,
-        freelancer_id,
-        price_log_e6,
-        price_bucket,
-        enters_at as as_of_at,
-        1 as direction
-    from open_facts
-    where leaves_at is null or enters_at < leaves_at
-    union all
-    select
-        category_id,
-        window_days,
-        freelancer_id,
-        price_log_e6,
-        price_bucket,
-        leaves_at as as_of_at,
-        -1 as direction
-    from open_facts
-    where enters_at < leaves_at
-
-),
+{{ fact_moves(
+    'category_id',
+    {'windowed_contracts': sums},
+    details=['window_days', 'freelancer_id', 'price_bucket']
+) }},
 
 changed_categories as (
 
@@ -151,11 +84,10 @@ count_deltas as (
     select
         category_id,
         window_days,
-        as_of_at,
-        sum(direction) as contract_count,
-        sum(case when price_log_e6 is not null then direction else 0 end) as priced_count,
-        sum(case when price_log_e6 is not null then direction * price_log_e6 else 0 end)
-            as price_log_e6
+        as_of_at
+        {%- for column in sums %},
+        sum({{ column }}) as {{ column }}
+        {%- endfor %}
     from moves
     group by category_id, window_days, as_of_at
 
@@ -168,7 +100,7 @@ freelancer_deltas as (
         window_days,
         freelancer_id,
         as_of_at,
-        cast(sum(direction) as bigint) as contract_count
+        cast(sum(contract_count) as bigint) as contract_count
     from moves
     where freelancer_id is not null
     group by category_id, window_days, freelancer_id, as_of_at
@@ -220,10 +152,9 @@ summed as (
         windows.window_days,
         changes.as_of_at,
         changes.change_number,
-        cast(sum(coalesce(count_deltas.contract_count, 0)) over running as bigint)
-            as contract_count,
-        cast(sum(coalesce(count_deltas.priced_count, 0)) over running as bigint) as priced_count,
-        cast(sum(coalesce(count_deltas.price_log_e6, 0)) over running as bigint) as price_log_e6,
+        {%- for column in sums %}
+        cast(sum(coalesce(count_deltas.{{ column }}, 0)) over running as bigint) as {{ column }},
+        {%- endfor %}
         cast(sum(coalesce(active_deltas.active_freelancer_count, 0)) over running as bigint)
             as active_freelancer_count
     from changes
@@ -253,7 +184,7 @@ bucket_deltas as (
         moves.window_days,
         moves.price_bucket,
         changes.change_number,
-        cast(sum(moves.direction) as bigint) as bucket_count
+        cast(sum(moves.priced_count) as bigint) as bucket_count
     from moves
     inner join changes
         on
@@ -354,7 +285,7 @@ wide as (
         summed.category_id,
         summed.as_of_at,
         {%- for days in [90, 365] %}
-        {%- for column in sums %}
+        {%- for column in sums + ['active_freelancer_count'] %}
         max(case when summed.window_days = {{ days }} then summed.{{ column }} end)
             as {{ column }}_{{ days }}d,
         {%- endfor %}
@@ -392,37 +323,19 @@ states as (
 
 ),
 
-changed_states as (
-
-    select
-        category_id,
-        as_of_at,
-        {%- for column in counts + values %}
-        {{ column }},
-        {%- endfor %}
-        {{ is_changed(counts, values, 'category_id', 'as_of_at asc nulls last') }} as is_changed
-    from states
-
-),
-
-final as (
-
-    select
-        changed_states.category_id,
-        changed_states.as_of_at,
-        {{ available_at('changed_states.as_of_at') }} as available_at
-        {%- for days in [90, 365] %},
-        changed_states.category_contract_count_{{ days }}d,
-        changed_states.category_log_price_mean_{{ days }}d,
-        changed_states.category_log_price_p25_{{ days }}d,
-        changed_states.category_log_price_p50_{{ days }}d,
-        changed_states.category_log_price_p75_{{ days }}d,
-        changed_states.category_active_freelancer_count_{{ days }}d
-        {%- endfor %}
-    from changed_states
-    cross join bounds
-    where changed_states.is_changed and changed_states.as_of_at > bounds.opened_at
-
-)
+{{ changed_rows('category_id', [
+    'category_contract_count_90d',
+    'category_log_price_mean_90d',
+    'category_log_price_p25_90d',
+    'category_log_price_p50_90d',
+    'category_log_price_p75_90d',
+    'category_active_freelancer_count_90d',
+    'category_contract_count_365d',
+    'category_log_price_mean_365d',
+    'category_log_price_p25_365d',
+    'category_log_price_p50_365d',
+    'category_log_price_p75_365d',
+    'category_active_freelancer_count_365d',
+], 'states') }}
 
 select * from final

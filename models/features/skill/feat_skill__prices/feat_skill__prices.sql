@@ -1,14 +1,14 @@
 {{ config(cluster_by=['skill']) }}
+{%- set sums = [
+    'skill_contract_count_all',
+    'skill_log_price_sum_e6_all',
+    'skill_lift_count_all',
+    'skill_lift_sum_e6_all',
+    'skill_lift_square_sum_e6_all',
+] -%}
 
--- One row per skill and refresh at which the prices of contracts with it changed. A run recounts
--- the skills of which something moves, and keeps what comes after the opening.
-with clock as (
-
-    select * from {{ ref('int_mart__clock') }}
-
-),
-
-contracts as (
+-- One row per skill and refresh at which the prices of contracts with it changed.
+with contracts as (
 
     select * from {{ ref('int_contract__facts') }}
 
@@ -32,18 +32,9 @@ expected_prices as (
 
 ),
 
-bounds as (
-
-    select
-        clock.as_of_at,
-        {{ opened_at() }} as opened_at
-    from clock
-
-),
-
--- The skills are those of the spine row, so the fact enters with it at the earliest. Its lift is
--- over the price that was expected at its own request.
-facts as (
+-- The skills are those of the request, so the fact enters with it at the earliest. Its lift is over
+-- the price that was expected at its own request.
+lifts as (
 
     select
         contracts.job_id,
@@ -61,125 +52,23 @@ facts as (
 
 ),
 
-open_facts as (
-
-    select
-        facts.job_id,
-        {{ greatest_known('facts.enters_at', 'bounds.opened_at') }} as enters_at,
-        case when facts.leaves_at <= bounds.as_of_at then facts.leaves_at end as leaves_at,
-        facts.price_log_e6,
-        facts.lift_e6
-    from facts
-    cross join bounds
-    where
-        facts.enters_at <= bounds.as_of_at
-        and (
-            facts.leaves_at is null
-            or (facts.leaves_at > bounds.opened_at and facts.enters_at < facts.leaves_at)
-        )
-
-),
-
-moves as (
+priced_contracts as (
 
     select
         job_id,
-        enters_at as as_of_at,
-        1 as contract_count,
-        price_log_e6,
-        case when lift_e6 is null then 0 else 1 end as lift_count,
-        coalesce(lift_e6, 0) as lift_e6,
-        coalesce({{ fixed_ratio('lift_e6 * lift_e6', '1000000') }}, 0) as lift_square_e6
-    from open_facts
-    union all
-    select
-        job_id,
-        leaves_at as as_of_at,
-        -1 as contract_count,
-        -price_log_e6 as price_log_e6,
-        case when lift_e6 is null then 0 else -1 end as lift_count,
-        -coalesce(lift_e6, 0) as lift_e6,
-        -coalesce({{ fixed_ratio('lift_e6 * lift_e6', '1000000') }}, 0) as lift_square_e6
-    from open_facts
-    where leaves_at is not null
+        enters_at,
+        leaves_at,
+        1 as skill_contract_count_all,
+        price_log_e6 as skill_log_price_sum_e6_all,
+        case when lift_e6 is null then 0 else 1 end as skill_lift_count_all,
+        lift_e6 as skill_lift_sum_e6_all,
+        {{ fixed_ratio('lift_e6 * lift_e6', '1000000') }} as skill_lift_square_sum_e6_all
+    from lifts
 
 ),
 
-{% if is_incremental() -%}
--- A skill of which nothing moves after the opening has no row to add.
-moving_skills as (
+{{ running_sums('skill', {'priced_contracts': sums}, bridge='skills', bridge_key='job_id') }},
 
-    select skills.skill
-    from moves
-    inner join skills
-        on moves.job_id = skills.job_id
-    cross join bounds
-    where moves.as_of_at > bounds.opened_at
-    group by skills.skill
-
-),
-
-{% endif -%}
-deltas as (
-
-    select
-        skills.skill,
-        moves.as_of_at,
-        sum(moves.contract_count) as contract_count,
-        sum(moves.price_log_e6) as price_log_e6,
-        sum(moves.lift_count) as lift_count,
-        sum(moves.lift_e6) as lift_e6,
-        sum(moves.lift_square_e6) as lift_square_e6
-    from moves
-    inner join skills
-        on moves.job_id = skills.job_id
-    {%- if is_incremental() %}
-    where skills.skill in (select moving_skills.skill from moving_skills)
-    {%- endif %}
-    group by skills.skill, moves.as_of_at
-
-),
-
--- Every column is a sum, so a refresh at which all deltas are 0 changed none.
-summed as (
-
-    select
-        skill,
-        as_of_at,
-        cast(sum(contract_count) over running as bigint) as skill_contract_count_all,
-        cast(sum(price_log_e6) over running as bigint) as skill_log_price_sum_e6_all,
-        cast(sum(lift_count) over running as bigint) as skill_lift_count_all,
-        cast(sum(lift_e6) over running as bigint) as skill_lift_sum_e6_all,
-        cast(sum(lift_square_e6) over running as bigint) as skill_lift_square_sum_e6_all
-    from deltas
-    where
-        contract_count <> 0
-        or price_log_e6 <> 0
-        or lift_count <> 0
-        or lift_e6 <> 0
-        or lift_square_e6 <> 0
-    window running as (
-        partition by skill
-        order by as_of_at asc nulls last rows between unbounded preceding and current row
-    )
-
-),
-
-final as (
-
-    select
-        summed.skill,
-        summed.as_of_at,
-        {{ available_at('summed.as_of_at') }} as available_at,
-        summed.skill_contract_count_all,
-        summed.skill_log_price_sum_e6_all,
-        summed.skill_lift_count_all,
-        summed.skill_lift_sum_e6_all,
-        summed.skill_lift_square_sum_e6_all
-    from summed
-    cross join bounds
-    where summed.as_of_at > bounds.opened_at
-
-)
+{{ changed_rows('skill', sums) }}
 
 select * from final

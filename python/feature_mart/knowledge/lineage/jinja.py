@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jinja2
@@ -24,8 +24,8 @@ _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _SQL_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _QUERY = re.compile(r"\s*(select|with)\b", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
-#: The macro that drops unchanged rows of as-of tables.
-_IS_CHANGED = "is_changed"
+#: The macros that drop unchanged rows of as-of tables.
+_SPARSE_MACROS = frozenset({"is_changed", "is_moved"})
 #: The macro that gives the low-water mark of an incremental build.
 _OPENED_AT = "opened_at"
 
@@ -308,7 +308,7 @@ class Renderer:
             "env_var": lambda name, default=None: f"env_{name}" if default is None else default,
             "log": lambda *_, **__: "",
             **{name: self._macro(name) for name in macros if _WORD.fullmatch(name)},
-            **({_IS_CHANGED: self._sparse} if _IS_CHANGED in macros else {}),
+            **{name: partial(self._sparse, name) for name in _SPARSE_MACROS & macros.keys()},
             **({_OPENED_AT: self._opened} if _OPENED_AT in macros else {}),
         }
 
@@ -371,12 +371,13 @@ class Renderer:
             self._loaded[name] = getattr(module, name)
         return self._loaded[name]
 
-    def _sparse(self, counts: Any, values: Any, *args: Any, **kwargs: Any) -> str:
-        """Return the condition that stands for `is_changed`: a call with the compared columns as arguments."""
-        mark = text_digest(
-            macro_digest(self._macros[_IS_CHANGED]) + repr((args, sorted(kwargs.items())))
-        )
-        return f"{SPARSE}{mark}({', '.join(map(str, (*counts, *values)))})"
+    def _sparse(self, name: str, *args: Any, **kwargs: Any) -> str:
+        """Return the condition that stands for such a macro: a call with the compared columns as arguments."""
+        given = [*args, *kwargs.values()]
+        columns = [str(column) for each in given if isinstance(each, list) for column in each]
+        others = [each for each in given if not isinstance(each, list)]
+        mark = text_digest(macro_digest(self._macros[name]) + repr(others))
+        return f"{SPARSE}{mark}({', '.join(columns)})"
 
     def _opened(self, *args: Any, **kwargs: Any) -> str:
         return f"{OPENED}({self._macro(_OPENED_AT)(*args, **kwargs)})"

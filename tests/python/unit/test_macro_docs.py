@@ -1,0 +1,44 @@
+"""Test that the YAML beside the macros describes each of them, with its arguments: dbt's site shows both."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import jinja2
+import pytest
+import yaml
+from jinja2 import nodes
+
+from compiled_mart import PROJECT
+
+FOLDERS = sorted(path for path in (PROJECT / "macros").iterdir() if path.is_dir())
+#: The engines' variants of a macro, which dbt dispatches to.
+_VARIANT = re.compile(r"(default|duckdb|bigquery)__(?!snapshot_get_time)")
+
+
+def written_macros(folder: Path) -> dict[str, list[str]]:
+    """Return the arguments of each macro in a folder's SQL, by name, without the engines' variants."""
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    return {
+        macro.name: [argument.name for argument in macro.args]
+        for path in sorted(folder.glob("*.sql"))
+        for macro in environment.parse(path.read_text(encoding="utf-8")).find_all(nodes.Macro)
+        if not _VARIANT.match(macro.name)
+    }
+
+
+def described_macros(folder: Path) -> dict[str, list[str]]:
+    """Return the described arguments of each macro in a folder's YAML, by name."""
+    described = yaml.safe_load((folder / "_macros.yml").read_text(encoding="utf-8"))["macros"]
+    for macro in described:
+        assert macro["description"].endswith("."), macro["name"]
+    return {
+        macro["name"]: [argument["name"] for argument in macro.get("arguments", ())]
+        for macro in described
+    }
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_every_macro_is_described_with_its_arguments(folder: Path) -> None:
+    assert described_macros(folder) == written_macros(folder)
