@@ -166,7 +166,7 @@ CHANGES = (
         ),
         "label_known_at",
         "job_budget_log exclusion_reason",
-        describe(f"{HIRES}.yml", "label_known_at"),
+        put("mart_hire_within_14d.yml", "The first refresh at or", "Anew: the first refresh at or"),
     ),
     Change(
         "rows excluded by their label",
@@ -179,7 +179,7 @@ CHANGES = (
         ),
         "exclusion_reason",
         "price_log job_budget_log",
-        describe(f"{TRAINING}.yml", "exclusion_reason"),
+        put("mart_price_estimation.yml", "Why the row must", "Without outliers. Why the row must"),
     ),
     # Marts.
     Change(

@@ -271,7 +271,7 @@ CHANGES = (
             put(
                 f"{POSTING}.yml",
                 '      - name: job_skill_count\n        description: "Skills that the request asks for."\n'
-                "        data_type: bigint\n",
+                "        data_type: int64\n",
                 '      - name: job_skill_count\n        description: "Skills that the request asks for."\n'
                 "        data_type: int\n",
             ),
@@ -326,7 +326,9 @@ CHANGES = (
                 "    {{ pit_join('spine'",
                 f"    {{%- if is_incremental() %}}{NEWEST}{{%- else %}}\n    {{{{ pit_join('spine'",
             ),
-            put(f"{CLIENT}.sql", "    ]) }}\n", "    ]) }}\n    {%- endif %}\n"),
+            put(
+                f"{CLIENT}.sql", "history_columns) }}\n", "history_columns) }}\n    {%- endif %}\n"
+            ),
         ),
         "client_rating_mean_all client_tenure_days",
         "job_budget_log",
@@ -342,8 +344,8 @@ CHANGES = (
             ),
             put(
                 f"{CLIENT}.sql",
-                "    ]) }}\n",
-                f"    ]) }}}}\n    {{%- else %}}{NEWEST}{{%- endif %}}\n",
+                "history_columns) }}\n",
+                f"history_columns) }}}}\n    {{%- else %}}{NEWEST}{{%- endif %}}\n",
             ),
         ),
         "client_rating_mean_all",

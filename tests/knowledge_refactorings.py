@@ -60,7 +60,7 @@ FEATURE = """        cast(length(budgets.title) + length(budgets.description) as
         coalesce(skill_counts.skill_count, 0) as job_skill_count"""
 FEATURE_YAML = """      - name: job_text_char_count
         description: "Characters of title and description."
-        data_type: bigint
+        data_type: int64
         config:
           meta:
             why: "A longer text asks for more work than a short one does."

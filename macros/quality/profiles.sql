@@ -25,17 +25,38 @@
         {%- do columns.update({model_name: []}) -%}
     {%- endfor -%}
     {%- for node in nodes if node.resource_type == 'model' and node.name in columns -%}
-        {%- for column in node.columns.values() -%}
-            {%- set meta = column.config.meta -%}
-            {%- if 'bins' in meta or (column.data_type and 'role' not in meta) -%}
-                {%- do columns[node.name].append(column.name) -%}
+        {%- for name, column in described_columns(node).items() -%}
+            {%- set is_feature = 'role' not in column.meta and node.language == 'sql' -%}
+            {%- if 'bins' in column.meta or (column.data_type and is_feature) -%}
+                {%- do columns[node.name].append(name) -%}
             {%- endif -%}
-            {%- if 'bins' in meta -%}
-                {%- do bins.update({column.name: meta.bins}) -%}
+            {%- if 'bins' in column.meta -%}
+                {%- do bins.update({name: column.meta.bins}) -%}
             {%- endif -%}
         {%- endfor -%}
     {%- endfor -%}
     {{- return((columns, bins)) -}}
+{%- endmacro %}
+
+{#- A model's columns by name, each with `data_type` and `meta`: those of its YAML, and the features
+    of the models that its `config.meta.passes_on` names (`complete_columns` in manifest.py is the
+    same in Python). -#}
+{% macro described_columns(node) -%}
+    {%- set found = {} -%}
+    {%- set named = node.config.meta.get('passes_on', []) -%}
+    {%- set sources = [named] if named is string else named -%}
+    {%- for source in graph.nodes.values() if source.name in sources -%}
+        {%- for name, column in source.columns.items() if 'role' not in column.config.meta -%}
+            {%- if column.config.meta.get('passed_on', true) -%}
+                {%- do found.update({name: {'data_type': column.data_type, 'meta': {}}}) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- for name, column in node.columns.items() -%}
+        {%- set data_type = column.data_type or found.get(name, {}).get('data_type') -%}
+        {%- do found.update({name: {'data_type': data_type, 'meta': column.config.meta}}) -%}
+    {%- endfor -%}
+    {{- return(found) -}}
 {%- endmacro %}
 
 {#- How many days of history a comparison needs: the days that are judged, those before them, and

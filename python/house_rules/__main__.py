@@ -11,6 +11,7 @@ from house_rules.files import check_names, check_text
 from house_rules.python_files import check_python
 from house_rules.sql import Finding, check_sql
 from house_rules.unit_tests import check_unit_tests
+from house_rules.yaml_files import check_models_yaml
 
 SQL_FOLDERS = ("models/", "macros/", "analyses/", "tests/generic/", "tests/singular/")
 
@@ -44,6 +45,7 @@ def main() -> int:
         if path.endswith(".py"):
             found += check_python(path, text)
     found += check_unit_tests(texts)
+    found += check_models_yaml(texts)
     print("\n".join(str(finding) for finding in found))
     return 1 if found else 0
 

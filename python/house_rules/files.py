@@ -50,7 +50,8 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
 def check_names(paths: Sequence[str]) -> Iterator[Finding]:
     """Yield findings for models with a wrong name or without their files.
 
-    Each model has SQL or Python and YAML of one name; features and marts also have Markdown.
+    Each model has SQL or Python and YAML of one name; features and marts also have Markdown. The marts of a consumer
+    share one YAML, ``models/marts/<consumer>/mart_<consumer>.yml``.
 
     Args:
         paths: all files of the project, relative, with forward slashes.
@@ -74,6 +75,8 @@ def check_names(paths: Sequence[str]) -> Iterator[Finding]:
                 f"in models/{layer}/{owner} a model is {' or '.join(prefixes)}<what>",
             )
         wanted = [".yml", ".md"] if layer in ("features", "marts") else [".yml"]
+        shared = file.parent.parent / f"mart_{owner}.yml"
         for suffix in wanted:
-            if str(file.with_suffix(suffix)) not in there:
+            is_shared = layer == "marts" and suffix == ".yml" and str(shared) in there
+            if str(file.with_suffix(suffix)) not in there and not is_shared:
                 yield Finding(path, 0, "model-files", f"{file.stem}{suffix} is missing beside it")

@@ -103,6 +103,9 @@ def _stars(path: str, source: str, parts: Parts) -> Iterator[Hit]:
     for star in re.finditer(r"\bselect\s+(?:distinct\s+)?\*|\w\s*\.\s*\*|,\s*\*(?!\w)", parts.sql):
         imported = re.compile(r"select \* from jinja\s*\)").match(parts.sql, star.start())
         after = parts.sql[: star.start()].rstrip()
+        # A training mart has every column of its features mart.
+        if path.endswith("__training.sql") and parts.sql[: star.end()].endswith(" features.*"):
+            continue
         if not (imported and after.endswith("(")) and not (last and star.start() == last.start()):
             yield (
                 star.start(),

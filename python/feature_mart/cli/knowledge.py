@@ -30,9 +30,12 @@ def knowledge() -> None:
 @click.option(
     "--base", metavar="REF", help="Also: what changed since this commit without its reason."
 )
+@click.option(
+    "--fix", is_flag=True, help="First write the columns of the marts' YAML where they are stale."
+)
 @json_option
 @explained
-def check(base: str | None, as_json: bool) -> None:
+def check(base: str | None, fix: bool, as_json: bool) -> None:
     """Check that every feature has its reasons; 1 where one lacks some.
 
     With --base, whatever features rest on needs a touched reason where it means something else than at that commit:
@@ -40,12 +43,16 @@ def check(base: str | None, as_json: bool) -> None:
     features that it reaches and the text to touch; --json has all of them.
     """
     from feature_mart.core.settings import resolve_settings
-    from feature_mart.knowledge import UNJUDGED, check_knowledge
+    from feature_mart.knowledge import UNJUDGED, check_knowledge, write_mart_columns
 
-    found = check_knowledge(resolve_settings().project, base)
+    project = resolve_settings().project
+    written = write_mart_columns(project) if fix else ()
+    found = check_knowledge(project, base)
     if as_json:
-        emit({"missing": [asdict(each) for each in found]})
+        emit({"missing": [asdict(each) for each in found], "written": list(written)})
     else:
+        for path in written:
+            click.echo(f"{path}: written")
         for each in found:
             column = f" {each.column}:" if each.column else ""
             click.echo(f"{each.path}:{column} {each.what}")

@@ -20,8 +20,11 @@ FEATURES_AT_REQUEST = "feat_job__"
 #: Prefixes of the models that are served, exported or audited: features and marts.
 SERVED = ("feat_", "mart_")
 
-#: The types of a contract on BigQuery, and DuckDB's names for them, which the rest of the package uses.
+#: The types that YAML states, by BigQuery's names, and DuckDB's names for them, which the rest of the package uses.
 _TYPES = {"string": "varchar", "timestamp": "timestamptz", "float64": "double", "int64": "bigint"}
+
+#: The meta keys that a column keeps to itself; the others go with it to the models that pass it on.
+KEPT_AT_HOME = ("owner", "why", "transform", "added", "bins", "passed_on")
 
 # The keys of a node that decide its rows. Paths, times and compiled code are left out, because they differ between
 # machines.
@@ -179,8 +182,6 @@ def parse_manifest(document: Mapping[str, Any]) -> Manifest:
         for node in nodes.values()
         if node.get("resource_type") in ("model", "seed", "snapshot")
     }
-    is_bigquery = (document.get("metadata") or {}).get("adapter_type") == "bigquery"
-    types = _TYPES if is_bigquery else {}
     exposures: Mapping[str, Any] = document.get("exposures", {})
     consumers = tuple(
         _consumer(exposure["name"], _meta(exposure))
@@ -193,8 +194,53 @@ def parse_manifest(document: Mapping[str, Any]) -> Manifest:
             {"nodes": _stable(nodes), "macros": _macros(document), "exposures": _stable(exposures)}
         ),
         rationale_sha256=_digest(_rationale(models)),
-        _columns={name: _columns(name, node, types) for name, node in models.items()},
+        _columns={
+            name: _columns(name, columns) for name, columns in complete_columns(models).items()
+        },
     )
+
+
+def complete_columns(
+    models: Mapping[str, Mapping[str, Any]],
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the columns of each model by name, with those that it passes on from other models.
+
+    A model names the models whose features it passes on in ``config.meta.passes_on``. Each feature of theirs is then a
+    column of the model: each column without a role and without ``passed_on: false``. It has the type, the description
+    and, except ``KEPT_AT_HOME``, the meta of the model that computes it. What the model itself states of it wins.
+
+    Args:
+        models: nodes of dbt's manifest by name, or entries of models in YAML whose columns are by name.
+    """
+    found = {}
+    for name, model in models.items():
+        own = {key: dict(column) for key, column in (model.get("columns") or {}).items()}
+        sources = (models.get(each, {}).get("columns") or {} for each in passes_on(model))
+        handed = {
+            key: passed_column(column, own.get(key, {}))
+            for columns in sources
+            for key, column in columns.items()
+            if "role" not in _meta(column) and _meta(column).get("passed_on") is not False
+        }
+        # Keys first; without columns that are passed on, the order stays as it is.
+        first = {key: each for key, each in own.items() if handed and "role" in _meta(each)}
+        found[name] = first | handed | {k: each for k, each in own.items() if k not in handed}
+    return found
+
+
+def passes_on(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the models whose features a model passes on."""
+    named = _meta(model).get("passes_on") or ()
+    return (named,) if isinstance(named, str) else tuple(map(str, named))
+
+
+def passed_column(column: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of a column in a model that passes it on; ``own`` is what that model states of it."""
+    meta = {key: value for key, value in _meta(column).items() if key not in KEPT_AT_HOME}
+    meta |= _meta(own)
+    stated = {key: value for key, value in own.items() if value not in (None, "", [], {})}
+    described = {key: value for key, value in column.items() if key != "data_tests"}
+    return {**described, **stated, "meta": meta, "config": {"meta": meta}}
 
 
 def read_nodes(document: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
@@ -224,9 +270,9 @@ def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
     return meta if isinstance(meta, Mapping) else {}
 
 
-def _columns(model: str, node: Mapping[str, Any], types: Mapping[str, str]) -> tuple[Column, ...]:
+def _columns(model: str, entries: Mapping[str, Mapping[str, Any]]) -> tuple[Column, ...]:
     columns = []
-    for name, column in node.get("columns", {}).items():
+    for name, column in entries.items():
         meta = _meta(column)
         role = meta.get("role")
         if role is not None and role not in ROLES:
@@ -237,7 +283,7 @@ def _columns(model: str, node: Mapping[str, Any], types: Mapping[str, str]) -> t
         columns.append(
             Column(
                 name=name,
-                data_type=types.get(str(column.get("data_type")).lower(), column.get("data_type")),
+                data_type=_TYPES.get(str(column.get("data_type")).lower(), column.get("data_type")),
                 role=role,
                 serve=meta.get("serve"),
                 categorical=bool(meta.get("categorical", False)),

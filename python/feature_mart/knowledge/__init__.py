@@ -2,6 +2,7 @@
 
 ==================================  =====================================================
 ``check_knowledge(project, base)``  find missing reasons, and changes without a new reason
+``write_mart_columns(project)``     write the columns of the marts' YAML from the models that compute them
 ``explain_column(project, name)``   collect everything written about one column
 ``measure_evidence(address, …)``    measure the effect of each feature group on a snapshot
 ``build_site(settings, …)``         build the documentation site; ``knowledge.site`` serves and publishes it
@@ -11,6 +12,7 @@
 from feature_mart.knowledge.changes import UNJUDGED
 from feature_mart.knowledge.check import check_knowledge
 from feature_mart.knowledge.evidence import measure_evidence, write_evidence
+from feature_mart.knowledge.mart_columns import write_mart_columns
 from feature_mart.knowledge.rationale import Missing
 from feature_mart.knowledge.site import build_site
 from feature_mart.knowledge.why import Candidate, Why, explain_column
@@ -25,4 +27,5 @@ __all__ = [
     "explain_column",
     "measure_evidence",
     "write_evidence",
+    "write_mart_columns",
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from feature_mart.knowledge.changes import check_changes
 from feature_mart.knowledge.evidence_files import read_evidence, sql_sha256
+from feature_mart.knowledge.mart_columns import check_passed_on
 from feature_mart.knowledge.rationale import (
     FOLDERS,
     Missing,
@@ -26,7 +27,7 @@ _UNTESTED = "not yet tested"
 
 
 def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ...]:
-    """Return all findings about missing reasons, evidence and candidates.
+    """Return all findings about missing reasons, columns that are passed on, evidence and candidates.
 
     Args:
         base: a commit; also return the changes since then that alter features without a new reason. None to skip that.
@@ -39,6 +40,7 @@ def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ..
     models = tuple(read_models(files))
     found = [
         *check_models(models),
+        *check_passed_on(files),
         *check_evidence(project, models),
         *check_candidates(project),
     ]

@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from feature_mart.core.manifest import complete_columns
+
 #: The files and folders that features depend on: models, macros, seeds and dbt's settings.
 FOLDERS = ("models", "macros", "seeds", "dbt_project.yml", "packages.yml", "dependencies.yml")
 HEADINGS = (
@@ -28,6 +30,8 @@ KEYS = ("owner", "serve", "unit", "null_means", "why", "transform", "added")
 #: The meta keys required of the same column in models that only select it.
 HANDED_ON = ("serve", "unit", "null_means")
 _SHORTEST_WHY = 20
+_DOCS = re.compile(r"\{%-?\s*docs\s+(\w+)\s*-?%\}(.*?)\{%-?\s*enddocs\s*-?%\}", re.DOTALL)
+_DOC = re.compile(r"\{\{\s*doc\(\s*['\"](\w+)['\"]\s*\)\s*\}\}")
 _EMPTY_WORDS = re.compile(
     r"^(improves|helps|better for|useful for|good for) (the )?(model|score|accuracy|prediction)s?\.?$",
     re.IGNORECASE,
@@ -52,7 +56,7 @@ class ModelFiles:
     """A feature or mart model, from its files.
 
     `code` is its SQL or Python, `notes` its Markdown (None if there is no such file). `columns` are the column entries
-    of its YAML by name, in file order.
+    of its YAML by name, in file order, with those that it passes on from other models.
     """
 
     name: str
@@ -84,12 +88,13 @@ def read_models(files: Mapping[str, str]) -> Iterator[ModelFiles]:
 
     A model whose YAML does not parse has no columns; the linters report the syntax.
     """
+    described = read_columns(files)
     for path, code in sorted(files.items()):
         pure = PurePosixPath(path)
         is_code = pure.suffix in {".sql", ".py"} and pure.parts[0] == "models"
         if not is_code or not pure.stem.startswith(("feat_", "mart_")):
             continue
-        yaml_path = str(pure.with_suffix(".yml"))
+        yaml_path, columns = described.get(pure.stem, (str(pure.with_suffix(".yml")), {}))
         notes_path = str(pure.with_suffix(".md"))
         yield ModelFiles(
             pure.stem,
@@ -98,8 +103,32 @@ def read_models(files: Mapping[str, str]) -> Iterator[ModelFiles]:
             notes_path,
             code,
             files.get(notes_path),
-            _columns(files.get(yaml_path, ""), pure.stem),
+            columns,
         )
+
+
+def read_columns(
+    files: Mapping[str, str], *, is_raw: bool = False
+) -> dict[str, tuple[str, dict[str, dict[str, Any]]]]:
+    """Return the YAML file and the columns of each model and seed, by name, with the columns that it passes on.
+
+    A description such as ``{{ doc('as_of_at') }}`` is replaced by the text of the docs block, unless `is_raw`.
+    """
+    paths, models = {}, {}
+    blocks = {} if is_raw else _docs_blocks(files)
+    for path, text in sorted(files.items()):
+        if not path.endswith((".yml", ".yaml")) or path.split("/")[0] not in {"models", "seeds"}:
+            continue
+        document = read_yaml(text)
+        for entry in (*_dicts(document.get("models")), *_dicts(document.get("seeds"))):
+            name = str(entry.get("name"))
+            columns = {str(each.get("name")): each for each in _dicts(entry.get("columns"))}
+            paths[name] = path
+            models[name] = {**entry, "columns": columns}
+    return {
+        name: (paths[name], {key: _with_text(each, blocks) for key, each in columns.items()})
+        for name, columns in complete_columns(models).items()
+    }
 
 
 def meta_of(column: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,14 +175,29 @@ def read_yaml(text: str) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _columns(text: str, name: str) -> dict[str, Mapping[str, Any]]:
-    models = read_yaml(text).get("models")
-    for model in models if isinstance(models, list) else ():
-        if isinstance(model, dict) and model.get("name") == name:
-            columns = model.get("columns")
-            columns = columns if isinstance(columns, list) else ()
-            return {str(each.get("name")): each for each in columns if isinstance(each, dict)}
-    return {}
+def entry_of(text: str, model: str) -> dict[str, Any]:
+    """Return a model's entry in the text of a YAML file, empty without one."""
+    entries = _dicts(read_yaml(text).get("models"))
+    return next((each for each in entries if each.get("name") == model), {})
+
+
+def _docs_blocks(files: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: " ".join(text.split())
+        for path, notes in files.items()
+        if path.endswith(".md")
+        for name, text in _DOCS.findall(notes)
+    }
+
+
+def _with_text(column: dict[str, Any], blocks: Mapping[str, str]) -> dict[str, Any]:
+    described = str(column.get("description") or "")
+    text = _DOC.sub(lambda found: blocks.get(found[1], found[0]), described)
+    return column if text == described else {**column, "description": text}
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _check_column(column: Mapping[str, Any], wanted: Sequence[str]) -> Iterator[str]:

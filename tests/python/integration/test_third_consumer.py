@@ -15,6 +15,8 @@ import pytest
 from compiled_mart import PROJECT
 from feature_mart.core.manifest import load_manifest
 from feature_mart.exporter import BuildContext, export_snapshot
+from feature_mart.knowledge.mart_columns import check_passed_on, write_mart_columns
+from feature_mart.knowledge.rationale import read_project
 from feature_mart.sample import write_sample
 from feature_mart.storage import FolderStore
 from feature_mart.training import load_snapshot
@@ -67,11 +69,7 @@ labels as (
 final as (
 
     select
-        features.job_id,
-        features.requested_at,
-        features.entered_at,
-        features.job_budget_log,
-        features.job_skill_count,
+        features.*,
         labels.revised_at,
         labels.label_known_at,
         labels.price_log,
@@ -85,11 +83,7 @@ final as (
 
 select * from final
 """
-SHARED = [("job_id", "varchar", "key"), ("requested_at", "timestamptz", "key")]
-SHARED += [("entered_at", "timestamptz", "audit")]
-OWN = [("job_budget_log", "double", None), ("job_skill_count", "bigint", None)]
-LABEL = [("revised_at", "timestamptz", "audit"), ("label_known_at", "timestamptz", "audit")]
-LABEL += [("price_log", "double", "label"), ("exclusion_reason", "varchar", "audit")]
+LAYERS_BEFORE = ("staging", "intermediate", "features")
 EXPOSURE = {
     "name": "quick_price",
     "type": "ml",
@@ -107,20 +101,12 @@ EXPOSURE = {
 }
 
 
-def write_model(folder: Path, sql: str, columns: list[tuple[str, str, str | None]]) -> None:
-    """A model's SQL and its contract; YAML is a superset of JSON."""
+def write_model(folder: Path, sql: str) -> None:
+    """Write a mart's SQL, and its Markdown with the docs block that its entry in YAML refers to."""
     folder.mkdir(parents=True)
     (folder / f"{folder.name}.sql").write_text(sql)
-    declared = [
-        {"name": name, "data_type": type_, "config": {"meta": {"role": role} if role else {}}}
-        for name, type_, role in columns
-    ]
-    model = {
-        "name": folder.name,
-        "config": {"contract": {"enforced": True}},
-        "columns": declared,
-    }
-    (folder / f"{folder.name}.yml").write_text(json.dumps({"version": 2, "models": [model]}))
+    docs = f"{{% docs {folder.name} %}}\nA quick price.\n{{% enddocs %}}\n"
+    (folder / f"{folder.name}.md").write_text(docs)
 
 
 def test_a_third_consumer_is_one_mart_and_one_exposure(
@@ -131,8 +117,11 @@ def test_a_third_consumer_is_one_mart_and_one_exposure(
         shutil.copytree(PROJECT / part, project / part)
     shutil.copy(PROJECT / "dbt_project.yml", project)
     marts = project / "models" / "marts" / "quick_price"
-    write_model(marts / "mart_quick_price__features", FEATURES, SHARED + OWN)
-    write_model(marts / "mart_quick_price__training", TRAINING, SHARED + OWN + LABEL)
+    write_model(marts / "mart_quick_price__features", FEATURES)
+    write_model(marts / "mart_quick_price__training", TRAINING)
+    path = "models/marts/quick_price/mart_quick_price.yml"
+    assert write_mart_columns(project) == (path,)
+    assert not [each for each in check_passed_on(read_project(project)) if each.path == path]
     (marts / "exposure.yml").write_text(json.dumps({"version": 2, "exposures": [EXPOSURE]}))
     write_sample(tmp_path / "dwh", jobs=1500, seed=5)
 
@@ -142,8 +131,9 @@ def test_a_third_consumer_is_one_mart_and_one_exposure(
     done = subprocess.run(
         [
             *(sys.executable, "-m", "dbt.cli.main", "build", "--quiet"),
-            *("--select", "+mart_quick_price__training", "--exclude-resource-type", "test"),
-            *("--exclude-resource-type", "unit_test"),
+            *("--select", "+mart_quick_price__training", "--exclude-resource-type", "unit_test"),
+            # Of the data tests, those alone that the marts' YAML was given.
+            *("--exclude", *(f"resource_type:test,path:models/{each}" for each in LAYERS_BEFORE)),
             *("--profiles-dir", "profiles", "--target-path", str(target)),
             *("--log-path", str(tmp_path / "logs")),
         ],
@@ -154,6 +144,8 @@ def test_a_third_consumer_is_one_mart_and_one_exposure(
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    ran = json.loads((target / "run_results.json").read_text())["results"]
+    assert any(".labels_of_mart_quick_price__training" in each["unique_id"] for each in ran)
 
     manifest = load_manifest(target / "manifest.json")
     assert {consumer.name for consumer in manifest.consumers} > {"quick_price", "price_estimation"}

@@ -12,6 +12,7 @@ from house_rules.sql import check_sql
 from house_rules.sqlfluff import block_lines
 from house_rules.unit_tests import check_unit_tests, vars_by_model
 from house_rules.words import WORDS
+from house_rules.yaml_files import check_models_yaml
 
 MODEL = "models/features/client/feat_client__history/feat_client__history.sql"
 
@@ -263,6 +264,46 @@ def test_a_unit_test_that_states_a_var_nobody_reads_is_found() -> None:
     assert "lags" in finding.remedy
 
 
+FIRST, SECOND = (
+    "models/features/a/feat_a__x/feat_a__x.yml",
+    "models/features/b/feat_b__y/feat_b__y.yml",
+)
+SAID = (
+    "models:\n  - name: {}\n    columns:\n      - {{name: n, data_type: int64, description: {}}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "rule"),
+    [
+        (SECOND, SAID.format("feat_b__y", "Jobs."), "said-twice"),
+        (SECOND, SAID.format("feat_b__y", "\"{{ doc('n') }}\""), None),
+        (SECOND, SAID.format("feat_b__y", "Other jobs."), None),
+        ("models/marts/b/mart_b.yml", SAID.format("mart_b__features", "Jobs."), None),
+        (SECOND, SAID.format("feat_b__y", "Other").replace("int64", "bigint"), "column-type"),
+        ("models/marts/b/mart_b.yml", SAID.format("m", "Other").replace("int64", "double"), "column-type"),
+        (SECOND, "unit_tests:\n  - {name: t, model: feat_b__y}\n", None),
+        (SECOND, "unit_tests:\n  - {name: t, model: feat_a__x}\n", "unit-test-place"),
+        ("models/features/_unit_tests.yml", "unit_tests:\n  - {name: t, model: feat_a__x}\n", "unit-test-place"),
+    ],
+)  # fmt: skip
+def test_a_models_yaml_says_a_column_once_by_neutral_types_with_its_own_tests(
+    path: str, text: str, rule: str | None
+) -> None:
+    first = SAID.format("feat_a__x", "Jobs.")
+    found = list(check_models_yaml({FIRST: first, path: text}))
+    assert [(each.rule, each.path) for each in found] == ([(rule, path)] if rule else [])
+    assert all(each.line > 0 for each in found)
+
+
+def test_a_training_mart_alone_takes_every_column_of_its_features() -> None:
+    sql = "with final as (\n\n    select\n        {}.*,\n        b\n    from features\n\n)\n\nselect * from final\n"
+    training = "models/marts/a/mart_a__training/mart_a__training.sql"
+    assert "star" not in rules(sql.format("features"), training)
+    assert "star" in rules(sql.format("labels"), training)
+    assert "star" in rules(sql.format("features"), training.replace("training", "features"))
+
+
 def test_python_files_have_a_length() -> None:
     assert [finding.rule for finding in check_text("a.py", "x\n" * 401)] == ["length"]
     assert not list(check_text("a.py", "x\n" * 400))
@@ -274,6 +315,13 @@ def test_model_stands_with_its_files_under_its_layer_and_entity() -> None:
     assert not list(check_names(good))
     assert [finding.rule for finding in check_names(good[:2])] == ["model-files"]
     assert [finding.rule for finding in check_names(good[:1])] == ["model-files", "model-files"]
+
+
+def test_the_marts_of_a_consumer_share_one_yaml_file() -> None:
+    marts = [f"models/marts/a/mart_a__{kind}/mart_a__{kind}" for kind in ("features", "training")]
+    good = [f"{mart}{suffix}" for mart in marts for suffix in (".sql", ".md")]
+    assert not list(check_names([*good, "models/marts/a/mart_a.yml"]))
+    assert len(list(check_names([*good, "models/marts/b/mart_a.yml"]))) == 2
 
 
 @pytest.mark.parametrize(

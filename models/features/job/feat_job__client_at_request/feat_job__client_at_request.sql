@@ -1,4 +1,15 @@
 {{ config(cluster_by=['job_id']) }}
+{%- set history_columns = [
+    'client_posting_count_90d',
+    'client_contract_count_365d',
+    'client_contract_count_all',
+    'client_log_price_mean_365d',
+    'client_cancelled_contract_ratio_all',
+    'client_last_contracted_at',
+    'client_registered_at',
+    'client_review_count_all',
+    'client_rating_mean_all',
+] %}
 
 -- One row per spine row: its client's history as it could be served at the request.
 with requests as (
@@ -31,15 +42,9 @@ own_history as (
     select
         history.client_id,
         history.available_at,
-        history.client_posting_count_90d,
-        history.client_contract_count_365d,
-        history.client_contract_count_all,
-        history.client_log_price_mean_365d,
-        history.client_cancelled_contract_ratio_all,
-        history.client_last_contracted_at,
-        history.client_registered_at,
-        history.client_review_count_all,
-        history.client_rating_mean_all
+        {%- for column in history_columns %}
+        history.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from history
     {%- if is_incremental() %}
     where history.client_id in (select spine.client_id from spine)
@@ -49,17 +54,7 @@ own_history as (
 
 joined as (
 
-    {{ pit_join('spine', 'own_history', 'client_id', [
-        'client_posting_count_90d',
-        'client_contract_count_365d',
-        'client_contract_count_all',
-        'client_log_price_mean_365d',
-        'client_cancelled_contract_ratio_all',
-        'client_last_contracted_at',
-        'client_registered_at',
-        'client_review_count_all',
-        'client_rating_mean_all',
-    ]) }}
+    {{ pit_join('spine', 'own_history', 'client_id', history_columns) }}
 
 ),
 

@@ -7,13 +7,13 @@ import importlib.util
 import io
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from feature_mart.knowledge.lineage.jinja import macro_digest, read_macros
-from feature_mart.knowledge.rationale import meta_of, read_yaml
+from feature_mart.knowledge.rationale import meta_of, read_columns, read_yaml
 from feature_mart.runner.seeds import NOTES
 
 PROJECT_FILE = "dbt_project.yml"
@@ -194,7 +194,8 @@ def read_entries(files: Mapping[str, str]) -> dict[str, YamlEntry]:
     for path, text in sorted(files.items()):
         if path.endswith((".yml", ".yaml")) and path.split("/")[0] in {"models", "seeds"}:
             found |= _entries_of(path, text)
-    return found
+    columns = read_columns(files)
+    return {name: replace(entry, columns=columns[name][1]) for name, entry in found.items()}
 
 
 @lru_cache(maxsize=4096)
@@ -214,6 +215,8 @@ def _entries_of(path: str, text: str) -> dict[str, YamlEntry]:
         for test in _tests(entry):
             if not isinstance(test, dict):
                 continue
+            if "unique" in test:
+                unique.add(frozenset({str(_arguments(test["unique"]).get("column_name"))}))
             if "unique_together" in test:
                 unique.add(
                     frozenset(map(str, _arguments(test["unique_together"]).get("columns") or ()))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from feature_mart.core.errors import TerminalError
-from feature_mart.core.manifest import Consumer, Manifest, parse_manifest
+from feature_mart.core.manifest import Consumer, Manifest, complete_columns, parse_manifest
 from feature_mart.core.settings import Settings
 from feature_mart.knowledge.evidence_files import read_evidence
 from feature_mart.knowledge.site.enrich import TOLD_MODELS, enrich_manifest
@@ -52,6 +52,7 @@ def build_site(
     show = progress or _quiet
     with log.stage("docs"):
         docs = generate_docs(settings, built, progress)
+        _add_passed_on(docs.manifest)
         manifest = parse_manifest(docs.manifest)
         engine = open_engine(settings)
 
@@ -180,6 +181,17 @@ def _tables(document: Mapping[str, Any]) -> list[str]:
         and node["name"].startswith(TOLD_MODELS)
         and node["config"]["materialized"] != "ephemeral"
     ]
+
+
+def _add_passed_on(document: Mapping[str, Any]) -> None:
+    """Add to each model's columns in a manifest those that it passes on, so that their pages describe them."""
+    models = {
+        node["name"]: node
+        for node in document["nodes"].values()
+        if node["resource_type"] == "model"
+    }
+    for name, columns in complete_columns(models).items():
+        models[name]["columns"] = columns
 
 
 def _freshness(

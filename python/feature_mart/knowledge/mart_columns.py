@@ -1,0 +1,279 @@
+"""Write the columns of the marts' YAML from the models that compute them, and check what models pass on.
+
+A consumer's two marts have one YAML file, ``models/marts/<consumer>/mart_<consumer>.yml``. What stands above
+``columns:`` in an entry is written by hand. The columns are written by this module: `mart knowledge check --fix`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from feature_mart.core.manifest import passed_column, passes_on
+from feature_mart.knowledge.lineage.parts import PartKey, read_entries, read_parts
+from feature_mart.knowledge.lineage.project import Project
+from feature_mart.knowledge.lineage.sql_shapes import REF
+from feature_mart.knowledge.rationale import (
+    Missing,
+    entry_of,
+    meta_of,
+    read_columns,
+    read_project,
+)
+
+_HEADER = """\
+# `mart knowledge check --fix` writes the columns, from the models that compute them. Write by hand what stands above
+# `columns:`; a test of one column names it in `column_name`.
+models:
+"""
+_COLUMNS = "    columns:\n"
+_KINDS = ("__features", "__training")
+_PLAIN = re.compile(r"[A-Za-z_][\w ]*\w")
+_NOT_PLAIN = {"null", "true", "false", "yes", "no", "on", "off"}
+_SHOWN = 6
+
+#: A model and one of its columns.
+Source = tuple[str, str]
+
+
+def check_passed_on(files: Mapping[str, str]) -> Iterator[Missing]:
+    """Yield the columns that a model passes on and does not select, or the reverse, and marts whose YAML is stale.
+
+    Args:
+        files: the text of the project's files, by path.
+    """
+    selection = _Selection(files)
+    for name, (path, _) in selection.described.items():
+        if passes_on(entry_of(files[path], name)):
+            yield from _check_selected(selection, name)
+    for name in selection.marts:
+        yield from _check_mart(selection, name)
+
+
+def write_mart_columns(root: Path) -> tuple[str, ...]:
+    """Write the columns of the marts' YAML where they are stale, and return the paths of the files written.
+
+    A mart without an entry in YAML gets one, with the tests that every mart has. A mart with a column that no model
+    describes is left as it is; `check_passed_on` names the column.
+
+    Args:
+        root: the folder of the project.
+    """
+    selection = _Selection(read_project(root))
+    texts: dict[str, str] = {}
+    for name in selection.marts:
+        path, columns = selection.yaml_of(name), selection.columns_of(name)
+        if None in columns.values() or _lines(columns) == selection.declared(name):
+            continue
+        text = texts.get(path) or selection.files.get(path) or _HEADER
+        if not entry_of(text, name):
+            text += ("\n" if entry_of(text, selection.features_of(name)) else "") + _new_entry(
+                name, selection
+            )
+        texts[path] = _with_columns(text, name, _lines(columns))
+    for path, text in texts.items():
+        (root / path).write_text(text, encoding="utf-8")
+    return tuple(texts)
+
+
+class _Selection:
+    """Which columns each model of a project selects, and from where. `files` are the project's, text by path."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self.files = files
+        self.project = Project(read_parts(files), read_entries(files))
+        self.described = read_columns(files)
+        self._selected: dict[str, dict[str, Source | None]] = {}
+
+    @cached_property
+    def marts(self) -> list[str]:
+        """The marts that feed a consumer, each one's features before its training."""
+        found = (key.name for key in self.project.parts if key.kind == "model")
+        return sorted(n for n in found if n.startswith("mart_") and n.endswith(_KINDS))
+
+    def code_of(self, model: str) -> str:
+        """Return the path of a model's SQL."""
+        return self.project.parts[PartKey("model", model)].path
+
+    def yaml_of(self, mart: str) -> str:
+        """Return the path of the YAML that has a mart's entry, or is to have it."""
+        if mart in self.described:
+            return self.described[mart][0]
+        folder = PurePosixPath(self.code_of(mart)).parent.parent
+        return str(folder / f"mart_{folder.name}.yml")
+
+    def declared(self, mart: str) -> list[dict[str, Any]]:
+        """Return the columns that a mart's YAML states."""
+        return list(entry_of(self.files.get(self.yaml_of(mart), ""), mart).get("columns") or ())
+
+    def features_of(self, mart: str) -> str:
+        """Return the name of the features mart of a mart's consumer."""
+        return mart.rpartition("__")[0] + _KINDS[0]
+
+    def columns_of(self, mart: str) -> dict[str, dict[str, Any] | None]:
+        """Return the entry of each column that a mart selects, from the model that describes it; None without one."""
+        found: dict[str, dict[str, Any] | None] = {}
+        for column, source in self.selected(mart).items():
+            while source is not None and source[0].startswith("mart_"):
+                source = self.selected(source[0]).get(source[1])
+            entry = self._raw.get(source[0], {}).get(source[1], {}) if source else {}
+            is_whole = bool(entry.get("data_type") and entry.get("description"))
+            found[column] = passed_column(entry, {}) | {"name": column} if is_whole else None
+        return found
+
+    def selected(self, model: str) -> dict[str, Source | None]:
+        """Return for each column of a model the column that it is selected from; None for an expression."""
+        if model not in self._selected:
+            code = self.project.parts[PartKey("model", model)].content[0]
+            rendered = self.project.lineages[0].render(model, code)
+            try:
+                tree = sqlglot.parse_one(rendered.sql if rendered else "", read="duckdb")
+            except SqlglotError:
+                # The linters of SQL report the syntax.
+                return {}
+            tables = {cte.alias: cte.this for cte in tree.find_all(exp.CTE)}
+            self._selected[model] = self._select(tree, tables)
+        return self._selected[model]
+
+    def _select(
+        self, query: exp.Expression, tables: Mapping[str, exp.Expression]
+    ) -> dict[str, Source | None]:
+        joined = [query.args.get("from_"), *(query.args.get("joins") or ())]
+        sources = {each.this.alias_or_name: each.this.name for each in joined if each is not None}
+        found: dict[str, Source | None] = {}
+        for each in query.expressions:
+            column = each.this if isinstance(each, exp.Alias) else each
+            table = column.table if isinstance(column, exp.Column) else ""
+            known = self._columns(sources.get(table) or next(iter(sources.values())), tables)
+            if column.is_star:
+                found |= known
+            else:
+                is_column = isinstance(column, exp.Column)
+                found[each.alias_or_name] = known.get(column.name) if is_column else None
+        return found
+
+    def _columns(
+        self, table: str, tables: Mapping[str, exp.Expression]
+    ) -> dict[str, Source | None]:
+        if table in tables:
+            return self._select(tables[table], tables)
+        model = table.removeprefix(REF)
+        return {column: (model, column) for column in self.project.columns(model)}
+
+    @cached_property
+    def _raw(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """The columns of each model, with references to docs blocks, which dbt resolves, in place of their text."""
+        return {
+            name: columns for name, (_, columns) in read_columns(self.files, is_raw=True).items()
+        }
+
+
+def _check_selected(selection: _Selection, name: str) -> Iterator[Missing]:
+    described, (path, columns) = selection.described, selection.described[name]
+    sources, selected = (
+        passes_on(entry_of(selection.files[path], name)),
+        selection.project.columns(name),
+    )
+    for unknown in [each for each in sources if each not in described]:
+        what = f"config.meta.passes_on names {unknown}, and no model is called that"
+        yield Missing(path, None, what)
+    for column in [each for each in columns if each not in selected]:
+        home = next((each for each in sources if column in described.get(each, ("", {}))[1]), None)
+        if home is None:
+            what = f"{selection.code_of(name)} does not select it: select it, or delete it here"
+            yield Missing(path, column, what)
+        else:
+            what = (
+                f"is not selected, and {home} passes it on: select it, or set `passed_on: false` in its meta in "
+                f"{described[home][0]}"
+            )
+            yield Missing(selection.code_of(name), column, what)
+    for column in [each for each in selected if each not in columns]:
+        what = f"{selection.code_of(name)} selects it: describe it here, or where it is computed"
+        yield Missing(path, column, what)
+
+
+def _check_mart(selection: _Selection, name: str) -> Iterator[Missing]:
+    columns = selection.columns_of(name)
+    wrong = [column for column, entry in columns.items() if entry is None]
+    for column in wrong:
+        what = "no model describes it with its type; a mart only selects columns of models that do"
+        yield Missing(selection.code_of(name), column, what)
+    new, old = _lines(columns), selection.declared(name)
+    if not wrong and new != old:
+        names = [str(each.get("name")) for each in new + old if each not in new or each not in old]
+        stale = list(dict.fromkeys(names)) or ["their order"]
+        more = f" and {len(stale) - _SHOWN} more" if len(stale) > _SHOWN else ""
+        what = (
+            f"the columns of {name} are not as its models have them ({', '.join(stale[:_SHOWN])}{more}): run "
+            "`mart knowledge check --fix`, which writes them"
+        )
+        yield Missing(selection.yaml_of(name), None, what)
+
+
+def _lines(columns: Mapping[str, Mapping[str, Any] | None]) -> list[dict[str, Any]]:
+    """Return the entries of columns as YAML has them."""
+    return [
+        {key: column[key] for key in ("name", "data_type", "description")}
+        | ({"config": {"meta": meta_of(column)}} if meta_of(column) else {})
+        for column in columns.values()
+        if column is not None
+    ]
+
+
+def _with_columns(text: str, name: str, columns: Sequence[Mapping[str, Any]]) -> str:
+    """Return the text of a YAML file with other columns of one model. Training columns are aliases of features."""
+    before, start, after = text.partition(f"  - name: {name}\n")
+    end = re.search(r"^(?:  - name: |(?:  )?#|\S)", after, re.MULTILINE)
+    own, rest = (after[: end.start()], after[end.start() :]) if end else (after, "")
+    head = own.partition(_COLUMNS)[0].rstrip("\n") + "\n"
+    anchored = set(re.findall(r"^      - &(\w+) ", before, re.MULTILINE))
+    lines = []
+    for column in columns:
+        named = str(column["name"])
+        anchor = f"&{named} " if name.endswith(_KINDS[0]) else ""
+        line = f"*{named}" if named in anchored else f"{anchor}{_flow(column)}"
+        lines.append(f"      - {line}\n")
+    return before + start + head + _COLUMNS + "".join(lines) + (f"\n{rest}" if rest else "")
+
+
+def _flow(value: object) -> str:
+    """Return a value as YAML on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_flow(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _NOT_PLAIN:
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _new_entry(name: str, selection: _Selection) -> str:
+    """Return the entry of a mart without columns: its contract, and the tests that every mart has."""
+    columns, features = selection.columns_of(name), selection.features_of(name)
+    keys = features if name != features else "int_job__requests"
+    labels = [key for key, each in columns.items() if meta_of(each or {}).get("role") == "label"]
+    known = [n for n in ("job_id", "requested_at", "entered_at", "revised_at") if n in columns]
+    tests = [
+        f"same_keys_as: {{arguments: {{to: ref('{keys}'), key: job_id}}}}",
+        "requests_of: {arguments: {to: ref('int_job__requests')}}",
+        *(f"not_null: {{arguments: {{column_name: {each}}}}}" for each in known),
+        "unique: {arguments: {column_name: job_id}}",
+    ]
+    for label in labels:
+        home = (selection.selected(name)[label] or ("",))[0]
+        is_excluded = f'"({label} is null) = (exclusion_reason is not null)"'
+        tests.append(f"labels_of: {{arguments: {{to: ref('{home}'), label: {label}}}}}")
+        tests.append(f"holds: {{arguments: {{expression: {is_excluded}}}}}")
+    return (
+        f"  - name: {name}\n"
+        f"    description: \"{{{{ doc('{name}') }}}}\"\n"
+        "    config: {contract: {enforced: true}}\n"
+        "    data_tests:\n" + "".join(f"      - {test}\n" for test in tests)
+    )
