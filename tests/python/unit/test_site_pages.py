@@ -12,16 +12,15 @@ import pytest
 from moto import mock_aws
 
 from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.manifest import Consumer
 from feature_mart.core.services import S3Options
-from feature_mart.knowledge.site.catalogue import read_decisions
+from feature_mart.core.settings import Clock
 from feature_mart.knowledge.site.catalogue import Catalogue, front_page, read_decisions
 from feature_mart.knowledge.site.facts import ConsumerFacts
 from feature_mart.knowledge.site.page import anonymous, assemble_page, without_remote_images
 from feature_mart.knowledge.site.pages import Links, column_page, table
 from feature_mart.knowledge.site.publish import check_place, publish_site
 from feature_mart.knowledge.why import read_reasons
-from feature_mart.manifest import Consumer
-from feature_mart.services import S3Options
 from feature_mart.storage import open_store
 
 PROJECT = Path(__file__).resolve().parents[3]

@@ -65,9 +65,8 @@ def column_page(
         if meta.get(key)
     ]
     paragraphs.append(" · ".join(served))
-    told.append(" · ".join(served))
     if meta.get(VERIFIED_BY):
-        told.append(f"**Verified.** {VERIFIED_ALONE[0].upper()}{VERIFIED_ALONE[1:]}.")
+        paragraphs.append(f"**Verified.** {VERIFIED_ALONE[0].upper()}{VERIFIED_ALONE[1:]}.")
     users = ", ".join(links.consumer(facts) for facts in consumers if why.column in facts.features)
     home = "this model" if why.model == model else links.model(why.model)
     paragraphs.append(f"**Explained in** {home} · **Used by** {users or 'no consumer'}")
