@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import sqlglot
 from sqlglot import exp
@@ -36,6 +36,7 @@ from feature_mart.knowledge.lineage.sql_shapes import (
     own_aggregates,
     renamed,
 )
+from feature_mart.knowledge.lineage.sql_sums import SUMS, read_apart
 from feature_mart.knowledge.lineage.terms import Term, all_of, bag, column_of, op, rows_of
 
 _READS = re.compile(rf"\b{REF}(\w+)")
@@ -104,10 +105,20 @@ class _Reader:
     def _ctes(self, node: exp.Expression, parent: Scope) -> dict[str, Relation]:
         ctes = dict(parent.ctes)
         clause = node.args.get("with_") or node.args.get("with")
+        queries: dict[str, exp.Expression] = {}
         for cte in clause.expressions if clause else ():
             found = self.query(cte.this, Scope(ctes, None))
+            queries[cte.alias] = cte.this
+            if cte.alias == SUMS:
+                read_apart(found, queries, partial(self._last_of, parent))
             ctes[cte.alias] = renamed(found, cte.args.get("alias"))
         return ctes
+
+    def _last_of(self, parent: Scope, queries: Mapping[str, exp.Expression]) -> Relation:
+        ctes = dict(parent.ctes)
+        for name, query in queries.items():
+            ctes[name] = self.query(query, Scope(ctes, None))
+        return ctes[name]
 
     def _union(self, node: exp.SetOperation, scope: Scope) -> Relation:
         label = f"{type(node).__name__} {node.args.get('distinct')} {node.args.get('by_name')}"
