@@ -138,7 +138,7 @@ ADDITIONS: Mapping[str, tuple[Edit, ...]] = {
         ),
     ),
     "a column of an int_ model, summed up": (
-        put(CONTRACTS, "as is_cancelled\n", "as is_cancelled,\n        not is_deleted and status = 'void' as is_void\n"),
+        put(CONTRACTS, "as is_cancelled\n", "as is_cancelled,\n        status = 'void' as is_void\n"),
         put(CONTRACTS, "        is_cancelled,\n", "        is_cancelled,\n        is_void,\n"),
         put(HISTORY, _CANCELLED, f"{_CANCELLED}        case when is_void then 1 else 0 end as void_count_all,\n"),
         put(HISTORY, _FILTER, "where is_counted or is_cancelled or is_void\n"),

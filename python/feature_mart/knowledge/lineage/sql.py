@@ -110,12 +110,14 @@ class _Reader:
             found = self.query(cte.this, Scope(ctes, None))
             queries[cte.alias] = cte.this
             if cte.alias == SUMS:
-                read_apart(found, queries, partial(self._last_of, parent))
+                read_apart(found, queries, partial(self._last_of, ctes))
             ctes[cte.alias] = renamed(found, cte.args.get("alias"))
         return ctes
 
-    def _last_of(self, parent: Scope, queries: Mapping[str, exp.Expression]) -> Relation:
-        ctes = dict(parent.ctes)
+    def _last_of(
+        self, ctes: Mapping[str, Relation], queries: Mapping[str, exp.Expression]
+    ) -> Relation:
+        ctes = dict(ctes)
         for name, query in queries.items():
             ctes[name] = self.query(query, Scope(ctes, None))
         return ctes[name]

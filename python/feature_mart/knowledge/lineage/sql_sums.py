@@ -29,7 +29,7 @@ def read_apart(
     Args:
         found: the relation of the CTE `running_sums`, changed in place.
         queries: the query of that CTE, the last, and of those before it in the same WITH.
-        read: returns the relation of the last of some queries.
+        read: returns the relation of the last of some queries, which replace those of the same names.
     """
     summed = summed_columns(queries)
     if not summed:
@@ -54,28 +54,29 @@ def summed_columns(queries: Mapping[str, exp.Expression]) -> list[str]:
 
 
 def queries_of(column: str, queries: Mapping[str, exp.Expression]) -> Queries:
-    """Return the queries that a column of the sums depends on, each with only what matters to the column.
+    """Return the queries to read anew for a column of the sums, each with only what matters to the column.
 
     Facts for which the column is 0 or NULL are left out. A fact whose column is ``case when a then …`` is read where
     ``a`` holds, which a wider filter such as ``a or b`` does not change.
     """
-    found = dict(queries)
+    found: Queries = {}
     sides = [side for side in _sides(queries[FACTS]) if not _is_nothing(_projection(side, column))]
     if not sides:
-        return found
+        return {SUMS: queries[SUMS]}
     for side in sides:
         source = clause_of(side, "from_") or clause_of(side, "from")
         name = source.this.name if source is not None else ""
         if isinstance(queries.get(name), exp.Select):
-            found[name] = _filtered(queries[name], column)
+            query = _filtered(queries[name], column)
+            found |= {name: query} if query is not queries[name] else {}
     whole: exp.Expression = sides[0].copy()
     for side in sides[1:]:
         whole = exp.Union(this=whole, expression=side.copy(), distinct=False)
     found[FACTS] = whole
     others = set(next(_sides(queries[FACTS])).named_selects) - {column}
-    names = list(found)
+    names = list(queries)
     for name in names[names.index(FACTS) + 1 :]:
-        found[name] = _without_null_checks(found[name], others)
+        found[name] = _without_null_checks(queries[name], others)
     return found
 
 
