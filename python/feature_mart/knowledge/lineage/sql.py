@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -35,6 +35,7 @@ from feature_mart.knowledge.lineage.sql_shapes import (
     opaque,
     own_aggregates,
     renamed,
+    sparse,
 )
 from feature_mart.knowledge.lineage.sql_sums import SUMS, read_apart
 from feature_mart.knowledge.lineage.terms import Term, all_of, bag, column_of, op, rows_of
@@ -67,7 +68,8 @@ def summarise(sql: str, facts: tuple[tuple[str, Facts], ...], names: tuple[str, 
             reader = _Reader(dict(facts))
             found = reader.query(tree, Scope({}, None))
             if found.open is None:
-                return Summary(reader.sparse(found.columns), found.rows, found.unique)
+                columns = sparse(found.columns, reader.compared)
+                return Summary(columns, found.rows, found.unique)
         except (SqlglotError, NotReadError, RecursionError):
             continue
     text = " ".join(_COMMENT.sub(" ", sql).lower().split())
@@ -80,13 +82,7 @@ class _Reader:
 
     def __init__(self, facts: Mapping[str, Facts]) -> None:
         self._facts = facts
-        self._compared: set[str] = set()
-
-    def sparse(self, columns: Mapping[str, Term]) -> dict[str, Term]:
-        """Return a model's columns, and mark those that `is_changed` does not compare: their changes may be dropped."""
-        if not self._compared:
-            return dict(columns)
-        return {n: t if n in self._compared else op("not compared", t) for n, t in columns.items()}
+        self.compared: set[str] = set()
 
     def query(self, node: exp.Expression, parent: Scope) -> Relation:
         """Return the relation of a query; `parent` has the visible CTEs and the columns of the enclosing query."""
@@ -110,17 +106,9 @@ class _Reader:
             found = self.query(cte.this, Scope(ctes, None))
             queries[cte.alias] = cte.this
             if cte.alias == SUMS:
-                read_apart(found, queries, partial(self._last_of, ctes))
+                read_apart(found, queries, ctes, lambda q, known: self.query(q, Scope(known, None)))
             ctes[cte.alias] = renamed(found, cte.args.get("alias"))
         return ctes
-
-    def _last_of(
-        self, ctes: Mapping[str, Relation], queries: Mapping[str, exp.Expression]
-    ) -> Relation:
-        ctes = dict(ctes)
-        for name, query in queries.items():
-            ctes[name] = self.query(query, Scope(ctes, None))
-        return ctes[name]
 
     def _union(self, node: exp.SetOperation, scope: Scope) -> Relation:
         label = f"{type(node).__name__} {node.args.get('distinct')} {node.args.get('by_name')}"
@@ -352,7 +340,7 @@ class _Reader:
             found = self.query(node, Scope(scope.ctes, scope))
             return op("query", found.rows, *found.columns.values())
         if isinstance(node, exp.Anonymous) and node.name.startswith(SPARSE):
-            self._compared |= {each.name for each in node.expressions}
+            self.compared |= {each.name for each in node.expressions}
             return op(node.name)
         if isinstance(node, exp.Literal):
             return op(f"literal {node.is_string} {node.this}")

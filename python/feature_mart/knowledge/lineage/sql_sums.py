@@ -22,23 +22,28 @@ Queries = dict[str, exp.Expression]
 def read_apart(
     found: Relation,
     queries: Mapping[str, exp.Expression],
-    read: Callable[[Mapping[str, exp.Expression]], Relation],
+    ctes: Mapping[str, Relation],
+    read: Callable[[exp.Expression, dict[str, Relation]], Relation],
 ) -> None:
     """Let each sum of a relation depend on its own facts alone, and its rows, keys and times on no fact.
 
     Args:
         found: the relation of the CTE `running_sums`, changed in place.
         queries: the query of that CTE, the last, and of those before it in the same WITH.
-        read: returns the relation of the last of some queries, which replace those of the same names.
+        ctes: the relations of the CTEs before it.
+        read: returns the relation of a query, given the relations of the CTEs before it.
     """
     summed = summed_columns(queries)
     if not summed:
         return
     for name in found.columns:
-        is_sum = name in summed
-        found.columns[name] = (
-            read(queries_of(name, queries)).columns[name] if is_sum else op(f"as-of {name}")
-        )
+        if name not in summed:
+            found.columns[name] = op(f"as-of {name}")
+            continue
+        known = dict(ctes)
+        for each, query in queries_of(name, queries).items():
+            known[each] = read(query, known)
+        found.columns[name] = known[SUMS].columns[name]
     found.rows = op("as-of rows")
 
 
