@@ -103,7 +103,9 @@ def _refuse(message: str) -> None:
 class Warehouse:
     """A DuckDB with facts, in which the SELECT of a model is built as dbt would."""
 
-    def __init__(self, contracts: Sequence[Row], jobs: Sequence[Row], skills: Sequence[Row]) -> None:
+    def __init__(
+        self, contracts: Sequence[Row], jobs: Sequence[Row], skills: Sequence[Row]
+    ) -> None:
         self.con = connect()
         load_table(self.con, "main.given_contracts", FACT, contracts)
         load_table(self.con, "main.given_jobs", FACT, jobs)
@@ -291,5 +293,3 @@ def test_counts_are_known_by_their_unit(column: str, is_count: bool) -> None:
     """A count starts at 0: the first row of an entity with a 0 is no change."""
     select = render(f"{{{{ changed_rows('id', ['{column}'], 'states') }}}}", is_incremental=False)
     assert ("coalesce(lag(" in select) is is_count
-
-
