@@ -30,6 +30,7 @@ def prices_of(counted: list[Row], window: str) -> Row:
 
 
 NO_PRICES: Row = prices_of([], "90d") | prices_of([], "365d")
+NO_CODE: Row = {"category_code": 0}
 
 
 def category_prices(jobs: Chains, contracts: Chains, world: World) -> list[Row]:

@@ -7,8 +7,10 @@ when it is the last known at r, and a fact is in its window at r when event <= r
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from .clock import Row, World
 
@@ -67,3 +69,17 @@ def latest_available(rows: Iterable[Row], at: datetime) -> Row | None:
     """The newest as-of row that may be used at an instant (at exactly that instant: used)."""
     usable = [row for row in rows if row["available_at"] <= at]
     return max(usable, key=lambda row: row["as_of_at"], default=None)
+
+
+def by_key(rows: list[Row], key: str) -> dict[Any, list[Row]]:
+    """Return rows in groups of one key."""
+    groups: dict[Any, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row[key]].append(row)
+    return groups
+
+
+def values_at(rows: list[Row], at: datetime, columns: Row) -> Row:
+    """Return columns of the newest as-of row that may be used at an instant, or the values given if there is none."""
+    row = latest_available(rows, at)
+    return {name: default if row is None else row[name] for name, default in columns.items()}

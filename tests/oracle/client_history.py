@@ -1,35 +1,80 @@
-"""feat_client__history: a client's past, refresh by refresh."""
+"""Compute feat_client__history: one row per client and refresh at which something known of it changed."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from .chain import is_in_window, latest_known, moments, state_changes
 from .clock import Row, World
 from .contracts import fixed_log_prices, is_cancelled, is_counted
-from .numbers import mean_log
-from .reviews import Reviews, review_state, reviews_by_client
+from .numbers import mean_log, ratio
+from .reviews import Reviews, counted_ratings, reviews_by_client
 
 Chains = dict[str, list[Row]]
 
-NO_HISTORY: Row = {
-    "client_posting_count_90d": 0,
-    "client_contract_count_365d": 0,
-    "client_contract_count_all": 0,
-    "client_log_price_mean_365d": None,
-    "client_cancelled_contract_ratio_all": None,
-    "client_last_contracted_at": None,
-    "client_registered_at": None,
-    "client_review_count_all": 0,
-    "client_rating_mean_all": None,
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Hold what is known of one client at a refresh.
+
+    Attributes:
+        at: the refresh.
+        client: the client's own row; None if it is unknown or deleted.
+        jobs: its jobs, each as last known; posted by the refresh, not deleted.
+        contracts: its contracts of any status, each as last known; agreed by the refresh, not deleted.
+        ratings: in millionths, one for each review that counts.
+    """
+
+    at: datetime
+    client: Row | None
+    jobs: list[Row]
+    contracts: list[Row]
+    ratings: list[int]
+
+    def posted(self, days: int) -> list[Row]:
+        """Return the jobs of a window."""
+        return [row for row in self.jobs if is_in_window(row["posted_at"], self.at, days)]
+
+    def counted(self, days: int | None = None) -> list[Row]:
+        """Return the active and completed contracts of a window, or all of them."""
+        within = [r for r in self.contracts if is_in_window(r["contracted_at"], self.at, days)]
+        return [row for row in within if is_counted(row)]
+
+    def cancelled(self) -> list[Row]:
+        """Return the cancelled contracts."""
+        return [row for row in self.contracts if is_cancelled(row)]
+
+
+#: Each column from what is known at a refresh. A name that ends in `_<n>d` has a window of n days.
+COLUMNS: dict[str, Callable[[Known], Any]] = {
+    "client_posting_count_90d": lambda now: len(now.posted(90)),
+    "client_contract_count_365d": lambda now: len(now.counted(365)),
+    "client_contract_count_all": lambda now: len(now.counted()),
+    "client_log_price_mean_365d": lambda now: mean_log(fixed_log_prices(now.counted(365))),
+    "client_cancelled_contract_ratio_all": lambda now: ratio(
+        len(now.cancelled()), len(now.cancelled()) + len(now.counted())
+    ),
+    "client_last_contracted_at": lambda now: max(
+        (row["contracted_at"] for row in now.counted()), default=None
+    ),
+    "client_registered_at": lambda now: now.client and now.client["registered_at"],
+    "client_review_count_all": lambda now: len(now.ratings),
+    "client_rating_mean_all": lambda now: ratio(sum(now.ratings), len(now.ratings) * 1_000_000),
 }
+
+#: The windows of all columns: at the end of each, a job or contract may leave a column.
+WINDOWS = sorted({int(found[1]) for name in COLUMNS if (found := re.search(r"_(\d+)d$", name))})
 
 
 def client_history(
     clients: Chains, jobs: Chains, contracts: Chains, reviews: Chains, world: World
 ) -> list[Row]:
-    """One row per client and refresh at which its history changed: client_id and the state."""
+    """Return a row for each client and refresh at which a column changed."""
     jobs_of = chains_by_value(jobs, "client_id")
     contracts_of = chains_by_value(contracts, "client_id")
     reviews_of = reviews_by_client(reviews, contracts, world.clock)
@@ -49,7 +94,7 @@ def client_history(
 
 
 def chains_by_value(chains: Chains, column: str) -> dict[str, list[list[Row]]]:
-    """Whole chains by each value that a column ever took in them; NULL is nobody's."""
+    """Return whole chains by each value that a column ever had in them, NULL left out."""
     found: dict[str, list[list[Row]]] = defaultdict(list)
     for versions in chains.values():
         for value in {version[column] for version in versions} - {None}:
@@ -65,18 +110,18 @@ def one_client(
     reviews: Reviews,
     world: World,
 ) -> list[Row]:
-    """The rows of one client, from all the jobs and contracts that were ever its own."""
+    """Return the rows of one client, from all the jobs and contracts that were ever its own."""
 
     def state_at(as_of_at: datetime) -> Row:
         return state_of_client(client_id, client_versions, jobs, contracts, reviews, as_of_at)
 
     instants = {version["known_at"] for version in client_versions}
     for versions in jobs:
-        instants |= moments(versions, "posted_at", [90])
+        instants |= moments(versions, "posted_at", WINDOWS)
     for versions in contracts:
-        instants |= moments(versions, "contracted_at", [365])
+        instants |= moments(versions, "contracted_at", WINDOWS)
     for counts_from, versions in reviews:
-        instants |= {counts_from} | moments(versions, "reviewed_at", [])
+        instants |= {counts_from} | moments(versions, "reviewed_at", WINDOWS)
     changes = state_changes(instants, state_at, NO_HISTORY, world)
     return [{"client_id": client_id, **row} for row in changes]
 
@@ -89,38 +134,32 @@ def state_of_client(
     reviews: Reviews,
     as_of_at: datetime,
 ) -> Row:
-    """What was known of one client at a refresh."""
+    """Return all columns of one client at a refresh."""
     client = latest_known(client_versions, as_of_at)
-    jobs_now = [latest_known(versions, as_of_at) for versions in jobs]
-    contracts_now = [latest_known(versions, as_of_at) for versions in contracts]
 
-    posted_90d = [
-        job
-        for job in jobs_now
-        if job is not None
-        and job["client_id"] == client_id
-        and not job["is_deleted"]
-        and is_in_window(job["posted_at"], as_of_at, 90)
-    ]
-    happened = [
-        contract
-        for contract in contracts_now
-        if contract is not None
-        and contract["client_id"] == client_id
-        and contract["contracted_at"] <= as_of_at
-    ]
-    counted = [contract for contract in happened if is_counted(contract)]
-    cancelled = [contract for contract in happened if is_cancelled(contract)]
-    counted_365d = [row for row in counted if is_in_window(row["contracted_at"], as_of_at, 365)]
-    concluded = len(counted) + len(cancelled)
-    is_registered = client is not None and not client["is_deleted"]
-    return {
-        "client_posting_count_90d": len(posted_90d),
-        "client_contract_count_365d": len(counted_365d),
-        "client_contract_count_all": len(counted),
-        "client_log_price_mean_365d": mean_log(fixed_log_prices(counted_365d)),
-        "client_cancelled_contract_ratio_all": len(cancelled) / concluded if concluded else None,
-        "client_last_contracted_at": max((row["contracted_at"] for row in counted), default=None),
-        "client_registered_at": client["registered_at"] if client and is_registered else None,
-        **review_state(reviews, as_of_at),
-    }
+    def own(chains: list[list[Row]], event: str) -> list[Row]:
+        rows = [latest_known(versions, as_of_at) for versions in chains]
+        return [
+            row
+            for row in rows
+            if row is not None
+            and row["client_id"] == client_id
+            and row[event] <= as_of_at
+            and not row["is_deleted"]
+        ]
+
+    now = Known(
+        at=as_of_at,
+        client=None if client is None or client["is_deleted"] else client,
+        jobs=own(jobs, "posted_at"),
+        contracts=own(contracts, "contracted_at"),
+        ratings=counted_ratings(reviews, as_of_at),
+    )
+    return {name: compute(now) for name, compute in COLUMNS.items()}
+
+
+#: The columns of a client of which nothing is known.
+NO_HISTORY: Row = {
+    name: compute(Known(datetime.max.replace(tzinfo=UTC), None, [], [], []))
+    for name, compute in COLUMNS.items()
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from .chain import latest_known, state_changes
 from .client_history import Chains
@@ -58,7 +58,7 @@ def one_category(category_id: str, jobs: list[Job], world: World) -> list[Row]:
     def state_at(as_of_at: datetime) -> Row:
         return demand_at(jobs, as_of_at)
 
-    changes = state_changes(instants, state_at, demand_at([], world.as_of_at), world)
+    changes = state_changes(instants, state_at, NO_DEMAND, world)
     return [{"category_id": category_id, **row} for row in changes]
 
 
@@ -89,3 +89,6 @@ def demand_at(jobs: list[Job], at: datetime) -> Row:
         "category_proposals_per_posting_90d": ratio(offers, postings),
         "category_fill_ratio_90d": ratio(fills, postings),
     }
+
+
+NO_DEMAND: Row = demand_at([], datetime.max.replace(tzinfo=UTC))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from .chain import latest_known
+from .chain import by_key, latest_known
 from .client_history import Chains
 from .clock import Row, World
-from .requests import by_key
 
 HORIZON = timedelta(days=14)
 
 
 def hire_labels(requests: list[Row], jobs: Chains, contracts: Chains, world: World) -> list[Row]:
-    """job_id, label_known_at, is_hired_within_14d and exclusion_reason, one row a spine row."""
+    """Return a row for each request: when its label is read, the label, and why it is excluded."""
     firsts_of_job = by_key([versions[0] for versions in contracts.values()], "job_id")
     rows = []
     for request in requests:
@@ -22,13 +21,21 @@ def hire_labels(requests: list[Row], jobs: Chains, contracts: Chains, world: Wor
         firsts = firsts_of_job.get(request["job_id"], [])
         own = [contracts[first["contract_id"]] for first in firsts]
         if known_at > world.as_of_at:
-            row = {"label_known_at": None, "is_hired_within_14d": None}
-            rows.append({"job_id": request["job_id"], **row, "exclusion_reason": NOT_YET})
+            rows.append(
+                {
+                    "job_id": request["job_id"],
+                    "revised_at": request["entered_at"],
+                    "label_known_at": None,
+                    "is_hired_within_14d": None,
+                    "exclusion_reason": NOT_YET,
+                }
+            )
             continue
         is_hired, reason = hire(request, jobs[request["job_id"]], own, known_at)
         rows.append(
             {
                 "job_id": request["job_id"],
+                "revised_at": max(request["entered_at"], known_at),
                 "label_known_at": known_at,
                 "is_hired_within_14d": None if reason else int(is_hired),
                 "exclusion_reason": reason,

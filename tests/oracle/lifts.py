@@ -6,12 +6,11 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from .chain import latest_available, latest_known
+from .chain import by_key, latest_available, latest_known
 from .client_history import Chains
 from .clock import Row, World
 from .market import log_price
 from .numbers import fixed_point, fixed_ratio, half_away_from_zero, ratio, shrunk_mean
-from .requests import by_key
 from .steps import Step, recounted, steps
 
 PRIOR_VARIANCE_E6 = 2_000_000
@@ -43,22 +42,27 @@ def prices_by(
             things[member[entity]].append(steps_of[contract_id])
 
     def state(standing: list[tuple[int, int | None]]) -> Row:
-        lifts = [lift for _, lift in standing if lift is not None]
-        return {
-            f"{entity}_contract_count_all": len(standing),
-            f"{entity}_log_price_sum_e6_all": sum(log for log, _ in standing),
-            f"{entity}_lift_count_all": len(lifts),
-            f"{entity}_lift_sum_e6_all": sum(lifts),
-            f"{entity}_lift_square_sum_e6_all": sum(
-                fixed_ratio(lift * lift, 1_000_000) or 0 for lift in lifts
-            ),
-        }
+        return state_of_member(entity, standing)
 
     return [
         {entity: member, **row}
         for member, own in sorted(things.items())
         for row in recounted(own, state, state([]), world)
     ]
+
+
+def state_of_member(entity: str, standing: list[tuple[int, int | None]]) -> Row:
+    """Return the columns of a term or skill, from the log prices and lifts of the contracts that count."""
+    lifts = [lift for _, lift in standing if lift is not None]
+    return {
+        f"{entity}_contract_count_all": len(standing),
+        f"{entity}_log_price_sum_e6_all": sum(log for log, _ in standing),
+        f"{entity}_lift_count_all": len(lifts),
+        f"{entity}_lift_sum_e6_all": sum(lifts),
+        f"{entity}_lift_square_sum_e6_all": sum(
+            fixed_ratio(lift * lift, 1_000_000) or 0 for lift in lifts
+        ),
+    }
 
 
 def contract_steps(

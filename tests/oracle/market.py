@@ -6,12 +6,12 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from .chain import latest_available, latest_known
+from .chain import by_key, latest_known, values_at
 from .client_history import Chains
 from .clock import Row, World
 from .contracts import fixed_log_prices, frozen_category, is_counted
 from .numbers import fixed_point, fixed_ratio, ratio, shrunk_mean
-from .requests import by_key
+from .requests import identity
 from .steps import Step, recounted, steps
 
 LEVELS = 64
@@ -45,7 +45,7 @@ def market_prices(jobs: Chains, contracts: Chains, world: World) -> list[Row]:
                 return "event", min(row[event] for row in seen_versions(versions, at, world))
 
             things.append(steps([row["known_at"] for row in versions], first_event, world))
-    rows = recounted(things, _market, _market([]), world)
+    rows = recounted(things, _market, NO_MARKET, world)
     return [{"market_id": world.currency, **row} for row in rows]
 
 
@@ -67,16 +67,18 @@ def _market(standing: list[tuple[str, Any]]) -> Row:
     }
 
 
+NO_MARKET: Row = _market([])
+
+
 def market_at_request(requests: list[Row], prices: list[Row], world: World) -> list[Row]:
     """feat_job__market_at_request."""
     rows = []
     for request in requests:
         requested_at = request["requested_at"]
-        known = latest_available(prices, requested_at)
-        start = world.history_start or (known["market_first_event_at"] if known else None)
-        row = {name: request[name] for name in ("job_id", "requested_at", "entered_at")}
-        row["market_contract_count_all"] = known["market_contract_count_all"] if known else 0
-        row["market_log_price_mean_all"] = known["market_log_price_mean_all"] if known else None
+        known = values_at(prices, requested_at, NO_MARKET)
+        first_event_at = known.pop("market_first_event_at")
+        start = world.history_start or first_event_at
+        row = identity(request) | known
         for group, days in (("client", 365), ("category", 365), ("job_type", 365), ("demand", 90)):
             is_short = start is None or requested_at - timedelta(days=days) < start
             row[f"is_{group}_window_short"] = int(is_short)
@@ -109,7 +111,7 @@ def client_category_prices(jobs: Chains, contracts: Chains, world: World) -> lis
     return [
         {"client_id": client_id, "category_id": category_id, **row}
         for (client_id, category_id), own in sorted(things.items())
-        for row in recounted(own, _sums, _sums([]), world)
+        for row in recounted(own, _sums, NO_SUMS, world)
     ]
 
 
@@ -118,6 +120,9 @@ def _sums(logs: list[int]) -> Row:
         "client_category_contract_count_all": len(logs),
         "client_category_log_price_sum_e6_all": sum(logs),
     }
+
+
+NO_SUMS: Row = _sums([])
 
 
 def client_category_at_request(
@@ -134,17 +139,16 @@ def client_category_at_request(
     rows = []
     for request, at_category, at_market in zip(requests, category, market, strict=True):
         key = request["client_id"], request["category_id"]
-        known = latest_available(prices_of.get(key, []), request["requested_at"])
-        count = known["client_category_contract_count_all"] if known else 0
-        total = known["client_category_log_price_sum_e6_all"] if known else 0
+        known = values_at(prices_of.get(key, []), request["requested_at"], NO_SUMS)
+        count = known["client_category_contract_count_all"]
+        total = known.pop("client_category_log_price_sum_e6_all")
         prior = fixed_point(at_category["category_log_price_mean_365d"])
         if prior is None:
             prior = fixed_point(at_market["market_log_price_mean_all"])
         expected = None
         if prior is not None:
             expected = shrunk_mean(total, count, prior, world.term_prior_count)
-        row = {name: request[name] for name in ("job_id", "requested_at", "entered_at")}
-        row["client_category_contract_count_all"] = count
+        row = identity(request) | known
         row["client_category_log_price_mean_all"] = ratio(total, count * 1_000_000)
         row["job_expected_price_log"] = None if expected is None else expected / 1e6
         rows.append(row)
@@ -204,7 +208,7 @@ def job_type_prices(
     return [
         {"job_type": job_type, **row}
         for job_type, own in sorted(things.items())
-        for row in recounted(own, _year, _year([]), world)
+        for row in recounted(own, _year, NO_YEAR, world)
     ]
 
 
@@ -215,19 +219,17 @@ def _year(logs: list[int]) -> Row:
     }
 
 
+NO_YEAR: Row = _year([])
+NO_TYPE_CODE: Row = {"job_type_code": 0}
+
+
 def job_type_at_request(requests: list[Row], prices: list[Row], codes: list[Row]) -> list[Row]:
     """feat_job__job_type_at_request."""
     prices_of, codes_of = by_key(prices, "job_type"), by_key(codes, "job_type")
     rows = []
     for request in requests:
         job_type, at = job_type_of(request), request["requested_at"]
-        price = latest_available(prices_of.get(job_type, []), at)
-        code = latest_available(codes_of.get(job_type, []), at)
-        row = {name: request[name] for name in ("job_id", "requested_at", "entered_at")}
-        row["job_type_code"] = code["job_type_code"] if code else 0
-        row["job_type_contract_count_365d"] = price["job_type_contract_count_365d"] if price else 0
-        row["job_type_log_price_mean_365d"] = (
-            price["job_type_log_price_mean_365d"] if price else None
-        )
-        rows.append(row)
+        code = values_at(codes_of.get(job_type, []), at, NO_TYPE_CODE)
+        price = values_at(prices_of.get(job_type, []), at, NO_YEAR)
+        rows.append(identity(request) | code | price)
     return rows

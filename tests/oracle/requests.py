@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime
-from typing import Any
 
-from .category_prices import NO_PRICES
-from .chain import latest_available
+from .category_prices import NO_CODE, NO_PRICES
+from .chain import by_key, values_at
 from .client_history import NO_HISTORY, Chains
 from .clock import Row, Tables, World
+from .demand import NO_DEMAND
 from .numbers import days_between, fixed_log
 from .staging import cleaned
 
@@ -44,7 +43,7 @@ def job_requests(jobs: Chains, world: World) -> list[Row]:
 
 
 def job_skills(requests: list[Row], tables: Tables) -> list[Row]:
-    """job_id, skill: the first known set of a job's skills, if known when the job entered."""
+    """job_id, entered_at, skill: the first known set of a job's skills, if known when the job entered."""
     raw_of: dict[str, list[Row]] = defaultdict(list)
     for raw in tables.get("job_skills", []):
         raw_of[raw["job_id"]].append(cleaned(raw))
@@ -63,11 +62,13 @@ def job_skills(requests: list[Row], tables: Tables) -> list[Row]:
             for known_at, raw in known
             if known_at == first_known_at and not raw["is_deleted"]
         }
-        rows += [{"job_id": request["job_id"], "skill": skill} for skill in sorted(first_set)]
+        own = {name: request[name] for name in ("job_id", "entered_at")}
+        rows += [own | {"skill": skill} for skill in sorted(first_set)]
     return rows
 
 
-def _identity(request: Row) -> Row:
+def identity(request: Row) -> Row:
+    """Return the columns that every table with one row per request has."""
     return {name: request[name] for name in ("job_id", "requested_at", "entered_at")}
 
 
@@ -83,7 +84,7 @@ def job_posting(requests: list[Row], skills: list[Row], world: World) -> list[Ro
         deadline_at, requested_at = request["apply_deadline_at"], request["requested_at"]
         local = world.clock.local(requested_at)
         rows.append(
-            _identity(request)
+            identity(request)
             | {
                 "job_title_char_count": _length(request["title"]),
                 "job_description_char_count": _length(request["description"]),
@@ -112,41 +113,21 @@ def _length(text: str | None) -> int | None:
     return None if text is None else len(text)
 
 
-def by_key(rows: list[Row], key: str) -> dict[Any, list[Row]]:
-    """Rows in groups of one key."""
-    groups: dict[Any, list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row[key]].append(row)
-    return groups
-
-
-def _values_at(rows: list[Row], at: datetime, columns: Row) -> Row:
-    row = latest_available(rows, at)
-    return {name: default if row is None else row[name] for name, default in columns.items()}
-
-
 def client_at_request(requests: list[Row], history: list[Row]) -> list[Row]:
     """feat_job__client_at_request: the client as a request could have known it."""
     history_of = by_key(history, "client_id")
     rows = []
     for request in requests:
         requested_at = request["requested_at"]
-        known = _values_at(history_of.get(request["client_id"], []), requested_at, NO_HISTORY)
+        known = values_at(history_of.get(request["client_id"], []), requested_at, NO_HISTORY)
         last_at = known.pop("client_last_contracted_at")
         registered_at = known.pop("client_registered_at")
         ages = {
             "client_last_contract_age_days": days_between(requested_at, last_at),
             "client_tenure_days": days_between(requested_at, registered_at),
         }
-        rows.append(_identity(request) | known | ages)
+        rows.append(identity(request) | known | ages)
     return rows
-
-
-NO_DEMAND: Row = {
-    "category_posting_count_90d": 0,
-    "category_proposals_per_posting_90d": None,
-    "category_fill_ratio_90d": None,
-}
 
 
 def category_at_request(
@@ -158,10 +139,10 @@ def category_at_request(
     rows = []
     for request in requests:
         category_id, requested_at = request["category_id"], request["requested_at"]
-        known = _values_at(prices_of.get(category_id, []), requested_at, NO_PRICES)
-        code = _values_at(codes_of.get(category_id, []), requested_at, {"category_code": 0})
-        offered = _values_at(demand_of.get(category_id, []), requested_at, NO_DEMAND)
-        rows.append(_identity(request) | known | offered | code)
+        known = values_at(prices_of.get(category_id, []), requested_at, NO_PRICES)
+        code = values_at(codes_of.get(category_id, []), requested_at, NO_CODE)
+        offered = values_at(demand_of.get(category_id, []), requested_at, NO_DEMAND)
+        rows.append(identity(request) | known | offered | code)
     return rows
 
 

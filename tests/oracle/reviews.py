@@ -7,7 +7,7 @@ from datetime import datetime
 
 from .chain import latest_known
 from .clock import Clock, Row
-from .numbers import fixed_point, ratio
+from .numbers import fixed_point
 
 Chains = dict[str, list[Row]]
 Reviews = list[tuple[datetime, list[Row]]]
@@ -46,15 +46,11 @@ def reviews_by_client(reviews: Chains, contracts: Chains, clock: Clock) -> dict[
     return found
 
 
-def review_state(reviews: Reviews, at: datetime) -> Row:
-    """The columns of a client's reviews at a refresh."""
+def counted_ratings(reviews: Reviews, at: datetime) -> list[int]:
+    """Return the ratings of a client at a refresh, in millionths, one for each review that counts."""
     now = [latest_known(versions, at) for counts_from, versions in reviews if counts_from <= at]
-    ratings = [
+    return [
         fixed_point(row["rating"]) or 0
         for row in now
         if row is not None and is_counted_review(row) and row["reviewed_at"] <= at
     ]
-    return {
-        "client_review_count_all": len(ratings),
-        "client_rating_mean_all": ratio(sum(ratings), len(ratings) * 1_000_000),
-    }

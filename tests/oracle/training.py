@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from .chain import latest_known
+from .chain import by_key, latest_known
 from .client_history import Chains
 from .clock import Row, World
 from .numbers import fixed_log
-from .requests import by_key
 
 
 def training(feature_rows: list[Row], jobs: Chains, contracts: Chains, world: World) -> list[Row]:
-    """Every row of the features mart with label_known_at, price_log and exclusion_reason."""
+    """Return every row of the features mart with the label's columns."""
     first_versions = [versions[0] for versions in contracts.values()]
     first_versions_of_job = by_key(first_versions, "job_id")
     rows = []
@@ -28,7 +27,9 @@ def training(feature_rows: list[Row], jobs: Chains, contracts: Chains, world: Wo
             price = fixed_log(_label_version(contract_versions, known_at)["agreed_price_amount"])
             price_log = None if price is None else price / 1e6
         label = {"label_known_at": known_at, "price_log": price_log, "exclusion_reason": reason}
-        rows.append(features | label)
+        entered_at = features["entered_at"]
+        revised_at = entered_at if known_at is None else max(entered_at, known_at)
+        rows.append(features | {"revised_at": revised_at} | label)
     return rows
 
 

@@ -47,9 +47,9 @@ def title_terms(title: str | None) -> set[str]:
 
 
 def job_terms(requests: list[Row]) -> list[Row]:
-    """job_id and term, one row each."""
+    """job_id, entered_at and term, one row each."""
     return [
-        {"job_id": request["job_id"], "term": term}
+        {"job_id": request["job_id"], "entered_at": request["entered_at"], "term": term}
         for request in requests
         for term in sorted(title_terms(request["title"]))
     ]

@@ -80,7 +80,17 @@ def why(column: str, as_json: bool) -> None:
         return
     click.echo(f"{found.column}  ({found.path})")
     click.echo(f"  {found.description}")
-    names = ("why", "transform", "unit", "null_means", "serve", "owner", "added", "role")
+    names = (
+        "why",
+        "transform",
+        "unit",
+        "null_means",
+        "serve",
+        "owner",
+        "added",
+        "verified_by",
+        "role",
+    )
     for name in names:
         if name in found.meta:
             click.echo(f"  {name:<11} {found.meta[name]}")

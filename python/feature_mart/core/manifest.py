@@ -24,7 +24,7 @@ SERVED = ("feat_", "mart_")
 _TYPES = {"string": "varchar", "timestamp": "timestamptz", "float64": "double", "int64": "bigint"}
 
 #: The meta keys that a column keeps to itself; the others go with it to the models that pass it on.
-KEPT_AT_HOME = ("owner", "why", "transform", "added", "bins", "passed_on")
+KEPT_AT_HOME = ("owner", "why", "transform", "added", "bins", "passed_on", "verified_by")
 
 # The keys of a node that decide its rows. Paths, times and compiled code are left out, because they differ between
 # machines.

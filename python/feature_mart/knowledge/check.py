@@ -18,6 +18,7 @@ from feature_mart.knowledge.rationale import (
     read_project,
     sections_of,
 )
+from feature_mart.knowledge.verification import read_verification
 from feature_mart.knowledge.why import read_candidates
 from feature_mart.runner import read_files_at
 from feature_mart.snapshot_files import decode_document
@@ -27,7 +28,7 @@ _UNTESTED = "not yet tested"
 
 
 def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ...]:
-    """Return all findings about missing reasons, columns that are passed on, evidence and candidates.
+    """Return all findings about missing reasons, columns that are passed on, evidence, candidates and unit tests.
 
     Args:
         base: a commit; also return the changes since then that alter features without a new reason. None to skip that.
@@ -43,6 +44,7 @@ def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ..
         *check_passed_on(files),
         *check_evidence(project, models),
         *check_candidates(project),
+        *read_verification(project).check(),
     ]
     if base is not None:
         found += check_changes(read_files_at(project, base, FOLDERS), files, base)

@@ -29,6 +29,8 @@ ROLES = frozenset({"key", "label", "audit"})
 KEYS = ("owner", "serve", "unit", "null_means", "why", "transform", "added")
 #: The meta keys required of the same column in models that only select it.
 HANDED_ON = ("serve", "unit", "null_means")
+#: The meta key, and its one value, of a column that is not compared with tests/oracle (`verification`).
+VERIFIED_BY, UNIT_TESTS = "verified_by", "unit tests"
 _SHORTEST_WHY = 20
 _DOCS = re.compile(r"\{%-?\s*docs\s+(\w+)\s*-?%\}(.*?)\{%-?\s*enddocs\s*-?%\}", re.DOTALL)
 _DOC = re.compile(r"\{\{\s*doc\(\s*['\"](\w+)['\"]\s*\)\s*\}\}")
@@ -122,7 +124,10 @@ def read_columns(
         document = read_yaml(text)
         for entry in (*_dicts(document.get("models")), *_dicts(document.get("seeds"))):
             name = str(entry.get("name"))
-            columns = {str(each.get("name")): each for each in _dicts(entry.get("columns"))}
+            columns = {
+                str(each.get("name")): _with_model(each, entry)
+                for each in _dicts(entry.get("columns"))
+            }
             paths[name] = path
             models[name] = {**entry, "columns": columns}
     return {
@@ -198,6 +203,15 @@ def _with_text(column: dict[str, Any], blocks: Mapping[str, str]) -> dict[str, A
 
 def _dicts(value: object) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _with_model(column: dict[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a column with what its model says of all of its features."""
+    meta, said = meta_of(column), meta_of(model).get(VERIFIED_BY)
+    if said is None or "role" in meta:
+        return column
+    config = column.get("config") or {}
+    return {**column, "config": {**config, "meta": {VERIFIED_BY: said, **meta}}}
 
 
 def _check_column(column: Mapping[str, Any], wanted: Sequence[str]) -> Iterator[str]:

@@ -23,6 +23,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("models", "macros", "seeds", "profiles", "analyses"):
         shutil.copytree(PROJECT / name, folder / name)
     shutil.copytree(PROJECT / "docs" / "evidence", folder / "docs" / "evidence")
+    shutil.copytree(PROJECT / "tests" / "fixtures", folder / "tests" / "fixtures")
     shutil.copy(PROJECT / "dbt_project.yml", folder)
     for arguments in (
         ("init", "--quiet"),

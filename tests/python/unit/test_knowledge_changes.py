@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import knowledge_additions
 import knowledge_changes
 import knowledge_changes_around
 from feature_mart.knowledge.changes import (
@@ -140,3 +141,21 @@ def test_a_model_that_cannot_be_read_counts_as_a_whole(broken: str) -> None:
 def test_every_model_of_this_project_before_a_mart_can_be_read() -> None:
     # Its query is written by its own loops, and no consumer reads it.
     assert BASE.unread() == ("int_mart__profiles",)
+
+
+def reached(*edits: Edit) -> set[str]:
+    """Return the names of the features that edits change."""
+    after = read_lineage(edited(*edits))
+    assert set(after.unread()) <= set(BASE.unread())
+    return {name for each in reached_columns(BASE, after) for _, name in each.columns}
+
+
+@pytest.mark.parametrize("name", knowledge_additions.ADDITIONS)
+def test_an_addition_to_a_history_changes_no_feature(name: str) -> None:
+    assert reached(*knowledge_additions.ADDITIONS[name]) == set()
+
+
+@pytest.mark.parametrize("name", knowledge_additions.CHANGES)
+def test_a_change_of_a_fact_changes_the_features_that_sum_it(name: str) -> None:
+    edits, features = knowledge_additions.CHANGES[name]
+    assert reached(*edits) == set(features.split())

@@ -6,23 +6,24 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from oracle import Row, Tables, World, expected_tables
-from oracle.raw_rows import at, client, contract, job, world
+from oracle import Row, Tables
+from oracle.changes import changes
+from oracle.raw_rows import at, client, contract, job
+
+Changes = list[tuple[datetime, *tuple[Any, ...]]]
 
 LOG_50000 = 10.819778
 LOG_1000 = 6.907755
 
 
-def history(tables: Tables, column: str, build: World | None = None) -> list[tuple[datetime, Any]]:
-    """One column of client c1's history, with each row's as_of_at."""
-    rows = expected_tables(tables, build or world())["feat_client__history"]
-    return [(row["as_of_at"], row[column]) for row in rows if row["client_id"] == "c1"]
+def history(tables: Tables, *columns: str, client_id: str = "c1") -> Changes:
+    """Return the changes of columns of a client's history."""
+    return changes("feat_client__history", tables, *columns, client_id=client_id)
 
 
-def prices(tables: Tables, column: str, category_id: str = "k1") -> list[tuple[datetime, Any]]:
-    """One column of a category's prices, with each row's as_of_at."""
-    rows = expected_tables(tables, world())["feat_category__prices"]
-    return [(row["as_of_at"], row[column]) for row in rows if row["category_id"] == category_id]
+def prices(tables: Tables, *columns: str, category_id: str = "k1") -> Changes:
+    """Return the changes of columns of a category's prices."""
+    return changes("feat_category__prices", tables, *columns, category_id=category_id)
 
 
 # --- client history: entering and leaving
@@ -30,28 +31,16 @@ def prices(tables: Tables, column: str, category_id: str = "k1") -> list[tuple[d
 
 def test_contract_enters_at_the_next_refresh_and_leaves_after_its_window() -> None:
     tables = {"contracts": [contract()]}
-    rows = expected_tables(tables, world())["feat_client__history"]
-    entered = {
-        "client_id": "c1",
-        "as_of_at": at("2024-05-02 03:00"),
-        "available_at": at("2024-05-02 04:00"),
-        "client_posting_count_90d": 0,
-        "client_contract_count_365d": 1,
-        "client_contract_count_all": 1,
-        "client_log_price_mean_365d": LOG_50000,
-        "client_cancelled_contract_ratio_all": 0.0,
-        "client_last_contracted_at": at("2024-05-01 09:00"),
-        "client_registered_at": None,
-        "client_review_count_all": 0,
-        "client_rating_mean_all": None,
-    }
-    left = entered | {
-        "as_of_at": at("2025-05-02 03:00"),
-        "available_at": at("2025-05-02 04:00"),
-        "client_contract_count_365d": 0,
-        "client_log_price_mean_365d": None,
-    }
-    assert rows == [entered, left]
+    assert history(tables, "client_contract_count_365d") == [
+        (at("2024-05-02 03:00"), 1),
+        (at("2025-05-02 03:00"), 0),
+    ]
+    assert history(tables, "client_log_price_mean_365d") == [
+        (at("2024-05-02 03:00"), LOG_50000),
+        (at("2025-05-02 03:00"), None),
+    ]
+    assert history(tables, "client_contract_count_all") == [(at("2024-05-02 03:00"), 1)]
+    assert history(tables, "client_posting_count_90d") == []
 
 
 def test_contract_made_and_known_exactly_at_a_refresh_enters_and_leaves_at_that_hour() -> None:
@@ -77,7 +66,7 @@ def test_late_contract_counts_from_when_it_was_known_and_leaves_by_its_event() -
 
 def test_contract_known_after_its_window_never_enters_the_window() -> None:
     tables = {"contracts": [contract(loaded_at=at("2025-05-02 03:00"))]}
-    assert history(tables, "client_contract_count_365d") == [(at("2025-05-02 03:00"), 0)]
+    assert history(tables, "client_contract_count_365d") == []
     assert history(tables, "client_contract_count_all") == [(at("2025-05-02 03:00"), 1)]
 
 
@@ -100,22 +89,18 @@ def test_corrected_price_replaces_the_former_at_the_refresh_that_knows_it() -> N
 
 
 def test_cancellation_takes_the_contract_out_and_counts_in_the_ratio() -> None:
-    tables = {
-        "contracts": [contract(), contract(status="cancelled", loaded_at=at("2024-05-10 09:00"))]
-    }
-    (first, second) = expected_tables(tables, world())["feat_client__history"]
-    assert first["client_cancelled_contract_ratio_all"] == 0.0
-    assert second["as_of_at"] == at("2024-05-11 03:00")
-    assert second["client_contract_count_all"] == 0
-    assert second["client_log_price_mean_365d"] is None
-    assert second["client_cancelled_contract_ratio_all"] == 1.0
-    assert second["client_last_contracted_at"] is None
+    cancelled = contract(status="cancelled", loaded_at=at("2024-05-10 09:00"))
+    tables = {"contracts": [contract(), cancelled]}
+    names = ("client_contract_count_all", "client_log_price_mean_365d", "client_last_contracted_at")
+    assert history(tables, "client_cancelled_contract_ratio_all", *names) == [
+        (at("2024-05-02 03:00"), 0.0, 1, LOG_50000, at("2024-05-01 09:00")),
+        (at("2024-05-11 03:00"), 1.0, 0, None, None),
+    ]
 
 
 def test_exact_duplicate_counts_once() -> None:
     assert history({"contracts": [contract(), contract()]}, "client_contract_count_all") == [
         (at("2024-05-02 03:00"), 1),
-        (at("2025-05-02 03:00"), 1),  # out of the 365 days: another column changed
     ]
 
 
@@ -130,7 +115,9 @@ def test_events_on_either_side_of_midnight_belong_to_one_refresh() -> None:
 
 
 def test_void_contract_is_neither_counted_nor_cancelled() -> None:
-    assert history({"contracts": [contract(status="VOID")]}, "client_contract_count_all") == []
+    tables = {"contracts": [contract(status="VOID")]}
+    assert history(tables, "client_contract_count_all") == []
+    assert history(tables, "client_cancelled_contract_ratio_all") == []
 
 
 def test_deleted_contract_is_gone_and_comes_back_undeleted() -> None:
@@ -156,7 +143,6 @@ def test_moved_contract_leaves_until_its_new_time() -> None:
         (at("2024-05-02 03:00"), at("2024-05-01 09:00")),
         (at("2024-05-11 03:00"), None),
         (at("2024-05-21 03:00"), at("2024-05-20 09:00")),
-        (at("2025-05-21 03:00"), at("2024-05-20 09:00")),
     ]
 
 
@@ -164,12 +150,16 @@ def test_of_two_versions_within_one_refresh_only_the_last_counts() -> None:
     cancelled = contract(status="cancelled", loaded_at=at("2024-05-02 03:00"))
     tables = {"contracts": [contract(), cancelled]}
     assert history(tables, "client_cancelled_contract_ratio_all") == [(at("2024-05-02 03:00"), 1.0)]
-    assert history(tables, "client_contract_count_all") == [(at("2024-05-02 03:00"), 0)]
+    assert history(tables, "client_contract_count_all") == []
 
 
 def test_version_that_changes_no_column_makes_no_row() -> None:
     completed = contract(status="completed", loaded_at=at("2024-05-10 09:00"))
-    assert len(history({"contracts": [contract(), completed]}, "client_contract_count_all")) == 2
+    tables = {"contracts": [contract(), completed]}
+    assert history(tables, "client_contract_count_365d", "client_contract_count_all") == [
+        (at("2024-05-02 03:00"), 1, 1),
+        (at("2025-05-02 03:00"), 0, 1),
+    ]
 
 
 def test_last_contract_falls_back_when_the_newest_is_cancelled() -> None:
@@ -190,15 +180,13 @@ def test_last_contract_falls_back_when_the_newest_is_cancelled() -> None:
 
 def test_contract_that_changes_client_moves_from_one_history_to_the_other() -> None:
     tables = {"contracts": [contract(client_id="c2"), contract(loaded_at=at("2024-05-10 09:00"))]}
-    rows = expected_tables(tables, world())["feat_client__history"]
-    counts = [
-        (row["client_id"], row["as_of_at"], row["client_contract_count_365d"]) for row in rows
+    assert history(tables, "client_contract_count_365d", client_id="c1") == [
+        (at("2024-05-11 03:00"), 1),
+        (at("2025-05-02 03:00"), 0),
     ]
-    assert counts == [
-        ("c1", at("2024-05-11 03:00"), 1),
-        ("c1", at("2025-05-02 03:00"), 0),
-        ("c2", at("2024-05-02 03:00"), 1),
-        ("c2", at("2024-05-11 03:00"), 0),
+    assert history(tables, "client_contract_count_365d", client_id="c2") == [
+        (at("2024-05-02 03:00"), 1),
+        (at("2024-05-11 03:00"), 0),
     ]
 
 
@@ -206,9 +194,8 @@ def test_unpriced_contract_counts_but_has_no_part_in_the_mean() -> None:
     tables = {
         "contracts": [contract(), contract("d2", agreed_price=None)],
     }
-    (row, _) = expected_tables(tables, world())["feat_client__history"]
-    assert row["client_contract_count_365d"] == 2
-    assert row["client_log_price_mean_365d"] == LOG_50000
+    names = ("client_contract_count_365d", "client_log_price_mean_365d")
+    assert history(tables, *names)[0] == (at("2024-05-02 03:00"), 2, LOG_50000)
 
 
 def test_postings_count_for_90_days_unless_deleted() -> None:
@@ -233,14 +220,13 @@ def test_postings_count_for_90_days_unless_deleted() -> None:
 
 def test_posting_that_changes_client_moves_to_the_other() -> None:
     tables = {"jobs": [job(), job(client_id="c2", loaded_at=at("2024-05-20 12:00"))]}
-    rows = expected_tables(tables, world())["feat_client__history"]
-    assert [
-        (row["client_id"], row["as_of_at"], row["client_posting_count_90d"]) for row in rows
-    ] == [
-        ("c1", at("2024-05-11 03:00"), 1),
-        ("c1", at("2024-05-21 03:00"), 0),
-        ("c2", at("2024-05-21 03:00"), 1),
-        ("c2", at("2024-08-09 03:00"), 0),
+    assert history(tables, "client_posting_count_90d", client_id="c1") == [
+        (at("2024-05-11 03:00"), 1),
+        (at("2024-05-21 03:00"), 0),
+    ]
+    assert history(tables, "client_posting_count_90d", client_id="c2") == [
+        (at("2024-05-21 03:00"), 1),
+        (at("2024-08-09 03:00"), 0),
     ]
 
 
@@ -274,7 +260,16 @@ def posted(category_id: str | None = "k1", **given: Any) -> Row:
     return job("j0", posted_at=at("2024-04-20 12:00"), category_id=category_id, **given)
 
 
-def test_category_row_by_hand() -> None:
+MAY_2, MAY_2_2025 = at("2024-05-02 03:00"), at("2025-05-02 03:00")
+JULY_31 = at("2024-07-31 03:00")  # 1 May 09:00 and 90 days is 30 July 09:00
+
+
+def named(measure: str) -> tuple[str, str]:
+    """Return the columns of a measure of a category, one for each window."""
+    return f"category_{measure}_90d", f"category_{measure}_365d"
+
+
+def test_columns_of_a_category_by_hand() -> None:
     tables = {
         "jobs": [posted()],
         "contracts": [
@@ -284,36 +279,23 @@ def test_category_row_by_hand() -> None:
             contract("d4", agreed_price=None, freelancer_id=None),
         ],
     }
-    rows = expected_tables(tables, world())["feat_category__prices"]
-    of_window = {
-        "category_contract_count": 4,
-        "category_log_price_mean": 24_635_288 / 3_000_000,
-        "category_log_price_p25": 6.925,
-        "category_log_price_p50": 6.925,
-        "category_log_price_p75": 10.825,
-        "category_active_freelancer_count": 2,
-    }
-    empty = dict.fromkeys(of_window) | {
-        "category_contract_count": 0,
-        "category_active_freelancer_count": 0,
-    }
-
-    def named(values: Row, window: str) -> Row:
-        return {f"{name}_{window}": value for name, value in values.items()}
-
-    def published(as_of_at: str, available_at: str) -> Row:
-        return {"category_id": "k1", "as_of_at": at(as_of_at), "available_at": at(available_at)}
-
-    assert rows == [
-        published("2024-05-02 03:00", "2024-05-02 04:00")
-        | named(of_window, "90d")
-        | named(of_window, "365d"),
-        published("2024-07-31 03:00", "2024-07-31 04:00")  # 1 May 09:00 + 90 days: 30 July 09:00
-        | named(empty, "90d")
-        | named(of_window, "365d"),
-        published("2025-05-02 03:00", "2025-05-02 04:00")
-        | named(empty, "90d")
-        | named(empty, "365d"),
+    assert prices(tables, *named("contract_count")) == [
+        (MAY_2, 4, 4),
+        (JULY_31, 0, 4),
+        (MAY_2_2025, 0, 0),
+    ]
+    mean = 24_635_288 / 3_000_000
+    assert prices(tables, *named("log_price_mean")) == [
+        (MAY_2, mean, mean),
+        (JULY_31, None, mean),
+        (MAY_2_2025, None, None),
+    ]
+    for name, value in (("p25", 6.925), ("p50", 6.925), ("p75", 10.825)):
+        assert prices(tables, *named(f"log_price_{name}"))[0] == (MAY_2, value, value)
+    assert prices(tables, *named("active_freelancer_count")) == [
+        (MAY_2, 2, 2),
+        (JULY_31, 0, 2),
+        (MAY_2_2025, 0, 0),
     ]
 
 
@@ -326,9 +308,10 @@ def test_contract_counts_in_a_category_once_its_job_is_known() -> None:
 
 
 def test_contract_of_an_unknown_job_or_without_category_counts_in_none() -> None:
-    assert expected_tables({"contracts": [contract()]}, world())["feat_category__prices"] == []
+    name = "category_contract_count_90d"
+    assert changes("feat_category__prices", {"contracts": [contract()]}, name) == []
     tables = {"jobs": [posted(category_id=None)], "contracts": [contract()]}
-    assert expected_tables(tables, world())["feat_category__prices"] == []
+    assert changes("feat_category__prices", tables, name) == []
 
 
 def test_category_is_frozen_when_the_contract_first_counts() -> None:
@@ -340,14 +323,12 @@ def test_category_is_frozen_when_the_contract_first_counts() -> None:
         ],
         "contracts": [contract(), contract(agreed_price=None, loaded_at=at("2024-06-01 09:00"))],
     }
-    assert prices(tables, "category_log_price_mean_90d", "k2") == [
+    assert prices(tables, "category_log_price_mean_90d", category_id="k2") == [
         (at("2024-05-02 03:00"), LOG_50000),
         (at("2024-06-02 03:00"), None),
-        (at("2024-07-31 03:00"), None),
-        (at("2025-05-02 03:00"), None),
     ]
-    assert prices(tables, "category_contract_count_90d", "k1") == []
-    assert prices(tables, "category_contract_count_90d", "k3") == []
+    assert prices(tables, "category_contract_count_90d", category_id="k1") == []
+    assert prices(tables, "category_contract_count_90d", category_id="k3") == []
 
 
 def test_category_is_frozen_by_the_first_version_that_counts_not_by_a_void_one() -> None:
@@ -355,8 +336,11 @@ def test_category_is_frozen_by_the_first_version_that_counts_not_by_a_void_one()
         "jobs": [posted("k1"), posted("k2", is_deleted=True, loaded_at=at("2024-05-05 12:00"))],
         "contracts": [contract(status="void"), contract(loaded_at=at("2024-05-10 09:00"))],
     }
-    assert prices(tables, "category_contract_count_90d", "k1") == []
-    assert prices(tables, "category_contract_count_90d", "k2")[0] == (at("2024-05-11 03:00"), 1)
+    assert prices(tables, "category_contract_count_90d", category_id="k1") == []
+    assert prices(tables, "category_contract_count_90d", category_id="k2")[0] == (
+        at("2024-05-11 03:00"),
+        1,
+    )
 
 
 def test_category_of_a_contract_loaded_before_its_event_is_that_of_the_event() -> None:
@@ -364,8 +348,11 @@ def test_category_of_a_contract_loaded_before_its_event_is_that_of_the_event() -
         "jobs": [posted("k1"), posted("k2", loaded_at=at("2024-04-28 12:00"))],
         "contracts": [contract(loaded_at=at("2024-04-25 12:00"))],
     }
-    assert prices(tables, "category_contract_count_90d", "k1") == []
-    assert prices(tables, "category_contract_count_90d", "k2")[0] == (at("2024-05-02 03:00"), 1)
+    assert prices(tables, "category_contract_count_90d", category_id="k1") == []
+    assert prices(tables, "category_contract_count_90d", category_id="k2")[0] == (
+        at("2024-05-02 03:00"),
+        1,
+    )
 
 
 def test_freelancers_are_counted_once_and_again_only_when_the_last_contract_leaves() -> None:
@@ -373,9 +360,5 @@ def test_freelancers_are_counted_once_and_again_only_when_the_last_contract_leav
     tables = {"jobs": [posted()], "contracts": [contract(), contract(**later)]}
     assert prices(tables, "category_active_freelancer_count_90d") == [
         (at("2024-05-02 03:00"), 1),
-        (at("2024-05-10 03:00"), 1),
-        (at("2024-07-31 03:00"), 1),
-        (at("2024-08-08 03:00"), 0),
-        (at("2025-05-02 03:00"), 0),
-        (at("2025-05-10 03:00"), 0),
+        (at("2024-08-08 03:00"), 0),  # 90 days after the second contract
     ]

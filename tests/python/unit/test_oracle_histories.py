@@ -9,13 +9,13 @@ from random import Random
 
 from hypothesis import given, settings
 
-from oracle import Clock, Tables, World, expected_tables
+from oracle import TABLES, Clock, Tables, World, expected_tables
 from oracle.category_prices import NO_PRICES, state_of_category
-from oracle.chain import state_changes
+from oracle.chain import by_key, state_changes
+from oracle.changes import only_changes
 from oracle.client_history import NO_HISTORY, chains_by_value, state_of_client
 from oracle.contracts import frozen_category
 from oracle.histories import WORLD, Shape, merged, random_universe, universe_of, universes
-from oracle.requests import by_key
 from oracle.reviews import reviews_by_client
 from oracle.staging import row_versions
 
@@ -61,6 +61,20 @@ def test_state_changes_at_no_refresh_that_was_not_looked_at(universe: Tables) ->
         category_at = partial(state_of_category, members[category_id])
         every_day = state_changes(daily, category_at, NO_PRICES, WORLD)
         assert rows == [{"category_id": category_id, **row} for row in every_day]
+
+
+@settings(max_examples=25, deadline=None)
+@given(universes())
+def test_as_of_rows_are_there_where_a_column_changed_and_usable_after_the_publish_lag(
+    universe: Tables,
+) -> None:
+    found = expected_tables(universe, WORLD)
+    for table, of in TABLES.items():
+        if of.nothing is not None:
+            changed = only_changes(table, found[table], list(of.nothing))
+            assert len(changed) == len(found[table]), table
+            for row in found[table]:
+                assert row["available_at"] == WORLD.clock.available_at(row["as_of_at"])
 
 
 @settings(max_examples=50, deadline=None)
@@ -129,8 +143,6 @@ def test_histories_are_the_same_for_the_same_seed_and_reach_every_case() -> None
         "cancelled",
         "price_missing",
     }
-    for column in training[0]:
-        assert any(row[column] not in (None, 0) for row in training), column
     available = {row["requested_at"] for row in training if row["requested_at"].hour == 19}
     assert available, "requests exactly at an available_at"
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from oracle import Tables, expected_tables
+from oracle.changes import changes
 from oracle.lifts import lift_variance
 from oracle.raw_rows import at, contract, job, world
 
@@ -16,9 +17,8 @@ MAY_2, MAY_11 = at("2024-05-02 03:00"), at("2024-05-11 03:00")
 
 
 def history(table: str, tables: Tables, column: str) -> list[tuple[datetime, Any]]:
-    """One column of a table with one entity, with each row's as_of_at."""
-    rows = expected_tables(tables, world())[table]
-    return [(row["as_of_at"], row[column]) for row in rows]
+    """Return the changes of a column of a table."""
+    return changes(table, tables, column)
 
 
 def request(tables: Tables, model: str, job_id: str = "j1") -> dict[str, Any]:

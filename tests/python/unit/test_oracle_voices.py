@@ -6,23 +6,21 @@ from datetime import datetime
 from typing import Any
 
 from oracle import Row, Tables, expected_tables
+from oracle.changes import changes
 from oracle.raw_rows import at, contract, job, proposal, review, world
 
 DEADLINE = "2024-05-24 12:00"  # 14 days after the default job was posted
 
 
 def ratings(tables: Tables, client_id: str = "c1") -> list[tuple[datetime, Any]]:
-    """The mean rating of a client at each refresh of its history."""
-    rows = expected_tables(tables, world())["feat_client__history"]
-    own = [row for row in rows if row["client_id"] == client_id]
-    return [(row["as_of_at"], row["client_rating_mean_all"]) for row in own]
+    """Return the changes of a client's mean rating."""
+    return changes("feat_client__history", tables, "client_rating_mean_all", client_id=client_id)
 
 
-def demand(tables: Tables) -> list[tuple[datetime, int, Any, Any]]:
-    """What was known of category k1, refresh by refresh."""
-    names = ("as_of_at", "category_posting_count_90d", "category_proposals_per_posting_90d")
-    rows = expected_tables(tables, world())["feat_category__demand"]
-    return [tuple(row[name] for name in (*names, "category_fill_ratio_90d")) for row in rows]
+def demand(tables: Tables) -> list[tuple[datetime, *tuple[Any, ...]]]:
+    """Return the changes of the demand for category k1."""
+    names = ("category_posting_count_90d", "category_proposals_per_posting_90d")
+    return changes("feat_category__demand", tables, *names, "category_fill_ratio_90d")
 
 
 def hired(contracts: list[Row], jobs: list[Row] | None = None) -> tuple[int | None, str | None]:
@@ -45,8 +43,7 @@ def own(contract_id: str = "d1", /, **given: Any) -> Row:
 def test_ratings_of_freelancers_are_averaged_and_a_correction_counts_once_known() -> None:
     corrected = review("r2", rating=4, loaded_at=at("2024-05-20 09:00"))
     tables = {"contracts": [contract()], "reviews": [review(), review("r2", rating=1), corrected]}
-    assert ratings(tables)[:3] == [
-        (at("2024-05-02 03:00"), None),
+    assert ratings(tables) == [
         (at("2024-05-09 03:00"), 3.0),
         (at("2024-05-21 03:00"), 4.5),
     ]
@@ -61,14 +58,14 @@ def test_what_a_client_says_and_ratings_out_of_range_are_not_counted() -> None:
         review("r5", is_deleted=True),
     ]
     tables = {"contracts": [contract()], "reviews": uncounted}
-    assert {rating for _, rating in ratings(tables)} == {None}
+    assert ratings(tables) == []
 
 
 def test_review_stays_with_the_client_its_contract_had_when_it_first_counted() -> None:
     moved = contract(client_id="c2", loaded_at=at("2024-06-01 09:00"))
     tables = {"contracts": [contract(), moved], "reviews": [review()]}
-    assert ratings(tables)[-1][1] == 5.0
-    assert {rating for _, rating in ratings(tables, "c2")} == {None}
+    assert ratings(tables) == [(at("2024-05-09 03:00"), 5.0)]
+    assert ratings(tables, "c2") == []
 
 
 # --- demand

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ import pytest
 from moto import mock_aws
 
 from feature_mart.core.errors import TerminalError, UsageError
+from feature_mart.core.manifest import Consumer
 from feature_mart.core.services import S3Options
-from feature_mart.knowledge.site.catalogue import read_decisions
+from feature_mart.core.settings import Clock
+from feature_mart.knowledge.site.catalogue import Catalogue, front_page, read_decisions
+from feature_mart.knowledge.site.facts import ConsumerFacts
 from feature_mart.knowledge.site.page import anonymous, assemble_page, without_remote_images
-from feature_mart.knowledge.site.pages import table
+from feature_mart.knowledge.site.pages import Links, column_page, table
 from feature_mart.knowledge.site.publish import check_place, publish_site
+from feature_mart.knowledge.why import read_reasons
 from feature_mart.storage import open_store
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -79,6 +84,31 @@ def test_a_file_is_no_place_for_a_site(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError, match="no place for a site"):
         check_place(open_store(str(tmp_path / "file"), S3Options(), tmp_path))
+
+
+ALONE = "roved by unit tests and the generic proofs, not by the oracle"
+
+
+@pytest.mark.parametrize(("column", "is_alone"), [("is_urgent", True), ("job_budget_log", False)])
+def test_a_feature_that_the_oracle_does_not_verify_says_so_on_its_page_and_in_the_list(
+    column: str, is_alone: bool
+) -> None:
+    links, why = Links("feature_mart"), read_reasons(PROJECT).explain(column)
+    assert (f"**Verified.** P{ALONE}." in column_page(why, "", (), links, why.model)) is is_alone
+    group = why.model.removeprefix("feat_job__")
+    facts = ConsumerFacts(
+        *(Consumer("c", "f", "t", "label", "binary"), "c", "team", "", {group: (column,)}),
+        *(None, None, (), {}, {}),
+    )
+    clock = Clock("Asia/Tokyo", 3, 60)
+    now = datetime(2026, 4, 1, tzinfo=UTC)
+    catalogue = Catalogue("w", now, clock, "JPY", (facts,), {column: why}, {}, (), (), ())
+    (line,) = [
+        line
+        for line in front_page(catalogue, "", "", links).splitlines()
+        if line.startswith(f"| `{column}` |")
+    ]
+    assert (f"p{ALONE}" in line) is is_alone
 
 
 def test_a_cell_never_ends_a_table() -> None:

@@ -35,7 +35,9 @@ from feature_mart.knowledge.lineage.sql_shapes import (
     opaque,
     own_aggregates,
     renamed,
+    sparse,
 )
+from feature_mart.knowledge.lineage.sql_sums import SUMS, read_apart
 from feature_mart.knowledge.lineage.terms import Term, all_of, bag, column_of, op, rows_of
 
 _READS = re.compile(rf"\b{REF}(\w+)")
@@ -66,7 +68,8 @@ def summarise(sql: str, facts: tuple[tuple[str, Facts], ...], names: tuple[str, 
             reader = _Reader(dict(facts))
             found = reader.query(tree, Scope({}, None))
             if found.open is None:
-                return Summary(reader.sparse(found.columns), found.rows, found.unique)
+                columns = sparse(found.columns, reader.compared)
+                return Summary(columns, found.rows, found.unique)
         except (SqlglotError, NotReadError, RecursionError):
             continue
     text = " ".join(_COMMENT.sub(" ", sql).lower().split())
@@ -79,13 +82,7 @@ class _Reader:
 
     def __init__(self, facts: Mapping[str, Facts]) -> None:
         self._facts = facts
-        self._compared: set[str] = set()
-
-    def sparse(self, columns: Mapping[str, Term]) -> dict[str, Term]:
-        """Return a model's columns, and mark those that `is_changed` does not compare: their changes may be dropped."""
-        if not self._compared:
-            return dict(columns)
-        return {n: t if n in self._compared else op("not compared", t) for n, t in columns.items()}
+        self.compared: set[str] = set()
 
     def query(self, node: exp.Expression, parent: Scope) -> Relation:
         """Return the relation of a query; `parent` has the visible CTEs and the columns of the enclosing query."""
@@ -104,8 +101,12 @@ class _Reader:
     def _ctes(self, node: exp.Expression, parent: Scope) -> dict[str, Relation]:
         ctes = dict(parent.ctes)
         clause = node.args.get("with_") or node.args.get("with")
+        queries: dict[str, exp.Expression] = {}
         for cte in clause.expressions if clause else ():
             found = self.query(cte.this, Scope(ctes, None))
+            queries[cte.alias] = cte.this
+            if cte.alias == SUMS:
+                read_apart(found, queries, ctes, lambda q, known: self.query(q, Scope(known, None)))
             ctes[cte.alias] = renamed(found, cte.args.get("alias"))
         return ctes
 
@@ -339,7 +340,7 @@ class _Reader:
             found = self.query(node, Scope(scope.ctes, scope))
             return op("query", found.rows, *found.columns.values())
         if isinstance(node, exp.Anonymous) and node.name.startswith(SPARSE):
-            self._compared |= {each.name for each in node.expressions}
+            self.compared |= {each.name for each in node.expressions}
             return op(node.name)
         if isinstance(node, exp.Literal):
             return op(f"literal {node.is_string} {node.this}")

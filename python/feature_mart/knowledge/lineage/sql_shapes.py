@@ -115,6 +115,13 @@ class NotReadError(Exception):
     """The SQL has a form that the analysis does not support."""
 
 
+def sparse(columns: Mapping[str, Term], compared: set[str]) -> dict[str, Term]:
+    """Return a model's columns, and mark those that `is_changed` does not compare: their changes may be dropped."""
+    if not compared:
+        return dict(columns)
+    return {n: t if n in compared else op("not compared", t) for n, t in columns.items()}
+
+
 def conjuncts(node: exp.Expression) -> Iterator[exp.Expression]:
     """Yield the parts of a condition that are joined by AND."""
     node = node.unnest()

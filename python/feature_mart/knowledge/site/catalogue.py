@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 from feature_mart.core.settings import Clock
 from feature_mart.core.zones import load_zone
+from feature_mart.knowledge.rationale import VERIFIED_BY
 from feature_mart.knowledge.site.facts import ConsumerFacts, Freshness, cut_of
 from feature_mart.knowledge.site.pages import Links, local, table, verdict_of
+from feature_mart.knowledge.verification import VERIFIED_ALONE
 from feature_mart.knowledge.why import Candidate, Why
 
 _NEWEST_DECISIONS = 5
@@ -139,7 +141,7 @@ def _feature_tables(of: Catalogue, links: Links) -> list[str]:
 def _feature_line(why: Why, data_type: str, users: Sequence[str]) -> list[str]:
     return [
         f"`{why.column}`",
-        why.description,
+        f"{why.description} ({VERIFIED_ALONE})" if why.meta.get(VERIFIED_BY) else why.description,
         f"{data_type}, {why.meta.get('unit', 'no unit')}",
         str(why.meta.get("serve", "")),
         ", ".join(users),

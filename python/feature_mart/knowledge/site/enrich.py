@@ -9,6 +9,7 @@ from typing import Any
 from feature_mart.core.errors import TerminalError
 from feature_mart.core.settings import Settings
 from feature_mart.core.zones import load_zone
+from feature_mart.knowledge.rationale import VERIFIED_BY
 from feature_mart.knowledge.site.catalogue import Catalogue, front_page, read_decisions
 from feature_mart.knowledge.site.facts import ConsumerFacts, Freshness
 from feature_mart.knowledge.site.pages import (
@@ -23,7 +24,9 @@ from feature_mart.knowledge.why import Why, read_reasons
 #: The prefixes of models whose columns have reasons.
 TOLD_MODELS = ("feat_", "mart_")
 #: Meta keys removed from the page, because the enriched description contains them.
-_TOLD = frozenset({"why", "transform", "unit", "null_means", "serve", "owner", "added"})
+_TOLD = frozenset(
+    {"why", "transform", "unit", "null_means", "serve", "owner", "added", VERIFIED_BY}
+)
 
 
 def enrich_manifest(

@@ -9,8 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from feature_mart.knowledge.evidence_files import score, signed
+from feature_mart.knowledge.rationale import VERIFIED_BY
 from feature_mart.knowledge.site.facts import ConsumerFacts, cut_of
 from feature_mart.knowledge.site.plots import describe_profile
+from feature_mart.knowledge.verification import VERIFIED_ALONE
 from feature_mart.knowledge.why import Candidate, Why
 from feature_mart.snapshot_files import parse_instant
 
@@ -63,6 +65,8 @@ def column_page(
         if meta.get(key)
     ]
     paragraphs.append(" · ".join(served))
+    if meta.get(VERIFIED_BY):
+        paragraphs.append(f"**Verified.** {VERIFIED_ALONE[0].upper()}{VERIFIED_ALONE[1:]}.")
     users = ", ".join(links.consumer(facts) for facts in consumers if why.column in facts.features)
     home = "this model" if why.model == model else links.model(why.model)
     paragraphs.append(f"**Explained in** {home} · **Used by** {users or 'no consumer'}")

@@ -1,0 +1,92 @@
+"""The worked example of CONTRIBUTING.md, followed to the letter: it is short, and every check passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+from dbt.cli.main import dbtRunner
+
+import house_rules.__main__ as house_rules
+from feature_mart.knowledge import check_knowledge
+from worked_example import (
+    Example,
+    changed_lines,
+    copy_project,
+    read_example,
+    run,
+    try_to_run,
+)
+
+COLUMN = "client_low_rating_count_all"
+CONSUMER, OTHER = "price_estimation", "hire_within_14d"
+MOST_FILES, MOST_LINES = 5, 40
+
+
+@pytest.fixture(scope="module")
+def example() -> Example:
+    return read_example()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Path:
+    """A copy of the project with the example's steps done, but not committed."""
+    copy = copy_project(tmp_path_factory.mktemp("example"))
+    example.apply(copy)
+    return copy
+
+
+def oracle_tests(project: Path, wanted: str) -> str:
+    """Run tests of the models against the oracle in the copy; return what pytest printed."""
+    done = try_to_run(
+        project,
+        *("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", wanted),
+        "tests/python/integration/test_oracle.py",
+        ORACLE_HISTORIES="500",
+    )
+    return done.stdout
+
+
+def test_the_example_is_short_and_the_static_checks_pass(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = changed_lines(project)
+    assert len(lines) <= MOST_FILES, lines
+    assert sum(lines.values()) <= MOST_LINES, lines
+    assert check_knowledge(project, "HEAD") == ()
+    monkeypatch.chdir(project)
+    assert house_rules.main() == 0
+    for name, value in (("MART_DWH", tmp_path), ("MART_DUCKDB_PATH", tmp_path / "mart.duckdb")):
+        monkeypatch.setenv(name, str(value))
+    places = ("--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path / "logs"))
+    parsed = dbtRunner().invoke(["parse", "--quiet", "--profiles-dir", "profiles", *places])
+    assert parsed.success, parsed.exception
+
+
+@pytest.mark.audit
+def test_the_example_builds_and_the_oracle_agrees(
+    project: Path, example: Example, tmp_path: Path
+) -> None:
+    warehouse, home = tmp_path / "dwh", tmp_path / "home"
+    run(project, "mart", "sample", "--jobs", "60", "--seed", "2", "--out", str(warehouse))
+    run(project, "mart", "build", MART_DWH=str(warehouse), MART_HOME=str(home))
+    with duckdb.connect(str(home / "dwh" / "mart.duckdb"), read_only=True) as con:
+        for consumer, is_given in ((CONSUMER, True), (OTHER, False)):
+            rows = con.execute(f"describe main.mart_{consumer}__training").fetchall()
+            assert (COLUMN in [row[0] for row in rows]) is is_given, consumer
+
+    wanted = "wild or knows_every_column"
+    assert "2 passed" in oracle_tests(project, wanted)
+    yaml = next(project.glob("models/**/feat_client__history.yml"))
+    text = yaml.read_text(encoding="utf-8")
+    yaml.write_text(text.replace('            verified_by: "unit tests"\n', ""), encoding="utf-8")
+    said = oracle_tests(project, "knows_every_column")
+    assert f"feat_client__history.{COLUMN}: the oracle does not compute this column" in said
+    for edit in example.oracle:
+        edit.apply(project)
+    assert "2 passed" in oracle_tests(project, wanted)
+    # A wrong definition is found.
+    path = project / "tests" / "oracle" / "client_history.py"
+    path.write_text(path.read_text(encoding="utf-8").replace("rating < 3_0", "rating < 2_0"))
+    assert f"'{COLUMN}'" in oracle_tests(project, "wild")
