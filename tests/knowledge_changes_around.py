@@ -96,8 +96,8 @@ CHANGES = (
         "job_budget_log client_tenure_days",
         note(
             PROJECT,
-            "# How many observations the mean",
-            "# By the backtest of this spring: how many observations the mean",
+            "# The weight, in observations",
+            "# By the backtest of this spring: the weight, in observations",
         ),
     ),
     Change(
@@ -105,7 +105,7 @@ CHANGES = (
         (put(PROJECT, "publish_lag_minutes: 60", "publish_lag_minutes: 5"),),
         "client_rating_mean_all category_contract_count_90d",
         "job_budget_log job_title_kanji_ratio",
-        note(PROJECT, "# The clock. Changing", "# The clock, faster since this spring. Changing"),
+        note(PROJECT, "# The clock. A change", "# The clock, faster since this spring. A change"),
     ),
     Change(
         "a var of the label",

@@ -335,7 +335,7 @@ HONEST: dict[str, tuple[Edit, ...]] = {
         move("text_words.csv", '"urgent","特急"', '"urgent","urgent"', '"urgent","急募"'),
     ),
     "a var's comment, and a var that nothing reads": (
-        put(PROJECT, "# How many observations", "# Of how many observations"),
+        put(PROJECT, "# The weight, in", "# The weight in"),
         put(PROJECT, "  profile_rows: 100", "  profile_rows: 100\n  unread: 1"),
     ),
     "a test of keys less, and another clustering": (
