@@ -22,37 +22,26 @@ def summed(fact: str, column: str) -> Edit:
 def stated(column: str, expression: str) -> tuple[Edit, ...]:
     """Add a column to the states of the client's history."""
     line = "        review_count_all as client_review_count_all,\n"
-    last = "    'client_rating_mean_all',\n"
+    compared = "{{ changed_rows('client_id', [\n"
     return (
         put(HISTORY, line, f"{line}        {expression} as {column},\n"),
-        put(HISTORY, last, f"{last}    '{column}',\n"),
+        put(HISTORY, compared, f"{compared}    '{column}',\n"),
     )
 
 
 def served(column: str) -> tuple[Edit, ...]:
     """Add a column of the client's history to what a request is given."""
+    joined = "{%- set history_columns = [\n"
+    line = "        coalesce(client_posting_count_90d, 0) as client_posting_count_90d,\n"
     return (
-        put(
-            SERVED,
-            "        history.client_rating_mean_all\n",
-            f"        history.client_rating_mean_all,\n        history.{column}\n",
-        ),
-        put(
-            SERVED,
-            "        'client_rating_mean_all',\n",
-            f"        'client_rating_mean_all',\n        '{column}',\n",
-        ),
-        put(
-            SERVED,
-            "        client_rating_mean_all\n    from",
-            f"        client_rating_mean_all,\n        coalesce({column}, 0) as {column}\n    from",
-        ),
+        put(SERVED, joined, f"{joined}    '{column}',\n"),
+        put(SERVED, line, f"{line}        coalesce({column}, 0) as {column},\n"),
     )
 
 
 def selected(column: str) -> tuple[Edit, ...]:
     """Add a column of the client to one mart."""
-    line = "        client.client_rating_mean_all,\n"
+    line = "        client.client_posting_count_90d,\n"
     return (put("mart_price_estimation__features.sql", line, f"{line}        client.{column},\n"),)
 
 

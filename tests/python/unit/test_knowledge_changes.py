@@ -155,7 +155,14 @@ def test_an_addition_to_a_history_changes_no_feature(name: str) -> None:
     assert reached(*knowledge_additions.ADDITIONS[name]) == set()
 
 
+CLIENT_FEATURES = {
+    *("client_posting_count_90d", "client_contract_count_365d", "client_contract_count_all"),
+    *("client_log_price_mean_365d", "client_cancelled_contract_ratio_all"),
+    *("client_last_contract_age_days", "client_review_count_all", "client_rating_mean_all"),
+}
+
+
 @pytest.mark.parametrize("name", knowledge_additions.CHANGES)
 def test_a_change_of_a_fact_changes_the_features_that_sum_it(name: str) -> None:
     edits, features = knowledge_additions.CHANGES[name]
-    assert reached(*edits) == set(features.split())
+    assert reached(*edits) & CLIENT_FEATURES == set(features.split())
