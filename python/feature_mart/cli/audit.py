@@ -14,13 +14,13 @@ _perturb = click.option(
     "--perturb",
     metavar="SEED",
     type=click.IntRange(0),
-    help="Judge a copy in which rows come late, are corrected, cancelled, deleted … by this seed.",
+    help="Audit a copy with late, corrected, cancelled and deleted rows, drawn by this seed.",
 )
 
 
 @click.group()
 def audit() -> None:
-    """Prove that the mart is right in time; 1 if it is not."""
+    """Check that the mart is point-in-time correct. Exit code 1 if it is not."""
 
 
 @audit.command()
@@ -29,26 +29,26 @@ def audit() -> None:
     default=5,
     show_default=True,
     type=click.IntRange(1, 50),
-    help="How many cutoffs to compare.",
+    help="Number of cutoffs to compare.",
 )
-@click.option("--seed", default=0, show_default=True, help="Draws the cutoffs.")
+@click.option("--seed", default=0, show_default=True, help="Seed for drawing the cutoffs.")
 @_perturb
 @click.option(
     "--every-refresh",
     is_flag=True,
-    help="Put a cutoff at every refresh of a small generated warehouse, in place of the given one.",
+    help="Use a small generated warehouse instead, with a cutoff at every refresh.",
 )
 @click.option(
     "--jobs",
     default=300,
     show_default=True,
     type=click.IntRange(10),
-    help="Postings of that warehouse.",
+    help="With --every-refresh: number of job postings in the generated warehouse.",
 )
 @click.option(
     "--nights",
     type=click.IntRange(1),
-    help="With --every-refresh: only that many refreshes, the newest. [all]",
+    help="With --every-refresh: use only the newest N refreshes [all].",
 )
 @as_of_option
 @json_option
@@ -73,7 +73,8 @@ def leakage(
     require_embedded(settings, "mart audit")
     if every_refresh and (as_of or perturb is not None):
         raise UsageError(
-            "--every-refresh has a warehouse of its own, perturbed, as of its newest refresh."
+            "--every-refresh generates and perturbs its own warehouse and audits its newest refresh: leave out "
+            "--as-of and --perturb."
         )
     with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
         progress = console.stage("leakage")
@@ -105,7 +106,7 @@ def leakage(
     default=2,
     show_default=True,
     type=click.IntRange(1, 1000),
-    help="How many random series of refreshes.",
+    help="Number of random refresh schedules.",
 )
 @click.option(
     "--universes",
@@ -113,25 +114,27 @@ def leakage(
     show_default=True,
     metavar="N",
     type=click.IntRange(0, 99),
-    help="Use N disjoint made-up warehouses at once in place of the own one.",
+    help="Use N disjoint generated warehouses together instead of MART_DWH.",
 )
 @click.option(
     "--jobs",
     default=60,
     show_default=True,
     type=click.IntRange(1),
-    help="Postings of each universe.",
+    help="With --universes: number of job postings in each.",
 )
-@click.option("--seed", default=0, show_default=True, help="Draws schedules and universes.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Seed for drawing schedules and universes."
+)
 @_perturb
 @json_option
 @explained
 def incremental(
     schedules: int, universes: int, jobs: int, seed: int, perturb: int | None, as_json: bool
 ) -> None:
-    """Compare marts that grew by random schedules with one full build.
+    """Compare marts built incrementally, by random schedules, with one full build.
 
-    Builds day by day, with refreshes skipped, repeated and killed.
+    The incremental builds run day by day, with refreshes skipped, repeated and killed.
     """
     from feature_mart.audit import audit_incremental
     from feature_mart.cli import verdicts
@@ -164,7 +167,7 @@ def incremental(
 @json_option
 @explained
 def conservation(perturb: int | None, as_json: bool) -> None:
-    """Account for every raw row, to the snapshots."""
+    """Account for every raw row, from the warehouse to the snapshots."""
     from feature_mart import pipeline
     from feature_mart.audit import audit_conservation
     from feature_mart.cli import verdicts
@@ -194,9 +197,9 @@ def conservation(perturb: int | None, as_json: bool) -> None:
 @json_option
 @explained
 def reproduce(snapshot: str, as_json: bool) -> None:
-    """Build a snapshot again by its own commit, and compare.
+    """Rebuild a snapshot from its manifest and commit, and compare.
 
-    From its manifest alone, by the code of its commit. SNAPSHOT is an id, a consumer (its latest), or an address.
+    SNAPSHOT is an id, a consumer (its latest), or an address.
     """
     from feature_mart import pipeline
     from feature_mart.audit import audit_reproduce
@@ -219,17 +222,15 @@ def reproduce(snapshot: str, as_json: bool) -> None:
 
 
 @audit.command()
-@click.option(
-    "--base", required=True, metavar="REF", help="The commit to compare with, such as main."
-)
+@click.option("--base", required=True, metavar="REF", help="Commit to compare with, such as main.")
 @as_of_option
 @json_option
 @explained
 def selection(base: str, as_of: str | None, as_json: bool) -> None:
-    """List the rows that a change moves, by their label.
+    """List the rows that a change moves, by label.
 
-    Builds the project as it stands and at REF over the same warehouse. Rows that enter or leave spine and marts, change
-    their label, are excluded, or fall into another split. It is a report: 0 whether rows moved or not.
+    Build the working tree and the commit REF over the same warehouse. Report rows that enter or leave the spine or a
+    mart, change their label, become excluded, or move to another split. The exit code is 0 even if rows moved.
     """
     from feature_mart.audit import audit_selection
     from feature_mart.cli import selection_verdict
@@ -255,23 +256,26 @@ def selection(base: str, as_of: str | None, as_json: bool) -> None:
     multiple=True,
     required=True,
     metavar="COLUMN[=KEY]",
-    help="The file's column of the entity, and the mart's key if called otherwise (job_id …).",
+    help="Column that holds the entity's key, and the mart's name of that key (job_id, …) if different.",
 )
 @click.option(
-    "--time", required=True, metavar="COLUMN", help="When a row's values had to be known."
+    "--time",
+    required=True,
+    metavar="COLUMN",
+    help="Column with the time by which a row's values had to be known.",
 )
 @click.option(
     "--column",
     "columns",
     multiple=True,
     metavar="COLUMN=FEATURE",
-    help="A column that is called otherwise than its feature.",
+    help="Column of the file, and the feature that it holds, if their names differ.",
 )
 @click.option(
     "--sample",
     "is_sample",
     is_flag=True,
-    help="The file leaves out jobs on purpose: say how many, and do not count them as lost.",
+    help="The file is a sample: report how many jobs are missing, but not as a fault.",
 )
 @json_option
 @explained
@@ -283,11 +287,12 @@ def file(
     is_sample: bool,
     as_json: bool,
 ) -> None:
-    """Judge a training file that was made elsewhere.
+    """Audit a training file that was made elsewhere.
 
-    What in it could not have been known, and what would have been right?
+    Report values that were not known yet at their row's time, with the correct values.
 
-    FILE is Parquet or CSV. 1 if it leaks, has lost or doubled rows, or rows or values that cannot be judged.
+    FILE is Parquet or CSV. Exit code 1 if it leaks, if rows are missing or duplicated, or if rows or values cannot be
+    judged.
     """
     from feature_mart.audit import Question, judge_file
     from feature_mart.cli import file_verdict

@@ -14,14 +14,28 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--target", metavar="NAME", help="The engine to judge [MART_TARGET; duckdb].")
-@click.option("--tables", is_flag=True, help="Build a sample on both engines as well, compare.")
-@click.option("--jobs", default=1500, show_default=True, type=click.IntRange(1), help="Its size.")
-@click.option("--seed", default=5, show_default=True, type=click.IntRange(0), help="Its seed.")
+@click.option("--target", metavar="NAME", help="Engine to check [MART_TARGET; duckdb].")
+@click.option(
+    "--tables", is_flag=True, help="Also build a sample on both engines and compare the tables."
+)
+@click.option(
+    "--jobs",
+    default=1500,
+    show_default=True,
+    type=click.IntRange(1),
+    help="With --tables: number of job postings.",
+)
+@click.option(
+    "--seed",
+    default=5,
+    show_default=True,
+    type=click.IntRange(0),
+    help="With --tables: seed of the sample.",
+)
 @json_option
 @explained
 def conformance(target: str | None, tables: bool, jobs: int, seed: int, as_json: bool) -> None:
-    """Golden values of every macro on an engine; 1 where one differs."""
+    """Check the golden values of every macro on an engine. Exit code 1 if one differs."""
     from feature_mart.conformance import check_cases, compare_sample
     from feature_mart.core.settings import resolve_settings
     from feature_mart.runner import open_run
@@ -86,10 +100,10 @@ def _print_conformance(
 
     for result in wrong:
         say(
-            f"{result.name}: {result.found}, and should be {result.expected}",
+            f"{result.name}: {result.found}, expected {result.expected}",
             f"  {result.because} ({result.source})",
         )
-    say(f"{target}: {len(results) - len(wrong)} of {len(results)} golden values are right")
+    say(f"{target}: {len(results) - len(wrong)} of {len(results)} golden values are as expected")
     if not compared:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))

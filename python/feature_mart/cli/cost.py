@@ -16,12 +16,17 @@ _GIB = 2**30
 
 
 @click.command()
-@click.option("--select", multiple=True, metavar="MODEL", help="Only these models (dbt's syntax).")
-@click.option("--full-refresh", is_flag=True, help="What a build from nothing would read.")
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="MODEL",
+    help="Measure only these models (dbt's selection syntax).",
+)
+@click.option("--full-refresh", is_flag=True, help="Measure a full build instead of the next run.")
 @json_option
 @explained
 def cost(select: tuple[str, ...], full_refresh: bool, as_json: bool) -> None:
-    """Bytes and money of the next build on BigQuery, by dry runs."""
+    """Estimate the bytes and cost of the next build on BigQuery by dry runs."""
     from feature_mart.core.settings import resolve_settings
     from feature_mart.runner import open_run
     from feature_mart.runner.cost import measure_cost
@@ -88,7 +93,7 @@ def _print_cost(report: CostReport) -> None:
         "",
         f"{what}: at least {report.bytes / _GIB:,.2f} GiB, {report.money(report.bytes):,.2f} at "
         f"{report.price_per_tib:g} a TiB (MART_BQ_PRICE_PER_TIB)",
-        f"{free} models and views read nothing by themselves",
+        f"{free} models and views read no data of their own",
     )
     if report.not_judged:
         say(f"not judged, since they read through BigFrames: {', '.join(report.not_judged)}")

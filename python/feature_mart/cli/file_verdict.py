@@ -56,17 +56,17 @@ def print_file(report: FileReport, settings: Settings) -> None:
     zone = load_zone(settings.clock.timezone)
     say("", f"{near(report.path)}: {report.rows:,} rows{_span(report, zone)}", style="bold")
     say(
-        f"  beside the mart of {settings.warehouse}, as of {report.as_of_at.astimezone(zone):%Y-%m-%d %H:%M} "
+        f"  compared with the mart of {settings.warehouse}, as of {report.as_of_at.astimezone(zone):%Y-%m-%d %H:%M} "
         f"{zone.key}"
     )
     if report.is_local:
-        say(f"  its times have no offset; they are read in {zone.key}")
+        say(f"  its times have no UTC offset; they are read as {zone.key}")
     say("")
     shown = [fault for fault in report.faults if fault.rows]
     for fault in shown:
         say(f"  {_fault_line(fault)}")
     if not shown:
-        say("  no row is lost, doubled or unknown")
+        say("  no row is missing, duplicated or unknown")
     say("")
     _print_columns(report)
     for column in report.columns:
@@ -77,7 +77,7 @@ def print_file(report: FileReport, settings: Settings) -> None:
     counts = _counts(report)
     if counts["leaking_columns"]:
         say(
-            f"leaks: {counts['leaking_columns']} of {len(report.columns)} columns hold what came later",
+            f"leaks: {counts['leaking_columns']} of {len(report.columns)} columns hold later values",
             style="bold",
         )
     if counts["wrong_rows"]:
@@ -91,13 +91,14 @@ def print_file(report: FileReport, settings: Settings) -> None:
     if report.unjudged:
         say(
             "",
-            f"left out: {', '.join(report.unjudged)}: called like no feature; name one with --column COLUMN=FEATURE",
+            f"not compared: {', '.join(report.unjudged)}: no feature has this name; map one with --column "
+            "COLUMN=FEATURE",
         )
     if any(not column.has_versions and column.verdict != "right" for column in report.columns):
         say(
             "",
-            "* the mart keeps only what the request was served: whether another value is of the future cannot be "
-            "told",
+            "* the mart has only the value at the request, so it is unknown whether a different value is from the "
+            "future",
         )
 
 
@@ -115,9 +116,9 @@ def _fault_line(fault: RowFault) -> str:
     if fault.about == "lost":
         jobs = f"{fault.rows:,} jobs that every consumer trains on are not in the file"
         if fault.kind == "stated":
-            return f"{jobs}, which is a sample; the first: {fault.example}"
-        return f"{jobs} (the first: {fault.example}): if the file is a sample on purpose, pass --sample"
-    line = f"{fault.rows:,} rows {fault.about}; the first: {fault.example}"
+            return f"{jobs}, which is a sample; for example: {fault.example}"
+        return f"{jobs} (for example: {fault.example}): if the file is a sample, pass --sample"
+    line = f"{fault.rows:,} rows {fault.about}; for example: {fault.example}"
     return f"{line}; {fault.advice}" if fault.advice else line
 
 
@@ -135,17 +136,15 @@ def unjudged_lines(column: ColumnVerdict) -> list[str]:
         )
     if column.skipped:
         lines.append(
-            f"{column.skipped:,} rows were not compared: the mart has its value at the time of the request only, "
-            "and their time is another"
+            f"{column.skipped:,} rows were not compared: the mart has the value at the time of the request only, and "
+            "these rows have another time"
         )
     if not column.judged:
         lines.append("no row was compared")
     elif not column.valued:
-        lines.append("it holds no value in the rows that were compared")
+        lines.append("it is empty in all rows that were compared")
     elif not column.known:
-        lines.append(
-            "the mart has no value for any row's time, so there was nothing to compare with"
-        )
+        lines.append("the mart has no value for any row's time, so nothing was compared")
     if column.order is not None:
         lines.append(_order_line(column.order))
     if column.nan:
@@ -160,9 +159,9 @@ def _order_line(order: Order) -> str:
         else f"those of {order.days} day{'s' if order.days > 1 else ''} later"
     )
     return (
-        f"its values are not the feature's, but are ordered like {when} (rank correlation {order.later:.2f}, with the "
-        f"right ones {order.now:.2f}, over {order.rows:,} rows that changed): rounded or in another unit, they would "
-        "be a leak; write them as the mart has them"
+        f"its values differ from the feature's, but follow the order of {when} (rank correlation {order.later:.2f}; "
+        f"{order.now:.2f} with the correct values; {order.rows:,} rows that changed). If they are rounded or in "
+        "another unit, this is a leak: write them as the mart has them"
     )
 
 
@@ -195,7 +194,7 @@ def _fits(column: ColumnVerdict) -> str:
         days = abs(column.fit.days)
         side = "ahead" if column.fit.days > 0 else "behind"
         when = f"{days} day{'s' if days > 1 else ''} {side}"
-    return f"{share:.0%} of what differs: {when}"
+    return f"{share:.0%} of the differing values: {when}"
 
 
 def _print_example(column: ColumnVerdict, zone: ZoneInfo) -> None:
@@ -204,8 +203,8 @@ def _print_example(column: ColumnVerdict, zone: ZoneInfo) -> None:
         return
     at = example.at.astimezone(zone)
     line = (
-        f"  {column.column}: {example.entity} at {at:%Y-%m-%d %H:%M} has {example.value}, "
-        f"right is {example.right} ({column.model})"
+        f"  {column.column}: {example.entity} at {at:%Y-%m-%d %H:%M} has {example.value}, correct is {example.right} "
+        f"({column.model})"
     )
     if example.known_at is not None:
         known_at = example.known_at.astimezone(zone)

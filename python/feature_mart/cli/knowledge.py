@@ -11,36 +11,40 @@ from feature_mart.cli.options import emit, explained, json_option
 from feature_mart.cli.printing import near
 
 _seeds = click.option(
-    "--seeds", default=5, show_default=True, type=click.IntRange(1, 100), help="How many."
+    "--seeds",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="Number of training runs, each with its own seed.",
 )
 _snapshot = click.option(
     "--snapshot",
     "wanted",
     metavar="SNAPSHOT",
-    help="An id or address [the consumer's latest in MART_SNAPSHOTS].",
+    help="Snapshot id or address [the consumer's latest in MART_SNAPSHOTS].",
 )
 
 
 @click.group()
 def knowledge() -> None:
-    """Ask for the reasons behind features, and whether they are there."""
+    """Show, check and measure the reasons for features."""
 
 
 @knowledge.command()
 @click.option(
-    "--base", metavar="REF", help="Also: what changed since this commit without its reason."
+    "--base", metavar="REF", help="Also check that changes since this commit state a reason."
 )
 @click.option(
-    "--fix", is_flag=True, help="First write the columns of the marts' YAML where they are stale."
+    "--fix", is_flag=True, help="First update the generated columns in the marts' YAML."
 )
 @json_option
 @explained
 def check(base: str | None, fix: bool, as_json: bool) -> None:
-    """Check that every feature has its reasons; 1 where one lacks some.
+    """Check that every feature has its reasons. Exit code 1 if one is missing.
 
-    With --base, whatever features rest on needs a touched reason where it means something else than at that commit:
-    models, macros, seeds, vars and settings. Names, comments and layout do not count. Each change is one line, with the
-    features that it reaches and the text to touch; --json has all of them.
+    With --base, a model, macro, seed, var or setting that features depend on and that now means something else needs a
+    changed reason too. Names, comments and layout do not count. Each change is printed with the features that it
+    affects and the text to update; --json lists all of them.
     """
     from feature_mart.core.settings import resolve_settings
     from feature_mart.knowledge import UNJUDGED, check_knowledge, write_mart_columns
@@ -69,7 +73,7 @@ def check(base: str | None, fix: bool, as_json: bool) -> None:
 @json_option
 @explained
 def why(column: str, as_json: bool) -> None:
-    """Print everything that is written of a column, and who uses it."""
+    """Print the documentation of a column, and who uses it."""
     from feature_mart.core.settings import resolve_settings
     from feature_mart.knowledge import explain_column
     from feature_mart.knowledge.why import prose_of
@@ -114,9 +118,10 @@ def why(column: str, as_json: bool) -> None:
 @json_option
 @explained
 def evidence(consumer: str, seeds: int, wanted: str | None, as_json: bool) -> None:
-    """Train without each group of features and with each alone; write what it is worth.
+    """Measure each feature group: train without it, and with it alone.
 
-    To docs/evidence/<consumer>.<warehouse>.json. Features are chosen by validation; the test split is reported.
+    Write docs/evidence/<consumer>.<warehouse>.json. Choose features by the validation score; the test score is reported
+    only.
     """
     from feature_mart import pipeline
     from feature_mart.cli.evidence_table import print_evidence
@@ -151,10 +156,10 @@ def evidence(consumer: str, seeds: int, wanted: str | None, as_json: bool) -> No
 @json_option
 @explained
 def candidate(name: str, consumer: str, seeds: int, wanted: str | None, as_json: bool) -> None:
-    """Train with the columns of analyses/rejected/NAME.sql and without; write what they add, and draw it.
+    """Measure and plot what the columns of analyses/rejected/NAME.sql add to a model.
 
-    To docs/evidence/rejected/ and docs/assets/rejected/, as <name>.<consumer>.<warehouse>. Measured on validation, by
-    which features are chosen; the test split is not looked at.
+    Train with and without them, and write docs/evidence/rejected/ and docs/assets/rejected/
+    <name>.<consumer>.<warehouse>. Scores are of the validation split; the test split is not used.
     """
     from feature_mart import pipeline
     from feature_mart.core.settings import resolve_settings

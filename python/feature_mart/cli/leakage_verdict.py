@@ -93,14 +93,14 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
     say("")
     if report.faults:
         say(
-            f"leaks: {len(report.faults)} times a build is given what the audit refuses",
+            f"leaks: {len(report.faults)} accesses to things that a build must not read",
             style="bold",
         )
         for reached in report.faults:
             say(f"  {reached}")
-        say("  Nothing was built: values are compared once these are fixed.")
+        say("  Nothing was built. Fix these, then run the audit again to compare values.")
         return
-    table = make_table("cutoff", "chosen as", "rows compared", "that differ")
+    table = make_table("cutoff", "chosen as", "rows compared", "differing rows")
     # With a cutoff at every refresh, print only those with differences.
     shown = [each for each in report.cutoffs if each.differences or len(report.cutoffs) <= _CUTOFFS]
     for each in shown[:_CUTOFFS]:
@@ -122,7 +122,7 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
             "",
         )
     if report.modes:
-        table = make_table("built by dbt", "rows compared", "that differ")
+        table = make_table("built by dbt", "rows compared", "differing rows")
         for mode in report.modes:
             differing = sum(difference.rows for difference in mode.differences)
             table.add_row(f"  {mode.mode}", f"{mode.rows:,}", f"{differing:,}")
@@ -131,7 +131,7 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
     _print_load_clock(report, zone)
     if report.is_clean:
         say(
-            "clean: no value of before a cutoff changes when the rows known after it are removed",
+            "clean: removing the rows known after a cutoff changes no value from before it",
             style="bold",
         )
     if report.differs_by_mode:
@@ -199,14 +199,14 @@ def _print_differences(report: LeakageReport, zone: ZoneInfo) -> None:
     if len(first) > _SHOWN:
         say(f"  … and {len(first) - _SHOWN} more (--json has all)")
     say(
-        "  Start with the first: models are listed in build order, and one that reads a leaking model leaks too."
+        "  Start with the first: models are listed in build order, and a model that reads a leaking one leaks too."
     )
 
 
 def _print_modes(report: LeakageReport) -> None:
     found = [(each.mode, difference) for each in report.modes for difference in each.differences]
     say(
-        f"leaks: {len(found)} columns are not what their SELECT gives, as dbt builds them",
+        f"leaks: {len(found)} columns, as dbt builds them, differ from the result of their SELECT",
         style="bold",
     )
     table = make_table(
@@ -229,15 +229,15 @@ def _print_modes(report: LeakageReport) -> None:
 
 def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
     lines = [
-        f"  {model}: never varying in these data: {_named(columns)}"
+        f"  {model}: constant in these data: {_named(columns)}"
         for model, columns in report.constant.items()
     ]
     lines += [
-        f"  {cutoff.at.astimezone(zone):%Y-%m-%d %H:%M:%S}: no rows by then"
+        f"  {cutoff.at.astimezone(zone):%Y-%m-%d %H:%M:%S}: no rows exist by then"
         for cutoff in report.empty
     ]
     lines += [
-        f"  {table} has no load times: what it holds counts as known from the start"
+        f"  {table} has no load times: its rows count as known from the start"
         for table in report.untimed
     ]
     lines += [

@@ -34,10 +34,10 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
 
 #: Environment variables that took effect when Python started, and are therefore reported.
 _PYTHON = {
-    "PYTHONPATH": "modules of these folders stand before the installed ones",
-    "PYTHONHOME": "Python's own modules come from there",
-    "PYTHONOPTIMIZE": "assertions are left out",
-    "PYTHONWARNINGS": "a warning may end a command",
+    "PYTHONPATH": "modules in these folders take precedence over installed ones",
+    "PYTHONHOME": "the standard library is loaded from there",
+    "PYTHONOPTIMIZE": "assertions are disabled",
+    "PYTHONWARNINGS": "a warning may stop a command",
 }
 
 
@@ -63,10 +63,10 @@ class _Grouped(click.Group):
 @click.group(cls=_Grouped, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mart")
 def main() -> None:
-    """From a raw warehouse to tested, documented, point-in-time-correct training snapshots.
+    """Build tested, documented, point-in-time-correct training snapshots from a raw warehouse.
 
-    Begin with `mart run`. The warehouse is MART_DWH, a folder of Parquet files; without it, a sample. With MART_TARGET,
-    MART_GCP_PROJECT and MART_GCP_LOCATION set, the same commands work on BigQuery.
+    Start with `mart run`. MART_DWH names the warehouse, a folder of Parquet files; if it is not set, a sample is used.
+    To run the same commands on BigQuery, set MART_TARGET, MART_GCP_PROJECT and MART_GCP_LOCATION.
     """
     for name, effect in _PYTHON.items():
         if os.environ.get(name):
@@ -79,7 +79,7 @@ def main() -> None:
 @json_option
 @explained
 def run(dwh: str | None, as_of: str | None, as_json: bool) -> None:
-    """All at once: sample if needed, build, docs, snapshots, summary."""
+    """Run everything: sample if needed, build, docs, snapshots, summary."""
     from feature_mart import pipeline
     from feature_mart.cli import documents, summary
     from feature_mart.core.settings import resolve_settings
@@ -99,12 +99,17 @@ def run(dwh: str | None, as_of: str | None, as_json: bool) -> None:
 
 @main.command()
 @as_of_option
-@click.option("--full-refresh", is_flag=True, help="Build every table anew.")
-@click.option("--select", multiple=True, metavar="MODEL", help="Only these models (dbt's syntax).")
+@click.option("--full-refresh", is_flag=True, help="Rebuild every table from scratch.")
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="MODEL",
+    help="Build only these models (dbt's selection syntax).",
+)
 @json_option
 @explained
 def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_json: bool) -> None:
-    """Build and test the mart; replaced only when every check passed."""
+    """Build and test the mart. It is published only if every check passes."""
     from feature_mart import pipeline
     from feature_mart.cli import documents, summary
     from feature_mart.core.settings import resolve_settings
@@ -131,19 +136,23 @@ def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_jso
 
 
 @main.command()
-@click.option("--serve", is_flag=True, help="Serve the site on this machine afterwards.")
+@click.option("--serve", is_flag=True, help="Serve the site on this machine after it is written.")
 @click.option(
-    "--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="For --serve."
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="Port for --serve.",
 )
 @click.option(
     "--publish",
     metavar="PLACE",
-    help="Put the site there as well: s3://bucket/prefix, or a folder.",
+    help="Also publish the site to s3://bucket/prefix or a folder.",
 )
 @json_option
 @explained
 def docs(serve: bool, port: int, publish: str | None, as_json: bool) -> None:
-    """Write the documentation site of the built mart: why each feature is there, and how it looks."""
+    """Write the documentation site of the mart: reasons and distributions of each feature."""
     from feature_mart import pipeline
     from feature_mart.core.settings import resolve_settings
     from feature_mart.knowledge.site import check_place, check_port, publish_site, serve_docs
@@ -167,17 +176,17 @@ def docs(serve: bool, port: int, publish: str | None, as_json: bool) -> None:
             megabytes = published.bytes / 1e6
             click.echo(f"{published.address}  ({published.files} files, {megabytes:.1f} MB)")
     if serve:
-        click.echo(f"serving on http://127.0.0.1:{port} (Ctrl-C stops)", err=True)
+        click.echo(f"serving on http://127.0.0.1:{port} (press Ctrl-C to stop)", err=True)
         serve_docs(settings, port)
 
 
 @main.command()
 @click.argument("consumer", required=False)
-@click.option("--all", "every", is_flag=True, help="Every consumer.")
+@click.option("--all", "every", is_flag=True, help="Export every consumer.")
 @click.option(
     "--to",
     metavar="PLACE",
-    help="Where snapshots go: a folder or s3://bucket/prefix [MART_SNAPSHOTS; the state folder].",
+    help="Where to write: a folder or s3://bucket/prefix [MART_SNAPSHOTS; the state folder].",
 )
 @click.option(
     "--format",
@@ -185,21 +194,23 @@ def docs(serve: bool, port: int, publish: str | None, as_json: bool) -> None:
     default="parquet",
     show_default=True,
     type=click.Choice(["parquet", "csv"]),
-    help="Of the data parts; CSV has the label first and no header, and is never the latest.",
+    help="Format of the data parts. CSV has the label first and no header; latest.json never names it.",
 )
 @click.option(
     "--min-parts",
     default=1,
     show_default=True,
     type=click.IntRange(1),
-    help="At least so many files a split, one for each training instance.",
+    help="Minimum number of files per split: one for each training instance.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be written.")
-@click.option("--allow-failed", is_flag=True, help="Though a check failed; the manifest says so.")
+@click.option("--dry-run", is_flag=True, help="Report what would be written, but write nothing.")
+@click.option(
+    "--allow-failed", is_flag=True, help="Export although a check failed; the manifest records it."
+)
 @click.option(
     "--strict",
     is_flag=True,
-    help="Refuse what cannot be trained on or scored, with 1, instead of a warning.",
+    help="Fail with exit code 1, instead of a warning, if a split cannot be trained on or scored.",
 )
 @json_option
 @explained
@@ -221,7 +232,7 @@ def export(
     from feature_mart.runner import open_run, require_built
 
     if (consumer is None) == (not every):
-        raise UsageError("Name one consumer, or --all.")
+        raise UsageError("Name one consumer, or pass --all.")
     settings = resolve_settings()
     require_built(settings)
     with Console(quiet=as_json) as console, open_run(settings, "export") as log:
@@ -245,16 +256,20 @@ def export(
 
 
 @main.command()
-@click.option("--jobs", default=20_000, show_default=True, help="How many job postings.")
-@click.option("--seed", default=0, show_default=True, help="The same seed gives the same bytes.")
-@click.option("--out", metavar="DIR", help="Folder to write [the sample's own].")
+@click.option("--jobs", default=20_000, show_default=True, help="Number of job postings.")
 @click.option(
-    "--to", type=click.Choice(["bigquery"]), help="Load it there; --out then names the dataset."
+    "--seed", default=0, show_default=True, help="Random seed; the same seed gives the same files."
+)
+@click.option("--out", metavar="DIR", help="Folder to write to [the sample's folder in MART_HOME].")
+@click.option(
+    "--to",
+    type=click.Choice(["bigquery"]),
+    help="Load the sample there; --out then names the dataset.",
 )
 @json_option
 @explained
 def sample(jobs: int, seed: int, out: str | None, to: str | None, as_json: bool) -> None:
-    """Write a sample warehouse: a freelance marketplace with real dirt."""
+    """Write a sample warehouse: a freelance marketplace with realistic data faults."""
     from feature_mart import pipeline
     from feature_mart.cli import documents, summary
     from feature_mart.core.services import EMBEDDED

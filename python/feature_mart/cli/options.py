@@ -35,12 +35,12 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
         except FeatureMartError as error:
             _stop(str(error), error.exit_code)
         except StopRequestedError as error:
-            _stop("told to stop; nothing half-written was kept", error.exit_code)
+            _stop("stopped on request; no partial results were kept", error.exit_code)
         except KeyboardInterrupt:
-            _stop("interrupted; nothing half-written was kept", 130)
+            _stop("interrupted; no partial results were kept", 130)
         except OSError as error:
             # For example a full disk or a folder without write permission; the error names the cause.
-            _stop(f"{error}; the mart and its snapshots are as they were", 1)
+            _stop(f"{error}; the mart and its snapshots are unchanged", 1)
         except Exception as error:
             # DuckDB's errors of the machine are recognized by name, to avoid importing DuckDB.
             is_machine = type(error).__name__ in _MACHINE or any(
@@ -49,7 +49,7 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
             if type(error).__module__ != "_duckdb" or not is_machine:
                 raise
             first = str(error).splitlines()[0]
-            _stop(f"{first}; the mart and its snapshots are as they were", 1)
+            _stop(f"{first}; the mart and its snapshots are unchanged", 1)
 
     return guarded
 
@@ -65,8 +65,10 @@ def emit(document: dict[str, Any]) -> None:
 
 
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object instead of text."
+    "--json", "as_json", is_flag=True, help="Print one JSON object instead of text."
 )
 as_of_option = click.option(
-    "--as-of", metavar="WHEN", help="A date, or an instant with offset [the newest refresh]."
+    "--as-of",
+    metavar="WHEN",
+    help="Refresh to use: a date, or a timestamp with UTC offset [the newest refresh].",
 )

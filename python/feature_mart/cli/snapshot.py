@@ -14,9 +14,9 @@ from feature_mart.core.errors import TerminalError, UsageError
 
 @click.group()
 def snapshot() -> None:
-    """Look at snapshots, compare, keep, clear and train on them.
+    """List, verify, compare, pin, clean and train on snapshots.
 
-    They are those in MART_SNAPSHOTS. SNAPSHOT is an id, a consumer (its latest), a folder or an s3:// address.
+    The snapshots are those in MART_SNAPSHOTS. SNAPSHOT is an id, a consumer (its latest), a folder or an s3:// address.
     """
 
 
@@ -25,7 +25,7 @@ def snapshot() -> None:
 @json_option
 @explained
 def list_(consumer: str | None, as_json: bool) -> None:
-    """List the snapshots of a consumer, or of all."""
+    """List the snapshots of one consumer or of all."""
     from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary
     from feature_mart.core.settings import resolve_settings
@@ -44,7 +44,7 @@ def list_(consumer: str | None, as_json: bool) -> None:
 @json_option
 @explained
 def verify(wanted: str, as_json: bool) -> None:
-    """Read a snapshot again, compare it with its manifest; 1 if it differs."""
+    """Read a snapshot and compare it with its manifest. Exit code 1 if they differ."""
     from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary
     from feature_mart.core.settings import resolve_settings
@@ -64,11 +64,13 @@ def verify(wanted: str, as_json: bool) -> None:
 @snapshot.command()
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@click.option("--all", "every", is_flag=True, help="Every column, not only those that moved most.")
+@click.option(
+    "--all", "every", is_flag=True, help="Show every column, not only those that changed most."
+)
 @json_option
 @explained
 def diff(a: str, b: str, every: bool, as_json: bool) -> None:
-    """Compare two snapshots: columns, rows, labels, distributions."""
+    """Compare the columns, rows, labels and distributions of two snapshots."""
     from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary
     from feature_mart.core.settings import resolve_settings
@@ -93,11 +95,11 @@ def diff(a: str, b: str, every: bool, as_json: bool) -> None:
 @snapshot.command()
 @click.argument("consumer")
 @click.argument("id_", metavar="ID")
-@click.option("--reason", required=True, metavar="TEXT", help="Why it is kept.")
+@click.option("--reason", required=True, metavar="TEXT", help="Reason for keeping it.")
 @json_option
 @explained
 def pin(consumer: str, id_: str, reason: str, as_json: bool) -> None:
-    """Keep a snapshot whatever is cleaned."""
+    """Protect a snapshot from `mart snapshot clean`."""
     from feature_mart import pipeline
     from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import pin_snapshot
@@ -109,7 +111,7 @@ def pin(consumer: str, id_: str, reason: str, as_json: bool) -> None:
     if as_json:
         emit({"consumer": consumer, "id": id_, "is_new": is_new})
     else:
-        click.echo(f"{'pinned' if is_new else 'was pinned already'}: {consumer} {id_}")
+        click.echo(f"{'pinned' if is_new else 'already pinned'}: {consumer} {id_}")
 
 
 @snapshot.command()
@@ -118,7 +120,7 @@ def pin(consumer: str, id_: str, reason: str, as_json: bool) -> None:
 @json_option
 @explained
 def unpin(consumer: str, id_: str, as_json: bool) -> None:
-    """Let a pinned snapshot go when its time comes."""
+    """Remove a pin, so that `mart snapshot clean` may remove the snapshot."""
     from feature_mart import pipeline
     from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import unpin_snapshot
@@ -133,13 +135,16 @@ def unpin(consumer: str, id_: str, as_json: bool) -> None:
 @snapshot.command()
 @click.argument("consumer", required=False)
 @click.option(
-    "--keep", type=click.IntRange(1), metavar="N", help="The newest N stay, of each format."
+    "--keep",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Keep the newest N snapshots of each format.",
 )
 @click.option(
     "--keep-days",
     type=click.IntRange(0, 100_000),
     metavar="D",
-    help="What was made in D days stays.",
+    help="Keep snapshots made within the last D days.",
 )
 @click.option(
     "--attempts",
@@ -147,9 +152,9 @@ def unpin(consumer: str, id_: str, as_json: bool) -> None:
     show_default=True,
     type=click.IntRange(0, 100_000),
     metavar="HOURS",
-    help="Exports that died, and uploads that never ended, go after so long.",
+    help="Remove abandoned exports and unfinished uploads older than this.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would go.")
+@click.option("--dry-run", is_flag=True, help="Report what would be removed, but remove nothing.")
 @json_option
 @explained
 def clean(
@@ -160,10 +165,10 @@ def clean(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Remove old snapshots and what dead exports left.
+    """Remove old snapshots and abandoned exports.
 
-    Without --keep and --keep-days no snapshot goes; with both, one goes that neither keeps. The latest, held, pinned
-    and damaged ones stay.
+    A snapshot is removed only if --keep or --keep-days is given, and only if none of them keeps it. The latest, held,
+    pinned and damaged ones are never removed.
     """
     from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary
@@ -186,21 +191,21 @@ def clean(
 
 @snapshot.command()
 @click.argument("consumer")
-@click.option("--to", metavar="ID", help="The snapshot that latest.json is to name.")
-@click.option("--reason", metavar="TEXT", help="Why; it is kept in latest.json.")
-@click.option("--release", "is_release", is_flag=True, help="Let exports move it again.")
+@click.option("--to", metavar="ID", help="Snapshot that latest.json shall name.")
+@click.option("--reason", metavar="TEXT", help="Reason, recorded in latest.json.")
+@click.option("--release", "is_release", is_flag=True, help="Let exports move latest.json again.")
 @json_option
 @explained
 def rollback(
     consumer: str, to: str | None, reason: str | None, is_release: bool, as_json: bool
 ) -> None:
-    """Move latest.json back and hold it, or release it."""
+    """Move latest.json to another snapshot and hold it there, or release it."""
     from feature_mart import pipeline
     from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import release, roll_back
 
     if is_release == (to is not None) or (to is None) != (reason is None):
-        raise UsageError("Give --to ID and --reason TEXT, or --release alone.")
+        raise UsageError("Pass --to ID and --reason TEXT, or --release alone.")
     store = pipeline.snapshot_store(resolve_settings())
     if to is None or reason is None:
         freed = release(store, consumer)
@@ -215,8 +220,8 @@ def rollback(
         former = before.id if before else None
         document = {"consumer": consumer, "id": to, "before": former}
         text = (
-            f"latest of {consumer} names {to} and is held there (before: {former}); "
-            f"`mart snapshot rollback {consumer} --release` lets it go"
+            f"latest of {consumer} names {to} (before: {former}); exports do not move it until `mart snapshot "
+            f"rollback {consumer} --release`"
         )
     if as_json:
         emit(document)
@@ -226,28 +231,54 @@ def rollback(
 
 @snapshot.command("train-request")
 @click.argument("consumer")
-@click.option("--id", "id_", metavar="ID", help="Another snapshot than the latest.")
-@click.option("--role", required=True, metavar="ARN", help="The role that the training job takes.")
-@click.option("--image", metavar="URI", help="The container's image [the exposure's `image`].")
-@click.option("--source", metavar="S3", help="Script mode: the program, as a tar.gz in S3.")
-@click.option("--built-in", is_flag=True, help="AWS's own XGBoost: no program of ours.")
-@click.option("--hyperparameter", "given", multiple=True, metavar="NAME=VALUE", help="Any number.")
-@click.option("--instance-type", default="ml.m5.large", show_default=True, help="Of SageMaker's.")
+@click.option("--id", "id_", metavar="ID", help="Snapshot to train on [the latest].")
+@click.option("--role", required=True, metavar="ARN", help="IAM role of the training job.")
+@click.option("--image", metavar="URI", help="Container image [`image` of the exposure].")
+@click.option("--source", metavar="S3", help="For script mode: the program, as a tar.gz in S3.")
 @click.option(
-    "--instance-count", default=1, show_default=True, type=click.IntRange(1), help="How many."
+    "--built-in",
+    is_flag=True,
+    help="Use SageMaker's built-in XGBoost instead of the project's program.",
 )
 @click.option(
-    "--volume-gb", default=30, show_default=True, type=click.IntRange(1), help="Disk of each."
+    "--hyperparameter",
+    "given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Hyperparameter; may be repeated.",
+)
+@click.option(
+    "--instance-type", default="ml.m5.large", show_default=True, help="SageMaker instance type."
+)
+@click.option(
+    "--instance-count",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Number of instances.",
+)
+@click.option(
+    "--volume-gb",
+    default=30,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Disk size of each instance.",
 )
 @click.option(
     "--max-runtime-s",
     default=3600,
     show_default=True,
     type=click.IntRange(1),
-    help="Then it stops.",
+    help="Maximum run time; the job is stopped after it.",
 )
-@click.option("--output", metavar="S3", help="Where models go [models beside the snapshots].")
-@click.option("--name-suffix", default="", help="Tells two jobs on one snapshot apart.")
+@click.option(
+    "--output", metavar="S3", help="Where to write models [models/ beside the snapshots]."
+)
+@click.option(
+    "--name-suffix",
+    default="",
+    help="Suffix of the job's name, for a second job on the same snapshot.",
+)
 @explained
 def train_request(
     consumer: str,
@@ -264,9 +295,10 @@ def train_request(
     output: str | None,
     name_suffix: str,
 ) -> None:
-    """Print the create_training_job request of SageMaker.
+    """Print a SageMaker create_training_job request.
 
-    For `aws sagemaker create-training-job --cli-input-json`; nothing is asked of AWS but the snapshot's own documents.
+    Use it with `aws sagemaker create-training-job --cli-input-json`. The command itself
+    reads only the snapshot's documents.
     """
     from feature_mart import pipeline
     from feature_mart.core.settings import resolve_settings
@@ -279,7 +311,7 @@ def train_request(
     committed = place.committed()
     contradiction = contradicted_by_latest(place, committed)
     if contradiction is not None:
-        raise TerminalError(f"latest.json of {consumer}: {contradiction}; nothing is asked for.")
+        raise TerminalError(f"latest.json of {consumer}: {contradiction}; no request was printed.")
     manifest = committed.manifest
     if manifest["consumer"] != consumer:
         raise UsageError(
@@ -287,7 +319,7 @@ def train_request(
         )
     pairs = [each.partition("=") for each in given]
     if any(not sign or not name for name, sign, _ in pairs):
-        raise UsageError("--hyperparameter takes NAME=VALUE, as in max_depth=6.")
+        raise UsageError("--hyperparameter must be NAME=VALUE, such as max_depth=6.")
     request = training_request(
         manifest,
         address,
@@ -310,5 +342,5 @@ def train_request(
 
 def _reason(text: str) -> str:
     if not text.strip():
-        raise UsageError("--reason is empty: say why, for whoever comes after you.")
+        raise UsageError("--reason is empty: state the reason.")
     return text.strip()

@@ -73,7 +73,7 @@ def print_verdict(verdict: Verdict) -> None:
     """Print the verdict of `mart snapshot verify`."""
     if not verdict.problems:
         say(f"good: {verdict.id}, {verdict.parts} parts, {verdict.rows:,} rows")
-        say(f"  manifest.json has the SHA-256 {verdict.manifest_sha256}")
+        say(f"  SHA-256 of manifest.json: {verdict.manifest_sha256}")
         say(*(f"  warning    {each}" for each in verdict.warnings))
         return
     say(f"bad: {near(verdict.address)}")
@@ -106,7 +106,7 @@ def print_diff(found: SnapshotDiff, *, every: bool) -> None:
     if not every:
         moved = [column for column in moved if column.psi > 0][:_MOST]
     if not moved:
-        say("", "No column's distribution moved.")
+        say("", "No column's distribution changed.")
         return
     say("")
     table = _table("column, all splits", "PSI", "NULL", "mean", "median")
@@ -114,7 +114,7 @@ def print_diff(found: SnapshotDiff, *, every: bool) -> None:
         table.add_row(column.name, f"{column.psi:.4f}", *_values(column))
     print_table(table)
     if len(moved) < len(found.columns):
-        say(f"  {len(found.columns) - len(moved)} more columns: --all")
+        say(f"  {len(found.columns) - len(moved)} more columns: pass --all")
 
 
 def clean_document(done: CleanReport) -> dict[str, Any]:
@@ -125,12 +125,12 @@ def clean_document(done: CleanReport) -> dict[str, Any]:
 def print_clean(done: CleanReport) -> None:
     """Print what `mart snapshot clean` removed, or would remove in a dry run."""
     for each in done.removed:
-        what = "dead export" if each.kind == "attempt" else "snapshot"
+        what = "abandoned export" if each.kind == "attempt" else "snapshot"
         verb = "would remove" if done.is_dry_run else "removed"
         say(f"{verb} {what} {near(each.address)} ({each.files} files, {each.bytes:,} bytes)")
     if done.uploads:
-        say(f"dropped {done.uploads} uploads that never ended")
-    say(f"snapshots that {'would stay' if done.is_dry_run else 'stay'}: {done.kept}")
+        say(f"removed {done.uploads} unfinished uploads")
+    say(f"snapshots {'that would be kept' if done.is_dry_run else 'kept'}: {done.kept}")
 
 
 def _table(*names: str) -> Table:

@@ -20,17 +20,17 @@ from feature_mart.sample import SampleReport
 
 _HOW = {
     "written": "new",
-    "adopted": "finished a crashed attempt",
-    "unchanged": "the same content was there, nothing written",
+    "adopted": "completed an interrupted export",
+    "unchanged": "same content exists, nothing written",
     "planned": "dry run, nothing written",
 }
 _LATEST = {
-    "moved": "names it",
-    "already": "names it",
-    "held": "is held by a rollback and stays; `mart snapshot rollback CONSUMER --release` lets it go",
-    "newer": "names one of a later refresh and stays",
-    "fenced": "was written under a newer lease and stays",
-    "csv": "stays: it names snapshots in Parquet only",
+    "moved": "names this snapshot",
+    "already": "names this snapshot",
+    "held": "not moved: held by a rollback; release it with `mart snapshot rollback CONSUMER --release`",
+    "newer": "not moved: names a snapshot of a later refresh",
+    "fenced": "not moved: written under a newer lease",
+    "csv": "not moved: names Parquet snapshots only",
 }
 
 
@@ -63,16 +63,16 @@ def print_run(done: RunSummary) -> None:
 
 def _next_steps(done: RunSummary) -> list[str]:
     mart = own_name()
-    tries = [(f"{mart} docs --serve", "read why each feature is there")]
+    tries = [(f"{mart} docs --serve", "read the reasons for each feature")]
     if not done.settings.is_sample and done.settings.bigquery is None:
         mine = f"export MART_DWH={shlex.quote(str(done.settings.dwh))}"
-        tries.insert(0, (mine, "the commands below then mean this warehouse"))
+        tries.insert(0, (mine, "use this warehouse in the commands below"))
     tries += [
-        (f"{mart} snapshot verify {near(each.address)}", "read all of it again")
+        (f"{mart} snapshot verify {near(each.address)}", "verify all files of the snapshot")
         for each in done.snapshots[:1]
     ]
     if done.settings.is_sample:
-        tries.append(("make mart DWH=/path/to/parquet", "the same on a warehouse of your own"))
+        tries.append(("make mart DWH=/path/to/parquet", "run on your own warehouse"))
     # Limit the width, so that a long path does not shift the other reasons to the right.
     wide = min(40, max(len(command) for command, _ in tries))
     return [f"  {command:<{wide}}   {why}" for command, why in tries]
@@ -129,16 +129,16 @@ def bulk_lines(found: Sequence[BulkLoad], warehouse: str) -> list[str]:
     lines: list[str] = []
     for bulk in found:
         lines.append(
-            f"  warning    {bulk.table}: {bulk.keys:,} of {bulk.of:,} keys were first loaded at once, on {bulk.day}"
+            f"  warning    {bulk.table}: {bulk.keys:,} of {bulk.of:,} keys were first loaded together, on {bulk.day}"
         )
         line, moved = bulk.seed_line(warehouse), bulk.moved
         if line is None:
             lines.append(
-                "             no line in seeds/load_clock.csv is needed: none would be known sooner"
+                "             seeds/load_clock.csv needs no line: no key would count as known earlier"
             )
         else:
             lines += [
-                "             if they were known before that, add to seeds/load_clock.csv:",
+                "             if they were known before, add this line to seeds/load_clock.csv:",
                 f"             {line}",
                 f"             {moved.keys:,} keys then count as known earlier: half of them by "
                 f"{duration(moved.median)} or more, none by more than {duration(moved.greatest)}",
@@ -180,6 +180,6 @@ def _print_splits(done: SnapshotReport, zone: ZoneInfo) -> None:
         table.add_row(name, rows, purged, local(split.start), local(split.end))
     for reason, count in sorted(done.excluded.items()):
         table.add_row(f"    excluded: {reason}", f"{count:,}", "", "", "")
-    table.add_row("    all, purged ones too", f"{done.mart_rows:,}", "", "", "")
+    table.add_row("    total, with purged rows", f"{done.mart_rows:,}", "", "", "")
     print_table(table)
     say(*(f"  warning    {done.consumer}, {each.text}" for each in done.warnings))

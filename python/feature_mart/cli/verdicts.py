@@ -43,7 +43,7 @@ def print_incremental(report: IncrementalReport, settings: Settings) -> None:
     zone = load_zone(settings.clock.timezone)
     say("", f"Incremental audit of {settings.warehouse}", style="bold")
     say("")
-    table = make_table("schedule", "from", "to", *COUNTS, "rows at the end", "that differ")
+    table = make_table("schedule", "from", "to", *COUNTS, "final rows", "that differ")
     for each in report.schedules:
         refreshes, counts = each.schedule.refreshes, each.schedule.count()
         table.add_row(
@@ -57,11 +57,11 @@ def print_incremental(report: IncrementalReport, settings: Settings) -> None:
     print_table(table)
     say("")
     if report.is_clean:
-        say(f"clean: {_histories(report)} made what one full build makes", style="bold")
+        say(f"clean: {_histories(report)} gave the same rows as one full build", style="bold")
         return
-    say("differs: a mart that grew is not what a full build makes", style="bold")
+    say("differs: an incremental build does not equal the full build", style="bold")
     shown = make_table(
-        "  model", "schedule", "rows that grew", "rows of the full build", "for example"
+        "  model", "schedule", "only in incremental", "only in full build", "for example"
     )
     differences = [(each, d) for each in report.schedules for d in each.differences]
     for each, d in differences[:_SHOWN]:
@@ -79,7 +79,7 @@ def _histories(report: IncrementalReport) -> str:
     count, tables = len(report.schedules), len(report.models)
     text = f"{count} schedule{'s' if count > 1 else ''} of {tables} tables"
     if report.count > count:
-        text += f", each over {report.count // count} disjoint warehouses at once,"
+        text += f", each over {report.count // count} disjoint warehouses,"
     return text
 
 
@@ -108,7 +108,7 @@ def print_conservation(report: ConservationReport, settings: Settings) -> None:
     at = report.as_of_at.astimezone(zone)
     say("", f"Accounts of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}", style="bold")
     say("")
-    table = make_table("account", "that should be", "that are", "unit", "of which")
+    table = make_table("account", "expected", "found", "unit", "of which")
     for account in report.accounts:
         lines = ", ".join(f"{amount:,} {about}" for about, amount in account.lines if amount)
         table.add_row(
@@ -125,7 +125,7 @@ def print_conservation(report: ConservationReport, settings: Settings) -> None:
             say(f"  {account.name}: {off:+,} {account.unit}{example}")
     else:
         say(
-            f"balanced: all {len(report.accounts)} accounts, to the row and the whole amount",
+            f"balanced: all {len(report.accounts)} accounts agree exactly, in rows and amounts",
             style="bold",
         )
     if report.not_judged:

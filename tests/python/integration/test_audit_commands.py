@@ -69,7 +69,7 @@ def test_a_clean_project_is_told_what_could_not_be_judged(tmp_path: Path, wareho
     result = call(project, warehouse, "leakage", "--perturb", "1", "--cutoffs", "3")
     assert result.exit_code == 0, result.output
     assert "built by dbt" in result.stdout and "appended to that one" in result.stdout
-    assert "clean: no value of before a cutoff changes" in result.stdout
+    assert "clean: removing the rows known after a cutoff changes no value" in result.stdout
     assert "just before it" in result.stdout and "a business midnight" in result.stdout
     assert not list((tmp_path / "home" / "toy").glob("scratch/*")), "it leaves nothing behind"
 
@@ -95,7 +95,7 @@ def test_a_mart_that_appends_what_is_new_is_what_a_full_build_makes(
     project = write_audited_project(tmp_path / "toy")
     result = call(project, warehouse, "incremental", "--schedules", "1")
     assert result.exit_code == 0, result.output
-    assert "clean: 1 schedule of 6 tables made what one full build makes" in result.stdout
+    assert "clean: 1 schedule of 6 tables gave the same rows as one full build" in result.stdout
 
 
 def test_universes_do_not_go_with_a_warehouse_of_one_s_own(tmp_path: Path, warehouse: Path) -> None:

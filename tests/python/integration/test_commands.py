@@ -254,7 +254,7 @@ def test_a_stopped_build_leaves_nothing_behind(mart: Mart, sent: signal.Signals,
     process.send_signal(sent)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code, said
-    assert "nothing half-written was kept" in said
+    assert "no partial results were kept" in said
     assert "Traceback" not in said
     assert mart.mark() == before
     assert not (mart.state / "scratch").exists()

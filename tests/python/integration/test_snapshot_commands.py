@@ -46,7 +46,7 @@ def console(
 def test_an_empty_bucket_has_no_snapshots(console: Console) -> None:
     assert f"No snapshots under {console.address}" in console.call("list").stdout
     assert json.loads(console.call("list", "--json").stdout)["snapshots"] == []
-    assert "snapshots that stay: 0" in console.call("clean", "--keep", "1").stdout
+    assert "snapshots kept: 0" in console.call("clean", "--keep", "1").stdout
 
 
 def test_list_verify_and_diff_speak_of_a_bucket(console: Console) -> None:
@@ -61,7 +61,7 @@ def test_list_verify_and_diff_speak_of_a_bucket(console: Console) -> None:
     for wanted in (CONSUMER, new.id, new.address, f"{new.address}/"):
         assert f"good: {new.id}, 8 parts, 352 rows" in console.call("verify", wanted).stdout
     said = console.call("diff", old.id, new.id).stdout
-    assert "as of" in said and "No column's distribution moved" in said
+    assert "as of" in said and "No column's distribution changed" in said
     assert json.loads(console.call("diff", old.id, new.id, "--json").stdout)["is_same"]
     shown = console.call("diff", old.id, new.id, "--all").stdout
     assert "category_code" in shown
@@ -83,11 +83,11 @@ def test_pins_cleaning_and_rollback_on_a_bucket(console: Console) -> None:
     new = console.place.plain()
     say = console.call("pin", CONSUMER, old.id, "--reason", "in production").stdout
     assert say == f"pinned: {CONSUMER} {old.id}\n"
-    assert "was pinned already" in console.call("pin", CONSUMER, old.id, "--reason", "again").stdout
+    assert "already pinned" in console.call("pin", CONSUMER, old.id, "--reason", "again").stdout
     assert "pinned: in production" in console.call("list").stdout
-    assert "snapshots that stay: 2" in console.call("clean", "--keep", "1").stdout
+    assert "snapshots kept: 2" in console.call("clean", "--keep", "1").stdout
     said = console.call("rollback", CONSUMER, "--to", old.id, "--reason", "wrong labels").stdout
-    assert f"names {old.id} and is held there (before: {new.id})" in said
+    assert f"names {old.id} (before: {new.id})" in said
     assert "latest, held, pinned: in production" in console.call("list").stdout
     assert (
         f"latest of {CONSUMER} names {old.id}"
@@ -98,7 +98,7 @@ def test_pins_cleaning_and_rollback_on_a_bucket(console: Console) -> None:
     console.call("rollback", CONSUMER, "--to", new.id, "--reason", "mended")
     assert "would remove snapshot" in console.call("clean", "--keep", "1", "--dry-run").stdout
     said = console.call("clean", "--keep", "1").stdout
-    assert f"removed snapshot {old.address}" in said and "snapshots that stay: 1" in said
+    assert f"removed snapshot {old.address}" in said and "snapshots kept: 1" in said
     assert console.call("verify", CONSUMER).stdout.startswith("good")
 
 
@@ -115,7 +115,7 @@ def test_train_request_prints_what_sagemaker_takes(console: Console) -> None:
     verdict = json.loads(console.call("verify", made.id, "--json").stdout)
     assert request["HyperParameters"]["manifest_sha256"] == verdict["manifest_sha256"]
     refused = (
-        (("--hyperparameter", "depth"), "takes NAME=VALUE"),
+        (("--hyperparameter", "depth"), "must be NAME=VALUE"),
         (("--hyperparameter", "depth=3"), "depth"),
         (("--built-in", "--instance-count", "3"), "--min-parts 3"),
         (("--id", "20200101T1800Z-000000000000"), "is no snapshot"),

@@ -33,7 +33,7 @@ def test_a_full_disk_or_memory_is_one_line(error: Exception) -> None:
     done = CliRunner().invoke(command)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("mart: ") and done.stderr.count("\n") == 1
-    assert done.stderr.endswith("; the mart and its snapshots are as they were\n")
+    assert done.stderr.endswith("; the mart and its snapshots are unchanged\n")
 
 
 def test_a_fault_of_the_program_itself_keeps_its_traceback() -> None:

@@ -103,7 +103,7 @@ def test_a_summary_tells_bulk_loads_before_warnings_and_what_is_not_judged_after
     summary.print_build(done, settings, [BULK])
     text = capsys.readouterr().out
     order = (
-        "were first loaded at once",
+        "were first loaded together",
         "a column empties",
         "  not judged yet: null rates: 3 days",
     )
@@ -126,7 +126,7 @@ def test_a_failed_build_tells_bulk_loads_before_the_first_failure(tmp_path: Path
     text = str(error)
     assert (
         text.index("no mart was made")
-        < text.index("first loaded at once")
+        < text.index("first loaded together")
         < text.index("too few values")
     )
     assert '"jobs","2026-04-01 00:00:01+00"' in text
