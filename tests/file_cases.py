@@ -80,7 +80,7 @@ def wall_clock(times: pd.Series, zone: str) -> pd.Series:
 
 
 def shifts(report: FileReport) -> dict[str, tuple[int, str]]:
-    about = "whose time is that of a request only if it is read "
+    about = "whose time matches a request only when read "
     return {
         fault.about.removeprefix(about): (fault.rows, fault.advice)
         for fault in report.faults
@@ -149,8 +149,8 @@ ODD_QUESTIONS: list[tuple[Any, str]] = [
     (({"job_id": "job"}, "requested_at", {}), "no features of job"),
     (({"job_id": "job_id"}, "requested_at", {"a": "client_contract_count"}), "client_contract_count_"),
     (({"job_id": "job_id"}, "requested_at", {"a": "feat_category__prices.job_skill_count"}), "feat_job__posting"),
-    (({"a": "job_id"}, "requested_at", {}), "knows none of the file's job_ids"),
-    (({"job_id": "job_id"}, "a", {}), "has to be a date"),
+    (({"a": "job_id"}, "requested_at", {}), "has none of the file's job_ids"),
+    (({"job_id": "job_id"}, "a", {}), "must be a date"),
 ]  # fmt: skip
 #: The content of a CSV file, and a part of the answer.
 ODD_CSV: list[tuple[bytes, str]] = [
@@ -158,9 +158,9 @@ ODD_CSV: list[tuple[bytes, str]] = [
      (b"job_id,requested_at,job_skill_count\nJ1,1694000000,1\n", "look like seconds since 1970"),
      ("job_id,requested_at,job_skill_count\nJ1,2025-04-03,1\n".encode("utf-16"), "save it as UTF-8"),
      ("job_id,requested_at,件数\nJ1,2025-04-03,1\n".encode("cp932"), "save it as UTF-8"),
-     (b"job_id,requested_at,a,A\nJ1,2025-04-03,1,2\n", "two columns called 'a'"),
+     (b"job_id,requested_at,a,A\nJ1,2025-04-03,1,2\n", "two columns named 'a'"),
      (b"J1,2025-04-03,1\nJ2,2025-04-04,1\n", "has no column 'job_id'"),
-     (b"", "has no rows")]  # fmt: skip
+     (b"", "is empty")]  # fmt: skip
 
 
 def leaking_text(notebook: Notebook) -> pd.DataFrame:

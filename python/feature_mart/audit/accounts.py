@@ -103,9 +103,9 @@ def take_accounts(
             accounts += _labels(con, consumer)
             folder = snapshots.get(consumer.name)
             if folder is None:
-                not_judged.append(f"{consumer.name} has no snapshot")
+                not_judged.append(f"{consumer.name}: there is no snapshot")
             elif read_committed(folder).manifest["as_of_at"] != _text(as_of_at):
-                not_judged.append(f"{consumer.name}: its latest snapshot is of another refresh")
+                not_judged.append(f"{consumer.name}: the latest snapshot is of another refresh")
             else:
                 accounts += _snapshot(con, consumer, folder)
     return ConservationReport(as_of_at, tuple(accounts), tuple(not_judged))
@@ -169,7 +169,7 @@ def _staging(con: duckdb.DuckDBPyConnection, table: str, is_untimed: bool) -> Ac
         ("rows of the file", rows),
         ("loaded after the refresh", -later),
         ("exact duplicates", known - (rows - later)),
-        ("known before they were loaded, by the load clock", assumed),
+        ("counted as known before their load by the load clock", assumed),
     )
     staged = f"(from mart.main.stg_dwh__{table} where known_at <= (select max(refresh_at) from refreshes))"
     (found,) = _row(con, f"select count(*) from {staged}")
@@ -189,7 +189,7 @@ def _versions(con: duckdb.DuckDBPyConnection, table: str, model: str) -> Iterato
     (seen,) = _row(con, f"select count(*) from seen_{table}")
     lines = (
         ("known rows", known),
-        ("replaced before a refresh saw them", seen - known),
+        ("superseded before the next refresh", seen - known),
     )
     (found,) = _row(con, f"select count(*) from mart.main.{model}")
     example = _apart(con, f"seen_{table}", f"mart.main.{model}", (key, "seen_at"))
@@ -199,7 +199,10 @@ def _versions(con: duckdb.DuckDBPyConnection, table: str, model: str) -> Iterato
         (expected,) = _row(con, f"select coalesce({raw_amount}, 0) from seen_{table}")
         (found,) = _row(con, f"select coalesce({amount}, 0) from mart.main.{model}")
         yield Account(
-            f"agreed prices → {model}", "amount", (("of the rows seen", expected),), int(found)
+            f"agreed prices → {model}",
+            "amount",
+            (("sum over the versions seen", expected),),
+            int(found),
         )
 
 
@@ -214,7 +217,7 @@ def _spine(
         con,
         f"select count(*), count(*) filter (posted_at > timestamptz '{as_of_at.isoformat()}') from posted",
     )
-    lines = (("jobs ever known", jobs), ("not posted yet", -ahead))
+    lines = (("known jobs", jobs), ("not posted yet", -ahead))
     entered = f"(from posted where posted_at <= timestamptz '{as_of_at.isoformat()}')"
     (found,) = _row(con, f"select count(*) from mart.main.{_SPINE}")
     example = _apart(con, entered, f"mart.main.{_SPINE}", ("job_id",))
@@ -282,7 +285,7 @@ def _prices(con: duckdb.DuckDBPyConnection) -> Account:
     invented = f"select {{}} from {labels} l where price_log is not null and not exists ({agreed})"
     (count,) = _row(con, invented.format("count(*)"))
     (job,) = _row(con, invented.format("min(job_id)"))
-    example = f"job_id={job} has a price that none of its contracts had" if count else None
+    example = f"job_id={job} has a price label that no contract of the job had" if count else None
     lines = (("labels", labelled),)
     return Account("contracts → int_job__price_label", "rows", lines, labelled - count, example)
 
@@ -306,7 +309,11 @@ def _snapshot(
         f"select min(job_id) from (select job_id from shipped except all select job_id from {labelled})",
     )
     lines = (("labelled rows", rows), ("purged before a split", -purged))
-    example = None if foreign is None else f"{foreign} is in the snapshot alone, or twice"
+    example = (
+        None
+        if foreign is None
+        else f"job_id={foreign} is not in the mart, or twice in the snapshot"
+    )
     name = f"{model} → {document['id']}"
     yield Account(name, "rows", lines, found, example)
     (expected,) = _row(
@@ -318,7 +325,7 @@ def _snapshot(
         con,
         f"select coalesce(sum(round({label}::double * 1000000)::hugeint), 0) from {files['data']}",
     )
-    shipped = (("of the rows shipped", int(expected)),)
+    shipped = (("sum over the rows in the snapshot", int(expected)),)
     yield Account(f"{label} → {document['id']}", "millionths", shipped, int(found))
 
 
@@ -329,7 +336,7 @@ def _apart(
     columns = ", ".join(key)
     for one, other, where in (
         (expected, found, "is missing"),
-        (found, expected, "is too much"),
+        (found, expected, "is unexpected"),
     ):
         row = con.execute(
             f"select {columns} from (select {columns} from {one} except all select {columns} from {other}) "

@@ -56,10 +56,11 @@ def choose_cutoffs(
         labels = _instants(con, LABEL_MODEL, "label_known_at", first, last)
     if not loads:
         raise UsageError(
-            f"{warehouse.folder}: every row was loaded at one time, so there is no future to take away."
+            f"{warehouse.folder}: all rows have the same loaded_at, so there is nothing to audit. Use a warehouse "
+            "with several loads."
         )
     load = rng.choice(loads)
-    found = [Cutoff(load, "a load instant"), Cutoff(_just_before(load), "just before it")]
+    found = [Cutoff(load, "a load time"), Cutoff(_just_before(load), "just before it")]
     day = _anywhere(rng, first, last).astimezone(load_zone(clock.timezone)).date()
     midnight = datetime.combine(day, time(), load_zone(clock.timezone)).astimezone(UTC)
     found.append(Cutoff(midnight, "a business midnight"))
@@ -76,9 +77,9 @@ def choose_cutoffs(
     if periods and min(periods)[0] > min(periods)[1]:
         until, since = min(periods)
         at = _anywhere(rng, since, until)
-        found.append(Cutoff(at, "any instant before the load clock is trusted"))
+        found.append(Cutoff(at, "any time before trusted_from of the load clock"))
     while len({cutoff.at for cutoff in found}) < count:
-        found.append(Cutoff(_anywhere(rng, first, last), "any instant"))
+        found.append(Cutoff(_anywhere(rng, first, last), "any time"))
     distinct = {cutoff.at: cutoff for cutoff in reversed(found[:count])}
     return tuple(distinct[at] for at in sorted(distinct))
 

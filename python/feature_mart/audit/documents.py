@@ -38,12 +38,10 @@ def compare_manifests(
         checks += _parts(then, now)
     else:
         not_judged.append(
-            f"SHA-256 of the files and hashes of the raw keys: made by {engines[0]} then, by {engines[1]} now"
+            f"SHA-256 of the files, hashes of the raw keys: made with {engines[0]} then and {engines[1]} now"
         )
     if then["git"]["dirty"]:
-        not_judged.append(
-            "the code that made it, where that is not its commit's: it was exported with uncommitted changes"
-        )
+        not_judged.append("uncommitted changes of the code: the snapshot was exported with some")
     return tuple(checks), tuple(not_judged)
 
 
@@ -56,7 +54,7 @@ def _definitions(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Ma
     yield ManifestEntry(
         "columns",
         *(
-            f"{len(each)}" + (f", of them alone: {names}" if names else "")
+            f"{len(each)}" + (f", only there: {names}" if names else "")
             for each, names in zip(columns, only, strict=True)
         ),
     )

@@ -47,7 +47,7 @@ def audit_every_refresh(
     """
     if not settings.is_sample:
         raise UsageError(
-            "--every-refresh makes its own small warehouse, by the sample's load clock: unset MART_DWH for it."
+            "--every-refresh generates its own warehouse and uses the sample's load clock: unset MART_DWH."
         )
     with open_subject(settings, log, None) as subject:
         faults = find_faults(subject.project.read_document(), settings.project)

@@ -29,9 +29,11 @@ def csv_as_text(path: Path, wanted: Collection[str]) -> str:
     folded = Counter(name.casefold() for name in names)
     double = next((name for name in names if folded[name.casefold()] > 1), None)
     if double is not None:
-        raise UsageError(f"{path.name} has two columns called {double!r}: rename one.")
+        raise UsageError(f"{path.name} has two columns named {double!r}: rename one.")
     if "" in names:
-        raise UsageError(f"{path.name} has a column without a name in its first line: name it.")
+        raise UsageError(
+            f"{path.name} has a column without a name in its first line: add the name."
+        )
     columns = ", ".join(f"{quoted(name)}: 'varchar'" for name in names)
     return csv(
         path,
@@ -51,9 +53,7 @@ def _require_utf8(path: Path) -> None:
         with path.open("rb") as file:
             head = file.read(_CHUNK)
             if head.startswith(_OTHER_ENCODINGS) or b"\0" in head:
-                raise UsageError(
-                    f"{path.name} is not UTF-8 but UTF-16 or binary: save it as UTF-8."
-                )
+                raise UsageError(f"{path.name} is UTF-16 or binary: save it as UTF-8.")
             while head:
                 decoder.decode(head)
                 head = file.read(_CHUNK)
@@ -84,5 +84,7 @@ def _header(path: Path, wanted: Collection[str]) -> tuple[list[str], str]:
     # On a tie, max returns the first one, so a file with one column has commas.
     _, count, names, delimiter = max(read, key=lambda each: each[:2])
     if not count:
-        raise UsageError(f"{path.name} has no rows, and no line with the names of its columns.")
+        raise UsageError(
+            f"{path.name} is empty: it needs a first line with the column names, and rows."
+        )
     return names, delimiter

@@ -90,11 +90,11 @@ def load_given(
     """
     types = _open(con, question)
     for name in (*question.entity, question.time, *question.columns):
-        _require(name, types, f"{question.path.name} has no column", "its columns")
+        _require(name, types, f"{question.path.name} has no column", "columns")
     keys = tuple(question.entity.values())
     double = next((key for key in keys if keys.count(key) > 1), None)
     if double is not None:
-        raise UsageError(f"--entity names two columns for {double}: name one.")
+        raise UsageError(f"--entity gives two columns for {double}: give only one.")
     features = _features(question, types, manifest, keys)
     selected = [
         f"nullif(cast({_quoted(column)} as varchar), '') as {key}"
@@ -109,7 +109,7 @@ def load_given(
         example = con.execute(f"select cast(any_value({time}) as varchar) from opened").fetchone()
         written = str(example[0]) if example and is_number(type_) else ""
         raise UsageError(
-            f"--time {question.time} holds {type_}: it has to be a date, or a time with or without offset; "
+            f"--time {question.time} has the type {type_}: it must be a date, or a time with or without UTC offset; "
             f"{time_advice(written)}."
         )
     try:
@@ -136,10 +136,10 @@ def _require_times(con: duckdb.DuckDBPyConnection, question: Question) -> None:
     assert row is not None
     rows, read, example = row
     if not rows:
-        raise UsageError(f"{question.path} has no rows: nothing is judged.")
+        raise UsageError(f"{question.path} has no rows: there is nothing to audit.")
     if example is not None and not read:
         raise UsageError(
-            f"--time {question.time} holds {example!r}: it has to be a date, or a time with or without offset; "
+            f"--time {question.time} holds {example!r}: it must be a date, or a time with or without UTC offset; "
             f"{time_advice(example)}."
         )
 
@@ -148,10 +148,10 @@ def _open(con: duckdb.DuckDBPyConnection, question: Question) -> dict[str, str]:
     """Open the file as the view ``opened``, and return its columns and their types; those of a CSV file are text."""
     path = question.path
     if not path.is_file():
-        raise UsageError(f"There is no file {path}.")
+        raise UsageError(f"The file {path} does not exist.")
     kind = path.suffix.lower()
     if kind not in {".parquet", ".csv"}:
-        raise UsageError(f"{path.name} is neither .parquet nor .csv: save it as one of them.")
+        raise UsageError(f"{path.name} must be a .parquet or .csv file: save it as one of them.")
     wanted = (*question.entity, question.time, *question.columns)
     reader = parquet(path) if kind == ".parquet" else csv_as_text(path, wanted)
     try:
@@ -174,13 +174,13 @@ def _features(
             wanted.setdefault(column, name)
     if not wanted:
         raise UsageError(
-            f"No column of {question.path.name} is called like a feature of {' and '.join(keys)}: name them with "
+            f"No column of {question.path.name} has the name of a feature of {' and '.join(keys)}: map columns with "
             "--column FILE_COLUMN=FEATURE."
         )
     found = []
     for column, text in wanted.items():
         model, _, name = text.rpartition(".")
-        _require(name, known, f"There is no feature of {' and '.join(keys)} called", "features")
+        _require(name, known, f"There is no feature of {' and '.join(keys)} named", "features")
         feature = known[name]
         if model and model not in (feature.as_of_model, feature.job_model):
             raise UsageError(f"{text}: {name} is a column of {feature.model}.")
@@ -217,7 +217,7 @@ def _known_features(manifest: Manifest, keys: Sequence[str]) -> dict[str, Featur
     if not found:
         entities = sorted({" and ".join(each) for _, each in as_of.values()} | {JOB})
         raise UsageError(
-            f"The mart has no features of {' and '.join(keys)}: --entity FILE_COLUMN=KEY, where KEY is one of "
+            f"The mart has no features of {' and '.join(keys)}: pass --entity FILE_COLUMN=KEY, where KEY is one of "
             f"{', '.join(entities)}."
         )
     return found
@@ -226,7 +226,7 @@ def _known_features(manifest: Manifest, keys: Sequence[str]) -> dict[str, Featur
 def _require(name: str, known: Mapping[str, object], what: str, of: str) -> None:
     if name not in known:
         near = get_close_matches(name, known, n=3) or sorted(known)[:8]
-        raise UsageError(f"{what} {name!r}; {of} like it: {', '.join(near)}.")
+        raise UsageError(f"{what} {name!r}; similar {of}: {', '.join(near)}.")
 
 
 def _folded(name: str) -> str:

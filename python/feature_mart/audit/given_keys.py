@@ -57,8 +57,8 @@ def spelling_advice(con: duckdb.DuckDBPyConnection, key: str, source: str) -> st
             found = sum(count for text, count in unknown if canonical(text) in bare)
             if found > fitting:
                 best, fitting = name, found
-    looks = f"the mart's look like {quoted(example[0])}"
-    return f"{best} {fitting:,} of {rows:,} would be known: {looks}" if fitting else looks
+    looks = f"keys of the mart look like {quoted(example[0])}"
+    return f"{best} {fitting:,} of {rows:,} would match: {looks}" if fitting else looks
 
 
 def _without_zeros(text: str) -> str:
@@ -82,7 +82,7 @@ _SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
 )
 #: Spellings that change the keys of both the file and the mart.
 _CANONICAL: tuple[tuple[str, Callable[[str], str]], ...] = (
-    ("in another case", str.casefold),
+    ("regardless of case", str.casefold),
     ("with other leading zeros", lambda text: _without_zeros(re.sub(r"\.0*$", "", text))),
-    ("in another case, width, padding or punctuation", _bare),
+    ("regardless of case, width, padding and punctuation", _bare),
 )

@@ -57,9 +57,9 @@ def sort_rows(
     load_known(con, given.keys)
     keys = ", ".join(f"g.{key}" for key in given.keys)
     missing = " or ".join(f"g.{key} is null" for key in given.keys)
-    unknown = {f"whose {key} the mart does not know": key for key in given.keys}
+    unknown = {f"whose {key} is not in the mart": key for key in given.keys}
     kinds: list[tuple[str, str, FaultKind]] = [
-        ("without an entity or a time", f"{missing} or g.raw_t is null", "not_judged"),
+        ("without a key or a time", f"{missing} or g.raw_t is null", "not_judged"),
         (_UNREADABLE, "g.t is null", "not_judged"),
         (
             "after the mart's newest refresh",
@@ -73,10 +73,10 @@ def sort_rows(
     ]
     if is_job:
         kinds += [
-            ("whose job was not posted by then", "r.job_id is null", "not_judged"),
+            ("whose job has no request in the mart", "r.job_id is null", "not_judged"),
             # A file may have lost the fraction of a second.
             (
-                "before their job was posted",
+                "with a time before their job was posted",
                 "g.t < date_trunc('second', r.requested_at)",
                 "wrong",
             ),
@@ -96,8 +96,8 @@ def sort_rows(
     if is_job and not _row(con, "select count(*) from sorted where requested_at is not null")[0]:
         advice = spelling_advice(con, JOB, "given where job_id is not null")
         raise UsageError(
-            f"The mart knows none of the file's {JOB}s: does --entity name the right column, and MART_DWH the "
-            f"right warehouse? {advice[0].upper()}{advice[1:]}."
+            f"The mart has none of the file's {JOB}s: check the column of --entity, and the warehouse in MART_DWH. "
+            f"{advice[0].upper()}{advice[1:]}."
         )
     shown = (
         " || ', ' || ".join(f"'{key}=' || coalesce({key}, 'NULL')" for key in given.keys)
@@ -135,14 +135,14 @@ def _shift_fault(con: duckdb.DuckDBPyConnection, shift: Shift, shown: str) -> Ro
     read = "as UTC" if shift.zone == "UTC" else f"in {shift.zone}"
     fault = _fault(
         con,
-        f"whose time is that of a request only if it is read {read}",
+        f"whose time matches a request only when read {read}",
         f"sorted where n in (select n from shifted where read_in = {quoted(shift.zone)})",
         shown,
         "not_judged",
     )
     off = f"the times are {abs(shift.hours):g} h {'early' if shift.hours > 0 else 'late'}"
-    written = "+00:00" if shift.zone == "UTC" else f"the offset of {shift.zone}"
-    return _advised(fault, f"{off}: write them with {written}")
+    written = "+00:00" if shift.zone == "UTC" else f"of {shift.zone}"
+    return _advised(fault, f"{off}: write them with the offset {written}")
 
 
 def _lost(con: duckdb.DuckDBPyConnection, manifest: Manifest, *, is_sample: bool) -> RowFault:

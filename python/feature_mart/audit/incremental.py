@@ -83,8 +83,8 @@ def audit_incremental(
     """
     if universes and not settings.is_sample:
         raise UsageError(
-            "--universes makes its own warehouses, by the sample's load clock: unset MART_DWH for it, or leave it "
-            f"out to judge {settings.warehouse}."
+            "--universes generates its own warehouses and uses the sample's load clock: unset MART_DWH, or leave out "
+            f"--universes to audit {settings.warehouse}."
         )
     reports = []
     with open_subject(settings, log, None) as subject:

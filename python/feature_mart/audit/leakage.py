@@ -58,9 +58,9 @@ def open_subject(settings: Settings, log: RunLog, as_of: str | None) -> Iterator
     """
     if settings.overwritten_sources:
         raise UsageError(
-            f"{', '.join(settings.overwritten_sources)}: overwritten sources cannot be audited, since their rows "
-            "say nothing of when they were known. Leave overwritten_sources empty in dbt_project.yml to audit "
-            "the definitions on what these tables hold now."
+            f"{', '.join(settings.overwritten_sources)}: overwritten sources cannot be audited, because their rows do "
+            "not record when they were known. To audit the definitions on the current rows, set overwritten_sources "
+            "to [] in dbt_project.yml."
         )
     read_load_clock(settings.project, settings.warehouse)
     check_warehouse(settings.dwh)

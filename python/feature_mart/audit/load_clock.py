@@ -130,9 +130,9 @@ def describe_faults(verdict: LineVerdict) -> Sequence[str]:
     faults = []
     if verdict.sound is not None:
         faults.append(
-            f"{verdict.sound.keys:,} keys count as known before they were loaded though their load times look sound "
-            f"({verdict.sound.days:,} days of its period were loaded as usual), "
-            f"for example {verdict.key}={verdict.sound.example}"
+            f"{verdict.sound.keys:,} keys count as known before they were loaded, although their load times look "
+            f"correct ({verdict.sound.days:,} days of its period were loaded as usual), for example "
+            f"{verdict.key}={verdict.sound.example}"
         )
     if verdict.is_short and verdict.lags is not None:
         faults.append(
@@ -142,5 +142,5 @@ def describe_faults(verdict: LineVerdict) -> Sequence[str]:
         )
     if not faults:
         return ()
-    instead = f"write {' and '.join(verdict.corrected)}" if verdict.corrected else "drop the line"
+    instead = f"write {' and '.join(verdict.corrected)}" if verdict.corrected else "remove the line"
     return (f"{verdict.table}: {'; and '.join(faults)}; {instead}",)

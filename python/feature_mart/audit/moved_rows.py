@@ -97,17 +97,17 @@ def compare_rows(before: Side, after: Side) -> ConsumerMoves:
 _KINDS: Mapping[str, tuple[str, str]] = {
     "spine row removed": ("before.is_in_spine and after.is_in_spine is null", "''"),
     "spine row added": ("before.is_in_spine is null and after.is_in_spine", "''"),
-    "gone from the features mart": ("before.is_in_features and after.is_in_features is null", "''"),
-    "new in the features mart": ("before.is_in_features is null and after.is_in_features", "''"),
-    "gone from the training mart": (
+    "features row removed": ("before.is_in_features and after.is_in_features is null", "''"),
+    "features row added": ("before.is_in_features is null and after.is_in_features", "''"),
+    "training row removed": (
         "coalesce(after.training_rows, 0) < coalesce(before.training_rows, 0)",
         "''",
     ),
-    "new in the training mart": (
+    "training row added": (
         "coalesce(after.training_rows, 0) > coalesce(before.training_rows, 0)",
         "''",
     ),
-    "dated otherwise": (
+    "request time changed": (
         "is_in_both and before.requested_at is distinct from after.requested_at",
         "case when after.requested_at < before.requested_at then 'earlier' "
         "when after.requested_at > before.requested_at then 'later' else 'NULL' end",
@@ -122,12 +122,12 @@ _KINDS: Mapping[str, tuple[str, str]] = {
         "is_in_both and before.reason is null and after.reason is null and before.label is distinct from after.label",
         "''",
     ),
-    "label known at another time": (
+    "label_known_at changed": (
         "is_in_both and before.known_at is distinct from after.known_at",
         "case when after.known_at < before.known_at then 'earlier' when after.known_at > before.known_at then 'later' "
         "when after.known_at is null then 'no longer known' else 'known now' end",
     ),
-    "in another split": ("before.split <> after.split", "before.split || ' → ' || after.split"),
+    "split changed": ("before.split <> after.split", "before.split || ' → ' || after.split"),
 }  # fmt: skip
 
 

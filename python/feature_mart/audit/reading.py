@@ -129,7 +129,7 @@ def _text(column: str) -> str:
 def number_advice(text: str) -> str:
     """Return advice on how to write a number that could not be read."""
     if re.fullmatch(_NUMBER, text):
-        return "a float of this size stands for several whole numbers: write it as an integer"
+        return "a float of this size is not exact: write it as an integer"
     if "," in text:
         return f"{text} may be a decimal comma or a thousands separator: write 1234.5"
     return "write digits with a decimal point, such as 1234.5, and leave the cell empty where there is no value"
@@ -139,7 +139,7 @@ def time_advice(text: str) -> str:
     """Return advice on how to write a time that could not be read, with each reading of an ambiguous date."""
     written = "write it as 2025-04-03 09:00:00+09:00"
     if re.fullmatch(r"[0-9]{8}", text):
-        return f"digits alone are not read as a time; {written}"
+        return f"digits without separators are not read as a time; {written}"
     if re.fullmatch(r"-?[0-9]+(\.[0-9]*)?", text):
         units = {10: "seconds", 13: "milliseconds", 16: "microseconds", 19: "nanoseconds"}
         unit = units.get(len(text.split(".")[0].lstrip("-")))

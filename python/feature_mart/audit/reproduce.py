@@ -66,7 +66,7 @@ def audit_reproduce(
     folder.mkdir(parents=True)
     try:
         with log.stage("verify"):
-            show(0, "verify its files")
+            show(0, "verify the files")
             verdict = verify_snapshot(address, settings.s3)
             problems = [f"{each.where}: {each.what}" for each in verdict.problems]
         with log.stage("code"):
@@ -82,7 +82,7 @@ def audit_reproduce(
         checks, not_judged = compare_manifests(then, now)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    files = ManifestEntry("its own files", _AS_SAID, "; ".join(problems) or _AS_SAID)
+    files = ManifestEntry("files of the snapshot", _AS_SAID, "; ".join(problems) or _AS_SAID)
     checks = (files, *checks)
     return ReproduceReport(then["id"], address, commit, then["as_of_at"], checks, tuple(not_judged))
 
@@ -90,13 +90,14 @@ def audit_reproduce(
 def _commit_of(then: Mapping[str, Any], settings: Settings) -> str:
     if then["warehouse_id"] != settings.warehouse:
         raise UsageError(
-            f"Snapshot {then['id']} is of the warehouse {then['warehouse_id']}, not of {settings.warehouse}: set "
-            "MART_DWH to its folder."
+            f"Snapshot {then['id']} was made from the warehouse {then['warehouse_id']}, not from "
+            f"{settings.warehouse}: set MART_DWH to its folder."
         )
     commit = then["git"]["commit"]
     if commit is None:
         raise UsageError(
-            f"Snapshot {then['id']} was exported outside a repository: no commit says by which code."
+            f"Snapshot {then['id']} was exported outside a Git repository: its manifest names no commit, so it cannot "
+            "be rebuilt."
         )
     return str(commit)
 

@@ -47,7 +47,7 @@ from feature_mart.runner.seeds import KNOWN_FROM, NOTES, Seed, seed_readers
 
 #: Upper bound of the probability of a false alarm in a whole audit.
 _LEVEL = 0.001
-_CHOICE = "which keys it lists"
+_CHOICE = "its choice of keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def judge_inputs(
         inputs = [*seed_tables(con, seeds), *var_tables(con, own_vars)]
         scalars = {var_name(var) for var in own_vars} - {given.name for given in inputs}
         unjudged += [
-            NotCompared(name, "one value is compared with nothing") for name in sorted(scalars)
+            NotCompared(name, "a single value cannot be compared") for name in sorted(scalars)
         ]
         labels = list(_labels(con, manifest, unjudged)) if inputs else []
         for given in inputs:
@@ -155,7 +155,7 @@ def judge_inputs(
         if about in reported:
             continue
         if not has_enough_keys(test.values, level):
-            why = f"{test.column or _CHOICE}: {len(test.values):,} values of {test.key} are too few to tell"
+            why = f"{test.column or _CHOICE}: {len(test.values):,} values of {test.key} are too few to compare"
             unjudged.append(NotCompared(test.given.name, why))
         elif follows(test.labelled, test.values, level):
             found = correlation(test.labelled, test.values)
@@ -197,7 +197,7 @@ def _labels(
             if "job_id" in types:
                 yield Label(model, column.name)
             else:
-                why = "no seed or var is compared with it, since its mart has no job_id"
+                why = "not compared with seeds and vars, because its mart has no job_id"
                 unjudged.append(NotCompared(f"{model}.{column.name}", why))
 
 
@@ -218,7 +218,7 @@ def _prepare(
         unjudged.append(
             NotCompared(
                 given.name,
-                "no column holds keys of a request; words that texts are searched for are none",
+                "no column holds keys of requests; words to search for in texts do not count as keys",
             )
         )
         return
@@ -228,7 +228,7 @@ def _prepare(
     words = [name for name in others if name not in numbers]
     if words:
         unjudged.append(
-            NotCompared(given.name, f"words are compared with nothing: {', '.join(words)}")
+            NotCompared(given.name, f"text columns are not compared: {', '.join(words)}")
         )
     named = " and ".join(f"{key.model}.{key.attribute}" for key in keys)
     is_of_terms = any(key.model == TERMS for key in keys)

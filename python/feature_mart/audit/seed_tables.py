@@ -72,8 +72,8 @@ def seed_tables(con: duckdb.DuckDBPyConnection, seeds: Sequence[Seed]) -> Iterat
             f"where coalesce({known_at} <= (select min(requested_at) from main.{SPINE}), true)"
         )
         remedy = (
-            "write config.meta.known_from, since when its values are known, or config.meta.follows_labels, why they "
-            "may follow it"
+            "set config.meta.known_from (since when its values are known) or config.meta.follows_labels (why they "
+            "may follow the label)"
         )
         yield SeedTable(f"seed {seed.name}", table, seed.said("follows_labels"), remedy)
 
@@ -93,8 +93,8 @@ def var_tables(con: duckdb.DuckDBPyConnection, own_vars: Sequence[OwnVar]) -> It
         cells = [[_cell(row.get(column)) for column in columns] for row in rows]
         con.executemany(f"insert into {table} values ({marks})", cells)
         remedy = (
-            "make it a seed, whose config.meta.known_from or config.meta.follows_labels can say since when its values "
-            "are known or why they may follow it"
+            "make it a seed with config.meta.known_from (since when its values are known) or "
+            "config.meta.follows_labels (why they may follow the label)"
         )
         yield SeedTable(var_name(var), table, "", remedy)
 
@@ -135,7 +135,7 @@ class Label:
 
     def __str__(self) -> str:
         """Return its name in messages."""
-        less = f", less its mean by {' and '.join(self.less)}," if self.less else ""
+        less = f" (minus its mean by {' and '.join(self.less)})" if self.less else ""
         return f"{self.model}.{self.column}{less}"
 
 

@@ -119,8 +119,8 @@ def _compare(
         )
         windows = (sides[0].splits.windows, sides[1].splits.windows)
         reports.append(ConsumerReport(compare_rows(*sides), *windows))
-    gone = [f"{name}: not a consumer any more" for name in sorted(before.keys() - after.keys())]
-    new = [f"{name}: a new consumer" for name in sorted(after.keys() - before.keys())]
+    gone = [f"{name}: removed consumer" for name in sorted(before.keys() - after.keys())]
+    new = [f"{name}: new consumer" for name in sorted(after.keys() - before.keys())]
     return SelectionReport(base, commit, subject.as_of_at, tuple(reports), (*new, *gone))
 
 

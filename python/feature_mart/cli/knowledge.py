@@ -34,9 +34,7 @@ def knowledge() -> None:
 @click.option(
     "--base", metavar="REF", help="Also check that changes since this commit state a reason."
 )
-@click.option(
-    "--fix", is_flag=True, help="First update the generated columns in the marts' YAML."
-)
+@click.option("--fix", is_flag=True, help="First update the generated columns in the marts' YAML.")
 @json_option
 @explained
 def check(base: str | None, fix: bool, as_json: bool) -> None:

@@ -54,12 +54,12 @@ def print_selection(report: SelectionReport, settings: Settings) -> None:
         if moved.moves:
             print_table(_table(each))
         else:
-            say("  nothing moved")
+            say("  no row moved")
     if any(any(move.is_selected) for each in report.consumers for move in each.moved.moves):
         say(
             "",
-            f"{_MARK} a larger share of the moved rows than of the others has such a label, beyond chance:",
-            "  say why in the pull request, and that it was known at the request.",
+            f"{_MARK} this label is significantly more frequent among the moved rows than among the others:",
+            "  explain it in the pull request, and that the cause is known at the request.",
         )
     if report.not_judged:
         say("", "not judged:", *(f"  {line}" for line in report.not_judged))
@@ -103,7 +103,7 @@ def _percent(rows: int, of_rows: int) -> str:
 def _cuts(windows: Sequence[Window], settings: Settings) -> str:
     zone = load_zone(settings.clock.timezone)
     found = [f"{window.name} {window.start.astimezone(zone):%Y-%m-%d}" for window in windows]
-    return ", ".join(found) or "nowhere, since no row has a label"
+    return ", ".join(found) or "nowhere, because no row has a label"
 
 
 def _window(window: Window) -> dict[str, str]:

@@ -208,7 +208,7 @@ def test_what_is_no_table_is_refused(tmp_path: Path, sample: BuiltSample) -> Non
     empty, odd = tmp_path / "empty.csv", tmp_path / "odd.csv"
     empty.write_text("job_id,requested_at,job_skill_count\n")
     odd.write_text("job_id,requested_at,job_skill_count\nj1,yesterday,1\n")
-    cases = [(broken, "cannot be read"), (tmp_path / "no.csv", "There is no file")]
+    cases = [(broken, "cannot be read"), (tmp_path / "no.csv", "does not exist")]
     cases += [(empty, "has no rows"), (odd, "yesterday")]
     for path, message in cases:
         question = Question(path, {"job_id": "job_id"}, "requested_at", {})
@@ -232,7 +232,7 @@ def test_no_disguise_of_a_leak_is_called_good(
         return
     assert not report.is_good
     if disguise.startswith("keys"):
-        (unknown,) = (f for f in report.faults if "does not know" in f.about)
+        (unknown,) = (f for f in report.faults if "is not in the mart" in f.about)
         assert unknown.rows == len(given) and unknown.advice and report.verdict == "not_judged"
     if disguise.startswith("values") and disguise != "values: hex":
         assert {each.unreadable for each in report.columns} == {len(given)}
@@ -256,7 +256,7 @@ def test_times_with_an_offset_show_the_leak(
     ("spell", "advice"),
     [("lower case", "in upper case 300 of 300"), ("a blank after", "trimmed, 300 of 300"),
      ("full width", "in NFKC 300 of 300"), ("fewer zeros", "with other leading zeros 300 of 300"),
-     ("decimals", "without the decimals of a float 300 of 300"), ("an int", "the mart's look like 'C0000")],
+     ("decimals", "without the decimals of a float 300 of 300"), ("an int", "keys of the mart look like 'C0000")],
 )  # fmt: skip
 def test_the_spelling_under_which_unknown_keys_are_known_is_named(
     desk: Desk, leaking: pd.DataFrame, spell: str, advice: str
@@ -395,4 +395,6 @@ def test_a_leak_in_another_unit_is_not_called_good(
     assert (
         later.order is not None and later.order.days == 30 and later.order.later > later.order.now
     )
-    assert any("ordered like those of 30 days later" in line for line in unjudged_lines(later))
+    assert any(
+        "follow the order of those of 30 days later" in line for line in unjudged_lines(later)
+    )

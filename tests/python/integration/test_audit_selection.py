@@ -101,12 +101,12 @@ def test_a_change_is_listed_with_the_rows_it_moves_by_their_label(
     assert (rows, by_group[0], sum(by_group[2:])) == (11, 11, 0)
     for place in (
         "spine row removed",
-        "gone from the features mart",
-        "gone from the training mart",
+        "features row removed",
+        "training row removed",
     ):
         assert moves.pop(place)[0] == 1
     assert moves
-    assert {what.partition(":")[0] for what in moves} == {"in another split"}
+    assert {what.partition(":")[0] for what in moves} == {"split changed"}
     assert (toy["rows_before"], toy["rows_after"]) == (240, 239)
     assert toy["windows_before"] != toy["windows_after"]
     assert not list((tmp_path / "home" / "toy").glob("scratch/*")), "it leaves nothing behind"
@@ -118,4 +118,4 @@ def test_a_rewording_moves_nothing(tmp_path: Path, project: Path) -> None:
     edit(training, "labels.price < 9000", "not labels.price >= 9000")
     result = call(project, warehouse, "--base", "HEAD")
     assert result.exit_code == 0, result.output
-    assert "toy: 240 rows, 240 before\n  nothing moved" in result.stdout
+    assert "toy: 240 rows, 240 before\n  no row moved" in result.stdout

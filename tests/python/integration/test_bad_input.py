@@ -168,7 +168,7 @@ def test_faults_of_data_are_told_together_with_what_to_do(mart: Mart) -> None:
         "clients: one client_id and loaded_at with different values (dwh.clients): 1 row",
     ):
         assert done.stderr.count(f"  - {said}") == 1, done.stderr
-    assert done.stderr.index("keys were first loaded at once, on 2026-03-01") < done.stderr.index(
+    assert done.stderr.index("keys were first loaded together, on 2026-03-01") < done.stderr.index(
         "\n  - "
     )
     assert "to do: correct the price in the raw table" in done.stderr
@@ -214,10 +214,10 @@ def test_the_summary_says_what_a_person_asks(sound: Mart) -> None:
         "train ",
         "not judged yet: null rates, distinct values, distributions, volumes of features: ",
         "excluded: label_not_yet_known ",
-        "all, purged ones too ",
+        "total, with purged rows ",
         f"docs {sound.state / 'site' / 'index.html'}",
         f"snapshot {sound.state / 'snapshots' / 'price_estimation' / 'snapshots'}",
-        "keys were first loaded at once, on 2026-03-01",
+        "keys were first loaded together, on 2026-03-01",
         '"faulty","proposals","2026-03-01 02:00:01+00","',
         "keys then count as known earlier: half of them by ",
         "Try next:",

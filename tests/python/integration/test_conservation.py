@@ -81,7 +81,7 @@ def test_every_account_of_a_built_mart_is_balanced(shipped: Shipped) -> None:
     assert report.is_clean and report.not_judged == ()
     amounts = {about: amount for each in report.accounts for about, amount in each.lines}
     assert amounts["loaded after the refresh"] < 0, "the warehouse goes on after the refresh"
-    assert {"exact duplicates", "replaced before a refresh saw them", "without a price"} <= {
+    assert {"exact duplicates", "superseded before the next refresh", "without a price"} <= {
         *amounts
     }
 
@@ -114,9 +114,9 @@ def test_a_raw_row_that_vanished_unbalances_staging_and_names_its_key(
     report = take_accounts(of.mart, raw, of.clock, of.as_of_at, of.manifest, {})
     wrong = [each for each in report.accounts if not each.is_balanced]
     assert "proposals" in wrong[0].name
-    assert "proposal_id=" in str(wrong[0].example) and "is too much" in str(wrong[0].example)
+    assert "proposal_id=" in str(wrong[0].example) and "is unexpected" in str(wrong[0].example)
     assert sorted(report.not_judged) == [
-        *("hire_within_14d has no snapshot", "price_estimation has no snapshot")
+        *("hire_within_14d: there is no snapshot", "price_estimation: there is no snapshot")
     ]
 
 

@@ -22,21 +22,21 @@ LEAKS = {plant.name: plant for plant in read_plants("merged_leaks") if plant.kin
 HONEST = {plant.name: plant for plant in read_plants("honest_changes") if plant.kind == "selection"}
 #: The rows that each leak moves, and whether they are marked as chosen by the label.
 MOVED = {
-    "cheap_prices_left_out_of_training": ("gone from the training mart", True),
+    "cheap_prices_left_out_of_training": ("training row removed", True),
     "deleted_jobs_left_out_of_the_spine": ("spine row removed", False),
-    "void_jobs_dropped_from_training": ("gone from the training mart", False),
-    "negatives_sampled_by_hash": ("gone from the training mart", True),
+    "void_jobs_dropped_from_training": ("training row removed", False),
+    "negatives_sampled_by_hash": ("training row removed", True),
     "low_prices_are_called_missing": ("newly excluded: price_missing", True),
     "hire_label_excluded_without_proposals": ("newly excluded: void", False),
     # Five jobs, none of them hired: too few to be more than chance.
     "spine_without_clients_who_never_hired": ("spine row removed", False),
-    "dear_jobs_are_dated_into_training": ("dated otherwise: earlier", True),
-    "only_jobs_with_offers_in_the_mart": ("gone from the features mart", False),
-    "reposted_jobs_keep_the_one_that_was_filled": ("gone from the training mart", False),
+    "dear_jobs_are_dated_into_training": ("request time changed: earlier", True),
+    "only_jobs_with_offers_in_the_mart": ("features row removed", False),
+    "reposted_jobs_keep_the_one_that_was_filled": ("training row removed", False),
     "closed_jobs_filtered_in_staging": ("spine row removed", False),
 }
 #: The rows that honest changes move. All other changes move none in this sample.
-MOVED_HONESTLY = {"larger_validation_share": "in another split"}
+MOVED_HONESTLY = {"larger_validation_share": "split changed"}
 STILL = in_batches([plant for name, plant in HONEST.items() if name not in MOVED_HONESTLY])
 
 

@@ -52,7 +52,7 @@ def test_a_seed_without_a_time_and_a_reason_is_named_with_what_to_write(
     node = SEED | {"config": {"meta": meta}}
     ((path, name, what),) = faults(project(tmp_path), node, MODEL)
     assert (path, name) == ("seeds/levels.csv", "levels")
-    assert what.startswith("is a seed that feat_a reads, and nothing says since when")
+    assert what.startswith("is a seed that feat_a reads, and neither a date nor a reason")
     assert "config.meta.known_from or config.meta.why" in what and "(line 2 has none)" in what
 
 

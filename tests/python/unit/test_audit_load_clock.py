@@ -73,7 +73,7 @@ def test_a_line_that_trusts_too_late_is_wrong(tmp_path: Path) -> None:
 def test_a_line_without_any_bulk_load_is_to_go(tmp_path: Path) -> None:
     (verdict,) = judged(tmp_path, daily_rows(120), line(START + 100 * DAY))
     assert not verdict.is_right and verdict.corrected == ()
-    assert describe_faults(verdict)[0].endswith("drop the line")
+    assert describe_faults(verdict)[0].endswith("remove the line")
 
 
 @pytest.mark.parametrize("hours", [0, 4, -240])
@@ -94,7 +94,7 @@ def test_a_lag_below_the_median_of_the_usual_is_wrong(tmp_path: Path, hours: int
 def test_both_faults_of_a_line_are_named_in_one_text(tmp_path: Path) -> None:
     (verdict,) = judged(tmp_path, mid_history(), line(MID + HOUR, 0))
     (said,) = describe_faults(verdict)
-    assert "load times look sound" in said and "hours after their events" in said
+    assert "load times look correct" in said and "hours after their events" in said
 
 
 def test_contracts_always_loaded_weeks_after_need_a_lag_of_weeks(tmp_path: Path) -> None:

@@ -230,14 +230,14 @@ def test_a_leaf_that_no_exposure_names_is_named() -> None:
     good = (node("int_a"), node("mart_a__training", "int_a"), node("int_mart__seals", "int_a"))
     assert said(document(*good)) == []
     (fault,) = said(document(*good, node("mart_b__training", "int_a")))
-    assert fault.startswith("models/mart_b__training.sql: mart_b__training is read by no model and")
+    assert fault.startswith("models/mart_b__training.sql: mart_b__training is used by no model and")
 
 
 def test_what_is_exposed_under_a_name_that_no_audit_compares_is_named() -> None:
     found = document(node("scores"), node("mart_a__training", "scores"))
     found["exposures"]["exposure.toy.e"]["depends_on"]["nodes"].append("model.toy.scores")
     (fault,) = said(found)
-    assert "under a name that no audit compares" in fault
+    assert "audits do not compare models of this name" in fault
 
 
 @pytest.mark.parametrize(
@@ -276,10 +276,10 @@ def test_the_macros_of_contract_types_are_allowed_as_they_were_reviewed() -> Non
 def test_hooks_of_a_model_and_of_the_project_are_judged() -> None:
     hooked = node("mart_a__training", config={"post-hook": [{"sql": "drop table x"}]})
     (fault,) = said(document(hooked))
-    assert "has a post-hook: it changes data (drop table" in fault
+    assert "has a post-hook that changes data (drop table" in fault
     operation = node("toy-on-run-end-0", resource_type="operation", raw_code="delete from x")
     (fault,) = said(document(node("mart_a__training"), operation))
-    assert "runs at the beginning or end of every build: it changes data (delete from" in fault
+    assert "runs at the start or end of every build and changes data (delete from" in fault
 
 
 def test_a_header_of_sql_is_named() -> None:
@@ -305,7 +305,7 @@ def test_compiled_sql_may_read_its_inputs_and_itself_alone() -> None:
     assert said(document(node("int_a"), fine)) == []
     other = node("mart_a__training", compiled_code=reads)
     found = said(document(node("int_a"), other))
-    assert any("mart_a__training reads mart.main.int_a, which is none" in each for each in found)
+    assert any("mart_a__training reads mart.main.int_a, which is not one" in each for each in found)
 
 
 def test_the_sql_of_an_ephemeral_model_may_read_that_model_s_inputs() -> None:
@@ -315,4 +315,4 @@ def test_the_sql_of_an_ephemeral_model_may_read_that_model_s_inputs() -> None:
     assert said(document(node("int_a"), helper, fine)) == []
     stranger = node("mart_a__training", "helper", compiled_code=reads.replace("int_a", "int_b"))
     (fault,) = said(document(node("int_a"), helper, stranger))
-    assert "mart_a__training reads mart.main.int_b, which is none" in fault
+    assert "mart_a__training reads mart.main.int_b, which is not one" in fault

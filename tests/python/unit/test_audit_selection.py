@@ -87,25 +87,25 @@ CHANGES: dict[str, tuple[dict[str, Row], dict[str, Sequence[str]], dict[str, int
     "a row gone from everywhere": (
         without("j001"),
         {},
-        {"spine row removed": 1, "gone from the features mart": 1, "gone from the training mart": 1},
+        {"spine row removed": 1, "features row removed": 1, "training row removed": 1},
     ),
     "rows new everywhere": (
         {**ROWS, "new1": ROWS["j001"], "new2": ROWS["open1"]},
         {},
-        {"spine row added": 2, "new in the features mart": 2, "new in the training mart": 2},
+        {"spine row added": 2, "features row added": 2, "training row added": 2},
     ),
     "a row gone from the training mart alone": (
-        without("j001"), {"spine": [*ROWS], "features": [*ROWS]}, {"gone from the training mart": 1}
+        without("j001"), {"spine": [*ROWS], "features": [*ROWS]}, {"training row removed": 1}
     ),
-    "a row doubled in the training mart": ({**ROWS}, {"twice": ["j001"]}, {"new in the training mart": 1}),
+    "a row doubled in the training mart": ({**ROWS}, {"twice": ["j001"]}, {"training row added": 1}),
     "a row gone from the features mart alone": (
-        {**ROWS}, {"features": [*without("j001")]}, {"gone from the features mart": 1}
+        {**ROWS}, {"features": [*without("j001")]}, {"features row removed": 1}
     ),
     "a price changed": ({**ROWS, "j001": (1, 6, 9.5, None, "train")}, {}, {"label changed": 1}),
     "labels known at other times": (
         {**ROWS, "j001": (1, 5, 1.0, None, "train"), "j002": (2, 8, 2.0, None, "train")},
         {},
-        {"label known at another time: earlier": 1, "label known at another time: later": 1},
+        {"label_known_at changed: earlier": 1, "label_known_at changed: later": 1},
     ),
     "rows excluded, by reason": (
         {
@@ -118,13 +118,13 @@ CHANGES: dict[str, tuple[dict[str, Row], dict[str, Sequence[str]], dict[str, int
         {
             "newly excluded: void": 2,
             "newly excluded: label_not_yet_known": 1,
-            "label known at another time: no longer known": 1,
+            "label_known_at changed: no longer known": 1,
         },
     ),
     "a row no longer excluded": (
         {**ROWS, "open1": (1, 6, 3.0, None, "train")},
         {},
-        {"no longer excluded: label_not_yet_known": 1, "label known at another time: known now": 1},
+        {"no longer excluded: label_not_yet_known": 1, "label_known_at changed: known now": 1},
     ),
     "a row excluded for another reason": (
         {**ROWS, "open1": (1, None, None, "void", None)},
@@ -135,10 +135,10 @@ CHANGES: dict[str, tuple[dict[str, Row], dict[str, Sequence[str]], dict[str, int
         {**ROWS, "j199": (1, 204, 199.0, None, "train"), "j001": (9, 6, 1.0, None, "purged")},
         {},
         {
-            "dated otherwise: earlier": 1,
-            "dated otherwise: later": 1,
-            "in another split: test → train": 1,
-            "in another split: train → purged": 1,
+            "request time changed: earlier": 1,
+            "request time changed: later": 1,
+            "split changed: test → train": 1,
+            "split changed: train → purged": 1,
         },
     ),
 }  # fmt: skip

@@ -254,7 +254,7 @@ def test_the_printed_advice_says_how_many_keys_it_changes_and_by_how_much(
     (found,) = advice(tmp_path, rows)
     say(*bulk_lines([found], "w" * 300))
     said = capsys.readouterr().out
-    assert "contracts: 101 of 101 keys were first loaded at once, on 2024-03-01" in said
+    assert "contracts: 101 of 101 keys were first loaded together, on 2024-03-01" in said
     assert "100 keys then count as known earlier: half of them by 50.0 days or more" in said
     assert "none by more than 100.0 days" in said and "the lag is a guess" in said
     (line,) = [line.strip() for line in said.splitlines() if line.strip().startswith('"www')]

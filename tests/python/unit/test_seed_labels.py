@@ -164,7 +164,7 @@ def test_levels_that_only_show_within_a_category_are_found(whole: Path) -> None:
     }
     given = [OwnVar("tools", "models/a.sql", tools, True, "why")]
     (found,) = judge_inputs(manifest("mart_b__training", "fee_log"), [], given, whole).followed
-    assert found.label == "mart_b__training.fee_log, less its mean by category_id and job_type,"
+    assert found.label == "mart_b__training.fee_log (minus its mean by category_id and job_type)"
     assert found.key == "int_job__skills.skill"
 
 
@@ -177,9 +177,9 @@ def test_numbers_that_look_like_keys_are_values_beside_a_key_of_its_own_name(who
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("job_type_ranks", "rank: 2 values of int_job__requests.job_type are too few to tell"),
-        ("words", "no column holds keys of a request"),
-        ("families", "words are compared with nothing: family"),
+        ("job_type_ranks", "rank: 2 values of int_job__requests.job_type are too few to compare"),
+        ("words", "no column holds keys of requests"),
+        ("families", "text columns are not compared: family"),
     ],
 )
 def test_what_cannot_be_judged_is_said_by_name(whole: Path, name: str, said: str) -> None:
@@ -232,7 +232,7 @@ def test_a_label_of_a_mart_without_jobs_is_said_to_be_not_judged(whole: Path) ->
     report = judge_inputs(manifest("mart_c__training", "spent"), [], given, whole)
     assert report.followed == ()
     assert [str(each) for each in report.unjudged] == [
-        "mart_c__training.spent: no seed or var is compared with it, since its mart has no job_id"
+        "mart_c__training.spent: not compared with seeds and vars, because its mart has no job_id"
     ]
 
 
@@ -272,7 +272,7 @@ def test_a_finding_is_reported_and_what_is_not_judged_is_no_finding(
     (said,) = leakage_document(clean, settings)["not_judged"]["seeds_and_vars"]
     assert said["name"] == "seed words" and "no column holds keys" in said["why"]
     print_leakage(clean, settings)
-    assert "seed words: no column holds keys of a request" in _unwrapped(capsys)
+    assert "seed words: no column holds keys of requests" in _unwrapped(capsys)
 
 
 def _unwrapped(capsys: pytest.CaptureFixture[str]) -> str:

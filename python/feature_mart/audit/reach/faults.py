@@ -92,11 +92,11 @@ def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
         if macro["name"] in _REVIEWED:
             if _digest(macro["macro_sql"]) == _REVIEWED[macro["name"]]:
                 continue
-            what = "gives a contract its types, and is not the text that was reviewed: put its digest into _REVIEWED"
+            what = "sets the types of contracts and differs from the reviewed text: review it, then update its digest in _REVIEWED"
         elif macro["name"].startswith("materialization_"):
-            what = "is a materialization of the project's own: what it writes is in no model's SELECT; remove it"
+            what = "is a custom materialization: what it writes does not come from a model's SELECT; remove it"
         elif base in theirs and base not in _REPLACED:
-            what = f"takes the place of dbt's {base}, which every model goes through; give it another name"
+            what = f"overrides dbt's {base}, which every model uses; rename it"
         else:
             continue
         yield Fault(macro["original_file_path"], macro["name"], what)
@@ -152,14 +152,16 @@ def _model_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         path, name = node["original_file_path"], node["name"]
         if node["resource_type"] == "operation":
             for what in hook_faults(node["raw_code"], macros):
-                yield Fault(path, name, f"runs at the beginning or end of every build: it {what}")
+                yield Fault(path, name, f"runs at the start or end of every build and {what}")
         config = node.get("config") or {}
         if config.get("sql_header"):
-            yield Fault(path, name, "has an sql_header, which runs beside its SELECT; remove it")
+            yield Fault(
+                path, name, "has an sql_header, which runs in addition to its SELECT; remove it"
+            )
         for when in ("pre-hook", "post-hook"):
             for hook in config.get(when) or ():
                 for what in hook_faults(str(hook["sql"]), macros):
-                    yield Fault(path, name, f"has a {when}: it {what}")
+                    yield Fault(path, name, f"has a {when} that {what}")
         if node["resource_type"] not in {"model", "snapshot"}:
             continue
         if node.get("language") == "python":
@@ -188,13 +190,13 @@ def _leaf_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
             node = models.get(parent)
             if node is not None and not node["name"].startswith(SERVED):
                 what = (
-                    f"is read by the exposure {exposure['name']} under a name that no audit compares; call it "
-                    "mart_<consumer>__<what>"
+                    f"is used by the exposure {exposure['name']}, but audits do not compare models of this name; "
+                    "rename it to mart_<consumer>__<what>"
                 )
                 yield Fault(node["original_file_path"], node["name"], what)
     for key, node in models.items():
         if key not in read | exposed and not node["name"].startswith(_MEASURES):
-            what = "is read by no model and no exposure: name who uses it in models/exposures.yml, or remove it"
+            what = "is used by no model and no exposure: add an exposure to models/exposures.yml, or remove it"
             yield Fault(node["original_file_path"], node["name"], what)
 
 

@@ -45,26 +45,26 @@ def _seed_faults(document: Mapping[str, Any], project: Path) -> Iterator[tuple[s
             yield (
                 node["original_file_path"],
                 node["name"],
-                f"is a seed that {reader} reads, and nothing says since when it is known or why it is there: "
-                "write config.meta.known_from or config.meta.why in its YAML, or fill a column note or known_from in "
-                f"every row (line {line} has none)",
+                f"is a seed that {reader} reads, and neither a date nor a reason is given for it: set "
+                "config.meta.known_from or config.meta.why in its YAML, or fill a column note or known_from in every "
+                f"row (line {line} has none)",
             )
 
 
 def _var_faults(project: Path) -> Iterator[tuple[str, str, str]]:
     for var in read_own_vars(project):
         if not var.name:
-            what = "names a dbt var by an expression, so that no reason for it can be looked up; write the name out"
+            what = "names a dbt var by an expression, so its reason cannot be looked up; use a literal name"
             yield var.path, "var()", what
         elif not var.is_set:
             what = (
                 f"is a dbt var that {var.path} reads and {_SETTINGS} does not set: set it there under vars, with a "
-                "comment that says why it has this value"
+                "comment that gives the reason for its value"
             )
             yield var.path, var.name, what
         elif not var.reason:
             what = (
-                f"is a dbt var that {var.path} reads, and nothing says why it has this value: write a comment above "
-                "it or at the end of its line"
+                f"is a dbt var that {var.path} reads, and no reason for its value is given: write a comment above it "
+                "or at the end of its line"
             )
             yield _SETTINGS, var.name, what

@@ -38,7 +38,7 @@ _ASKING = frozenset(
 _RUN_VARS = {
     "as_of": "read as_of_at of int_mart__clock",
     "snapshot_at": "read as_of_at of int_mart__clock",
-    "warehouse": "every warehouse has the same definitions; the load clock alone tells them apart",
+    "warehouse": "definitions must not depend on the warehouse; put the difference into seeds/load_clock.csv",
 }
 #: Models and macros that may use some of these names. Each comment says why no feature value depends on it.
 _ALLOWED = {
@@ -81,15 +81,15 @@ def jinja_faults(owner: str, text: str) -> Iterator[str]:
     allowed = _ALLOWED.get(owner, set())
     for name, before, after in _names(text):
         if name in _ASKING and name not in {owner, *allowed} and after == "(":
-            yield f"asks the warehouse while it is compiled ({name}); read by ref() in its SELECT"
+            yield f"queries the warehouse at compile time ({name}); use ref() in its SELECT"
         elif name in _FORBIDDEN and before != "." and name not in allowed and after != "=":
             yield (
-                f"depends on {_FORBIDDEN[name]} ({name}), so that one commit has several answers; use a dbt var, "
-                "or adapter.dispatch for an engine"
+                f"depends on {_FORBIDDEN[name]} ({name}), so one commit can give different results; use a dbt var, or "
+                "adapter.dispatch for an engine"
             )
     for name, instead in _RUN_VARS.items():
         if re.search(rf"\bvar\(\s*['\"]{name}['\"]", text) and name not in allowed:
-            yield f"depends on what a run is told (dbt var {name}); {instead}"
+            yield f"depends on a setting of the run (dbt var {name}); {instead}"
 
 
 def hook_faults(sql: str, macros: Mapping[str, str]) -> Iterator[str]:

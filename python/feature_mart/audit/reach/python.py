@@ -57,25 +57,26 @@ _BUILTINS = {
     **dict.fromkeys(("open", "input", "breakpoint"), "opens a file"),
     **dict.fromkeys(
         ("exec", "eval", "compile", "__import__", "globals", "vars", "locals"),
-        "runs or reaches other code",
+        "runs or accesses other code",
     ),
 }
 #: Methods and functions by their last name, whatever they are called on.
 _METHODS = {
-    **dict.fromkeys(("now", "utcnow", "today", "fromtimestamp"), "tells the time"),
+    **dict.fromkeys(("now", "utcnow", "today", "fromtimestamp"), "reads the clock"),
     **dict.fromkeys(
-        ("random", "default_rng", "shuffle", "sample", "choice", "rand", "randn"), "draws by chance"
+        ("random", "default_rng", "shuffle", "sample", "choice", "rand", "randn"),
+        "draws random numbers",
     ),
     **dict.fromkeys(
         ("sql", "execute", "cursor", "connect", "query_df", "attach"),
-        "asks the warehouse beside ref()",
+        "queries the warehouse without dbt.ref()",
     ),
     **dict.fromkeys(
         ("memmap", "fromfile", "loadtxt", "genfromtxt", "tofile", "savetxt"), "opens a file"
     ),
     **dict.fromkeys(
         ("system", "popen", "urlopen", "getenv", "__subclasses__", "__globals__"),
-        "reaches the machine",
+        "accesses the machine",
     ),
 }
 #: Strings that pandas and numpy parse as the current time.
@@ -136,9 +137,9 @@ def _of(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, ast.JoinedStr | ast.Constant):
         table = _FROM.search(_text(node))
         if table and table[1] != "{dbt.this}":
-            yield _said(node, table[1], "reads a table by SQL of its own")
+            yield _said(node, table[1], "reads a table by its own SQL")
         elif _text(node) in _TIMES:
-            yield _said(node, _text(node), "tells the time")
+            yield _said(node, _text(node), "reads the clock")
     elif isinstance(node, ast.Attribute):
         if node.attr in _METHODS and not _is_own_field(node):
             yield _said(node, node.attr, _METHODS[node.attr])
@@ -163,13 +164,15 @@ def _is_refused(module: str) -> bool:
 
 def _refused(module: str) -> str:
     return (
-        f"imports {module}, which is not among the modules that only compute; take what it needs from dbt.ref(), or "
-        "add it to the list with a reason"
+        f"imports {module}, which is not in the list of modules that only compute; read data by dbt.ref(), or add the "
+        "module to the list with a reason"
     )
 
 
 def _said(node: ast.expr, name: str, does: str) -> str:
-    return f"{does} ({name}, line {node.lineno}); a Python model computes from the tables of dbt.ref() alone"
+    return (
+        f"{does} ({name}, line {node.lineno}); a Python model may read only the tables of dbt.ref()"
+    )
 
 
 def _is_own_field(node: ast.Attribute) -> bool:

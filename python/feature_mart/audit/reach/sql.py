@@ -26,7 +26,7 @@ _WORDS = frozenset(
 _REMEDY = {
     "relation": "read it by ref() or source()",
     "file": "read raw tables by source()",
-    "clock": "time comes from int_mart__clock and from the rows",
+    "clock": "take times from int_mart__clock and from the rows",
 }
 
 
@@ -50,7 +50,7 @@ def sql_faults(sql: str, allowed: Sequence[str]) -> Iterator[str]:
                 continue
             if isinstance(table.parent, exp.From | exp.Join) and _is_column(table):
                 continue
-            yield f"reads {name}, which is none of its inputs; {_REMEDY['relation']}"
+            yield f"reads {name}, which is not one of its inputs; {_REMEDY['relation']}"
 
 
 def _is_column(table: exp.Table) -> bool:
@@ -73,7 +73,7 @@ def _function_faults(sql: str) -> Iterator[str]:
             continue
         is_called = number + 1 < len(tokens) and tokens[number + 1].token_type is TokenType.L_PAREN
         if (is_called and name in changing) or (name in _WORDS and not _is_named(tokens, number)):
-            yield f"answers by the clock, by chance or by the session ({name}); {_REMEDY['clock']}"
+            yield f"depends on the clock, on random numbers or on the session ({name}); {_REMEDY['clock']}"
         elif is_called and name in reading:
             yield f"reads files, settings or the catalog ({name}); {_REMEDY['file']}"
 
