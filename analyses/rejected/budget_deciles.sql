@@ -1,5 +1,5 @@
--- One row per spine row: in which tenth its budget lies of all budgets known by then, and how many
--- they were. The edges are those of the last refresh that could be served at the request.
+-- One row per spine row: the tenth of all budgets known by then in which its budget lies, and the
+-- number of those budgets. The edges are those of the last refresh available at the request.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -56,7 +56,7 @@ buckets as (
 
 ),
 
--- Every bucket of budgets at every refresh; a bucket is five hundredths of a log wide.
+-- Every bucket of budgets at every refresh; a bucket is 0.05 of a log wide.
 bucket_counts as (
 
     select
@@ -76,8 +76,7 @@ bucket_counts as (
 
 ),
 
--- Those below, and half of those in the same bucket: the middle of the bucket's own place, in
--- tenths of all.
+-- The budgets below, and half of those in the same bucket, in tenths of all.
 places as (
 
     select
@@ -109,7 +108,7 @@ tenths as (
 
 ),
 
--- A budget above all that are known lies in the last tenth.
+-- A budget above all known ones is in the last tenth.
 final as (
 
     select

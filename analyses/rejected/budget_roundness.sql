@@ -1,5 +1,5 @@
--- One row per spine row: how round its budget is, from the request alone: the zeros at its end, and
--- its first digit.
+-- One row per spine row: the roundness of its budget, from the request alone: the number of zeros
+-- at its end, and its first digit.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -15,7 +15,7 @@ budgets as (
 
 ),
 
--- Zero and less is no budget: it would end in as many zeros as one likes.
+-- Ignore budgets of zero or less: the number of zeros at the end of 0 is undefined.
 zeros as (
 
     select

@@ -1,12 +1,12 @@
--- One row per spine row: its deadline as a calendar has it, from the request alone: the log of the
--- days, the weekday it falls on, and the working days until then.
+-- One row per spine row: calendar features of its deadline, from the request alone: the log of the
+-- days until then, its weekday, and the working days until then.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
 
 ),
 
--- A deadline that had passed when the job was posted leaves no time: all is NULL, as without one.
+-- A deadline before the posting gives NULL in all columns, as a missing one does.
 deadlines as (
 
     select
@@ -21,7 +21,7 @@ deadlines as (
 
 ),
 
--- From midnight to midnight: whole hours leave less than an hour of error, which is rounded off.
+-- Count from midnight to midnight in whole hours; the error is below an hour and is rounded off.
 calendar as (
 
     select
@@ -34,7 +34,7 @@ calendar as (
 
 ),
 
--- Days counted from the Monday of the request's own week, of which a week has five that are worked.
+-- Days are counted from the Monday of the request's week; each week has five working days.
 counted as (
 
     select

@@ -1,5 +1,5 @@
--- One row per spine row: the quartiles of the log prices of its type of job, as could be served at
--- the request. They are the first buckets that reach a quarter, a half and three quarters.
+-- One row per spine row: the quartiles of the log prices of its type of job, as available at the
+-- request. A quartile is the first bucket that reaches a quarter, a half or three quarters.
 with contracts as (
 
     select * from {{ ref('int_contract__facts') }}
@@ -81,7 +81,7 @@ buckets as (
 
 ),
 
--- Every bucket at every refresh of its type: types are few, and so are buckets.
+-- Every bucket at every refresh of its type; there are few types and few buckets.
 bucket_counts as (
 
     select

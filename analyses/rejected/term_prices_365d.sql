@@ -1,5 +1,5 @@
--- One row per spine row: what its terms had cost over the last 365 days, as could be served at the
--- request. A term's own history is built as feat_job_type__prices is.
+-- One row per spine row: the prices of its terms over the last 365 days, as available at the
+-- request. The history of a term is built as in feat_job_type__prices.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -107,7 +107,7 @@ priced_terms as (
 
 ),
 
--- As in feat_job__terms_at_request, only a term of three contracts or more speaks.
+-- As in feat_job__terms_at_request, terms with fewer than three contracts are ignored.
 supported_terms as (
 
     select

@@ -1,5 +1,5 @@
--- One row per spine row: what the priced contracts of its own client with its terms came to, as
--- could be served at the request. A term's own history is built as feat_term__prices is.
+-- One row per spine row: the prices of its client's own contracts with its terms, as available at
+-- the request. The history of a term is built as in feat_term__prices.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -18,7 +18,7 @@ terms as (
 
 ),
 
--- The terms are those of the spine row, so the fact enters with it at the earliest.
+-- The terms are those of the spine row, so the fact enters with the row at the earliest.
 facts as (
 
     select

@@ -1,5 +1,5 @@
--- One row per spine row: the mean log price of the contracts of its five rarest terms, and
--- that of all its terms, weighed by one over their count, as could be served at the request.
+-- One row per spine row: the mean log price of the contracts of its five rarest terms, and the mean
+-- of all its terms weighted by one over their count, as available at the request.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -53,7 +53,8 @@ ranked_terms as (
 
 ),
 
--- A weight of one over the count, in millionths: whole numbers, whose sum knows no order.
+-- The weight is one over the count, in millionths, because a sum of whole numbers does not depend
+-- on the order of rows.
 weighed_terms as (
 
     select

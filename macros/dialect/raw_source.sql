@@ -1,6 +1,6 @@
-{#- Where a raw table's rows come from: the table itself, where it keeps every version of a row, or
-    the dbt snapshot of it, where it holds the present only (dbt_project.yml, overwritten_sources).
--#}
+{#- The relation that a raw table's rows are read from: the table itself if it keeps every version
+    of a row, or its dbt snapshot if it keeps only the present one (overwritten_sources in
+    dbt_project.yml). -#}
 {% macro raw_source(table) -%}
     {%- if table in var('overwritten_sources') -%}
         {{ ref('snap_dwh__' ~ table) }}
@@ -9,9 +9,9 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- When a raw row became visible. Of a snapshot it is the time it was taken; one taken between a
-    refresh and its publish lag counts as taken at that refresh, since nothing reads it sooner. NULL
-    for a table without load times. -#}
+{#- The time at which a raw row became visible. For a dbt snapshot it is the time of the snapshot;
+    one taken between a refresh and its publish lag counts as taken at that refresh, because nothing
+    reads it earlier. NULL for a table without load times. -#}
 {% macro raw_loaded_at(table) -%}
     {%- if table in var('overwritten_sources') -%}
         {%- set taken_at = 'cast(dbt_valid_from as ' ~ type_instant() ~ ')' -%}
@@ -27,8 +27,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Whether this version says that the row is gone. Any table may carry `is_deleted`; a snapshot
-    notes a vanished row itself. -#}
+{#- True if this version deletes the row. Any table may have `is_deleted`; a dbt snapshot records a
+    deleted row itself. -#}
 {% macro raw_is_deleted(table) -%}
     {%- if table in var('overwritten_sources') -%}
         coalesce({{ raw_column(table, 'is_deleted', 'boolean') }}, false) or dbt_is_deleted = 'True'
@@ -37,8 +37,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A column that a raw table may lack: cast, or a NULL of that type. On DuckDB the raw views hold
-    it in any case. -#}
+{#- A column that may be missing from a raw table: cast, or a NULL of that type. On DuckDB the raw
+    views always have it. -#}
 {% macro raw_column(table, column, type) %}
     {{- return(adapter.dispatch('raw_column')(table, column, type)) -}}
 {% endmacro %}
@@ -48,8 +48,8 @@
 {%- endmacro %}
 
 {% macro default__raw_column(table, column, type) -%}
-    {#- Of the table itself, named as _sources.yml does: in a unit test source() is its fixture,
-        which has the same columns, and the graph has no sources. -#}
+    {#- Look at the table named in _sources.yml: in a unit test, source() is the fixture, which has
+        the same columns, and the graph has no sources. -#}
     {%- set found = [] -%}
     {%- if execute and flags.INTROSPECT -%}
         {%- set dataset = env_var('MART_DWH', 'dwh').split('.') -%}

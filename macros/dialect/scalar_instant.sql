@@ -1,6 +1,6 @@
-{#- The one instant that a query finds as `found_at`, the epoch where it finds none. It is asked
-    while compiling: against a literal DuckDB skips what was loaded before and BigQuery the
-    partitions, against a subquery both read everything. -#}
+{#- The timestamp that a query returns as `found_at`, or the epoch if it returns none. The query
+    runs at compile time, so that the model contains a literal: with a literal DuckDB skips older
+    row groups and BigQuery older partitions; with a subquery both read everything. -#}
 {% macro scalar_instant(query) -%}
     {%- set found = 0 -%}
     {%- if execute and flags.INTROSPECT -%}
@@ -12,7 +12,7 @@
     {{ from_epoch_us(found) }}
 {%- endmacro %}
 
-{#- Keeps a CTE that is read twice from being held in memory whole; BigQuery never does that. -#}
+{#- Keeps DuckDB from materializing a CTE that is read twice; BigQuery never does. -#}
 {% macro inlined() %}{{ return(adapter.dispatch('inlined')()) }}{% endmacro %}
 {% macro default__inlined() %}{% endmacro %}
 {% macro duckdb__inlined() -%}

@@ -1,5 +1,5 @@
-{#- The time a dbt snapshot is taken at: dbt var snapshot_at, or the wall clock. Every row of one
-    snapshot gets the same. -#}
+{#- The time of a dbt snapshot: dbt var snapshot_at, or else the wall clock. All rows of one
+    snapshot get the same time. -#}
 {% macro duckdb__snapshot_get_time() -%}
     {%- if var('snapshot_at') -%}
         cast({{ instant(var('snapshot_at')) }} as timestamp)

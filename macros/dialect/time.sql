@@ -1,5 +1,5 @@
-{#- Instants. No interval of days is ever added: a day's length follows the session's zone on
-    DuckDB. -#}
+{#- Macros for timestamps. They never add an interval of days, because on DuckDB the length of a day
+    depends on the session's time zone. -#}
 
 {#- `at` plus a number of hours; `hours` may be an expression. -#}
 {% macro add_hours(at, hours) %}
@@ -44,9 +44,8 @@
     make_timestamptz({{ us }})
 {%- endmacro %}
 
-{#- The first refresh at or after `at`: the business day's `refresh_hour`, x itself included when x
-    is one. A microsecond is taken off before truncating, so that an instant exactly on a refresh
-    stays there. -#}
+{#- The first refresh at or after `at`: the `refresh_hour` of a business day. A microsecond is
+    subtracted before truncating, so that a refresh maps to itself. -#}
 {% macro refresh_at(at) %}
     {{- return(adapter.dispatch('refresh_at')(at)) -}}
 {% endmacro %}
@@ -68,8 +67,8 @@
         {{ text_literal(var('business_timezone')) }}
     )
 {%- endmacro %}
-{#- Where clocks are put back, the refresh hour may come twice, and its second time counts; `at` may
-    then lie before the refresh of its own local day. -#}
+{#- When clocks are put back, the refresh hour may occur twice, and the second one counts; `at` may
+    then be before the refresh of its own local day. -#}
 {% macro duckdb__refresh_at(at) -%}
     {%- set zone = text_literal(var('business_timezone')) -%}
     {%- set hours = 'to_hours(' ~ var('refresh_hour') ~ ')' -%}
@@ -135,7 +134,7 @@
     cast(cast(timezone({{ zone }}, {{ at }}) as date) as string)
 {%- endmacro %}
 
-{#- Day of the business week, Monday 1 to Sunday 7. BigQuery counts from Sunday 1. -#}
+{#- Day of the business week, from Monday (1) to Sunday (7). BigQuery counts from Sunday (1). -#}
 {% macro local_weekday(at) %}
     {{- return(adapter.dispatch('local_weekday')(at)) -}}
 {% endmacro %}
@@ -147,7 +146,7 @@
     extract(isodow from timezone({{ text_literal(var('business_timezone')) }}, {{ at }}))
 {%- endmacro %}
 
-{#- The wall clock: for the mart's own clock model alone, never in a feature. -#}
+{#- The wall clock. Only the mart's clock model may use it, never a feature. -#}
 {% macro wall_clock() -%}
     current_timestamp
 {%- endmacro %}

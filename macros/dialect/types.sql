@@ -1,7 +1,7 @@
-{#- Names of types that the two engines spell differently; `bigint`, `string` and `boolean` they
-    share. -#}
+{#- Names of types that differ between the two engines. Both have `bigint`, `string` and `boolean`.
+    -#}
 
-{#- An instant with a zone. -#}
+{#- A timestamp with a time zone. -#}
 {% macro type_instant() %}
     {{- return(adapter.dispatch('type_instant')()) -}}
 {% endmacro %}
@@ -23,7 +23,7 @@
     {{- return('double') -}}
 {% endmacro %}
 
-{#- A decimal of 9 places on both engines; DuckDB's plain numeric has 3 and rounds the rest. -#}
+{#- A decimal with 9 places on both engines; DuckDB's plain numeric has 3 and rounds the rest. -#}
 {% macro type_decimal() %}
     {{- return(adapter.dispatch('type_decimal')()) -}}
 {% endmacro %}
@@ -34,9 +34,9 @@
     {{- return('decimal(38, 9)') -}}
 {% endmacro %}
 
-{#- A text as a string literal, whatever it holds. Values of dbt vars go into SQL through this: a
-    quote in one would end the literal. DuckDB doubles the quote; BigQuery escapes with a backslash,
-    and allows no line break. -#}
+{#- A text as a string literal, with any content. Values of dbt vars must be written into SQL by
+    this macro, because a quote in one would end the literal. DuckDB doubles the quote; BigQuery
+    escapes with a backslash and allows no line break. -#}
 {% macro text_literal(value) %}
     {{- return(adapter.dispatch('text_literal')(value)) -}}
 {% endmacro %}
@@ -48,7 +48,7 @@
     '{{ value | string | replace("'", "''") }}'
 {%- endmacro %}
 
-{#- An instant written as a literal, with its offset. -#}
+{#- A timestamp as a literal with its UTC offset. -#}
 {% macro instant(literal) -%}
     cast({{ text_literal(literal) }} as {{ type_instant() }})
 {%- endmacro %}

@@ -1,7 +1,7 @@
-{#- Values that the engines treat differently. -#}
+{#- Expressions whose results differ between the engines. -#}
 
-{#- The lesser, or greater, of two values, where NULL means "none" and loses: least(x, NULL) is x.
-    BigQuery answers NULL, DuckDB ignores it; this is the second on both. -#}
+{#- The lesser or greater of two values, ignoring NULL: the lesser of x and NULL is x. DuckDB's
+    least() and greatest() do this; BigQuery's return NULL. -#}
 {% macro least_known(a, b) -%}
     case
         when {{ a }} is null then {{ b }}
@@ -17,8 +17,8 @@
     end
 {%- endmacro %}
 
-{#- A text without white space at its ends, as Unicode defines it. That is BigQuery's trim; DuckDB's
-    leaves some of it, so there the characters are named. -#}
+{#- A text without white space at its ends, as defined by Unicode. BigQuery's trim does this;
+    DuckDB's leaves some characters, so they are listed. -#}
 {% macro trimmed(text) %}
     {{- return(adapter.dispatch('trimmed')(text)) -}}
 {% endmacro %}
@@ -35,7 +35,7 @@
     )
 {%- endmacro %}
 
-{#- Whole quotient of two non-negative integers. -#}
+{#- The whole quotient of two non-negative integers. -#}
 {% macro whole_quotient(a, b) %}
     {{- return(adapter.dispatch('whole_quotient')(a, b)) -}}
 {% endmacro %}
@@ -46,22 +46,23 @@
     ({{ a }} // {{ b }})
 {%- endmacro %}
 
-{#- Of a group's rows the value of the one that is least by two whole numbers from 0 to 2^31 - 1,
-    which no two rows share; none of the three is ever NULL. DuckDB compares one number many times
+{#- The value of the row that is least in its group by two whole numbers from 0 to 2^31 - 1. No two
+    rows share both numbers, and none of the three is NULL. DuckDB compares one number many times
     faster than a struct of two. -#}
 {% macro value_of_least(value, first_by, then_by) %}
     {{- return(adapter.dispatch('value_of_least')(value, first_by, then_by)) -}}
 {% endmacro %}
 {% macro default__value_of_least(value, first_by, then_by) -%}
-    {#- allow nulls: BigQuery takes no nulls last inside an aggregate, and there are none -#}
+    {#- allow nulls: BigQuery rejects nulls last inside an aggregate, and there are no NULLs -#}
     array_agg({{ value }} order by {{ first_by }} asc, {{ then_by }} asc limit 1)[offset(0)]
 {%- endmacro %}
 {% macro duckdb__value_of_least(value, first_by, then_by) -%}
     arg_min({{ value }}, {{ first_by }} * 2147483648 + {{ then_by }})
 {%- endmacro %}
 
-{#- A row's hash as a whole number; comparable on one engine and version only, which is all that a
-    seal needs. `bit_xor` of them is the hash of a set of distinct rows, whatever their order. -#}
+{#- A hash of a row as a whole number. It is comparable only on one version of one engine, which is
+    enough for a seal. The `bit_xor` of these hashes is a hash of a set of distinct rows,
+    independent of their order. -#}
 {% macro row_hash(columns) %}
     {{- return(adapter.dispatch('row_hash')(columns)) -}}
 {% endmacro %}
@@ -69,17 +70,17 @@
     farm_fingerprint(to_json_string(struct({{ columns | join(', ') }})))
 {%- endmacro %}
 {% macro duckdb__row_hash(columns) -%}
-    {#- Hashed twice: one hash of several columns is a bit_xor of theirs, and a bit_xor over rows
-        would not see two of them swap a value. -#}
+    {#- Hash twice: the hash of several columns is a bit_xor of theirs, and a bit_xor over rows
+        would not detect that two rows swapped a value. -#}
     hash(hash({{ columns | join(', ') }}))
 {%- endmacro %}
 
-{#- Such a hash as hexadecimal digits, and back. -#}
+{#- Convert such a hash to hexadecimal digits, and back. -#}
 {% macro hash_to_text(number) %}
     {{- return(adapter.dispatch('hash_to_text')(number)) -}}
 {% endmacro %}
 {% macro default__hash_to_text(number) -%}
-    {#- By halves: FORMAT may refuse the hexadecimal digits of a negative number. -#}
+    {#- Convert in halves: FORMAT may reject the hexadecimal digits of a negative number. -#}
     concat(
         format('%08x', ({{ number }} >> 32) & 4294967295),
         format('%08x', ({{ number }}) & 4294967295)
@@ -104,13 +105,14 @@
     cast('0x' || {{ text }} as ubigint)
 {%- endmacro %}
 
-{#- The hash of a group's rows, which must be distinct, in any order. -#}
+{#- The hash of a group's rows, which must be distinct, independent of their order. -#}
 {% macro order_free_hash(columns) -%}
     {{ hash_to_text('coalesce(bit_xor(' ~ row_hash(columns) ~ '), 0)') }}
 {%- endmacro %}
 
-{#- A relation of the whole numbers from `first` to `last`, one row each, for a join: `cross join {{
-    … }}`. The number is `whole_number`, without a table's name: BigQuery has none for it. -#}
+{#- A relation of the whole numbers from `first` to `last`, one per row, to join by `cross join {{ …
+    }}`. Refer to the number as `whole_number`, without a table name: on BigQuery the relation has
+    none. -#}
 {% macro whole_numbers(first, last) %}
     {{- return(adapter.dispatch('whole_numbers')(first, last)) -}}
 {% endmacro %}

@@ -1,4 +1,4 @@
-{#- A word from a fixed list, such as a status: lower-cased, and without white space at its ends.
+{#- A word from a fixed list, such as a status, in lower case and without white space at its ends.
     Not for free text. -#}
 {% macro code_word(text) -%}
     lower({{ trimmed('cast(' ~ text ~ ' as string)') }})

@@ -1,4 +1,4 @@
-{#- Log-price buckets for quantiles: five hundredths of a log wide, about 5% of the price. -#}
+{#- Log-price buckets for quantiles: 0.05 of a log wide, about 5% of the price. -#}
 
 {#- The bucket of a log price in millionths. -#}
 {% macro price_bucket(price_log_e6) -%}

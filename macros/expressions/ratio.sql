@@ -1,6 +1,6 @@
-{#- A float quotient of two whole numbers: one division, correctly rounded, NULL where the divisor
-    is 0. The outermost step of a mean, a share or a log in millionths; nothing is summed behind it.
--#}
+{#- The quotient of two whole numbers as a float: one division, correctly rounded; NULL if the
+    divisor is 0. It must be the last step of a mean, share or log in millionths, because sums of
+    floats depend on the order of rows. -#}
 {% macro ratio(numerator, denominator) -%}
     cast({{ numerator }} as {{ type_double() }})
     / nullif(cast({{ denominator }} as {{ type_double() }}), 0)

@@ -1,5 +1,5 @@
-{#- dbt's own script around a Python model on BigQuery, but for one thing: it leaves the clustering
-    out, without which each run would read the table whole. -#}
+{#- dbt's own script around a Python model on BigQuery, with one change: it keeps the clustering of
+    the table. dbt omits it, and then each run reads the whole table. -#}
 {% macro bigframes_write_table(compiled_code, target_relation) -%}
     {%- set script = dbt.bigframes_write_table(compiled_code, target_relation) -%}
     {%- set columns = tojson(config.get('cluster_by')) -%}

@@ -1,5 +1,5 @@
-{#- A schema that is named is meant as it is named: the mart lives in one schema, the snapshots in
-    one of their own. -#}
+{#- Use a custom schema name as it is, without dbt's prefix: the mart is in one schema, the dbt
+    snapshots are in another. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ custom_schema_name or target.schema }}
 {%- endmacro %}

@@ -1,5 +1,6 @@
-{#- What a query is for, as JSON: labels of its job on BigQuery, a comment on DuckDB. A label has
-    lower-case letters, digits, - and _, 63 at most; dbt sees to that. -#}
+{#- The purpose of a query, as JSON: labels of its job on BigQuery, a comment on DuckDB. dbt
+    converts each label to BigQuery's rules: lower-case letters, digits, - and _, at most 63
+    characters. -#}
 {% macro job_labels(node) -%}
     {%- set labels = {
         'app': 'feature_mart',

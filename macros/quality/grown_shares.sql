@@ -1,12 +1,13 @@
-{#- CTEs, up to `grown`: the names whose share of hits has grown beyond chance. `observed` is a CTE
-    of one row per (row, name): `known_at`, `name`, and `hit`, 1 or 0. Rows of the last `share_days`
-    days (dbt var) up to the refresh count. Two pairs of sides are compared: the rows of the last
-    `profile_days` days with those before, and the newest rows, all hits, with the rest.
+{#- CTEs that end with `grown`: the names whose share of hits has grown significantly. `observed` is
+    a CTE with one row per (row, name) and the columns `known_at`, `name`, and `hit` (1 or 0). The
+    rows of the last `share_days` days (dbt var) up to the refresh are used. Two pairs are compared:
+    the rows of the last `profile_days` days with those before, and the rows since the last miss
+    with those before.
 
-    A share has grown where it rose by at least 0.1 and half the G statistic of the two-by-two table
-    is at least 12: the natural logarithm of the likelihood ratio of two shares against one (Wilks,
-    1938; Woolf, 1957). It needs counts alone and no least number of rows; an empty side gives 0.
-    docs/quality.md has the power of the bound 12 by volume. -#}
+    A share has grown if it rose by at least 0.1 and half the G statistic of the two-by-two table is
+    at least 12. Half the G statistic is the natural logarithm of the likelihood ratio of two shares
+    against one (Wilks, 1938; Woolf, 1957). It needs only counts and no minimum number of rows; an
+    empty side gives 0. docs/quality.md has the power of the bound 12 by volume. -#}
 {% macro grown_shares(observed) -%}
 clock as (
 
@@ -105,7 +106,7 @@ grown as (
         hits_before,
         of_rows_before
     from scored
-    -- One row alone is no share, however rare it was before.
+    -- A single row is not a share, even if it was rare before.
     where of_rows >= 2 and evidence >= {{ evidence_bound() }} and share - share_before >= 0.1
     qualify row_number() over (
             partition by name
@@ -116,8 +117,8 @@ grown as (
 {%- endmacro %}
 
 {#- Evidence that two shares of hits differ: half the G statistic of the two-by-two table, which is
-    the natural logarithm of the likelihood ratio of two shares against one. 0 where a side is
-    empty. -#}
+    the natural logarithm of the likelihood ratio of two shares against one. 0 if a side is empty.
+    -#}
 {% macro share_evidence(hits, of_rows, other_hits, other_rows) -%}
     {{ x_ln_x(hits) }}
         + {{ x_ln_x(of_rows ~ ' - ' ~ hits) }}
@@ -130,14 +131,14 @@ grown as (
         - {{ x_ln_x(of_rows ~ ' + ' ~ other_rows ~ ' - ' ~ hits ~ ' - ' ~ other_hits) }}
 {%- endmacro %}
 
-{#- From how much evidence on a difference of shares counts as more than chance; docs/quality.md has
-    its power by volume. -#}
+{#- The evidence from which a difference of shares is significant; docs/quality.md has its power by
+    volume. -#}
 {% macro evidence_bound() -%}
     12
 {%- endmacro %}
 
-{#- x ln x of a whole number, 0 where it is 0. -#}
+{#- x ln x of a whole number; 0 for 0. -#}
 {% macro x_ln_x(x) -%}
-    {#- allow log: an index that is compared with a bound, and never summed further -#}
+    {#- allow log: a statistic that is only compared with a bound, never summed further -#}
     case when {{ x }} > 0 then ({{ x }}) * ln({{ x }}) else 0 end
 {%- endmacro %}

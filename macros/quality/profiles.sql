@@ -1,4 +1,4 @@
-{#- The models whose columns are profiled, each with the instant by which its rows are dated. -#}
+{#- The models whose columns are profiled, each with the column that dates its rows. -#}
 {% macro profiled_tables() -%}
     {{- return({
         'feat_job__category_at_request': 'entered_at',
@@ -15,8 +15,8 @@
     }) -}}
 {%- endmacro %}
 
-{#- The columns of these models that are profiled, by model, and the edges of their bins, by column:
-    features, and labels that have `bins`. Read from the YAML beside the models. -#}
+{#- The profiled columns by model, and the edges of their bins by column: features, and labels that
+    have `bins`. They are read from the YAML of the models. -#}
 {% macro profiled_columns(model_names) -%}
     {%- set columns = {} -%}
     {%- set bins = {} -%}
@@ -38,9 +38,9 @@
     {{- return((columns, bins)) -}}
 {%- endmacro %}
 
-{#- A model's columns by name, each with `data_type` and `meta`: those of its YAML, and the features
-    of the models that its `config.meta.passes_on` names (`complete_columns` in manifest.py is the
-    same in Python). -#}
+{#- The columns of a model by name, each with `data_type` and `meta`: those in its YAML, and the
+    features of the models in its `config.meta.passes_on` (`complete_columns` in manifest.py does
+    the same in Python). -#}
 {% macro described_columns(node) -%}
     {%- set found = {} -%}
     {%- set named = node.config.meta.get('passes_on', []) -%}
@@ -59,16 +59,16 @@
     {{- return(found) -}}
 {%- endmacro %}
 
-{#- How many days of history a comparison needs: the days that are judged, those before them, and
-    as many in which a new warehouse's histories fill. Means over history are NULL in a warehouse's
-    first days and known a month later, which is no breakage. -#}
+{#- The days of history that a comparison needs: the days that are checked, the days before them,
+    and as many days in which the histories of a new warehouse fill. Means over the history are NULL
+    in the first days of a warehouse and known a month later, which is not a fault. -#}
 {% macro judged_history_days() -%}
     {{- return(3 * var('profile_days')) -}}
 {%- endmacro %}
 
-{#- CTEs, up to `profiles`: what int_mart__profiles measured of a model and column (none: of all) at
-    the refresh that is built, and at the newest refresh before its days, bin by bin. Empty while
-    the history is too short to compare, unless `is_compared` is false. -#}
+{#- CTEs that end with `profiles`: the measurements of int_mart__profiles for a model and column
+    (all, if none is given) at the refresh that is built, and at the newest refresh before its days,
+    by bin. Empty while the history is too short to compare, unless `is_compared` is false. -#}
 {% macro compared_profiles(model=none, column_name=none, is_compared=true) -%}
 measured as (
 

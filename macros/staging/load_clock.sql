@@ -1,5 +1,5 @@
-{#- The periods in which seeds/load_clock.csv distrusts the load times of a raw table, one row each;
-    none where no line of this warehouse names it. They do not overlap
+{#- The periods in which the load times of a raw table are wrong by seeds/load_clock.csv, one per
+    row; empty if no line of this warehouse names the table. Periods do not overlap
     (assert_load_clock__periods_are_apart). -#}
 {% macro untrusted_periods(table) -%}
     select
@@ -10,14 +10,14 @@
     where {{ is_line_of(table) }}
 {%- endmacro %}
 
-{#- Whether a line is for the table and for this warehouse, or for every one. -#}
+{#- True if a line is for the table, and for this warehouse or for all. -#}
 {% macro is_line_of(table) -%}
     load_clock.{{ adapter.quote('table') }} = '{{ table }}'
     and coalesce(load_clock.warehouse, '') in ('', {{ text_literal(var('warehouse')) }})
 {%- endmacro %}
 
-{#- From when on all load times of the table are to be trusted, as a scalar expression; NULL where
-    no line names it. -#}
+{#- The time from which all load times of the table are correct, as a scalar expression; NULL if no
+    line names it. -#}
 {% macro trusted_from(table) -%}
     (
         select max(load_clock.trusted_from)
@@ -26,20 +26,21 @@
     )
 {%- endmacro %}
 
-{#- Whether a load time lies in a period: from its start, which may be open, and before its end. -#}
+{#- True if a load time is in a period: from its start, which may be open, and before its end. -#}
 {% macro is_untrusted(loaded_at, period) -%}
     {{ loaded_at }} < {{ period }}.trusted_from
     and ({{ period }}.untrusted_from is null or {{ loaded_at }} >= {{ period }}.untrusted_from)
 {%- endmacro %}
 
-{#- When a key first loaded in a period is assumed known: its event time and the lag. -#}
+{#- The time at which a key that was first loaded in a period is assumed known: its event time plus
+    the lag. -#}
 {% macro assumed_known_at(event_at, period) -%}
     {{ add_hours(event_at, period ~ '.assumed_lag_hours') }}
 {%- endmacro %}
 
-{#- Whether a raw row was loaded before the last period of its table ends: only such a row can be
-    the first of a key that was first loaded in a period. BigQuery is asked while compiling: without
-    a line the branch reads nothing, with one only the partitions before that end. -#}
+{#- True if a raw row was loaded before the end of the last period of its table: only such a row can
+    be the first of a key that was first loaded in a period. BigQuery is queried at compile time:
+    without a line the branch reads nothing, with one only the partitions before that end. -#}
 {% macro is_before_trusted(table) %}
     {{- return(adapter.dispatch('is_before_trusted')(table)) -}}
 {% endmacro %}
@@ -48,7 +49,7 @@
 {%- endmacro %}
 {% macro default__is_before_trusted(table) -%}
     {%- if model.resource_type == 'unit_test' -%}
-        {#- There the load clock is a fixture, which cannot be asked beforehand. -#}
+        {#- In a unit test the load clock is a fixture, which cannot be queried at compile time. -#}
         loaded_at < {{ trusted_from(table) }}
     {%- else -%}
         {%- set found = none -%}

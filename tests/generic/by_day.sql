@@ -1,9 +1,9 @@
-{#- Warns where over half of at least 100 rows have an hour of the night, from 22 to before 6: then
-    the business zone may be another one. -#}
+{#- Warn if more than half of at least 100 rows have an hour of the night, from 22:00 to 06:00: the
+    business time zone may be wrong. -#}
 {% test by_day(model, column_name) %}
 {{ config(severity='warn', meta={
     'message': 'most postings are at night, from 22:00 to 06:00 in ' ~ var('business_timezone'),
-    'fix': 'is business_timezone right? If not, set that dbt var and build with --full-refresh',
+    'fix': 'check dbt var business_timezone; if it is wrong, set it and build with --full-refresh',
 }) }}
 select
     count(*) as row_count,

@@ -1,10 +1,10 @@
-{#- Fails where a column has fewer or more distinct values, NULL aside, in the rows of the last days
-    than it should. A young warehouse, and fewer rows than `at_least_rows` (dbt var profile_rows) in
-    those days or in the days before, say nothing. -#}
+{#- Fail if a column has too few or too many distinct values, without NULL, in the rows of the last
+    days. Passes in a young warehouse, and if there are fewer than `at_least_rows` rows (dbt var
+    profile_rows) in those days or in the days before. -#}
 {% test cardinality(model, column_name, at_least=1, at_most=none, at_least_rows=none) %}
 {{ config(meta={
     'message': 'too few or too many distinct values',
-    'fix': 'look for a default that took the place of values, or for an id that got into them',
+    'fix': 'look for a default that replaced values, or for an id among the values',
 }) }}
 {%- set needed_rows = at_least_rows or var('profile_rows') %}
 with {{ compared_profiles(model, column_name) }},

@@ -1,10 +1,10 @@
-{#- Warns where neither relation says the currency of any row: the mart then takes all for its own.
--#}
+{#- Warn if neither relation has the currency of any row: all rows then count as the mart's
+    currency. -#}
 {% test currency_stated(model, column_name, to) %}
 {{ config(severity='warn', meta={
-    'message': 'the raw tables do not say which currency; the mart takes them for '
+    'message': 'the raw tables do not state a currency; their amounts count as '
         ~ var('currency') ~ ' (dbt var currency)',
-    'fix': 'is that right? If not, set the var; if so, fill currency in jobs or contracts',
+    'fix': 'if that is wrong, set the var; if it is right, fill currency in jobs or contracts',
 }) }}
 with stated as (
 

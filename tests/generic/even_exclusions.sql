@@ -1,13 +1,13 @@
-{#- Fails, with a row each, for groups of jobs by outcome (int_mart__exclusions) of which more are
-    excluded than of others: by at least `at_least_difference` of the share, and beyond chance. A
-    group is compared with all groups of the same label that are less excluded by that much, taken
-    together; the evidence is that of grown_shares(). A label model that excludes rows by what it is
-    to predict leaves a training set that is not what the model will meet. -#}
+{#- Fail, with one row each, for groups of jobs by outcome (int_mart__exclusions) that are excluded
+    more often than others: by at least `at_least_difference` of the share, and significantly. A
+    group is compared with all groups of the same label that are excluded less often by that much,
+    taken together; the evidence is that of grown_shares(). If a label model excludes rows by their
+    outcome, the training set does not represent the requests that the model gets. -#}
 {% test even_exclusions(model, at_least_difference=0.05) %}
 {{ config(meta={
     'message': 'a label model excludes more of the jobs with one outcome than with others',
-    'fix': 'exclude by what is known at the request, never by the label; if the source does it '
-        ~ '(void contracts), say so in the label model and set at_least_difference',
+    'fix': 'exclude by what is known at the request, never by the label; if the source does so '
+        ~ '(void contracts), explain it in the label model and set at_least_difference',
     'shows_rows': true,
 }) }}
 with tested as (

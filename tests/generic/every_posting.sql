@@ -1,10 +1,10 @@
-{#- Fails on jobs that were known and had been posted by the refresh, judged by their first version,
-    and have no row here: what becomes of a job later must not decide whether it has one. -#}
+{#- Fail on jobs that were known and posted by the refresh, by their first version, and have no row
+    here: later changes of a job must not decide whether it has one. -#}
 {% test every_posting(model, to) %}
 {{ config(meta={
     'message': 'a job that was known and had been posted has no spine row',
-    'fix': 'let every posting enter, a deleted one too; a reason to leave it out of training '
-        ~ 'belongs into the label model, as an exclusion that is counted',
+    'fix': 'give every posting a row, also a deleted one; to leave it out of training, exclude it '
+        ~ 'in the label model, where exclusions are counted',
     'shows_rows': true,
 }) }}
 with tested as (

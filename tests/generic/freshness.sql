@@ -1,10 +1,10 @@
-{#- Fails where the newest row lies more than so many days before the refresh that is built: by the
-    mart's clock, not the wall's. A relation without rows fails as well. An archive gets no new
-    rows: `if_an_archive` is the command that builds it as of the last refresh that passes. -#}
+{#- Fail if the newest row is more than so many days before the refresh that is built, by the mart's
+    clock and not the wall clock, or if there are no rows. An archive gets no new rows:
+    `if_an_archive` is the command that builds it as of the last refresh that passes. -#}
 {% test freshness(model, column_name, at_most_days) %}
 {{ config(meta={
-    'message': 'no new row for too long',
-    'fix': 'look whether the raw tables are still loaded; build an archive as of its end, as below',
+    'message': 'there are no new rows',
+    'fix': 'check that the raw tables are still loaded; build an archive as of its end, as below',
 }) }}
 with clock as (
 

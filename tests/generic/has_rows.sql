@@ -1,4 +1,4 @@
-{#- Fails on a relation without rows. -#}
+{#- Fail on a relation without rows. -#}
 {% test has_rows(model) %}
 select count(*) as row_count
 from {{ model }}

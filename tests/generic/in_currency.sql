@@ -1,4 +1,5 @@
-{#- Fails on rows of another currency than the mart's (dbt var currency); NULL is the mart's. -#}
+{#- Fail on rows of another currency than the mart's (dbt var currency); NULL counts as the mart's.
+    -#}
 {% test in_currency(model, column_name) %}
 select tested.*
 from {{ model }} as tested

@@ -1,4 +1,4 @@
-{#- Fails on values outside the bounds, NaN and infinities included; NULL passes. -#}
+{#- Fail on values outside the bounds, also on NaN and infinities; NULL passes. -#}
 {% test in_range(model, column_name, at_least=none, at_most=none) %}
 select tested.{{ column_name }}
 from {{ model }} as tested

@@ -1,14 +1,14 @@
-{#- Fails where too small or too great a share of the labels of the last days is 1; labels are 0, 1
-    or NULL. Fewer labels than `at_least_rows` (dbt var profile_rows) say nothing. -#}
+{#- Fail if the share of ones among the labels of the last days is too small or too great; labels
+    are 0, 1 or NULL. Passes with fewer labels than `at_least_rows` (dbt var profile_rows). -#}
 {% test label_balance(model, column_name, at_least, at_most, at_least_rows=none) %}
 {{ config(meta={
     'message': 'nearly all labels of the last weeks are the same',
-    'fix': 'nothing can be learned from one class: look at how the label is made',
+    'fix': 'a model cannot learn from one class: check how the label is computed',
 }) }}
 {%- set needed_rows = at_least_rows or var('profile_rows') %}
 with {{ compared_profiles(model, column_name, is_compared=false) }},
 
--- A sum of labels is a whole number, so that no order of rows changes it.
+-- The sum of labels is a whole number, so it does not depend on the order of rows.
 positives as (
 
     select sum(cast(round(total) as bigint)) as positive_count

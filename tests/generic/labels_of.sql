@@ -1,10 +1,9 @@
-{#- Fails on labels, times at which they became known, and reasons for excluding them that are not
-    those of the label's own model: a mart that leaves out or alters labels selects by what it is to
-    predict. -#}
+{#- Fail on labels, their known times and exclusion reasons that differ from those of the label's
+    own model: a mart that drops or changes labels selects rows by their outcome. -#}
 {% test labels_of(model, to, label) %}
 {{ config(meta={
-    'message': 'a label is not what its own model says',
-    'fix': 'take it from there; a further reason to exclude belongs into that model',
+    'message': 'a label differs from its own model',
+    'fix': 'take it from that model, and add further exclusion reasons there',
     'shows_rows': true,
 }) }}
 with tested as (

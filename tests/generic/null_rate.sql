@@ -1,12 +1,12 @@
-{#- Fails where the share of NULLs among the rows of the last days is over a bound, or further from
-    that of the days before than it may be. A young warehouse, and fewer rows than `at_least_rows`
-    (dbt var profile_rows) on either side, say nothing. -#}
+{#- Fail if the share of NULLs among the rows of the last days is above a bound, or too far from
+    that of the days before. Passes in a young warehouse, and with fewer rows than `at_least_rows`
+    (dbt var profile_rows) on either side. -#}
 {% test null_rate(
     model, column_name, at_most=none, at_most_change=none, at_least_rows=none
 ) %}
 {{ config(meta={
-    'message': 'more or fewer NULLs than there should be',
-    'fix': 'look for what stopped to be filled, from the column back to the raw table',
+    'message': 'the share of NULLs is too high or has changed',
+    'fix': 'find what is no longer filled, from the column back to the raw table',
 }) }}
 {%- set needed_rows = at_least_rows or var('profile_rows') %}
 with {{ compared_profiles(model, column_name) }},

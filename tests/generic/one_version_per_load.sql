@@ -1,5 +1,5 @@
-{#- Fails where rows of one key and load time differ: exact duplicates are the same row twice, these
-    are two rows at once. -#}
+{#- Fail if rows with the same key and load time differ. Exact duplicates are the same row twice and
+    pass. -#}
 {% test one_version_per_load(model, key) %}
 {%- set found = [] -%}
 {%- if execute and flags.INTROSPECT -%}

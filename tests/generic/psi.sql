@@ -1,12 +1,12 @@
-{#- Fails where a column's values are spread over its bins otherwise than in the days before: the
-    population stability index is over a bound. It is the sum over the bins, NULL one of them, of
-    (p - q) ln(p / q), with p and q the shares of the last days and of those before, each at least
-    `epsilon`, so that an empty bin stays finite (Siddiqi, Credit Risk Scorecards, 2006: below 0.1
-    stable, over 0.25 shifted). Bins are the column's `bins`. -#}
+{#- Fail if the distribution of a column differs from that of the days before: its population
+    stability index is above a bound. The index is the sum over the bins, with NULL as one of them,
+    of (p - q) ln(p / q), where p and q are the shares of the last days and of those before, each at
+    least `epsilon`, so that an empty bin stays finite (Siddiqi, Credit Risk Scorecards, 2006: below
+    0.1 stable, above 0.25 shifted). Bins are the column's `bins`. -#}
 {% test psi(model, column_name, at_most=0.25, epsilon=0.0001, at_least_rows=none) %}
 {{ config(meta={
-    'message': 'values are spread otherwise than in the weeks before',
-    'fix': 'a season or a new definition explains it, or the source has broken: docs/quality.md',
+    'message': 'the distribution of values differs from the weeks before',
+    'fix': 'look for a season, a new definition or a fault of the source: docs/quality.md',
 }) }}
 {%- set needed_rows = at_least_rows or var('profile_rows') %}
 with {{ compared_profiles(model, column_name) }},
@@ -38,7 +38,7 @@ indexed as (
     select
         newest_rows,
         former_rows,
-        -- allow log, float-sum: an index that is compared with a bound, and never summed further
+        -- allow log, float-sum: a statistic that is compared with a bound, and never summed
         sum((p - q) * ln(p / nullif(q, 0))) as psi
     from floored
     where newest_rows >= {{ needed_rows }} and former_rows >= {{ needed_rows }}

@@ -1,8 +1,8 @@
-{#- Fails on as-of rows that may be used before the refresh they come from is published. -#}
+{#- Fail on as-of rows whose available_at is before the publication of their refresh. -#}
 {% test published(model) %}
 {{ config(meta={
     'message': 'a row may be used before its refresh is published',
-    'fix': "make available_at by the macro available_at(), or later than that",
+    'fix': "compute available_at with the macro available_at(), or later",
     'shows_rows': true,
 }) }}
 select tested.*

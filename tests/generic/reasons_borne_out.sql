@@ -1,10 +1,10 @@
-{#- Fails on excluded labels whose reason no version bears out of the job or of a contract that ever
-    was the job's: an old reason, counted and trusted, that covers other rows. Reasons that are not
-    named here are not judged: a new exclusion has a name of its own. -#}
+{#- Fail on excluded labels whose reason is true of no version of the job or of a contract that ever
+    belonged to it: an existing reason, counted and trusted, that is used for other rows. Reasons
+    that are not listed here are not checked, because a new exclusion must have its own name. -#}
 {% test reasons_borne_out(model) %}
 {{ config(meta={
-    'message': 'a label is excluded for a reason that nothing known of the job bears out',
-    'fix': 'give another exclusion a reason of its own, and never exclude by the label',
+    'message': 'a label is excluded for a reason that no known version of the job confirms',
+    'fix': 'give a new exclusion its own reason, and never exclude by the label',
     'shows_rows': true,
 }) }}
 with labels as (

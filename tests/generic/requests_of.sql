@@ -1,9 +1,9 @@
-{#- Fails on spine rows that a mart lacks or dates otherwise: a request moved in time is in another
-    split, and beside features of another day. -#}
+{#- Fail on spine rows that a mart lacks or gives another time: a request with another time falls
+    into another split and gets the features of another day. -#}
 {% test requests_of(model, to) %}
 {{ config(meta={
-    'message': 'a request is missing, or dated otherwise than in the spine',
-    'fix': 'take requested_at and entered_at from the spine as they are; splits are cut by them',
+    'message': 'a request is missing, or has another time than in the spine',
+    'fix': 'take requested_at and entered_at unchanged from the spine; splits are cut by them',
     'shows_rows': true,
 }) }}
 with tested as (

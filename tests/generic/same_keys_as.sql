@@ -1,5 +1,5 @@
-{#- Fails where this relation's rows and another's are not one to one by a key: a row lost, doubled
-    or made up. -#}
+{#- Fail if the rows of this relation and of another do not match one to one by a key: a row was
+    lost, duplicated or invented. -#}
 {% test same_keys_as(model, to, key) %}
 with counted as (
 

@@ -1,11 +1,12 @@
-{#- Fails, with a row each, for columns of which more values are missing than before, by the rule of
-    grown_shares(). Missing is NULL, blank or 0. Every key counts once, by its first version of the
-    last `share_days` days (dbt var), since later ones may repeat what was filled long ago. Deleted
-    rows and rows known by assumption do not count: they are empty on purpose. -#}
+{#- Fail, with one row each, for columns in which more values are missing than before, by the rule
+    of grown_shares(). Missing means NULL, blank or 0. Every key counts once, by its first version
+    of the last `share_days` days (dbt var), because later versions may repeat a value that was
+    filled long ago. Deleted rows and rows known by assumption do not count: they are empty by
+    design. -#}
 {% test stays_filled(model, key, columns) %}
 {{ config(meta={
     'message': 'a raw column that was filled is empty in the newest rows',
-    'fix': 'look at what fills it: labels and features of these rows are missing or wrong',
+    'fix': 'check what fills it: labels and features of these rows are missing or wrong',
     'shows_rows': true,
 }) }}
 with tested as (
@@ -42,7 +43,7 @@ marked as (
                 coalesce({{ trimmed('cast(' ~ column ~ ' as string)') }}, '') in ('', '0', '0.0')
                 then 1
             else 0
-        -- allow number-text: both spellings of 0 are named above, and nothing else is read
+        -- allow number-text: only compared with the two spellings of 0 above
         end as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from first_versions

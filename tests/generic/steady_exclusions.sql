@@ -1,9 +1,9 @@
-{#- Fails, with a row each, for reasons that exclude more of the labels that became known lately
-    than of those before, by the rule of grown_shares(). -#}
+{#- Fail, with one row each, for reasons that exclude a larger share of the recently known labels
+    than of earlier ones, by the rule of grown_shares(). -#}
 {% test steady_exclusions(model, column_name, known_at='label_known_at') %}
 {{ config(meta={
     'message': 'a larger share of the newest labels is excluded than before',
-    'fix': 'look for what causes the reason, from the label back to the raw table',
+    'fix': 'find the cause of the reason, from the label back to the raw table',
     'shows_rows': true,
 }) }}
 with tested as (

@@ -1,4 +1,4 @@
-{#- Fails where two rows share the values of all these columns. -#}
+{#- Fail if two rows have the same values in all these columns. -#}
 {% test unique_together(model, columns) %}
 select
     {{ columns | join(', ') }},

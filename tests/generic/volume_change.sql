@@ -1,10 +1,10 @@
-{#- Fails where the last days brought far fewer or more rows than the days before. A young
-    warehouse, and days before with fewer rows than `at_least_rows` (dbt var profile_rows), say
-    nothing. -#}
+{#- Fail if the last days have far fewer or more rows than the days before. Passes in a young
+    warehouse, and if the days before have fewer rows than `at_least_rows` (dbt var profile_rows).
+    -#}
 {% test volume_change(model, at_least_ratio, at_most_ratio, at_least_rows=none) %}
 {{ config(meta={
     'message': 'far fewer or more rows than in the weeks before',
-    'fix': 'look whether the raw tables were loaded whole, and once',
+    'fix': 'check whether the raw tables were loaded completely, and only once',
 }) }}
 {%- set needed_rows = at_least_rows or var('profile_rows') %}
 with {{ compared_profiles(model, none) }},

@@ -1,11 +1,11 @@
 {{ config(meta={
-    'message': 'the raw rows that an earlier refresh knew have changed: a row appeared behind the clock, or vanished',
-    'fix': 'find out why (columns: table, refresh, what it knew, what is found now); then rebuild with --full-refresh'
+    'message': 'the raw rows that an earlier refresh knew have changed: a row was added with an old load time, or removed',
+    'fix': 'find the cause (columns: table, refresh, what it knew, what is found now), then rebuild with --full-refresh'
 }) }}
 
--- One row per sealed refresh whose raw rows are no longer what they were; the earliest as_of_at of
--- a table is the day to rebuild from. The two newest seals are judged, and where one of them fails,
--- all of that table's.
+-- One row per sealed refresh whose raw rows have changed; the earliest as_of_at of a table is the
+-- day to rebuild from. The two newest seals of a table are checked, and all of them if one of the
+-- two fails.
 with seals as (
 
     select * from {{ ref('int_mart__seals') }}
@@ -35,7 +35,7 @@ table_names as (
 
 ),
 
--- A table that was empty at a refresh has no seal there: it knew nothing.
+-- A table that was empty at a refresh has no seal there.
 newest_seals as (
 
     select

@@ -1,10 +1,10 @@
 {{ config(meta={
     'message': 'seeds/load_clock.csv: two periods of one table overlap, or one ends before it begins',
-    'fix': 'a load time may lie in one period only (columns: table, from, to): change or drop a line; a line without a warehouse holds for each'
+    'fix': 'change or remove a line, so that a load time is in one period only (columns: table, from, to); a line without a warehouse applies to all'
 }) }}
 
--- One row per pair of periods of one table and warehouse that have an instant in common, and per
--- period that holds none. Without untrusted_from a period began with the warehouse.
+-- One row per pair of overlapping periods of one table and warehouse, and per empty period. A
+-- period without untrusted_from starts with the warehouse.
 with load_clock as (
 
     select * from {{ ref('load_clock') }}

@@ -120,7 +120,7 @@ def without_zone(mart: Mart) -> None:
         ),
         (
             without_zone,
-            "jobs.posted_at is TIMESTAMP, a time without a zone; write it as an instant",
+            "jobs.posted_at is TIMESTAMP, a timestamp without a time zone, which is ambiguous; write it as a timestamp",
         ),
         (
             lambda mart: mart.rewrite("jobs", "select * from raw where false"),
@@ -143,7 +143,7 @@ def test_a_fault_of_structure_is_one_message(
 def test_an_older_as_of_is_refused(mart: Mart) -> None:
     done = mart.call("build", "--as-of", "2026-03-09")
     assert done.exit_code == 2
-    assert "The mart stands at 2026-03-09 18:00Z" in done.stderr
+    assert "The mart is as of 2026-03-09 18:00Z" in done.stderr
     assert "--full-refresh to go back" in done.stderr
 
 
@@ -199,7 +199,7 @@ def test_a_changed_past_stops_the_build_and_names_the_day(mart: Mart, changed: s
     mart.rewrite("contracts", changed)
     done = mart.call("build", "--as-of", "2026-03-11")
     assert done.exit_code == 1, done.stderr
-    assert "a row appeared behind the clock, or vanished" in done.stderr
+    assert "a row was added with an old load time, or removed" in done.stderr
     assert "rebuild with --full-refresh" in done.stderr
     assert "table_name=contracts" in done.stderr
     assert "rebuild_from=2026-03-09 18:00:00+00" in done.stderr

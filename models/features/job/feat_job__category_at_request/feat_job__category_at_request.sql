@@ -1,7 +1,6 @@
 {{ config(cluster_by=['job_id']) }}
 
--- One row per spine row: its category's prices, demand and code as they could be served at the
--- request.
+-- One row per spine row: prices, demand and code of its category, as available at the request.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -73,7 +72,7 @@ with_codes as (
 
 ),
 
--- No row yet is no fact yet: counts are 0, the code is 0 for unknown; what has no value stays NULL.
+-- Without an as-of row, counts are 0, the code is 0 (unknown), and other values stay NULL.
 final as (
 
     select

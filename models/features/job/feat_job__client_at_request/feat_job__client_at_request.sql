@@ -11,7 +11,7 @@
     'client_rating_mean_all',
 ] %}
 
--- One row per spine row: its client's history as it could be served at the request.
+-- One row per spine row: the history of its client, as available at the request.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -36,7 +36,7 @@ spine as (
 
 ),
 
--- A run reads only its spine's own clients: its spine is a day's.
+-- An incremental run reads only the clients of its own spine rows, which are those of one day.
 own_history as (
 
     select
@@ -58,7 +58,7 @@ joined as (
 
 ),
 
--- No row yet is no fact yet: counts are 0; what has no value stays NULL.
+-- Without an as-of row, counts are 0 and other values stay NULL.
 final as (
 
     select

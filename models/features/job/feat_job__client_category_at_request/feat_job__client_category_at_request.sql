@@ -1,7 +1,7 @@
 {{ config(cluster_by=['job_id']) }}
 
--- One row per spine row: what its client had paid in its category, as could be served at the
--- request, and the price to be expected from that alone.
+-- One row per spine row: what its client had paid in its category, as available at the request, and
+-- the price expected from that alone.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -39,7 +39,7 @@ spine as (
 
 ),
 
--- A run reads only its spine's own clients: its spine is a day's.
+-- An incremental run reads only the clients of its own spine rows, which are those of one day.
 own_prices as (
 
     select
@@ -64,7 +64,7 @@ joined as (
 
 ),
 
--- Shrunk to the category's mean or, where that has none, the market's.
+-- Shrunk to the mean of the category or, if it has none, of the market.
 priors as (
 
     select

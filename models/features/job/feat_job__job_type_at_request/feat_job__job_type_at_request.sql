@@ -1,7 +1,7 @@
 {{ config(cluster_by=['job_id']) }}
 
--- One row per spine row: its type of job, by code and by what such jobs were agreed at, as could be
--- served at the request.
+-- One row per spine row: the code and the agreed prices of its type of job, as available at the
+-- request.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -47,7 +47,7 @@ with_codes as (
 
 ),
 
--- No row yet is no fact yet: counts are 0, the code is 0 for unknown; what has no value stays NULL.
+-- Without an as-of row, counts are 0, the code is 0 (unknown), and other values stay NULL.
 final as (
 
     select

@@ -1,8 +1,8 @@
 {{ config(cluster_by=['job_id']) }}
 
--- One row per spine row: the market as a whole as could be served at the request, and which windows
--- reach back before the data begin. Those flags are of the request's own time: an as-of row, kept
--- until the next change, would carry an old one.
+-- One row per spine row: the whole market as available at the request, and flags for windows that
+-- begin before the data. The flags are computed at the time of the request, because an as-of row
+-- stays until the next change and would have an outdated flag.
 {%- set windows = {'client': 365, 'category': 365, 'job_type': 365, 'demand': 90} %}
 with requests as (
 
@@ -55,7 +55,7 @@ dated as (
 
 ),
 
--- No row yet is no fact yet; and where nothing is known yet, every window is short.
+-- Without an as-of row, counts are 0 and every window is short.
 final as (
 
     select

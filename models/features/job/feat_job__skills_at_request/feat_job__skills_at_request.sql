@@ -1,7 +1,7 @@
 {{ config(cluster_by=['job_id']) }}
 
--- One row per spine row: what its skills had cost, as could be served at the request. Only a skill
--- of three contracts or more speaks.
+-- One row per spine row: the prices of its skills, as available at the request. Skills with fewer
+-- than three priced contracts are ignored.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -49,8 +49,8 @@ request_skills as (
 
 ),
 
--- A run reads only its spine's own skills: its spine is a day's. Of equal skills the first in order
--- speaks: its place among them, as a number.
+-- An incremental run reads only the skills of its own spine rows, which are those of one day. Ties
+-- between skills go to the one that sorts first, by its position as a number.
 own_prices as (
 
     select
@@ -129,7 +129,8 @@ supported_skills as (
 
 ),
 
--- The surer a skill's lift, the more it weighs: one over the square of its variance, whole numbers.
+-- Skills with a less variable lift weigh more: the weight is one over the squared variance, as a
+-- whole number.
 weighed_skills as (
 
     select
@@ -179,7 +180,7 @@ combined as (
 
 ),
 
--- Without a supported skill: counts are 0, what has no value stays NULL.
+-- Without a supported skill, counts are 0 and other values stay NULL.
 final as (
 
     select

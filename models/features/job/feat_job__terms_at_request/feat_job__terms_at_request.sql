@@ -1,7 +1,7 @@
 {{ config(cluster_by=['job_id']) }}
 
--- One row per spine row: what its terms had cost, as could be served at the request. Only a term
--- of three contracts or more speaks.
+-- One row per spine row: the prices of its terms, as available at the request. Terms with fewer
+-- than three priced contracts are ignored.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -59,8 +59,8 @@ term_counts as (
 
 ),
 
--- A run reads only its spine's own terms: its spine is a day's. Of equal terms the first in order
--- speaks: its place among them, as a number.
+-- An incremental run reads only the terms of its own spine rows, which are those of one day. Ties
+-- between terms go to the one that sorts first, by its position as a number.
 own_prices as (
 
     select
@@ -139,7 +139,8 @@ supported_terms as (
 
 ),
 
--- The surer a term's lift, the more it weighs: one over the square of its variance, whole numbers.
+-- Terms with a less variable lift weigh more: the weight is one over the squared variance, as a
+-- whole number.
 weighed_terms as (
 
     select
@@ -189,7 +190,7 @@ combined as (
 
 ),
 
--- Without a supported term: counts are 0, what has no value stays NULL.
+-- Without a supported term, counts are 0 and other values stay NULL.
 final as (
 
     select

@@ -1,4 +1,4 @@
-"""One row per spine row: what its text says that SQL cannot read. DuckDB has no NFKC."""
+"""One row per spine row: features of its text that need NFKC, which DuckDB does not have."""
 
 import html
 import re
@@ -16,7 +16,7 @@ _SCRIPTS = re.compile(
     "|(?P<kana>[\u3041-\u3096\u30a1-\u30fa\u30fc-\u30fe]+)"
     f"|(?P<latin>[{_LATIN}]+)|(?P<digit>[0-9]+)"
 )
-# NFKC's own answer for full-width ASCII, the wide blank and the half-width voicing marks.
+# NFKC's result for full-width ASCII, the ideographic space and the half-width voicing marks.
 _WIDTHS = re.compile("[\uff01-\uff5e\u3000\uff9e\uff9f]+")
 _USUAL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94)} | {
     0x3000: 0x20,
@@ -24,11 +24,11 @@ _USUAL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94)} | {
     0xFF9F: 0x309A,
 }
 _COMBINING_DOT = "\u0307"
-# Runs that may be of combining marks, longer than the 30 at which the Stream-Safe Text Format of Unicode
-# Standard Annex 15 ends a run. The ranges, Latin and symbols, have no marks and are common in text.
+# Candidates for runs of more than 30 combining marks, the limit of the Stream-Safe Text Format in Unicode
+# Standard Annex 15. The excluded ranges, Latin and symbols, have no marks and are common in text.
 _MARKS = re.compile(r"[^\w\x00-\u02ff\u2100-\u2bff]{31,}")
 _TAG = re.compile(r"<[^<>]*>")
-# More digits than the last character's, 1114111, has.
+# More digits than the highest code point, 1114111, has.
 _LONG_REFERENCE = re.compile("&#([0-9]{8,})")
 _MULTIPLIERS = {"千": 1_000, "万": 10_000, None: 1}
 _MOST = 1e9
@@ -51,7 +51,7 @@ COLUMNS = {
 def _in_canonical_order(marks: str) -> str:
     """Return the marks decomposed and sorted by combining class, as NFKC does before it composes.
 
-    Python's own sort is by insertion: it takes 7 s for 80,000 marks, this one 0.03 s.
+    Python's NFKC uses an insertion sort, which takes 7 s for 80,000 marks; this function takes 0.03 s.
     """
     decomposed = "".join([unicodedata.normalize("NFKD", mark) for mark in marks])
     ordered: list[str] = []
@@ -63,9 +63,9 @@ def _in_canonical_order(marks: str) -> str:
 def normalise(text: str) -> str:
     """Return the text in one spelling for full and half width, upper and lower case.
 
-    NFKC comes before the case is folded and after it, since folding can undo it; the dot that is
-    left of a Turkish İ goes. Full width goes first, since NFKC takes three times as long for it, and
-    long runs of marks are put in order first, since NFKC takes quadratic time for it.
+    NFKC is applied before and after case folding, because folding can undo it. The combining dot that
+    remains of a Turkish İ is removed. Full width is converted first, because NFKC takes three times as
+    long for it, and long runs of marks are sorted first, because NFKC takes quadratic time for them.
     """
     usual = _WIDTHS.sub(lambda match: match[0].translate(_USUAL_WIDTH), text)
     ordered = _MARKS.sub(lambda match: _in_canonical_order(match[0]), usual)
@@ -78,11 +78,11 @@ def normalise(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The seed's words, ready to be found.
+    """The seed's words, compiled for searching.
 
-    `amount` has the groups number, times and unit, and `units` the group of each unit; `marks` has a
-    group's words that may stand anywhere and, with the pattern that finds each whole, those in
-    Latin letters.
+    `amount` has the groups number, times and unit; `units` maps a unit to its group. `marks` has the
+    words of a group that match anywhere and, with their patterns, the words in Latin letters, which
+    match only as whole words.
     """
 
     amount: re.Pattern[str] | None
@@ -111,10 +111,10 @@ def _marks(words: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, re.P
 
 
 def compile_words(rows: Iterable[tuple[str, str]]) -> Words:
-    """The words of (word_group, word) pairs; a word is compared as `normalise` spells it.
+    """Compile (word_group, word) pairs; words are compared in the spelling of `normalise`.
 
     Raises:
-        ValueError: a group that no feature is made from.
+        ValueError: no feature is computed from a group.
     """
     groups: dict[str, set[str]] = {group: set() for group in (*QUANTITIES, *MARKS)}
     for group, word in rows:
@@ -122,10 +122,10 @@ def compile_words(rows: Iterable[tuple[str, str]]) -> Words:
             raise ValueError(f"seeds/text_words.csv: unknown word_group {group!r}")
         groups[group].add(normalise(word))
     units = {word: group for group in QUANTITIES for word in groups[group]}
-    # Of two units that fit, the longer: 時間 before 時.
+    # Of two matching units, prefer the longer: 時間 before 時.
     longest_first = sorted(units, key=lambda word: (-len(word), word))
-    # Numbers begin where no digit, point or comma stands before. This is asked after the first digit,
-    # since `re` finds a pattern that begins with a set of characters faster.
+    # A number begins where no digit, point or comma precedes it. The lookbehind is after the first digit,
+    # because `re` searches faster for a pattern that begins with a set of characters.
     first = "(?P<number>[0-9](?<![0-9.,][0-9])"
     number = first + r"(?:[0-9]{0,2}(?:,[0-9]{3})+|[0-9]*)(?:\.[0-9]+)?)"
     fits = "|".join(_unit(word) for word in longest_first)
@@ -137,11 +137,11 @@ def compile_words(rows: Iterable[tuple[str, str]]) -> Words:
 
 
 def script_ratios(text: str) -> dict[str, float | None]:
-    """Share of each writing system among the letters of a normalised text.
+    """Return the share of each writing system among the letters of a normalised text.
 
     Returns:
-        Keys ``kanji``, ``kana``, ``latin``, ``digit``; values 0 to 1, all None when there is no
-        letter.
+        Keys ``kanji``, ``kana``, ``latin``, ``digit``; values 0 to 1, all None if there are no
+        letters.
     """
     counts = dict.fromkeys(SCRIPTS, 0)
     for match in _SCRIPTS.finditer(text):
@@ -151,10 +151,10 @@ def script_ratios(text: str) -> dict[str, float | None]:
 
 
 def quantities(text: str, words: Words) -> dict[str, float | None]:
-    """The largest amount of each kind of unit that a normalised text states.
+    """Return the largest amount of each kind of unit in a normalised text.
 
     Returns:
-        Keys as ``QUANTITIES``; None where no amount above 0 and up to a thousand million is stated.
+        Keys as in ``QUANTITIES``; None if there is no amount above 0 and up to 10^9.
     """
     largest: dict[str, float | None] = dict.fromkeys(QUANTITIES)
     for match in words.amount.finditer(text) if words.amount else ():
@@ -166,7 +166,7 @@ def quantities(text: str, words: Words) -> dict[str, float | None]:
 
 
 def is_marked(text: str, group: str, words: Words) -> bool:
-    """Whether a word of the group stands in a normalised text; one in Latin letters as a whole word."""
+    """Return True if a normalised text has a word of the group; Latin words match as whole words."""
     anywhere, in_latin = words.marks[group]
     if any(map(text.__contains__, anywhere)):
         return True
@@ -177,10 +177,10 @@ def is_marked(text: str, group: str, words: Words) -> bool:
 
 
 def plain_text(description: str) -> str:
-    """Return a description without its HTML: a tag is a blank, an entity the character it names.
+    """Return a description without HTML: tags become spaces, entities their characters.
 
-    A number of any length names a character or U+FFFD. Python refuses to read one of more than 4,300
-    digits, so that eight digits without leading zeros stand for it.
+    A numeric reference of any length stands for a character or U+FFFD. Python does not parse numbers of
+    more than 4,300 digits, so a long one is cut to eight digits without leading zeros.
     """
     untagged = _TAG.sub(" ", description)
     return html.unescape(
@@ -191,10 +191,10 @@ def plain_text(description: str) -> str:
 def text_features(
     title: str | None, description: str | None, words: Words
 ) -> dict[str, float | int | None]:
-    """Every feature of a posting's text, by column; `COLUMNS` has the types.
+    """Return every feature of a posting's text by column; `COLUMNS` has the types.
 
-    Ratios are of the title; quantities and marks of title and description together, None where
-    there is neither.
+    Ratios are computed from the title; quantities and marks from title and description together, None if
+    both are missing.
     """
     own_title = normalise(title or "")
     text = f"{own_title}\n{normalise(plain_text(description or ''))}"
@@ -210,9 +210,9 @@ def text_features(
 
 
 def _pages(frame: Any) -> Iterator[pd.DataFrame]:
-    """The rows of a DuckDB relation or a BigFrames frame, 50,000 at a time, after an empty page.
+    """Yield the rows of a DuckDB relation or a BigFrames frame by 50,000, after an empty page.
 
-    The empty one has the columns' types, for a day on which nothing was posted.
+    The empty page provides the columns' types on a day without postings.
     """
     if hasattr(frame, "to_arrow_reader"):
         yield frame.limit(0).to_arrow_table().to_pandas()
@@ -224,7 +224,7 @@ def _pages(frame: Any) -> Iterator[pd.DataFrame]:
 
 
 def _rows(page: pd.DataFrame, words: Words) -> pd.DataFrame:
-    """The features of a page of job_id, requested_at, entered_at, title and description."""
+    """Return the features of a page of job_id, requested_at, entered_at, title and description."""
     titles, descriptions = (
         [text if isinstance(text, str) else None for text in page[name].tolist()]
         for name in ("title", "description")
@@ -237,7 +237,7 @@ def _rows(page: pd.DataFrame, words: Words) -> pd.DataFrame:
 
 
 def model(dbt: Any, session: Any) -> Any:
-    """The features of the spine rows that entered after those the table holds."""
+    """Return the features of the spine rows that entered after the rows in the table."""
     dbt.config(
         materialized="incremental",
         submission_method="bigframes",

@@ -4,10 +4,10 @@
     cluster_by=['review_id']
 ) }}
 
--- One row per counted review version with the client it is of: that of its contract as known when
--- the review first entered, frozen. A review is a fact of two rows, its own and its contract's, so
--- it enters when the last of them is known. A run takes again the reviews with a new version, those
--- whose contract has one, and those still to enter.
+-- One row per counted review version with its client, which is that of the contract as known when
+-- the review first entered, and is frozen. A review needs two rows, its own and its contract's, so
+-- it enters when both are known. A run processes the reviews with a new version, those whose
+-- contract has a new version, and those that have not entered yet.
 with review_versions as (
 
     select * from {{ ref('int_review__versions') }}
@@ -20,7 +20,7 @@ contract_versions as (
 
 ),
 
--- Also one whose new version is itself filtered out below: it still ends the one before it.
+-- Include versions that are filtered out below: they still end the version before them.
 touches as (
 
     select review_versions.review_id
@@ -55,7 +55,7 @@ first_seen_contracts as (
 
 ),
 
--- What a freelancer says of a client; the other kind is of the freelancer.
+-- Reviews by freelancers are about the client; the other kind is about the freelancer.
 counted_versions as (
 
     select

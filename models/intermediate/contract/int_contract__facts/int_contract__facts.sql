@@ -4,10 +4,10 @@
     cluster_by=['contract_id']
 ) }}
 
--- One row per counted contract version, with its job's category as known when the contract first
--- entered, frozen. A contract is a fact of two rows, its own and its job's, so it enters when the
--- last of them is known. A run takes again the contracts with a new version, those whose job has
--- one, and those still to enter.
+-- One row per counted contract version with the category of its job, as known when the contract
+-- first entered, and frozen. A contract needs two rows, its own and its job's, so it enters when
+-- both are known. A run processes the contracts with a new version, those whose job has a new
+-- version, and those that have not entered yet.
 with contract_versions as (
 
     select * from {{ ref('int_contract__versions') }}
@@ -20,7 +20,7 @@ job_versions as (
 
 ),
 
--- Also one whose new version is itself filtered out below: it still ends the one before it.
+-- Include versions that are filtered out below: they still end the version before them.
 touches as (
 
     select contract_versions.contract_id

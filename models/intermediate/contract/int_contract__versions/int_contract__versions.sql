@@ -4,9 +4,9 @@
     cluster_by=['contract_id']
 ) }}
 
--- One row per contract and refresh at which a version of it was first seen. A run chains again the
--- contracts that have a new version, whole, so that the former newest learns by which it was
--- superseded.
+-- One row per contract and refresh at which a version of it was first seen. A run links all
+-- versions of the contracts that have a new one again, so that the previous newest version gets its
+-- superseded_at.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -40,7 +40,7 @@ new_versions as (
 
 ),
 
--- Of the versions that one refresh first sees, only the last was ever in force at one.
+-- Only the last of the versions that one refresh sees first was ever in force at a refresh.
 last_new_versions as (
 
     select
@@ -138,7 +138,8 @@ final as (
         is_deleted,
         is_counted,
         is_cancelled,
-        -- NULL unless it counts and has a price: a void or cancelled one sets no price.
+        -- NULL unless the contract counts and has a price: a void or cancelled contract sets no
+        -- price.
         case when is_counted then {{ fixed_log('agreed_price_amount') }} end as price_log_e6
     from judged_versions
 

@@ -1,7 +1,7 @@
 {{ config(materialized='incremental', cluster_by=['job_id']) }}
 
--- One row per job of which a contract was ever known: the first known, ties by its id. It stays the
--- first: what is known later cannot be. A run adds the jobs that had none.
+-- One row per job with a known contract: the contract that was known first; ties go to the lowest
+-- id. It never changes, because later contracts are known later. A run adds the jobs that had none.
 with contract_versions as (
 
     select * from {{ ref('int_contract__versions') }}

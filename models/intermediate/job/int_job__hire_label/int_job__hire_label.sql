@@ -1,9 +1,10 @@
 {{ config(materialized='incremental', unique_key='job_id', cluster_by=['job_id']) }}
 
 {%- set horizon_days = 14 -%}
--- One row per spine row: whether somebody was hired within 14 days of the request, as read from the
--- versions known once those days and the lag had passed, for positives and negatives alike, and
--- frozen then. A run takes the jobs that entered and those whose label became known.
+-- One row per spine row: whether somebody was hired within 14 days of the request. The label is
+-- read from the versions known when those days and the lag have passed, for positives and negatives
+-- alike, and is then frozen. A run processes the jobs that entered and those whose label became
+-- known.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -41,7 +42,8 @@ due_requests as (
             )
         ) }} as label_known_at
     from requests
-    -- Rows that were due before the opening are settled; two days for the zone and the refreshes.
+    -- Labels that were due before the watermark are final. The two extra days cover the time zone
+    -- and the distance between refreshes.
     where
         requests.entered_at
         > {{ add_hours(
@@ -147,9 +149,9 @@ judged as (
         case
             when with_jobs.label_known_at is null then 'label_not_yet_known'
             when with_jobs.is_deleted then 'job_deleted'
-            -- Its own outcome could stand in the features of its own request.
+            -- The outcome could be contained in the features of the job's own request.
             when hires.is_known_before = 1 then 'label_known_before_request'
-            -- Whether a void contract was a hire is not known.
+            -- It is unknown whether a void contract was a hire.
             when hires.is_hired = 0 and hires.is_voided = 1 then 'void'
         end as exclusion_reason
     from with_jobs

@@ -1,8 +1,8 @@
 {{ config(materialized='incremental', unique_key='job_id', cluster_by=['job_id']) }}
 
--- One row per spine row: the price its job was agreed at, as read from the versions known once the
--- label was, and frozen then; or why there is none. A job's second contract is no label. A run
--- takes the jobs that entered and those whose label became known.
+-- One row per spine row: the agreed price of its job, read from the versions known when the label
+-- became known, and then frozen; or the reason why there is none. The second contract of a job is
+-- not a label. A run processes the jobs that entered and those whose label became known.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -117,7 +117,7 @@ judged as (
         case
             when label_known_at is null then 'label_not_yet_known'
             when is_deleted then 'job_deleted'
-            -- Its own outcome could stand in the features of its own request.
+            -- The outcome could be contained in the features of the job's own request.
             when first_known_at <= requested_at then 'label_known_before_request'
             when is_contract_deleted then 'contract_deleted'
             when status = 'void' then 'void'

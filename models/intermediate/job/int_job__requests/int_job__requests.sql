@@ -8,9 +8,9 @@ where
     or job_versions.first_posted_at > {{ opened_at('entered_at') }}
 {%- endset -%}
 
--- The spine: one row per job, its first version as posted. These columns are the request schema:
--- what the online handler is given. A job enters at the first refresh at which it was known and had
--- been posted, and never changes after.
+-- The spine: one row per job, with its first version as posted. These columns are the schema of an
+-- online request. A job enters at the first refresh at which it was known and posted, and never
+-- changes afterwards.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -61,8 +61,8 @@ entering as (
 
 ),
 
--- A job announced ahead waits here, known before the opening and posted after it; so what is read
--- begins with the first job that is to enter, not with the opening.
+-- A job announced in advance is known before the watermark and posted after it. Reading therefore
+-- starts with the first job that has not entered, not at the watermark.
 entered as (
 
     select

@@ -1,7 +1,7 @@
 {{ config(materialized='incremental', cluster_by=['job_id']) }}
 
--- One row per spine row and skill: the job's first known skill set, as the request carried it. A
--- set that became known only after the spine row entered is not the request's, and a later set
+-- One row per spine row and skill: the first known skill set of the job, as in the request. A set
+-- that became known after the spine row entered does not belong to the request, and a later set
 -- never replaces the first.
 with requests as (
 
@@ -15,7 +15,7 @@ job_skills as (
 
 ),
 
--- Without a load time a skill is known with the job's first version.
+-- Without a load time, a skill is known with the first version of its job.
 known_skills as (
 
     select

@@ -1,4 +1,4 @@
-"""One row per spine row and term of its title: what a title's words have cost is looked up by them."""
+"""One row per spine row and term of its title, by which the prices of terms are looked up."""
 
 import re
 import unicodedata
@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-# A term is a run of one script, of two characters or more; what is in no class separates.
+# A term is a run of at least two characters of one script; all other characters are separators.
 _RUN = re.compile(
     "(?P<kanji>[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ffff\u3005\u3007]{2,})"
     "|[\u3041-\u3096]{2,}|[\u30a1-\u30fa\u30fc-\u30fe]{2,}"
     "|[a-z\u00df-\u024f\u1e00-\u1eff]{2,}|[0-9]{2,}"
 )
-# NFKC's own answer for full-width ASCII, the wide blank and the half-width voicing marks.
+# NFKC's result for full-width ASCII, the ideographic space and the half-width voicing marks.
 _WIDTHS = re.compile("[\uff01-\uff5e\u3000\uff9e\uff9f]+")
 _USUAL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94)} | {
     0x3000: 0x20,
@@ -22,8 +22,8 @@ _USUAL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94)} | {
     0xFF9F: 0x309A,
 }
 _COMBINING_DOT = "\u0307"
-# Runs that may be of combining marks, longer than the 30 at which the Stream-Safe Text Format of Unicode
-# Standard Annex 15 ends a run. The ranges, Latin and symbols, have no marks and are common in text.
+# Candidates for runs of more than 30 combining marks, the limit of the Stream-Safe Text Format in Unicode
+# Standard Annex 15. The excluded ranges, Latin and symbols, have no marks and are common in text.
 _MARKS = re.compile(r"[^\w\x00-\u02ff\u2100-\u2bff]{31,}")
 _BATCH = 50_000
 
@@ -31,7 +31,7 @@ _BATCH = 50_000
 def _in_canonical_order(marks: str) -> str:
     """Return the marks decomposed and sorted by combining class, as NFKC does before it composes.
 
-    Python's own sort is by insertion: it takes 7 s for 80,000 marks, this one 0.03 s.
+    Python's NFKC uses an insertion sort, which takes 7 s for 80,000 marks; this function takes 0.03 s.
     """
     decomposed = "".join([unicodedata.normalize("NFKD", mark) for mark in marks])
     ordered: list[str] = []
@@ -43,9 +43,9 @@ def _in_canonical_order(marks: str) -> str:
 def normalise(text: str) -> str:
     """Return the text in one spelling for full and half width, upper and lower case.
 
-    NFKC comes before the case is folded and after it, since folding can undo it; the dot that is
-    left of a Turkish İ goes. Full width goes first, since NFKC takes three times as long for it, and
-    long runs of marks are put in order first, since NFKC takes quadratic time for it.
+    NFKC is applied before and after case folding, because folding can undo it. The combining dot that
+    remains of a Turkish İ is removed. Full width is converted first, because NFKC takes three times as
+    long for it, and long runs of marks are sorted first, because NFKC takes quadratic time for them.
     """
     usual = _WIDTHS.sub(lambda match: match[0].translate(_USUAL_WIDTH), text)
     ordered = _MARKS.sub(lambda match: _in_canonical_order(match[0]), usual)
@@ -57,10 +57,10 @@ def normalise(text: str) -> str:
 
 
 def terms(title: str | None) -> set[str]:
-    """The terms of a title: its runs of one script and, of runs of kanji, every two neighbours.
+    """Return the terms of a title: its runs of one script, and every two neighbours in runs of kanji.
 
-    Kanji are written without blanks, so that a run is often several words; most words have two.
-    Empty without a title.
+    Kanji are written without spaces, so a run often has several words; most words have two kanji.
+    The set is empty without a title.
     """
     if not title:
         return set()
@@ -74,9 +74,9 @@ def terms(title: str | None) -> set[str]:
 
 
 def _pages(frame: Any) -> Iterator[pd.DataFrame]:
-    """The rows of a DuckDB relation or a BigFrames frame, 50,000 at a time, after an empty page.
+    """Yield the rows of a DuckDB relation or a BigFrames frame by 50,000, after an empty page.
 
-    The empty one has the columns' types, for a day on which nothing was posted.
+    The empty page provides the columns' types on a day without postings.
     """
     if hasattr(frame, "to_arrow_reader"):
         yield frame.limit(0).to_arrow_table().to_pandas()
@@ -88,7 +88,7 @@ def _pages(frame: Any) -> Iterator[pd.DataFrame]:
 
 
 def _rows(page: pd.DataFrame) -> pd.DataFrame:
-    """The terms of a page of job_id, title and entered_at, in the order of the page, then sorted."""
+    """Return the terms of a page of job_id, title and entered_at, in the order of the page, then sorted."""
     found = [sorted(terms(title if isinstance(title, str) else None)) for title in page["title"]]
     rows = page[["job_id", "entered_at"]].loc[page.index.repeat([len(own) for own in found])]
     rows.insert(1, "term", pd.Series([term for own in found for term in own], rows.index, "str"))
@@ -96,7 +96,7 @@ def _rows(page: pd.DataFrame) -> pd.DataFrame:
 
 
 def model(dbt: Any, session: Any) -> Any:
-    """The terms of the spine rows that entered after those the table holds."""
+    """Return the terms of the spine rows that entered after the rows in the table."""
     dbt.config(
         materialized="incremental",
         submission_method="bigframes",

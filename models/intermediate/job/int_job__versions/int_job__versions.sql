@@ -1,8 +1,8 @@
 {{ config(materialized='incremental', unique_key=['job_id', 'seen_at'], cluster_by=['job_id']) }}
 
--- One row per job and refresh at which a version of it was first seen. A run chains the new
--- versions to those that the table holds of the same jobs, so that the former newest learns by
--- which it was superseded.
+-- One row per job and refresh at which a version of it was first seen. A run links the new versions
+-- to those in the table of the same jobs, so that the previous newest version gets its
+-- superseded_at.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -32,7 +32,7 @@ new_versions as (
 
 ),
 
--- The version that the request saw may be superseded before any refresh sees it.
+-- The version at the request may be superseded before a refresh sees it.
 first_new_versions as (
 
     select
@@ -47,7 +47,7 @@ first_new_versions as (
 
 ),
 
--- Of the versions that one refresh first sees, only the last was ever in force at one.
+-- Only the last of the versions that one refresh sees first was ever in force at a refresh.
 last_new_versions as (
 
     select

@@ -1,8 +1,8 @@
 {%- set horizon_days = 14 -%}
 {%- set price_group_count = 10 -%}
 -- One row per label model and group of jobs by outcome: how many of them the label model excludes.
--- The outcome is taken from the newest versions of the contracts, not from the label model, so that
--- an excluded row has one too. Only jobs whose label is due count.
+-- The outcome is taken from the newest contract versions instead of the label model, so that
+-- excluded rows have one too. Only jobs whose label is due count.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -52,7 +52,7 @@ newest_contracts as (
 
 ),
 
--- A price that is missing has no group: such a row cannot have a label.
+-- Jobs without a price have no group, because they cannot have a label.
 priced_jobs as (
 
     select

@@ -7,10 +7,10 @@
 {%- set profiled_tables = profiled_tables() -%}
 {%- set columns, bins = profiled_columns(profiled_tables) -%}
 {%- set days_before = add_hours('clock.as_of_at', -24 * var('profile_days')) -%}
--- One row per (refresh, feature or label, bin): how the values of the rows of its last days were
--- spread. A full refresh keeps what former refreshes measured, with the definitions of their time;
--- where none measured the days before, they are measured now, so that there is always something to
--- compare with.
+-- One row per (refresh, feature or label, bin): the distribution of the values in the rows of the
+-- last days. A full refresh keeps the measurements of earlier refreshes, with the definitions of
+-- their time. If none of them measured the days before, those days are measured now, so that there
+-- is always something to compare with.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -27,8 +27,8 @@ with clock as (
 
 {%- if is_incremental() %}
 
--- One row: the newest refresh that measured the days before, NULL where none did. An aggregate, not
--- `not exists`: BigQuery refuses one without an equality.
+-- One row: the newest refresh that measured the days before, NULL if there is none. It uses an
+-- aggregate instead of `not exists`, which BigQuery rejects without an equality.
 measured_before as (
 
     select max(built.measured_at) as measured_at
@@ -41,7 +41,7 @@ measured_before as (
 ),
 {%- endif %}
 
--- One row per refresh: how many jobs had entered by then.
+-- One row per refresh: the number of jobs that had entered by then.
 refresh_sizes as (
 
     select
@@ -64,7 +64,7 @@ cumulated as (
 
 ),
 
--- The first refresh with as many jobs as a comparison needs: a few old rows are no history.
+-- The first refresh with enough jobs for a comparison: a few old rows are not a history.
 opening as (
 
     select min(entered_at) as opened_at
@@ -166,7 +166,8 @@ counted as (
         count(distinct cell) as distinct_count,
         min(cell) as least,
         max(cell) as greatest,
-        -- allow float-sum: exact for a label, 0 or 1; of a feature nothing is worked out from it
+        -- allow float-sum: exact for a label, which is 0 or 1; for a feature, the sum is used
+        -- nowhere
         sum(cell) as total
     from binned
     group by measured_at, model_name, column_name, bin

@@ -8,8 +8,8 @@
     'proposals': ['proposal_id'],
     'reviews': ['review_id'],
 } -%}
--- One row per row version of every raw table. A table without load times has none here, so that it
--- is not sealed.
+-- One row per row version of every raw table. Tables without load times have no rows here and are
+-- not sealed.
 with
 {%- for table in sealed_tables %}
 

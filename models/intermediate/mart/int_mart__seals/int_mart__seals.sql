@@ -1,9 +1,10 @@
 {{ config(materialized='incremental') }}
 
--- One row per (refresh built, raw table): what that refresh knew. A pair of key and load time
--- counts once, from the moment it was known: of a row known by assumption and again by its load,
--- the later one is left out. A run adds to the seal before it what was loaded since; that the older
--- rows are still what they were is for the test of these seals to say, which reads them all.
+-- One row per (built refresh, raw table): the count and hash of the rows that the refresh knew. A
+-- pair of key and load time counts once, from when it was first known: if a row is known by
+-- assumption and later by its load, the load is ignored. A run adds the rows loaded since the
+-- previous seal. That the older rows are unchanged is checked by the test of the seals, which reads
+-- them all.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -33,7 +34,8 @@ changes as (
         and (not sealed_rows.is_known_at_assumed or sealed_rows.loaded_at > clock.as_of_at)
     {%- if is_incremental() %}
     union all
-    -- Known by assumption at the opening and counted then: taken out, since it stands above again.
+    -- Known by assumption at the watermark and counted then; subtract it, because it is counted
+    -- again above.
     select
         sealed_rows.table_name,
         {{ row_hash(['sealed_rows.key_1', 'sealed_rows.key_2', 'sealed_rows.loaded_at']) }}
@@ -49,7 +51,7 @@ changes as (
     union all
     select
         seals_before.table_name,
-        -- allow text-number: digits that hash_to_text() wrote, and read back by its own counterpart
+        -- allow text-number: digits written by hash_to_text(), and read by its inverse
         {{ hash_from_text('seals_before.keys_hash') }} as row_hash,
         seals_before.key_count,
         seals_before.max_loaded_at,

@@ -1,7 +1,7 @@
 {{ config(materialized='table') }}
 
--- One row per profiled model that the checks over time cannot compare at this refresh: the history
--- is too short, or one side has too few rows.
+-- One row per profiled model that the checks over time cannot compare at this refresh, because the
+-- history is too short or one side has too few rows.
 with {{ compared_profiles(is_compared=false) }},
 
 profiled_models as (
@@ -26,7 +26,7 @@ columns_counted as (
 
 ),
 
--- Every column of a model has all of its rows.
+-- Every column of a model has the same number of rows.
 models_counted as (
 
     select

@@ -4,9 +4,9 @@
     cluster_by=['review_id']
 ) }}
 
--- One row per review and refresh at which a version of it was first seen. A run chains the new
--- versions to those that the table holds of the same reviews, so that the former newest learns by
--- which it was superseded.
+-- One row per review and refresh at which a version of it was first seen. A run links the new
+-- versions to those in the table of the same reviews, so that the previous newest version gets its
+-- superseded_at.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -37,7 +37,7 @@ new_versions as (
 
 ),
 
--- Of the versions that one refresh first sees, only the last was ever in force at one.
+-- Only the last of the versions that one refresh sees first was ever in force at a refresh.
 last_new_versions as (
 
     select

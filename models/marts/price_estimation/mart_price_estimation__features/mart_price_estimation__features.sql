@@ -1,7 +1,7 @@
 {{ config(cluster_by=['job_id']) }}
 {%- set opening = opened_at('entered_at') -%}
--- One row per spine row: what the price model is given, in training and online alike. A mart only
--- selects.
+-- One row per spine row: the inputs of the price model, in training and online. A mart only selects
+-- columns.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}

@@ -15,8 +15,8 @@ renamed as (
 
 ),
 
--- Exact duplicates count once: rows of one key and load time are the same in every column, which is
--- tested on the source.
+-- Exact duplicates count once. Rows with the same key and load time are the same in every column,
+-- which is tested on the source.
 deduplicated as (
 
     select
@@ -29,8 +29,8 @@ deduplicated as (
 
 ),
 
--- Without a load time a skill is known with the job's first version: known_at is NULL here and
--- settled there.
+-- Without a load time, a skill is known with the first version of its job: known_at is NULL here
+-- and filled there.
 final as (
 
     select

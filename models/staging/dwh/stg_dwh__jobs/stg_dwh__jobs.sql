@@ -25,8 +25,8 @@ renamed as {{ inlined() }} (
 
 ),
 
--- Exact duplicates count once: rows of one key and load time are the same in every column, which is
--- tested on the source.
+-- Exact duplicates count once. Rows with the same key and load time are the same in every column,
+-- which is tested on the source.
 deduplicated as (
 
     select
@@ -49,9 +49,9 @@ deduplicated as (
 
 ),
 
--- The first row of a key, of those that a period of the load clock may hold. One row a key, so
--- exact duplicates need no care; read from `renamed`, so that filters on load time still reach the
--- files.
+-- The first row of each key that may be in a period of the load clock. There is one row per key, so
+-- exact duplicates do not matter. It reads `renamed`, so that filters on load time are pushed down
+-- to the files.
 first_loaded as (
 
     select
@@ -80,8 +80,8 @@ untrusted_periods as (
 
 ),
 
--- Keys first loaded in such a period. One loaded before it was known since then: a row of it
--- within the period is a version like any other.
+-- Keys that were first loaded in such a period. A key that was loaded before was known since then,
+-- and its rows within the period are ordinary versions.
 first_untrusted as (
 
     select
@@ -126,7 +126,7 @@ final as (
         false as is_known_at_assumed
     from deduplicated
     union all
-    -- What could be known of it before: what never changes, and the initial state of what does.
+    -- Values that could be known earlier: constants, and the initial state of the others.
     select
         job_id,
         client_id,

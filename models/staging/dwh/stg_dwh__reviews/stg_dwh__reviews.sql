@@ -18,8 +18,8 @@ renamed as (
 
 ),
 
--- Exact duplicates count once: rows of one key and load time are the same in every column, which is
--- tested on the source.
+-- Exact duplicates count once. Rows with the same key and load time are the same in every column,
+-- which is tested on the source.
 deduplicated as (
 
     select
