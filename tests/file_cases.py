@@ -144,7 +144,7 @@ TRANSFORMS: dict[str, Callable[[pd.Series], pd.Series]] = {
 
 #: The question, and a part of the answer.
 ODD_QUESTIONS: list[tuple[Any, str]] = [
-    (({"job": "job_id"}, "requested_at", {}), "has no column 'job'; its columns like it: job_id"),
+    (({"job": "job_id"}, "requested_at", {}), "has no column 'job'; similar columns: job_id"),
     (({"job_id": "job_id"}, "requested", {}), "has no column 'requested'"),
     (({"job_id": "job"}, "requested_at", {}), "no features of job"),
     (({"job_id": "job_id"}, "requested_at", {"a": "client_contract_count"}), "client_contract_count_"),

@@ -181,7 +181,7 @@ def main(sizes: list[int]) -> None:
     nothing.sample()
     own = nothing.build()
     print(
-        f"dbt's own share: {own['SQL models, in full'].cpu_s:.1f} CPU s for the SQL models in full\n"
+        f"overhead of dbt: {own['SQL models, in full'].cpu_s:.1f} CPU s for the SQL models in full\n"
     )
     print(f"{'jobs':>9}  {'stage':<26}{'wall s':>8}{'CPU s':>8}{'net CPU s':>11}{'peak MB':>9}")
     full_cpu: dict[int, float] = {}

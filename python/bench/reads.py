@@ -114,7 +114,9 @@ class Reader:
                 share = min(1.0, (bounds[column] + max(1.0, length / 2) + 1) / self.days)
             yield Read(name, frozenset(own if needed is None else own & needed), share)
         else:
-            raise SystemExit(f"{name} is not in the mart: build it again")
+            raise SystemExit(
+                f"{name} is not in the mart: run `mart build`, then run the benchmark again"
+            )
 
 
 def _own(clause: exp.Expression, kind: type[exp.Expression]) -> Iterator[Any]:

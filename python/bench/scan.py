@@ -102,7 +102,7 @@ def compiled(full_refresh: bool) -> dict[str, Node]:
         result = dbtRunner().invoke([*arguments, *(["--full-refresh"] if full_refresh else [])])
         if not result.success:
             raise SystemExit(
-                f"the models do not compile for BigQuery: {result.exception or result.result}"
+                f"The models could not be compiled for BigQuery: {result.exception or result.result}"
             )
         nodes: dict[str, Node] = json.loads((Path(scratch) / "manifest.json").read_text())["nodes"]
     return nodes
@@ -223,10 +223,8 @@ def main(mart: Path, jobs: int, days: float | None, usd_per_tib: float) -> None:
     usd = [size / TIB * usd_per_tib for size in both]
     months = ", ".join(f"{MONTH_DAYS * each:,.0f}" for each in usd)
     more = (raw_whole - both[2]) / GIB
-    print(f"\n{MONTH_DAYS} such runs, USD: {months}.")
-    print(
-        f"Where raw tables are not partitioned by {RAW_PARTITION[0]}: {more:,.1f} GiB more a day."
-    )
+    print(f"\nCost of {MONTH_DAYS} such runs in USD: {months}.")
+    print(f"If raw tables are not partitioned by {RAW_PARTITION[0]}: {more:,.1f} GiB more a day.")
 
 
 if __name__ == "__main__":
@@ -234,7 +232,7 @@ if __name__ == "__main__":
     parser.add_argument("mart", type=Path)
     parser.add_argument("--jobs", type=int, default=100_000_000)
     parser.add_argument(
-        "--days", type=float, default=None, help="of history; else those of the mart"
+        "--days", type=float, default=None, help="days of history [those of the mart]"
     )
     parser.add_argument("--usd-per-tib", type=float, default=USD_PER_TIB)
     given = parser.parse_args()

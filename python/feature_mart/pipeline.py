@@ -139,7 +139,7 @@ def load_sample(
     address = settings.bigquery
     if address is None:
         raise UsageError(
-            "--to bigquery needs a target there: set MART_TARGET (bigquery_dev, say), MART_GCP_PROJECT and "
+            "--to bigquery needs a BigQuery target: set MART_TARGET (such as bigquery_dev), MART_GCP_PROJECT and "
             "MART_GCP_LOCATION."
         )
     client = open_client(address, {"mart_command": "sample"})
@@ -299,6 +299,6 @@ def _choose_consumers(manifest: Manifest, names: Sequence[str]) -> tuple[Consume
         return tuple(manifest.consumer(name) for name in names)
     if not manifest.consumers:
         raise TerminalError(
-            "No exposure names a consumer: add one to models/exposures.yml (config.meta.consumer)."
+            "No exposure has a consumer: set config.meta.consumer of an exposure in models/exposures.yml."
         )
     return manifest.consumers

@@ -81,9 +81,9 @@ def _outer_joins(reading: Reading, block: Block) -> Iterator[Problem]:
             yield Problem(
                 join,
                 "outer-join",
-                f"BigQuery refuses a {join.side.lower()} join without an equality between both "
-                "sides (is not distinct from is none): group first and join on the key, or an "
-                "inner join and a union of what it leaves out",
+                f"BigQuery rejects a {join.side.lower()} join without an equality between both sides (`is not "
+                "distinct from` does not count): group first and join on the key, or use an inner join and a union "
+                "of the unmatched rows",
             )
 
 
@@ -109,8 +109,8 @@ def _join_subqueries(block: Block) -> Iterator[Problem]:
                 yield Problem(
                     query,
                     "join-subquery",
-                    "BigQuery refuses a subquery over a table in ON: cross join the one row before,"
-                    " or put the condition into where",
+                    "BigQuery rejects a subquery on a table in ON: cross join its row first, or move the condition "
+                    "to WHERE",
                 )
                 break
 
@@ -145,8 +145,8 @@ def _correlated(reading: Reading, block: Block) -> Iterator[Problem]:
         yield Problem(
             block.select,
             "correlated",
-            "BigQuery refuses a subquery over the row around it unless it is a join on an equality"
-            " in its own where, without limit or order: aggregate in a CTE, then join",
+            "BigQuery rejects a correlated subquery unless its WHERE joins on an equality, without LIMIT or ORDER "
+            "BY: aggregate in a CTE, then join",
         )
 
 
@@ -164,23 +164,25 @@ def _window(select: exp.Select, window: exp.Window) -> Iterator[Problem]:
     if kind and isinstance(function, FRAMELESS):
         name = function.sql_name().lower()
         yield Problem(
-            window, "window-frame", f"BigQuery takes no frame for {name}(): a window without one"
+            window, "window-frame", f"BigQuery allows no frame for {name}(): remove the frame"
         )
     if kind == "groups" or spec.args.get("exclude"):
-        yield Problem(window, "window-frame", "BigQuery has rows and range frames only")
+        yield Problem(
+            window, "window-frame", "BigQuery has only ROWS and RANGE frames: use one of them"
+        )
     if terms and isinstance(function, exp.AggFunc) and function.find(exp.Distinct):
         yield Problem(
             window,
             "window-distinct",
-            "BigQuery takes no order by with distinct: two levels, as in feat_category__prices",
+            "BigQuery allows no ORDER BY with DISTINCT in a window: use two levels, as in feat_category__prices",
         )
     is_range = kind == "range" or (not kind and _is_aggregate(function))
     if is_range and any(_is_unusual(term) for term in terms):
         yield Problem(
             window,
             "frame-nulls",
-            "BigQuery refuses asc nulls last and desc nulls first in a range frame, which is what "
-            "an aggregate without a frame has: rows between unbounded preceding and current row",
+            "BigQuery rejects asc nulls last and desc nulls first in a RANGE frame, the default of an aggregate with "
+            "ORDER BY: add `rows between unbounded preceding and current row`",
         )
     bounds = (spec.args.get("start"), spec.args.get("end"))
     offsets = [bound for bound in bounds if isinstance(bound, exp.Expression)]
@@ -189,7 +191,7 @@ def _window(select: exp.Select, window: exp.Window) -> Iterator[Problem]:
         yield Problem(
             window,
             "range-frame",
-            "BigQuery's range is over one whole number: order by to_epoch_us(…)",
+            "BigQuery's RANGE needs one whole number: order by to_epoch_us(…)",
         )
 
 
@@ -220,8 +222,8 @@ def _aggregate_order(term: exp.Ordered) -> Iterator[Problem]:
         yield Problem(
             term,
             "frame-nulls",
-            "BigQuery refuses asc nulls last and desc nulls first inside an aggregate: filter the "
-            "NULLs, and leave the order of NULLs out",
+            "BigQuery rejects asc nulls last and desc nulls first inside an aggregate: filter out the NULLs, and "
+            "omit the order of NULLs",
         )
 
 
@@ -234,7 +236,7 @@ def _divisor(node: exp.Expression) -> Iterator[Problem]:
         yield Problem(
             node,
             "divisor",
-            "0 is an error on BigQuery, inf or NULL on DuckDB: ratio(), or nullif(…, 0) around the "
+            "division by 0 is an error on BigQuery, inf or NULL on DuckDB: use ratio(), or nullif(…, 0) around the "
             "divisor",
         )
 
@@ -251,5 +253,5 @@ def _reserved(node: exp.Expression) -> Iterator[Problem]:
             yield Problem(
                 name,
                 "reserved",
-                f"`{name.name}` is a keyword of BigQuery's: another name, or adapter.quote()",
+                f"`{name.name}` is a keyword on BigQuery: rename it, or use adapter.quote()",
             )

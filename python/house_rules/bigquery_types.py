@@ -33,7 +33,9 @@ def type_problems(reading: Reading) -> Iterator[Problem]:
     """Yield each violation that depends on the types of columns; expressions of unknown type pass."""
     for node, types in reading.unions:
         if merged(types) is None:
-            yield Problem(node, "type-mix", f"{_names(types)} in one column of a union: cast one")
+            yield Problem(
+                node, "type-mix", f"{_names(types)} in one column of a union: cast one of them"
+            )
     for block in reading.blocks:
         for node in own(block.select):
             yield from _node(reading, node)
@@ -49,18 +51,19 @@ def output_problems(reading: Reading) -> Iterator[Problem]:
             yield Problem(
                 last.select,
                 "wide-sum",
-                f"`{name}` is a sum: 128 bits on DuckDB; cast(sum(…) as bigint)",
+                f"`{name}` is a sum, with 128 bits on DuckDB: use cast(sum(…) as bigint)",
             )
         elif type_.name == "NULL":
             yield Problem(
-                last.select, "untyped", f"`{name}` is a bare NULL: cast(null as …) to its type"
+                last.select,
+                "untyped",
+                f"`{name}` is an untyped NULL: use cast(null as …) with its type",
             )
         elif type_.name == "POINT":
             yield Problem(
                 last.select,
                 "decimal-literal",
-                f"`{name}` is a decimal on DuckDB and a float on BigQuery: "
-                "cast(… as {{ type_double() }})",
+                f"`{name}` is a decimal on DuckDB and a float on BigQuery: use cast(… as {{{{ type_double() }}}})",
             )
 
 
@@ -72,11 +75,17 @@ def _node(reading: Reading, node: exp.Expression) -> Iterator[Problem]:
         yield from _sum(node, of(node.this))
     elif isinstance(node, (exp.Mod, exp.IntDiv)):
         if "FLOAT64" in {of(node.left).name, of(node.right).name}:
-            yield Problem(node, "argument", "BigQuery has it for whole numbers and decimals alone")
+            yield Problem(
+                node,
+                "argument",
+                "BigQuery has it only for whole numbers and decimals: cast the argument",
+            )
     elif isinstance(node, exp.DPipe):
         for part in (node.left, node.right):
             if of(part).name not in ("STRING", "BYTES", "ARRAY", "NULL", "?"):
-                yield Problem(part, "argument", "BigQuery joins text alone: cast(… as string)")
+                yield Problem(
+                    part, "argument", "BigQuery concatenates only text: use cast(… as string)"
+                )
     elif isinstance(node, exp.Window):
         yield from _partition(reading, node)
     elif isinstance(node, COMPARED):
@@ -102,23 +111,25 @@ def _cast(node: exp.Cast, given: Type, wanted: Type) -> Iterator[Problem]:
         yield Problem(
             node,
             "refused-cast",
-            f"BigQuery casts no {given.name} to {wanted.name}: by way of bigint, or case when",
+            f"BigQuery cannot cast {given.name} to {wanted.name}: cast to bigint first, or use case when",
         )
     elif wanted.name == "INT64" and given.name in ("FLOAT64", "POINT") and not _is_whole(node.this):
         yield Problem(
             node,
             "float-cast",
-            "2.5 becomes 3 on BigQuery and 2 on DuckDB: cast(round(…) as bigint)",
+            "2.5 becomes 3 on BigQuery and 2 on DuckDB: use cast(round(…) as bigint)",
         )
     elif wanted.name == "STRING" and given.name in ("FLOAT64", "NUMERIC", "BIGNUMERIC", "POINT"):
         yield Problem(
-            node, "number-text", "1.0 is '1' on BigQuery and '1.0' on DuckDB: text of whole numbers"
+            node,
+            "number-text",
+            "1.0 becomes '1' on BigQuery and '1.0' on DuckDB: convert only whole numbers to text",
         )
     elif given.name == "STRING" and wanted.name in (*NUMBERS, "BOOL"):
         yield Problem(
             node,
             "text-number",
-            "'1.5' as bigint is 2 on DuckDB and an error on BigQuery: a macro in macros/dialect",
+            "'1.5' cast to bigint is 2 on DuckDB and an error on BigQuery: use a macro of macros/dialect",
         )
 
 
@@ -138,10 +149,12 @@ def _sum(node: exp.Sum, summed: Type) -> Iterator[Problem]:
         yield Problem(
             node,
             "float-sum",
-            "changes in the last bit with the order of rows: sum whole numbers, fixed_point(…)",
+            "the last bit of the result depends on the order of rows: sum whole numbers, with fixed_point(…)",
         )
     elif summed.name == "BOOL":
-        yield Problem(node, "argument", "BigQuery sums no booleans: case when … then 1 else 0 end")
+        yield Problem(
+            node, "argument", "BigQuery cannot sum booleans: use case when … then 1 else 0 end"
+        )
 
 
 def _partition(reading: Reading, node: exp.Expression) -> Iterator[Problem]:
@@ -150,7 +163,9 @@ def _partition(reading: Reading, node: exp.Expression) -> Iterator[Problem]:
         if isinstance(key, exp.Literal) or type_.name in ("FLOAT64", "POINT", "JSON", "GEOGRAPHY"):
             kind = "a constant" if isinstance(key, exp.Literal) else type_.name
             yield Problem(
-                key, "partition", f"BigQuery partitions by no {kind}: a whole number or text"
+                key,
+                "partition",
+                f"BigQuery cannot partition a window by {kind}: use a whole number or text",
             )
 
 
@@ -169,7 +184,9 @@ def _mixed(
     common = merged(others)
     if common is None or common.name not in TIMES:
         yield Problem(
-            node, "type-mix", f"{_names(types)}: BigQuery converts none of them: cast one"
+            node,
+            "type-mix",
+            f"{_names(types)}: BigQuery does not convert them implicitly: cast one of them",
         )
 
 
@@ -179,7 +196,7 @@ def _decimal(node: exp.Expression, left: Type, right: Type) -> Iterator[Problem]
         yield Problem(
             node,
             "decimal-literal",
-            "0.1 is exact on DuckDB and a float on BigQuery: 1e-1, or cast it to type_double()",
+            "0.1 is exact on DuckDB and a float on BigQuery: write 1e-1, or cast it to type_double()",
         )
 
 

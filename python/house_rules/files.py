@@ -27,15 +27,21 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
     for number, line in enumerate(text.splitlines(), 1):
         if UNFINISHED.search(line):
             yield Finding(
-                path, number, "unfinished", "do it, or write an issue and take the mark out"
+                path, number, "unfinished", "do it, or open an issue and remove the comment"
             )
         if MACHINE.search(line):
             yield Finding(
-                path, number, "machine-path", "a path of one machine: relative, or from settings"
+                path,
+                number,
+                "machine-path",
+                "a path of one machine: use a relative path, or one from the settings",
             )
         if INDEX.search(line):
             yield Finding(
-                path, number, "index-host", "no package index in a file: each machine has its own"
+                path,
+                number,
+                "index-host",
+                "a package index is a setting of the machine: remove it from the file",
             )
         # SQL passed to a test in YAML cannot call macros.
         if path.endswith(".yml") and "expression:" in line and QUOTED_VAR.search(line):
@@ -43,7 +49,7 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
     lines = text.count("\n")
     if path.endswith(".py") and lines > MAX_PYTHON_LINES:
         yield Finding(
-            path, 0, "length", f"{lines} lines: past {MAX_PYTHON_LINES} a file wants to be two"
+            path, 0, "length", f"{lines} lines; the limit is {MAX_PYTHON_LINES}: split the file"
         )
 
 
@@ -60,7 +66,7 @@ def check_names(paths: Sequence[str]) -> Iterator[Finding]:
     for path in sorted(there):
         file = PurePosixPath(path)
         if path.startswith("tests/python/") and file.suffix == ".sql":
-            yield Finding(path, 0, "test-sql", "dbt would take it for a test: write it to tmp_path")
+            yield Finding(path, 0, "test-sql", "dbt would run it as a test: write it to tmp_path")
         if file.parts[0] != "models" or file.suffix not in (".sql", ".py"):
             continue
         layer, owner = (*file.parts[1:3], "", "")[:2]
@@ -72,11 +78,13 @@ def check_names(paths: Sequence[str]) -> Iterator[Finding]:
                 path,
                 0,
                 "model-name",
-                f"in models/{layer}/{owner} a model is {' or '.join(prefixes)}<what>",
+                f"the name of a model in models/{layer}/{owner} must be {' or '.join(prefixes)}<what>",
             )
         wanted = [".yml", ".md"] if layer in ("features", "marts") else [".yml"]
         shared = file.parent.parent / f"mart_{owner}.yml"
         for suffix in wanted:
             is_shared = layer == "marts" and suffix == ".yml" and str(shared) in there
             if str(file.with_suffix(suffix)) not in there and not is_shared:
-                yield Finding(path, 0, "model-files", f"{file.stem}{suffix} is missing beside it")
+                yield Finding(
+                    path, 0, "model-files", f"{file.stem}{suffix} is missing in its folder: add it"
+                )

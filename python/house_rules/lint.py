@@ -55,7 +55,7 @@ CHECKS = (
     ),
     Check(
         "portable",
-        "what DuckDB runs and BigQuery would not, in the compiled SQL",
+        "compiled SQL that DuckDB runs and BigQuery rejects",
         ((PYTHON, "-m", "house_rules.portability"),),
     ),
     Check(
@@ -108,7 +108,7 @@ def main(argv: list[str]) -> int:
     if unknown:
         names = " ".join(check.name for check in CHECKS)
         print(
-            f"no check is called {' or '.join(sorted(unknown))}; there are: {names}",
+            f"there is no check {' or '.join(sorted(unknown))}: use one of {names}",
             file=sys.stderr,
         )
         return 2

@@ -16,31 +16,32 @@ _RULES = (
             r"|\bpd\.read_(parquet|csv)\("
         ),
         ("python/feature_mart/core/duckdb_files.py", "python/house_rules/python_files.py"),
-        "name files in SQL by feature_mart.core.duckdb_files: a path may hold a pattern, key=value or an apostrophe",
+        "a path may contain a wildcard, key=value or an apostrophe: write it into SQL with "
+        "feature_mart.core.duckdb_files",
     ),
     (
         "folder-as-columns",
         re.compile(r"\bpq\.(read_table|ParquetDataset)\((?!.*partitioning=None)"),
         (),
-        "pass partitioning=None, or a folder key=value becomes a column",
+        "a folder named key=value would become a column: pass partitioning=None",
     ),
     (
         "connect",
         re.compile(r"\bduckdb\.(connect|sql|execute)\("),
         ("python/feature_mart/core/duckdb_files.py",),
-        "use feature_mart.core.duckdb_files.connect: the session's zone would be the machine's",
+        "the session would use the machine's time zone: use feature_mart.core.duckdb_files.connect",
     ),
     (
         "zone",
         re.compile(r"(?<![\w.])ZoneInfo\("),
         ("python/feature_mart/core/zones.py",),
-        "use feature_mart.core.zones.load_zone: the machine's zone rules are not the mart's",
+        "the machine's time zone rules may differ from the mart's: use feature_mart.core.zones.load_zone",
     ),
     (
         "git-environment",
         re.compile(r"\[\s*\"git\","),
         ("python/feature_mart/runner/git.py",),
-        "use feature_mart.runner.git_command: GIT_DIR would name another repository",
+        "GIT_DIR may name another repository: use feature_mart.runner.git_command",
     ),
 )
 #: Rules for the package only. Tests and tools may open what they made themselves.

@@ -297,21 +297,23 @@ def _problem(block: Block, column: exp.Column, is_found: bool) -> tuple[Rule, st
     if column.table:
         if not is_found:
             text = f"{column.table}.{column.name}"
-            return "unknown-name", f"`{text}`: nothing in its FROM is called so on BigQuery"
+            return "unknown-name", f"`{text}`: on BigQuery, no relation in FROM has this name"
         return None
     meant = _aliases(block.select).get(name)
     clause = _clause(block.select, column)
     if name in block.sources and name in (block.sources[name] or {}):
         return (
             "row-name",
-            f"`{name}` is both a relation and its column: BigQuery takes the whole row; "
-            f"{name}.{name}",
+            f"`{name}` is a relation and its column, and BigQuery would return the whole row: write {name}.{name}",
         )
     if not is_found:
         if meant is None:
-            return "unknown-name", f"`{name}`: no relation of its FROM has that column"
+            return "unknown-name", f"`{name}`: no relation in FROM has this column"
         if clause not in ALIASED_CLAUSES:
-            return "alias-reuse", f"`{name}` is an alias of this SELECT: another CTE before it"
+            return (
+                "alias-reuse",
+                f"`{name}` is an alias of this SELECT: compute it in an earlier CTE",
+            )
     elif (
         meant is not None
         and clause in ("group", "having")
@@ -319,8 +321,7 @@ def _problem(block: Block, column: exp.Column, is_found: bool) -> tuple[Rule, st
     ):
         return (
             "group-alias",
-            f"`{name}` is the alias on BigQuery and the column on DuckDB: give the alias "
-            "another name, or qualify the column",
+            f"`{name}` is the alias on BigQuery and the column on DuckDB: rename the alias, or qualify the column",
         )
     return None
 
@@ -347,7 +348,7 @@ def _output(reading: Reading, block: Block) -> Columns:
         is_open = is_open or columns is None
         for name, type_ in (columns or {}).items():
             if name and name in output:
-                remedy = f"`{name}` twice in one SELECT: BigQuery refuses it, DuckDB renames one"
+                remedy = f"`{name}` is twice in one SELECT, which BigQuery rejects and DuckDB renames: rename one"
                 reading.problems.append(Problem(expression, "duplicate-name", remedy))
             output[name] = type_
     return None if is_open else output

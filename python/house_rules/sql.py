@@ -15,7 +15,9 @@ ALLOW = re.compile(
 )
 MAX_COLUMNS = 100
 QUOTED_VAR = re.compile(r"'[^'{]*\{\{[^}]*\b(?:env_)?var\s*\(")
-VAR_REMEDY = "a quote in the value ends the literal: {{ text_literal(var('…')) }}, without quotes"
+VAR_REMEDY = (
+    "a quote in the value would end the literal: write {{ text_literal(var('…')) }} without quotes"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,11 @@ def check_sql(path: str, source: str) -> list[Finding]:
     found.update(_columns(path, source))
     for number, line in enumerate(source.splitlines(), 1):
         if any(not allow["reason"] for allow in ALLOW.finditer(line)):
-            found.add(Finding(path, number, "allow", "say why: -- allow <rule>: <reason>"))
+            found.add(
+                Finding(
+                    path, number, "allow", "the reason is missing: write -- allow <rule>: <reason>"
+                )
+            )
     allowed = allowed_lines(source)
     kept = (finding for finding in found if (finding.line, finding.rule) not in allowed)
     return sorted(kept, key=lambda finding: (finding.line, finding.rule, finding.remedy))
@@ -98,7 +104,7 @@ def _stars(path: str, source: str, parts: Parts) -> Iterator[Hit]:
         yield (
             len(source.rstrip()),
             "final",
-            "a model ends in the CTE final, columns written out, and select * from final",
+            "a model must end with the CTE final, with its columns listed, and select * from final",
         )
     for star in re.finditer(r"\bselect\s+(?:distinct\s+)?\*|\w\s*\.\s*\*|,\s*\*(?!\w)", parts.sql):
         imported = re.compile(r"select \* from jinja\s*\)").match(parts.sql, star.start())
@@ -110,7 +116,7 @@ def _stars(path: str, source: str, parts: Parts) -> Iterator[Hit]:
             yield (
                 star.start(),
                 "star",
-                "only import CTEs, select * from {{ ref(…) }}, and the last line take every column",
+                "only import CTEs, select * from {{ ref(…) }}, and the last line may select *: list the columns",
             )
 
 
@@ -120,7 +126,7 @@ def _distinct(parts: Parts) -> Iterator[Hit]:
             yield (
                 match.start(),
                 "distinct",
-                "hides a fan-out: group by the key, or join to one row a key",
+                "hides a fan-out: group by the key, or join to a relation with one row per key",
             )
 
 
@@ -132,7 +138,7 @@ def _orders(parts: Parts) -> Iterator[Hit]:
                 yield (
                     match.start(),
                     "nulls",
-                    f"`{' '.join(term.split())}`: add nulls first or nulls last, engines differ",
+                    f"`{' '.join(term.split())}`: engines order NULLs differently: add nulls first or nulls last",
                 )
 
 
@@ -144,26 +150,26 @@ def _collections(parts: Parts) -> Iterator[Hit]:
             yield (
                 match.start(),
                 "unordered-list",
-                "order by a unique key inside it, or its order is any",
+                "the order is undefined: end ORDER BY with a unique key",
             )
 
 
 def _constants(parts: Parts) -> Iterator[Hit]:
     ids = r"\b\w+_id\s*(?:=|<>|!=|(?:not\s+)?in\s*\()\s*(?=['\d])"
     for match in re.finditer(ids, parts.sql):
-        yield match.start(), "row-id", "a row named in code: a line of a seed, with its reason"
+        yield match.start(), "row-id", "a row id in code: move it to a seed, with its reason"
     for match in re.finditer(r"\b\w+_amount\s*(?:=|<>|!=|<=?|>=?)\s*(?!1\b)[1-9]\d*", parts.sql):
         yield (
             match.start(),
             "constant",
-            "an amount decided in code: a line of a seed or a var, with its reason",
+            "an amount in code: move it to a seed or a var, with its reason",
         )
     for text in (parts.literals, parts.arguments):
         for match in re.finditer(r"(?<!\d)(?!1970-01-01)\d{4}-\d{2}-\d{2}(?!\d)", text):
             yield (
                 match.start(),
                 "constant",
-                "a date decided in code: a line of a seed or a var, with its reason",
+                "a date in code: move it to a seed or a var, with its reason",
             )
 
 
@@ -179,8 +185,8 @@ def _functions(path: str, parts: Parts) -> Iterator[Hit]:
                 yield (
                     call.start(),
                     "function",
-                    f"`{name}`: not known to be the same on both engines: a macro in macros/dialect, "
-                    "or SHARED_FUNCTIONS in words.py once it is tried on both",
+                    f"`{name}` may differ between the engines: use a macro of macros/dialect, or add it to "
+                    "SHARED_FUNCTIONS in words.py after testing it on both",
                 )
 
 
@@ -190,7 +196,7 @@ def _strings(parts: Parts) -> Iterator[Hit]:
             yield (
                 text.start(),
                 "escape",
-                "a backslash escapes on BigQuery alone, a doubled quote on DuckDB alone: text without",
+                "a backslash is an escape only on BigQuery, a doubled quote only on DuckDB: use text without them",
             )
 
 
@@ -208,5 +214,5 @@ def _columns(path: str, source: str) -> Iterator[Finding]:
     if path.startswith(("macros/", "tests/generic/")):
         for number, line in enumerate(source.splitlines(), 1):
             if len(line) > MAX_COLUMNS:
-                remedy = f"{len(line)} characters: {MAX_COLUMNS} at most"
+                remedy = f"{len(line)} characters; the limit is {MAX_COLUMNS}"
                 yield Finding(path, number, "columns", remedy)

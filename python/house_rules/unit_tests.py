@@ -72,8 +72,13 @@ def _findings(
     )
     if wanted - stated:
         missing = ", ".join(sorted(wanted - stated))
-        remedy = f"{name} rests on {missing}: state them under overrides: vars:"
+        remedy = f"{name} depends on {missing}: set them under overrides: vars:"
         yield Finding(path, line, "unit-test-vars", remedy)
     if stated - wanted:
         unread = ", ".join(sorted(stated - wanted))
-        yield Finding(path, line, "unit-test-vars", f"{name} states {unread}, which it never reads")
+        yield Finding(
+            path,
+            line,
+            "unit-test-vars",
+            f"{name} sets {unread}, which it does not read: remove them",
+        )

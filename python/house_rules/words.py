@@ -29,7 +29,7 @@ WORDS = (
     _word(
         "log",
         _calls("ln", "log", "log2", "log10"),
-        "fixed_log() is the only logarithm: whole numbers, so that sums do not depend on order",
+        "use fixed_log(), which gives whole numbers whose sums do not depend on the order of rows",
         ("macros/expressions/fixed_log.sql",),
     ),
     _word(
@@ -61,39 +61,39 @@ WORDS = (
             "parse_(?:date|timestamp)",
             "age",
         ),
-        "engines differ in zone, boundary and weekday: the macros of macros/dialect/time.sql",
+        "engines differ in time zone, boundaries and weekdays: use the macros of macros/dialect/time.sql",
     ),
     _word(
         "time",
         r"\binterval\b|\bat\s+time\s+zone\b",
-        "add_hours() or add_minutes(): a day's length follows the session's zone on DuckDB",
+        "on DuckDB, the length of a day depends on the session's time zone: use add_hours() or add_minutes()",
     ),
     _word(
         "clock",
         r"\bcurrent_(?:timestamp|date|time|datetime)\b|"
         + _calls("now", "today", "get_current_timestamp"),
-        "the build's own instant, as_of_at of int_mart__clock, or every run gives other rows",
+        "every run would give other rows: use as_of_at of int_mart__clock",
     ),
-    _word("asof", r"\basof\b", "pit_join() has both engines' shapes", POINT_IN_TIME),
+    _word("asof", r"\basof\b", "use pit_join(), which supports both engines", POINT_IN_TIME),
     _word(
         "struct",
         _calls("struct", "struct_pack", "row") + r"|\bas\s+struct\b|\{",
-        "pit_join() or a macro in macros/dialect",
+        "use pit_join(), or a macro of macros/dialect",
         POINT_IN_TIME,
     ),
-    _word("cast", r"::", "cast(… as …)"),
+    _word("cast", r"::", "use cast(… as …)"),
     _word(
         "type",
         r"\bas\s+(?!bigint\b)(?:double|float(?:4|8|32|64)?|real|(?:big)?(?:numeric|decimal)|timestamp(?:tz)?"
         r"|datetime|time|u?(?:tiny|small|big|huge)?int(?:eger|\d+)?|varchar|char|text|bool|bytea|bytes|blob|uuid"
         r"|json|struct|list|map|array)\s*(?:\([\s\d,]*\)\s*)?\)",
-        "types both engines know: bigint, string, boolean, date; type_double(), type_decimal() "
-        "(DuckDB's numeric has 3 places, BigQuery's 9), type_instant()",
+        "use types of both engines: bigint, string, boolean, date, type_double(), type_decimal() (numeric has 3 "
+        "decimal places on DuckDB, 9 on BigQuery), type_instant()",
     ),
     _word(
         "hash",
         _calls("md5", "sha1", "sha256", "sha512", "hash", "farm_fingerprint"),
-        "no hashed ids as numbers; order_free_hash() for a seal",
+        "do not use hashed ids as numbers; for a seal, use order_free_hash()",
     ),
     _word(
         "float-aggregate",
@@ -105,7 +105,7 @@ WORDS = (
             "avg",
             "mean",
         ),
-        "changes in the last bit with the order of rows: sums of whole numbers, then ratio()",
+        "the last bit of the result depends on the order of rows: sum whole numbers, then use ratio()",
         (),
     ),
     _word(
@@ -113,107 +113,117 @@ WORDS = (
         _calls(
             r"approx_\w+", "quantile(?:_cont|_disc)?", "percentile_(?:cont|disc)", "median", "mode"
         ),
-        "not exact, or not on both engines: counts per bucket, as in feat_category__prices",
+        "not exact, or not on both engines: use counts per bucket, as in feat_category__prices",
         (),
     ),
     _word(
         "unordered-pick",
         _calls("any_value", "first", "last", "arg_max", "arg_min", "max_by", "min_by"),
-        "which row it takes is not stated: row_number() with an order, value_of_least(), or max()",
+        "the row is undefined: use row_number() with an order, value_of_least(), or max()",
     ),
     _word(
         "null-order",
         _calls("greatest", "least"),
-        "greatest_known() or least_known(): NULL wins on one engine and is ignored on the other",
+        "NULL wins on one engine and is ignored on the other: use greatest_known() or least_known()",
     ),
     _word(
         "concat",
         _calls("concat", "concat_ws"),
-        "NULL wins on one engine and is ignored on the other: || with coalesce()",
+        "NULL wins on one engine and is ignored on the other: use || with coalesce()",
     ),
     _word(
         "text",
         _calls("lower", "upper", "trim", "ltrim", "rtrim"),
-        "text is cleaned by a tested macro, or in Python",
+        "clean text with a tested macro, or in Python",
         ("macros/",),
     ),
-    _word("regexp", _calls(r"regexp_\w+"), "all matches on one engine, the first on the other"),
+    _word(
+        "regexp",
+        _calls(r"regexp_\w+"),
+        "replaces all matches on one engine and the first on the other: use a macro of macros/dialect",
+    ),
     _word(
         "safe-cast",
         _calls("try_cast", "safe_cast", "safe_divide", "ieee_divide", "if", "iff"),
-        "a macro in macros/dialect, or case when",
+        "use a macro of macros/dialect, or case when",
     ),
     _word(
         "ilike",
         r"\bilike\b|\bsimilar\s+to\b",
-        "BigQuery has neither: like, over text that a macro has lowered",
+        "BigQuery has neither: use like on text that a macro has lower-cased",
     ),
-    _word("filter", _calls("filter"), "BigQuery has none: sum(case when … then … end)"),
+    _word("filter", _calls("filter"), "BigQuery has none: use sum(case when … then … end)"),
     _word(
         "numbers", _calls("unnest", "generate_series", "generate_array", "range"), "whole_numbers()"
     ),
-    _word("division", r"//|(?<!')%(?!')", "whole_quotient(), or mod(a, b)"),
+    _word("division", r"//|(?<!')%(?!')", "use whole_quotient(), or mod(a, b)"),
     _word(
         "random",
         _calls("random", "rand", "uuid", "gen_random_uuid", "generate_uuid")
         + r"|\busing\s+sample\b|\btablesample\b",
-        "no two builds would agree",
+        "every build would give other rows: remove it",
         (),
     ),
-    _word("quote", r'"', "BigQuery takes it for a string: adapter.quote('name')"),
+    _word("quote", r'"', "BigQuery reads it as a string: use adapter.quote('name')"),
     _word("using", r"\busing\s*\(", "write the join out: on a.key = b.key", ()),
-    _word("position", r"\b(?:group|order)\s+by\s+(?:\d|all\b)", "name the columns", ()),
+    _word("position", r"\b(?:group|order)\s+by\s+(?:\d|all\b)", "use the names of the columns", ()),
     _word(
         "subquery",
         r"\b(?:from|join)\s*\(\s*select\b",
-        "a CTE with a verb in its name",
+        "use a CTE with a verb in its name",
         ("macros/point_in_time/pit_join.sql",),
     ),
     _word(
         "operator",
         r"==|<=>|\*\*|\^|!?~|&&|@|->|\blambda\b",
-        "= for equality; a power, a pattern, a lambda or a JSON path reads otherwise on BigQuery, or not "
-        "at all (^ is a power on DuckDB and an exclusive or there)",
+        "a power, pattern, lambda or JSON path has another meaning or none on BigQuery (^ is a power on DuckDB, an "
+        "exclusive or on BigQuery): use = for equality, and functions of both engines",
     ),
     _word(
         "list",
         r"\[",
-        "counts from 1 on DuckDB and from 0 on BigQuery, whose arrays hold no NULL: rows, or pit_join()",
+        "arrays start at 1 on DuckDB and at 0 on BigQuery, where they cannot hold NULL: use rows, or pit_join()",
     ),
     _word(
         "text-prefix",
         r"\b(?:e|r|b|rb|br|x)'",
-        "each engine has its own prefixes: a plain string",
+        "string prefixes differ between the engines: use a plain string",
     ),
-    _word("number", r"(?<![\w.])\d+_\d", "BigQuery takes it for an alias: digits alone"),
+    _word("number", r"(?<![\w.])\d+_\d", "BigQuery reads it as an alias: write only digits"),
     _word(
         "set",
         r"\bunion\b(?!\s+(?:all|distinct)\b)|\bintersect\b(?!\s+distinct\b)"
         r"|(?<!\*)(?<!\* )\bexcept\b(?!\s+distinct\b)|\b(?:union|all)\s+by\s+name\b",
-        "BigQuery wants union all, or distinct after union, intersect and except; columns by place",
+        "BigQuery needs union all, or distinct after union, intersect and except, with columns by position",
     ),
     _word(
         "star-except",
         r"\*\s*(?:except|exclude|replace|rename)\b|(?<![\w.])columns\s*\(",
-        "exclude on one engine, except on the other: write the columns out",
+        "this is exclude on one engine and except on the other: list the columns",
     ),
-    _word("materialized", r"\bas\s+(?:not\s+)?materialized\b", "BigQuery knows it not: inlined()"),
+    _word(
+        "materialized",
+        r"\bas\s+(?:not\s+)?materialized\b",
+        "BigQuery does not have it: use inlined()",
+    ),
     _word(
         "join-kind",
         r"\b(?:semi|anti|positional|natural)\s+(?:(?:left|right|full|inner)\s+)?join\b|\blateral\b",
-        "BigQuery has none of them: exists or in with an equality, or a CTE",
+        "BigQuery has none of them: use exists or in with an equality, or a CTE",
     ),
     _word(
         "quantified",
         r"[<>=]\s*(?:any|all|some)\s*\(\s*select\b",
-        "BigQuery has none: exists, or max()",
+        "BigQuery has none: use exists, or max()",
     ),
-    _word("values", r"\bvalues\s*\(", "BigQuery has none in a query: select … union all select …"),
-    _word("null-test", r"\b(?:isnull|notnull)\b", "BigQuery has none: is null, is not null"),
+    _word(
+        "values", r"\bvalues\s*\(", "BigQuery has none in a query: use select … union all select …"
+    ),
+    _word("null-test", r"\b(?:isnull|notnull)\b", "BigQuery has none: use is null, is not null"),
     _word(
         "frame",
         r"\bgroups\s+(?:between|unbounded|current|\d)|\bexclude\s+(?:current|group|ties|no)\b",
-        "BigQuery has rows and range frames only",
+        "BigQuery has only ROWS and RANGE frames: use one of them",
     ),
 )
 

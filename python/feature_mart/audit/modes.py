@@ -29,9 +29,9 @@ from feature_mart.runner.compiled import CompiledProject, build_compiled
 from feature_mart.runner.dbt import invoke_dbt, require_success
 
 FULL, APPENDED, UNDATED = (
-    "in full, of what was loaded by an earlier refresh",
-    "appended to that one",
-    "in full, with no refresh named",
+    "full build of the rows loaded by an earlier refresh",
+    "increment on that build",
+    "full build without a named refresh",
 )
 MODES = (FULL, APPENDED, UNDATED)
 _EVERYTHING = (
@@ -147,7 +147,7 @@ def _build_undated(
         database=database,
         variables={"warehouse": settings.warehouse},
     )
-    require_success(result, "A build without a refresh being named")
+    require_success(result, "The build without a named refresh")
     return Built(UNDATED, database, None)
 
 

@@ -42,28 +42,28 @@ _KNOWN = (
         r"default credentials|could not automatically determine credentials|RefreshError"
         r"|cannot be refreshed|invalid_grant|Reauthentication is needed|unauthori[sz]ed|\b401\b",
         lambda _: (
-            "there are no Google credentials that hold: run `gcloud auth application-default login`, or set "
+            "there are no valid Google credentials: run `gcloud auth application-default login`, or set "
             "GOOGLE_APPLICATION_CREDENTIALS to a service account's key file"
         ),
     ),
     _known(
         r"bytesBilledLimitExceeded|limit for bytes billed",
         lambda address: (
-            f"a query would read more than MART_BQ_MAX_BYTES ({address.max_bytes:,} bytes): see `mart cost` for "
-            "what reads how much, or set MART_BQ_MAX_BYTES higher"
+            f"a query would read more than MART_BQ_MAX_BYTES ({address.max_bytes:,} bytes): run `mart cost` to see "
+            "the bytes by model, or raise MART_BQ_MAX_BYTES"
         ),
     ),
     _known(
         r"Cannot read before|snapshot.?time|time.?travel",
         lambda address: (
-            f"BigQuery no longer keeps what {address.project}.{address.dataset} (MART_DATASET) was when it was "
-            "published, for seven days at most, and its tables were changed since: run `mart build`, then export again"
+            f"BigQuery no longer has the state of {address.project}.{address.dataset} (MART_DATASET) at its "
+            "publication, because it keeps changed tables for seven days at most: run `mart build`, then export again"
         ),
     ),
     _known(
         r"bigquery\.readsessions",
         lambda address: (
-            f"permission to read whole tables is missing: it takes roles/bigquery.readSessionUser in the project "
+            "the permission to read whole tables is missing: grant roles/bigquery.readSessionUser in the project "
             f"{address.project} (MART_GCP_PROJECT), and roles/bigquery.dataViewer on "
             f"{address.project}.{address.dataset} (MART_DATASET)"
         ),
@@ -71,24 +71,24 @@ _KNOWN = (
     _known(
         r"accessDenied|Access Denied|does not have .*permission|\b403\b",
         lambda address: (
-            f"permission is missing: it takes roles/bigquery.jobUser in the project {address.project} "
-            f"(MART_GCP_PROJECT), roles/bigquery.dataViewer on {address.raw} (MART_DWH) and "
-            f"roles/bigquery.dataEditor on {address.project}.{address.dataset} (MART_DATASET)"
+            f"a permission is missing: grant roles/bigquery.jobUser in the project {address.project} "
+            f"(MART_GCP_PROJECT), roles/bigquery.dataViewer on {address.raw} (MART_DWH) and roles/bigquery.dataEditor "
+            f"on {address.project}.{address.dataset} (MART_DATASET)"
         ),
     ),
     _known(
         r"Unknown project|Not found: Project|project .*not (?:found|exist)|Invalid project|has not enabled BigQuery",
         lambda address: (
-            f"there is no project {address.project} with BigQuery: set MART_GCP_PROJECT to one's id"
+            f"the project {address.project} does not exist or has BigQuery disabled: set MART_GCP_PROJECT to the id "
+            "of a project with BigQuery"
         ),
     ),
     _known(
         r"Not found: (?:Dataset|Table)|not found in location|different locations|\b404\b",
         lambda address: (
-            f"a dataset or table is not there, or not in {address.location} (MART_GCP_LOCATION): the raw ones are "
-            f"{address.raw}.* (MART_DWH; `mart sample --to "
-            f"bigquery` makes some to try), the mart's {address.project}.{address.dataset}.* (MART_DATASET; "
-            "`mart build` makes them)"
+            f"a dataset or table does not exist, or not in {address.location} (MART_GCP_LOCATION): raw tables are in "
+            f"{address.raw}.* (MART_DWH; `mart sample --to bigquery` writes a sample), the mart's in "
+            f"{address.project}.{address.dataset}.* (MART_DATASET; `mart build` writes them)"
         ),
     ),
 )
@@ -102,7 +102,7 @@ def is_transient(text: str) -> bool:
 def remedy(text: str, address: BigQueryAddress) -> str | None:
     """Return what to do about an error text; None if no advice is known."""
     if is_transient(text):
-        return "BigQuery could not do it just now: try again later; nothing was written twice"
+        return "BigQuery is temporarily unavailable: try again later; nothing was written twice"
     return next((known.remedy(address) for known in _KNOWN if known.pattern.search(text)), None)
 
 

@@ -45,17 +45,18 @@ def check_dataset(client: Any, address: BigQueryAddress, overwritten: Sequence[s
                 found = client.get_table(f"{address.raw}.{table}", **bounds(address))
             except NotFound:
                 faults.append(
-                    f"{table}: there is no table {address.raw}.{table}; an empty table needs its columns too"
+                    f"{table}: the table {address.raw}.{table} does not exist; create it, with its columns even if it "
+                    "is empty"
                 )
                 continue
             present = {field.name.lower(): field.field_type for field in found.schema}
             faults += column_faults(table, present, _fits, table in overwritten)
             if table == "jobs" and found.table_type == "TABLE" and found.num_rows == 0:
-                faults.append("jobs: the table has no rows; without jobs there is nothing to build")
+                faults.append("jobs: the table has no rows; load at least one job")
     if len(faults) == len(CONTRACT):
         raise UsageError(
-            f"There is no raw warehouse in {address.raw}: set MART_DWH to a dataset, or to project.dataset; "
-            "`mart sample --to bigquery` makes one to try."
+            f"{address.raw} has no raw tables: set MART_DWH to a dataset, or to project.dataset; `mart sample --to "
+            "bigquery` writes a sample."
         )
     raise_faults(address.raw, faults)
 
@@ -150,8 +151,8 @@ def load_folder(
             labels = client.get_dataset(name, **bounds(address)).labels or {}
             if labels.get(key) != value:
                 raise UsageError(
-                    f"The dataset {name} is there and was not made by `mart sample`, so nothing was written: "
-                    "name another with --out."
+                    f"The dataset {name} exists and was not made by `mart sample`; nothing was written. Name another "
+                    "one with --out."
                 )
         except NotFound:
             made = bigquery.Dataset(name)
@@ -203,6 +204,9 @@ def schema_of(path: Path) -> list[Any]:
     for field in pq.read_schema(path):
         kind = next((name for test, name in tests if test(field.type)), None)
         if kind is None:
-            raise TerminalError(f"{path}: {field.name} is {field.type}, which no raw table has.")
+            raise TerminalError(
+                f"{path}: {field.name} is {field.type}, which is not a type of the raw tables. Write another sample "
+                "with `mart sample`."
+            )
         fields.append(SchemaField(field.name, kind))
     return fields

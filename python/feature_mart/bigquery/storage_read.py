@@ -55,8 +55,8 @@ def open_reader(address: BigQueryAddress) -> Iterator[Any]:
     endpoint = address.storage_endpoint
     if address.endpoint and not endpoint:
         raise UsageError(
-            "MART_BQ_API_ENDPOINT names another address than Google's, and MART_BQ_STORAGE_ENDPOINT none: set it to "
-            "the host:port of the Storage Read API there."
+            "MART_BQ_API_ENDPOINT is set and MART_BQ_STORAGE_ENDPOINT is not: set it to the host:port of the Storage "
+            "Read API at that service."
         )
     with explained_errors(address):
         if endpoint and _is_loopback(endpoint):
@@ -94,15 +94,15 @@ def copy_table(
             rows = _write(path, schema, funnel)
         except OSError as error:
             raise TerminalError(
-                f"{place} could not be kept in {path.parent}: {error}. Make room there, and run it again."
+                f"{place} could not be written to {path.parent}: {error}. Make room there and try again."
             ) from error
         finally:
             funnel.close()
     if not rows == funnel.rows == expected_rows:
         raise TerminalError(
-            f"{place} as of {at.isoformat()} has {expected_rows:,} rows by BigQuery's count, {funnel.rows:,} came and "
-            f"{rows:,} were kept: nothing was exported. Run it again; if it stays so, look for a row access policy "
-            "on the table that hides rows from who runs this."
+            f"{place} as of {at.isoformat()}: BigQuery counts {expected_rows:,} rows, {funnel.rows:,} were received "
+            f"and {rows:,} stored; nothing was exported. Try again; if it persists, look for a row access policy that "
+            "hides rows of the table from this user."
         )
     return rows
 
@@ -218,7 +218,7 @@ def _read_stream(
             if batch.num_rows != message.row_count:
                 # A broken stream is resumed by this count.
                 raise TerminalError(
-                    f"A message of {name} holds {batch.num_rows:,} rows and says {message.row_count:,}: run it again."
+                    f"A message of {name} has {batch.num_rows:,} rows but declares {message.row_count:,}: try again."
                 )
             if not funnel.put(batch):
                 stream.cancel()
@@ -263,8 +263,8 @@ def _patience(limit_s: float) -> Any:
         waited += delay_s
         if waited > limit_s:
             raise TransientError(
-                f"BigQuery asked to wait for {waited:.0f} s in all, for want of quota, and MART_BQ_RETRY_S allows "
-                f"{limit_s:.0f}: try again later; nothing was written."
+                f"BigQuery's quota required {waited:.0f} s of waiting, more than MART_BQ_RETRY_S ({limit_s:.0f}): try "
+                "again later; nothing was written."
             )
 
     return add

@@ -248,7 +248,7 @@ def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
     lines += [f"  {each}" for each in report.inputs.unjudged]
     judged = {each.mode for each in report.modes}
     if report.covered is None:
-        lines += [f"  as dbt builds it {mode}" for mode in MODES if mode not in judged]
+        lines += [f"  dbt's {mode}" for mode in MODES if mode not in judged]
     else:
         lines.append(
             "  dbt's own builds, the load clock, seeds and vars: run mart audit leakage without --every-refresh"

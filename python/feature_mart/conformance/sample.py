@@ -44,7 +44,7 @@ def compare_sample(
     """
     if settings.bigquery is None:
         raise UsageError(
-            "--tables compares BigQuery with the embedded engine: name a target with --target, such as bigquery_dev."
+            "--tables compares BigQuery with DuckDB: name a BigQuery target with --target, such as bigquery_dev."
         )
 
     def show(what: str) -> None:
@@ -80,7 +80,7 @@ def compare_sample(
         raw = read_raw_warehouse(sample, project.seeds, here.warehouse)
         whole = folder / "whole.duckdb"
         build_compiled(project, whole, raw.every_row(), last)
-        show("table beside table")
+        show("compare the tables")
         tables = [model.name for model in project.models if not model.is_view]
         return compare_engines(client, address, whole, tables)
 

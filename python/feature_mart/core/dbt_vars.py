@@ -103,10 +103,12 @@ def _given(path: Path) -> dict[str, Any]:
         reason = " ".join(str(error).split())
         raise UsageError(f"{path} is not YAML: {reason}") from None
     if not isinstance(document, dict):
-        raise UsageError(f"{path} is no dbt project: it holds no settings.")
+        raise UsageError(f"{path} has no settings: use the dbt_project.yml of the mart.")
     variables = document.get("vars") or {}
     if not isinstance(variables, dict):
-        raise UsageError(f"vars in {path} is {variables!r}: use one line a var, name: value.")
+        raise UsageError(
+            f"vars in {path} is {variables!r}: write one line per var, as name: value."
+        )
     # dbt also accepts a project's own vars under the project's name.
     own = variables.get(str(document.get("name")))
     return {**variables, **(own if isinstance(own, dict) else {})}
@@ -119,7 +121,7 @@ def _check_names(path: Path, absent: list[str], unknown: list[str]) -> None:
             near = difflib.get_close_matches(str(name), DEFAULTS, n=1)
             meant = f"did you mean {near[0]}? " if near else ""
             raise UsageError(
-                f"dbt var {name} in {path} is read by nothing: {meant}Correct its name, or take it out."
+                f"dbt var {name} in {path} is not used: {meant}Correct its name, or remove it."
             )
     for name in absent:
         if read.get(name):
@@ -258,18 +260,16 @@ def _are_tables(value: Any) -> bool:
     )
 
 
-_INSTANT = (
-    'use an instant in quotes with its offset, such as "2024-01-01T00:00:00+09:00", or "" for none'
-)
-_PRIOR = "use a whole number of observations from 0, which shrinks nothing, to 1000000; sums are over whole numbers"
+_INSTANT = 'use a timestamp in quotes with its UTC offset, such as "2024-01-01T00:00:00+09:00", or "" for none'
+_PRIOR = "use a whole number of observations from 0 (no shrinkage) to 1000000"
 _DAYS = f"use a whole number of days from 0 to {_TEN_YEARS}"
 _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "business_timezone": (_is_zone, "use a zone of the IANA database, such as Asia/Tokyo"),
+    "business_timezone": (_is_zone, "use a time zone of the IANA database, such as Asia/Tokyo"),
     "refresh_hour": (_is_whole(0, 23), "use a whole hour from 0 to 23"),
-    "publish_lag_minutes": (_is_whole(0, 1439), "use 0 to 1439 minutes"),
+    "publish_lag_minutes": (_is_whole(0, 1439), "use a whole number of minutes from 0 to 1439"),
     "warehouse": (
         lambda value: isinstance(value, str) and bool(value),
-        "use the name that seeds/load_clock.csv knows, in quotes where it is a number",
+        "use the warehouse's name in seeds/load_clock.csv, in quotes if it is a number",
     ),
     "overwritten_sources": (
         _are_tables,
@@ -278,7 +278,7 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "snapshot_at": (_is_instant, _INSTANT),
     "currency": (
         _is_currency,
-        "use a code of letters such as JPY or CAD, in quotes where YAML takes it for a word of its own",
+        "use a currency code such as JPY or CAD, in quotes if YAML would not read it as text",
     ),
     "history_start": (_is_instant, _INSTANT),
     "price_label_lag_days": (_is_whole(0, _TEN_YEARS), _DAYS),

@@ -13,7 +13,7 @@ class Kind(Enum):
 
     TEXT = "text"
     NUMBER = "a number"
-    INSTANT = "an instant with a time zone"
+    INSTANT = "a timestamp with a time zone"
     FLAG = "a boolean"
 
 
@@ -144,7 +144,7 @@ def column_faults(
         found = present.get(column)
         if found is None:
             if not is_optional:
-                filled = "filled" if column in REQUIRED[table] else "NULL where unknown"
+                filled = "filled" if column in REQUIRED[table] else "with NULL where unknown"
                 faults.append(
                     f"{table}.{column} is missing; add the column as {kind.value}, {filled}"
                 )
@@ -154,11 +154,13 @@ def column_faults(
             and found.startswith(("TIMESTAMP", "DATETIME"))
         ):
             faults.append(
-                f"{table}.{column} is {found}, a time without a zone; write it as {kind.value} "
-                "(timestamptz; BigQuery's TIMESTAMP), or nobody knows when it was"
+                f"{table}.{column} is {found}, a timestamp without a time zone, which is ambiguous; write it as "
+                f"{kind.value} (timestamptz; TIMESTAMP on BigQuery)"
             )
         elif not fits(found, kind):
-            faults.append(f"{table}.{column} is {found}; it must be {kind.value}: convert it there")
+            faults.append(
+                f"{table}.{column} is {found}; it must be {kind.value}; convert it in the warehouse"
+            )
     return faults
 
 
@@ -170,6 +172,6 @@ def raise_faults(warehouse: object, faults: Sequence[str]) -> None:
     """
     if faults:
         raise UsageError(
-            f"The warehouse {warehouse} is not as the raw contract says:\n"
+            f"The warehouse {warehouse} does not follow the contract of the raw tables:\n"
             + "\n".join(f"  - {fault}" for fault in faults)
         )

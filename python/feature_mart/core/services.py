@@ -102,15 +102,15 @@ def bigquery_address(env: Mapping[str, str], target: str, given: str | None) -> 
         said = f"MART_GCP_LOCATION is {location!r}" if location else "MART_GCP_LOCATION is not set"
         raise UsageError(
             f"The target is {target}, and {said}: name the location that holds the datasets, such as asia-northeast1, "
-            "US or EU; data of one location cannot be joined with another's."
+            "US or EU; BigQuery cannot join data of different locations."
         )
     raw = given or "dwh"
     dataset = env.get("MART_DATASET") or DATASETS[target]
     for name, value in (("MART_DWH", raw.rpartition(".")[2]), ("MART_DATASET", dataset)):
         if not re.fullmatch(r"\w{1,1024}", value, re.ASCII):
             raise UsageError(
-                f"{name} is {value!r}: on BigQuery it names a dataset, of letters, digits and underscores; MART_DWH "
-                "may have its project before it, as in my-project.dwh."
+                f"{name} is {value!r}: on BigQuery, use the name of a dataset (letters, digits and underscores); "
+                "MART_DWH may be prefixed with a project, such as my-project.dwh."
             )
 
     def number(name: str, default: float) -> float:
@@ -159,8 +159,11 @@ def s3_options(env: Mapping[str, str]) -> S3Options:
         raise UsageError(f"{source} is {endpoint!r}: use an address such as http://127.0.0.1:9000.")
     wanted = {
         "ENCRYPTION": (r"AES256|aws:kms", "use AES256 or aws:kms"),
-        "EXPECTED_OWNER": (r"\d{12}", "use the account's 12 digits"),
-        "TAGS": (r"[^=&\s]+=[^=&]*(&[^=&\s]+=[^=&]*){0,9}", "use key=value&key=value, ten at most"),
+        "EXPECTED_OWNER": (r"\d{12}", "use the account's id of 12 digits"),
+        "TAGS": (
+            r"[^=&\s]+=[^=&]*(&[^=&\s]+=[^=&]*){0,9}",
+            "use key=value&key=value, with at most ten keys",
+        ),
         "ATTEMPTS": (r"[1-9]\d?", "use a whole number from 1 to 99"),
     }
     for name, (pattern, advice) in wanted.items():

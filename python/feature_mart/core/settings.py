@@ -192,9 +192,9 @@ def resolve_settings(
     flag = "--target" if target else "MART_TARGET"
     target = target or env.get("MART_TARGET") or EMBEDDED
     if target not in TARGETS:
-        raise UsageError(f"{flag} is {target!r}: use one of {', '.join(TARGETS)}, or leave it out.")
+        raise UsageError(f"{flag} is {target!r}: use one of {', '.join(TARGETS)}, or unset it.")
     home = Path(env.get("MART_HOME") or project / ".mart").expanduser().resolve()
-    check_path(project, "The project's folder")
+    check_path(project, "The project folder")
     check_path(home, "MART_HOME", holds_database=True)
     given = dwh or env.get("MART_DWH") or None
     address = None if target == EMBEDDED else bigquery_address(env, target, given)
@@ -238,8 +238,8 @@ def require_embedded(settings: Settings, what: str) -> None:
     """
     if settings.bigquery is not None:
         raise UsageError(
-            f"{what} works on the embedded engine: unset MART_TARGET (it is {settings.target}), and name a folder "
-            "of Parquet files with MART_DWH."
+            f"{what} works on DuckDB only: unset MART_TARGET (it is {settings.target}), and set MART_DWH to a folder "
+            "of Parquet files."
         )
 
 
@@ -273,22 +273,24 @@ def parse_as_of(text: str, clock: Clock, name: str = "--as-of") -> datetime:
     Raises:
         UsageError: the text is neither a date nor an instant with an offset, or it is outside the range of refreshes.
     """
-    wanted = "use a date like 2026-04-01, or an instant with offset like 2026-04-01T03:00:00+09:00"
+    wanted = (
+        "use a date like 2026-04-01, or a timestamp with UTC offset like 2026-04-01T03:00:00+09:00"
+    )
     try:
         if len(text) <= len("2026-04-01"):
             at = datetime.combine(date.fromisoformat(text), time(12), UTC)
         else:
             at = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{name} {text!r} is no date and no instant: {wanted}.") from None
+        raise UsageError(f"{name} {text!r} is neither a date nor a timestamp: {wanted}.") from None
     if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
         raise UsageError(
-            f"{name} {text!r} lies outside of {_FIRST_YEAR} to {_LAST_YEAR}, where refreshes are: {wanted}."
+            f"{name} {text!r} is outside the years {_FIRST_YEAR} to {_LAST_YEAR}: {wanted}."
         )
     if len(text) <= len("2026-04-01"):
         return clock.refresh_of(at.date())
     if at.tzinfo is None:
-        raise UsageError(f"{name} {text!r} has no offset, so it names no instant: {wanted}.")
+        raise UsageError(f"{name} {text!r} has no UTC offset: {wanted}.")
     return clock.refresh_before(at.astimezone(UTC))
 
 
@@ -299,5 +301,5 @@ def _find_project() -> Path:
             if (folder / "dbt_project.yml").is_file() and (folder / "profiles").is_dir():
                 return folder.resolve()
     raise UsageError(
-        "There is no dbt_project.yml here or above: run `mart` inside a checkout of the mart."
+        "No dbt_project.yml was found in this folder or above: run `mart` inside a checkout of the mart."
     )

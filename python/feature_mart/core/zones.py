@@ -23,6 +23,6 @@ def load_zone(name: str) -> ZoneInfo:
     """
     file = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
     if not _NAME.fullmatch(name) or not file.is_file():
-        raise ValueError(f"{name!r} is no zone of the IANA database")
+        raise ValueError(f"{name!r} is not a time zone of the IANA database")
     with file.open("rb") as rules:
         return ZoneInfo.from_file(rules, key=name)

@@ -80,7 +80,8 @@ def locate_snapshot(address: str, options: S3Options) -> StoredSnapshot:
     root, prefix = _root(address.rstrip("/"))
     if root.count("/") < 2:
         raise UsageError(
-            f"{address} is no snapshot: its address ends in <consumer>/snapshots/<id>; `mart snapshot list` shows them."
+            f"{address} is not the address of a snapshot, which ends in <consumer>/snapshots/<id>: `mart snapshot "
+            "list` shows the snapshots."
         )
     return StoredSnapshot(open_store(root, options, Path(tempfile.gettempdir())), prefix)
 
@@ -114,7 +115,7 @@ def snapshot_on_disk(address: str, options: S3Options) -> Iterator[Path]:
             with place.local(path, Path(name)) as file:
                 if file is None or (path in sums and sha256_file(file) != sums[path]):
                     raise TerminalError(
-                        f"{place.address}/{path} is missing or was changed since the snapshot was committed; see "
+                        f"{place.address}/{path} is missing or was changed after the snapshot was committed: run "
                         "`mart snapshot verify`."
                     )
                 target = folder / path

@@ -31,18 +31,18 @@ def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
         return None
     if success == REMOVED:
         raise TransientError(
-            f"{store.address(prefix)} is being removed by `mart snapshot clean`. Export again when that is done; if "
-            "it was killed, run it again first."
+            f"{store.address(prefix)} is being removed by `mart snapshot clean`. Export again when that has finished; "
+            "if it was killed, run it again first."
         )
     where = store.address(f"{prefix}/{MANIFEST}")
     data = store.read(f"{prefix}/{MANIFEST}")
     if data is None or hashlib.sha256(data).hexdigest() != success.decode(errors="replace").strip():
-        raise _damaged(store, prefix, "its manifest.json is not the one that was committed")
+        raise _damaged(store, prefix, "its manifest.json was changed after the commit")
     document = decode_document(data, "snapshot_manifest", where)
     there = {entry.key for entry in _part_entries(store, prefix)}
     for part in document["parts"]:
         if f"{prefix}/{part['path']}" not in there:
-            raise _damaged(store, prefix, f"{part['path']} is gone")
+            raise _damaged(store, prefix, f"{part['path']} is missing")
     return document
 
 
@@ -116,7 +116,7 @@ def _committed_or_gone(store: Store, prefix: str) -> dict[str, Any]:
 
 def _gone(store: Store, prefix: str) -> TransientError:
     return TransientError(
-        f"{store.address(prefix)} was removed by `mart snapshot clean` meanwhile. Export again."
+        f"{store.address(prefix)} was removed by `mart snapshot clean` during the export. Export again."
     )
 
 
@@ -141,9 +141,9 @@ def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None
         for (key, sha256), have in zip(wanted.items(), found, strict=True):
             if have != sha256:
                 raise TerminalError(
-                    f"{store.address(key)} is not what was written a moment ago; it was not committed. Look for what "
-                    "else writes there, and export again; where that says that other part files are there, after "
-                    "`mart snapshot clean --attempts 0`."
+                    f"{store.address(key)} was changed during the export; the snapshot was not committed. Find the "
+                    "other writer, then export again. If that reports other part files, run `mart snapshot clean "
+                    "--attempts 0` first."
                 )
     for entry in _part_entries(store, prefix):
         if entry.key not in wanted:
@@ -156,6 +156,6 @@ def _part_entries(store: Store, prefix: str) -> tuple[Entry, ...]:
 
 def _damaged(store: Store, prefix: str, what: str) -> TerminalError:
     return TerminalError(
-        f"{store.address(prefix)} holds this content already, but {what}. A committed snapshot is "
-        "never repaired in place: look at it with `mart snapshot verify`, move it away, and export again."
+        f"{store.address(prefix)} has this content already, but {what}. A committed snapshot is never repaired in "
+        "place: check it with `mart snapshot verify`, move it away, and export again."
     )

@@ -69,8 +69,8 @@ def check_same_warehouse(store: Store, consumer: str, warehouse_id: str) -> None
 def _check_same(store: Store, consumer: str, latest: Latest, warehouse_id: str) -> None:
     if latest.warehouse_id != warehouse_id:
         raise TerminalError(
-            f"{store.address(consumer)} holds snapshots of the warehouse {latest.warehouse_id}, not {warehouse_id}; "
-            "set MART_SNAPSHOTS to another place."
+            f"{store.address(consumer)} contains snapshots of the warehouse {latest.warehouse_id}, not of "
+            f"{warehouse_id}; set MART_SNAPSHOTS to another place."
         )
 
 
@@ -133,7 +133,9 @@ def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | Non
     committed = require_snapshot(store, consumer, to).committed()
     manifest, schema = committed.manifest, committed.schema
     if schema.get("format", "parquet") != "parquet":
-        raise UsageError(f"{to} is in CSV; latest.json names snapshots in Parquet only.")
+        raise UsageError(
+            f"{to} is in CSV, and latest.json names Parquet snapshots only: choose another snapshot."
+        )
     seen: list[bytes | None] = []
     for before, now in _attempts(store, consumer, seen, is_mending=True):
         moved = Latest(
@@ -226,8 +228,8 @@ def _committed_sha256(store: Store, consumer: str, snapshot_id: str) -> str:
     success = store.read(f"{consumer}/snapshots/{snapshot_id}/{SUCCESS}")
     if success is None or success == REMOVED:
         raise TransientError(
-            f"{snapshot_id} of {consumer} was removed by `mart snapshot clean` meanwhile; try again, with another "
-            "snapshot or an export."
+            f"{snapshot_id} of {consumer} was removed by `mart snapshot clean` at the same time: choose another "
+            "snapshot, or export again."
         )
     return success.decode(errors="replace").strip()
 
@@ -238,12 +240,12 @@ def _not_replaced(
     where = store.address(f"{consumer}/{LATEST}")
     if len(set(seen)) == 1:
         return TerminalError(
-            f"{where} holds the same as before, and the store refused {len(seen)} times to replace it as if it had "
-            "changed; look for a proxy that rewrites ETags, or correct MART_S3_ENDPOINT. What was exported is "
-            "committed."
+            f"{where} is unchanged, but the store refused {len(seen)} times to replace it because of its ETag. The "
+            "snapshot is committed. Look for a proxy that rewrites ETags, or correct MART_S3_ENDPOINT."
         )
     return TransientError(
-        f"{where} kept changing, so it was left as it is; try again. What was exported is committed."
+        f"{where} was changed by others during every attempt, so it was not moved. The snapshot is committed; try "
+        "again."
     )
 
 
@@ -253,7 +255,7 @@ def _parse(store: Store, consumer: str, data: bytes) -> Latest:
         as_of_at = parse_instant(document["as_of_at"])
     except (TerminalError, ValueError) as error:
         raise DamagedFileError(
-            f"{error} Put it right with `mart snapshot rollback {consumer} --to ID --reason TEXT`."
+            f"{error} Correct it with `mart snapshot rollback {consumer} --to ID --reason TEXT`."
         ) from None
     return Latest(
         id=document["id"],

@@ -71,11 +71,13 @@ def plan_layout(
     for name in (*KEY_COLUMNS, EXCLUSION, consumer.label):
         if name not in by_name:
             raise TerminalError(
-                f"{model} declares no column {name}; a training model must. Add it to its YAML."
+                f"{model} has no column {name}, which a training model needs: add it to the model's YAML."
             )
     for column in columns:
         if column.data_type is None:
-            raise TerminalError(f"{model}.{column.name} declares no data_type; its contract must.")
+            raise TerminalError(
+                f"{model}.{column.name} has no data_type, which the contract needs: add it to the model's YAML."
+            )
         if (column.role == "label") != (column.name == consumer.label):
             raise TerminalError(
                 f"{model}.{column.name}: its role is {column.role or 'feature'}, but the label of "
@@ -83,11 +85,13 @@ def plan_layout(
             )
         if column.role is None and column.name in (*KEY_COLUMNS, EXCLUSION):
             raise TerminalError(
-                f"{model}.{column.name} would become a feature; give it `role: key` or `audit`."
+                f"{model}.{column.name} has no role and would become a feature: set `role: key` or `role: audit`."
             )
     features = tuple(column.name for column in columns if column.role is None)
     if not features:
-        raise TerminalError(f"{model} declares no feature; every column has a role.")
+        raise TerminalError(
+            f"{model} has no feature, because every column has a role: remove the role of the features."
+        )
     return Layout(
         consumer=consumer.name,
         model=model,

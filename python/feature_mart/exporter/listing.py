@@ -95,7 +95,7 @@ def find_snapshot(store: Store, wanted: str) -> str:
         return store.address(having[0])
     known = ", ".join(sorted(found.values())[-3:]) or "none"
     raise UsageError(
-        f"{wanted!r} is no snapshot in {store.address()}: give an id, a consumer or an address; the last "
+        f"{wanted!r} is not a snapshot in {store.address()}: use an id, a consumer or an address. The last snapshots "
         f"are {known} (`mart snapshot list`)."
     )
 

@@ -152,7 +152,8 @@ def measure_splits(
     for window, count, sums in zip(windows, counts, found, strict=True):
         if sums.rows != count.rows:
             raise TerminalError(
-                f"{layout.model}: {sums.rows} rows were read for {window.name}, {count.rows} were counted."
+                f"{layout.model}: {sums.rows} rows were read for {window.name}, but {count.rows} were counted. Export "
+                "again."
             )
     measures = tuple(
         Measure(count.rows, count.purged, content_hash(sums.words))
@@ -169,6 +170,6 @@ def _unfit(layout: Layout, batch: pa.RecordBatch, rows: HashableRows) -> Termina
     place = min(places, key=lambda at: (rows.requested_at[at], rows.job_id[at].as_py()))
     instant = EPOCH + timedelta(microseconds=int(rows.requested_at[place]))
     return TerminalError(
-        f"{layout.model}.{name} is {batch.column(name)[place]} for job_id {rows.job_id[place]} at {instant}: no finite "
-        "float32. Correct the model; an unknown is NULL."
+        f"{layout.model}.{name} is {batch.column(name)[place]} for job_id {rows.job_id[place]} at {instant}, which is "
+        "not a finite float32. Correct the model; write NULL for an unknown value."
     )

@@ -67,7 +67,8 @@ class PartWriter:
         )
         if count != key_count:
             raise TerminalError(
-                f"{layout.model}: {data.name} got {count} rows, {keys.name} {key_count}; export again."
+                f"{layout.model}: {count} rows were written to {data.name}, but {key_count} to {keys.name}; export "
+                "again."
             )
         return count
 
@@ -118,7 +119,8 @@ def order_by_key(rows: HashableRows, model: str) -> Numbers:
         place = int(np.argmax(twice))
         at = keys.column("at")[place].cast(_INSTANT)
         raise TerminalError(
-            f"{model} has job_id {ids[place]} at {at} more than once; a snapshot's key is unique."
+            f"{model} has job_id {ids[place]} at {at} more than once. Correct the model: the key of a snapshot is "
+            "unique."
         )
     return order
 

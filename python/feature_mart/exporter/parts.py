@@ -79,7 +79,8 @@ def write_parts(
     for window, measure, rows in zip(plan.windows, plan.measures, written, strict=True):
         if rows != measure.rows:
             raise TerminalError(
-                f"{plan.layout.model}: {rows} rows were written for {window.name}, {measure.rows} were counted."
+                f"{plan.layout.model}: {rows} rows were written for {window.name}, but {measure.rows} were counted. "
+                "Export again."
             )
 
 

@@ -58,7 +58,9 @@ def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datet
     # writes the pin before it reads the commit, so at least one of the two sees the other and takes its change back.
     if store.read(success) in {None, REMOVED}:
         store.delete(key)
-        raise TerminalError(f"{name} of {consumer} was removed meanwhile; nothing was pinned.")
+        raise TerminalError(
+            f"{name} of {consumer} was removed at the same time; nothing was pinned."
+        )
     return is_new
 
 
@@ -80,13 +82,13 @@ def require_snapshot(store: Store, consumer: str, name: str) -> StoredSnapshot:
     place = StoredSnapshot(store, f"{consumer}/snapshots/{name}")
     try:
         if not SNAPSHOT_ID.fullmatch(name):
-            raise DamagedSnapshotError("That is no id of one.")
+            raise DamagedSnapshotError("It is not a snapshot id.")
         place.documents()
     except DamagedSnapshotError as error:
         known = ", ".join(store.folders(f"{consumer}/snapshots")[-3:]) or "none"
         raise UsageError(
-            f"{name} is no snapshot of {consumer} to rely on: {error} The last are {known} "
-            "(`mart snapshot list`)."
+            f"{name} is not a usable snapshot of {consumer}: {error} The last snapshots are {known} (`mart snapshot "
+            "list`)."
         ) from None
     return place
 

@@ -65,16 +65,16 @@ def plan_snapshot(
     if not survey.days:
         reasons = ", ".join(f"{reason} {rows}" for reason, rows in survey.excluded.items())
         raise TerminalError(
-            f"{layout.model} has no labelled row as of {instant_text(as_of_at)} "
-            f"({reasons or 'no rows at all'}); there is nothing to train on, so no snapshot was written."
+            f"{layout.model} has no labelled row as of {instant_text(as_of_at)} ({reasons or 'no rows at all'}), so "
+            "no snapshot was written."
         )
     windows = plan_windows(survey.days, consumer, zone)
     counts = source.count(layout, windows)
     counted = sum(each.rows + each.purged for each in counts) + sum(survey.excluded.values())
     if counted != survey.rows:
         raise TerminalError(
-            f"{layout.model} has {survey.rows} rows, but its splits, purged and excluded rows add "
-            f"up to {counted}."
+            f"{layout.model} has {survey.rows} rows, but its splits, purged and excluded rows sum to {counted}. "
+            "Export again."
         )
     step("hash content")
     offsets = [part_slices(count.rows, consumer.part_rows, min_parts) for count in counts]

@@ -144,8 +144,8 @@ def export_snapshot(
     except OSError as error:
         # For a bucket this is the local disk, where the parts are written before upload.
         raise TerminalError(
-            f"Writing to {store.address()}, or its parts to local disk before, failed: {error}. Nothing was committed; "
-            "make room, or mend that, and export again."
+            f"Writing to {store.address()}, or its parts to local disk, failed: {error}. Nothing was committed. Make "
+            "room or correct the cause, then export again."
         ) from error
 
 
@@ -184,9 +184,8 @@ def export_rows(
     """
     if context.tests_failed and not context.allow_failed:
         raise TerminalError(
-            f"{context.tests_failed} tests failed in the last build; mend them and build again, "
-            "or export with "
-            "--allow-failed, which the snapshot will say."
+            f"{context.tests_failed} tests failed in the last build; correct them and build again, or export with "
+            "--allow-failed, which the manifest records."
         )
     room = nullcontext() if dry_run else Staging(scratch / "rows", len(layout.columns))
     beside = ThreadPoolExecutor(1)
@@ -277,7 +276,7 @@ def _commit(
 def _of_no_use(plan: Plan) -> TerminalError:
     every = ". ".join(each.text for each in plan.shortcomings)
     return TerminalError(
-        f"{plan.layout.consumer}: --strict refuses this snapshot, and nothing was written. {every}."
+        f"{plan.layout.consumer}: --strict refused the snapshot; nothing was written. {every}."
     )
 
 
@@ -286,10 +285,8 @@ def _check_min_parts(plan: Plan, done: dict[str, Any], min_parts: int, address: 
         have = sum(part["path"].startswith(f"data/{split}/") for part in done["parts"])
         if have < min(min_parts, measure.rows):
             raise TerminalError(
-                f"{address} holds this content already, with {have} parts of {split} where "
-                "--min-parts asks for "
-                f"{min_parts}. A committed snapshot is not rewritten: move it away, or export to "
-                "another place."
+                f"{address} has this content already, with {have} parts of {split}; --min-parts is {min_parts}. A "
+                "committed snapshot is not rewritten: move it away, or export to another place."
             )
 
 

@@ -138,25 +138,25 @@ class DuckDBSource:
             have, want = dict(found), dict(declared)
             wrong = [name for name in {**want, **have} if have.get(name) != want.get(name)]
             what = (
-                f"{wrong[0]} is {have.get(wrong[0], 'not in the table')}, declared "
-                f"{want.get(wrong[0], 'nowhere')}"
+                f"{wrong[0]} is {have.get(wrong[0], 'missing')} in the table and {want.get(wrong[0], 'missing')} in "
+                "the contract"
                 if wrong
-                else "the columns come in another order"
+                else "the columns have another order"
             )
             raise TerminalError(
-                f"{layout.model} is not what its contract says: {what}. Run `mart build` again."
+                f"{layout.model} differs from its contract: {what}. Run `mart build` again."
             )
         for name, kind in _KEY_TYPES.items():
             if dict(found)[name] != kind:
                 raise TerminalError(
-                    f"{layout.model}.{name} is {dict(found)[name]}; a snapshot needs {kind}."
+                    f"{layout.model}.{name} is {dict(found)[name]}; it must be {kind}."
                 )
         for name in layout.columns:
             kind = dict(found)[name]
             if kind.split("(")[0] not in _NUMERIC:
                 raise TerminalError(
-                    f"{layout.model}.{name} is {kind}; a snapshot holds numbers only. Make it a "
-                    "number, or give it a role."
+                    f"{layout.model}.{name} is {kind}; the columns of a snapshot must be numbers. Convert it to a "
+                    "number, or set its role."
                 )
 
     def survey(self, layout: Layout, zone: ZoneInfo) -> Survey:
@@ -174,7 +174,9 @@ class DuckDBSource:
         excluded = {reason: count for reason, _, count in rows if reason is not None}
         days = tuple((day, count) for reason, day, count in rows if reason is None)
         if any(day is None for day, _ in days):
-            raise TerminalError(f"{layout.model}: a labelled row has no requested_at.")
+            raise TerminalError(
+                f"{layout.model}: a labelled row has no requested_at. Correct the model, or exclude the row."
+            )
         return Survey(sum(count for _, _, count in rows), excluded, days)
 
     def count(self, layout: Layout, windows: Sequence[Window]) -> tuple[Count, ...]:
@@ -247,7 +249,7 @@ class DuckDBSource:
             ((kind,),) = self._rows(f"select typeof(cast(null as {declared}))")
         except duckdb.Error:
             raise TerminalError(
-                f"{layout.model}.{name}: data_type {declared!r} is unknown to DuckDB."
+                f"{layout.model}.{name}: DuckDB has no type {declared!r}. Correct data_type in the YAML."
             ) from None
         return str(kind)
 
@@ -258,9 +260,8 @@ class DuckDBSource:
             "order by requested_at, job_id limit 1"
         )
         return TerminalError(
-            f"{layout.model}.{name} is NULL in {count} rows that have no {EXCLUSION}, the first "
-            f"with job_id {key}; "
-            "give such rows a reason or a value."
+            f"{layout.model}.{name} is NULL in {count} rows without {EXCLUSION}, for example job_id {key}: set a "
+            "value or an exclusion reason."
         )
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -276,8 +277,8 @@ def open_duckdb(mart_path: Path, scratch: Path | None = None) -> Iterator[DuckDB
     except duckdb.IOException as error:
         said = str(error).replace("\\", "")[:400]
         raise TerminalError(
-            f"Reading {mart_path} or writing parts below {scratch} failed: {said}. Nothing was committed; make "
-            "room there, or mend that, and export again."
+            f"Reading {mart_path} or writing parts below {scratch} failed: {said}. Nothing was committed. Make room "
+            "or correct the cause, then export again."
         ) from error
     except duckdb.Error as error:
         raise TerminalError(

@@ -48,8 +48,8 @@ def plan_windows(
         cuts = (consumer.validation_from, consumer.test_from)
         if cuts[1] < cuts[0]:
             raise TerminalError(
-                f"{consumer.name}: test_from {cuts[1]} lies before validation_from {cuts[0]}; "
-                "correct the dates in models/exposures.yml."
+                f"{consumer.name}: test_from {cuts[1]} is before validation_from {cuts[0]}; correct the dates in "
+                "models/exposures.yml."
             )
         first, end = min(first, cuts[0]), max(end, cuts[1])
     else:

@@ -103,7 +103,7 @@ class Uploads:
 def begun_otherwise(store: Store, prefix: str) -> TerminalError:
     """Return the error that another attempt at the same content has written other files."""
     return TerminalError(
-        f"{store.address(prefix)} was begun with other part files and never committed (another engine version, "
-        "--min-parts or part_rows). If no other export is at work, remove it with `mart snapshot clean --attempts 0`, "
-        "then export again."
+        f"{store.address(prefix)} has other part files of an export that was not committed (with another engine "
+        "version, --min-parts or part_rows). If no other export is running, remove it with `mart snapshot clean "
+        "--attempts 0`, then export again."
     )

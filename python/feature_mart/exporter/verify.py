@@ -104,8 +104,8 @@ def contradicted_by_latest(place: StoredSnapshot, committed: Documents) -> str |
     if latest["id"] != committed.manifest["id"] or recorded == committed.manifest_sha256:
         return None
     return (
-        f"it was moved to this snapshot when its manifest.json had the SHA-256 {recorded}, and now that is "
-        f"{committed.manifest_sha256}: one of the two was rewritten"
+        f"it records the SHA-256 {recorded} for manifest.json, which now has {committed.manifest_sha256}: one of the "
+        "two was rewritten"
     )
 
 
@@ -114,7 +114,9 @@ def _check_files(place: StoredSnapshot, manifest: Mapping[str, Any]) -> Iterator
     for kind in ("data", "keys"):
         for name in place.names(kind):
             if name not in wanted:
-                yield Problem(name, "a foreign file: a training job would read it as data")
+                yield Problem(
+                    name, "not a file of this snapshot; a training job would read it as data"
+                )
     for split in SPLITS:
         name = split_manifest(split)
         parts = [
@@ -125,4 +127,4 @@ def _check_files(place: StoredSnapshot, manifest: Mapping[str, Any]) -> Iterator
             if listed != parts or not prefix["prefix"].endswith(f"/data/{split}/"):
                 yield Problem(name, f"it does not list the {len(parts)} parts of data/{split}/")
         except (ValueError, KeyError, TypeError):
-            yield Problem(name, "it is missing, or no list of a prefix and parts")
+            yield Problem(name, "it is missing, or is not a list of a prefix and parts")

@@ -82,7 +82,7 @@ def check_split(
     is_whole = True
     for path in of_split ^ {*data, *keys}:
         is_whole = False
-        yield Problem(path, "data and key parts are not one to one in manifest.json")
+        yield Problem(path, "data and key parts in manifest.json do not match one to one")
     total = Found()
     for data_path, keys_path in zip(data, keys, strict=True):
         with place.local(data_path, scratch) as file, place.local(keys_path, scratch) as key_file:
@@ -92,7 +92,7 @@ def check_split(
             ]
             if keys_path in parts and parts[data_path]["rows"] != parts[keys_path]["rows"]:
                 have, other = parts[data_path]["rows"], parts[keys_path]["rows"]
-                bad.append(Problem(data_path, f"it has {have} rows, {keys_path} has {other}"))
+                bad.append(Problem(data_path, f"it has {have} rows, but {keys_path} has {other}"))
             yield from bad
             is_whole = is_whole and not bad
             if bad or file is None or key_file is None:
@@ -120,7 +120,7 @@ def _check_part(
         yield Problem(path, "the part is missing")
         return
     if file.stat().st_size != part["bytes"] or sha256_file(file) != part["sha256"]:
-        what = "the part was changed: its bytes or their SHA-256 are not those of manifest.json"
+        what = "the part was changed: its size or SHA-256 differs from manifest.json"
         yield Problem(path, what)
         return
     reads = part_sql(file, columns or (), file_format)
@@ -138,11 +138,11 @@ def _check_part(
         what = (
             "other columns"
             if wrong is None
-            else f"{wrong[0][0]} {wrong[0][1]} where {wrong[1][0]} {wrong[1][1]} belongs"
+            else f"{wrong[0][0]} {wrong[0][1]} instead of {wrong[1][0]} {wrong[1][1]}"
         )
-        yield Problem(path, f"its columns are not those of schema.json: {what}")
+        yield Problem(path, f"its columns differ from schema.json: {what}")
     if rows != part["rows"]:
-        yield Problem(path, f"it has {rows} rows, manifest.json says {part['rows']}")
+        yield Problem(path, f"it has {rows} rows, but manifest.json has {part['rows']}")
 
 
 def _read_rows(
@@ -179,6 +179,6 @@ def _text(texts: pa.StringArray, row: int) -> str:
 def _judge_rows(rows: _Rows, data: str, keys: str, bounds: Bounds) -> Iterator[Problem]:
     yield from (Problem(keys, what) for what in bounds.key_faults(rows.found))
     if rows.unfit:
-        yield Problem(data, f"{rows.unfit} rows hold NaN or an infinite value")
+        yield Problem(data, f"{rows.unfit} rows have NaN or an infinite value")
     if rows.unkeyed:
-        yield Problem(keys, f"{rows.unkeyed} rows lack a key; none may be NULL")
+        yield Problem(keys, f"{rows.unkeyed} rows have a NULL key")

@@ -122,8 +122,8 @@ def measure_candidate(
     telling = telling_column(extended, rows.columns, rows.texts)
     if telling is None:
         raise TerminalError(
-            f"{rows.name} is unknown or the same in every row of train of {snapshot.id}: there is nothing to "
-            "measure here. Take a warehouse that knows it, by MART_DWH."
+            f"{rows.name} is unknown or constant in all train rows of {snapshot.id}, so it cannot be measured. Set "
+            "MART_DWH to a warehouse that has the data."
         )
     name = metric or ("r2" if snapshot.label_kind == "regression" else "auc")
     scores: dict[str, dict[str, float]] = {}
@@ -164,21 +164,23 @@ def join_candidate(snapshot: Snapshot, rows: CandidateRows) -> Snapshot:
     taken = [column for column in rows.columns if column in {*snapshot.columns, snapshot.label}]
     if taken:
         raise UsageError(
-            f"{snapshot.consumer} has a column {taken[0]} already: give {rows.name}'s column another name."
+            f"{snapshot.consumer} already has a column {taken[0]}: rename the column of {rows.name}."
         )
     columns = (*snapshot.columns, *rows.columns)
     splits = {}
     for name in SPLITS:
         split = snapshot.splits[name]
         if not split.rows:
-            raise TerminalError(f"{snapshot.id} has no rows in {name}: nothing can be measured.")
+            raise TerminalError(
+                f"{snapshot.id} has no rows in {name}: use a snapshot with rows in every split."
+            )
         jobs = [str(job) for job in split.keys[KEY]]
         missing = [job for job in jobs if job not in rows.places]
         if missing:
             raise UsageError(
-                f"{FOLDER}/{rows.name}.sql gives no row for {len(missing):,} of {len(jobs):,} jobs in {name} of "
-                f"{snapshot.id}, {missing[0]} the first: a candidate is one row a {KEY}, known or not. Or the "
-                "snapshot is of another mart: export again."
+                f"{FOLDER}/{rows.name}.sql returns no row for {len(missing):,} of {len(jobs):,} jobs in {name} of "
+                f"{snapshot.id}, for example {missing[0]}. Return one row per {KEY}, even if its value is unknown; or "
+                "export again, if the snapshot is of another mart."
             )
         own = rows.values[[rows.places[job] for job in jobs]]
         features = np.ascontiguousarray(np.column_stack([split.features, own]))

@@ -53,7 +53,9 @@ def find_candidate(project: Path, name: str) -> Path:
     known = sorted(path.stem for path in (project / FOLDER).glob("*.sql"))
     if name not in known:
         close = ", ".join(difflib.get_close_matches(name, known, n=3) or known)
-        nearest = f"; did you mean {close}?" if close else ": write it there, one row a job_id."
+        nearest = (
+            f"; did you mean {close}?" if close else ": write it there, with one row per job_id."
+        )
         raise UsageError(f"There is no candidate {name!r} in {FOLDER}{nearest}")
     return project / FOLDER / f"{name}.sql"
 
@@ -108,7 +110,7 @@ def run_candidate(mart: Path, name: str, sql: str, history: Path | None = None) 
                 attach(con, history, "history")
             statements = duckdb.extract_statements(sql)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                raise UsageError(f"{FOLDER}/{name}.sql is to be one select, and nothing else.")
+                raise UsageError(f"{FOLDER}/{name}.sql must be a single SELECT statement.")
             con.execute(f"create temp table candidate as {sql}")
             return _read_rows(con, name)
     except duckdb.Error as error:
@@ -116,7 +118,7 @@ def run_candidate(mart: Path, name: str, sql: str, history: Path | None = None) 
         if isinstance(refused, TransientError):
             raise refused from None
         first = str(error).partition("\n")[0]
-        raise TerminalError(f"{FOLDER}/{name}.sql does not run on {mart}: {first}") from error
+        raise TerminalError(f"{FOLDER}/{name}.sql failed on {mart}: {first}") from error
 
 
 def _read_rows(con: duckdb.DuckDBPyConnection, name: str) -> CandidateRows:
@@ -124,12 +126,12 @@ def _read_rows(con: duckdb.DuckDBPyConnection, name: str) -> CandidateRows:
     columns = tuple(column for column in types if column != KEY)
     if KEY not in types or not columns:
         raise UsageError(
-            f"{FOLDER}/{name}.sql gives {', '.join(types)}: a candidate is {KEY} and one column or more."
+            f"{FOLDER}/{name}.sql returns {', '.join(types)}: it must return {KEY} and at least one other column."
         )
     odd = [column for column in columns if not _NAME.fullmatch(column)]
     if odd:
         raise UsageError(
-            f"{FOLDER}/{name}.sql: {odd[0]!r} is no name for a feature: letters, digits and _ alone."
+            f"{FOLDER}/{name}.sql: {odd[0]!r} is not a valid feature name: use only letters, digits and _."
         )
     _check_one_a_job(con, name)
     texts: dict[str, tuple[str, ...]] = {}
@@ -142,8 +144,8 @@ def _read_rows(con: duckdb.DuckDBPyConnection, name: str) -> CandidateRows:
             ).fetchall()
             if len(distinct) > MOST_TEXTS:
                 raise UsageError(
-                    f"{FOLDER}/{name}.sql: {column} has {len(distinct):,} different texts; a candidate's has "
-                    f"{MOST_TEXTS} at most, as a category's code does."
+                    f"{FOLDER}/{name}.sql: {column} has {len(distinct):,} different texts; at most {MOST_TEXTS} are "
+                    "allowed, as for a code."
                 )
             texts[column] = tuple(str(row[0]) for row in distinct)
             expressions.append(
@@ -153,8 +155,7 @@ def _read_rows(con: duckdb.DuckDBPyConnection, name: str) -> CandidateRows:
             expressions.append(name_sql)
         else:
             raise UsageError(
-                f"{FOLDER}/{name}.sql: {column} is a {types[column]}; a candidate's columns are numbers, booleans "
-                "or texts."
+                f"{FOLDER}/{name}.sql: {column} is a {types[column]}: use numbers, booleans or text."
             )
     numbers = ", ".join(f"cast({each} as float) as c{at}" for at, each in enumerate(expressions))
     found = con.execute(f"select {KEY}, {numbers} from candidate").fetchnumpy()
@@ -176,4 +177,4 @@ def _check_one_a_job(con: duckdb.DuckDBPyConnection, name: str) -> None:
         what = (
             f"{count:,} rows without a {KEY}" if job is None else f"{count:,} rows of {KEY} {job}"
         )
-        raise UsageError(f"{FOLDER}/{name}.sql gives {what}: a candidate is one row a {KEY}.")
+        raise UsageError(f"{FOLDER}/{name}.sql returns {what}: it must return one row per {KEY}.")

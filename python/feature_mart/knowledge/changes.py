@@ -25,8 +25,8 @@ from feature_mart.knowledge.texts import ProjectTexts, is_explained, is_touched
 
 #: What can change a feature's values and is not checked here.
 UNJUDGED = (
-    "the raw data, environment variables, --vars, the versions of dbt, the engine and Python packages, "
-    "and what a query or file is found to hold while a model is built"
+    "the raw data, environment variables, --vars, the versions of dbt, the engine and Python packages, and the "
+    "results of queries and files that are read while a model is built"
 )
 _SHOWN = 6
 _OWN = "why or transform, or a section of its model's .md that names it"
@@ -204,28 +204,28 @@ def _finding(reached: Reached, missing: set[Column], base: str) -> Missing:
     is_own = key.kind == "model" and names == sorted(set(names) & reached.own)
     place = _place(reached, len(names))
     if is_own and len(names) == 1:
-        what = f"it means something else than at {base}, and no reason was touched: say what changed and why in {place}"
+        what = f"its meaning changed since {base}, but no reason did: describe what changed and why in {place}"
         return Missing(reached.path, names[0], what, tuple(names))
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    many = "1 feature rests" if len(names) == 1 else f"{len(names)} features rest"
+    many = "1 feature depends" if len(names) == 1 else f"{len(names)} features depend"
     what = (
-        f"{_subject(key)} something else than at {base}, and no reason was touched; {many} on it: "
-        f"{', '.join(names[:_SHOWN])}{more}. Say what changed and why in {place}"
+        f"{_subject(key)} changed since {base}, but no reason did; {many} on it: {', '.join(names[:_SHOWN])}{more}. "
+        f"Describe what changed and why in {place}"
     )
     return Missing(reached.path, None, what, tuple(names))
 
 
 def _subject(key: PartKey) -> str:
     subjects = {
-        "model": "the model means",
-        "config": f"the configuration of {key.name} says",
-        "seed": "the seed's lines say",
-        "seed config": f"the configuration of {key.name} says",
-        "project": f"the setting {key.name} says",
-        "macro": f"the macro {key.name} means",
-        "source": f"the source {key.name.removeprefix('source__').replace('__', '.')} says",
+        "model": "the meaning of the model",
+        "config": f"the configuration of {key.name}",
+        "seed": "the meaning of the seed's lines",
+        "seed config": f"the configuration of {key.name}",
+        "project": f"the setting {key.name}",
+        "macro": f"the meaning of the macro {key.name}",
+        "source": f"the source {key.name.removeprefix('source__').replace('__', '.')}",
     }
-    return subjects.get(key.kind, f"the {key.kind} {key.name} says")
+    return subjects.get(key.kind, f"the {key.kind} {key.name}")
 
 
 def _place(reached: Reached, count: int) -> str:
@@ -244,7 +244,7 @@ def _place(reached: Reached, count: int) -> str:
             f"the note of each new line, or the seed's description in seeds/_seeds.yml; or in {own}"
         )
     if key.kind == "macro" and is_override(key.name):
-        return f"its description in YAML under macros/, since dbt builds every model by it; or in {own}"
+        return f"its description in YAML under macros/ (dbt uses it for every model); or in {own}"
     if key.kind in {"source", "snapshot"}:
         return f"its description; or in {own}"
     return f"the comment above it, once; or in {own}"

@@ -67,14 +67,18 @@ def check_evidence(project: Path, models: Sequence[ModelFiles]) -> Iterator[Miss
             if any(not model.columns.keys().isdisjoint(g["features"]) for g in document["groups"])
         ]
         if evidence.strip() and measured and not cited:
-            what = f"Evidence cites none of what was measured of its columns ({measured[0]})"
+            what = f"the section Evidence does not cite the measurement of its columns: add {measured[0]}"
             yield Missing(model.notes_path, None, what)
         if evidence.strip() and not measured and _UNTESTED not in " ".join(evidence.split()):
-            what = f"Evidence rests on nothing that was measured, and does not say '{_UNTESTED}'"
+            what = f"the section Evidence cites no measurement: add one, or write '{_UNTESTED}'"
             yield Missing(model.notes_path, None, what)
         for path in cited:
             if not (project / path).is_file():
-                yield Missing(model.notes_path, None, f"Evidence cites {path}, which is not there")
+                yield Missing(
+                    model.notes_path,
+                    None,
+                    f"the section Evidence cites {path}, which does not exist",
+                )
 
 
 def check_candidates(project: Path) -> Iterator[Missing]:
@@ -86,11 +90,16 @@ def check_candidates(project: Path) -> Iterator[Missing]:
     told_of = {candidate.name for candidate in read_candidates(project)}
     for path in sorted((project / "analyses" / "rejected").glob("*.sql")):
         if path.stem not in told_of:
-            what = "no entry in _rejected.yml: what was expected and seen, the verdict, and what would reopen it"
+            what = (
+                "no entry in _rejected.yml: describe what was expected, what was found, the verdict, and what would "
+                "reopen it"
+            )
             yield Missing(path.relative_to(project).as_posix(), None, what)
         own = [each for each in measured if each["candidate"] == path.stem]
         now = sql_sha256(path.read_text(encoding="utf-8", errors="replace"))
         if not own or any(each["sql_sha256"] != now for each in own):
-            what = "its SQL was changed since it was measured" if own else "it was never measured"
-            text = f"{what}: `mart knowledge candidate {path.stem} CONSUMER`"
+            what = (
+                "its SQL was changed after it was measured" if own else "it has not been measured"
+            )
+            text = f"{what}: run `mart knowledge candidate {path.stem} CONSUMER`"
             yield Missing(path.relative_to(project).as_posix(), None, text)

@@ -58,8 +58,8 @@ def measure_evidence(
     if known != set(snapshot.columns):
         wrong = ", ".join(sorted(known ^ set(snapshot.columns))[:3])
         raise TerminalError(
-            f"{snapshot.id} has other features than the mart as it was last built ({wrong}): export again, or "
-            "build the commit that it came from."
+            f"{snapshot.id} has other features than the mart's last build ({wrong}): export again, or build the "
+            "commit of the snapshot."
         )
     metric = consumer.metrics[0] if consumer.metrics else _metric(snapshot)
     sets = variants(groups)
@@ -86,7 +86,7 @@ def check_origin(snapshot: Snapshot, consumer: str, warehouse_id: str) -> None:
     if found != (consumer, warehouse_id):
         raise UsageError(
             f"{snapshot.id} is a snapshot of {found[0]} of {found[1]}, not of {consumer} of {warehouse_id}: name "
-            "another with --snapshot, or set MART_DWH."
+            "another one with --snapshot, or set MART_DWH."
         )
 
 

@@ -158,7 +158,7 @@ def check_models(models: Sequence[ModelFiles]) -> Iterator[Missing]:
     for model in models:
         yield from _check_notes(model)
         if not model.columns:
-            yield Missing(model.yaml_path, None, "no columns: every column is described there")
+            yield Missing(model.yaml_path, None, "no columns: describe every column of the model")
         for name, column in model.columns.items():
             is_home = not model.is_mart and (name not in explained or "why" in meta_of(column))
             for what in _check_column(column, KEYS if is_home else HANDED_ON):
@@ -217,15 +217,15 @@ def _with_model(column: dict[str, Any], model: Mapping[str, Any]) -> dict[str, A
 def _check_column(column: Mapping[str, Any], wanted: Sequence[str]) -> Iterator[str]:
     description = str(column.get("description") or "").strip()
     if not description:
-        yield "no description: one short sentence, then unit and what NULL means"
+        yield "no description: write one short sentence, then the unit and what NULL means"
     meta = meta_of(column)
     for key, value in meta.items():
         if isinstance(value, dict):
-            yield f"meta.{key} is nested: the site shows flat values only"
+            yield f"meta.{key} is nested: use a flat value, because the site shows no others"
     role = meta.get("role")
     if role is not None:
         if role not in ROLES:
-            yield f"meta.role is {role!r}: use one of {', '.join(sorted(ROLES))}, or none"
+            yield f"meta.role is {role!r}: use one of {', '.join(sorted(ROLES))}, or remove it"
         return
     for key in wanted:
         if not str(meta.get(key) or "").strip():
@@ -235,7 +235,7 @@ def _check_column(column: Mapping[str, Any], wanted: Sequence[str]) -> Iterator[
         yield f"meta.serve is {serve!r}: use one of {', '.join(sorted(SERVE))}"
     why = str(meta.get("why") or "").strip()
     if why and (len(why) < _SHORTEST_WHY or _EMPTY_WORDS.match(why)):
-        yield f"meta.why says nothing ({why!r}): what of the world makes it matter?"
+        yield f"meta.why gives no reason ({why!r}): write what in the real world makes the feature matter"
     added = meta.get("added")
     if added and not _is_date(added):
         yield f"meta.added is {added!r}: use a date like 2026-11-23"
@@ -244,7 +244,11 @@ def _check_column(column: Mapping[str, Any], wanted: Sequence[str]) -> Iterator[
 def _check_notes(model: ModelFiles) -> Iterator[Missing]:
     if model.notes is None:
         headings = ", ".join(HEADINGS)
-        yield Missing(model.notes_path, None, f"there is no such file: write it, with {headings}")
+        yield Missing(
+            model.notes_path,
+            None,
+            f"the file does not exist: write it, with the headings {headings}",
+        )
         return
     sections = sections_of(model.notes)
     for heading in HEADINGS:

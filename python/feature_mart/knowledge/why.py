@@ -87,7 +87,7 @@ class Reasons:
             tried = next((each for each in self.candidates if each.name == column), None)
             if tried is not None:
                 raise UsageError(
-                    f"{column} is no column but a rejected candidate ({tried.path}): {prose_of(tried.description)}"
+                    f"{column} is not a column but a rejected candidate ({tried.path}): {prose_of(tried.description)}"
                 )
             raise UsageError(
                 f"No feature or mart model has a column {column!r}{self._nearest(column)}"

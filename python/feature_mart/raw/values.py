@@ -69,9 +69,9 @@ def _faults(table: str) -> Iterator[_Fault]:
 
 
 def _time_faults(column: str) -> Iterator[_Fault]:
-    remedy = "write NULL where it is not known, or never"
+    remedy = "write NULL where it is unknown or never happened"
     if column == "loaded_at":
-        remedy = "write when the row became visible in the warehouse"
+        remedy = "write the time at which the row became visible in the warehouse"
     yield _Fault(
         column,
         f"{column} <= timestamptz '{FIRST_TIME}' or {column} >= timestamptz '{LAST_TIME}'",
@@ -82,7 +82,7 @@ def _time_faults(column: str) -> Iterator[_Fault]:
 
 def _number_faults(column: str) -> Iterator[_Fault]:
     number = f"cast({column} as double)"
-    yield _Fault(column, f"isnan({number})", "NaN", "write NULL where it is not known")
+    yield _Fault(column, f"isnan({number})", "NaN", "write NULL where it is unknown")
     if column in _NOT_MONEY:
         return
     # DuckDB sorts NaN above every number.
@@ -98,7 +98,7 @@ def _number_faults(column: str) -> Iterator[_Fault]:
         column,
         f"{number} > 0 and {number} < 0.5{of}",
         "an amount that rounds to 0",
-        "amounts are whole: correct it, or give all amounts in a smaller unit, such as cents",
+        "the mart uses whole amounts: correct it, or convert all amounts to a smaller unit, such as cents",
     )
     yield _Fault(
         column,

@@ -62,8 +62,8 @@ def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
     """
     if not folder.is_dir():
         raise UsageError(
-            f"The warehouse {folder} is not a folder: set MART_DWH (or `make mart DWH=…`) to a folder of "
-            "Parquet files, one a raw table; `mart sample` makes one to try."
+            f"The warehouse {folder} is not a folder: set MART_DWH (or `make mart DWH=…`) to a folder with one "
+            "Parquet file per raw table; `mart sample` writes a sample."
         )
     faults: list[str] = []
     with connect() as con:
@@ -72,7 +72,7 @@ def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
             faults += _table_faults(con, folder, table, table in overwritten)
         if not faults:
             if _count(con, folder, "jobs") == 0:
-                faults.append("jobs: the table has no rows; without jobs there is nothing to build")
+                faults.append("jobs: the table has no rows; load at least one job")
             for table in CONTRACT:
                 faults += value_faults(con, table, raw_select(folder, table, con))
     raise_faults(folder, faults)
@@ -90,16 +90,15 @@ def table_files(folder: Path, table: str) -> tuple[Path, ...]:
         return (path,)
     if not path.is_dir():
         raise UsageError(
-            f"{table}: {path.name} is missing; an empty table needs its file and columns too"
+            f"{table}: {path.name} is missing; write it, with its columns even if the table is empty"
         )
     if (path / _DELTA).exists():
         raise UsageError(
-            f"{table}: {path.name} is a Delta table, whose files also hold rows that were removed; export it as plain "
-            "Parquet"
+            f"{table}: {path.name} is a Delta table, whose files may hold deleted rows; export it as plain Parquet"
         )
     parts = tuple(_parts(path, table))
     if not parts:
-        raise UsageError(f"{table}: the folder {path.name} holds no .parquet file; write one")
+        raise UsageError(f"{table}: the folder {path.name} has no .parquet file; write one")
     return parts
 
 
@@ -110,8 +109,8 @@ def _parts(folder: Path, table: str) -> Iterator[Path]:
         name = path.relative_to(folder.parent)
         if path.is_dir() and "=" in path.name:
             raise UsageError(
-                f"{table}: {name} is a partition, whose column is in no file; write the column into the files, in one "
-                "folder"
+                f"{table}: {name} is a Hive partition, whose column is not in the files; write the column into the "
+                "files, all in one folder"
             )
         if path.is_dir():
             yield from _parts(path, table)
@@ -119,7 +118,7 @@ def _parts(folder: Path, table: str) -> Iterator[Path]:
             yield path
         else:
             raise UsageError(
-                f"{table}: {name} stands among the parts and is no .parquet file; rename or remove it"
+                f"{table}: {name} is in the folder of parts but is not a .parquet file; rename or remove it"
             )
 
 

@@ -142,14 +142,14 @@ class BigQueryEngine:
                 self._drop_mark()
             was = self._document("built")
         except FeatureMartError:
-            return f"the next build of {place} starts from nothing, since this one's rows are in it"
+            return f"the next build of {place} will be a full build, because it contains rows of this one"
         if was is None:
-            return "no mart was made" if not changed else f"{place} holds no finished mart"
+            return "no mart was published" if not changed else f"{place} has no finished mart"
         if not changed:
-            return f"{place} is as it was before"
+            return f"{place} is unchanged"
         return (
-            f"readers of {place} still get what was published at {json.loads(was)['published_at']}; the next build "
-            "starts from nothing, since this one's rows are in its tables"
+            f"readers of {place} still see what was published at {json.loads(was)['published_at']}; the next build "
+            "will be a full build, because the tables contain rows of this one"
         )
 
     def describe_marts(self, names: Sequence[str]) -> list[dict[str, Any]]:

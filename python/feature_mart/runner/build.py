@@ -160,7 +160,9 @@ def _run_dbt(
         raise build_failure(settings, task.engine, result, hints())
     if task.select and not any(node.kind in {"model", "seed"} for node in result.nodes):
         task.engine.abandon(result)
-        raise UsageError(f"--select {' '.join(task.select)} names no model of this project.")
+        raise UsageError(
+            f"--select {' '.join(task.select)} matches no model of this project: check the names."
+        )
     if not task.select:
         _require_whole(task, result)
     return result
@@ -185,11 +187,11 @@ def _require_whole(task: _Task, result: DbtResult) -> None:
     ended = task.engine.abandon(result)
     if not left_out:
         raise TerminalError(
-            f"The project has no check, so nothing was published; {ended}. Add a test to a model."
+            f"The project has no checks, so nothing was published; {ended}. Add a test to a model."
         )
     raise TerminalError(
         f"dbt left out {len(left_out):,} of {len(wanted):,} models and checks, {left_out[0]} first, so nothing was "
-        f"published; {ended}. Look for a selector in the project, or a flag in dbt_project.yml, that leaves them out."
+        f"published; {ended}. Look for a selector in the project, or a flag in dbt_project.yml, that excludes them."
     )
 
 

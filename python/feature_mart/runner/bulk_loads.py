@@ -74,7 +74,7 @@ def lag_note(compared: int) -> str:
     """Return how a proposed lag was found: from ``compared`` keys loaded as usual, or as a guess if that is 0."""
     if not compared:
         return "the lag is a guess"
-    return f"90% of the {compared} keys loaded as usual were there within the lag"
+    return f"90% of the {compared} keys loaded as usual arrived within this lag"
 
 
 @dataclass(frozen=True, slots=True)

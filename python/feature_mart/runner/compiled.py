@@ -121,7 +121,7 @@ def compile_project(
     for arguments in commands:
         result = invoke_dbt(settings, arguments, step=step, database=seeds, variables=variables)
         if not result.success:
-            head = "The project could not be compiled; the mart is as it was."
+            head = "The project could not be compiled; the mart is unchanged."
             raise TerminalError(describe_failures(settings, result, lambda _: (), head))
     path = result.target / "manifest.json"
     document = json.loads(path.read_text(encoding="utf-8"))

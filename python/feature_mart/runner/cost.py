@@ -78,7 +78,8 @@ def measure_cost(
     address = settings.bigquery
     if address is None:
         raise UsageError(
-            "mart cost asks BigQuery: set MART_TARGET (bigquery_dev, say), MART_GCP_PROJECT and MART_GCP_LOCATION."
+            "`mart cost` needs BigQuery: set MART_TARGET (such as bigquery_dev), MART_GCP_PROJECT and "
+            "MART_GCP_LOCATION."
         )
     built = require_built(settings)
     log.as_of_at = built.as_of_at
@@ -98,7 +99,9 @@ def measure_cost(
     asked = [node for node in result.nodes if node.kind in {"model", "test"} and node.compiled]
     models = [node for node in asked if node.kind == "model"]
     if not models:
-        raise UsageError(f"--select {' '.join(select)} names no model of this project.")
+        raise UsageError(
+            f"--select {' '.join(select)} matches no model of this project: check the names."
+        )
     queries = [node for node in asked if not node.path.endswith(".py")]
     with log.stage("dry runs"):
         counts = _dry_run(address, queries, progress)

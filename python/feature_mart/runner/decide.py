@@ -37,19 +37,19 @@ def choose_refresh(
     if select:
         if built is None:
             raise UsageError(
-                "--select builds parts of a mart, and there is none yet: run `mart build`."
+                "--select rebuilds models of an existing mart, and there is none yet: run `mart build`."
             )
         if wanted not in (None, built.as_of_at):
             raise UsageError(
-                f"--select builds parts of the mart as of {_utc(built.as_of_at)}: leave {name} out, or "
-                "build the whole."
+                f"--select rebuilds models of the mart as of {_utc(built.as_of_at)}: leave out {name}, or leave out "
+                "--select."
             )
         return built.as_of_at
     if wanted is not None:
         if wanted > reached:
             raise UsageError(
-                f"{name} {given} is the refresh of {_utc(wanted)}, which is still to come; the last one "
-                f"was at {_utc(reached)}."
+                f"{name} {given} is the refresh of {_utc(wanted)}, which is in the future: use {_utc(reached)}, the "
+                "last one, or earlier."
             )
         return wanted
     newest = reached
@@ -84,18 +84,18 @@ def why_full(
             if built.clock.get(name) != value
         )
         raise UsageError(
-            f"The clock in dbt_project.yml has changed ({changed}), and with it all of history: build "
-            "with --full-refresh, or set it back."
+            f"The clock settings in dbt_project.yml have changed ({changed}), which changes the whole history: build "
+            "with --full-refresh, or restore them."
         )
     if wanted < built.as_of_at:
         raise UsageError(
-            f"The mart stands at {_utc(built.as_of_at)}, after the refresh asked for, {_utc(wanted)}: "
-            "build with --full-refresh to go back, or ask for a later one."
+            f"The mart is as of {_utc(built.as_of_at)}, later than the requested refresh {_utc(wanted)}: build with "
+            "--full-refresh to go back, or request a later refresh."
         )
     if built.address != settings.address:
         return f"the mart was built from {built.address}"
     if built.engine != engine.version:
-        return f"{engine.version}, the mart is {built.engine}'s"
+        return f"the engine is {engine.version}, the mart was built with {built.engine}"
     if built.definitions != definitions:
         return "definitions have changed"
     return None

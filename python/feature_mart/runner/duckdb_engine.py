@@ -148,7 +148,7 @@ class DuckDBEngine:
 
     def abandon(self, result: DbtResult) -> str:  # noqa: ARG002 - the copy goes, whatever was in it
         there = self.has_mart()
-        return f"{self._settings.mart_path} is as it was before" if there else "no mart was made"
+        return f"{self._settings.mart_path} is unchanged" if there else "no mart was published"
 
     def describe_marts(self, names: Sequence[str]) -> list[dict[str, Any]]:
         described = []

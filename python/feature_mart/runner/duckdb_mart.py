@@ -49,7 +49,7 @@ def unreadable(mart_path: Path, error: duckdb.Error) -> FeatureMartError:
         )
     first = str(error).partition("\n")[0]
     older = (
-        " It may be older than the project: run `mart build`."
+        " The mart may be older than the project: run `mart build`."
         if isinstance(error, _UNKNOWN_NAME)
         else ""
     )

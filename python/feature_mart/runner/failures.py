@@ -50,9 +50,9 @@ def describe_failures(settings: Settings, result: DbtResult, rows: ReadRows, hea
     for node in failed[:_SHOWN_NODES]:
         lines += _describe(settings, node, rows)
     if len(failed) > _SHOWN_NODES:
-        lines.append(f"  (and {len(failed) - _SHOWN_NODES} more failures)")
+        lines.append(f"  (and {len(failed) - _SHOWN_NODES} more failures; see the log)")
     if skipped:
-        lines.append(f"  ({skipped} nodes behind these were not built)")
+        lines.append(f"  ({skipped} nodes that depend on these were not built)")
     lines.append(f"  log: {result.target / 'logs' / 'dbt.log'}")
     return "\n".join(lines)
 

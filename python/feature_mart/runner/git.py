@@ -101,7 +101,7 @@ def extract_commit(project: Path, ref: str, out: Path) -> Path:
         # The archive is git's, so it can be trusted. The first releases of Python 3.11 do not have `filter`.
         archive.extractall(out)
     if not (out / "dbt_project.yml").is_file():
-        raise UsageError(f"The commit {ref} has no dbt_project.yml: it is another project's.")
+        raise UsageError(f"The commit {ref} has no dbt_project.yml: name a commit of this project.")
     return out
 
 
@@ -117,7 +117,9 @@ def _ask(project: Path, ref: str, *arguments: str) -> bytes:
         done = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60)
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip() or "not in this repository"
-        raise UsageError(f"{ref!r} is no commit ({said}): fetch it, or name another.") from None
+        raise UsageError(
+            f"{ref!r} is not a commit ({said}): fetch it, or name another one."
+        ) from None
     except (OSError, subprocess.SubprocessError) as error:
-        raise UsageError(f"git could not be asked for {ref!r}: {error}.") from None
+        raise UsageError(f"git could not be run for {ref!r}: {error}.") from None
     return done.stdout

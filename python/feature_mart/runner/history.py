@@ -57,8 +57,8 @@ def _restore(path: Path) -> None:
             ) from None
         if not copies:
             raise TerminalError(
-                f"{path} cannot be read ({str(error).splitlines()[0]}), and has no Parquet copy. It holds "
-                "the history of overwritten sources: read it with the DuckDB that wrote it."
+                f"{path} cannot be read ({str(error).splitlines()[0]}), and has no Parquet copy. It contains the "
+                "history of overwritten sources: use the DuckDB version that wrote it."
             ) from None
     new = path.with_name("restored.part")
     new.unlink(missing_ok=True)

@@ -89,7 +89,7 @@ def read_load_clock(project: Path, warehouse: str) -> Mapping[str, tuple[LoadClo
         table = row["table"] or ""
         if table not in EVENTS:
             faults.append(
-                f"line {number}: {table or 'nothing'} is no table with load times and events"
+                f"line {number}: {table or 'an empty name'} is not a raw table with load times and events"
             )
         elif isinstance(line, str):
             faults.append(f"line {number} ({table}): {line}")
@@ -115,33 +115,41 @@ def check_load_clock(project: Path, warehouse: str) -> None:
         for line in lines:
             if line.assumed_lag_hours < 0:
                 raise UsageError(
-                    f"seeds/load_clock.csv ({table}): assumed_lag_hours is {line.assumed_lag_hours:g}, so that rows "
-                    "would be known before their events; write 0 or more."
+                    f"seeds/load_clock.csv ({table}): assumed_lag_hours is {line.assumed_lag_hours:g}, so rows would "
+                    "be known before their events; write 0 or more."
                 )
 
 
 def _missing(columns: list[str]) -> str:
     if columns == ["untrusted_from"]:
         return (
-            "seeds/load_clock.csv has no column untrusted_from, from when a table's load times are not to be trusted: "
-            "add it to the first line, and to every other line a value or, where it was so from the start, a comma."
+            "seeds/load_clock.csv has no column untrusted_from (the time from which a table's load times are wrong): "
+            "add it to the first line, and to every other line a value, or only a comma if they were wrong from the "
+            "start."
         )
-    return f"seeds/load_clock.csv lacks {', '.join(columns)}: its columns are {', '.join(COLUMNS)}."
+    return (
+        f"seeds/load_clock.csv has no column {', '.join(columns)}: it needs {', '.join(COLUMNS)}."
+    )
 
 
 def _parsed(row: Mapping[str, str | None]) -> LoadClockLine | str:
     """Return the line of a row; a text that says what is wrong if it is not valid."""
     if None in row or None in row.values():
-        return f"it has not {len(COLUMNS)} fields; an empty one needs its comma"
+        return f"it does not have {len(COLUMNS)} fields; write a comma for an empty one as well"
     ends, starts = (_instant(row[name] or "") for name in ("trusted_from", "untrusted_from"))
     if ends is None:
         return (
-            f"trusted_from is {row['trusted_from']!r}; write an instant as 2024-01-31 15:00:00+00"
+            f"trusted_from is {row['trusted_from']!r}; write a timestamp as 2024-01-31 15:00:00+00"
         )
     if starts is None and row["untrusted_from"]:
-        return f"untrusted_from is {row['untrusted_from']!r}; write an instant as 2024-01-31 15:00:00+00, or nothing"
+        return (
+            f"untrusted_from is {row['untrusted_from']!r}; write a timestamp as 2024-01-31 15:00:00+00, or leave it "
+            "empty"
+        )
     if starts is not None and starts >= ends:
-        return "untrusted_from is not before trusted_from: the period holds nothing"
+        return (
+            "untrusted_from is not before trusted_from, so the period is empty; correct one of them"
+        )
     try:
         hours = int(row["assumed_lag_hours"] or "")
     except ValueError:
@@ -160,6 +168,6 @@ def _overlaps(table: str, lines: list[tuple[int, LoadClockLine]]) -> Iterator[st
     for (first, one), (second, other) in pairwise(lines):
         if other.untrusted_from is None or other.untrusted_from < one.trusted_from:
             yield (
-                f"lines {min(first, second)} and {max(first, second)} ({table}) overlap: a load time may lie in one "
-                "period only; set untrusted_from of the later to where the earlier ends, or drop one"
+                f"lines {min(first, second)} and {max(first, second)} ({table}) overlap; set untrusted_from of the "
+                "later line to trusted_from of the earlier one, or remove one"
             )

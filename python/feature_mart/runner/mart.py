@@ -47,7 +47,7 @@ def read_dbt_manifest(settings: Settings) -> dict[str, Any]:
     text = open_engine(settings).read_document("dbt_manifest")
     if text is None:
         raise TerminalError(
-            f"{settings.mart_address} holds no dbt manifest: build it with --full-refresh."
+            f"{settings.mart_address} has no dbt manifest: run `mart build --full-refresh`."
         )
     document: dict[str, Any] = json.loads(text)
     return document

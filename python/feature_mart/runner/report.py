@@ -111,8 +111,8 @@ def open_run(settings: Settings, command: str) -> Iterator[RunLog]:
     is_there = settings.is_sample or settings.dwh.is_dir() or settings.state_dir.is_dir()
     if settings.bigquery is None and not is_there:
         raise UsageError(
-            f"The warehouse {settings.dwh} is not a folder: set MART_DWH (or `make mart DWH=…`) to a "
-            "folder of Parquet files, one a raw table."
+            f"The warehouse {settings.dwh} is not a folder: set MART_DWH (or `make mart DWH=…`) to a folder with one "
+            "Parquet file per raw table."
         )
     with _sigterm_as_interrupt(), hold_state(settings):
         run_id = f"{settings.now:%Y%m%dT%H%M%SZ}-{command}-{os.getpid()}"
@@ -132,7 +132,7 @@ def _sigterm_as_interrupt() -> Iterator[None]:
     """Turn SIGTERM into an interrupt, so dbt can cancel its queries and the run is recorded."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise StopRequestedError("told to stop by SIGTERM")
+        raise StopRequestedError("stopped by SIGTERM")
 
     try:
         former = signal.signal(signal.SIGTERM, interrupt)

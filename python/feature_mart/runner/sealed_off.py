@@ -63,7 +63,7 @@ def sealed_off(name: str) -> Iterator[None]:
         _HERE.tried = None
     if tried:
         raise TerminalError(
-            f"{name} reaches beside its inputs: {tried[0]}. A Python model computes from the tables of dbt.ref() alone."
+            f"{name} accessed {tried[0]}. A Python model may read only the tables of dbt.ref()."
         )
 
 

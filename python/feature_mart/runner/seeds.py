@@ -171,7 +171,7 @@ def _of_row(
         return quoted_column
     if data_type != "VARCHAR":
         raise UsageError(
-            f"seed {seed}: its column {column} is loaded as {data_type.lower()}, which keeps no offset; in its YAML "
+            f"seed {seed}: column {column} has the type {data_type.lower()}, which drops the UTC offset; in its YAML "
             f"set config.column_types to {{{column}: timestamptz}}."
         )
     at = (
@@ -184,7 +184,7 @@ def _of_row(
         "order by all limit 1"
     ).fetchone()
     if bad is not None:
-        raise UsageError(f"seed {seed}: a row's {column} is {bad[0]!r}; write {_FORM}.")
+        raise UsageError(f"seed {seed}: {column} of a row is {bad[0]!r}; write {_FORM}.")
     return at
 
 

@@ -74,8 +74,8 @@ def hold_state(settings: Settings) -> Iterator[None]:
         handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise TerminalError(
-            f"The state folder {folder} cannot be written ({error.strerror}): mend that, or set "
-            "MART_HOME to another folder."
+            f"The state folder {folder} is not writable ({error.strerror}): correct its permissions, or set MART_HOME "
+            "to another folder."
         ) from None
     try:
         try:
@@ -83,7 +83,7 @@ def hold_state(settings: Settings) -> Iterator[None]:
         except BlockingIOError:
             pid = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
             raise LeaseHeldError(
-                f"Process {pid} is writing {folder}: wait for it, or set MART_HOME to another folder."
+                f"{folder} is locked by process {pid}: wait for it, or set MART_HOME to another folder."
             ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
@@ -108,8 +108,8 @@ def check_address(settings: Settings) -> None:
     known = path.read_text(encoding="utf-8").strip() if path.is_file() else settings.address
     if known != settings.address:
         raise UsageError(
-            f"{settings.state_dir} holds the mart of {known}, not of {settings.address}: rename the "
-            "folder of one of them, or set MART_HOME to another folder."
+            f"{settings.state_dir} contains the mart of {known}, not of {settings.address}: rename one of the two "
+            "warehouse folders, or set MART_HOME to another folder."
         )
 
 

@@ -13,7 +13,7 @@ _QUERY = (
     "from {table} order by model_name"
 )
 _COMPARED = "null rates, distinct values, distributions, volumes"
-_SHARES = "columns that empty, shares of exclusions"
+_SHARES = "columns that become empty, shares of exclusions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,12 @@ def _reasons(
     model: str, days: float | None, needed_days: int, newest: int, former: int, needed_rows: int
 ) -> list[tuple[str, str]]:
     if days is None:
-        return [(_COMPARED, f"fewer than {needed_rows:,} jobs so far")]
-    nothing_before = (_SHARES, "this is the first refresh, and nothing came before it")
+        return [(_COMPARED, f"there are fewer than {needed_rows:,} jobs so far")]
+    nothing_before = (_SHARES, "this is the first refresh, so there is nothing to compare with")
     first = [nothing_before] if days < 1 else []
     if days < needed_days:
         had = "1 day" if int(days) == 1 else f"{int(days)} days"
-        return [(_COMPARED, f"{had} of history, {needed_days} are needed"), *first]
+        return [(_COMPARED, f"{had} of history; {needed_days} are needed"), *first]
     subject = "features" if model.startswith("feat_") else model
-    rows = f"{newest:,} rows lately, {former:,} before, {needed_rows:,} are needed on each side"
+    rows = f"{newest:,} recent rows and {former:,} earlier ones; {needed_rows:,} are needed of each"
     return [(f"{_COMPARED} of {subject}", rows)]

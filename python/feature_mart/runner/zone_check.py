@@ -33,9 +33,8 @@ def check_zone(engine: Engine, clock: Clock, as_of_at: datetime) -> None:
         if refresh != clock.refresh_of(day):
             raise TerminalError(
                 f"The refresh of {day} at {clock.refresh_hour}:00 in {clock.timezone} is "
-                f"{_utc(clock.refresh_of(day))} by the settings and {_utc(refresh)} by {engine.version}: on that day "
-                "this hour comes twice or not at all. Set dbt var refresh_hour to an hour in which clocks are never "
-                "changed there."
+                f"{_utc(clock.refresh_of(day))} by the settings and {_utc(refresh)} by {engine.version}, because a "
+                "clock change repeats or skips this hour. Set dbt var refresh_hour to an hour without clock changes."
             )
 
 
@@ -50,10 +49,10 @@ def _compare_offsets(engine: Engine, clock: Clock, first: datetime, last: dateti
         for changes in (here, there)
     ]
     raise TerminalError(
-        f"The rules of {clock.timezone} differ between the package tzdata and {engine.version}: from {_utc(at)} on "
-        f"it is {offsets[0]} hours from UTC by the one and {offsets[1]} by the other, so refreshes would be at two "
-        "times. Install a tzdata and a database of the same year, or set dbt var business_timezone to a zone that "
-        "both know alike."
+        f"The rules of {clock.timezone} differ between the package tzdata and {engine.version}: from {_utc(at)} the "
+        f"UTC offset is {offsets[0]} hours in the one and {offsets[1]} in the other, so they disagree on the time of "
+        "a refresh. Install versions of tzdata and the database from the same year, or set dbt var business_timezone "
+        "to a zone on which they agree."
     )
 
 

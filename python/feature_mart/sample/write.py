@@ -62,15 +62,15 @@ def write_sample(
         TerminalError: the folder cannot be written.
     """
     if not 1 <= jobs <= MOST_JOBS:
-        raise UsageError(f"--jobs is {jobs}: use 1 to {MOST_JOBS:,}.")
+        raise UsageError(f"--jobs is {jobs}: use a number from 1 to {MOST_JOBS:,}.")
     if not 0 <= seed <= _MOST_SEED:
-        raise UsageError(f"--seed is {seed}: use 0 to 2^64 - 1.")
+        raise UsageError(f"--seed is {seed}: use a number from 0 to 2^64 - 1.")
     out = out.absolute()
     expected = {f"{table}.parquet" for table in TABLES}
     try:
         if out.exists() and (not out.is_dir() or {each.name for each in out.iterdir()} - expected):
             raise UsageError(
-                f"{out} holds something else than a sample: choose an absent or empty folder."
+                f"{out} contains files that are not of a sample: choose an empty or new folder."
             )
         out.parent.mkdir(parents=True, exist_ok=True)
         with _scratch_beside(out) as scratch:
@@ -78,7 +78,7 @@ def write_sample(
             _put_in_place(scratch / "new", out, scratch / "former")
     except (OSError, duckdb.Error) as error:
         raise TerminalError(
-            f"The sample could not be written to {out}; make room or choose another folder: {error}"
+            f"The sample could not be written to {out}: {error}. Make room there, or choose another folder."
         ) from error
     return SampleReport(out, jobs, seed, rows)
 

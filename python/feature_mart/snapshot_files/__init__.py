@@ -109,7 +109,7 @@ def check_document(document: object, kind: str, where: str) -> None:
     if error is not None:
         field = "/".join(str(step) for step in error.absolute_path) or "the whole file"
         raise TerminalError(
-            f"{where} breaks its schema ({kind}.json) at {field}: {error.message[:200]}"
+            f"{where} does not follow its schema ({kind}.json) at {field}: {error.message[:200]}"
         )
 
 
@@ -127,7 +127,7 @@ def snapshot_folder(address: str | Path) -> Path:
     folder = Path(unquote(urlparse(text).path)) if text.startswith("file://") else Path(text)
     if not folder.is_dir():
         raise UsageError(
-            f"There is no snapshot folder at {text}; `mart snapshot list` shows what there is."
+            f"There is no snapshot folder at {text}: `mart snapshot list` shows the snapshots."
         )
     return folder
 
@@ -167,7 +167,7 @@ def committed_documents(read: Callable[[str], bytes | None], where: str) -> Docu
         found = read(name)
         if found is None:
             why = (
-                "there is none, or it was never committed; export again"
+                "the snapshot does not exist or was not committed; export again"
                 if name == SUCCESS
                 else "the snapshot is damaged"
             )
@@ -178,7 +178,8 @@ def committed_documents(read: Callable[[str], bytes | None], where: str) -> Docu
     sha256 = hashlib.sha256(data[MANIFEST]).hexdigest()
     if sha256 != data[SUCCESS].decode(errors="replace").strip():
         raise DamagedSnapshotError(
-            f"{where}/{MANIFEST} is not the one that was committed: its SHA-256 is not in _SUCCESS."
+            f"{where}/{MANIFEST} was changed after the commit: _SUCCESS has another SHA-256. Use another snapshot, or "
+            "export again."
         )
     try:
         manifest = decode_document(data[MANIFEST], "snapshot_manifest", f"{where}/{MANIFEST}")
@@ -187,7 +188,7 @@ def committed_documents(read: Callable[[str], bytes | None], where: str) -> Docu
         raise DamagedSnapshotError(str(error)) from None
     if schema["columns"] != manifest["columns"]:
         raise DamagedSnapshotError(
-            f"{where}/{SCHEMA} and manifest.json disagree about the columns."
+            f"{where}/{SCHEMA} and manifest.json name different columns. Use another snapshot, or export again."
         )
     return Documents(manifest, schema, sha256)
 

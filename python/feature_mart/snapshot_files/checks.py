@@ -112,13 +112,12 @@ class Bounds:
             yield f"{found.outside} rows have a requested_at outside of {self.name}, {self.text}"
         if found.late:
             yield (
-                f"{found.late} rows had their label known only after the next split began; they "
-                "must be purged"
+                f"{found.late} rows have a label that was known only after the next split began; they must be purged"
             )
         if found.misplaced:
             yield (
-                f"{found.misplaced} rows do not follow the row before them by requested_at and "
-                "job_id: they were reordered or doubled"
+                f"{found.misplaced} rows are not in the order of requested_at and job_id: rows were reordered or "
+                "duplicated"
             )
 
 
@@ -147,16 +146,16 @@ def identity_faults(
     """
     wanted = snapshot_id(parse_instant(manifest["as_of_at"]), schema, manifest["splits"])
     if manifest["id"] != wanted:
-        yield MANIFEST, f"the id is {manifest['id']}, but schema, bounds and hashes make {wanted}"
+        yield MANIFEST, f"the id is {manifest['id']}, but schema, bounds and hashes give {wanted}"
     if folder is not None and folder != manifest["id"]:
-        yield MANIFEST, f"the id is {manifest['id']}, but the folder is called {folder}"
+        yield MANIFEST, f"the id is {manifest['id']}, but the folder is named {folder}"
     roles = [column["role"] for column in schema["columns"]]
     if (
         roles[0] != "label"
         or "label" in roles[1:]
         or schema["columns"][0]["name"] != schema["label"]
     ):
-        yield SCHEMA, "the label is not the first column and the only one"
+        yield SCHEMA, "the label is not the first column, or not the only label"
     if {key["name"]: key["type"] for key in schema["keys"]} != KEY_COLUMNS:
         yield SCHEMA, f"the keys are not {', '.join(KEY_COLUMNS)}"
     if tuple(split["name"] for split in manifest["splits"]) != SPLITS:
@@ -171,9 +170,9 @@ def named_like_a_snapshot(folder: str) -> str | None:
 def content_faults(found: Found, split: Mapping[str, Any]) -> Iterator[str]:
     """Yield each difference between the rows of a split and manifest.json."""
     if found.rows != split["rows"]:
-        yield f"its parts hold {found.rows} rows, manifest.json says {split['rows']}"
+        yield f"its parts have {found.rows} rows, but manifest.json has {split['rows']}"
     if content_hash(found.sums) != split["content_hash"]:
         yield (
-            f"its content hash is {content_hash(found.sums)}, manifest.json says "
-            f"{split['content_hash']}: values changed, or data and keys are not row for row"
+            f"its content hash is {content_hash(found.sums)}, but manifest.json has {split['content_hash']}: values "
+            "were changed, or rows of data and keys do not match"
         )

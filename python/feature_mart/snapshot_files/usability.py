@@ -20,7 +20,7 @@ Kind = Literal[
 #: A score on fewer rows is not reliable: with 30, the standard error of a share near one half is 0.09.
 SCORED_FROM = 30
 
-_MORE = "give it more days in models/exposures.yml (validation_share, test_share), or the mart more history"
+_MORE = "make the split longer in models/exposures.yml (validation_share, test_share), or load more history"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +88,24 @@ def judge_fit(
 ) -> tuple[Shortcoming, ...]:
     """Return why a model cannot be fitted on a split, or would overfit. Arguments as in `judge_snapshot`."""
     if not split.rows:
-        return (_no_rows(split, "there are no rows to fit on"),)
+        return (_no_rows(split, "there are no rows to train on"),)
     found = list(_judge_label(label, label_kind, split, "there is nothing to learn"))
     if label_kind == "binary" and split.other_labels:
         what = (
-            f"the binary label {label} is neither 0 nor 1 in {split.other_labels} of {split.rows} rows "
-            f"({split.label_low:g} to {split.label_high:g}, not 0 and 1)"
+            f"the binary label {label} is neither 0 nor 1 in {split.other_labels} of {split.rows} rows (it ranges "
+            f"from {split.label_low:g} to {split.label_high:g})"
         )
         remedy = "correct the label, or its label_kind in models/exposures.yml"
         found.append(Shortcoming("other_classes", split.name, what, remedy, is_final=True))
     if not varying:
-        what = f"none of the {features} features varies in its {split.rows} rows, so there is nothing to learn from"
-        remedy = "look for empty raw tables behind the features, or give it more days in models/exposures.yml"
+        what = f"all {features} features are constant in its {split.rows} rows, so there is nothing to learn from"
+        remedy = "look for empty raw tables behind the features, or make the split longer in models/exposures.yml"
         found.append(Shortcoming("no_feature_varies", split.name, what, remedy, is_final=True))
     if split.rows < features:
-        what = f"{split.rows} rows are fewer than the {features} features, so a model learns them by heart"
-        remedy = f"{_MORE}, or take fewer features"
+        what = (
+            f"there are fewer rows ({split.rows}) than features ({features}), so a model overfits"
+        )
+        remedy = f"{_MORE}, or use fewer features"
         found.append(
             Shortcoming("fewer_rows_than_features", split.name, what, remedy, is_final=False)
         )
@@ -117,7 +119,7 @@ def judge_score(label: str, label_kind: str, split: SplitCounts) -> tuple[Shortc
     lost = "auc has no value" if label_kind == "binary" else "r2 has no value"
     found = list(_judge_label(label, label_kind, split, lost))
     if split.rows < SCORED_FROM:
-        what = f"{split.rows} rows are fewer than {SCORED_FROM}, so a score on them says nothing"
+        what = f"there are fewer than {SCORED_FROM} rows ({split.rows}), so a score on them is unreliable"
         found.append(Shortcoming("too_few_rows_to_score", split.name, what, _MORE, is_final=False))
     return tuple(found)
 
@@ -125,7 +127,7 @@ def judge_score(label: str, label_kind: str, split: SplitCounts) -> tuple[Shortc
 def _no_rows(split: SplitCounts, what: str) -> Shortcoming:
     remedy = _MORE
     if split.purged:
-        what = f"{what} ({split.purged} purged, since their labels were known too late)"
+        what = f"{what} ({split.purged} purged, because their labels were known too late)"
         remedy = f"lower embargo_days there, or {remedy}"
     return Shortcoming("no_rows", split.name, what, remedy, is_final=True)
 
@@ -137,6 +139,6 @@ def _judge_label(
         return ()
     kind: Kind = "one_class" if label_kind == "binary" else "one_value"
     has = kind.replace("_", " ")
-    what = f"the label {label} has {has} only ({split.label_low:g} in all {split.rows} rows), so {lost}"
+    what = f"the label {label} has only {has} ({split.label_low:g} in all {split.rows} rows), so {lost}"
     remedy = f"{_MORE}, or choose another label"
     return (Shortcoming(kind, split.name, what, remedy, is_final=True),)

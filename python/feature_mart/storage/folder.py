@@ -118,8 +118,8 @@ class FolderStore:
                 if error.errno not in _NO_LINKS:
                     raise
                 raise TerminalError(
-                    f"{self._root} is on a file system without hard links ({error}); choose "
-                    "another MART_SNAPSHOTS."
+                    f"{self._root} is on a file system without hard links ({error}): set MART_SNAPSHOTS to another "
+                    "folder."
                 ) from error
         return True
 

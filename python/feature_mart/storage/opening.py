@@ -38,17 +38,19 @@ def open_store(root: str, options: S3Options, scratch: Path) -> Store:
     if root.startswith("file://"):
         root = unquote(urlparse(root).path)
     if not root.strip():
-        raise UsageError("An address of a place is empty: use a folder, or s3://bucket/prefix.")
+        raise UsageError("The address is empty: use a folder, or s3://bucket/prefix.")
     if "://" not in root and not _MISTYPED.match(root):
         try:
             return FolderStore(Path(root).expanduser())
         except RuntimeError:
             raise UsageError(
-                f"{root} names the home of nobody: use a folder that is there."
+                f"{root} is the home folder of an unknown user: use an existing folder."
             ) from None
     bucket, _, prefix = root.removeprefix("s3://").partition("/")
     if not root.startswith("s3://") or not bucket:
-        raise UsageError(f"{root} is no address of a place: use a folder, or s3://bucket/prefix.")
+        raise UsageError(
+            f"{root} is not a folder or an S3 address: use a folder, or s3://bucket/prefix."
+        )
     # Imported here, and the client is opened at the first request: importing boto3 takes 0.2 s, and a folder does not
     # need it.
     from feature_mart.storage.s3 import S3Store
@@ -100,7 +102,7 @@ def open_s3_client(options: S3Options) -> Any:
     except (ValueError, BotoCoreError) as error:
         said = str(error).rstrip(".")
         raise UsageError(
-            f"S3 cannot be asked ({said}): correct AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID with "
+            f"The S3 client could not be created ({said}): correct AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID with "
             "AWS_SECRET_ACCESS_KEY, AWS_CONFIG_FILE or MART_S3_ENDPOINT."
         ) from None
 

@@ -108,8 +108,8 @@ class S3Store:
             ignored = _SAME
         if ignored:
             raise TerminalError(
-                f"{self.address(key)}: PutObject was done{via(self._via())}, though its condition ({ignored}) does not "
-                f"hold. This store ignores conditional writes. {WITHOUT_CONDITIONS}"
+                f"{self.address(key)}: PutObject succeeded{via(self._via())} although its condition ({ignored}) is "
+                f"false. This store ignores conditional writes. {WITHOUT_CONDITIONS}"
             )
 
     def scratch(self) -> AbstractContextManager[Path]:
@@ -187,7 +187,7 @@ class S3Store:
             there = self._head(key)
             if there is None:
                 raise TransientError(
-                    f"{self.address(key)} was written and removed meanwhile; try again."
+                    f"{self.address(key)} was written and removed by others at the same time; try again."
                 )
         if self._stored_sha256(there) == sha256:
             return False
@@ -202,7 +202,7 @@ class S3Store:
         )
         if not self._if("", key, lambda: self._send(key, data, _digest(data), **described)):
             raise TerminalError(
-                f"{self.address(key)}: the service answers a plain write as if it had a condition. Correct "
+                f"{self.address(key)}: the service answered an unconditional write as a conditional one. Correct "
                 "MART_S3_ENDPOINT."
             )
 

@@ -42,9 +42,9 @@ MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 
 #: What to do without conditional writes.
 WITHOUT_CONDITIONS = (
-    "Without them, two writers at once could overwrite each other's files, so nothing is written to this store. Write "
-    "to a folder (--to FOLDER) and copy it to the store, each folder's _SUCCESS after its other files; or name a "
-    "bucket of a store that has them (MART_SNAPSHOTS, MART_S3_ENDPOINT)."
+    "Without them, concurrent writers could overwrite each other's files, so nothing is written to this store. Write "
+    "to a folder (--to FOLDER) and copy it to the store, each folder's _SUCCESS after its other files; or use a "
+    "store with conditional writes (MART_SNAPSHOTS, MART_S3_ENDPOINT)."
 )
 
 _CUT_SHORT = (
@@ -58,7 +58,7 @@ _CUT_SHORT = (
 _NO_WAY = re.compile(
     r"CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|Tunnel connection failed: 4\d\d"
 )
-_LATER = "Try again later; what is in its place by then is not sent again."
+_LATER = "Try again later; files that were already uploaded are not sent again."
 #: Transient statuses. All others are permanent: 501 and 505 refuse the request itself, 506, 508 and 510 are faults of
 #: the service, 507 is a full disk, 511 a login page. 520 to 524 come from a CDN that does not reach the service.
 _PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504, 509, *range(520, 525), 529})
@@ -140,23 +140,23 @@ def explained_errors(
                 f"{where}: no credentials for S3 ({error}). Correct credential_process in AWS's own settings."
             ) from error
         raise TransientError(
-            f"{where}: the role's credentials could not be had ({error}). Try again later."
+            f"{where}: the role's credentials could not be fetched ({error}). Try again later."
         ) from error
     except _CUT_SHORT as error:
         raise cut_short(error, where, through()) from error
     except ParamValidationError as error:
         raise UsageError(
-            f"{where}: S3 cannot be asked so ({error}). Correct the address: s3://bucket/prefix."
+            f"{where}: the request is not valid ({error}). Correct the address: s3://bucket/prefix."
         ) from error
     except RecursionError as error:
         # botocore asks for the bucket's region at each redirect, and this request was redirected too.
         raise TerminalError(
-            f"{where}: what answers for S3 redirects every request{via(through())}. Look for a proxy, or correct "
+            f"{where}: the S3 endpoint redirects every request{via(through())}. Look for a proxy, or correct "
             "AWS_REGION."
         ) from error
     except BotoCoreError as error:
         raise TerminalError(
-            f"{where}: S3 cannot be asked ({error}). Correct AWS's own settings, or MART_S3_ENDPOINT."
+            f"{where}: the S3 client failed ({error}). Correct AWS's own settings, or MART_S3_ENDPOINT."
         ) from error
 
 
@@ -172,7 +172,7 @@ def cut_short(error: Exception, where: str, through: str = "") -> FeatureMartErr
         return TerminalError(
             f"{what}. Correct MART_S3_ENDPOINT (http or https, its port), AWS_CA_BUNDLE, or HTTPS_PROXY and NO_PROXY."
         )
-    return TransientError(f"{what}. {_LATER} If it stays, correct the endpoint or the region.")
+    return TransientError(f"{what}. {_LATER} If it persists, correct the endpoint or the region.")
 
 
 def _explained(error: ClientError, where: str, condition: str, through: str) -> FeatureMartError:
@@ -184,19 +184,20 @@ def _explained(error: ClientError, where: str, condition: str, through: str) -> 
     is_not_done = code in _NOT_DONE or status in {405, 501}
     if is_conditional and (is_not_done or (status == 400 and _REFUSES_HEADER.search(detail))):
         return TerminalError(
-            f"{what}. This store has no conditional writes ({condition}). {WITHOUT_CONDITIONS}"
+            f"{what}. This store does not support conditional writes ({condition}). {WITHOUT_CONDITIONS}"
         )
     if is_not_done:
         return TerminalError(
-            f"{what}. This service does not do that, or not with these headers: correct MART_S3_ENDPOINT; leave out "
-            "MART_S3_TAGS, MART_S3_ENCRYPTION, MART_S3_KMS_KEY and MART_S3_EXPECTED_OWNER where it knows none."
+            f"{what}. This service does not support the operation or its headers: correct MART_S3_ENDPOINT, or unset "
+            "those of MART_S3_TAGS, MART_S3_ENCRYPTION, MART_S3_KMS_KEY and MART_S3_EXPECTED_OWNER that it does not "
+            "support."
         )
     if code in _FULL or status == 507:
-        return TerminalError(f"{what}. The store is full, or a quota is: make room there.")
+        return TerminalError(f"{what}. The store or a quota is full: make room there.")
     if code in CHANGED_ON_THE_WAY:
         return TransientError(
-            f"{what}: the bytes changed on the way, and S3 did not take them. Try again; if it stays, look for a "
-            "proxy that changes bodies."
+            f"{what}: the bytes were changed in transit, and S3 rejected them. Try again; if it persists, look for a "
+            "proxy that changes request bodies."
         )
     if status in _PASSING_STATUS or code in _PASSING | CONFLICT:
         return TransientError(f"{what}. {_LATER}")
@@ -216,27 +217,31 @@ def _advice(error: ClientError, code: str, status: int) -> str:
     if 300 <= status < 400:
         return "The endpoint redirects: correct MART_S3_ENDPOINT (http or https) or AWS_REGION."
     if code.startswith("KMS"):
-        return "Correct MART_S3_KMS_KEY, or let the role use that key."
+        return "Correct MART_S3_KMS_KEY, or allow the role to use that key."
     if code == "InvalidObjectState":
-        return "The object is in an archive: restore it there, or write it again under another key."
+        return "The object is archived: restore it, or write it again under another key."
     if operation.startswith(("AssumeRole", "GetRole", "GetFederation", "GetCaller")):
-        return "Let these credentials take that role, or correct AWS_PROFILE or AWS_ROLE_ARN."
+        return (
+            "Allow these credentials to assume that role, or correct AWS_PROFILE or AWS_ROLE_ARN."
+        )
     if status == 403:
         return (
-            f"Let the role do {_PERMISSION.get(operation, 's3:*')} there (with a KMS key also "
-            "kms:GenerateDataKey and kms:Decrypt); where MART_S3_EXPECTED_OWNER is set, the bucket may be another's."
+            f"Allow the role {_PERMISSION.get(operation, 's3:*')} there (with a KMS key also kms:GenerateDataKey and "
+            "kms:Decrypt). If MART_S3_EXPECTED_OWNER is set, the bucket may belong to another account."
         )
     if code in {"404", "NotFound"}:
-        return "Correct the bucket or MART_S3_ENDPOINT: what answers there knows no such address."
+        return (
+            "The address does not exist at this endpoint: correct the bucket or MART_S3_ENDPOINT."
+        )
     if status == 413 or code == "EntityTooLarge":
-        return "Raise the largest body that the store, or a proxy before it, takes."
-    return "Correct what it names, or MART_S3_ENDPOINT; another try meets the same answer."
+        return "Raise the maximum body size of the store, or of a proxy before it."
+    return "Correct what the error names, or MART_S3_ENDPOINT; a retry would fail in the same way."
 
 
 def _unclear(code: str, is_conditional: bool) -> str:
     if not is_conditional or code not in _UNCLEAR:
         return ""
-    return f" It may be that this store has no conditional writes. {WITHOUT_CONDITIONS}"
+    return f" Perhaps this store does not support conditional writes. {WITHOUT_CONDITIONS}"
 
 
 def via(through: str) -> str:

@@ -121,7 +121,7 @@ class Snapshot:
         unknown = [name for name in names if name not in self.splits]
         if unknown or not names:
             raise UsageError(
-                f"A snapshot has the splits {', '.join(SPLITS)}; asked for {list(names)}."
+                f"{list(names)} are not splits of a snapshot: use {', '.join(SPLITS)}."
             )
         chosen = [self.splits[name] for name in names]
         return Split(
@@ -222,13 +222,13 @@ def load_channels(
 
     if not meta.is_dir():
         raise UsageError(
-            f"There is no channel meta at {meta}; it is the snapshot's folder _meta/, by which the "
-            "rest is checked."
+            f"There is no channel meta at {meta}. Add the channel: it is the snapshot's folder _meta/, which the rest "
+            "is checked against."
         )
     if not keys.is_dir():
         raise UsageError(
-            f"There is no channel keys at {keys}; it is the snapshot's folder keys/, by which the rows "
-            "are checked. Ask for it, as `mart snapshot train-request` does."
+            f"There is no channel keys at {keys}. Add the channel, as `mart snapshot train-request` does: it is the "
+            "snapshot's folder keys/, which the rows are checked against."
         )
     committed = committed_documents(read, str(meta))
     manifest = committed.manifest
@@ -242,8 +242,8 @@ def load_channels(
             continue
         if folder is None or not folder.is_dir():
             raise UsageError(
-                f"There is no channel {name}{f' at {folder}' if folder else ''}, but {rows[name]} "
-                f"rows of {manifest['id']} are in it; `mart snapshot train-request` asks for all."
+                f"There is no channel {name}{f' at {folder}' if folder else ''}, but {manifest['id']} has "
+                f"{rows[name]} rows in it. Add the channel; `mart snapshot train-request` adds all of them."
             )
         paths[name] = (
             _channel_parts(folder, manifest, "data", name),
@@ -258,12 +258,12 @@ def _check_documents(
     manifest = committed.manifest
     if manifest_sha256 is not None and committed.manifest_sha256 != manifest_sha256:
         raise TerminalError(
-            f"{where} has a manifest.json with the SHA-256 {committed.manifest_sha256}, and {manifest_sha256} is "
-            "asked for: it is another snapshot, or was rewritten."
+            f"{where}: manifest.json has the SHA-256 {committed.manifest_sha256}, but {manifest_sha256} was "
+            "requested: it is another snapshot, or was rewritten."
         )
     for document, what in identity_faults(manifest, committed.schema, folder):
         raise TerminalError(
-            f"{where}: {document}: {what}. It was rewritten after the export; see `mart snapshot verify`."
+            f"{where}: {document}: {what}. It was rewritten after the export: run `mart snapshot verify`."
         )
 
 
@@ -272,8 +272,8 @@ def _channel_parts(folder: Path, manifest: Mapping[str, Any], kind: str, split: 
     for path in sorted(folder.rglob("*")):
         if path.is_file() and str(path.relative_to(folder)) not in wanted:
             raise TerminalError(
-                f"{path} is no part of {manifest['id']}, {split}: the channel is not its folder "
-                f"{kind}/{split}/, or somebody else wrote there."
+                f"{path} is not a part of {manifest['id']}, {split}: the channel must be its folder {kind}/{split}/, "
+                "without other files."
             )
     for name, part in wanted.items():
         check_part(folder / name, part["sha256"])

@@ -120,9 +120,9 @@ def train(job: Job) -> None:
     """
     if len(job.hosts) > 1:
         raise UsageError(
-            f"This job has {len(job.hosts)} instances ({', '.join(job.hosts)}), and the model is "
-            "fitted on one: on several, its trees would depend on how the rows were dealt out. Ask "
-            "for an instance count of 1, of a larger type if need be."
+            f"This job has {len(job.hosts)} instances ({', '.join(job.hosts)}), but the model is trained on one "
+            "instance, because on several its trees would depend on the distribution of the rows. Set the instance "
+            "count to 1, with a larger instance type if needed."
         )
     asked = parse_hyperparameters(job.hyperparameters)
     snapshot = load_channels(
@@ -175,9 +175,7 @@ def _arguments(argv: Sequence[str]) -> dict[str, object]:
     # Pass unknown names on, to be refused together with all other unknown hyperparameters.
     unknown = {found[1]: "" for each in others if (found := _OPTION.match(each))}
     if others and not unknown:
-        raise UsageError(
-            f"{' '.join(others)} is no hyperparameter; they are given as --name value."
-        )
+        raise UsageError(f"{' '.join(others)} is not a hyperparameter: pass them as --name value.")
     return {**vars(known), **unknown}
 
 
@@ -189,7 +187,7 @@ def _json(text: str | None, name: str, path: Path) -> object:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise UsageError(f"{name} is not JSON: {error}.") from None
+        raise UsageError(f"{name} is not valid JSON: {error}.") from None
 
 
 def _base(environ: Mapping[str, str]) -> Path:

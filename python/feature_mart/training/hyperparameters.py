@@ -74,7 +74,7 @@ def parse_hyperparameters(given: Mapping[str, object]) -> Hyperparameters:
     unknown = sorted(set(asked).difference(KNOWN))
     if unknown:
         raise UsageError(
-            f"There is no hyperparameter {', '.join(unknown)}; known: {', '.join(sorted(KNOWN))}."
+            f"There is no hyperparameter {', '.join(unknown)}: use {', '.join(sorted(KNOWN))}."
         )
     values = {name: _read(name, value) for name, value in asked.items()}
     on = values.get("on", ",".join(TRAIN))

@@ -58,7 +58,10 @@ class Model:
             UsageError: the split has other columns than the model was fitted on.
         """
         if split.columns != self.columns:
-            raise UsageError("The model was fitted on other columns than the split has.")
+            raise UsageError(
+                "The model was trained on other columns than those of the split: use the snapshot that it was "
+                "trained on."
+            )
         if not split.rows:
             return np.empty(0, dtype=np.float32)
         matrix = _matrix(require_xgboost(), split, self.categorical)
@@ -112,7 +115,7 @@ def fit(
     on = tuple(on)
     if on not in (TRAIN, TRAIN_AND_VALIDATION):
         raise UsageError(
-            f"A model is fitted on train, or on train and validation; not on {list(on)}."
+            f"A model is trained on train, or on train and validation; not on {list(on)}."
         )
     xgboost = require_xgboost()
     split, validation = snapshot.joined(on), snapshot.splits["validation"]
@@ -136,7 +139,7 @@ def fit(
         )
     except xgboost.core.XGBoostError as error:
         first = str(error).partition("\n")[0]
-        raise TerminalError(f"xgboost refused to fit {snapshot.id}: {first}.") from error
+        raise TerminalError(f"xgboost failed on {snapshot.id}: {first}.") from error
     kept = booster.best_iteration + 1 if watched else booster.num_boosted_rounds()
     return Model(booster, int(kept), seed, on, snapshot.columns, snapshot.categorical)
 
@@ -158,10 +161,12 @@ def group_median(
         TerminalError: the splits have no rows.
     """
     if column not in snapshot.columns:
-        raise UsageError(f"{snapshot.consumer} has no feature {column} to take the median by.")
+        raise UsageError(f"{snapshot.consumer} has no feature {column} to group medians by.")
     split = snapshot.joined(on)
     if not split.rows:
-        raise TerminalError(f"{snapshot.id} has no rows in {' and '.join(on)}; nothing to fit.")
+        raise TerminalError(
+            f"{snapshot.id} has no rows in {' and '.join(on)}; there is nothing to train on."
+        )
     middle = np.mean if snapshot.label_kind == "binary" else np.median
     values = split.features[:, split.columns.index(column)]
     groups = {
@@ -193,7 +198,7 @@ def _check_fit(snapshot: Snapshot, on: tuple[str, ...]) -> None:
     for each in snapshot.judge_fit(on):
         if each.is_final:
             raise TerminalError(
-                f"{snapshot.id}, {each.split}: {each.what}; nothing was fitted. {_advised(each)}"
+                f"{snapshot.id}, {each.split}: {each.what}; nothing was trained. {_advised(each)}"
             )
 
 
@@ -224,7 +229,7 @@ def require_xgboost() -> ModuleType:
         import xgboost
     except ImportError as error:
         raise TerminalError(
-            "Training needs xgboost, which is the extra `train`: pip install 'feature-mart[train]'."
+            "Training needs xgboost: install it with pip install 'feature-mart[train]'."
         ) from error
     module: ModuleType = xgboost
     return module

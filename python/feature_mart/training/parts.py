@@ -36,7 +36,7 @@ def check_part(path: Path, sha256: str) -> None:
     """Raise TerminalError unless the file exists and has that SHA-256."""
     if not path.is_file() or sha256_file(path) != sha256:
         raise TerminalError(
-            f"{path} is missing or was changed since the snapshot was committed; see `mart snapshot verify`."
+            f"{path} is missing or was changed after the snapshot was committed: run `mart snapshot verify`."
         )
 
 
@@ -69,7 +69,7 @@ def read_arrays(
     )
     found = _fetch(con, query, keys)
     if any(np.ma.is_masked(array) for array in found.values()):
-        raise TerminalError(f"{keys[0].parent} has rows without a key; see `mart snapshot verify`.")
+        raise TerminalError(f"{keys[0].parent} has rows without a key: run `mart snapshot verify`.")
     at, known = (np.asarray(found[name], np.int64) for name in ("requested_at", "label_known_at"))
     return Arrays(columns, np.asarray(found["job_id"], object), at, known)
 
@@ -83,7 +83,7 @@ def check_rows(arrays: Arrays, manifest: Mapping[str, Any], index: int, where: s
     sizes = {len(arrays.columns[0]), len(arrays.job_id)}
     if len(sizes) > 1:
         rows, keys = len(arrays.columns[0]), len(arrays.job_id)
-        raise _not_exported(where, bounds, f"its data has {rows} rows, its keys have {keys}")
+        raise _not_exported(where, bounds, f"its data has {rows} rows, but its keys have {keys}")
     hashes = hash_rows(
         join_texts(arrays.job_id.tolist()),
         arrays.requested_at,
@@ -102,8 +102,8 @@ def check_rows(arrays: Arrays, manifest: Mapping[str, Any], index: int, where: s
 
 def _not_exported(where: str, bounds: Bounds, what: str) -> TerminalError:
     return TerminalError(
-        f"{where}, {bounds.name}: {what}. These are not the rows that were exported; look at "
-        "`mart snapshot verify`, and export again."
+        f"{where}, {bounds.name}: {what}. These are not the rows that were exported: run `mart snapshot verify`, then "
+        "export again."
     )
 
 
@@ -123,7 +123,7 @@ def _read_columns(
         found = _fetch(con, f"from {parquet(paths)}", paths)
     if list(found) != list(names):
         raise TerminalError(
-            f"{paths[0].parent} has other columns than schema.json; see `mart snapshot verify`."
+            f"{paths[0].parent} has other columns than schema.json: run `mart snapshot verify`."
         )
     return tuple(_floats(name, array, paths[0].parent) for name, array in found.items())
 
@@ -132,7 +132,7 @@ def _floats(name: str, array: NDArray[Any], folder: Path) -> NDArray[np.float32]
     """Return a column with NaN for NULL, in the bits that the hash uses for NULL."""
     values = np.ma.getdata(array)
     if values.dtype != np.float32:
-        raise TerminalError(f"{folder} has {name} as {values.dtype}, which has to be float32.")
+        raise TerminalError(f"{folder}: {name} is {values.dtype}; it must be float32.")
     if array is not values:
         values[np.ma.getmaskarray(array)] = np.nan
     # Turn -0.0 into 0.0, as the hash of the export does.
@@ -147,5 +147,5 @@ def _fetch(
         return con.execute(query).fetchnumpy()
     except duckdb.Error as error:
         raise TerminalError(
-            f"{paths[0].parent} cannot be read ({str(error).splitlines()[0]}); see `mart snapshot verify`."
+            f"{paths[0].parent} cannot be read ({str(error).splitlines()[0]}): run `mart snapshot verify`."
         ) from None

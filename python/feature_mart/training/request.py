@@ -75,7 +75,7 @@ def training_request(
     """
     root = _root(manifest, address)
     if is_built_in and source is not None:
-        raise UsageError("--built-in runs no program of ours: leave out --source, or --built-in.")
+        raise UsageError("--built-in does not run the program of --source: pass only one of them.")
     if re.search(r"[^A-Za-z0-9-]", name_suffix):
         raise UsageError(f"--name-suffix is {name_suffix!r}: use letters, digits and hyphens.")
     asked = parse_hyperparameters(hyperparameters or {})
@@ -84,9 +84,11 @@ def training_request(
     if not _ROLE.fullmatch(role):
         raise UsageError(f"{role!r} is not the ARN of an IAM role (arn:aws:iam::…:role/…).")
     if not image:
-        raise UsageError("A training job needs an image: --image, or `image` in the exposure.")
+        raise UsageError(
+            "A training job needs an image: pass --image, or set `image` in the exposure."
+        )
     if not rows["train"]:
-        raise UsageError(f"{manifest['id']} has no rows in train; there is nothing to fit on.")
+        raise UsageError(f"{manifest['id']} has no rows in train; there is nothing to train on.")
     _check_instances(instance_count, len(parts["train"]), is_built_in=is_built_in)
     used = [name for name in ("train", "validation", "test") if rows[name]]
     content_type = CONTENT_TYPES[PurePosixPath(parts["train"][0]).suffix]
@@ -135,7 +137,9 @@ def job_name(manifest: Mapping[str, Any], suffix: str = "") -> str:
     """
     tail = _plain(f"{manifest['id']}-{suffix}")
     if len(tail) > _NAME_LENGTH:
-        raise UsageError(f"The suffix {suffix!r} makes the job's name longer than {_NAME_LENGTH}.")
+        raise UsageError(
+            f"The suffix {suffix!r} makes the job's name longer than {_NAME_LENGTH} characters: use a shorter one."
+        )
     head = _plain(_plain(manifest["consumer"])[: _NAME_LENGTH - len(tail) - 1])
     return f"{head}-{tail}" if head else tail
 
@@ -148,8 +152,8 @@ def _root(manifest: Mapping[str, Any], address: str) -> str:
     root = _s3(address).rstrip("/")
     if not root.endswith(f"/{manifest['consumer']}/snapshots/{manifest['id']}"):
         raise UsageError(
-            f"{address} is not where {manifest['id']} of {manifest['consumer']} would be; a "
-            "snapshot's address ends in <consumer>/snapshots/<id>."
+            f"{address} is not an address of {manifest['id']} of {manifest['consumer']}, which ends in "
+            "<consumer>/snapshots/<id>."
         )
     return root
 
@@ -157,8 +161,8 @@ def _root(manifest: Mapping[str, Any], address: str) -> str:
 def _s3(address: str) -> str:
     if not re.fullmatch(r"s3://[^/]+(/.*)?", address):
         raise UsageError(
-            f"{address} is not an s3:// address, and SageMaker reads and writes nothing else. "
-            "Export there: `mart export --to s3://bucket/prefix`."
+            f"{address} is not an s3:// address, which SageMaker needs: export with `mart export --to "
+            "s3://bucket/prefix`."
         )
     return address
 
@@ -177,14 +181,12 @@ def _check_instances(count: int, train_parts: int, *, is_built_in: bool) -> None
         raise UsageError(f"A training job needs at least 1 instance, not {count}.")
     if count > 1 and not is_built_in:
         raise UsageError(
-            f"{MODULE} fits on one instance, not on {count}: take a larger instance type, or the "
-            "built-in algorithm."
+            f"{MODULE} trains on one instance, not on {count}: use a larger instance type, or --built-in."
         )
     if count > train_parts:
         raise UsageError(
-            f"{count} instances would share {train_parts} part(s) of train, so some would have no "
-            f"rows. Export again with --min-parts {count}, to another place: a committed snapshot "
-            "is not rewritten."
+            f"{count} instances would share {train_parts} part(s) of train, so some would have no rows. Export again "
+            f"to another place with --min-parts {count}: a committed snapshot is not rewritten."
         )
 
 
@@ -214,8 +216,8 @@ def _built_in(
     foreign = sorted(_NOT_BUILT_IN.intersection(asked.params))
     if foreign or on != TRAIN:
         raise UsageError(
-            f"The built-in algorithm has no {', '.join(foreign) or 'way to fit on validation'}; "
-            "leave it out, or run the project's own program."
+            f"The built-in algorithm does not support {', '.join(foreign) or 'training on validation'}: leave it out, "
+            "or run the project's own program."
         )
     watched = asked.rounds is None and validation_rows > 0
     values = {**DEFAULT_PARAMS, **objective(label_kind), **asked.params, "seed": asked.seed}

@@ -67,10 +67,10 @@ def load_model(folder: Path) -> Model:
         data = (folder / MODEL).read_bytes()
     except FileNotFoundError as error:
         raise TerminalError(
-            f"There is no model in {folder}: {error.filename} is missing."
+            f"There is no model in {folder}: {error.filename} is missing. Train again, or name another folder."
         ) from None
     if hashlib.sha256(data).hexdigest() != about["model"]["sha256"]:
-        raise TerminalError(f"{folder / MODEL} is not the one that {ABOUT} describes; train again.")
+        raise TerminalError(f"{folder / MODEL} does not match {ABOUT}; train again.")
     booster = require_xgboost().Booster(model_file=bytearray(data))
     return Model(
         booster,

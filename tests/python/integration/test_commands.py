@@ -229,7 +229,7 @@ def test_select_builds_a_part_and_the_next_whole_build_is_full(mart: Mart) -> No
     assert mart.build()["full_because"] == "definitions have changed"
     wrong = mart.call("build", "--select", "no_such_model")
     assert wrong.exit_code == 2
-    assert "names no model" in wrong.stderr
+    assert "matches no model" in wrong.stderr
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])

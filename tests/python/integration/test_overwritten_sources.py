@@ -108,5 +108,5 @@ def test_history_that_cannot_be_read_and_has_no_copy_stops_the_build(
     (folder / "history.duckdb").write_bytes(b"of another DuckDB" * 1000)
     done = CliRunner().invoke(main, ["build"])
     assert done.exit_code == 1
-    assert "read it with the DuckDB that wrote it" in done.stderr
+    assert "use the DuckDB version that wrote it" in done.stderr
     assert (folder / "history.duckdb").read_bytes().startswith(b"of another")

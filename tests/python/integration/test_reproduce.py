@@ -129,7 +129,7 @@ def test_a_snapshot_is_rebuilt_the_same_after_later_data_and_a_backfill(
             {},
             "price_estimation",
             1,
-            "'0000000000000000000000000000000000000000' is no commit (not in this repository)",
+            "'0000000000000000000000000000000000000000' is not a commit (not in this repository)",
         ),
         ({"git_commit": None}, "price_estimation", 2, "outside a Git repository"),
         (
@@ -138,8 +138,8 @@ def test_a_snapshot_is_rebuilt_the_same_after_later_data_and_a_backfill(
             2,
             "from the warehouse other, not from toy",
         ),
-        ({}, "price_estimate", 2, "is no snapshot in"),
-        ({}, "20990101T0000Z-000000000000", 2, "the last are 20261103T1800Z-"),
+        ({}, "price_estimate", 2, "is not a snapshot in"),
+        ({}, "20990101T0000Z-000000000000", 2, "The last snapshots are 20261103T1800Z-"),
     ],
 )
 def test_what_cannot_be_rebuilt_is_said_in_one_line(

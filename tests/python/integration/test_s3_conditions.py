@@ -45,7 +45,7 @@ def test_a_store_that_refuses_a_condition_is_told_at_the_first_write(
     fault = Fault("status", "", "", status=status, code=code, header=header)
     said = refused(place, fault)
     assert f"PutObject failed with {code}" in said
-    assert "This store has no conditional writes" in said
+    assert "This store does not support conditional writes" in said
     note_fault(place, f"{status} {code} to {header}", ALONE, said)
 
 
@@ -69,7 +69,7 @@ def test_latest_is_left_where_its_condition_is_refused(place: Place) -> None:
     with pytest.raises(TerminalError, match=r"latest\.json: PutObject failed .* \(If-Match\)"):
         place.export()
     assert place.saw() == COMMITTED
-    with pytest.raises(TerminalError, match="no conditional writes"):
+    with pytest.raises(TerminalError, match="does not support conditional writes"):
         roll_back(place.store(), CONSUMER, place.new_id, "try")
     place.assert_untouched()
 
@@ -77,14 +77,16 @@ def test_latest_is_left_where_its_condition_is_refused(place: Place) -> None:
 def test_a_pin_is_refused_too(place: Place) -> None:
     fault = Fault("status", "PUT", "pins/", status=501, code="NotImplemented")
     place.bench.proxy.faults.append(fault)
-    with pytest.raises(TerminalError, match=r"no conditional writes \(If-None-Match\)"):
+    with pytest.raises(
+        TerminalError, match=r"does not support conditional writes \(If-None-Match\)"
+    ):
         pin_snapshot(place.store(), CONSUMER, place.earlier_id(), "try", case.AS_OF)
 
 
 def test_a_store_that_refuses_a_condition_that_holds_is_not_for_later(place: Place) -> None:
     wrong = Fault("status", "PUT", "latest.json", status=412, code="PreconditionFailed")
     place.bench.proxy.faults.append(wrong)
-    with pytest.raises(TerminalError, match="holds the same as before, and the store refused 10"):
+    with pytest.raises(TerminalError, match="is unchanged, but the store refused 10"):
         place.export()
     assert place.saw() == COMMITTED
 

@@ -147,7 +147,7 @@ PIECES = [
         "a piece with a wrong checksum",
         Fault("corrupt", "PUT", "partNumber"),
         75,
-        "changed on the way",
+        "were changed in transit",
     ),
     ("a reset in mid-piece", Fault("cut", "PUT", "partNumber"), 75, "could not be reached"),
     (

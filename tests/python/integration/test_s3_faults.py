@@ -37,10 +37,10 @@ CLOSED = "http://127.0.0.1:9"
 UNKNOWN = "http://s3.invalid"
 
 
-LATER = "Try again later; what is in its place by then is not sent again."
+LATER = "Try again later; files that were already uploaded are not sent again."
 UNREACHED = "S3 could not be reached"
 CHANGED = (
-    "the bytes changed on the way, and S3 did not take them. Try again; if it stays, look for a"
+    "the bytes were changed in transit, and S3 rejected them. Try again; if it persists, look for a"
 )
 
 BROKEN: dict[str, Any] = {"how": "status", "status": 500}
@@ -99,7 +99,7 @@ CASES = [
     Case("503 SlowDown to latest.json", put(LATEST, **BUSY), 75, **ON_LATEST),
     Case("503 to a listing", Fault(method="GET", on="list-type", **BUSY), 75, at="", saw=ALONE),
     Case("503 to a HEAD", Fault(method="HEAD", on=PART, **BUSY), 75, retry="adopted"),
-    Case("403 to a part", put(PART, **DENIED), 1, says="Let the role do s3:PutObject"),
+    Case("403 to a part", put(PART, **DENIED), 1, says="Allow the role s3:PutObject"),
     Case("403 to _SUCCESS", put(SUCCESS, **DENIED), 1, says="s3:PutObject", **ON_SUCCESS),
     Case("403 to latest.json", put(LATEST, **DENIED), 1, says="s3:PutObject", **ON_LATEST),
     Case(
@@ -107,14 +107,14 @@ CASES = [
         Fault(method="GET", on=SUCCESS, **DENIED),
         1,
         saw=ALONE,
-        says="Let the role do s3:GetObject there",
+        says="Allow the role s3:GetObject there",
         at=SUCCESS,
     ),
     Case(
         "403 to a HEAD",
         Fault(method="HEAD", on=FIRST, **DENIED),
         1,
-        says="Let the role do s3:GetObject and s3:ListBucket there",
+        says="Allow the role s3:GetObject and s3:ListBucket there",
         at=FIRST,
         retry="adopted",
     ),
@@ -122,7 +122,7 @@ CASES = [
         "403 to a listing",
         Fault(method="GET", on="list-type", **DENIED),
         1,
-        says="Let the role do s3:ListBucket there",
+        says="Allow the role s3:ListBucket there",
         at="",
         saw=ALONE,
     ),

@@ -34,7 +34,7 @@ from s3_export_case import (
     soon,
 )
 
-OTHERWISE = "begun with other part files and never committed"
+OTHERWISE = "has other part files of an export that was not committed"
 #: Every part of train, validation and test in one file.
 UNCUT = {"part_rows": 1000}
 

@@ -118,7 +118,7 @@ def test_train_request_prints_what_sagemaker_takes(console: Console) -> None:
         (("--hyperparameter", "depth"), "must be NAME=VALUE"),
         (("--hyperparameter", "depth=3"), "depth"),
         (("--built-in", "--instance-count", "3"), "--min-parts 3"),
-        (("--id", "20200101T1800Z-000000000000"), "is no snapshot"),
+        (("--id", "20200101T1800Z-000000000000"), "is not a snapshot"),
     )
     for more, said in refused:
         assert said in console.call(*arguments, *more, code=2).stderr

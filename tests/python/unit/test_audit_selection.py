@@ -232,4 +232,4 @@ def test_a_commit_that_is_not_there_is_wrong_usage_in_one_line(
     environment = {"MART_HOME": str(tmp_path / "home"), "MART_DWH": str(tmp_path)}
     done = CliRunner().invoke(main, ["audit", "selection", "--base", "nope"], env=environment)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1 and "'nope' is no commit" in done.stderr
+    assert done.stderr.count("\n") == 1 and "'nope' is not a commit" in done.stderr

@@ -76,17 +76,17 @@ def test_help_imports_none_of_the_heavy_packages() -> None:
         (("export", "price_estimation"), "There is no mart at"),
         (("docs",), "There is no mart at"),
         (("docs", "--serve"), "There is no mart at"),
-        (("build",), "`mart sample` makes one to try"),
+        (("build",), "`mart sample` writes a sample"),
         (("sample", "--jobs", "0"), "--jobs is 0"),
-        (("snapshot", "verify", "/not/there"), "'/not/there' is no snapshot in"),
+        (("snapshot", "verify", "/not/there"), "'/not/there' is not a snapshot in"),
         (("snapshot", "verify", "gs://bucket/a/b"), "use a folder, or s3://bucket/prefix"),
-        (("snapshot", "verify", "s3://bucket"), "is no snapshot: its address ends in"),
+        (("snapshot", "verify", "s3://bucket"), "is not the address of a snapshot, which ends in"),
         (("snapshot", "verify", "file:///not/there"), "There is no snapshot folder"),
         (("snapshot", "rollback", "price_estimation"), "Pass --to ID and --reason TEXT"),
         (("snapshot", "rollback", "c", "--to", "x", "--reason", " "), "--reason is empty"),
-        (("snapshot", "pin", "c", "x", "--reason", "a"), "x is no snapshot of c to rely on"),
-        (("snapshot", "diff", "a", "b"), "'a' is no snapshot in"),
-        (("snapshot", "train-request", "c", "--role", "r"), "'c' is no snapshot in"),
+        (("snapshot", "pin", "c", "x", "--reason", "a"), "x is not a usable snapshot of c"),
+        (("snapshot", "diff", "a", "b"), "'a' is not a snapshot in"),
+        (("snapshot", "train-request", "c", "--role", "r"), "'c' is not a snapshot in"),
         (("snapshot", "clean", "--keep", "0"), "0 is not in the range"),
         (("run", "--dwh", "/not/there"), "The warehouse /not/there is not a folder"),
         (("no-such-command",), "No such command"),
@@ -105,7 +105,7 @@ def test_a_place_of_another_kind_is_refused_before_anything_is_done(
 ) -> None:
     done = call(*command.split(), MART_SNAPSHOTS="gs://bucket/snapshots")
     assert done.exit_code == 2
-    assert "gs://bucket/snapshots is no address of a place" in done.stderr
+    assert "gs://bucket/snapshots is not a folder or an S3 address" in done.stderr
     assert not (tmp_path / "home").exists()
 
 
@@ -113,7 +113,7 @@ def test_a_wrong_as_of_is_exit_code_2(tmp_path: Path) -> None:
     dwh = write_warehouse(tmp_path / "raw", [{"job_id": "j", "loaded_at": "2024-01-01 00:00+00"}])
     done = call("build", "--as-of", "2024-01-01T03:00:00", MART_DWH=str(dwh))
     assert done.exit_code == 2
-    assert "has no offset, so it names no instant" in done.stderr
+    assert "has no UTC offset" in done.stderr
 
 
 def test_sample_writes_where_it_is_told(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_what_the_machine_refuses_is_told_without_a_traceback(
     (tmp_path / "file").write_text("")
     done = call("sample", "--jobs", "5", MART_HOME=str(tmp_path / "file"))
     assert done.exit_code == 1
-    assert "cannot be written" in done.stderr
+    assert "is not writable" in done.stderr
     assert "Traceback" not in done.stderr
 
 

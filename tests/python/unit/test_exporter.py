@@ -210,7 +210,7 @@ def test_export_dry_run_tells_all_and_makes_no_folder(mart: Path, tmp_path: Path
 
 def test_export_of_more_parts_of_the_same_content_is_refused(mart: Path, tmp_path: Path) -> None:
     export(mart, tmp_path)
-    with pytest.raises(TerminalError, match="1 parts of train where --min-parts asks for 3"):
+    with pytest.raises(TerminalError, match="1 parts of train; --min-parts is 3"):
         export(mart, tmp_path, min_parts=3)
 
 
@@ -270,21 +270,21 @@ REFUSED = {
     "no table": (f"drop table {TABLE}", "no table mart_price_estimation__training"),
     "a column gone": (
         f"alter table {TABLE} drop job_budget_log",
-        "job_budget_log is not in the table, declared DOUBLE",
+        "job_budget_log is missing in the table and DOUBLE",
     ),
     "a column more": (
         f"alter table {TABLE} add surprise double",
-        "surprise is DOUBLE, declared nowhere",
+        "surprise is DOUBLE in the table and missing",
     ),
     "another type": (
         f"alter table {TABLE} alter job_budget_log type float",
-        "job_budget_log is FLOAT, declared DOUBLE",
+        "job_budget_log is FLOAT in the table and DOUBLE",
     ),
     "another order": (
         f"create or replace table {TABLE} as select job_id, requested_at, entered_at, "
         "job_skill_count, "
         f"job_budget_log, category_code, label_known_at, price_log, exclusion_reason from {TABLE}",
-        "come in another order",
+        "have another order",
     ),
 }
 
@@ -312,7 +312,7 @@ def test_export_ignores_what_cannot_be_exported_in_rows_that_are_not(tmp_path: P
 def test_export_refuses_a_text_feature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(case.COLUMNS, "category_code", {"data_type": "varchar"})
     with pytest.raises(
-        TerminalError, match="category_code is VARCHAR; a snapshot holds numbers only"
+        TerminalError, match="category_code is VARCHAR; the columns of a snapshot must be numbers"
     ):
         export(case.build_mart(tmp_path / "m"), tmp_path / "s")
 
@@ -326,9 +326,13 @@ def test_export_refuses_a_text_feature(tmp_path: Path, monkeypatch: pytest.Monke
             "entered_at: its role is label",
         ),
         ("price_log", {"data_type": "double"}, "price_log: its role is feature"),
-        ("requested_at", {"data_type": "timestamptz"}, "requested_at would become a feature"),
-        ("category_code", {"data_type": None}, "category_code declares no data_type"),
-        ("category_code", {"data_type": "wonder"}, "'wonder' is unknown"),
+        (
+            "requested_at",
+            {"data_type": "timestamptz"},
+            "requested_at has no role and would become a feature",
+        ),
+        ("category_code", {"data_type": None}, "category_code has no data_type"),
+        ("category_code", {"data_type": "wonder"}, "no type 'wonder'"),
     ],
 )
 def test_export_refuses_a_contract(
@@ -382,4 +386,4 @@ def test_list_shows_every_snapshot_and_which_is_latest(mart: Path, tmp_path: Pat
     assert lines[0].rows == {split.name: split.rows for split in first.splits}
     assert list_snapshots(FolderStore(tmp_path), "another") == ()
     Path(second.address, "_meta/_SUCCESS").unlink()
-    assert "never committed" in str(list_snapshots(FolderStore(tmp_path))[1].problem)
+    assert "not committed" in str(list_snapshots(FolderStore(tmp_path))[1].problem)

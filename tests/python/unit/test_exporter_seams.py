@@ -139,7 +139,7 @@ def test_another_store_holds_the_same_snapshot(mart: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (ForgetfulSource, "has 400 rows, but its splits, purged and excluded rows add up to 399"),
+        (ForgetfulSource, "has 400 rows, but its splits, purged and excluded rows sum to 399"),
         (LosingSource, "rows were read for .*, .* were counted"),
     ],
 )
@@ -163,6 +163,8 @@ def test_export_stops_where_a_row_is_lost_in_writing(
     whole = Staging.take
     monkeypatch.setattr(Staging, "take", take)
     store = MemoryStore()
-    with pytest.raises(TerminalError, match="244 rows were written for train, 247 were counted"):
+    with pytest.raises(
+        TerminalError, match="244 rows were written for train, but 247 were counted"
+    ):
         run(DuckDBSource(mart), store, tmp_path / "a")
     assert not [key for key in store.files if "/data/" not in key and "/keys/" not in key]

@@ -106,7 +106,7 @@ def hundred(column: str) -> str:
 
 
 RED: dict[str, tuple[Change, str, str]] = {
-    "never committed": (lambda f: (f / "_meta/_SUCCESS").unlink(), "_meta", "never committed"),
+    "not committed": (lambda f: (f / "_meta/_SUCCESS").unlink(), "_meta", "not committed"),
     "manifest gone": (
         lambda f: (f / "_meta/manifest.json").unlink(),
         "_meta",
@@ -115,12 +115,12 @@ RED: dict[str, tuple[Change, str, str]] = {
     "manifest changed": (
         lambda f: (f / "_meta/manifest.json").write_text("{}") and None,
         "_meta",
-        "not the one that was committed",
+        "changed after the commit",
     ),
     "manifest breaks its schema": (
         lambda f: edit(f, lambda d: d.update(purged=3)),
         "_meta",
-        "breaks its schema .* at purged",
+        "does not follow its schema .* at purged",
     ),
     "schema gone": (
         lambda f: (f / "_meta/schema.json").unlink(),
@@ -130,12 +130,12 @@ RED: dict[str, tuple[Change, str, str]] = {
     "another id": (
         lambda f: edit(f, lambda d: d.update(id="20261103T1800Z-000000000000")),
         "_meta/manifest.json",
-        "but the folder is called",
+        "but the folder is named",
     ),
     "another as_of": (
         lambda f: edit(f, lambda d: d.update(as_of_at="2026-11-04T18:00:00Z")),
         "_meta/manifest.json",
-        "bounds and hashes make 20261104T1800Z",
+        "bounds and hashes give 20261104T1800Z",
     ),
     "label not first": (
         lambda f: (
@@ -151,7 +151,7 @@ RED: dict[str, tuple[Change, str, str]] = {
     "columns disagree": (
         lambda f: edit(f, lambda d: d["columns"][1].update(name="other"), "_meta/schema.json"),
         "_meta",
-        "disagree about the columns",
+        "name different columns",
     ),
     "keys of another shape": (
         lambda f: edit(f, lambda d: d["keys"].pop(), "_meta/schema.json"),
@@ -170,18 +170,26 @@ RED: dict[str, tuple[Change, str, str]] = {
         "the part was changed",
     ),
     "part missing": (lambda f: (f / TRAIN_KEYS).unlink(), TRAIN_KEYS, "the part is missing"),
-    "foreign file": (foreign("data/train/_SUCCESS"), "data/train/_SUCCESS", "foreign file"),
+    "not a file of this snapshot": (
+        foreign("data/train/_SUCCESS"),
+        "data/train/_SUCCESS",
+        "not a file of this snapshot",
+    ),
     "foreign part": (
         foreign("keys/test/part-00009.parquet"),
         "keys/test/part-00009.parquet",
-        "foreign file",
+        "not a file of this snapshot",
     ),
     "foreign folder": (
         foreign("data/day=1/part.parquet"),
         "data/day=1/part.parquet",
-        "foreign file",
+        "not a file of this snapshot",
     ),
-    "foreign file above": (foreign("data/manifest.json"), "data/manifest.json", "foreign file"),
+    "not a file of this snapshot above": (
+        foreign("data/manifest.json"),
+        "data/manifest.json",
+        "not a file of this snapshot",
+    ),
     "list of parts": (
         lambda f: (f / "_meta/train.manifest").write_text('[{"prefix": "x/data/train/"}]') and None,
         "_meta/train.manifest",
@@ -200,7 +208,7 @@ RED: dict[str, tuple[Change, str, str]] = {
     "another type": (
         lambda f: rewrite(f, TRAIN, "select * replace (price_log::double as price_log) from part"),
         TRAIN,
-        "price_log DOUBLE where price_log FLOAT belongs",
+        "price_log DOUBLE instead of price_log FLOAT",
     ),
     "columns swapped": (
         lambda f: rewrite(
@@ -209,18 +217,18 @@ RED: dict[str, tuple[Change, str, str]] = {
             "select job_budget_log, price_log, * exclude (job_budget_log, price_log) from part",
         ),
         TRAIN,
-        "job_budget_log FLOAT where price_log FLOAT belongs",
+        "job_budget_log FLOAT instead of price_log FLOAT",
     ),
     "column more": (
         lambda f: rewrite(f, TRAIN, "select *, 1::float as more from part"),
         TRAIN,
         "other columns",
     ),
-    "rows lost": (row_too_few, "train", "its parts hold .* rows, manifest.json says"),
+    "rows lost": (row_too_few, "train", "its parts have .* rows, but manifest.json has"),
     "rows lost on one side": (
         lambda f: rewrite(f, TRAIN, "from part limit 100"),
         TRAIN,
-        "it has 100 rows, keys/train",
+        "it has 100 rows, but keys/train",
     ),
     "row count of the manifest": (
         lambda f: edit(
@@ -230,17 +238,17 @@ RED: dict[str, tuple[Change, str, str]] = {
             ),
         ),
         "data/test/part-00000.parquet",
-        "it has 73 rows, manifest.json says 7",
+        "it has 73 rows, but manifest.json has 7",
     ),
     "keys in another order": (
         lambda f: rewrite(f, TRAIN_KEYS, "from part order by job_id desc"),
         "train",
-        "not row for row",
+        "rows of data and keys do not match",
     ),
     "value changed": (
         lambda f: rewrite(f, TRAIN, hundred("job_skill_count")),
         "train",
-        "values changed",
+        "values were changed",
     ),
     "not a number": (
         lambda f: rewrite(f, TRAIN, "select * replace ('nan'::float as job_budget_log) from part"),
@@ -302,12 +310,12 @@ def test_verify_refuses_an_address_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("never committed", "never committed"),
+        ("not committed", "not committed"),
         ("manifest gone", "has no _meta/manifest.json"),
-        ("manifest changed", "not the one that was committed"),
-        ("part changed", "was changed since"),
+        ("manifest changed", "changed after the commit"),
+        ("part changed", "was changed after"),
         ("part missing", "is missing or was changed"),
-        ("columns disagree", "disagree about the columns"),
+        ("columns disagree", "name different columns"),
     ],
 )
 def test_load_refuses_what_was_not_committed_so(name: str, message: str, snapshot: Path) -> None:

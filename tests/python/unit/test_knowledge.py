@@ -76,10 +76,10 @@ REASON = (
     [
         (f"{POSTING}.md", lambda t: t.replace("## Known traps", "## Traps"), "no heading '## Known traps'"),
         (f"{POSTING}.md", without_evidence, "nothing under '## Evidence'"),
-        (f"{POSTING}.md", unmeasured, "Evidence cites none of what was"),
-        (f"{POSTING}.md", lambda t: t.replace("n.sample.json", "n.other.json"), "n.other.json, which is not there"),
+        (f"{POSTING}.md", unmeasured, "the section Evidence does not cite"),
+        (f"{POSTING}.md", lambda t: t.replace("n.sample.json", "n.other.json"), "n.other.json, which does not exist"),
         (f"{POSTING}.yml", lambda t: t.replace(REASON, ""), "job_budget_log: no meta.why"),
-        (f"{POSTING}.yml", lambda t: t.replace(REASON, "Improves the model."), "meta.why says nothing"),
+        (f"{POSTING}.yml", lambda t: t.replace(REASON, "Improves the model."), "meta.why gives no reason"),
         (f"{POSTING}.yml", lambda t: t.replace('unit: "log amount"', ""), "job_budget_log: no meta.unit"),
         (f"{POSTING}.yml", lambda t: t.replace('"request_sql"', '"sometimes"', 1), "meta.serve is 'sometimes'"),
         (f"{POSTING}.yml", lambda t: t.replace('added: "2026-11-23"', 'added: "lately"', 1), "meta.added is 'lately'"),
@@ -120,7 +120,7 @@ def test_a_candidate_that_was_changed_or_not_told_of_is_named(project: Path) -> 
     path.write_text(path.read_text(encoding="utf-8") + "-- a comment\n", encoding="utf-8")
     assert check().exit_code == 0
     path.write_text(path.read_text(encoding="utf-8") + " limit 1", encoding="utf-8")
-    assert "its SQL was changed since it was measured" in check().stdout
+    assert "its SQL was changed after it was measured" in check().stdout
     (path.parent / "new.sql").write_text("select 1", encoding="utf-8")
     assert "new.sql: no entry in _rejected.yml" in check().stdout
 
@@ -128,7 +128,7 @@ def test_a_candidate_that_was_changed_or_not_told_of_is_named(project: Path) -> 
 def test_a_model_without_notes_is_named(project: Path) -> None:
     (path,) = project.glob(f"models/**/{POSTING}.md")
     path.unlink()
-    assert "there is no such file: write it" in check().stdout
+    assert "the file does not exist: write it" in check().stdout
 
 
 def halve(text: str) -> str:
@@ -141,7 +141,7 @@ def test_a_changed_expression_needs_a_changed_reason(project: Path) -> None:
     done = check("--base", "HEAD")
     assert done.exit_code == 1
     (line,) = done.stdout.splitlines()
-    assert "job_budget_log: it means something else than at HEAD" in line
+    assert "job_budget_log: its meaning changed since HEAD" in line
     document = json.loads(check("--base", "HEAD", "--json").stdout)
     assert [each["column"] for each in document["missing"]] == ["job_budget_log"]
 
@@ -171,7 +171,7 @@ def test_a_seed_and_a_var_count(project: Path) -> None:
 def test_a_base_that_is_not_there_is_wrong_usage(project: Path, base: str) -> None:
     done = check(f"--base={base}")
     assert done.exit_code == 2
-    assert f"'{base}' is no commit (" in done.stderr
+    assert f"'{base}' is not a commit (" in done.stderr
     assert not (project / "written").exists()
 
 

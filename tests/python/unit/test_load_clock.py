@@ -74,21 +74,23 @@ def test_a_seed_of_before_periods_is_told_what_to_add(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"has no column untrusted_from.*add it to the first line"):
         read_load_clock(project, "w")
     project = written(tmp_path, "jobs,2024-04-01 00:00:00+00,6", header="table,trusted_from,lag")
-    with pytest.raises(UsageError, match="lacks warehouse, assumed_lag_hours, note, untrusted_"):
+    with pytest.raises(
+        UsageError, match="has no column warehouse, assumed_lag_hours, note, untrusted_"
+    ):
         read_load_clock(project, "w")
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("w,jobs,2024-04-01 00:00:00+00,6,note", "line 2 .jobs.: it has not 6 fields"),
-        ("w,jobs,2024-04-01 00:00:00+00,6,a,b,", "line 2 .jobs.: it has not 6 fields"),
+        ("w,jobs,2024-04-01 00:00:00+00,6,note", "line 2 .jobs.: it does not have 6 fields"),
+        ("w,jobs,2024-04-01 00:00:00+00,6,a,b,", "line 2 .jobs.: it does not have 6 fields"),
         ("w,jobs,april,6,,", "trusted_from is 'april'"),
         ("w,jobs,,6,,", "trusted_from is ''"),
         ("w,jobs,2024-04-01 00:00:00+00,6,,march", "untrusted_from is 'march'"),
         ("w,jobs,2024-04-01 00:00:00+00,0.5,,", "assumed_lag_hours is '0.5'; write a whole number"),
         ("w,jobs,2024-04-01 00:00:00+00,,,", "assumed_lag_hours is ''"),
-        ("w,job,2024-04-01 00:00:00+00,6,,", "line 2: job is no table"),
+        ("w,job,2024-04-01 00:00:00+00,6,,", "line 2: job is not a raw table"),
         (
             "w,jobs,2024-04-01 00:00:00+00,6,,2024-04-01 00:00:00+00",
             "untrusted_from is not before trusted_from",

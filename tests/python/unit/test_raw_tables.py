@@ -108,11 +108,14 @@ def test_parts_below_further_folders_belong_to_the_table(folder: Path) -> None:
     [
         (
             lambda path: (path / "status=active").mkdir(),
-            "is a partition, whose column is in no file",
+            "is a Hive partition, whose column is not in the files",
         ),
         (lambda path: (path / "_delta_log").mkdir(), "is a Delta table"),
-        (lambda path: (path / "000000000000").touch(), "is no .parquet file; rename or remove it"),
-        (lambda path: [each.unlink() for each in path.glob("*.parquet")], "holds no .parquet file"),
+        (
+            lambda path: (path / "000000000000").touch(),
+            "is not a .parquet file; rename or remove it",
+        ),
+        (lambda path: [each.unlink() for each in path.glob("*.parquet")], "has no .parquet file"),
     ],
 )
 def test_a_folder_whose_rows_would_be_lost_or_misread_is_refused(

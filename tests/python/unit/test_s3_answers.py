@@ -28,8 +28,8 @@ from s3_proxy import Fault, Proxy, run_proxy
 
 NOBODY = "http://127.0.0.1:9"
 LATER, STAYS = 75, 1
-NO_CONDITIONS = "This store has no conditional writes"
-MAY_BE = "It may be that this store has no conditional writes"
+NO_CONDITIONS = "This store does not support conditional writes"
+MAY_BE = "Perhaps this store does not support conditional writes"
 IMPLIES = "A header you provided implies functionality that is not implemented"
 
 
@@ -102,26 +102,26 @@ ANSWERS: list[tuple[int, str, int, str]] = [
     (409, "OperationAborted", LATER, ""),
     (307, "TemporaryRedirect", LATER, ""),
     (501, "NotImplemented", STAYS, ""),
-    (505, "HTTPVersionNotSupported", STAYS, "another try meets the same answer"),
-    (506, "VariantAlsoNegotiates", STAYS, "another try meets the same answer"),
+    (505, "HTTPVersionNotSupported", STAYS, "a retry would fail in the same way"),
+    (506, "VariantAlsoNegotiates", STAYS, "a retry would fail in the same way"),
     (507, "InsufficientStorage", STAYS, "make room there"),
     (507, "XMinioStorageFull", STAYS, "make room there"),
-    (511, "NetworkAuthenticationRequired", STAYS, "another try meets the same answer"),
-    (525, "525", STAYS, "another try meets the same answer"),
+    (511, "NetworkAuthenticationRequired", STAYS, "a retry would fail in the same way"),
+    (525, "525", STAYS, "a retry would fail in the same way"),
     (405, "MethodNotAllowed", STAYS, ""),
-    (411, "MissingContentLength", STAYS, "another try meets the same answer"),
-    (413, "EntityTooLarge", STAYS, "Raise the largest body"),
+    (411, "MissingContentLength", STAYS, "a retry would fail in the same way"),
+    (413, "EntityTooLarge", STAYS, "Raise the maximum body size"),
     (400, "InvalidArgument", STAYS, ""),
-    (400, "MalformedXML", STAYS, "another try meets the same answer"),
+    (400, "MalformedXML", STAYS, "a retry would fail in the same way"),
     (400, "ExpiredToken", STAYS, "Renew the credentials"),
     (403, "RequestTimeTooSkewed", STAYS, "Correct the clock of this machine"),
     (403, "QuotaExceeded", STAYS, "make room there"),
-    (403, "AccessDenied", STAYS, "Let the role do"),
-    (403, "InvalidObjectState", STAYS, "restore it there"),
+    (403, "AccessDenied", STAYS, "Allow the role"),
+    (403, "InvalidObjectState", STAYS, "restore it, or"),
     (404, "NoSuchBucket", STAYS, "Create the bucket"),
     (301, "PermanentRedirect", STAYS, "Set AWS_REGION"),
     (308, "308", STAYS, "The endpoint redirects"),
-    (409, "InvalidBucketState", STAYS, "another try meets the same answer"),
+    (409, "InvalidBucketState", STAYS, "a retry would fail in the same way"),
 ]
 
 
@@ -193,7 +193,9 @@ def test_a_plain_write_that_is_refused_says_nothing_of_conditions(
     status: int, code: str, message: str, _says: str, store: Store, proxy: Proxy
 ) -> None:
     proxy.faults.append(Fault("status", "PUT", "", status=status, code=code, message=message))
-    with pytest.raises(TerminalError, match="This service does not do that") as failed:
+    with pytest.raises(
+        TerminalError, match="This service does not support the operation"
+    ) as failed:
         store.put("key", b"1")
     assert "conditional" not in str(failed.value)
 

@@ -47,7 +47,7 @@ CASES: list[tuple[Exception, type[FeatureMartError], str]] = [
     (answer(429, "TooManyRequests"), TransientError, "Try again later"),
     (answer(400, "RequestTimeout"), TransientError, "Try again later"),
     (answer(409, "ConditionalRequestConflict"), TransientError, "Try again later"),
-    (answer(400, "BadDigest"), TransientError, "the bytes changed on the way"),
+    (answer(400, "BadDigest"), TransientError, "the bytes were changed in transit"),
     (answer(404, "NoSuchBucket"), TerminalError, "Create the bucket"),
     (answer(403, "AccessDenied"), TerminalError, "s3:PutObject .*MART_S3_EXPECTED_OWNER"),
     (answer(403, "403", "HeadObject"), TerminalError, "s3:GetObject and s3:ListBucket"),
@@ -121,7 +121,9 @@ def test_settings_of_aws_that_cannot_be_meant_are_refused(
     Path("broken").write_text("no settings")
     for name, value in wrong.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UsageError, match=r"S3 cannot be asked .*: correct AWS_PROFILE, AWS_REGION"):
+    with pytest.raises(
+        UsageError, match=r"The S3 client could not be created .*: correct AWS_PROFILE, AWS_REGION"
+    ):
         open_store("s3://bucket/x", S3Options(), tmp_path).read("key")
 
 

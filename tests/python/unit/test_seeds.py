@@ -103,10 +103,10 @@ def test_a_time_without_one_reading_is_refused(tmp_path: Path, known_from: objec
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("'2024-03-02 00:00:00'", "a row's known_from is '2024-03-02 00:00:00'; write a date"),
-        ("'2024-02-30'", "a row's known_from is '2024-02-30'; write a date"),
-        ("timestamp '2024-03-02 00:00:00'", "keeps no offset; .* {known_from: timestamptz}"),
-        ("20240302", "loaded as integer"),
+        ("'2024-03-02 00:00:00'", "known_from of a row is '2024-03-02 00:00:00'; write a date"),
+        ("'2024-02-30'", "known_from of a row is '2024-02-30'; write a date"),
+        ("timestamp '2024-03-02 00:00:00'", "drops the UTC offset; .* {known_from: timestamptz}"),
+        ("20240302", "has the type integer"),
     ],
 )
 def test_a_row_s_time_without_one_reading_is_refused(tmp_path: Path, value: str, said: str) -> None:

@@ -143,15 +143,15 @@ BAD_VARS = [
     ("overwritten_sources", "[job]", "list of raw tables"),
     ("overwritten_sources", "[Jobs]", "list of raw tables"),
     ("overwritten_sources", "", "list of raw tables"),
-    ("snapshot_at", "'2024-01-01 00:00:00'", "with its offset"),
-    ("currency", "''", "code of letters"),
-    ("currency", "", "code of letters"),
-    ("currency", "NO", "code of letters"),
-    ("currency", '"J\'PY"', "code of letters"),
-    ("currency", "円", "code of letters"),
-    ("history_start", "'2024-01-01'", "with its offset"),
+    ("snapshot_at", "'2024-01-01 00:00:00'", "with its UTC offset"),
+    ("currency", "''", "currency code"),
+    ("currency", "", "currency code"),
+    ("currency", "NO", "currency code"),
+    ("currency", '"J\'PY"', "currency code"),
+    ("currency", "円", "currency code"),
+    ("history_start", "'2024-01-01'", "with its UTC offset"),
     ("history_start", "2024-01-01", "in quotes"),
-    ("history_start", "soon", "with its offset"),
+    ("history_start", "soon", "with its UTC offset"),
     ("price_label_lag_days", "-1", "whole number of days"),
     ("price_label_lag_days", "'7'", "whole number of days"),
     ("hire_label_lag_days", "1.5", "whole number of days"),
@@ -232,7 +232,7 @@ def test_a_var_that_models_read_and_nobody_sets_is_named_with_its_line(project: 
 def test_vars_that_are_no_mapping_are_refused(project: Path) -> None:
     path = project / "dbt_project.yml"
     path.write_text("name: toy\nvars: [refresh_hour]\n")
-    with pytest.raises(UsageError, match="one line a var"):
+    with pytest.raises(UsageError, match="one line per var"):
         resolve_settings(environment={})
 
 

@@ -89,8 +89,8 @@ def test_a_csv_snapshot_reads_back_to_the_bit_and_is_never_the_latest(
     ("change", "said"),
     [
         (lambda text: text.replace("\n", ",1\n", 1), "cannot be read"),
-        (lambda text: text.split("\n", 1)[1], "rows, manifest.json says"),
-        (lambda text: text.replace(text[:3], "9.9", 1), "values changed"),
+        (lambda text: text.split("\n", 1)[1], "rows, but manifest.json has"),
+        (lambda text: text.replace(text[:3], "9.9", 1), "values were changed"),
     ],
 )
 def test_verify_judges_csv_parts_too(
@@ -216,7 +216,9 @@ def test_latest_never_ends_on_a_snapshot_that_was_cleaned_meanwhile(
             return done
 
     old, new = (export(mart, store, day).id for day in range(2))
-    with pytest.raises(TransientError, match="was removed by `mart snapshot clean` meanwhile"):
+    with pytest.raises(
+        TransientError, match="was removed by `mart snapshot clean` at the same time"
+    ):
         roll_back(Cleaned(Path(store.address())), NAME, old, "test")
     latest = read_latest(store, NAME)
     assert latest is not None and latest.id == new
@@ -249,9 +251,9 @@ def test_rollback_and_pin_refuse_what_is_no_sound_snapshot(
     if wanted == "csv":
         wanted = export(mart, store, 1, file_format="csv").id
     else:
-        with pytest.raises(UsageError, match="is no snapshot of price_estimation"):
+        with pytest.raises(UsageError, match="is not a usable snapshot of price_estimation"):
             pin_snapshot(store, NAME, wanted, "x", NOW)
-    with pytest.raises(UsageError, match=r"is no snapshot of price_estimation|is in CSV"):
+    with pytest.raises(UsageError, match=r"is not a usable snapshot of price_estimation|is in CSV"):
         roll_back(store, NAME, wanted, "x")
     latest = read_latest(store, NAME)
     assert latest is not None and latest.id == made and not latest.held
@@ -264,7 +266,7 @@ def test_a_snapshot_is_found_by_id_by_consumer_and_by_address(
     assert find_snapshot(store, first.id) == first.address
     assert find_snapshot(store, NAME) == second.address
     assert find_snapshot(store, first.address) == first.address
-    with pytest.raises(UsageError, match=f"the last are {first.id}, {second.id}"):
+    with pytest.raises(UsageError, match=f"The last snapshots are {first.id}, {second.id}"):
         find_snapshot(store, "other")
 
 

@@ -148,7 +148,7 @@ def test_an_export_says_so_where_its_snapshot_was_cleaned_before_it_could_commit
                 return is_put
             return super().put_if_absent(key, data)
 
-    with pytest.raises(TransientError, match=r"removed by .* meanwhile. Export again"):
+    with pytest.raises(TransientError, match=r"removed by .* during the export. Export again"):
         export(mart, Cleaned(Path(store.address())))
     assert ids(store) == []
 
@@ -167,7 +167,7 @@ def test_a_damaged_pin_or_latest_is_said_and_hides_nothing_else(
     store.delete(f"{NAME}/pins/x.json")
     store.put(f"{NAME}/latest.json", b"?")
     assert [line.id for line in list_snapshots(store)] == ["latest.json", made.id]
-    with pytest.raises(TerminalError, match="Put it right with `mart snapshot rollback"):
+    with pytest.raises(TerminalError, match="Correct it with `mart snapshot rollback"):
         export(mart, store, 1)
     assert roll_back(store, NAME, made.id, "latest.json was damaged") is None
     assert find_snapshot(store, NAME) == made.address

@@ -29,12 +29,12 @@ from python.unit import tampering as way
 from python.unit import training_case as job
 from python.unit.tampering import Tampered
 
-ID = "schema, bounds and hashes make"
-FOLDER = "but the folder is called"
+ID = "schema, bounds and hashes give"
+FOLDER = "but the folder is named"
 CONTENT = "content hash is"
-ROWS = "rows, manifest.json says"
+ROWS = "rows, but manifest.json has"
 BOUNDS = "rows have a requested_at outside of"
-ORDER = "do not follow the row before them"
+ORDER = "not in the order of requested_at"
 COLUMNS = "columns"
 REWRITTEN = "one of the two was rewritten"
 UNSEEN = ""
@@ -53,7 +53,7 @@ WAYS: list[tuple[Callable[[Tampered], None], str, str, str]] = [
     (way.double_a_row, CONTENT, CONTENT, CONTENT),
     (way.remove_a_row, CONTENT, CONTENT, CONTENT),
     (way.move_a_row_to_train, BOUNDS, CONTENT, CONTENT),
-    (way.add_a_part, "not one to one", CONTENT, CONTENT),
+    (way.add_a_part, "do not match one to one", CONTENT, CONTENT),
     (way.reorder_rows, ORDER, ORDER, ORDER),
     (way.take_an_older_part, CONTENT, CONTENT, CONTENT),
     (way.rename_columns, ID, ID, ID),
@@ -76,7 +76,7 @@ WAYS: list[tuple[Callable[[Tampered], None], str, str, str]] = [
     # Not part of the id, and nothing is trained on it.
     (way.say_another_origin, REWRITTEN, UNSEEN, UNSEEN),
     # Equal for a model; an export writes no NaN.
-    (way.write_nan_for_null, "hold NaN", UNSEEN, UNSEEN),
+    (way.write_nan_for_null, "have NaN", UNSEEN, UNSEEN),
 ]  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def test_a_changed_snapshot_is_noticed_by(
     for text, words in zip(said, (verify, load, train), strict=True):
         assert words in text and bool(words) == bool(text)
     # A reader that recorded the manifest's SHA-256 notices every change.
-    assert "is asked for" in loaded(snapshot, read_committed(whole).manifest_sha256)
+    assert "was requested" in loaded(snapshot, read_committed(whole).manifest_sha256)
 
 
 def test_the_snapshot_as_it_was_exported_is_good(whole: Path, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_the_program_trains_on_the_manifest_that_was_asked_for_alone(
 ) -> None:
     snapshot = tamper(whole, older, tmp_path, way.everything(way.change_a_label))
     asked = ("--manifest_sha256", read_committed(whole).manifest_sha256)
-    assert "is asked for" in trained(snapshot, tmp_path / "ml", *asked)
+    assert "was requested" in trained(snapshot, tmp_path / "ml", *asked)
 
 
 def test_without_the_keys_nothing_is_trained_on(whole: Path, tmp_path: Path) -> None:

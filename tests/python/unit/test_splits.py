@@ -65,7 +65,7 @@ def test_splits_by_dates_replace_the_shares() -> None:
 
 def test_splits_refuse_dates_in_the_wrong_order_and_no_days() -> None:
     wrong = case.consumer(validation_from="2026-01-05", test_from="2026-01-03")
-    with pytest.raises(TerminalError, match="test_from 2026-01-03 lies before"):
+    with pytest.raises(TerminalError, match="test_from 2026-01-03 is before"):
         plan_windows(TEN_DAYS, wrong, TOKYO)
     with pytest.raises(TerminalError, match="no labelled rows"):
         plan_windows([], case.consumer(), TOKYO)

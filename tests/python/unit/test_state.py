@@ -82,7 +82,7 @@ def test_a_live_writer_is_named_and_a_dead_one_is_taken_over(settings: Settings)
     other = hold_elsewhere(settings.state_dir)
     try:
         with (
-            pytest.raises(LeaseHeldError, match=f"Process {other.pid} is writing") as held,
+            pytest.raises(LeaseHeldError, match=f"is locked by process {other.pid}") as held,
             hold_state(settings),
         ):
             pass
@@ -228,7 +228,7 @@ def test_as_of_comes_from_the_flag_before_the_var(settings: Settings) -> None:
 
 
 def test_a_refresh_to_come_is_refused(settings: Settings) -> None:
-    with pytest.raises(UsageError, match="still to come"):
+    with pytest.raises(UsageError, match="in the future"):
         choose_refresh(settings, None, None, as_of="2026-04-03")
 
 
@@ -237,7 +237,7 @@ def test_select_needs_a_mart_and_stays_at_its_refresh(settings: Settings) -> Non
         choose_refresh(settings, None, None, select=["toy_jobs"])
     built = built_at(settings)
     assert choose_refresh(settings, built, NOW, select=["toy_jobs"]) == FIRST
-    with pytest.raises(UsageError, match="leave --as-of out"):
+    with pytest.raises(UsageError, match="leave out --as-of"):
         choose_refresh(settings, built, NOW, as_of="2026-04-02", select=["toy_jobs"])
 
 
@@ -251,7 +251,7 @@ def test_a_build_appends_only_to_what_it_would_build_the_same(settings: Settings
     assert because(None) == "no mart yet"
     assert because(built, full_refresh=True) == "--full-refresh"
     assert because(replace(built, address="/elsewhere")) == "the mart was built from /elsewhere"
-    assert str(because(replace(built, engine="1.0.0"))).endswith("1.0.0's")
+    assert str(because(replace(built, engine="1.0.0"))).endswith("built with 1.0.0")
     assert because(replace(built, definitions="e")) == "definitions have changed"
 
 

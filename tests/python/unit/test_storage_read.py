@@ -199,7 +199,7 @@ def test_rows_too_few_or_too_many_are_an_error(
 
 
 def test_a_message_that_miscounts_its_rows_is_an_error(address: BigQueryAddress) -> None:
-    with pytest.raises(TerminalError, match="holds 10 rows and says 9"):
+    with pytest.raises(TerminalError, match="has 10 rows but declares 9"):
         copied(Service(counted=9), address)
 
 
@@ -213,7 +213,7 @@ def test_what_ends_a_stream_is_raised_as_it_was(
 
 
 def test_what_the_disk_does_not_take_is_said(address: BigQueryAddress, tmp_path: Path) -> None:
-    with pytest.raises(TerminalError, match=r"could not be kept in .*Make room there"):
+    with pytest.raises(TerminalError, match=r"could not be written to .*Make room there"):
         copy_table(Service(), address, "t", AT, tmp_path / "gone" / "t.parquet", STREAMS * 100)
 
 

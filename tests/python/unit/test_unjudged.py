@@ -47,7 +47,7 @@ class Asked:
 
     def abandon(self, result: DbtResult) -> str:
         assert result
-        return "no mart was made"
+        return "no mart was published"
 
 
 def said(*rows: tuple[Any, ...]) -> list[str]:
@@ -68,14 +68,14 @@ def check(status: str, failures: int, **meta: Any) -> Node:
 def test_a_short_history_is_one_line_for_all_models(days: float, wanted: str) -> None:
     rows = [(name, days, 84, 500, 0, 100) for name in ("feat_job__posting", "int_job__price_label")]
     assert said(*rows) == [
-        f"null rates, distinct values, distributions, volumes: {wanted}, 84 are needed"
+        f"null rates, distinct values, distributions, volumes: {wanted}; 84 are needed"
     ]
 
 
 def test_a_first_refresh_has_no_shares_to_compare_either() -> None:
     lines = said(("feat_job__posting", 0.0, 84, 500, 0, 100))
     assert len(lines) == 2
-    assert lines[1].startswith("columns that empty, shares of exclusions: this is the first")
+    assert lines[1].startswith("columns that become empty, shares of exclusions: this is the first")
 
 
 def test_too_few_rows_are_a_line_for_features_and_one_for_each_label() -> None:
@@ -86,8 +86,8 @@ def test_too_few_rows_are_a_line_for_features_and_one_for_each_label() -> None:
         ("int_job__price_label", 900.0, 84, 44, 39, 100),
     )
     assert len(lines) == 2
-    assert "of features: 76 rows lately, 1,070 before, 100 are needed" in lines[0]
-    assert "of int_job__price_label: 44 rows lately" in lines[1]
+    assert "of features: 76 recent rows and 1,070 earlier ones; 100 are needed of each" in lines[0]
+    assert "of int_job__price_label: 44 recent rows" in lines[1]
     assert said(("feat_job__text", None, 84, 5, 0, 100)) == [
         "null rates, distinct values, distributions, volumes: fewer than 100 jobs so far"
     ]
@@ -97,7 +97,7 @@ def test_a_summary_tells_bulk_loads_before_warnings_and_what_is_not_judged_after
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = resolve_settings(environment={"MART_HOME": str(tmp_path)})
-    unjudged = (Unjudged("null rates", "3 days of history, 84 are needed", ("feat_job__text",)),)
+    unjudged = (Unjudged("null rates", "3 days of history; 84 are needed", ("feat_job__text",)),)
     at = datetime(2026, 4, 1, 18, tzinfo=UTC)
     done = BuildReport(at, "no mart yet", 49, CheckCounts(5, 0, 1), ("a column empties",), unjudged)
     summary.print_build(done, settings, [BULK])
@@ -112,7 +112,7 @@ def test_a_summary_tells_bulk_loads_before_warnings_and_what_is_not_judged_after
     assert document["not_judged_yet"] == [
         {
             "what": "null rates",
-            "why": "3 days of history, 84 are needed",
+            "why": "3 days of history; 84 are needed",
             "models": ("feat_job__text",),
         }
     ]
@@ -125,7 +125,7 @@ def test_a_failed_build_tells_bulk_loads_before_the_first_failure(tmp_path: Path
     error = build_failure(settings, Asked(), result, hints)  # type: ignore[arg-type]
     text = str(error)
     assert (
-        text.index("no mart was made")
+        text.index("no mart was published")
         < text.index("first loaded together")
         < text.index("too few values")
     )

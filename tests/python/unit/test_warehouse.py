@@ -66,12 +66,12 @@ def test_a_folder_that_is_not_there_says_what_to_set(tmp_path: Path) -> None:
         (
             "jobs",
             "select * replace (cast(posted_at as timestamp) as posted_at) from raw",
-            "jobs.posted_at is TIMESTAMP, a time without a zone",
+            "jobs.posted_at is TIMESTAMP, a timestamp without a time zone",
         ),
         (
             "clients",
             "select * replace (cast(registered_at as date) as registered_at) from raw",
-            "clients.registered_at is DATE; it must be an instant",
+            "clients.registered_at is DATE; it must be a timestamp",
         ),
         (
             "jobs",

@@ -69,9 +69,11 @@ def test_an_offset_that_changes_at_another_time_stops_the_build(settings: Settin
     """Use the rules before those of 2026: clocks in Vancouver are put back on 1 November."""
     back = (datetime(2026, 11, 1, 9, tzinfo=UTC), -8 * 3600)
     engine = Otherwise(settings, offsets=lambda found: [*found, back])
-    with pytest.raises(TerminalError, match="from 2026-11-01 09:00Z on it is -7 hours") as stopped:
+    with pytest.raises(
+        TerminalError, match="from 2026-11-01 09:00Z the UTC offset is -7 hours"
+    ) as stopped:
         check_zone(engine, Clock("America/Vancouver"), AS_OF)
-    assert "-8 by the other" in str(stopped.value) and "tzdata" in str(stopped.value)
+    assert "-8 in the other" in str(stopped.value) and "tzdata" in str(stopped.value)
     assert "DuckDB" in str(stopped.value) and "\n" not in str(stopped.value)
 
 
@@ -92,7 +94,7 @@ def test_a_repeated_hour_that_the_engine_reads_as_its_first_stops_the_build(
 
     engine = Otherwise(settings, refreshed=first_of_two)
     check_zone(engine, Clock("America/Toronto", 3), AS_OF)
-    with pytest.raises(TerminalError, match="comes twice or not at all") as stopped:
+    with pytest.raises(TerminalError, match="a clock change repeats or skips this hour") as stopped:
         check_zone(engine, Clock("America/Toronto", 1), AS_OF)
     assert "refresh of 2018-11-04 at 1:00 in America/Toronto" in str(stopped.value)
     assert "Set dbt var refresh_hour" in str(stopped.value)
@@ -121,7 +123,7 @@ def test_the_machine_s_zone_files_are_not_read(
 
 @pytest.mark.parametrize("name", ["Mars/Base", "", "..", "../zoneinfo/Asia/Tokyo", "Asia", "a\\b"])
 def test_what_is_no_zone_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="no zone of the IANA database"):
+    with pytest.raises(ValueError, match="not a time zone of the IANA database"):
         load_zone(name)
 
 
