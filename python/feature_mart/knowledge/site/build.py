@@ -230,4 +230,7 @@ def _swap(staged: Path, site: Path) -> None:
             former.rename(site)
         if not isinstance(error, OSError):
             raise
-        raise TerminalError(f"The site could not be put in its place at {site}: {error}.") from None
+        raise TerminalError(
+            f"The site could not be moved to {site}: {error}. Check the permissions of the folder, then run `mart "
+            "docs` again."
+        ) from None

@@ -64,14 +64,15 @@ def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str
             "## Features by entity",
             *_feature_tables(of, links),
             "## How fresh they are",
-            f"The mart stands at {local(of.as_of_at, zone)} {clock.timezone}. It refreshes every day at "
-            f"{clock.refresh_hour} o'clock there, and a refresh's rows may be used {clock.publish_lag_minutes} minutes "
-            "later. A row of a feature's history stands until the next one: where nothing changed there is none, and "
-            "age is no fault. What is given to a request (`feat_job__…`) has a row for every request.",
+            f"The mart is as of {local(of.as_of_at, zone)} {clock.timezone}. It refreshes every day at "
+            f"{clock.refresh_hour}:00 in that time zone, and the rows of a refresh may be used "
+            f"{clock.publish_lag_minutes} minutes later. A row of a feature's history is valid until the next one, "
+            "and there is none where nothing changed, so an old row is not a fault. The features at a request "
+            "(`feat_job__…`) have one row per request.",
             _freshness_table(of.freshness, links, zone),
             "## Money",
-            f"All amounts are in whole units of {of.currency}, rounded half away from zero, and so are the prices "
-            "behind each logarithm. A row of another currency stops the build; one that states none counts as "
+            f"All amounts are in whole units of {of.currency}, rounded half away from zero, also the prices behind "
+            "each logarithm. A row in another currency stops the build; a row without a currency counts as "
             f"{of.currency}.",
             "## Tried and not taken",
             _candidate_table(of.candidates, links),

@@ -53,7 +53,7 @@ def draw_profiles(profiles: Sequence[tuple[Profile, str]]) -> list[str]:
             return list(pool.map(draw_profile, *zip(*profiles, strict=True), chunksize=8))
     except BrokenProcessPool:
         raise TransientError(
-            "A process that drew the features was stopped, for want of memory perhaps: try again later."
+            "A process that drew the features was killed, perhaps for lack of memory: try again later."
         ) from None
 
 
@@ -89,7 +89,7 @@ def describe_profile(profile: Profile, label: str) -> str:
     if len(groups) > 1:
         least, most = (choose(groups, key=lambda each: each[1]) for choose in (min, max))
         facts.append(
-            f"mean {label} between {least[1]:.4g} (where it is about {_short(least[0])}) and {most[1]:.4g} (about "
+            f"mean {label} between {least[1]:.4g} (at values near {_short(least[0])}) and {most[1]:.4g} (near "
             f"{_short(most[0])}), with a standard deviation of {profile.label_deviation:.3g} over all rows"
         )
     return "; ".join(facts) + "."
