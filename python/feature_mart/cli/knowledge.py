@@ -40,9 +40,9 @@ def knowledge() -> None:
 def check(base: str | None, fix: bool, as_json: bool) -> None:
     """Check that every feature has its reasons. Exit code 1 if one is missing.
 
-    With --base, a model, macro, seed, var or setting that features depend on and that now means something else needs a
-    changed reason too. Names, comments and layout do not count. Each change is printed with the features that it
-    affects and the text to update; --json lists all of them.
+    With --base: if the meaning of a model, macro, seed, var or setting that features depend on changed since that
+    commit, its reason must have changed too. Names, comments and layout do not count. Each change is printed with the
+    features that it affects and the text to update; --json lists all of them.
     """
     from feature_mart.core.settings import resolve_settings
     from feature_mart.knowledge import UNJUDGED, check_knowledge, write_mart_columns

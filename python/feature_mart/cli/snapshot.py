@@ -167,7 +167,7 @@ def clean(
 ) -> None:
     """Remove old snapshots and abandoned exports.
 
-    A snapshot is removed only if --keep or --keep-days is given, and only if none of them keeps it. The latest, held,
+    A snapshot is removed only if --keep or --keep-days is given, and only if neither keeps it. The latest, held,
     pinned and damaged ones are never removed.
     """
     from feature_mart import pipeline
@@ -191,7 +191,7 @@ def clean(
 
 @snapshot.command()
 @click.argument("consumer")
-@click.option("--to", metavar="ID", help="Snapshot that latest.json shall name.")
+@click.option("--to", metavar="ID", help="Snapshot to name in latest.json.")
 @click.option("--reason", metavar="TEXT", help="Reason, recorded in latest.json.")
 @click.option("--release", "is_release", is_flag=True, help="Let exports move latest.json again.")
 @json_option
@@ -272,7 +272,7 @@ def rollback(
     help="Maximum run time; the job is stopped after it.",
 )
 @click.option(
-    "--output", metavar="S3", help="Where to write models [models/ beside the snapshots]."
+    "--output", metavar="S3", help="Where to write models [models/ next to the snapshots]."
 )
 @click.option(
     "--name-suffix",
