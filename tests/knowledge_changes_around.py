@@ -169,8 +169,8 @@ CHANGES = (
         "",
         note(
             "raw_source.sql",
-            "Where a raw table's rows come from",
-            "Where, since the move, a raw table's rows come from",
+            "The relation that a raw table's rows are read from",
+            "Since the move: the relation that a raw table's rows are read from",
         ),
     ),
     Change(

@@ -285,7 +285,7 @@ HONEST: dict[str, tuple[Edit, ...]] = {
         rename(TERMS, "pd", "pandas"),
     ),
     "Python: docstrings, comments and hints": (
-        put(TEXT, '"""Share of each writing system', '"""Shares of each writing system'),
+        put(TEXT, '"""Return the share of each', '"""Return the shares of each'),
         put(
             TEXT,
             "def script_ratios(text: str) -> dict[str, float | None]:",

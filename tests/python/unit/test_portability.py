@@ -140,7 +140,9 @@ def compiled(source: str, sql: str, table: str = "d.made") -> Compiled:
 
 def test_a_finding_names_the_file_its_line_and_what_was_compiled() -> None:
     (found,) = check_compiled([compiled(SOURCE, MADE)], {"d.t": T})
-    assert str(found).startswith("models/made.sql:11: divisor: 0 is an error on BigQuery")
+    assert str(found).startswith(
+        "models/made.sql:11: divisor: division by 0 is an error on BigQuery"
+    )
     assert str(found).endswith("(near here; compiled: cast(a.n as float64))")
 
 

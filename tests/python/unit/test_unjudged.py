@@ -89,7 +89,7 @@ def test_too_few_rows_are_a_line_for_features_and_one_for_each_label() -> None:
     assert "of features: 76 recent rows and 1,070 earlier ones; 100 are needed of each" in lines[0]
     assert "of int_job__price_label: 44 recent rows" in lines[1]
     assert said(("feat_job__text", None, 84, 5, 0, 100)) == [
-        "null rates, distinct values, distributions, volumes: fewer than 100 jobs so far"
+        "null rates, distinct values, distributions, volumes: there are fewer than 100 jobs so far"
     ]
 
 

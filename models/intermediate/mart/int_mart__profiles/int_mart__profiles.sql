@@ -166,8 +166,7 @@ counted as (
         count(distinct cell) as distinct_count,
         min(cell) as least,
         max(cell) as greatest,
-        -- allow float-sum: exact for a label, which is 0 or 1; for a feature, the sum is used
-        -- nowhere
+        -- allow float-sum: exact for a label, which is 0 or 1; for a feature, the sum is not used
         sum(cell) as total
     from binned
     group by measured_at, model_name, column_name, bin

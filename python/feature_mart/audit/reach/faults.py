@@ -92,7 +92,10 @@ def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
         if macro["name"] in _REVIEWED:
             if _digest(macro["macro_sql"]) == _REVIEWED[macro["name"]]:
                 continue
-            what = "sets the types of contracts and differs from the reviewed text: review it, then update its digest in _REVIEWED"
+            what = (
+                "sets the types of contracts and differs from the reviewed text: review it, then update its digest in "
+                "_REVIEWED"
+            )
         elif macro["name"].startswith("materialization_"):
             what = "is a custom materialization: what it writes does not come from a model's SELECT; remove it"
         elif base in theirs and base not in _REPLACED:
