@@ -187,7 +187,7 @@ def _check_selected(selection: _Selection, name: str) -> Iterator[Missing]:
         selection.project.columns(name),
     )
     for unknown in [each for each in sources if each not in described]:
-        what = f"config.meta.passes_on names {unknown}, and no model is called that"
+        what = f"config.meta.passes_on names {unknown}, which is not a model: correct the name"
         yield Missing(path, None, what)
     for column in [each for each in columns if each not in selected]:
         home = next((each for each in sources if column in described.get(each, ("", {}))[1]), None)
@@ -196,7 +196,7 @@ def _check_selected(selection: _Selection, name: str) -> Iterator[Missing]:
             yield Missing(path, column, what)
         else:
             what = (
-                f"is not selected, and {home} passes it on: select it, or set `passed_on: false` in its meta in "
+                f"is passed on from {home} but not selected: select it, or set `passed_on: false` in its meta in "
                 f"{described[home][0]}"
             )
             yield Missing(selection.code_of(name), column, what)
@@ -209,7 +209,7 @@ def _check_mart(selection: _Selection, name: str) -> Iterator[Missing]:
     columns = selection.columns_of(name)
     wrong = [column for column, entry in columns.items() if entry is None]
     for column in wrong:
-        what = "no model describes it with its type; a mart only selects columns of models that do"
+        what = "no model describes it with its data_type: describe it in the model that computes it"
         yield Missing(selection.code_of(name), column, what)
     new, old = _lines(columns), selection.declared(name)
     if not wrong and new != old:
@@ -217,8 +217,8 @@ def _check_mart(selection: _Selection, name: str) -> Iterator[Missing]:
         stale = list(dict.fromkeys(names)) or ["their order"]
         more = f" and {len(stale) - _SHOWN} more" if len(stale) > _SHOWN else ""
         what = (
-            f"the columns of {name} are not as its models have them ({', '.join(stale[:_SHOWN])}{more}): run "
-            "`mart knowledge check --fix`, which writes them"
+            f"the columns of {name} differ from those of its models ({', '.join(stale[:_SHOWN])}{more}): run "
+            "`mart knowledge check --fix` to update them"
         )
         yield Missing(selection.yaml_of(name), None, what)
 
