@@ -222,7 +222,8 @@ def test_what_is_written_by_hand_above_and_below_the_columns_stays(project: Path
          "config.meta.passes_on names feat_client__past, which is not a model"),
         (FEATURES, "client.client_count,", "client.client_count + 1 as client_count,",
          f"{FEATURES}: client_count: no model describes it with its data_type"),
-        (TRAINING, "labels.price_log", "labels.job_id as other_id", "other_id: no model describes it with its data_type"),
+        (TRAINING, "labels.price_log", "labels.job_id as other_id",
+         "other_id: no model describes it with its data_type"),
     ],
 )  # fmt: skip
 def test_a_column_that_is_selected_or_described_alone_is_named(
