@@ -130,7 +130,11 @@ def test_a_wrong_value_of_the_request_alone_is_another_definition_and_said_to_be
 
 @pytest.mark.parametrize(
     ("fault", "about", "rows"),
-    [(lose, "lost", None), (double, "doubled", 7), (predate, "before their job was posted", 5)],
+    [
+        (lose, "lost", None),
+        (double, "doubled", 7),
+        (predate, "with a time before their job was posted", 5),
+    ],
 )
 def test_rows_lost_doubled_and_before_their_time_are_counted(
     desk: Desk,
@@ -164,7 +168,7 @@ def test_times_without_an_offset_are_business_time_and_seconds_are_enough(desk: 
     assert report.is_local and report.is_good and report.columns[0].verdict == "right"
     utc = frame.requested_at.dt.tz_localize(None)
     wrong = desk.judge(frame.assign(requested_at=utc))
-    early = next(f for f in wrong.faults if f.about == "before their job was posted")
+    early = next(f for f in wrong.faults if f.about == "with a time before their job was posted")
     assert early.rows == len(frame)
 
 
