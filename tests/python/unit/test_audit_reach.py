@@ -270,7 +270,7 @@ def test_the_macros_of_contract_types_are_allowed_as_they_were_reviewed() -> Non
     for name, body in macros.items():
         changed = macro(name, body.replace("endmacro", "do 1 %}{% endmacro"))
         (fault,) = said(document(node("mart_a__training"), macros=(changed,)))
-        assert f"{name} gives a contract its types" in fault
+        assert f"{name} sets the types of contracts" in fault
 
 
 def test_hooks_of_a_model_and_of_the_project_are_judged() -> None:
