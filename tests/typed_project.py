@@ -53,6 +53,12 @@ def write_project(folder: Path, output: Mapping[str, object]) -> None:
     (folder / "profiles.yml").write_text(yaml.safe_dump(profile), encoding="utf-8")
 
 
+def bigquery_output(endpoint: str) -> dict[str, object]:
+    """Return the output of a dbt profile for the emulator of BigQuery at an address."""
+    access = {"type": "bigquery", "method": "oauth-secrets", "token": "none", "job_retries": 0}
+    return access | {"project": "mart-test", "dataset": "typed", "api_endpoint": endpoint}
+
+
 def results_of(folder: Path, *arguments: str) -> dict[str, str]:
     """Build the project, and return the status of each model and seed by name."""
     where = [part for name in ("project", "profiles") for part in (f"--{name}-dir", str(folder))]
