@@ -39,6 +39,7 @@ from feature_mart.runner.bulk_loads import find_bulks
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.sample import write_sample
 from read_api_proxy import ReadFault, ReadProxy, run_read_proxy
+from typed_project import RESULTS, bigquery_output, results_of, write_project
 
 MUNICIPAL = PROJECT.parent / "shared" / "data" / "municipal_awards"
 EARLIER, LAST = "2026-03-20", "2026-04-01"
@@ -377,6 +378,16 @@ def test_overwritten_sources_are_kept_by_dbt_snapshots(emulator: Emulator, tmp_p
     assert [row[0] for row in rows(kept.format(first))][-1] == "elsewhere"
     assert len(rows(kept.format(first))) >= 2
     assert rows(kept.format(gone))[-1][1] == "True"
+
+
+@pytest.mark.audit
+def test_a_contract_refuses_another_type_than_yaml_states(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    write_project(tmp_path, bigquery_output(emulator.endpoint))
+    assert (
+        results_of(tmp_path, "--exclude", "resource_type:seed") | {"seeded": "success"} == RESULTS
+    )
 
 
 def test_a_pull_requests_tables_expire(mart: EmulatedMart) -> None:
