@@ -38,7 +38,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Path:
     return copy
 
 
-def tests_of(project: Path, *arguments: str) -> str:
+def run_tests(project: Path, *arguments: str) -> str:
     """Run tests in the copy; return what pytest printed."""
     done = try_to_run(
         project,
@@ -50,7 +50,7 @@ def tests_of(project: Path, *arguments: str) -> str:
 
 def oracle_tests(project: Path, wanted: str) -> str:
     """Run tests of the models against the oracle in the copy; return what pytest printed."""
-    return tests_of(project, "-k", wanted, "tests/python/integration/test_oracle.py")
+    return run_tests(project, "-k", wanted, "tests/python/integration/test_oracle.py")
 
 
 def test_the_example_is_short_and_the_static_checks_pass(
@@ -74,7 +74,7 @@ def test_the_example_breaks_no_test_that_knows_the_texts_of_models(project: Path
     unit = project / "tests" / "python" / "unit"
     names = ("test_oracle*", "test_plants", "test_knowledge_changes", "test_mart_columns")
     paths = sorted(str(path) for name in names for path in unit.glob(f"{name}.py"))
-    said = tests_of(project, *paths)
+    said = run_tests(project, *paths)
     assert " passed" in said and " failed" not in said and " error" not in said, said[-4000:]
 
 
