@@ -227,11 +227,7 @@ HONEST: dict[str, tuple[Edit, ...]] = {
     "a column that readers know by another name": (
         rename("int_client__reviews.sql", "rating_e6", "rating_millionths"),
         rename("int_client__reviews.yml", "rating_e6", "rating_millionths"),
-        put(
-            "feat_client__history.sql",
-            "rating_e6 as rating_e6_all",
-            "rating_millionths as rating_e6_all",
-        ),
+        rename("feat_client__history.sql", "rating_e6", "rating_millionths"),
     ),
     "rename a model": (rename_model("int_client__reviews", "int_client__ratings"),),
     "a model that passes all on": (

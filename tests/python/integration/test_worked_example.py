@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -37,15 +38,19 @@ def project(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Path:
     return copy
 
 
-def oracle_tests(project: Path, wanted: str) -> str:
-    """Run tests of the models against the oracle in the copy; return what pytest printed."""
+def run_tests(project: Path, *arguments: str) -> str:
+    """Run tests in the copy; return what pytest printed."""
     done = try_to_run(
         project,
-        *("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", wanted),
-        "tests/python/integration/test_oracle.py",
+        *("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments),
         ORACLE_HISTORIES="500",
     )
     return done.stdout
+
+
+def oracle_tests(project: Path, wanted: str) -> str:
+    """Run tests of the models against the oracle in the copy; return what pytest printed."""
+    return run_tests(project, "-k", wanted, "tests/python/integration/test_oracle.py")
 
 
 def test_the_example_is_short_and_the_static_checks_pass(
@@ -65,9 +70,19 @@ def test_the_example_is_short_and_the_static_checks_pass(
 
 
 @pytest.mark.audit
+def test_the_example_breaks_no_test_that_knows_the_texts_of_models(project: Path) -> None:
+    unit = project / "tests" / "python" / "unit"
+    names = ("test_oracle*", "test_plants", "test_knowledge_changes", "test_mart_columns")
+    paths = sorted(str(path) for name in names for path in unit.glob(f"{name}.py"))
+    said = run_tests(project, *paths)
+    assert " passed" in said and " failed" not in said and " error" not in said, said[-4000:]
+
+
+@pytest.mark.audit
 def test_the_example_builds_and_the_oracle_agrees(
     project: Path, example: Example, tmp_path: Path
 ) -> None:
+    project = shutil.copytree(project, tmp_path / "project")
     warehouse, home = tmp_path / "dwh", tmp_path / "home"
     run(project, "mart", "sample", "--jobs", "60", "--seed", "2", "--out", str(warehouse))
     run(project, "mart", "build", MART_DWH=str(warehouse), MART_HOME=str(home))

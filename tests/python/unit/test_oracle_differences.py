@@ -132,6 +132,11 @@ def test_tables_may_leave_out_a_column_but_not_all_of_them() -> None:
     )
 
 
+def test_a_table_that_the_mart_does_not_have_is_named() -> None:
+    (line,) = compare({HISTORY: ROWS}, {HISTORY: ROWS, MART: SERVED}, NOTHING_SAID)
+    assert line.startswith(f"{MART}: only the oracle has this table; remove it")
+
+
 def test_a_feature_table_that_the_oracle_does_not_compute_is_named() -> None:
     (line,) = compare(
         {HISTORY: ROWS, "feat_new__table": [{"new_x": 1}]}, {HISTORY: ROWS}, NOTHING_SAID
