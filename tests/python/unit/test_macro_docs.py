@@ -13,24 +13,39 @@ from jinja2 import nodes
 from compiled_mart import PROJECT
 
 FOLDERS = sorted(path for path in (PROJECT / "macros").iterdir() if path.is_dir())
-#: The engines' variants of a macro, which dbt dispatches to.
-_VARIANT = re.compile(r"(default|duckdb|bigquery)__(?!snapshot_get_time)")
+_VARIANT = re.compile(r"(?:default|duckdb|bigquery)__(\w+)")
 
 
-def written_macros(folder: Path) -> dict[str, list[str]]:
-    """Return the arguments of each macro in a folder's SQL, by name, without the engines' variants."""
+def read_arguments(folder: Path) -> dict[str, list[str]]:
+    """Return the arguments of each macro in a folder's SQL, by name."""
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     return {
         macro.name: [argument.name for argument in macro.args]
         for path in sorted(folder.glob("*.sql"))
         for macro in environment.parse(path.read_text(encoding="utf-8")).find_all(nodes.Macro)
-        if not _VARIANT.match(macro.name)
+    }
+
+
+def written_macros(folder: Path) -> dict[str, list[str]]:
+    """Return the macros of a folder with their arguments, without the variants of a macro that dispatches to them.
+
+    A variant of one of dbt's own macros replaces it, so it counts as a macro.
+    """
+    found = read_arguments(folder)
+    return {
+        name: arguments
+        for name, arguments in found.items()
+        if not ((variant := _VARIANT.match(name)) and variant[1] in found)
     }
 
 
 def described_macros(folder: Path) -> dict[str, list[str]]:
     """Return the described arguments of each macro in a folder's YAML, by name."""
-    described = yaml.safe_load((folder / "_macros.yml").read_text(encoding="utf-8"))["macros"]
+    described = [
+        macro
+        for path in sorted(folder.glob("*.yml"))
+        for macro in yaml.safe_load(path.read_text(encoding="utf-8"))["macros"]
+    ]
     for macro in described:
         assert macro["description"].endswith("."), macro["name"]
     return {
