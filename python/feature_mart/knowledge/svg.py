@@ -47,5 +47,7 @@ def svg_text(figure: Any, title: str, words: str) -> str:
     head, end, rest = svg.partition(">")
     drawn = _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path.group()), rest)
     labels = f"\n <title>{escape(title)}</title>\n <desc>{escape(words)}</desc>"
-    lines = _UNPRINTABLE.sub(" ", f'{head} role="img" style="font-family: {FONTS}"{end}{labels}{drawn}').splitlines()
+    lines = _UNPRINTABLE.sub(
+        " ", f'{head} role="img" style="font-family: {FONTS}"{end}{labels}{drawn}'
+    ).splitlines()
     return "\n".join(line.rstrip() for line in lines) + "\n"
