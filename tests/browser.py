@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,8 +74,8 @@ class Browser:
         """Wait until the page shows a text. Raises: TimeoutException if it never does."""
         WebDriverWait(self.driver, _PATIENCE_S).until(lambda _: text in self.text())
 
-    def search(self, words: str, wanted: str) -> None:
-        """Type into the search box, and wait until a name is among the results."""
+    def search(self, words: str, wanted: str) -> list[str]:
+        """Type into the search box, wait until a name is among the results, and return the names as they are shown."""
         box = self.wait_for("input[type=search], input[placeholder^=Search]")
         box.send_keys(Keys.CONTROL, "a")
         box.send_keys(words)
@@ -90,6 +90,52 @@ class Browser:
             WebDriverWait(self.driver, _PATIENCE_S, ignored_exceptions=[_Stale]).until(found)
         except TimeoutException:
             raise AssertionError(f"{words!r} finds {names}, and not {wanted}") from None
+        return names
+
+    def find_first(self, queries: Sequence[str]) -> dict[str, list[str]]:
+        """Return the names of all results of each query, best first, from the search itself without its box."""
+        found: dict[str, list[str]] = self.driver.execute_script(
+            "const project = angular.element(document.body).injector().get('project');"
+            "const best = q => project.search(q).sort((a, b) => b.overallWeight - a.overallWeight);"
+            "return Object.fromEntries(arguments[0].map(q => [q, best(q).map(each => each.model.name)]))",
+            list(queries),
+        )
+        return found
+
+    def graph_types(self) -> set[str]:
+        """Return the resource types of the nodes that the open graph shows."""
+        self.wait_for("canvas")
+        script = "return window.graph ? window.graph.nodes(':visible').map(n => n.data('resource_type')) : []"
+        WebDriverWait(self.driver, _PATIENCE_S).until(lambda driver: driver.execute_script(script))
+        return set(self.driver.execute_script(script))
+
+    def draws(self, characters: str) -> bool:
+        """Return True if each character has a glyph of its own; without a font all of them look like the same box."""
+        different: int = self.driver.execute_script(
+            """const font = getComputedStyle(document.body).fontFamily;
+            const pictures = [...arguments[0]].map(character => {
+                const canvas = document.createElement("canvas");
+                canvas.width = canvas.height = 32;
+                const context = canvas.getContext("2d");
+                context.font = `24px ${font}`;
+                context.fillText(character, 2, 26);
+                return canvas.toDataURL();
+            });
+            return new Set(pictures).size""",
+            characters,
+        )
+        return different == len(set(characters))
+
+    def wait_until_in_view(self, selector: str) -> None:
+        """Wait until an element can be seen: neither scrolled away nor under another one. Raises: TimeoutException."""
+        script = """const element = document.querySelector(arguments[0]);
+            if (!element) return false;
+            const box = element.getBoundingClientRect();
+            const top = document.elementFromPoint(box.left + 5, box.top + box.height / 2);
+            return element === top || element.contains(top)"""
+        WebDriverWait(self.driver, _PATIENCE_S).until(
+            lambda driver: driver.execute_script(script, selector)
+        )
 
     def open_found(self, name: str) -> None:
         """Open a result of the search."""

@@ -12,7 +12,8 @@ from typing import Any
 from feature_mart.core.errors import TerminalError, UsageError
 from feature_mart.core.files import write_whole
 from feature_mart.core.manifest import Manifest
-from feature_mart.knowledge.evidence_files import encoded
+from feature_mart.knowledge.evidence_files import encoded, with_earlier
+from feature_mart.snapshot_files import decode_document
 from feature_mart.training import DEFAULT_PARAMS, Snapshot, load_snapshot
 from feature_mart.training.lift import ALL, LiftLine, score_features, variants
 
@@ -93,11 +94,18 @@ def check_origin(snapshot: Snapshot, consumer: str, warehouse_id: str) -> None:
 def write_evidence(folder: Path, warehouse: str, document: Mapping[str, Any]) -> Path:
     """Write ``<consumer>.<warehouse>.json`` to a folder atomically, and return its path.
 
+    The scores of a file that is there are kept under ``earlier``.
+
     Raises:
         TerminalError: the document violates its schema; nothing is written.
     """
     path = folder / f"{document['consumer']}.{warehouse}.json"
-    write_whole(path, encoded(document, "evidence"))
+    try:
+        former = decode_document(path.read_bytes(), "evidence", path.name)
+    except (FileNotFoundError, TerminalError):
+        # A file that violates its schema has no score to keep; the new one replaces it.
+        former = None
+    write_whole(path, encoded(with_earlier(document, former), "evidence"))
     return path
 
 

@@ -13,6 +13,10 @@ from feature_mart.snapshot_files import check_document, decode_document, encode_
 Document = Mapping[str, Any]
 """The content of one docs/evidence/<consumer>.<warehouse>.json."""
 
+#: Earlier scores are dropped beyond this number: a year of monthly measurements.
+_MOST_EARLIER = 12
+#: Metrics for which a smaller value is the better one.
+_ERRORS = frozenset({"mae", "rmse", "logloss", "ape_mean", "ape_median"})
 _JINJA_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _SQL_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
@@ -39,6 +43,47 @@ def effects_of(column: str, documents: Sequence[Document]) -> Iterator[tuple[str
                     f"{document['warehouse_id']}, {document['consumer']}",
                     _effect(document, group),
                 )
+
+
+def measurements_of(document: Document) -> tuple[Document, ...]:
+    """Return the scores of all features that a document keeps, oldest first; the last is the document's own.
+
+    Each has the keys snapshot, as_of_at, commit, metric, seeds and all.
+    """
+    own = {key: document[key] for key in ("snapshot", "as_of_at", "commit", "metric", "seeds")}
+    own["all"] = {split: document["all"][split] for split in ("validation", "test")}
+    return (*document.get("earlier", ()), own)
+
+
+def with_earlier(document: Document, former: Document | None) -> dict[str, Any]:
+    """Return a new document that keeps the scores of the one it replaces, so that the site shows a trend.
+
+    A snapshot that is measured again has only its newest score.
+    """
+    kept = measurements_of(former) if former is not None else ()
+    earlier = [each for each in kept if each["snapshot"] != document["snapshot"]][-_MOST_EARLIER:]
+    whole = {key: value for key, value in document.items() if key != "earlier"}
+    return whole | ({"earlier": earlier} if earlier else {})
+
+
+def trend_of(document: Document) -> str:
+    """Say how the validation score moved since the measurement before, and list the earlier ones, oldest first.
+
+    The first measurement, or one with another metric than those before, has no trend.
+    """
+    before = [each for each in measurements_of(document) if each["metric"] == document["metric"]]
+    *earlier, last = [each["all"]["validation"] for each in before]
+    known = [each for each in earlier if each["mean"] is not None]
+    if not known or last["mean"] is None:
+        return "first measurement"
+    change = last["mean"] - known[-1]["mean"]
+    spread = max(last["spread"] or 0, known[-1]["spread"] or 0)
+    if abs(change) <= spread:
+        word = "the same within the spread"
+    else:
+        word = "better" if (change < 0) == (document["metric"] in _ERRORS) else "worse"
+    means = " → ".join(f"{each['mean']:.4f}" for each in (*known, last))
+    return f"{signed(change)}, {word} ({means})"
 
 
 def score(of: Mapping[str, float | None]) -> str:

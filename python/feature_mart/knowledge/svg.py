@@ -1,7 +1,8 @@
 """Write matplotlib figures as reproducible SVG: the same data give the same bytes.
 
 A drawing is 480 pixels wide, the width that dbt's documentation page shows. It uses only greys and line styles, keeps
-its text as text, and has a description in words for screen readers.
+its text as text, and has a description in words for screen readers. Its fonts are named once, on the root element:
+matplotlib's own font has no Japanese characters, and a browser without a named one may take the Chinese forms of kanji.
 """
 
 from __future__ import annotations
@@ -19,9 +20,14 @@ STYLE: Any = {
     "text.parse_math": False,
     "axes.linewidth": 0.5,
 }
+#: Fonts of macOS, Windows, Android, Linux and Debian's fonts-ipaexfont-gothic (.ci/chromium), the Latin ones first.
+FONTS = (
+    "'DejaVu Sans', Verdana, 'Hiragino Sans', 'Yu Gothic', Meiryo, 'Noto Sans JP', 'Noto Sans CJK JP', "
+    "IPAexGothic, sans-serif"
+)
 _NOTHING = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _DECLARED = re.compile(r"<\?xml.*?\?>\s*|<!DOCTYPE.*?>\s*", re.DOTALL)
-_FONTS = re.compile(r"font-family: [^;\"]*sans-serif")
+_OWN_FONT = re.compile(r"; font-family: [^;\"]*sans-serif")
 #: Characters that XML does not allow.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 #: Coordinates are cut to a tenth of a point, which makes the files smaller.
@@ -37,9 +43,11 @@ def svg_text(figure: Any, title: str, words: str) -> str:
     """Return a figure as SVG, with a title and a description for screen readers."""
     written = io.StringIO()
     figure.savefig(written, format="svg", metadata=_NOTHING)
-    svg = _FONTS.sub("font-family: sans-serif", _DECLARED.sub("", written.getvalue()))
+    svg = _OWN_FONT.sub("", _DECLARED.sub("", written.getvalue()))
     head, end, rest = svg.partition(">")
     drawn = _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path.group()), rest)
     labels = f"\n <title>{escape(title)}</title>\n <desc>{escape(words)}</desc>"
-    lines = _UNPRINTABLE.sub(" ", f'{head} role="img"{end}{labels}{drawn}').splitlines()
+    lines = _UNPRINTABLE.sub(
+        " ", f'{head} role="img" style="font-family: {FONTS}"{end}{labels}{drawn}'
+    ).splitlines()
     return "\n".join(line.rstrip() for line in lines) + "\n"

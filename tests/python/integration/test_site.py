@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from selenium.webdriver.common.by import By
 
 from browser import Browser, open_browser
 from feature_mart.cli import main
@@ -28,7 +29,7 @@ JOBS = 1_500
 PREFIX = "docs/feature mart"
 FRONT, FEATURES = "overview", "model/model.feature_mart.mart_price_estimation__features"
 PRICE = "exposure/exposure.feature_mart.price_estimation"
-_LINK = re.compile(r"\]\(#!/(\w+)/([\w.]+)\)")
+_LINK = re.compile(r"\]\(#!/(\w+)/([\w.]+)(?:#(\w+))?\)")
 _IMAGE = re.compile(r"!\[([^\]]+)\]\(([^)]+)\)")
 
 
@@ -95,9 +96,13 @@ def browser(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Br
 
 def test_every_link_and_every_drawing_leads_somewhere(site: Site) -> None:
     known = {*site.manifest["nodes"], *site.manifest["exposures"]}
-    links = [(where, key) for where, text in site.described() for _, key in _LINK.findall(text)]
+    links = [(where, *link) for where, text in site.described() for link in _LINK.findall(text)]
     assert len(links) > 500
-    assert not [link for link in links if link[1] not in known]
+    assert not [link for link in links if link[2] not in known]
+    to_columns = [link for link in links if link[3]]
+    assert len(to_columns) > 300
+    headings = {key: site.manifest["nodes"][key]["description"] for _, _, key, _ in to_columns}
+    assert not [link for link in to_columns if f"\n### {link[3]}\n" not in headings[link[2]]]
     drawings = [(where, *each) for where, text in site.described() for each in _IMAGE.findall(text)]
     assert len({link for _, _, link in drawings}) > 100
     assert not [each for each in drawings if not (site.folder / each[2]).is_file()]
@@ -137,10 +142,12 @@ def test_the_front_page_lists_every_feature_once_and_every_consumer(site: Site) 
         assert snapshot["id"] in front
         for each in snapshot["columns"]:
             if each["role"] != "label":
-                assert front.count(f"\n| `{each['name']}` |") == 1, each["name"]
+                assert front.count(f"\n| [`{each['name']}`](#!/model/") == 1, each["name"]
         assert f"exposure.feature_mart.{consumer}" in front
     for heading in (
         "Consumers",
+        "Last checks",
+        "Whom to ask",
         "Features by entity",
         "How fresh",
         "Tried and not taken",
@@ -148,6 +155,11 @@ def test_the_front_page_lists_every_feature_once_and_every_consumer(site: Site) 
     ):
         assert f"## {heading}" in front
     assert "日本語" in front
+    assert re.search(r"\*\*\d{3,} passed, 0 failed, \d+ warned\*\*", front)
+    assert "pricing-features@example.com" in front and "@example/data-warehouse" in front
+    for consumer, snapshot in site.snapshots.items():
+        last = f"The last snapshot of {consumer}, `{snapshot['id']}`, is not measured"
+        assert last in front, "the committed evidence is of the sample with all its jobs"
 
 
 def test_nothing_of_this_machine_is_on_the_site(site: Site) -> None:
@@ -163,7 +175,7 @@ def test_the_five_pages_in_a_browser(browser: Browser, tmp_path: Path) -> None:
     graph = f"{FEATURES}?g_v=1&g_i=%2Bmart_price_estimation__features%2B"
     pages = {
         "front": (FRONT, "Features by entity", None),
-        "feature": (FEATURES, "Columns", "//p[starts-with(., 'Rows: ')]"),
+        "feature": (FEATURES, "Columns", "//p[starts-with(., 'Drawing for ')]"),
         "rejected": ("analysis/analysis.feature_mart.deadline_calendar", "Reopen", drawing),
         "consumer": (
             PRICE,
@@ -195,6 +207,44 @@ def test_the_five_pages_in_a_browser(browser: Browser, tmp_path: Path) -> None:
     ]
     assert browser.asked and not strange
     assert not browser.complaints
+
+
+def test_the_search_finds_the_explaining_model_first(site: Site, browser: Browser) -> None:
+    homes = {
+        name: node["name"]
+        for node in site.manifest["nodes"].values()
+        if node["resource_type"] == "model"
+        for name in re.findall(r"^### (\w+)$", node["description"], re.MULTILINE)
+        if name in node["columns"]
+    }
+    assert len(homes) > 90
+    browser.visit(FRONT)
+    captions = ("nine tenths between", "splits its median went from")
+    found = browser.find_first([*homes, *captions])
+    assert {name: found[name][0] for name in homes} == homes
+    assert not any(found[caption] for caption in captions), "drawings are not searched"
+    shown = browser.search("client_rating_mean_all", "feat_client__history")
+    assert shown[0] == "feat_client__history"
+    assert "mart_price_estimation__features" in shown
+
+
+def test_the_whole_graph_hides_tests_until_they_are_chosen(browser: Browser) -> None:
+    browser.visit(f"{FRONT}?g_v=1")
+    types = browser.graph_types()
+    assert {"model", "source", "exposure"} <= types
+    assert not {"test", "unit_test"} & types
+    options = browser.driver.execute_script(
+        "return angular.element(document.body).injector().get('selectorService').options.resource_types"
+    )
+    assert {"test", "unit_test"} <= set(options)
+
+
+def test_the_front_page_shows_japanese_and_leads_to_a_columns_reasons(browser: Browser) -> None:
+    browser.visit(FRONT)
+    assert browser.draws("日本語の特徴量"), "no Japanese font: .ci/chromium installs one"
+    browser.driver.find_element(By.LINK_TEXT, "client_rating_mean_all").click()
+    browser.wait_for_text("Reasons by column")
+    browser.wait_until_in_view("#client_rating_mean_all")
 
 
 def test_the_page_works_from_a_file(site: Site) -> None:
@@ -232,7 +282,7 @@ QUESTIONS = (
     Question(
         "Who uses the client's cancel ratio?",
         "client cancelled ratio",
-        "mart_price_estimation__features",
+        "feat_client__history",
         "client_cancelled_contract_ratio_all",
         "Used by hire_within_14d, price_estimation",
     ),
@@ -293,7 +343,8 @@ def test_a_newcomers_question_is_answered_where_the_search_leads(
     question: Question, browser: Browser
 ) -> None:
     browser.visit(FRONT)
-    browser.search(question.types, question.page)
+    names = browser.search(question.types, question.page)
+    assert names.index(question.page) < 2, names
     browser.open_found(question.page)
     text = browser.text() if question.column is None else browser.open_column(question.column)
     assert re.search(question.answer, text), text

@@ -14,6 +14,7 @@ import yaml
 
 from feature_mart.knowledge.candidate_plot import describe_plot
 from feature_mart.knowledge.evidence_files import sql_sha256
+from feature_mart.knowledge.svg import FONTS
 
 PROJECT = Path(__file__).resolve().parents[3]
 REJECTED = PROJECT / "analyses" / "rejected"
@@ -136,3 +137,13 @@ def test_a_comment_is_no_other_sql_and_a_word_is() -> None:
     sql = "-- why\nselect job_id, 1 as x {# so #} from a"
     assert sql_sha256(sql) == sql_sha256("select job_id,\n  1 as x /* other */ from a")
     assert sql_sha256(sql) != sql_sha256(sql.replace("1", "2"))
+
+
+def test_drawings_name_japanese_fonts_once() -> None:
+    drawings = sorted((PROJECT / "docs" / "assets" / "rejected").glob("*.svg"))
+    assert len(drawings) == len(NAMES)
+    for each in drawings:
+        root, _, rest = each.read_text(encoding="utf-8").partition("\n")
+        assert f'style="font-family: {FONTS}"' in root, each.name
+        assert "font-family" not in rest, each.name
+    assert {"Meiryo", "IPAexGothic"} <= set(re.split(r"[',\s]+", FONTS))

@@ -24,6 +24,7 @@ from feature_mart.knowledge.site.facts import (
 from feature_mart.knowledge.site.page import anonymous, assemble_page, without_remote_images
 from feature_mart.knowledge.site.plots import draw_profiles
 from feature_mart.knowledge.site.profiles import finite, measure_profiles
+from feature_mart.knowledge.site.status import read_last_checks
 from feature_mart.runner import Progress, RunLog, generate_docs, open_engine, require_built
 from feature_mart.storage import Store
 
@@ -74,7 +75,8 @@ def build_site(
         _put_candidates(settings.project, staged, docs.manifest)
         show(0, 0, "write the pages")
         freshness = [_freshness(docs.manifest, name, ask(name)) for name in _tables(docs.manifest)]
-        enrich_manifest(docs.manifest, settings, consumers, freshness, built.as_of_at)
+        checks = read_last_checks(settings, built, log)
+        enrich_manifest(docs.manifest, settings, consumers, freshness, checks, built.as_of_at)
         anonymous(docs.manifest)
         without_remote_images(docs.manifest)
         page = assemble_page(docs.page, docs.manifest, docs.catalog)
@@ -104,6 +106,10 @@ def _gather(
         for each in document["exposures"].values()
         if each["config"]["meta"].get("consumer") == consumer.name
     )
+    # dbt requires a name or an email, in any order.
+    owners = [
+        str(exposure["owner"][key]) for key in ("name", "email") if exposure["owner"].get(key)
+    ]
     groups = manifest.feature_groups(consumer)
     own = manifest.columns(consumer.training_model)
     types = {each.name: each.data_type for each in own}
@@ -113,7 +119,8 @@ def _gather(
     return ConsumerFacts(
         consumer,
         str(exposure["name"]),
-        str(exposure["owner"].get("name") or exposure["owner"].get("email") or ""),
+        owners[0],
+        ", ".join(owners),
         str(exposure["description"]),
         groups,
         snapshot,

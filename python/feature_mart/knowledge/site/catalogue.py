@@ -1,4 +1,4 @@
-"""Write the front page: consumers, features by entity, freshness of tables, rejected candidates and decisions."""
+"""Write the front page: consumers and their scores, last checks, whom to ask, features, freshness and candidates."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ from feature_mart.core.zones import load_zone
 from feature_mart.knowledge.rationale import VERIFIED_BY
 from feature_mart.knowledge.site.facts import ConsumerFacts, Freshness, cut_of
 from feature_mart.knowledge.site.pages import Links, local, table, verdict_of
+from feature_mart.knowledge.site.status import (
+    LastChecks,
+    OwnedPath,
+    checks_text,
+    owners_table,
+    scores_text,
+)
 from feature_mart.knowledge.verification import VERIFIED_ALONE
 from feature_mart.knowledge.why import Candidate, Why
 
 _NEWEST_DECISIONS = 5
+#: The title and the first paragraph of the overview, which come before the state of the mart.
+_INTRODUCTION = 2
 _AT_REQUEST = "_at_request"
 
 
@@ -42,6 +51,8 @@ class Catalogue:
     reasons: Mapping[str, Why]
     types: Mapping[str, str]
     freshness: Sequence[Freshness]
+    checks: LastChecks
+    owned_paths: Sequence[OwnedPath]
     candidates: Sequence[Candidate]
     decisions: Sequence[Decision]
 
@@ -51,16 +62,26 @@ def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str
 
     Args:
         of: the content to generate text from.
-        overview: the text at the top, written by hand.
+        overview: the title, the introduction and a guide to the site, written by hand; the mart's state comes before
+            the guide.
         japanese: the Japanese section at the end, written by hand.
         links: builds links to other pages.
     """
     clock, zone = of.clock, load_zone(of.clock.timezone)
+    paragraphs = overview.strip().split("\n\n")
+    introduction, guide = paragraphs[:_INTRODUCTION], paragraphs[_INTRODUCTION:]
     return "\n\n".join(
         (
-            overview.strip(),
+            *introduction,
             f"## Consumers of {of.warehouse}",
             *(_consumer_line(facts, links) for facts in of.consumers),
+            "### Scores",
+            scores_text(of.consumers, of.warehouse, links),
+            "## Last checks",
+            checks_text(of.checks, links, zone),
+            "## Whom to ask",
+            owners_table(of.consumers, _owners(of), of.owned_paths, links),
+            *(["## How to read this site", *guide] if guide else ()),
             "## Features by entity",
             *_feature_tables(of, links),
             "## How fresh they are",
@@ -75,7 +96,7 @@ def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str
             "each logarithm. A row in another currency stops the build; a row without a currency counts as "
             f"{of.currency}.",
             "## Tried and not taken",
-            _candidate_table(of.candidates, links),
+            _candidate_table(of.candidates, of.reasons, links),
             "## Newest decisions",
             *(f"**{each.number} {each.title}.** {each.summary}" for each in of.decisions),
             japanese.strip(),
@@ -115,33 +136,51 @@ def _consumer_line(facts: ConsumerFacts, links: Links) -> str:
     )
 
 
-def _feature_tables(of: Catalogue, links: Links) -> list[str]:
+def _groups(of: Catalogue) -> dict[str, dict[str, list[str]]]:
+    """Return the names of the consumers that use each feature, by feature group and feature."""
     groups: dict[str, dict[str, list[str]]] = {}
     for facts in of.consumers:
         for group, names in facts.groups.items():
             for name in names:
                 groups.setdefault(group, {}).setdefault(name, []).append(facts.consumer.name)
+    return groups
+
+
+def _entity(group: str) -> str:
+    if group.endswith(_AT_REQUEST):
+        return group.removesuffix(_AT_REQUEST).replace("_", " and ")
+    return f"job ({group})"
+
+
+def _owners(of: Catalogue) -> dict[str, list[str]]:
+    """Return the entities whose features an owner is responsible for, by owner."""
+    owners: dict[str, dict[str, None]] = {}
+    for group, features in _groups(of).items():
+        for name in features:
+            owner = str(of.reasons[name].meta.get("owner", "nobody"))
+            owners.setdefault(owner, {})[_entity(group)] = None
+    return {owner: list(entities) for owner, entities in owners.items()}
+
+
+def _feature_tables(of: Catalogue, links: Links) -> list[str]:
     blocks = []
-    for group, features in groups.items():
-        entity = (
-            group.removesuffix(_AT_REQUEST) if group.endswith(_AT_REQUEST) else f"job ({group})"
-        )
+    for group, features in _groups(of).items():
         owners = sorted({str(of.reasons[name].meta.get("owner", "")) for name in features})
         lines = (
-            _feature_line(of.reasons[name], of.types.get(name, ""), users)
+            _feature_line(of.reasons[name], of.types.get(name, ""), users, links)
             for name, users in features.items()
         )
         blocks += [
-            f"### {entity.replace('_', ' and ')}",
+            f"### {_entity(group)}",
             f"{len(features)} features in {links.model(f'feat_job__{group}')}, owned by {', '.join(owners)}",
             table(("feature", "what it is", "type and unit", "served by", "used by"), lines),
         ]
     return blocks
 
 
-def _feature_line(why: Why, data_type: str, users: Sequence[str]) -> list[str]:
+def _feature_line(why: Why, data_type: str, users: Sequence[str], links: Links) -> list[str]:
     return [
-        f"`{why.column}`",
+        links.feature(why),
         f"{why.description} ({VERIFIED_ALONE})" if why.meta.get(VERIFIED_BY) else why.description,
         f"{data_type}, {why.meta.get('unit', 'no unit')}",
         str(why.meta.get("serve", "")),
@@ -162,12 +201,17 @@ def _freshness_table(freshness: Sequence[Freshness], links: Links, zone: ZoneInf
     return table(("model", "rows", f"newest row ({zone.key})", "a check fails after"), lines)
 
 
-def _candidate_table(candidates: Sequence[Candidate], links: Links) -> str:
+def _candidate_table(
+    candidates: Sequence[Candidate], reasons: Mapping[str, Why], links: Links
+) -> str:
     lines = (
         [
             links.candidate(each.name),
             verdict_of(each),
-            ", ".join(f"`{name}`" for name in each.lost_to),
+            ", ".join(
+                links.feature(reasons[name]) if name in reasons else f"`{name}`"
+                for name in each.lost_to
+            ),
         ]
         for each in candidates
     )

@@ -18,7 +18,9 @@ from feature_mart.knowledge.site.pages import (
     column_page,
     consumer_page,
     model_page,
+    reasons_section,
 )
+from feature_mart.knowledge.site.status import LastChecks, read_owned_paths
 from feature_mart.knowledge.why import Why, read_reasons
 
 #: The prefixes of models whose columns have reasons.
@@ -34,12 +36,14 @@ def enrich_manifest(
     settings: Settings,
     consumers: Sequence[ConsumerFacts],
     freshness: Sequence[Freshness],
+    checks: LastChecks,
     as_of_at: datetime,
 ) -> None:
     """Add everything known about models, columns, candidates and consumers to the descriptions of a manifest.
 
     Args:
         document: dbt's manifest, changed in place.
+        checks: the last checks of the mart.
         as_of_at: the refresh of the built mart.
 
     Raises:
@@ -60,12 +64,11 @@ def enrich_manifest(
         if node["resource_type"] == "model" and node["name"].startswith(TOLD_MODELS):
             _enrich_model(node, explained, consumers, links)
             types |= {name: str(each["data_type"]) for name, each in node["columns"].items()}
-    homes = {name: why.model for name, why in explained.items()}
     candidates = {each.name: each for each in reasons.candidates}
     for node in document["nodes"].values():
         if node["resource_type"] == "analysis" and node["name"] in candidates:
             candidate = candidates[node["name"]]
-            node["description"] = candidate_page(candidate, node["description"], links, homes)
+            node["description"] = candidate_page(candidate, node["description"], links, explained)
     by_name = {facts.consumer.name: facts for facts in consumers}
     for exposure in document["exposures"].values():
         facts = by_name.get(str(exposure["config"]["meta"].get("consumer")))
@@ -88,6 +91,8 @@ def enrich_manifest(
         {name: explained[name] for name in features},
         types,
         freshness,
+        checks,
+        read_owned_paths(settings.project),
         reasons.candidates,
         read_decisions(settings.project),
     )
@@ -104,7 +109,15 @@ def _enrich_model(
 ) -> None:
     # A mart has the columns of every group. Its consumer's page has their evidence, so none is repeated here.
     columns = frozenset() if node["name"].startswith("mart_") else frozenset(node["columns"])
-    node["description"] = model_page(node["description"], columns, consumers, links)
+    described = {name: column["description"] for name, column in node["columns"].items()}
+    labels = [
+        name
+        for name, column in node["columns"].items()
+        if column["config"].get("meta", {}).get("role") == "label"
+    ]
+    section = reasons_section(node["name"], described, labels, explained, consumers, links)
+    notes = model_page(node["description"], columns, consumers, links)
+    node["description"] = f"{notes.rstrip()}\n\n{section}".rstrip()
     for name, column in node["columns"].items():
         if name in explained and "role" not in column["config"].get("meta", {}):
             column["description"] = column_page(

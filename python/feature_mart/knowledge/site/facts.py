@@ -24,15 +24,16 @@ _ALWAYS = Window(
 class ConsumerFacts:
     """The facts about one consumer; `exposure` is the name of its dbt exposure.
 
-    `groups` are its features by feature group. `snapshot` is the manifest of its last snapshot, None if there is none
-    or it cannot be read; `problem` says what to do if it cannot be read, else it is None. `evidence` are its documents
-    in docs/evidence, from all warehouses. `profiles` and `drawings` (links) are by feature. A feature without known
-    values has no drawing.
+    `owner` is the team of the exposure, `contact` the team and its address. `groups` are its features by feature group.
+    `snapshot` is the manifest of its last snapshot, None if there is none or it cannot be read; `problem` says what to
+    do if it cannot be read, else it is None. `evidence` are its documents in docs/evidence, from all warehouses.
+    `profiles` and `drawings` (links) are by feature. A feature without known values has no drawing.
     """
 
     consumer: Consumer
     exposure: str
     owner: str
+    contact: str
     description: str
     groups: Mapping[str, tuple[str, ...]]
     snapshot: Mapping[str, Any] | None

@@ -1,10 +1,15 @@
-"""Put the data into dbt's documentation page, since browsers block a page opened from disk from fetching files."""
+"""Complete dbt's documentation page: put the data into it, and add a style sheet and a script of our own.
+
+The data are inline because browsers block a page opened from disk from fetching files. ``page.css`` names Japanese
+fonts; ``page.js`` ranks the results of the search and hides tests in the graph.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
+from importlib import resources
 from typing import Any
 
 from feature_mart.core.errors import TerminalError
@@ -21,7 +26,7 @@ _LOCAL_KEYS = ("compiled_path", "build_path", "root_path")
 
 
 def assemble_page(template: str, manifest: Mapping[str, Any], catalog: Mapping[str, Any]) -> str:
-    """Return dbt's ``index.html`` with both documents inline.
+    """Return dbt's ``index.html`` with both documents inline, and with our style sheet and script.
 
     Raises:
         TerminalError: dbt's page has no placeholder for a document, because it is of an unknown version.
@@ -29,6 +34,8 @@ def assemble_page(template: str, manifest: Mapping[str, Any], catalog: Mapping[s
     page = template
     for wrong, right in _FALSE_ADDRESSES.items():
         page = page.replace(wrong, right)
+    # Before the end of the head: after dbt's own script, and before AngularJS starts on the finished page.
+    page = page.replace("</head>", f"{_additions()}</head>", 1)
     for document, place in ((manifest, _PLACES["manifest"]), (catalog, _PLACES["catalog"])):
         before, found, after = page.partition(place)
         if not found:
@@ -63,6 +70,14 @@ def without_remote_images(manifest: dict[str, Any]) -> None:
                     each["description"] = _REMOTE.sub(r"\1", each["description"])
     for block in manifest["docs"].values():
         block["block_contents"] = _REMOTE.sub(r"\1", block["block_contents"])
+
+
+def _additions() -> str:
+    css, js = (
+        resources.files(__package__).joinpath(f"page.{kind}").read_text(encoding="utf-8")
+        for kind in ("css", "js")
+    )
+    return f"<style>{css}</style><script>{js}</script>"
 
 
 def _script(document: Mapping[str, Any]) -> str:

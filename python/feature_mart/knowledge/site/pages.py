@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from feature_mart.knowledge.evidence_files import score, signed
+from feature_mart.knowledge.evidence_files import score, signed, trend_of
 from feature_mart.knowledge.rationale import VERIFIED_BY
 from feature_mart.knowledge.site.facts import ConsumerFacts, cut_of
 from feature_mart.knowledge.site.plots import describe_profile
@@ -18,6 +18,8 @@ from feature_mart.snapshot_files import parse_instant
 
 _CANDIDATE = re.compile(r"`?analyses/rejected/(\w+)\.sql`?")
 _VERDICT = re.compile(r"(Rejected|Not taken)(?: on (\d{4}-\d\d-\d\d))?\.")
+#: The headings of a model's reasons. ``page.js`` knows the second one and the start of a caption, "**Drawing".
+REASONS, ELSEWHERE = "Reasons by column", "Columns explained elsewhere"
 
 
 class Links:
@@ -30,6 +32,10 @@ class Links:
         """Return a link to a model's page."""
         return self._link("model", name)
 
+    def feature(self, why: Why) -> str:
+        """Return a link to a column's reasons on the page of the model that explains it."""
+        return f"[`{why.column}`](#!/model/model.{self._package}.{why.model}#{why.column})"
+
     def consumer(self, facts: ConsumerFacts) -> str:
         """Return a link to the page of a consumer's exposure, whose name may differ from the consumer's."""
         return f"[{facts.consumer.name}](#!/exposure/exposure.{self._package}.{facts.exposure})"
@@ -37,6 +43,12 @@ class Links:
     def candidate(self, name: str) -> str:
         """Return a link to a rejected candidate's page."""
         return self._link("analysis", name)
+
+    def check(self, unique_id: str) -> str:
+        """Return a link to the page of a test, or of another node that a run names, by dbt's unique id."""
+        kind, _, rest = unique_id.partition(".")
+        name = rest.removeprefix(f"{self._package}.").partition(".")[0]
+        return f"[{name}](#!/{kind}/{unique_id})"
 
     def _link(self, kind: str, name: str) -> str:
         return f"[{name}](#!/{kind}/{kind}.{self._package}.{name})"
@@ -46,30 +58,9 @@ def column_page(
     why: Why, description: str, consumers: Sequence[ConsumerFacts], links: Links, model: str
 ) -> str:
     """Return the text on a feature's column in a model: reasons, consumers, evidence, candidates and drawings."""
-    meta = why.meta
-    paragraphs = [description or why.description]
-    paragraphs += [
-        f"**{heading}.** {meta[key]}"
-        for heading, key in (("Why", "why"), ("Transform", "transform"))
-        if meta.get(key)
-    ]
-    served = [
-        f"{name}: {meta[key]}"
-        for name, key in (
-            ("Unit", "unit"),
-            ("NULL", "null_means"),
-            ("served by", "serve"),
-            ("owner", "owner"),
-            ("added", "added"),
-        )
-        if meta.get(key)
-    ]
-    paragraphs.append(" · ".join(served))
-    if meta.get(VERIFIED_BY):
-        paragraphs.append(f"**Verified.** {VERIFIED_ALONE[0].upper()}{VERIFIED_ALONE[1:]}.")
-    users = ", ".join(links.consumer(facts) for facts in consumers if why.column in facts.features)
-    home = "this model" if why.model == model else links.model(why.model)
-    paragraphs.append(f"**Explained in** {home} · **Used by** {users or 'no consumer'}")
+    paragraphs = _reasons(why, description, consumers, links)
+    if why.model != model:
+        paragraphs.append(f"**Explained in** {links.model(why.model)}: {links.feature(why)}")
     paragraphs += [f"**Evidence, {where}.** {worth}." for where, worth in why.evidence]
     paragraphs += [
         f"**{verdict_of(each)}:** {links.candidate(each.name)}"
@@ -80,6 +71,41 @@ def column_page(
     own = [facts for facts in consumers if f"_{facts.consumer.name}__" in model] or consumers
     paragraphs += [line for facts in own for line in _drawing(why.column, facts, links)]
     return "\n\n".join(paragraphs)
+
+
+def reasons_section(
+    model: str,
+    columns: Mapping[str, str],
+    labels: Sequence[str],
+    explained: Mapping[str, Why],
+    consumers: Sequence[ConsumerFacts],
+    links: Links,
+) -> str:
+    """Return what a model's label is, and the reasons for its columns, as Markdown; empty for a model without either.
+
+    A column that the model explains has a heading. Those that other models explain are in a table.
+
+    Args:
+        columns: the description of each column by name.
+        labels: those of the columns that are labels.
+        explained: everything that is known about each column that has a reason.
+    """
+    known = {name: explained[name] for name in columns if name in explained}
+    known = {name: why for name, why in known.items() if why.meta.get("why")}
+    own = {name: why for name, why in known.items() if why.model == model}
+    parts = ["## Label"] if labels else []
+    for name in labels:
+        parts += [f"### {name}", columns[name]]
+    parts += [f"## {REASONS}"] if own else []
+    for name, why in own.items():
+        # The heading has no backticks: dbt's page makes its address from it.
+        parts += [f"### {name}", *_reasons(why, columns[name], consumers, links)]
+    lines = [
+        [links.feature(why), str(why.meta["why"])] for name, why in known.items() if name not in own
+    ]
+    if lines:
+        parts += [f"## {ELSEWHERE}", table(("column", "why"), lines)]
+    return "\n\n".join(parts)
 
 
 def model_page(
@@ -134,20 +160,20 @@ def evidencetable(document: Mapping[str, Any]) -> str:
         f"**Evidence on {document['warehouse_id']}.** {document['metric']} of {document['seeds']} seeds, mean ± "
         f"standard deviation; {document['from'][:10]} to {document['to'][:10]}, rows: {_counted(document['rows'])}; "
         f"snapshot {document['snapshot']}. Adds: the score of all features less the score without the group; two "
-        "figures nearer than their spreads are the same. Chosen by validation; test is only reported.\n\n"
+        "figures nearer than their spreads are the same. Chosen by validation; test is only reported. Trend of all "
+        f"features on validation: {trend_of(document)}.\n\n"
         f"{table(_GROUP_HEAD[1:], lines)}"
     )
 
 
 def candidate_page(
-    candidate: Candidate, description: str, links: Links, homes: Mapping[str, str]
+    candidate: Candidate, description: str, links: Links, explained: Mapping[str, Why]
 ) -> str:
-    """Return a candidate's description, followed by links to the columns that it lost to.
-
-    `homes` maps a column to the model that computes it.
-    """
+    """Return a candidate's description, followed by links to the columns that it lost to."""
     lost = ", ".join(
-        f"`{name}` in {links.model(homes[name])}" for name in candidate.lost_to if name in homes
+        f"{links.feature(explained[name])} in {links.model(explained[name].model)}"
+        for name in candidate.lost_to
+        if name in explained
     )
     return f"{description}\n\n**Beside or instead of** {lost}" if lost else description
 
@@ -194,18 +220,48 @@ def _group_line(document: Mapping[str, Any], group: Mapping[str, Any]) -> list[s
     ]
 
 
+def _reasons(
+    why: Why, description: str, consumers: Sequence[ConsumerFacts], links: Links
+) -> list[str]:
+    """Return what a column is, why it is there, how it is served, and which consumers use it."""
+    meta = why.meta
+    paragraphs = [description or why.description]
+    paragraphs += [
+        f"**{heading}.** {meta[key]}"
+        for heading, key in (("Why", "why"), ("Transform", "transform"))
+        if meta.get(key)
+    ]
+    facts = [
+        f"{name}: {meta[key]}"
+        for name, key in (
+            ("Unit", "unit"),
+            ("NULL", "null_means"),
+            ("served by", "serve"),
+            ("owner", "owner"),
+            ("added", "added"),
+        )
+        if meta.get(key)
+    ]
+    users = ", ".join(links.consumer(each) for each in consumers if why.column in each.features)
+    paragraphs.append(" · ".join([*facts, f"**Used by** {users or 'no consumer'}"]))
+    if meta.get(VERIFIED_BY):
+        paragraphs.append(f"**Verified.** {VERIFIED_ALONE[0].upper()}{VERIFIED_ALONE[1:]}.")
+    return paragraphs
+
+
 def _drawing(column: str, facts: ConsumerFacts, links: Links) -> list[str]:
+    """Return a column's drawing and its caption, which starts with the word that the search skips."""
     profile = facts.profiles.get(column)
     if profile is None:
         return []
-    words = describe_profile(profile, facts.consumer.label)
-    whose = f"**In {links.consumer(facts)}.** {words}"
+    caption = f"**Drawing for {links.consumer(facts)}.** {describe_profile(profile, facts.consumer.label)}"
     if column not in facts.drawings:
-        return [whose]
-    snapshot = None if facts.snapshot is None else str(facts.snapshot["id"])
+        return [caption]
     rows = _counted({name: profile.rows(name) for name in profile.bins})
-    picture = f"![{_alt(words)}]({facts.drawings[column]})"
-    return [picture, whose, f"Rows: {rows}" + (f"; splits of {snapshot}." if snapshot else ".")]
+    splits = "." if facts.snapshot is None else f"; splits of {facts.snapshot['id']}."
+    # The words of the alternative are few, because the caption says the same as the drawing.
+    picture = f"![Drawing of {column} for {facts.consumer.name}, in words below]({facts.drawings[column]})"
+    return [picture, f"{caption} Rows: {rows}{splits}"]
 
 
 def _snapshot_lines(facts: ConsumerFacts, zone: ZoneInfo) -> list[str]:
@@ -229,11 +285,6 @@ def _snapshot_lines(facts: ConsumerFacts, zone: ZoneInfo) -> list[str]:
         f"{_counted(snapshot['excluded']) or 'none'}.",
         table(("split", "rows", "purged", "from", "to"), lines),
     ]
-
-
-def _alt(text: str) -> str:
-    """Return a text for the alternative of a Markdown image, without square brackets."""
-    return text.replace("[", "(").replace("]", ")")
 
 
 def _counted(rows: Mapping[str, int]) -> str:
