@@ -42,6 +42,8 @@ from file_cases import (
 from file_disguises import COUNT, DISGUISES, KEYS, PRICE
 from notebook import Notebook
 
+EARLY = "with a time before their job was posted"
+
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> BuiltSample:
@@ -130,11 +132,7 @@ def test_a_wrong_value_of_the_request_alone_is_another_definition_and_said_to_be
 
 @pytest.mark.parametrize(
     ("fault", "about", "rows"),
-    [
-        (lose, "lost", None),
-        (double, "doubled", 7),
-        (predate, "with a time before their job was posted", 5),
-    ],
+    [(lose, "lost", None), (double, "doubled", 7), (predate, EARLY, 5)],
 )
 def test_rows_lost_doubled_and_before_their_time_are_counted(
     desk: Desk,
@@ -168,7 +166,7 @@ def test_times_without_an_offset_are_business_time_and_seconds_are_enough(desk: 
     assert report.is_local and report.is_good and report.columns[0].verdict == "right"
     utc = frame.requested_at.dt.tz_localize(None)
     wrong = desk.judge(frame.assign(requested_at=utc))
-    early = next(f for f in wrong.faults if f.about == "with a time before their job was posted")
+    early = next(f for f in wrong.faults if f.about == EARLY)
     assert early.rows == len(frame)
 
 
@@ -399,6 +397,4 @@ def test_a_leak_in_another_unit_is_not_called_good(
     assert (
         later.order is not None and later.order.days == 30 and later.order.later > later.order.now
     )
-    assert any(
-        "follow the order of those of 30 days later" in line for line in unjudged_lines(later)
-    )
+    assert any("order of those of 30 days later" in line for line in unjudged_lines(later))
