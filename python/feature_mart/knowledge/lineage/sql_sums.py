@@ -129,16 +129,22 @@ def _filtered(select: exp.Expression, column: str) -> exp.Expression:
 
 def _without_null_checks(query: exp.Expression, columns: set[str]) -> exp.Expression:
     """Return a query without the parts of ``a is not null or b is not null`` that check these columns."""
+    if not any(_null_checks(select) for select in query.find_all(exp.Select)):
+        return query
     found = query.copy()
     for select in found.find_all(exp.Select):
-        where = clause_of(select, "where")
-        if where is None or not isinstance(where.this, exp.Or):
-            continue
-        parts = list(_disjuncts(where.this))
+        parts = _null_checks(select)
         kept = [each for each in parts if _checked(each) not in columns]
         if kept and len(kept) < len(parts):
-            where.set("this", exp.or_(*kept, copy=True))
+            select.set("where", exp.Where(this=exp.or_(*kept, copy=True)))
     return found
+
+
+def _null_checks(select: exp.Select) -> list[exp.Expression]:
+    """Return the parts of a WHERE such as ``a is not null or b is not null``; empty for another one."""
+    where = clause_of(select, "where")
+    parts = _disjuncts(where.this) if where is not None else []
+    return parts if len(parts) > 1 and all(map(_checked, parts)) else []
 
 
 def _disjuncts(node: exp.Expression) -> list[exp.Expression]:
