@@ -3,29 +3,17 @@
 Print one line per finding; the exit code is 1 if there is any.
 """
 
-import subprocess
 import sys
 from pathlib import Path
 
 from house_rules.files import check_names, check_text
+from house_rules.project_files import project_files
 from house_rules.python_files import check_python
 from house_rules.sql import Finding, check_sql
 from house_rules.unit_tests import check_unit_tests
 from house_rules.yaml_files import check_models_yaml
 
 SQL_FOLDERS = ("models/", "macros/", "analyses/", "tests/generic/", "tests/singular/")
-
-
-def project_files() -> list[str]:
-    """Return the paths of existing files that git tracks, or does not ignore."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True,
-        check=True,
-    )
-    return sorted(
-        {path for path in listed.stdout.decode().split("\0") if path and Path(path).is_file()}
-    )
 
 
 def main() -> int:

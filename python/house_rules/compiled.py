@@ -1,7 +1,7 @@
 """Compile the project's SQL for BigQuery, as dbt would send it, without a warehouse."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -34,7 +34,13 @@ class Compiled:
     declared: Mapping[str, Type] = field(default_factory=dict)
 
 
-def compile_project(target: str, *, only_models: bool = False) -> list[Compiled]:
+def compile_project(
+    target: str,
+    *,
+    only_models: bool = False,
+    paths: Sequence[str] = (),
+    manifest: Any = None,
+) -> list[Compiled]:
     """Return the models, seeds, analyses and the project's own tests, compiled, parents first.
 
     Call ``forget_bigquery`` before, since no warehouse may be asked.
@@ -42,6 +48,8 @@ def compile_project(target: str, *, only_models: bool = False) -> list[Compiled]
     Args:
         target: a target of the profile.
         only_models: compile only models. The SQL of the others is the same in a first build and a later run.
+        paths: compile only the nodes of these files, where any are given.
+        manifest: the parsed project, where it has been parsed already.
 
     Raises:
         RuntimeError: dbt could not compile; the message is dbt's.
@@ -49,8 +57,12 @@ def compile_project(target: str, *, only_models: bool = False) -> list[Compiled]
     from dbt.cli.main import dbtRunner
 
     options = ["--quiet", "--target", target, "--threads", "1", "--no-version-check"]
-    chosen = ["--select", "resource_type:model"] if only_models else ["--exclude", *TESTS_OF_DBT]
-    outcome = dbtRunner().invoke(["compile", *options, *chosen])
+    selected = [f"path:{path}" for path in paths]
+    if only_models:
+        models = "resource_type:model"
+        selected = [f"{models},{one}" for one in selected] or [models]
+    chosen = [*(["--select", *selected] if selected else []), "--exclude", *TESTS_OF_DBT]
+    outcome = dbtRunner(manifest=manifest).invoke(["compile", *options, *chosen])
     if not outcome.success:
         failed = [
             f"{run.node.original_file_path}: {run.message}"

@@ -1,135 +1,166 @@
 """``make lint``: run every linter and print a line for each with its seconds, then the output of those that failed.
 
-``python -m house_rules.lint [name …]`` runs the named ones, or all: two at a time, slow ones first. The exit code is 1
-if any failed.
+``python -m house_rules.lint [--changed] [name …]`` runs the named checks, or all: two at a time, slow ones first. The
+exit code is 1 if any failed. A check that passed does not run again before a file that it depends on changes, and
+sqlfluff reads only files whose rendered SQL may have changed. With ``--changed``, checks of rendered SQL read only the
+files that differ from the last commit, and say what they leave out.
 """
 
+import json
 import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from threading import Lock
 
-BIN = Path(sys.executable).parent
-PYTHON = sys.executable
-WORKFLOWS = sorted(str(path) for path in Path(".github/workflows").glob("*.y*ml"))
-CIRCLECI = ".circleci/config.yml"
+from house_rules.lint_cache import Kept
+from house_rules.lint_checks import CHECKS, PYTHON, Check, Outcome
+from house_rules.project_files import changed_files
 
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A linter: its name in ONLY=…, what it checks, and its commands, run in order."""
-
-    name: str
-    about: str
-    commands: tuple[tuple[str, ...], ...]
+Report = Callable[[Outcome], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The result of a check. ``output`` is what its commands printed."""
-
-    check: Check
-    failed: bool
-    seconds: float
-    output: str
-
-
-def tool(name: str, *arguments: str) -> tuple[str, ...]:
-    """Return a command of the virtualenv that runs this program."""
-    return (str(BIN / name), *arguments)
-
-
-CHECKS = (
-    Check(
-        "duckdb",
-        "sqlfluff, the models compiled for DuckDB",
-        ((PYTHON, "-m", "house_rules.sqlfluff", "lint", "duckdb"),),
-    ),
-    Check(
-        "bigquery",
-        "sqlfluff, the models compiled for BigQuery, offline",
-        ((PYTHON, "-m", "house_rules.sqlfluff", "lint", "bigquery"),),
-    ),
-    Check(
-        "portable",
-        "compiled SQL that DuckDB runs and BigQuery rejects",
-        ((PYTHON, "-m", "house_rules.portability"),),
-    ),
-    Check(
-        "reach",
-        "what a build accesses besides its models' inputs; layers of models",
-        ((PYTHON, "-m", "house_rules.reach"),),
-    ),
-    Check("reasons", "mart knowledge check", (tool("mart", "knowledge", "check"),)),
-    Check("types", "mypy, strict", (tool("mypy"),)),
-    Check("house", "house rules of SQL, names and files", ((PYTHON, "-m", "house_rules"),)),
-    Check("imports", "import-linter, layers downward only", (tool("lint-imports", "--no-cache"),)),
-    Check(
-        "workflows",
-        "GitHub and CircleCI definitions",
-        (
-            tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS),
-            tool("check-jsonschema", "--builtin-schema", "vendor.circle-ci", CIRCLECI),
-        ),
-    ),
-    Check("yaml", "yamllint", (tool("yamllint", "--strict", "."),)),
-    Check("ruff", "ruff check", (tool("ruff", "check"),)),
-    Check("format", "ruff format", (tool("ruff", "format", "--check", "--diff"),)),
-)
-
-
-def run(check: Check) -> Outcome:
-    """Run all commands of a check; it fails if any of them fails."""
+def run(check: Check, report: Report) -> None:
+    """Run all commands of a check and report its outcome; it fails if any of them fails."""
     started = time.monotonic()
-    # The house rules are not installed with the package.
-    environment = os.environ | {"PYTHONPATH": "python", "NO_COLOR": "1"}
     output = ""
     code = 0
     for command in check.commands:
         done = subprocess.run(
             command,
             check=False,
-            env=environment,
+            env=_environment(),
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
         )
         output += done.stdout + done.stderr
         code = code or done.returncode
-    return Outcome(check, code != 0, time.monotonic() - started, output.strip())
+    report(Outcome(check, code, time.monotonic() - started, output.strip()))
+
+
+def run_rendered(
+    checks: Sequence[Check], paths: Mapping[str, Sequence[str]], report: Report
+) -> None:
+    """Run the checks of one dialect in one process, and report each outcome.
+
+    Args:
+        checks: the checks.
+        paths: the SQL files that each reads, by its name; none for all of them.
+        report: called with each outcome.
+    """
+    started = time.monotonic()
+    left = {check.name: check for check in checks}
+    done = subprocess.Popen(
+        (PYTHON, "-m", "house_rules.rendered_checks", checks[0].dialect),
+        env=_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.stdin and done.stdout and done.stderr
+    with done, ThreadPoolExecutor(1) as pool:
+        errors = pool.submit(done.stderr.read)
+        done.stdin.write(json.dumps({name: list(paths.get(name, ())) for name in left}))
+        done.stdin.close()
+        for line in done.stdout:
+            result = json.loads(line)
+            check = left.pop(result["name"])
+            report(Outcome(check, result["code"], result["seconds"], result["output"].strip()))
+        output = errors.result().strip()
+    for check in left.values():
+        report(Outcome(check, done.returncode or 1, time.monotonic() - started, output))
+
+
+def _environment() -> dict[str, str]:
+    # The house rules are not installed with the package.
+    return os.environ | {"PYTHONPATH": "python", "NO_COLOR": "1"}
 
 
 def main(argv: list[str]) -> int:
     """Run the named checks, or all, and return the exit code."""
-    unknown = set(argv) - {check.name for check in CHECKS}
+    named = [name for name in argv if name != "--changed"]
+    unknown = set(named) - {check.name for check in CHECKS}
     if unknown:
         names = " ".join(check.name for check in CHECKS)
         print(
-            f"there is no check {' or '.join(sorted(unknown))}: use one of {names}",
+            f"no check is called {' or '.join(sorted(unknown))}; there are: {names}",
             file=sys.stderr,
         )
         return 2
-    checks = [check for check in CHECKS if not argv or check.name in argv]
     started = time.monotonic()
+    checks = [check for check in CHECKS if not named or check.name in named]
+    kept = Kept()
+    waiting = [check for check in checks if not kept.holds(check)]
+    for check in checks:
+        if check not in waiting:
+            print(f"ok       kept   {check.name:9} {check.about}")
+    paths = {check.name: kept.unread(check) for check in waiting if check.by_file}
+    left_out: dict[str, str] = {}
+    if "--changed" in argv:
+        paths, left_out = _narrow(waiting, kept)
+        waiting = [
+            check for check in waiting if paths.get(check.name) or check.name not in left_out
+        ]
+
     failed: list[Outcome] = []
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        for done in as_completed([pool.submit(run, check) for check in checks]):
-            outcome = done.result()
-            mark = "FAILED" if outcome.failed else "ok"
-            print(
-                f"{mark:6} {outcome.seconds:5.1f} s  {outcome.check.name:9} {outcome.check.about}",
-                flush=True,
-            )
-            if outcome.failed:
+    lock = Lock()
+
+    def report(outcome: Outcome) -> None:
+        check = outcome.check
+        mark = "FAILED" if outcome.code else "ok"
+        with lock:
+            print(f"{mark:6} {outcome.seconds:5.1f} s  {check.name:9} {check.about}", flush=True)
+            if outcome.code:
                 failed.append(outcome)
+            if check.by_file or check.name not in left_out:
+                kept.keep(outcome, paths.get(check.name, ()))
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        jobs = [
+            pool.submit(run_rendered, list(group), paths, report)
+            for dialect, group in groupby(waiting, key=lambda check: check.dialect)
+            if dialect
+        ]
+        jobs += [pool.submit(run, check, report) for check in waiting if not check.dialect]
+        for job in jobs:
+            job.result()
+    for name, what in left_out.items():
+        print(f"left out       {name:9} {what}: make lint")
     for outcome in failed:
         print(f"\n--- {outcome.check.name}: {outcome.check.about}\n{outcome.output}")
     verdict = f"{len(failed)} of {len(checks)} failed" if failed else f"all {len(checks)} passed"
+    if left_out and not failed:
+        verdict = f"{len(checks) - len(left_out)} of {len(checks)} passed"
     print(f"{'' if not failed else chr(10)}lint: {verdict} in {time.monotonic() - started:.0f} s")
     return 1 if failed else 0
+
+
+def _narrow(waiting: Sequence[Check], kept: Kept) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return the changed SQL files that each check reads, and what each leaves out, both by name of the check."""
+    changed = set(changed_files())
+    paths: dict[str, list[str]] = {}
+    left_out: dict[str, str] = {}
+    for check in waiting:
+        if not check.dialect:
+            continue
+        unread = kept.unread(check)
+        # What this check finds is about the project as a whole.
+        paths[check.name] = (
+            [path for path in unread if path in changed] if check.name != "reach" else []
+        )
+        others = len(unread) - len(paths[check.name])
+        if check.name == "reach":
+            left_out[check.name] = "all models"
+        elif others and check.by_file:
+            left_out[check.name] = f"{others} files that a change may affect"
+        elif not check.by_file:
+            left_out[check.name] = "all but the changed files"
+    return paths, left_out
 
 
 if __name__ == "__main__":

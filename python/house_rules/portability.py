@@ -8,8 +8,9 @@ emulator runs on DuckDB and cannot find these, because it accepts too much.
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -94,26 +95,34 @@ def check_compiled(compiled: Iterable[Compiled], catalog: dict[str, Columns]) ->
             yield Finding(node.path, place.line, one.rule, remedy)
 
 
-def findings() -> list[Finding]:
-    """Return the findings of the project in the working folder, at most one per rule and line."""
+def findings(paths: Sequence[str] = (), manifest: Any = None) -> list[Finding]:
+    """Return the findings of the project in the working folder, at most one per rule and line.
+
+    Args:
+        paths: check only the SQL of these files, where any are given. The columns of the tables that they read are then
+            unknown, so rules that need a type find less.
+        manifest: the parsed project, where it has been parsed already.
+    """
     catalog: dict[str, Columns] = {}
     found: dict[tuple[str, int, str], Finding] = {}
     # Check the first build first, because a later run reads its tables.
     for is_there in (False, True):
         forget_bigquery(is_there=is_there)
         # Only the SQL of models differs once their tables exist.
-        compiled = compile_project(TARGETS["bigquery"], only_models=is_there)
+        compiled = compile_project(
+            TARGETS["bigquery"], only_models=is_there, paths=paths, manifest=manifest
+        )
         for finding in check_compiled(compiled, catalog):
             found.setdefault((finding.path, finding.line, finding.rule), finding)
     return sorted(found.values(), key=lambda finding: (finding.path, finding.line, finding.rule))
 
 
-def main() -> int:
+def main(paths: Sequence[str] = (), manifest: Any = None) -> int:
     """Print one line per finding and return the exit code."""
     with tempfile.TemporaryDirectory() as scratch:
         os.environ |= scratch_environment("bigquery", scratch)
         try:
-            found = findings()
+            found = findings(paths, manifest)
         except RuntimeError as error:
             print(error)
             return 1

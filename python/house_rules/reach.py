@@ -16,8 +16,12 @@ from house_rules.layers import check_layers
 from house_rules.sqlfluff import scratch_environment
 
 
-def compiled_document(scratch: str) -> dict[str, Any]:
+def compiled_document(scratch: str, manifest: Any = None) -> dict[str, Any]:
     """Compile the project for a full build in the folder ``scratch``, and return dbt's manifest.json.
+
+    Args:
+        scratch: a folder for dbt's files.
+        manifest: the parsed project, where it has been parsed already.
 
     Raises:
         RuntimeError: dbt could not compile; the message is dbt's.
@@ -39,7 +43,7 @@ def compiled_document(scratch: str) -> dict[str, Any]:
         refresh,
     ]
     chosen = ["--select", "resource_type:model", "--indirect-selection", "empty"]
-    outcome = dbtRunner().invoke(["compile", *options, *chosen])
+    outcome = dbtRunner(manifest=manifest).invoke(["compile", *options, *chosen])
     if not outcome.success:
         raise RuntimeError(str(outcome.exception or outcome.result))
     text = Path(scratch, "target", "manifest.json").read_text(encoding="utf-8")
@@ -47,11 +51,11 @@ def compiled_document(scratch: str) -> dict[str, Any]:
     return document
 
 
-def main() -> int:
+def main(manifest: Any = None) -> int:
     """Print one line per finding and return the exit code."""
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            document = compiled_document(scratch)
+            document = compiled_document(scratch, manifest)
         except RuntimeError as error:
             print(error)
             return 1

@@ -9,8 +9,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 LINTED = ("models", "analyses", "tests/singular")
 TARGETS = {"duckdb": "duckdb", "bigquery": "bigquery_dev"}
@@ -88,8 +89,31 @@ def forget_bigquery(*, is_there: bool = True) -> None:
     BigQueryConnectionManager.close = classmethod(lambda _, connection: connection)
 
 
-def findings(dialect: str, paths: Iterable[str]) -> Iterator[str]:
+def build_reflow_once() -> None:
+    """Patch sqlfluff to build the reflow sequence of a file once, not once for each layout rule.
+
+    Building it takes a fifth of sqlfluff's time. No rule changes the sequence; the file's tree changes only in a fix.
+    """
+    from sqlfluff.utils.reflow.sequence import ReflowSequence
+
+    build = ReflowSequence.from_root.__func__
+    last: list[Any] = [None, None]
+
+    def from_root(cls: Any, root_segment: Any, config: Any) -> Any:
+        if last[0] is not root_segment:
+            last[:] = root_segment, build(cls, root_segment, config)
+        return last[1]
+
+    ReflowSequence.from_root = classmethod(from_root)
+
+
+def findings(dialect: str, paths: Iterable[str], manifest: Any = None) -> Iterator[str]:
     """Lint the paths and yield one line per finding.
+
+    Args:
+        dialect: a key of ``TARGETS``.
+        paths: files, or folders of them.
+        manifest: dbt's manifest of the project, where it has been parsed already.
 
     Raises:
         ValueError: the paths contain no SQL file.
@@ -101,7 +125,11 @@ def findings(dialect: str, paths: Iterable[str]) -> Iterator[str]:
         # Layout does not depend on the dialect and takes most of the time, so it is checked for DuckDB only.
         excluded = FluffConfig.from_root(overrides=overrides).get("rule_denylist")
         overrides["exclude_rules"] = ",".join([*excluded, "layout"])
+    build_reflow_once()
     linter = Linter(FluffConfig.from_root(overrides=overrides))
+    if manifest is not None:
+        # Where dbt's templater keeps what it would parse itself.
+        vars(linter.templater)["dbt_manifest"] = manifest
     result = linter.lint_paths(tuple(paths))
     records = result.as_records()
     if not records:
@@ -119,7 +147,30 @@ def findings(dialect: str, paths: Iterable[str]) -> Iterator[str]:
             line = found["start_line_no"]
             if (found["code"], line) not in mistaken:
                 place = f"{path}:{line}:{found['start_line_pos']}"
-                yield f"{place}: {found['code']} {found['name'] or 'error'}: {found['description']}"
+                name = found["name"] or "error"
+                yield f"{place}: {found['code']} {name}: {found['description']}"
+
+
+def linted_folders() -> list[str]:
+    """Return the folders of ``LINTED`` that contain SQL."""
+    return [path for path in LINTED if any(Path(path).rglob("*.sql"))]
+
+
+def lint(dialect: str, paths: Sequence[str] = (), manifest: Any = None) -> int:
+    """Print one line per finding and return the exit code.
+
+    Args:
+        dialect: a key of ``TARGETS``.
+        paths: files, or folders of them; without any, ``LINTED``.
+        manifest: dbt's manifest of the project, where it has been parsed already.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ |= scratch_environment(dialect, scratch)
+        if dialect == "bigquery":
+            forget_bigquery()
+        found = list(findings(dialect, paths or linted_folders(), manifest))
+    print("\n".join(found))
+    return 1 if found else 0
 
 
 def fix(dialect: str, paths: Iterable[str]) -> int:
@@ -155,16 +206,13 @@ def fix(dialect: str, paths: Iterable[str]) -> int:
 def main(argv: list[str]) -> int:
     """Lint or fix, and return the exit code."""
     command, dialect, *paths = argv
-    paths = paths or [path for path in LINTED if any(Path(path).rglob("*.sql"))]
+    if command == "lint":
+        return lint(dialect, paths)
     with tempfile.TemporaryDirectory() as scratch:
         os.environ |= scratch_environment(dialect, scratch)
         if dialect == "bigquery":
             forget_bigquery()
-        if command == "fix":
-            return fix(dialect, paths)
-        found = list(findings(dialect, paths))
-    print("\n".join(found))
-    return 1 if found else 0
+        return fix(dialect, paths or linted_folders())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,79 @@
+"""Results of ``make lint`` that still hold: the checks that passed, and the files that sqlfluff found clean.
+
+Only what passed is kept, under a hash of all that the result depends on. ``.lint_cache`` may be deleted at any time.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from house_rules.lint_checks import Check, Outcome
+from house_rules.project_files import hash_files, imported_files, inputs_key, project_files
+from house_rules.sql_inputs import SqlInputs
+from house_rules.sqlfluff import LINTED
+
+FOLDER = Path(".lint_cache")
+
+
+class Kept:
+    """The results of earlier runs on the project in the working folder."""
+
+    def __init__(self) -> None:
+        files = project_files()
+        inputs = SqlInputs.read(files)
+        folders = tuple(f"{folder}/" for folder in LINTED)
+        self._hashes = hash_files(files)
+        self._sql = {
+            path: inputs.key(path)
+            for path in files
+            if path.endswith(".sql") and path.startswith(folders)
+        }
+
+    def holds(self, check: Check) -> bool:
+        """Return True if the check passed on the files as they are."""
+        if check.by_file:
+            return not self.unread(check)
+        key = self._key(check)
+        return key is not None and _read("passed").get(check.name) == key
+
+    def unread(self, check: Check) -> list[str]:
+        """Return the SQL files that a check did not find clean as they are; for a check that is not by file, all."""
+        clean = _read(check.name) if check.by_file else {}
+        return [path for path, key in self._sql.items() if clean.get(path) != key]
+
+    def keep(self, outcome: Outcome, paths: Sequence[str]) -> None:
+        """Keep the outcome of a check that read all that it should, or, if it is by file, the given SQL files."""
+        check = outcome.check
+        if check.by_file and outcome.code in (0, 1):
+            lines = outcome.output.splitlines()
+            dirty = {path for path in paths if any(line.startswith(f"{path}:") for line in lines)}
+            clean = _read(check.name) | {path: self._sql[path] for path in paths}
+            _write(
+                check.name,
+                {path: key for path, key in clean.items() if path in self._sql.keys() - dirty},
+            )
+        elif outcome.code == 0 and (key := self._key(check)) is not None:
+            _write("passed", _read("passed") | {check.name: key})
+
+    def _key(self, check: Check) -> str | None:
+        if not check.inputs:
+            return None
+        patterns = [one for one in check.inputs if not one.startswith("module:")]
+        for module in set(check.inputs) - set(patterns):
+            patterns += imported_files(module.removeprefix("module:"))
+        return inputs_key(patterns, self._hashes)
+
+
+def _read(name: str) -> dict[str, str]:
+    try:
+        found = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(name: str, keys: Mapping[str, str]) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    draft = FOLDER / f"{name}.json.part"
+    draft.write_text(json.dumps(dict(sorted(keys.items())), indent=0), encoding="utf-8")
+    draft.replace(FOLDER / f"{name}.json")

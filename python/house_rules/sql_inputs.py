@@ -1,0 +1,140 @@
+"""What the rendered SQL of a file depends on, told from the files alone, without dbt."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+import yaml
+
+#: Whatever these hold may change every rendered file.
+SQL_FOLDERS = ("models/", "macros/", "analyses/", "seeds/", "tests/generic/", "tests/singular/")
+SETTINGS = (
+    "dbt_project.yml",
+    "profiles/",
+    ".sqlfluff",
+    "python/house_rules/",
+    "requirements",
+    "pyproject.toml",
+)
+NAMED = ("models/", "seeds/", "analyses/", "tests/singular/")
+
+_WORD = re.compile(r"\w+")
+_DEFINED = re.compile(r"\{%-?\s*(?:macro|test|materialization)\s+(\w+)")
+_DIALECT = re.compile(r"^(?:default|duckdb|bigquery)__")
+_CONFIG = re.compile(r"\{\{-?\s*config\s*\(.*?\)\s*-?\}\}", re.DOTALL)
+_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+# Such SQL reads the properties of models, which are in their YAML.
+_READS_PROPERTIES = re.compile(r"\bgraph\b|\bmodel\s*[.\[]|\bconfig\s*\.")
+
+
+class SqlInputs:
+    """The texts of the project's files, from which :meth:`key` finds those that a rendered file depends on.
+
+    A file depends on the macros that it mentions by name, on the ones that these mention, and so on; on the names and
+    settings of all models, because ``ref`` renders them; on the project's settings; and, where its SQL reads the
+    properties of models, on all YAML and SQL. A macro that nothing mentions overrides one of dbt's: all depend on it.
+    """
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+
+    @classmethod
+    def read(cls, paths: Iterable[str]) -> Self:
+        """Return the inputs of the project in the working folder.
+
+        Args:
+            paths: its files; those that no SQL depends on are ignored.
+        """
+        return cls(
+            {
+                path: Path(path).read_text(encoding="utf-8", errors="replace")
+                for path in paths
+                if path.startswith((*SQL_FOLDERS, *SETTINGS)) and not path.endswith((".md", ".csv"))
+            }
+        )
+
+    def key(self, path: str) -> str:
+        """Return a hash that differs if the rendered SQL of the file may differ."""
+        reached = self._reached(self._texts[path])
+        parts = [path, self._texts[path], self._shared, *(self._texts[file] for file in reached)]
+        if any(_READS_PROPERTIES.search(_COMMENT.sub("", part)) for part in (parts[1], *parts[3:])):
+            parts.append(self._everything)
+        return _digest(parts)
+
+    def _reached(self, text: str) -> list[str]:
+        found: set[str] = set()
+        waiting = set(_WORD.findall(text))
+        while waiting:
+            files = {file for word in waiting for file in self._homes.get(word, ())} - found
+            found |= files
+            waiting = set().union(*(self._words[file] for file in files))
+        return sorted(found)
+
+    @cached_property
+    def _words(self) -> dict[str, set[str]]:
+        return {
+            path: set(_WORD.findall(text))
+            for path, text in self._texts.items()
+            if path.startswith("macros/")
+        }
+
+    @cached_property
+    def _homes(self) -> dict[str, set[str]]:
+        """The files in which each macro is defined, by the name it is called by."""
+        homes: dict[str, set[str]] = {}
+        for path in self._words:
+            for name in _DEFINED.findall(self._texts[path]):
+                homes.setdefault(_DIALECT.sub("", name), set()).add(path)
+        return homes
+
+    @cached_property
+    def _shared(self) -> str:
+        called: set[str] = set()
+        for path, text in self._texts.items():
+            if path.endswith((".sql", ".yml")):
+                called.update(_WORD.findall(_DEFINED.sub("", text)))
+        implicit = {
+            file for name, files in self._homes.items() if name not in called for file in files
+        }
+        always = [path for path in self._texts if path.startswith(SETTINGS) or path in implicit]
+        return _digest(
+            [*(f"{path}\n{self._texts[path]}" for path in sorted(always)), *self._settings()]
+        )
+
+    @cached_property
+    def _everything(self) -> str:
+        return _digest(f"{path}\n{text}" for path, text in sorted(self._texts.items()))
+
+    def _settings(self) -> Iterator[str]:
+        """Yield the name of each node and the settings that decide its relation."""
+        for path, text in sorted(self._texts.items()):
+            if not path.startswith(NAMED):
+                continue
+            if path.endswith(".yml"):
+                yield f"{path} {_configured(text)}"
+            else:
+                configs = " ".join(_CONFIG.findall(text))
+                # An ephemeral model is rendered inside those that read it.
+                body = text if "ephemeral" in configs else ""
+                yield f"{PurePosixPath(path).name} {configs} {body}"
+
+
+def _configured(text: str) -> list[Any]:
+    """Return the settings of the nodes of a YAML file, without what only documents or tests them."""
+    document = yaml.load(text, Loader=yaml.CSafeLoader) or {}
+    found = []
+    for kind, nodes in sorted(document.items()):
+        for node in nodes if isinstance(nodes, list) and kind != "unit_tests" else ():
+            config = {**(node.get("config") or {})}
+            config.pop("meta", None)
+            found.append(
+                (kind, node.get("name"), sorted(config.items(), key=str), node.get("versions"))
+            )
+    return found
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
