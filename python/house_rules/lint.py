@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
+from pathlib import Path
 from threading import Lock
 
 from house_rules.lint_cache import Kept
@@ -78,7 +79,7 @@ def run_rendered(
 
 def _environment() -> dict[str, str]:
     # The house rules are not installed with the package.
-    return os.environ | {"PYTHONPATH": "python", "NO_COLOR": "1"}
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "NO_COLOR": "1"}
 
 
 def main(argv: list[str]) -> int:

@@ -166,6 +166,59 @@ def test_nothing_to_lint_is_a_failure(tiny: Path) -> None:
     assert "no SQL file" in output
 
 
+LAID_OUT = {
+    "LT01": ("from things", "from  things"),
+    "LT02": ("    select things", "      select things"),
+    "LT04": ("select things.thing_id", "select\n        things.thing_id\n        , 1 as one"),
+    "LT05": ("    select things.thing_id", f"    select things.thing_id, '{'long' * 30}' as text"),
+    "LT08": (")\n\nselect * from final", ")\nselect * from final"),
+    "LT12": ("select * from final\n", "select * from final\n\n"),
+    "LT14": ("    from things", "    from things where things.thing_id > 0\n    -- a"),
+}
+
+
+def test_each_rule_of_layout_still_reads_the_whole_file(tiny: Path) -> None:
+    for rule, (text, faulty) in LAID_OUT.items():
+        assert text in CLEAN
+        (tiny / "models" / f"{rule.lower()}.sql").write_text(CLEAN.replace(text, faulty))
+    code, output = lint(tiny, "duckdb")
+    assert code == 1
+    found = {tuple(line.split(": ")[:2]) for line in output.splitlines()}
+    for rule in LAID_OUT:
+        assert any(
+            place.startswith(f"models/{rule.lower()}.sql:") and said.startswith(rule)
+            for place, said in found
+        ), f"{rule} of {sorted(found)}"
+
+
+def test_what_was_clean_is_read_again_once_its_macro_changes(tiny: Path) -> None:
+    """``make lint`` itself: the second run trusts the first, the third doesn't."""
+    subprocess.run(["git", "init", "--quiet", str(tiny)], check=True)
+    macro = tiny / "macros" / "more.sql"
+    macro.parent.mkdir()
+    macro.write_text("{% macro more() %}1 + 1{% endmacro %}\n")
+    (tiny / "models" / "more.sql").write_text("select {{ more() }} as two\n")
+    code, output = run(tiny, "house_rules.lint", "duckdb")
+    assert (code, "ok" in output) == (0, True), output
+    assert "kept" in run(tiny, "house_rules.lint", "duckdb")[1]
+    macro.write_text("{% macro more() %}where where{% endmacro %}\n")
+    code, output = run(tiny, "house_rules.lint", "duckdb")
+    assert code == 1
+    assert "models/more.sql:1:" in output
+    assert "PRS" in output
+    assert "models/things.sql" not in output
+
+
+@pytest.mark.parametrize("check", ["reach", "portable"])
+def test_a_project_that_does_not_parse_fails_each_check(tiny: Path, check: str) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tiny)], check=True)
+    (tiny / "models" / "things.sql").write_text("select {{ ref('nothing') }}\n")
+    code, output = run(tiny, "house_rules.lint", check)
+    assert code == 1
+    assert f"--- {check}" in output
+    assert "nothing" in output
+
+
 # A model that branches, a macro that divides, a generic test that sums, and the fault in each.
 BRANCHES = """\
 {{ config(materialized='incremental') }}
