@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from loopback import serve_http
+from loopback import PATIENCE_S, serve_http
 
-_HANG_S = 60
 _DUPLICATE = (
     409,
     b'{"error": {"code": 409, "message": "Already Exists: Job", "errors": [{"reason": "duplicate"}]}}',
@@ -79,7 +78,7 @@ def run_proxy(port: int) -> Iterator[Proxy]:
                 self._answer(fault.status, json.dumps(document).encode())
                 return
             if fault is not None and fault.how == "hang":
-                released.wait(_HANG_S)
+                released.wait()
                 self.close_connection = True
                 return
             if fault is not None and fault.how == "cut":
@@ -120,7 +119,7 @@ def run_proxy(port: int) -> Iterator[Proxy]:
             return None
 
         def _forward(self, body: bytes) -> tuple[int, bytes, str]:
-            there = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+            there = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
             try:
                 headers = {
                     name: value

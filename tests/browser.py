@@ -22,9 +22,10 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from loopback import PATIENCE_S
+
 #: The size of the window in CSS pixels. Pictures are scaled so that a README can show them.
 WIDTH, HEIGHT, SCALE = 1400, 1200, 0.6
-_PATIENCE_S = 20
 _FLAGS = (
     "--headless=new",
     # Chromium has no sandbox as root in a container. Only our own pages are opened.
@@ -63,7 +64,7 @@ class Browser:
             found = driver.find_elements(By.CSS_SELECTOR, selector)
             return next((each for each in found if each.is_displayed()), None)
 
-        element: WebElement = WebDriverWait(self.driver, _PATIENCE_S).until(seen)
+        element: WebElement = WebDriverWait(self.driver, PATIENCE_S).until(seen)
         return element
 
     def text(self) -> str:
@@ -72,7 +73,7 @@ class Browser:
 
     def wait_for_text(self, text: str) -> None:
         """Wait until the page shows a text. Raises: TimeoutException if it never does."""
-        WebDriverWait(self.driver, _PATIENCE_S).until(lambda _: text in self.text())
+        WebDriverWait(self.driver, PATIENCE_S).until(lambda _: text in self.text())
 
     def search(self, words: str, wanted: str) -> list[str]:
         """Type into the search box, wait until a name is among the results, and return the names as they are shown."""
@@ -87,7 +88,7 @@ class Browser:
             return wanted in names
 
         try:
-            WebDriverWait(self.driver, _PATIENCE_S, ignored_exceptions=[_Stale]).until(found)
+            WebDriverWait(self.driver, PATIENCE_S, ignored_exceptions=[_Stale]).until(found)
         except TimeoutException:
             raise AssertionError(f"{words!r} finds {names}, and not {wanted}") from None
         return names
@@ -153,7 +154,7 @@ class Browser:
             if cells and cells[0].get_attribute("textContent").strip() == name:
                 self.driver.execute_script("arguments[0].click()", row)
                 opened = row.find_element(By.XPATH, "following-sibling::tr[1]")
-                WebDriverWait(opened, _PATIENCE_S).until(WebElement.is_displayed)
+                WebDriverWait(opened, PATIENCE_S).until(WebElement.is_displayed)
                 self.driver.execute_script("arguments[0].scrollIntoView({block: 'start'})", row)
                 return str(opened.text)
         raise AssertionError(f"the page has no column {name}")
@@ -167,7 +168,7 @@ class Browser:
 
     def wait_for_images(self) -> None:
         """Wait until every image has loaded or failed to load."""
-        WebDriverWait(self.driver, _PATIENCE_S).until(
+        WebDriverWait(self.driver, PATIENCE_S).until(
             lambda driver: driver.execute_script(
                 "return [...document.images].every(i => i.complete)"
             )

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-_STARTUP_S = 90
+#: How long a test waits for another thread or process before it takes it for dead. On a machine with other work a step
+#: may take a hundred times as long as it should, so this decides only when a suite that hangs ends.
+PATIENCE_S = 600
 _POLL_S = 0.05
 
 
@@ -41,9 +43,8 @@ def run_process(
                 env={**(os.environ if environment is None else environment), "TMPDIR": folder},
             )
         try:
-            deadline = time.monotonic() + _STARTUP_S
             while not ready.exists():
-                if process.poll() is not None or time.monotonic() > deadline:
+                if process.poll() is not None:
                     said = log.read_text(errors="replace")[-3000:]
                     raise RuntimeError(f"{name} did not start:\n{said}")
                 time.sleep(_POLL_S)

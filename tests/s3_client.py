@@ -12,10 +12,14 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from loopback import PATIENCE_S
+
 REGION = "ap-northeast-1"
 
 
-def client_at(endpoint: str, *, attempts: int = 1, timeout_s: float = 20, **config: Any) -> Any:
+def client_at(
+    endpoint: str, *, attempts: int = 1, timeout_s: float = PATIENCE_S, **config: Any
+) -> Any:
     """Return a boto3 client for an address, with a total number of attempts and a read timeout."""
     return boto3.client(
         "s3",
@@ -25,7 +29,7 @@ def client_at(endpoint: str, *, attempts: int = 1, timeout_s: float = 20, **conf
         aws_secret_access_key="test",
         config=Config(
             retries={"total_max_attempts": attempts, "mode": "standard"},
-            connect_timeout=5,
+            connect_timeout=PATIENCE_S,
             read_timeout=timeout_s,
             max_pool_connections=32,
             **config,

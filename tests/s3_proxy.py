@@ -18,10 +18,8 @@ from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from loopback import serve_http
+from loopback import PATIENCE_S, serve_http
 
-_HANG_S = 60
-_TIMEOUT_S = 120
 _BLOCK = 256 * 1024
 #: Headers of one connection; the proxy has answered `Expect` itself by then.
 _OF_ONE_LEG = frozenset({"connection", "keep-alive", "expect", "te"})
@@ -136,7 +134,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
                 return
             deque(self._body(request), maxlen=0)
             if how == "hang":
-                released.wait(_HANG_S)
+                released.wait()
                 self._reset()
                 return
             self._refuse(request, fault)
@@ -181,7 +179,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
             body = self._body(request) if is_chunked or "content-length" in headers else None
             if body is not None and is_corrupt:
                 body = self._corrupted(body)
-            there = http.client.HTTPConnection(host, timeout=_TIMEOUT_S)
+            there = http.client.HTTPConnection(host, timeout=PATIENCE_S)
             try:
                 there.request(self.command, self.path, body, headers, encode_chunked=is_chunked)
                 answer = there.getresponse()

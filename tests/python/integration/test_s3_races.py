@@ -19,6 +19,7 @@ from feature_mart.exporter import (
     roll_back,
 )
 from feature_mart.exporter.removal import DEAD_AFTER
+from loopback import PATIENCE_S
 from python.unit import snapshot_case as case
 from s3_export_case import (
     ALONE,
@@ -56,7 +57,7 @@ def test_many_exporters_at_once_make_one_snapshot(step: str, many: int, place: P
     def run(number: int) -> SnapshotReport:
         context = {"created_at": datetime(2026, 11, 4, number, tzinfo=UTC)}
         mine = replace(place, work=place.work / str(number))
-        return mine.export(context=context, progress=at_step(step, lambda: gate.wait(60)))
+        return mine.export(context=context, progress=at_step(step, lambda: gate.wait(PATIENCE_S)))
 
     with place.watched(), ThreadPoolExecutor(many) as pool:
         reports = list(pool.map(run, range(many)))
@@ -84,7 +85,8 @@ def test_exporters_at_once_of_one_content_cut_differently_make_one_snapshot(
         try:
             # An export that stops early lets the others continue.
             return mine.export(
-                exposure={"part_rows": part_rows}, progress=at_step(step, lambda: gate.wait(60))
+                exposure={"part_rows": part_rows},
+                progress=at_step(step, lambda: gate.wait(PATIENCE_S)),
             ).status
         except TerminalError as error:
             gate.abort()
@@ -183,7 +185,7 @@ def test_a_dead_attempt_is_finished_by_one_while_another_replaces_it(
     def replacing(name: str) -> None:
         if name == "write train part 1 of 1":
             has_begun.set()
-            is_at_step.wait(60)
+            is_at_step.wait(PATIENCE_S)
 
     def replace_it() -> str:
         mine = replace(place, work=place.work / "other")
@@ -197,11 +199,11 @@ def test_a_dead_attempt_is_finished_by_one_while_another_replaces_it(
     def finishing(name: str) -> None:
         if name == step:
             is_at_step.set()
-            is_replaced.wait(60)
+            is_replaced.wait(PATIENCE_S)
 
     with place.watched(), ThreadPoolExecutor(1) as pool:
         other = pool.submit(replace_it)
-        assert has_begun.wait(60)
+        assert has_begun.wait(PATIENCE_S)
         try:
             place.export(context=context, progress=finishing)
         except FeatureMartError:
@@ -246,7 +248,7 @@ def test_latest_ends_at_the_newest_of_many_exports_at_once(place: Place) -> None
         context = {"as_of_at": case.AS_OF + timedelta(days=day)}
         mine = replace(place, work=place.work / str(day))
         return mine.export(
-            context=context, progress=at_step("move latest.json", lambda: gate.wait(60))
+            context=context, progress=at_step("move latest.json", lambda: gate.wait(PATIENCE_S))
         )
 
     with place.watched(), ThreadPoolExecutor(6) as pool:

@@ -230,7 +230,7 @@ with s3_server.run_s3() as s3:
     )
     assert parent.stdin is not None and parent.stdout is not None
     port = urlsplit(parent.stdout.readline().strip()).port
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as open_connection:
+    with socket.create_connection(("127.0.0.1", port)) as open_connection:
         parent.communicate()
         # The connection ends without any data.
         assert open_connection.recv(1) == b""

@@ -21,6 +21,7 @@ from feature_mart.exporter import SnapshotReport, export_snapshot, list_snapshot
 from feature_mart.exporter.latest import move_latest, read_latest
 from feature_mart.storage import FolderStore
 from feature_mart.training import load_snapshot
+from loopback import PATIENCE_S
 from python.unit import snapshot_case as case
 
 PARTS = {"part_rows": 150}
@@ -172,7 +173,7 @@ def test_exporters_at_once_of_one_content_cut_differently_make_one_snapshot(
     def run(part_rows: int) -> str:
         def step(name: str) -> None:
             if name == "wait for other exports":
-                gate.wait(timeout=60)
+                gate.wait(PATIENCE_S)
 
         return export(mart, tmp_path, {"part_rows": part_rows}, progress=step).status
 
@@ -202,7 +203,7 @@ def test_commit_does_not_rest_on_the_lock(
         ) -> str:
             def step(name: str) -> None:
                 if name == where:
-                    gate.wait(timeout=60)
+                    gate.wait(PATIENCE_S)
 
             context = {"created_at": datetime(2026, 11, 4, created, tzinfo=UTC)}
             return export(mart, root, context=context, progress=step).status

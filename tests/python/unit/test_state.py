@@ -62,12 +62,12 @@ def built_at(settings: Settings, as_of_at: datetime = FIRST, definitions: str = 
 def hold_elsewhere(folder: Path) -> subprocess.Popen[str]:
     """Start another process that holds a state folder's lock until it is killed."""
     code = f"""
-        import fcntl, os, time
+        import fcntl, os, signal
         handle = os.open({str(folder / "lock")!r}, os.O_RDWR | os.O_CREAT)
         fcntl.flock(handle, fcntl.LOCK_EX)
         os.pwrite(handle, f"{{os.getpid()}}\\n".encode(), 0)
         print("held", flush=True)
-        time.sleep(60)
+        signal.pause()
     """
     folder.mkdir(parents=True, exist_ok=True)
     other = subprocess.Popen(
@@ -169,7 +169,7 @@ def test_a_mart_that_another_program_writes_is_not_taken_for_none(
 ) -> None:
     path = tmp_path / "mart.duckdb"
     write_documents(path, {"built": format_built(built_at(settings))})
-    code = f"import duckdb, time; c = duckdb.connect({str(path)!r}); print(1, flush=True); time.sleep(60)"
+    code = f"import duckdb, signal; c = duckdb.connect({str(path)!r}); print(1, flush=True); signal.pause()"
     other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     try:
         assert other.stdout is not None

@@ -24,6 +24,7 @@ from feature_mart.core.duckdb_files import parquet
 from feature_mart.core.errors import TerminalError, TransientError, UsageError
 from feature_mart.core.services import BigQueryAddress
 from feature_mart.core.settings import resolve_settings
+from loopback import PATIENCE_S
 
 AT = datetime(2026, 4, 1, 19, 0, 0, 123456, UTC)
 SCHEMA = pa.schema(
@@ -110,7 +111,7 @@ class Below:
         service = self.service
         if service.meet is not None:
             # Continues only when every stream is being read.
-            service.meet.wait(timeout=20)
+            service.meet.wait(PATIENCE_S)
         for first in range(offset, service.rows_of_a_stream, ROWS_OF_A_MESSAGE):
             error = service.breaks.pop(first // ROWS_OF_A_MESSAGE, None) if stream == 0 else None
             if error is not None:
@@ -226,7 +227,7 @@ def test_few_batches_wait_and_a_closed_funnel_takes_none() -> None:
     blocked.start()
     assert all(taken) and not late
     funnel.close()
-    blocked.join(timeout=20)
+    blocked.join(PATIENCE_S)
     assert late == [False]
 
 
