@@ -36,6 +36,10 @@ sample: venv ## write the sample warehouse only (JOBS=20000, SEED=0)
 test: venv-aws chromium ## run every test: unit, contract, integration (ARGS="-k splits" for some)
 	@.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
+.PHONY: model
+model: venv ## build and test one model on a copy of the sample's mart (M=feat_client__history)
+	@.ci/model '$(M)'
+
 .PHONY: audit
 audit: venv-aws ## run every audit (three hours): planted changes, every setting, 30,000 histories
 	@$(MART) run
@@ -67,8 +71,8 @@ screenshots: venv chromium ## take the screenshots of the site in docs/assets/si
 	@MART_SCREENSHOTS=docs/assets/site .venv/bin/python -m pytest -q tests/python/integration/test_site.py
 
 .PHONY: lint
-lint: venv ## run every linter and type check (ONLY="ruff types" for some)
-	@PYTHONPATH=python .venv/bin/python -m house_rules.lint $(ONLY)
+lint: venv ## run every linter and type check that a change affects (ONLY="ruff types" for some; CHANGED=1 in a hurry)
+	@PYTHONPATH=python .venv/bin/python -m house_rules.lint $(if $(CHANGED),--changed) $(ONLY)
 
 .PHONY: fmt
 fmt: venv ## format Python and SQL
@@ -94,4 +98,4 @@ lock: venv
 
 .PHONY: clean
 clean: ## remove .venv and .venv-aws, caches and build output; the mart's state in .mart stays
-	@rm -rf .venv .venv-aws target logs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis python/*.egg-info
+	@rm -rf .venv .venv-aws target logs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .lint_cache .hypothesis python/*.egg-info
