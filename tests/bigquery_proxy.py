@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from loopback import PATIENCE_S, serve_http
+from busy_machine import PATIENCE_S
+from loopback import serve_http
 
 _DUPLICATE = (
     409,

@@ -22,7 +22,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from loopback import PATIENCE_S
+from busy_machine import PATIENCE_S
 
 #: The size of the window in CSS pixels. Pictures are scaled so that a README can show them.
 WIDTH, HEIGHT, SCALE = 1400, 1200, 0.6

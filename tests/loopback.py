@@ -13,9 +13,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-#: How long a test waits for another thread or process before it takes it for dead. On a machine with other work a step
-#: may take a hundred times as long as it should, so this decides only when a suite that hangs ends.
-PATIENCE_S = 600
 _POLL_S = 0.05
 
 

@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from loopback import PATIENCE_S
+from busy_machine import PATIENCE_S
 
 REGION = "ap-northeast-1"
 

@@ -18,7 +18,8 @@ from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from loopback import PATIENCE_S, serve_http
+from busy_machine import PATIENCE_S
+from loopback import serve_http
 
 _BLOCK = 256 * 1024
 #: Headers of one connection; the proxy has answered `Expect` itself by then.

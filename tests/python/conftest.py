@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import gc
 import sys
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from busy_machine import parse_again
 
 # Manifests and syntax trees are large graphs: at its default rate the collector takes a tenth of the suite's time.
 gc.set_threshold(100_000, 50, 100)
@@ -32,23 +33,8 @@ settings.register_profile("suite", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("suite")
 
 
-def parse_again(*arguments: Any, tries: int = 20, **options: Any) -> ast.AST:
-    """Parse as ``ast.parse`` does, and again if the interpreter loses count of its own recursion.
-
-    Before 3.11.8, CPython keeps one such count for all threads. It raises SystemError, "AST constructor recursion depth
-    mismatch", if two parse at once. pytest parses the files of a traceback to show a failure, and would crash.
-    """
-    for _ in range(tries - 1):
-        try:
-            return _PARSE(*arguments, **options)
-        except SystemError:
-            continue
-    return _PARSE(*arguments, **options)
-
-
-_PARSE = ast.parse
 if sys.version_info < (3, 11, 8):
-    ast.parse = parse_again
+    ast.parse = parse_again(ast.parse)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from busy_machine import PATIENCE_S
 from feature_mart.core.errors import FeatureMartError, TerminalError
 from feature_mart.exporter import (
     Rule,
@@ -19,7 +20,6 @@ from feature_mart.exporter import (
     roll_back,
 )
 from feature_mart.exporter.removal import DEAD_AFTER
-from loopback import PATIENCE_S
 from python.unit import snapshot_case as case
 from s3_export_case import (
     ALONE,

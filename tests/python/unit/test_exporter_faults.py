@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
+from busy_machine import PATIENCE_S
 from feature_mart.core.errors import TerminalError
 from feature_mart.exporter import SnapshotReport, export_snapshot, list_snapshots, verify_snapshot
 from feature_mart.exporter.latest import move_latest, read_latest
 from feature_mart.storage import FolderStore
 from feature_mart.training import load_snapshot
-from loopback import PATIENCE_S
 from python.unit import snapshot_case as case
 
 PARTS = {"part_rows": 150}

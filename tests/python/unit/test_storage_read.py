@@ -18,13 +18,13 @@ from google.cloud.bigquery_storage_v1 import types
 from google.cloud.bigquery_storage_v1.reader import ReadRowsStream
 from google.rpc.error_details_pb2 import RetryInfo
 
+from busy_machine import PATIENCE_S
 from feature_mart.bigquery import copy_table, explain, explained_errors
 from feature_mart.bigquery.storage_read import QUEUED, STREAMS, _Funnel, _is_loopback
 from feature_mart.core.duckdb_files import parquet
 from feature_mart.core.errors import TerminalError, TransientError, UsageError
 from feature_mart.core.services import BigQueryAddress
 from feature_mart.core.settings import resolve_settings
-from loopback import PATIENCE_S
 
 AT = datetime(2026, 4, 1, 19, 0, 0, 123456, UTC)
 SCHEMA = pa.schema(
