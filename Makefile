@@ -50,14 +50,15 @@ audit: venv-aws ## run every audit (three hours): planted changes, every setting
 	@$(MART) audit conservation --perturb 1
 	@$(MART) audit incremental --perturb 1
 	@ORACLE_HISTORIES=30000 RAW_WAREHOUSES=300 .venv/bin/python -m pytest -n 2 --dist loadscope -m "audit or not audit" \
-	    tests/python/integration/test_days.py tests/python/integration/test_oracle.py \
-	    tests/python/integration/test_raw_fuzz.py tests/python/unit/test_text_speed.py \
-	    tests/python/integration/test_settings.py tests/python/integration/test_overwritten_project.py \
-	    tests/python/integration/test_bench.py tests/python/integration/test_bad_input.py \
-	    tests/python/integration/test_planted_changes.py tests/python/integration/test_merged_leaks.py \
-	    tests/python/integration/test_every_refresh.py \
-	    tests/python/integration/test_reproduce.py \
-	    tests/python/integration/test_bigquery_mart.py tests/python/integration/test_train_on_real_snapshot.py $(ARGS)
+	    tests/python/integration/audit/test_days.py tests/python/integration/oracle/test_oracle.py \
+	    tests/python/integration/audit/test_raw_fuzz.py tests/python/unit/models/test_text_speed.py \
+	    tests/python/integration/audit/test_settings.py tests/python/integration/audit/test_overwritten_project.py \
+	    tests/python/integration/bench/test_bench.py tests/python/integration/cli/test_bad_input.py \
+	    tests/python/integration/audit/test_planted_changes.py tests/python/integration/audit/test_merged_leaks.py \
+	    tests/python/integration/audit/test_every_refresh.py \
+	    tests/python/integration/audit/test_reproduce.py \
+	    tests/python/integration/bigquery/test_bigquery_mart.py \
+	    tests/python/integration/training/test_train_on_real_snapshot.py $(ARGS)
 	@$(MART) audit incremental --universes 20 --schedules 25
 
 .PHONY: bench
@@ -68,7 +69,7 @@ bench: venv-aws ## measure seconds, CPU and memory by stage (JOBS="10000 100000 
 
 .PHONY: screenshots
 screenshots: venv chromium ## take the screenshots of the site in docs/assets/site again
-	@MART_SCREENSHOTS=docs/assets/site .venv/bin/python -m pytest -q tests/python/integration/test_site.py
+	@MART_SCREENSHOTS=docs/assets/site .venv/bin/python -m pytest -q tests/python/integration/knowledge/test_site.py
 
 .PHONY: lint
 lint: venv ## run every linter and type check that a change affects (ONLY="ruff types" for some; CHANGED=1 in a hurry)

@@ -249,7 +249,7 @@ def _child(*arguments: object) -> Measured:
 
 @contextmanager
 def _server() -> Iterator[str]:
-    sys.path.append(str(Path(__file__).resolve().parents[2] / "tests"))
+    sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "support"))
     from s3_client import client_at, make_bucket  # type: ignore[import-not-found]
     from s3_server import run_s3  # type: ignore[import-not-found]
 

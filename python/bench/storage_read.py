@@ -76,7 +76,7 @@ def read(name: str, rows: int) -> None:
 
 def main(sizes: list[int]) -> None:
     """Create a table of each size in the emulator, read each, and print the measures."""
-    sys.path.insert(0, str(PROJECT / "tests"))
+    sys.path.insert(0, str(PROJECT / "tests" / "support"))
     from bigquery_emulator import run_emulator  # type: ignore[import-not-found]
     from feature_mart.bigquery import ask, open_client
     from feature_mart.core.settings import resolve_settings

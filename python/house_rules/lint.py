@@ -89,7 +89,7 @@ def main(argv: list[str]) -> int:
     if unknown:
         names = " ".join(check.name for check in CHECKS)
         print(
-            f"no check is called {' or '.join(sorted(unknown))}; there are: {names}",
+            f"there is no check {' or '.join(sorted(unknown))}: use one of {names}",
             file=sys.stderr,
         )
         return 2

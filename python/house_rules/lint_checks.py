@@ -84,7 +84,7 @@ CHECKS = (
     ),
     Check(
         "portable",
-        "what DuckDB runs and BigQuery would not, in the compiled SQL",
+        "compiled SQL that DuckDB runs and BigQuery rejects",
         inputs=RENDERED,
         dialect="bigquery",
     ),

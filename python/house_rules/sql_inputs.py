@@ -26,16 +26,17 @@ _DEFINED = re.compile(r"\{%-?\s*(?:macro|test|materialization)\s+(\w+)")
 _DIALECT = re.compile(r"^(?:default|duckdb|bigquery)__")
 _CONFIG = re.compile(r"\{\{-?\s*config\s*\(.*?\)\s*-?\}\}", re.DOTALL)
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
-# Such SQL reads the properties of models, which are in their YAML.
-_READS_PROPERTIES = re.compile(r"\bgraph\b|\bmodel\s*[.\[]|\bconfig\s*\.")
+# SQL that reads the properties of all models, or of its own; they are in YAML.
+_READS_ALL = re.compile(r"\bgraph\b")
+_READS_OWN = re.compile(r"\bmodel\s*[.\[]|\bconfig\s*\.")
 
 
 class SqlInputs:
     """The texts of the project's files, from which :meth:`key` finds those that a rendered file depends on.
 
     A file depends on the macros that it mentions by name, on the ones that these mention, and so on; on the names and
-    settings of all models, because ``ref`` renders them; on the project's settings; and, where its SQL reads the
-    properties of models, on all YAML and SQL. A macro that nothing mentions overrides one of dbt's: all depend on it.
+    settings of all models, because ``ref`` renders them; on the project's settings; and on the YAML of the models whose
+    properties its SQL reads. A macro that nothing mentions overrides one of dbt's: all depend on it.
     """
 
     def __init__(self, texts: Mapping[str, str]) -> None:
@@ -60,8 +61,11 @@ class SqlInputs:
         """Return a hash that differs if the rendered SQL of the file may differ."""
         reached = self._reached(self._texts[path])
         parts = [path, self._texts[path], self._shared, *(self._texts[file] for file in reached)]
-        if any(_READS_PROPERTIES.search(_COMMENT.sub("", part)) for part in (parts[1], *parts[3:])):
+        sql = "\n".join(_COMMENT.sub("", part) for part in (self._texts[path], *parts[3:]))
+        if _READS_ALL.search(sql):
             parts.append(self._everything)
+        elif _READS_OWN.search(sql):
+            parts.append(self._texts.get(PurePosixPath(path).with_suffix(".yml").as_posix(), ""))
         return _digest(parts)
 
     def _reached(self, text: str) -> list[str]:

@@ -14,18 +14,18 @@ from busy_machine import parse_again
 # Manifests and syntax trees are large graphs: at its default rate the collector takes a tenth of the suite's time.
 gc.set_threshold(100_000, 50, 100)
 
-#: Modules that build whole marts, the longest first. All other modules come after them.
+#: Integration tests that build whole marts, the longest first. All other modules come after them.
 _LONGEST = (
-    "integration/test_bigquery_mart.py",
-    "integration/test_commands.py",
-    "integration/test_bad_input.py",
-    "integration/test_bigquery_faults.py",
-    "integration/test_planted_changes.py",
-    "integration/test_site.py",
-    "integration/test_quality.py",
-    "integration/test_oracle.py",
-    "integration/test_audit_commands.py",
-    "integration/test_environment.py",
+    "test_bigquery_mart.py",
+    "test_commands.py",
+    "test_bad_input.py",
+    "test_bigquery_faults.py",
+    "test_planted_changes.py",
+    "test_site.py",
+    "test_quality.py",
+    "test_oracle.py",
+    "test_audit_commands.py",
+    "test_environment.py",
 )
 
 # How long an example takes says how busy the machine is, and nothing about the code.
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of the longest modules first; within a module their order stays."""
 
     def rank(item: pytest.Item) -> int:
-        path = item.path.as_posix()
-        return next((n for n, name in enumerate(_LONGEST) if path.endswith(name)), len(_LONGEST))
+        is_long = "integration" in item.path.parts and item.path.name in _LONGEST
+        return _LONGEST.index(item.path.name) if is_long else len(_LONGEST)
 
     items.sort(key=rank)

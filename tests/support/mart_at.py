@@ -1,0 +1,23 @@
+"""Run `mart` at another wall clock: ``python tests/support/mart_at.py 2026-04-01T00:00:00+00:00 build …``."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, tzinfo
+
+from feature_mart.cli import main
+from feature_mart.core import settings
+
+THEN = datetime.fromisoformat(sys.argv.pop(1))
+
+
+class Then(datetime):
+    """A datetime class whose now() is that instant."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Then:
+        return cls.fromisoformat(THEN.astimezone(tz).isoformat())
+
+
+settings.datetime = Then  # type: ignore[misc]
+main()

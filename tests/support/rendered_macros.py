@@ -1,0 +1,62 @@
+"""Render the mart's pure SQL macros without dbt, for tests that run them on their own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class _Adapter:
+    """A stand-in for dbt's adapter: dispatches to one dialect's macro, else to the default."""
+
+    def __init__(self, macros: dict[str, Any], dialects: tuple[str, ...]) -> None:
+        self._macros = macros
+        self._dialects = dialects
+
+    def dispatch(self, name: str) -> Callable[..., str]:
+        for dialect in self._dialects:
+            if f"{dialect}__{name}" in self._macros:
+                found: Callable[..., str] = self._macros[f"{dialect}__{name}"]
+                return found
+        raise LookupError(name)
+
+
+def load_macros(*dialects: str, **context: object) -> dict[str, Callable[..., str]]:
+    """Return every macro that can be rendered without a project, by name.
+
+    Args:
+        dialects: in order of preference.
+        context: what dbt would define, such as ``is_incremental`` or ``run_query``.
+    """
+    variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
+    macros: dict[str, Any] = {}
+    environment = jinja2.Environment(
+        extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined, trim_blocks=False
+    )
+    environment.globals.update(
+        adapter=_Adapter(macros, (*dialects, "default")),
+        var=lambda name: variables[name],
+        ref=str,
+        **{"return": lambda value: value},
+        **context,
+    )
+    # Twice, because a file's macros see only those that existed when it was read.
+    for _ in range(2):
+        for folder in ("dialect", "expressions", "point_in_time", "quality"):
+            for path in sorted((PROJECT / "macros" / folder).glob("*.sql")):
+                environment.globals.update(macros)
+                module = environment.from_string(path.read_text()).module
+                for name in dir(module):
+                    if not name.startswith("_"):
+                        macros[name] = _stripped(getattr(module, name))
+    return macros
+
+
+def _stripped(macro: Callable[..., Any]) -> Callable[..., str]:
+    return lambda *args, **kwargs: str(macro(*args, **kwargs)).strip()

@@ -1,0 +1,78 @@
+"""Serve S3 on loopback by an emulator of AWS in an environment of its own; for tests only.
+
+``.venv-aws/bin/python tests/support/s3_server.py READY`` serves until it is stopped or its parent process ends, and
+writes its port to the file READY. Objects are in memory and are lost at the end.
+tests/python/integration/storage/test_s3_server.py says what it does as S3 does, and what it does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from loopback import run_process, say_ready, watch_for_end
+
+_PYTHON = Path(__file__).parents[2] / ".venv-aws" / "bin" / "python"
+#: A clean environment: no profile, no proxy, and no Docker, whose containers it would remove.
+_ENVIRONMENT = {
+    "PATH": os.defpath,
+    "BIND_HOST": "127.0.0.1",
+    "DOCKER_HOST": "unix:///nowhere",
+    "SERVICES": "s3",
+    "IOT_MTLS_ENABLED": "0",
+    "SFTP_ENABLED": "0",
+    "LOG_LEVEL": "WARNING",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class S3Server:
+    """The address of a running server, without transport security."""
+
+    endpoint: str
+
+
+@contextmanager
+def run_s3() -> Iterator[S3Server]:
+    """Yield an S3 that runs in a process of its own, without a bucket, and stop it at the end.
+
+    Raises:
+        RuntimeError: its environment is missing, or it did not start; the message has its output.
+    """
+    if not _PYTHON.exists():
+        raise RuntimeError(f"the tests' S3 needs {_PYTHON.parents[1]}, not there: make venv-aws")
+    with run_process("the tests' S3", [str(_PYTHON), __file__], _ENVIRONMENT) as port:
+        yield S3Server(f"http://127.0.0.1:{port}")
+
+
+def _serve(ready: Path) -> None:
+    wait_for_end = watch_for_end()
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = str(listener.getsockname()[1])
+    os.environ["GATEWAY_PORT"] = port
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    async def until_end() -> None:
+        """Write the port and wait for the end; called when the server listens."""
+        say_ready(ready, port)
+        await asyncio.to_thread(wait_for_end)
+
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    # Longer than a client keeps a connection idle, so that it does not find it closed now and then.
+    config.keep_alive_timeout = 300
+    config.graceful_timeout = 0
+    config.loglevel = "WARNING"
+    asyncio.run(serve(app, config, shutdown_trigger=until_end))
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))

@@ -1,0 +1,81 @@
+"""A snapshot on disk, and the folders in which a training job finds it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import snapshot_case as case
+from feature_mart.exporter import export_snapshot
+from feature_mart.storage import FolderStore
+
+PYTHON = Path(__file__).parents[2] / "python"
+SPLITS = ("train", "validation", "test")
+ARGUMENTS = ("--seed", "3", "--learning_rate", "0.3", "--max_depth", "4")
+PARAMS = {"learning_rate": 0.3, "max_depth": 4}
+
+
+def export(
+    folder: Path,
+    *,
+    rows: int = 1500,
+    change: str = "",
+    file_format: Any = "parquet",
+    **exposure: Any,
+) -> Path:
+    """Export a snapshot of `rows` rows in parts of 400, and return its folder."""
+    manifest = case.manifest(part_rows=400, **exposure)
+    mart = case.build_mart(folder / "mart", rows=rows, change=change)
+    report = export_snapshot(
+        mart,
+        manifest,
+        manifest.consumers[0],
+        FolderStore(folder / "snapshots"),
+        context=case.context(),
+        file_format=file_format,
+    )
+    return Path(report.address)
+
+
+def mount(snapshot: Path, base: Path) -> Path:
+    """Copy each channel's prefix below a folder as SageMaker does below /opt/ml."""
+    for split in SPLITS:
+        shutil.copytree(snapshot / "data" / split, base / "input/data" / split)
+    shutil.copytree(snapshot / "_meta", base / "input/data/meta")
+    shutil.copytree(snapshot / "keys", base / "input/data/keys")
+    return base
+
+
+def toolkit_variables(base: Path, **changes: str) -> dict[str, str]:
+    """Return the environment that SageMaker's training toolkit gives the script."""
+    channels = {
+        f"SM_CHANNEL_{name.upper()}": str(base / "input/data" / name)
+        for name in (*SPLITS, "meta", "keys")
+    }
+    return {
+        **channels,
+        "SM_MODEL_DIR": str(base / "model"),
+        "SM_OUTPUT_DIR": str(base / "output"),
+        "SM_OUTPUT_DATA_DIR": str(base / "output/data"),
+        "SM_HPS": "{}",
+        "SM_HOSTS": '["algo-1"]',
+        "SM_CURRENT_HOST": "algo-1",
+        **changes,
+    }
+
+
+def run(
+    variables: dict[str, str], *arguments: str, program: tuple[str, ...] = ("-m", "feature_mart.training.entry"),
+    path: Path = PYTHON,
+) -> subprocess.CompletedProcess[str]:  # fmt: skip
+    """Run the entry point as a container does: in a process of its own, with these variables."""
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(path), **variables}
+    return subprocess.run(
+        [sys.executable, *program, *arguments],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
