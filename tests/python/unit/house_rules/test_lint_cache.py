@@ -82,7 +82,7 @@ def test_sql_that_reads_its_own_properties_depends_on_its_yaml() -> None:
     files = FILES | {"models/staging/stg__b.sql": "select {{ model.config.meta.n }} as a"}
     text = "models: [{name: stg__b, config: {meta: {n: 2}}}]"
     assert is_changed("models/staging/stg__b.yml", text, "models/staging/stg__b.sql", files)
-    assert not is_changed(MODEL, "select 2", "models/staging/stg__b.sql", files)
+    assert not is_changed(MODEL, "select {{ twice(1) }}", "models/staging/stg__b.sql", files)
 
 
 def test_an_ephemeral_model_is_part_of_what_reads_it() -> None:
