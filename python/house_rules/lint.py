@@ -136,7 +136,7 @@ def main(argv: list[str]) -> int:
         print(f"\n--- {outcome.check.name}: {outcome.check.about}\n{outcome.output}")
     verdict = f"{len(failed)} of {len(checks)} failed" if failed else f"all {len(checks)} passed"
     if left_out and not failed:
-        verdict = f"{len(checks) - len(left_out)} of {len(checks)} passed"
+        verdict = f"nothing found; {len(left_out)} of {len(checks)} did not read everything"
     print(f"{'' if not failed else chr(10)}lint: {verdict} in {time.monotonic() - started:.0f} s")
     return 1 if failed else 0
 
