@@ -1,6 +1,6 @@
 """A contract states one name of a type for both engines, and DuckDB refuses another type than its own.
 
-tests/python/integration/test_bigquery_mart.py does the same on BigQuery.
+tests/python/integration/bigquery/test_bigquery_mart.py does the same on BigQuery.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def run_tests(project: Path, *arguments: str) -> str:
 
 def oracle_tests(project: Path, wanted: str) -> str:
     """Run tests of the models against the oracle in the copy; return what pytest printed."""
-    return run_tests(project, "-k", wanted, "tests/python/integration/test_oracle.py")
+    return run_tests(project, "-k", wanted, "tests/python/integration/oracle/test_oracle.py")
 
 
 def test_the_example_is_short_and_the_static_checks_pass(

@@ -29,7 +29,7 @@ from feature_mart.knowledge.site.pages import (
 from feature_mart.knowledge.site.publish import check_place, publish_site
 from feature_mart.knowledge.why import Candidate, Why, read_reasons
 from feature_mart.storage import open_store
-from python.unit.site_case import LINKS, catalogue, facts, profile
+from site_case import LINKS, catalogue, facts, profile
 
 PROJECT = Path(__file__).resolve().parents[4]
 TEMPLATE = (

@@ -25,9 +25,9 @@ from feature_mart.knowledge.site.status import (
 )
 from feature_mart.runner import BuiltMart, CheckCounts, GitState, RunLog
 from feature_mart.runner.dbt import Node
-from python.unit.site_case import LINKS, facts
+from site_case import LINKS, facts
 
-PROJECT = Path(__file__).resolve().parents[3]
+PROJECT = Path(__file__).resolve().parents[4]
 TOKYO = ZoneInfo("Asia/Tokyo")
 EVIDENCE = json.loads(
     (PROJECT / "docs/evidence/price_estimation.sample.json").read_text(encoding="utf-8")
