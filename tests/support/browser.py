@@ -107,7 +107,7 @@ class Browser:
         """Return the resource types of the nodes that the open graph shows."""
         self.wait_for("canvas")
         script = "return window.graph ? window.graph.nodes(':visible').map(n => n.data('resource_type')) : []"
-        WebDriverWait(self.driver, _PATIENCE_S).until(lambda driver: driver.execute_script(script))
+        WebDriverWait(self.driver, PATIENCE_S).until(lambda driver: driver.execute_script(script))
         return set(self.driver.execute_script(script))
 
     def draws(self, characters: str) -> bool:
@@ -134,7 +134,7 @@ class Browser:
             const box = element.getBoundingClientRect();
             const top = document.elementFromPoint(box.left + 5, box.top + box.height / 2);
             return element === top || element.contains(top)"""
-        WebDriverWait(self.driver, _PATIENCE_S).until(
+        WebDriverWait(self.driver, PATIENCE_S).until(
             lambda driver: driver.execute_script(script, selector)
         )
 
