@@ -55,7 +55,7 @@ audit: venv-aws ## run every audit (three hours): planted changes, every setting
 	    tests/python/integration/audit/test_settings.py tests/python/integration/audit/test_overwritten_project.py \
 	    tests/python/integration/bench/test_bench.py tests/python/integration/cli/test_bad_input.py \
 	    tests/python/integration/audit/test_planted_changes.py tests/python/integration/audit/test_merged_leaks.py \
-	    tests/python/integration/audit/test_every_refresh.py \
+	    tests/python/integration/audit/test_every_refresh.py tests/python/integration/models/test_worked_example.py \
 	    tests/python/integration/audit/test_reproduce.py \
 	    tests/python/integration/bigquery/test_bigquery_mart.py \
 	    tests/python/integration/training/test_train_on_real_snapshot.py $(ARGS)
