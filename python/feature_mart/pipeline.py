@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from feature_mart import exporter
 from feature_mart.bigquery import load_folder, open_client
 from feature_mart.core.errors import TerminalError, UsageError
 from feature_mart.core.manifest import Consumer, Manifest, parse_manifest
@@ -35,7 +36,9 @@ from feature_mart.runner import (
     read_dbt_manifest,
     require_built,
 )
+from feature_mart.runner.archive import Archive, find_archive
 from feature_mart.runner.bulk_loads import BulkLoad, find_bulks
+from feature_mart.runner.decide import check_as_of
 from feature_mart.runner.load_clock import read_load_clock
 from feature_mart.sample import SampleReport, write_sample
 from feature_mart.storage import Store, open_store
@@ -43,8 +46,20 @@ from feature_mart.storage import Store, open_store
 SAMPLE_JOBS = 20_000
 SAMPLE_SEED = 0
 
-#: Describes bulk loads of a warehouse, given by name, as lines of text.
-DescribeBulk = Callable[[Sequence[BulkLoad], str], Sequence[str]]
+#: Describes what is unusual about the loads of a warehouse, given by its settings, as lines of text.
+DescribeLoads = Callable[["UnusualLoads", Settings], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class UnusualLoads:
+    """What about the raw rows may explain empty features, missing labels or failing checks.
+
+    `bulk` are the bulk loads without a line in the load clock. `archive` is set if the data end long before the
+    refresh, and nobody chose that refresh.
+    """
+
+    bulk: tuple[BulkLoad, ...]
+    archive: Archive | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,7 @@ class RunSummary:
     build: BuildReport
     site: Path
     snapshots: tuple[SnapshotReport, ...]
-    bulk_loads: tuple[BulkLoad, ...]
+    loads: UnusualLoads
     seconds: float
 
 
@@ -64,20 +79,22 @@ def run(
     settings: Settings,
     *,
     as_of: str | None,
+    full_refresh: bool = False,
     stage: Callable[[str], Progress],
-    describe_bulk: DescribeBulk,
+    describe_loads: DescribeLoads,
 ) -> RunSummary:
     """Write the sample if it is missing, build, export a snapshot of each consumer, and write the site.
 
     The site comes last because it describes the snapshots. ``as_of`` is the value of --as-of; None for the default
-    refresh. ``stage`` takes the name of a stage and returns its progress callback. ``describe_bulk`` returns the lines
-    about bulk loads that begin the message of a failed build.
+    refresh. ``full_refresh`` builds every table anew. ``stage`` takes the name of a stage and returns its progress
+    callback. ``describe_loads`` returns the lines about unusual loads that begin the message of a failed build.
 
     Raises:
         FeatureMartError: a stage failed. The results of earlier stages are kept.
     """
     started = time.monotonic()
     snapshot_store(settings)
+    check_as_of(settings, as_of)
     with open_run(settings, "run") as log:
         if settings.is_sample and not settings.dwh.exists():
             make_sample(log, settings.dwh, SAMPLE_JOBS, SAMPLE_SEED, stage("sample"))
@@ -85,18 +102,25 @@ def run(
             settings,
             log,
             as_of=as_of,
+            full_refresh=full_refresh,
             progress=stage("build"),
-            hints=lambda: describe_bulk(find_bulk_loads(settings), settings.warehouse),
+            hints=lambda: describe_loads(find_unusual_loads(settings, log, as_of), settings),
         )
-        snapshots = export_consumers(settings, log, progress=stage("export"))
+        try:
+            snapshots = export_consumers(settings, log, progress=stage("export"))
+        except TerminalError as error:
+            lines = describe_loads(find_unusual_loads(settings, log, as_of), settings)
+            if type(error) is not TerminalError or not lines:
+                raise
+            raise TerminalError("\n".join((str(error), *lines))) from None
         for mart in log.marts:
             for snapshot in snapshots:
                 if mart["name"] == f"mart_{snapshot.consumer}__training":
                     mart["splits"] = {split.name: split.rows for split in snapshot.splits}
         site = build_docs(settings, log, stage("docs"))
-        bulk = find_bulk_loads(settings)
+        loads = find_unusual_loads(settings, log, as_of)
     return RunSummary(
-        log.run_id, settings, built, site, snapshots, bulk, time.monotonic() - started
+        log.run_id, settings, built, site, snapshots, loads, time.monotonic() - started
     )
 
 
@@ -169,6 +193,23 @@ def find_bulk_loads(settings: Settings) -> tuple[BulkLoad, ...]:
     return tuple(found)
 
 
+def find_unusual_loads(settings: Settings, log: RunLog, as_of: str | None) -> UnusualLoads:
+    """Return what is unusual about the loads of the raw rows, at the refresh of a run that has begun to build.
+
+    ``as_of`` is the value of --as-of. A refresh that a user has chosen is not called in question.
+
+    Raises:
+        UsageError: as `read_load_clock`.
+    """
+    bulk = find_bulk_loads(settings)
+    if as_of or settings.as_of or log.as_of_at is None:
+        return UnusualLoads(bulk, None)
+    known = read_load_clock(settings.project, settings.warehouse)
+    lines = [line for each in known.values() for line in each]
+    lines += [each.line for each in bulk if each.line is not None]
+    return UnusualLoads(bulk, find_archive(settings, open_engine(settings), log.as_of_at, lines))
+
+
 def snapshot_store(settings: Settings, to: str | None = None) -> Store:
     """Return the store of the snapshots: at ``to``, the value of --to, else at MART_SNAPSHOTS.
 
@@ -178,6 +219,15 @@ def snapshot_store(settings: Settings, to: str | None = None) -> Store:
     return open_store(
         settings.snapshots if to is None else to, settings.s3, settings.scratch_dir / "export"
     )
+
+
+def find_snapshot(settings: Settings, wanted: str) -> str:
+    """Return the address of the snapshot that a user names: by its id, its consumer, its folder or its address.
+
+    Raises:
+        UsageError: as `exporter.find_snapshot`.
+    """
+    return exporter.find_snapshot(snapshot_store(settings), wanted, settings.s3)
 
 
 def export_consumers(

@@ -28,7 +28,7 @@ from feature_mart.core.settings import Settings
 from feature_mart.raw.warehouse import check_warehouse, newest_load
 from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.compiled import CompiledProject, build_compiled, compile_project
-from feature_mart.runner.decide import choose_refresh
+from feature_mart.runner.decide import check_as_of, choose_refresh
 from feature_mart.runner.load_clock import read_load_clock
 
 
@@ -103,6 +103,7 @@ def audit_leakage(
             progress(done, 0, what)
 
     show(0, "compile")
+    check_as_of(settings, as_of)
     with open_pool() as pool, open_subject(settings, log, as_of) as subject:
         with log.stage("reach"):
             faults = find_faults(subject.project.read_document(), settings.project)

@@ -12,6 +12,7 @@ from feature_mart.core.errors import TerminalError, UsageError
 from feature_mart.core.raw_contract import (
     CONTRACT,
     EVENTS,
+    NO_JOBS,
     Kind,
     column_faults,
     raise_faults,
@@ -52,7 +53,7 @@ def check_dataset(client: Any, address: BigQueryAddress, overwritten: Sequence[s
             present = {field.name.lower(): field.field_type for field in found.schema}
             faults += column_faults(table, present, _fits, table in overwritten)
             if table == "jobs" and found.table_type == "TABLE" and found.num_rows == 0:
-                faults.append("jobs: the table has no rows; load at least one job")
+                faults.append(NO_JOBS)
     if len(faults) == len(CONTRACT):
         raise UsageError(
             f"{address.raw} has no raw tables: set MART_DWH to a dataset, or to project.dataset; `mart sample --to "

@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from feature_mart.cli.console import Console
-from feature_mart.cli.options import as_of_option, emit, explained, json_option
+from feature_mart.cli.options import (
+    as_of_option,
+    dwh_option,
+    emit,
+    explained,
+    json_option,
+    snapshot_argument,
+)
 from feature_mart.core.errors import UsageError
 
 _perturb = click.option(
@@ -24,6 +31,7 @@ def audit() -> None:
 
 
 @audit.command()
+@dwh_option
 @click.option(
     "--cutoffs",
     default=5,
@@ -54,6 +62,7 @@ def audit() -> None:
 @json_option
 @explained
 def leakage(
+    dwh: str | None,
     cutoffs: int,
     seed: int,
     perturb: int | None,
@@ -69,7 +78,7 @@ def leakage(
     from feature_mart.core.settings import require_embedded, resolve_settings
     from feature_mart.runner import open_run
 
-    settings = resolve_settings()
+    settings = resolve_settings(dwh=dwh)
     require_embedded(settings, "mart audit")
     if every_refresh and (as_of or perturb is not None):
         raise UsageError(
@@ -101,6 +110,7 @@ def leakage(
 
 
 @audit.command()
+@dwh_option
 @click.option(
     "--schedules",
     default=2,
@@ -130,7 +140,13 @@ def leakage(
 @json_option
 @explained
 def incremental(
-    schedules: int, universes: int, jobs: int, seed: int, perturb: int | None, as_json: bool
+    dwh: str | None,
+    schedules: int,
+    universes: int,
+    jobs: int,
+    seed: int,
+    perturb: int | None,
+    as_json: bool,
 ) -> None:
     """Compare marts built incrementally, by random schedules, with one full build.
 
@@ -141,7 +157,7 @@ def incremental(
     from feature_mart.core.settings import require_embedded, resolve_settings
     from feature_mart.runner import open_run
 
-    settings = resolve_settings()
+    settings = resolve_settings(dwh=dwh)
     require_embedded(settings, "mart audit")
     with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
         report = audit_incremental(
@@ -163,10 +179,11 @@ def incremental(
 
 
 @audit.command()
+@dwh_option
 @_perturb
 @json_option
 @explained
-def conservation(perturb: int | None, as_json: bool) -> None:
+def conservation(dwh: str | None, perturb: int | None, as_json: bool) -> None:
     """Account for every raw row, from the warehouse to the snapshots."""
     from feature_mart import pipeline
     from feature_mart.audit import audit_conservation
@@ -174,7 +191,7 @@ def conservation(perturb: int | None, as_json: bool) -> None:
     from feature_mart.core.settings import require_embedded, resolve_settings
     from feature_mart.runner import open_run
 
-    settings = resolve_settings()
+    settings = resolve_settings(dwh=dwh)
     require_embedded(settings, "mart audit")
     with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
         report = audit_conservation(
@@ -193,24 +210,21 @@ def conservation(perturb: int | None, as_json: bool) -> None:
 
 
 @audit.command()
-@click.argument("snapshot")
+@snapshot_argument()
+@dwh_option
 @json_option
 @explained
-def reproduce(snapshot: str, as_json: bool) -> None:
-    """Rebuild a snapshot from its manifest and commit, and compare.
-
-    SNAPSHOT is an id, a consumer (its latest), or an address.
-    """
+def reproduce(wanted: str, dwh: str | None, as_json: bool) -> None:
+    """Rebuild a snapshot from its manifest and commit, and compare."""
     from feature_mart import pipeline
     from feature_mart.audit import audit_reproduce
     from feature_mart.cli import verdicts
     from feature_mart.core.settings import require_embedded, resolve_settings
-    from feature_mart.exporter import find_snapshot
     from feature_mart.runner import open_run
 
-    settings = resolve_settings()
+    settings = resolve_settings(dwh=dwh)
     require_embedded(settings, "mart audit")
-    address = find_snapshot(pipeline.snapshot_store(settings), snapshot)
+    address = pipeline.find_snapshot(settings, wanted)
     with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
         report = audit_reproduce(settings, log, address, console.stage("reproduce"))
     if as_json:
@@ -222,11 +236,12 @@ def reproduce(snapshot: str, as_json: bool) -> None:
 
 
 @audit.command()
+@dwh_option
 @click.option("--base", required=True, metavar="REF", help="Commit to compare with, such as main.")
 @as_of_option
 @json_option
 @explained
-def selection(base: str, as_of: str | None, as_json: bool) -> None:
+def selection(dwh: str | None, base: str, as_of: str | None, as_json: bool) -> None:
     """List the rows that a change moves, by label.
 
     Build the working tree and the commit REF over the same warehouse. Report rows that enter or leave the spine or a
@@ -237,7 +252,7 @@ def selection(base: str, as_of: str | None, as_json: bool) -> None:
     from feature_mart.core.settings import require_embedded, resolve_settings
     from feature_mart.runner import open_run, resolve_commit
 
-    settings = resolve_settings()
+    settings = resolve_settings(dwh=dwh)
     require_embedded(settings, "mart audit")
     commit = resolve_commit(settings.project, base)
     with Console(quiet=as_json) as console, open_run(settings, "audit") as log:
@@ -250,6 +265,7 @@ def selection(base: str, as_of: str | None, as_json: bool) -> None:
 
 
 @audit.command()
+@dwh_option
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 @click.option(
     "--entity",
@@ -280,6 +296,7 @@ def selection(base: str, as_of: str | None, as_json: bool) -> None:
 @json_option
 @explained
 def file(
+    dwh: str | None,
     path: Path,
     entity: tuple[str, ...],
     time: str,
@@ -296,15 +313,20 @@ def file(
     """
     from feature_mart.audit import Question, judge_file
     from feature_mart.cli import file_verdict
+    from feature_mart.core.files import expand_user
     from feature_mart.core.manifest import parse_manifest
     from feature_mart.core.settings import require_embedded, resolve_settings
     from feature_mart.runner import read_dbt_manifest, require_built
 
-    settings = resolve_settings()
+    settings = resolve_settings(dwh=dwh)
     require_embedded(settings, "mart audit")
     built = require_built(settings)
     question = Question(
-        path.expanduser(), _pairs("--entity", entity), time, _pairs("--column", columns), is_sample
+        expand_user(str(path), "FILE"),
+        _pairs("--entity", entity),
+        time,
+        _pairs("--column", columns),
+        is_sample,
     )
     manifest = parse_manifest(read_dbt_manifest(settings))
     report = judge_file(question, settings.mart_path, manifest, settings.clock, built.as_of_at)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from feature_mart.cli.console import Console
-from feature_mart.cli.options import emit, explained, json_option
+from feature_mart.cli.options import dwh_option, emit, explained, json_option
 
 if TYPE_CHECKING:
     from feature_mart.conformance import CaseResult, TableComparison
 
 
 @click.command()
+@dwh_option
 @click.option("--target", metavar="NAME", help="Engine to check [MART_TARGET; duckdb].")
 @click.option(
     "--tables", is_flag=True, help="Also build a sample on both engines and compare the tables."
@@ -34,13 +35,15 @@ if TYPE_CHECKING:
 )
 @json_option
 @explained
-def conformance(target: str | None, tables: bool, jobs: int, seed: int, as_json: bool) -> None:
+def conformance(
+    dwh: str | None, target: str | None, tables: bool, jobs: int, seed: int, as_json: bool
+) -> None:
     """Check the golden values of every macro on an engine. Exit code 1 if one differs."""
     from feature_mart.conformance import check_cases, compare_sample
     from feature_mart.core.settings import resolve_settings
     from feature_mart.runner import open_run
 
-    settings = resolve_settings(target=target)
+    settings = resolve_settings(dwh=dwh, target=target)
     compared: tuple[TableComparison, ...] = ()
     with Console(quiet=as_json) as console:
         with open_run(settings, "conformance") as log:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from feature_mart.cli.console import Console
-from feature_mart.cli.options import emit, explained, json_option
+from feature_mart.cli.options import (
+    as_of_option,
+    dwh_option,
+    emit,
+    explained,
+    full_refresh_option,
+    json_option,
+)
 
 if TYPE_CHECKING:
     from feature_mart.runner.cost import CostReport
@@ -16,26 +23,35 @@ _GIB = 2**30
 
 
 @click.command()
+@dwh_option
+@as_of_option
 @click.option(
     "--select",
     multiple=True,
     metavar="MODEL",
     help="Measure only these models (dbt's selection syntax).",
 )
-@click.option("--full-refresh", is_flag=True, help="Measure a full build instead of the next run.")
+@full_refresh_option
 @json_option
 @explained
-def cost(select: tuple[str, ...], full_refresh: bool, as_json: bool) -> None:
+def cost(
+    dwh: str | None,
+    as_of: str | None,
+    select: tuple[str, ...],
+    full_refresh: bool,
+    as_json: bool,
+) -> None:
     """Estimate the bytes and cost of the next build on BigQuery by dry runs."""
     from feature_mart.core.settings import resolve_settings
     from feature_mart.runner import open_run
     from feature_mart.runner.cost import measure_cost
 
-    settings = resolve_settings()
+    settings = resolve_settings(dwh=dwh)
     with Console(quiet=as_json) as console, open_run(settings, "cost") as log:
         report = measure_cost(
             settings,
             log,
+            as_of=as_of,
             select=select,
             full_refresh=full_refresh,
             progress=console.stage("dry run"),

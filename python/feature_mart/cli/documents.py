@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+from feature_mart.core.raw_contract import CONTRACT, OPTIONAL
 from feature_mart.core.settings import Settings
 from feature_mart.exporter import SnapshotReport
-from feature_mart.pipeline import RunSummary
+from feature_mart.pipeline import RunSummary, UnusualLoads
 from feature_mart.runner import BuildReport
-from feature_mart.runner.bulk_loads import BulkLoad
+from feature_mart.runner.archive import Archive
 from feature_mart.runner.first_loads import Moved
 from feature_mart.sample import SampleReport
 
@@ -19,7 +20,7 @@ from feature_mart.sample import SampleReport
 def run_document(done: RunSummary) -> dict[str, Any]:
     """Return the JSON of `mart run --json`."""
     return {
-        **build_document(done.build, done.run_id, done.settings, done.bulk_loads),
+        **build_document(done.build, done.run_id, done.settings, done.loads),
         "site": str(done.site),
         "snapshots": [snapshot_document(each) for each in done.snapshots],
         "seconds": round(done.seconds, 3),
@@ -27,7 +28,7 @@ def run_document(done: RunSummary) -> dict[str, Any]:
 
 
 def build_document(
-    done: BuildReport, run_id: str, settings: Settings, bulk: Sequence[BulkLoad]
+    done: BuildReport, run_id: str, settings: Settings, loads: UnusualLoads
 ) -> dict[str, Any]:
     """Return the JSON of `mart build --json`."""
     return {
@@ -50,8 +51,21 @@ def build_document(
                 "known_earlier": moved_document(each.moved),
                 "compared_keys": each.compared,
             }
-            for each in bulk
+            for each in loads.bulk
         ],
+        "archive": archive_document(loads.archive),
+    }
+
+
+def archive_document(archive: Archive | None) -> dict[str, Any] | None:
+    """Return the JSON of a warehouse whose data end long before the refresh; None for one that is current."""
+    if archive is None:
+        return None
+    return {
+        "newest_event_at": archive.ends_at.isoformat(),
+        "column": archive.column,
+        "days": archive.days,
+        "as_of": archive.as_of.isoformat(),
     }
 
 
@@ -69,6 +83,18 @@ def moved_document(moved: Moved) -> dict[str, Any]:
 def sample_document(done: SampleReport) -> dict[str, Any]:
     """Return the JSON of `mart sample --json`."""
     return {"folder": str(done.folder), "jobs": done.jobs, "seed": done.seed, "rows": done.rows}
+
+
+def empty_document(folder: Path) -> dict[str, Any]:
+    """Return the JSON of `mart sample --empty DIR --json`."""
+    return {
+        "folder": str(folder),
+        "columns": {
+            table: {column: kind.value for column, kind in columns.items()}
+            for table, columns in CONTRACT.items()
+        },
+        "optional_columns": {table: list(columns) for table, columns in OPTIONAL.items()},
+    }
 
 
 def snapshot_document(done: SnapshotReport) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from feature_mart.cli.console import Console
-from feature_mart.cli.options import emit, explained, json_option
+from feature_mart.cli.options import dwh_option, emit, explained, json_option, snapshot_argument
 from feature_mart.cli.printing import near
 
 _seeds = click.option(
@@ -17,11 +17,12 @@ _seeds = click.option(
     type=click.IntRange(1, 100),
     help="Number of training runs, each with its own seed.",
 )
-_snapshot = click.option(
-    "--snapshot",
-    "wanted",
-    metavar="SNAPSHOT",
-    help="Snapshot id or address [the consumer's latest in MART_SNAPSHOTS].",
+
+_replace = click.option(
+    "--replace",
+    "is_replaced",
+    is_flag=True,
+    help="Overwrite a file that was measured with more seeds.",
 )
 
 
@@ -110,27 +111,37 @@ def why(column: str, as_json: bool) -> None:
 
 
 @knowledge.command()
-@click.argument("consumer")
+@snapshot_argument()
+@dwh_option
 @_seeds
-@_snapshot
+@_replace
 @json_option
 @explained
-def evidence(consumer: str, seeds: int, wanted: str | None, as_json: bool) -> None:
+def evidence(wanted: str, dwh: str | None, seeds: int, is_replaced: bool, as_json: bool) -> None:
     """Measure each feature group: train without it, and with it alone.
 
-    Write docs/evidence/<consumer>.<warehouse>.json. Choose features by the validation score; the test score is reported
-    only.
+    Write docs/evidence/<consumer>.<warehouse>.json; a file of more seeds stays, unless --replace. Choose features by
+    the validation score; the test score is reported only.
     """
     from feature_mart import pipeline
     from feature_mart.cli.evidence_table import print_evidence
     from feature_mart.core.settings import resolve_settings
-    from feature_mart.exporter import find_snapshot, snapshot_on_disk
-    from feature_mart.knowledge import measure_evidence, write_evidence
+    from feature_mart.exporter import locate_snapshot, snapshot_on_disk
+    from feature_mart.knowledge import (
+        check_seeds,
+        evidence_path,
+        measure_evidence,
+        write_evidence,
+    )
 
-    settings = resolve_settings()
+    settings = resolve_settings(dwh=dwh)
     manifest = pipeline.built_manifest(settings)
+    address = pipeline.find_snapshot(settings, wanted)
+    consumer = locate_snapshot(address, settings.s3).documents()[0]["consumer"]
     manifest.consumer(consumer)
-    address = find_snapshot(pipeline.snapshot_store(settings), wanted or consumer)
+    path = evidence_path(settings.project, consumer, settings.warehouse)
+    if not is_replaced:
+        check_seeds(path, "evidence", seeds)
     with (
         Console(quiet=as_json) as console,
         snapshot_on_disk(address, settings.s3) as folder,
@@ -139,7 +150,7 @@ def evidence(consumer: str, seeds: int, wanted: str | None, as_json: bool) -> No
         document = measure_evidence(
             folder, manifest, consumer, settings.warehouse_id, seeds=seeds, progress=show
         )
-    path = write_evidence(settings.project / "docs" / "evidence", settings.warehouse, document)
+    write_evidence(path, document)
     if as_json:
         emit({"path": str(path), **document})
     else:
@@ -148,40 +159,48 @@ def evidence(consumer: str, seeds: int, wanted: str | None, as_json: bool) -> No
 
 @knowledge.command()
 @click.argument("name")
-@click.argument("consumer")
+@snapshot_argument()
+@dwh_option
 @_seeds
-@_snapshot
+@_replace
 @json_option
 @explained
-def candidate(name: str, consumer: str, seeds: int, wanted: str | None, as_json: bool) -> None:
+def candidate(
+    name: str, wanted: str, dwh: str | None, seeds: int, is_replaced: bool, as_json: bool
+) -> None:
     """Measure and plot what the columns of analyses/rejected/NAME.sql add to a model.
 
     Train with and without them, and write docs/evidence/rejected/ and docs/assets/rejected/
-    <name>.<consumer>.<warehouse>. Scores are of the validation split; the test split is not used.
+    <name>.<consumer>.<warehouse>; files of more seeds stay, unless --replace. Scores are of the validation split; the
+    test split is not used.
     """
     from feature_mart import pipeline
     from feature_mart.core.settings import resolve_settings
+    from feature_mart.exporter import locate_snapshot
+    from feature_mart.knowledge import check_seeds, rejected_path
     from feature_mart.knowledge.candidate import judge_candidate
     from feature_mart.knowledge.candidate_plot import describe_plot
+    from feature_mart.knowledge.candidate_rows import find_candidate
 
-    settings = resolve_settings()
+    settings = resolve_settings(dwh=dwh)
+    find_candidate(settings.project, name)
+    pipeline.built_manifest(settings)
+    address = pipeline.find_snapshot(settings, wanted)
+    consumer = locate_snapshot(address, settings.s3).documents()[0]["consumer"]
+    if not is_replaced:
+        path = rejected_path(settings.project, name, consumer, settings.warehouse_id)
+        check_seeds(path, "candidate", seeds)
     with Console(quiet=as_json) as console:
-        document, evidence_path, plot_path = judge_candidate(
-            settings,
-            pipeline.snapshot_store(settings),
-            name,
-            consumer,
-            seeds=seeds,
-            wanted=wanted,
-            stage=console.stage,
+        document, evidence_file, plot_path = judge_candidate(
+            settings, address, name, seeds=seeds, stage=console.stage
         )
     if as_json:
-        emit({"path": str(evidence_path), "plot": str(plot_path), **document})
+        emit({"path": str(evidence_file), "plot": str(plot_path), **document})
         return
     click.echo(f"{name}: {', '.join(document['columns'])}")
     click.echo(
-        f"{consumer}, {document['warehouse_id']}, {document['snapshot']}, {seeds} seeds; "
+        f"{document['consumer']}, {document['warehouse_id']}, {document['snapshot']}, {seeds} seeds; "
         f"known in {document['known_ratio']:.1%} of train"
     )
     click.echo(describe_plot(document))
-    click.echo(f"  written to {near(evidence_path)} and {near(plot_path)}")
+    click.echo(f"  written to {near(evidence_file)} and {near(plot_path)}")

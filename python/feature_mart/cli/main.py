@@ -14,7 +14,15 @@ from feature_mart.cli.conformance import conformance
 from feature_mart.cli.console import Console
 from feature_mart.cli.cost import cost
 from feature_mart.cli.knowledge import knowledge
-from feature_mart.cli.options import as_of_option, emit, explained, json_option
+from feature_mart.cli.options import (
+    as_of_option,
+    dwh_option,
+    emit,
+    emit_error,
+    explained,
+    full_refresh_option,
+    json_option,
+)
 from feature_mart.cli.snapshot import snapshot
 from feature_mart.core.errors import UsageError
 
@@ -41,8 +49,27 @@ _PYTHON = {
 }
 
 
+_JSON = f"{__name__}.is_json"
+_GIVEN = click.core.ParameterSource.COMMANDLINE
+
+
 class _Grouped(click.Group):
-    """A click group that lists commands by section, with the commands of subgroups."""
+    """A click group that lists commands by section, with the commands of subgroups.
+
+    With --json, wrong options and arguments are an error object too.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            if ctx.meta[_JSON]:
+                emit_error("usage", error.format_message(), error.exit_code)
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section, names in _SECTIONS.items():
@@ -74,11 +101,12 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--dwh", metavar="DIR", help="Folder of the raw tables [MART_DWH; the sample].")
+@dwh_option
 @as_of_option
+@full_refresh_option
 @json_option
 @explained
-def run(dwh: str | None, as_of: str | None, as_json: bool) -> None:
+def run(dwh: str | None, as_of: str | None, full_refresh: bool, as_json: bool) -> None:
     """Run everything: sample if needed, build, docs, snapshots, summary."""
     from feature_mart import pipeline
     from feature_mart.cli import documents, summary
@@ -88,8 +116,9 @@ def run(dwh: str | None, as_of: str | None, as_json: bool) -> None:
         done = pipeline.run(
             resolve_settings(dwh=dwh),
             as_of=as_of,
+            full_refresh=full_refresh,
             stage=console.stage,
-            describe_bulk=summary.bulk_lines,
+            describe_loads=summary.load_lines,
         )
     if as_json:
         emit(documents.run_document(done))
@@ -98,8 +127,9 @@ def run(dwh: str | None, as_of: str | None, as_json: bool) -> None:
 
 
 @main.command()
+@dwh_option
 @as_of_option
-@click.option("--full-refresh", is_flag=True, help="Rebuild every table from scratch.")
+@full_refresh_option
 @click.option(
     "--select",
     multiple=True,
@@ -108,14 +138,20 @@ def run(dwh: str | None, as_of: str | None, as_json: bool) -> None:
 )
 @json_option
 @explained
-def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_json: bool) -> None:
+def build(
+    dwh: str | None,
+    as_of: str | None,
+    full_refresh: bool,
+    select: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Build and test the mart. It is published only if every check passes."""
     from feature_mart import pipeline
     from feature_mart.cli import documents, summary
     from feature_mart.core.settings import resolve_settings
     from feature_mart.runner import build_mart, open_run
 
-    settings = resolve_settings()
+    settings = resolve_settings(dwh=dwh)
     with Console(quiet=as_json) as console, open_run(settings, "build") as log:
         done = build_mart(
             settings,
@@ -124,19 +160,24 @@ def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_jso
             full_refresh=full_refresh,
             select=select,
             progress=console.stage("build"),
-            hints=lambda: summary.bulk_lines(
-                pipeline.find_bulk_loads(settings), settings.warehouse
+            hints=lambda: summary.load_lines(
+                pipeline.find_unusual_loads(settings, log, as_of), settings
             ),
         )
-        bulk = pipeline.find_bulk_loads(settings)
+        loads = pipeline.find_unusual_loads(settings, log, as_of)
     if as_json:
-        emit(documents.build_document(done, log.run_id, settings, bulk))
+        emit(documents.build_document(done, log.run_id, settings, loads))
     else:
-        summary.print_build(done, settings, bulk)
+        summary.print_build(done, settings, loads)
 
 
 @main.command()
-@click.option("--serve", is_flag=True, help="Serve the site on this machine after it is written.")
+@dwh_option
+@click.option(
+    "--serve",
+    is_flag=True,
+    help="Serve the site on this machine; writes it first only if there is none yet.",
+)
 @click.option(
     "--port",
     default=8080,
@@ -151,23 +192,40 @@ def build(as_of: str | None, full_refresh: bool, select: tuple[str, ...], as_jso
 )
 @json_option
 @explained
-def docs(serve: bool, port: int, publish: str | None, as_json: bool) -> None:
+def docs(dwh: str | None, serve: bool, port: int, publish: str | None, as_json: bool) -> None:
     """Write the documentation site of the mart: reasons and distributions of each feature."""
     from feature_mart import pipeline
+    from feature_mart.cli.split_table import local_time
     from feature_mart.core.settings import resolve_settings
-    from feature_mart.knowledge.site import check_place, check_port, publish_site, serve_docs
+    from feature_mart.knowledge.site import (
+        check_place,
+        check_port,
+        publish_site,
+        serve_docs,
+        written_at,
+    )
     from feature_mart.runner import open_run, require_built
 
-    settings = resolve_settings()
-    require_built(settings)
+    settings = resolve_settings(dwh=dwh)
+    page, written = settings.site_dir / "index.html", written_at(settings)
+    is_written = not serve or publish is not None or written is None
+    if is_written:
+        require_built(settings)
     if serve:
         check_port(port)
-    place = None if publish is None else pipeline.snapshot_store(settings, publish)
-    with Console(quiet=as_json) as console, open_run(settings, "docs") as log:
-        if place is not None:
-            check_place(place)
-        page = pipeline.build_docs(settings, log, console.stage("docs"))
-        published = None if place is None else publish_site(page.parent, place)
+    published = None
+    if is_written:
+        place = None if publish is None else pipeline.snapshot_store(settings, publish)
+        with Console(quiet=as_json) as console, open_run(settings, "docs") as log:
+            if place is not None:
+                check_place(place)
+            page = pipeline.build_docs(settings, log, console.stage("docs"))
+            published = None if place is None else publish_site(page.parent, place)
+    elif written is not None:
+        click.echo(
+            f"the site as written on {local_time(written, settings.clock)}; `mart docs` writes it anew",
+            err=True,
+        )
     if as_json:
         emit({"site": str(page), "published": asdict(published) if published else None})
     else:
@@ -182,6 +240,7 @@ def docs(serve: bool, port: int, publish: str | None, as_json: bool) -> None:
 
 @main.command()
 @click.argument("consumer", required=False)
+@dwh_option
 @click.option("--all", "every", is_flag=True, help="Export every consumer.")
 @click.option(
     "--to",
@@ -216,6 +275,7 @@ def docs(serve: bool, port: int, publish: str | None, as_json: bool) -> None:
 @explained
 def export(
     consumer: str | None,
+    dwh: str | None,
     every: bool,
     to: str | None,
     file_format: FileFormat,
@@ -233,7 +293,7 @@ def export(
 
     if (consumer is None) == (not every):
         raise UsageError("Name one consumer, or pass --all.")
-    settings = resolve_settings()
+    settings = resolve_settings(dwh=dwh)
     require_built(settings)
     with Console(quiet=as_json) as console, open_run(settings, "export") as log:
         done = pipeline.export_consumers(
@@ -266,17 +326,32 @@ def export(
     type=click.Choice(["bigquery"]),
     help="Load the sample there; --out then names the dataset.",
 )
+@click.option(
+    "--empty",
+    metavar="DIR",
+    help="Write the eight tables without rows to a new folder, to fill with rows of your own.",
+)
 @json_option
 @explained
-def sample(jobs: int, seed: int, out: str | None, to: str | None, as_json: bool) -> None:
+def sample(
+    jobs: int, seed: int, out: str | None, to: str | None, empty: str | None, as_json: bool
+) -> None:
     """Write a sample warehouse: a freelance marketplace with realistic data faults."""
     from feature_mart import pipeline
     from feature_mart.cli import documents, summary
     from feature_mart.core.services import EMBEDDED
     from feature_mart.core.settings import SAMPLE, resolve_settings
     from feature_mart.runner import open_run
-    from feature_mart.sample import write_sample
+    from feature_mart.sample import write_empty, write_sample
 
+    if empty is not None:
+        _refuse_beside("--empty", ("jobs", "seed", "out", "to"))
+        folder = write_empty(empty)
+        if as_json:
+            emit(documents.empty_document(folder))
+        else:
+            summary.print_empty(folder)
+        return
     with Console(quiet=as_json) as console:
         show = console.stage("sample")
         if to is not None:
@@ -300,6 +375,14 @@ def sample(jobs: int, seed: int, out: str | None, to: str | None, as_json: bool)
         emit(documents.sample_document(done))
     else:
         summary.print_sample(done, settings)
+
+
+def _refuse_beside(flag: str, names: tuple[str, ...]) -> None:
+    """Raise UsageError if one of the options of these names is given on the command line beside ``flag``."""
+    ctx = click.get_current_context()
+    given = [name for name in names if ctx.get_parameter_source(name) is _GIVEN]
+    if given:
+        raise UsageError(f"{flag} goes with no --{given[0]}: leave one of them out.")
 
 
 main.add_command(audit)

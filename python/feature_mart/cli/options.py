@@ -1,60 +1,81 @@
-"""Options, error handling and JSON output that commands share."""
+"""Options, arguments, error handling and JSON output that commands share."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
+import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec
+from inspect import cleandoc
+from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from feature_mart.core.errors import FeatureMartError, StopRequestedError
+from feature_mart.core.errors import FeatureMartError, StopRequestedError, UsageError
 
 P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
 #: DuckDB's errors that are caused by the machine, not by a statement. A failed commit has another type, so errors are
 #: also recognized by the system's message.
 _MACHINE = frozenset({"IOException", "OutOfMemoryException"})
 _MACHINE_SAYS = tuple(
     os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 )
+_UNCHANGED = "the mart and its snapshots are unchanged"
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:
     """Turn expected errors into a message and an exit code, without a traceback.
 
-    These are the project's own errors, an interruption, and errors of the machine. Others are raised as they are.
+    These are the project's own errors, an interruption, and errors of the machine. Others are raised as they are. The
+    message goes to stderr; with --json, an error object goes to stdout as well, for every error.
     """
 
     @wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        is_json = bool(kwargs.get("as_json"))
         try:
             command(*args, **kwargs)
         except FeatureMartError as error:
-            _stop(str(error), error.exit_code)
+            _stop(is_json, _kind(error), str(error), error.exit_code)
         except StopRequestedError as error:
-            _stop("stopped on request; no partial results were kept", error.exit_code)
+            text = "stopped on request; no partial results were kept"
+            _stop(is_json, "stopped", text, error.exit_code)
         except KeyboardInterrupt:
-            _stop("interrupted; no partial results were kept", 130)
+            _stop(is_json, "interrupted", "interrupted; no partial results were kept", 130)
         except OSError as error:
             # For example a full disk or a folder without write permission; the error names the cause.
-            _stop(f"{error}; the mart and its snapshots are unchanged", 1)
+            _stop(is_json, "machine", f"{error}; {_UNCHANGED}", 1)
         except Exception as error:
             # DuckDB's errors of the machine are recognized by name, to avoid importing DuckDB.
             is_machine = type(error).__name__ in _MACHINE or any(
                 said in str(error) for said in _MACHINE_SAYS
             )
+            first = (str(error) or type(error).__name__).splitlines()[0]
             if type(error).__module__ != "_duckdb" or not is_machine:
+                if is_json:
+                    emit_error("internal", f"{type(error).__name__}: {first}", 1)
                 raise
-            first = str(error).splitlines()[0]
-            _stop(f"{first}; the mart and its snapshots are unchanged", 1)
+            _stop(is_json, "machine", f"{first}; {_UNCHANGED}", 1)
 
     return guarded
 
 
-def _stop(message: str, code: int) -> None:
+def _kind(error: FeatureMartError) -> str:
+    """Return the kind of an error in JSON: its class in snake case without "Error", as in ``lease_held``.
+
+    A subclass of UsageError or of another class of `core.errors` has the kind of that class.
+    """
+    known = next(each for each in type(error).__mro__ if each.__module__ == UsageError.__module__)
+    name = known.__name__.removesuffix("Error")
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _stop(is_json: bool, kind: str, message: str, code: int) -> None:
+    if is_json:
+        emit_error(kind, message, code)
     click.echo(f"mart: {message}", err=True)
     raise SystemExit(code) from None
 
@@ -64,11 +85,52 @@ def emit(document: dict[str, Any]) -> None:
     click.echo(json.dumps({"schema": 1, **document}, default=str, ensure_ascii=False))
 
 
+def emit_error(kind: str, message: str, exit_code: int) -> None:
+    """Print the JSON output of a command that failed."""
+    emit({"error": {"kind": kind, "message": message, "exit_code": exit_code}})
+
+
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object instead of text."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object instead of text; an error is one too.",
+)
+dwh_option = click.option(
+    "--dwh",
+    metavar="PLACE",
+    help="The raw warehouse: a folder, on BigQuery a dataset [MART_DWH; the sample].",
 )
 as_of_option = click.option(
     "--as-of",
     metavar="WHEN",
     help="Refresh to use: a date, or a timestamp with UTC offset [the newest refresh].",
 )
+full_refresh_option = click.option(
+    "--full-refresh", is_flag=True, help="Build every table anew, from the raw rows alone."
+)
+#: The one explanation of the argument SNAPSHOT, in the help of each command that takes it.
+SNAPSHOT_HELP = (
+    "SNAPSHOT is an id, a consumer (its latest), a folder or an s3:// address; ids and consumers are looked up in "
+    "MART_SNAPSHOTS."
+)
+
+
+def snapshot_argument(name: str = "wanted") -> Callable[[F], F]:
+    """Return a decorator that adds an argument SNAPSHOT to a command, and its explanation to the command's help."""
+    return _explains_snapshot(click.argument(name, metavar="SNAPSHOT"))
+
+
+def snapshot_option(flag: str, name: str, purpose: str) -> Callable[[F], F]:
+    """Return a decorator that adds an option with the value SNAPSHOT, and its explanation to the command's help."""
+    return _explains_snapshot(click.option(flag, name, metavar="SNAPSHOT", help=purpose))
+
+
+def _explains_snapshot(parameter: Callable[[F], F]) -> Callable[[F], F]:
+    def add(command: F) -> F:
+        text = cleandoc(command.__doc__ or "")
+        if SNAPSHOT_HELP not in text:
+            command.__doc__ = f"{text}\n\n{SNAPSHOT_HELP}"
+        return parameter(command)
+
+    return add

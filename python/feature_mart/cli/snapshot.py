@@ -1,4 +1,4 @@
-"""`mart snapshot`: list, verify, compare, keep, clean and train on snapshots, and set the latest one."""
+"""`mart snapshot`: list, show, verify, compare, keep, clean and train on snapshots, and set the latest one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from feature_mart.cli.console import Console
-from feature_mart.cli.options import emit, explained, json_option
+from feature_mart.cli.options import (
+    dwh_option,
+    emit,
+    explained,
+    json_option,
+    snapshot_argument,
+    snapshot_option,
+)
 from feature_mart.core.errors import TerminalError, UsageError
 
 
@@ -16,22 +23,23 @@ from feature_mart.core.errors import TerminalError, UsageError
 def snapshot() -> None:
     """List, verify, compare, pin, clean and train on snapshots.
 
-    The snapshots are those in MART_SNAPSHOTS. SNAPSHOT is an id, a consumer (its latest), a folder or an s3:// address.
+    The snapshots are those in MART_SNAPSHOTS, which is by default in the state folder of the warehouse.
     """
 
 
 @snapshot.command("list")
 @click.argument("consumer", required=False)
+@dwh_option
 @json_option
 @explained
-def list_(consumer: str | None, as_json: bool) -> None:
+def list_(consumer: str | None, dwh: str | None, as_json: bool) -> None:
     """List the snapshots of one consumer or of all."""
     from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary
     from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import list_snapshots
 
-    store = pipeline.snapshot_store(resolve_settings())
+    store = pipeline.snapshot_store(resolve_settings(dwh=dwh))
     lines = list_snapshots(store, consumer)
     if as_json:
         emit({"snapshots": [summary.line_document(line) for line in lines]})
@@ -40,18 +48,40 @@ def list_(consumer: str | None, as_json: bool) -> None:
 
 
 @snapshot.command()
-@click.argument("wanted", metavar="SNAPSHOT")
+@snapshot_argument()
+@dwh_option
 @json_option
 @explained
-def verify(wanted: str, as_json: bool) -> None:
+def show(wanted: str, dwh: str | None, as_json: bool) -> None:
+    """Show what is in a snapshot: origin, rows, why others were left out."""
+    from feature_mart import pipeline
+    from feature_mart.cli import snapshot_summary as summary
+    from feature_mart.core.settings import resolve_settings
+    from feature_mart.exporter import locate_snapshot
+
+    settings = resolve_settings(dwh=dwh)
+    place = locate_snapshot(pipeline.find_snapshot(settings, wanted), settings.s3)
+    manifest, schema = place.documents()
+    if as_json:
+        emit(summary.shown_document(manifest, schema, place.address))
+    else:
+        summary.print_shown(manifest, schema, place.address, settings)
+
+
+@snapshot.command()
+@snapshot_argument()
+@dwh_option
+@json_option
+@explained
+def verify(wanted: str, dwh: str | None, as_json: bool) -> None:
     """Read a snapshot and compare it with its manifest. Exit code 1 if they differ."""
     from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary
     from feature_mart.core.settings import resolve_settings
-    from feature_mart.exporter import find_snapshot, verify_snapshot
+    from feature_mart.exporter import verify_snapshot
 
-    settings = resolve_settings()
-    address = find_snapshot(pipeline.snapshot_store(settings), wanted)
+    settings = resolve_settings(dwh=dwh)
+    address = pipeline.find_snapshot(settings, wanted)
     verdict = verify_snapshot(address, settings.s3)
     if as_json:
         emit(summary.verdict_document(verdict))
@@ -62,23 +92,26 @@ def verify(wanted: str, as_json: bool) -> None:
 
 
 @snapshot.command()
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@snapshot_argument("a")
+@snapshot_argument("b")
+@dwh_option
 @click.option(
     "--all", "every", is_flag=True, help="Show every column, not only those that changed most."
 )
 @json_option
 @explained
-def diff(a: str, b: str, every: bool, as_json: bool) -> None:
-    """Compare the columns, rows, labels and distributions of two snapshots."""
+def diff(a: str, b: str, dwh: str | None, every: bool, as_json: bool) -> None:
+    """Compare the columns, rows, labels and distributions of two snapshots.
+
+    The first is A in the output, the second B.
+    """
     from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary
     from feature_mart.core.settings import resolve_settings
-    from feature_mart.exporter import diff_snapshots, find_snapshot, snapshot_on_disk
+    from feature_mart.exporter import diff_snapshots, snapshot_on_disk
 
-    settings = resolve_settings()
-    store = pipeline.snapshot_store(settings)
-    addresses = [find_snapshot(store, each) for each in (a, b)]
+    settings = resolve_settings(dwh=dwh)
+    addresses = [pipeline.find_snapshot(settings, each) for each in (a, b)]
     with Console(quiet=as_json) as console:
         console.stage("diff")
         with (
@@ -93,47 +126,54 @@ def diff(a: str, b: str, every: bool, as_json: bool) -> None:
 
 
 @snapshot.command()
-@click.argument("consumer")
-@click.argument("id_", metavar="ID")
+@snapshot_argument()
+@dwh_option
 @click.option("--reason", required=True, metavar="TEXT", help="Reason for keeping it.")
 @json_option
 @explained
-def pin(consumer: str, id_: str, reason: str, as_json: bool) -> None:
+def pin(wanted: str, dwh: str | None, reason: str, as_json: bool) -> None:
     """Protect a snapshot from `mart snapshot clean`."""
     from feature_mart import pipeline
     from feature_mart.core.settings import resolve_settings
-    from feature_mart.exporter import pin_snapshot
+    from feature_mart.exporter import find_in_store, pin_snapshot
 
-    settings = resolve_settings()
-    is_new = pin_snapshot(
-        pipeline.snapshot_store(settings), consumer, id_, _reason(reason), settings.now
-    )
+    settings = resolve_settings(dwh=dwh)
+    text, store = _reason(reason), pipeline.snapshot_store(settings)
+    consumer, name = find_in_store(store, wanted, settings.s3)
+    is_new = pin_snapshot(store, consumer, name, text, settings.now)
     if as_json:
-        emit({"consumer": consumer, "id": id_, "is_new": is_new})
+        emit({"consumer": consumer, "id": name, "is_new": is_new})
     else:
-        click.echo(f"{'pinned' if is_new else 'already pinned'}: {consumer} {id_}")
+        click.echo(f"{'pinned' if is_new else 'already pinned'}: {consumer} {name}")
 
 
 @snapshot.command()
-@click.argument("consumer")
-@click.argument("id_", metavar="ID")
+@snapshot_argument()
+@dwh_option
 @json_option
 @explained
-def unpin(consumer: str, id_: str, as_json: bool) -> None:
+def unpin(wanted: str, dwh: str | None, as_json: bool) -> None:
     """Remove a pin, so that `mart snapshot clean` may remove the snapshot."""
     from feature_mart import pipeline
     from feature_mart.core.settings import resolve_settings
-    from feature_mart.exporter import unpin_snapshot
+    from feature_mart.exporter import find_in_store, find_pin, unpin_snapshot
 
-    was_pinned = unpin_snapshot(pipeline.snapshot_store(resolve_settings()), consumer, id_)
+    settings = resolve_settings(dwh=dwh)
+    store = pipeline.snapshot_store(settings)
+    # A pin may outlive its snapshot, if somebody removed the folder by hand.
+    consumer, name = find_pin(store, wanted), wanted
+    if consumer is None:
+        consumer, name = find_in_store(store, wanted, settings.s3)
+    was_pinned = unpin_snapshot(store, consumer, name)
     if as_json:
-        emit({"consumer": consumer, "id": id_, "was_pinned": was_pinned})
+        emit({"consumer": consumer, "id": name, "was_pinned": was_pinned})
     else:
-        click.echo(f"{'unpinned' if was_pinned else 'was not pinned'}: {consumer} {id_}")
+        click.echo(f"{'unpinned' if was_pinned else 'was not pinned'}: {consumer} {name}")
 
 
 @snapshot.command()
 @click.argument("consumer", required=False)
+@dwh_option
 @click.option(
     "--keep",
     type=click.IntRange(1),
@@ -159,6 +199,7 @@ def unpin(consumer: str, id_: str, as_json: bool) -> None:
 @explained
 def clean(
     consumer: str | None,
+    dwh: str | None,
     keep: int | None,
     keep_days: int | None,
     attempts: int,
@@ -175,7 +216,7 @@ def clean(
     from feature_mart.core.settings import resolve_settings
     from feature_mart.exporter import Rule, clean_snapshots
 
-    settings = resolve_settings()
+    settings = resolve_settings(dwh=dwh)
     done = clean_snapshots(
         pipeline.snapshot_store(settings),
         Rule(keep, keep_days, attempts),
@@ -191,22 +232,29 @@ def clean(
 
 @snapshot.command()
 @click.argument("consumer")
-@click.option("--to", metavar="ID", help="Snapshot to name in latest.json.")
+@dwh_option
+@snapshot_option("--to", "to", "Snapshot to name in latest.json.")
 @click.option("--reason", metavar="TEXT", help="Reason, recorded in latest.json.")
 @click.option("--release", "is_release", is_flag=True, help="Let exports move latest.json again.")
 @json_option
 @explained
 def rollback(
-    consumer: str, to: str | None, reason: str | None, is_release: bool, as_json: bool
+    consumer: str,
+    dwh: str | None,
+    to: str | None,
+    reason: str | None,
+    is_release: bool,
+    as_json: bool,
 ) -> None:
     """Move latest.json to another snapshot and hold it there, or release it."""
     from feature_mart import pipeline
     from feature_mart.core.settings import resolve_settings
-    from feature_mart.exporter import release, roll_back
+    from feature_mart.exporter import find_in_store, release, roll_back
 
     if is_release == (to is not None) or (to is None) != (reason is None):
-        raise UsageError("Pass --to ID and --reason TEXT, or --release alone.")
-    store = pipeline.snapshot_store(resolve_settings())
+        raise UsageError("Pass --to SNAPSHOT and --reason TEXT, or --release alone.")
+    settings = resolve_settings(dwh=dwh)
+    store = pipeline.snapshot_store(settings)
     if to is None or reason is None:
         freed = release(store, consumer)
         document: dict[str, Any] = {"consumer": consumer, "id": freed.id if freed else None}
@@ -216,7 +264,11 @@ def rollback(
             else f"latest of {consumer} was not held"
         )
     else:
-        before = roll_back(store, consumer, to, _reason(reason))
+        text = _reason(reason)
+        owner, to = find_in_store(store, to, settings.s3)
+        if owner != consumer:
+            raise UsageError(f"{to} is a snapshot of {owner}, not of {consumer}.")
+        before = roll_back(store, consumer, to, text)
         former = before.id if before else None
         document = {"consumer": consumer, "id": to, "before": former}
         text = (
@@ -230,8 +282,8 @@ def rollback(
 
 
 @snapshot.command("train-request")
-@click.argument("consumer")
-@click.option("--id", "id_", metavar="ID", help="Snapshot to train on [the latest].")
+@snapshot_argument()
+@dwh_option
 @click.option("--role", required=True, metavar="ARN", help="IAM role of the training job.")
 @click.option("--image", metavar="URI", help="Container image [`image` of the exposure].")
 @click.option("--source", metavar="S3", help="For script mode: the program, as a tar.gz in S3.")
@@ -281,8 +333,8 @@ def rollback(
 )
 @explained
 def train_request(
-    consumer: str,
-    id_: str | None,
+    wanted: str,
+    dwh: str | None,
     role: str,
     image: str | None,
     source: str | None,
@@ -302,21 +354,18 @@ def train_request(
     """
     from feature_mart import pipeline
     from feature_mart.core.settings import resolve_settings
-    from feature_mart.exporter import contradicted_by_latest, find_snapshot, locate_snapshot
+    from feature_mart.exporter import contradicted_by_latest, locate_snapshot
     from feature_mart.training.request import training_request
 
-    settings = resolve_settings()
-    address = find_snapshot(pipeline.snapshot_store(settings), id_ or consumer)
+    settings = resolve_settings(dwh=dwh)
+    address = pipeline.find_snapshot(settings, wanted)
     place = locate_snapshot(address, settings.s3)
     committed = place.committed()
+    manifest = committed.manifest
+    consumer = manifest["consumer"]
     contradiction = contradicted_by_latest(place, committed)
     if contradiction is not None:
         raise TerminalError(f"latest.json of {consumer}: {contradiction}; no request was printed.")
-    manifest = committed.manifest
-    if manifest["consumer"] != consumer:
-        raise UsageError(
-            f"{manifest['id']} is a snapshot of {manifest['consumer']}, not of {consumer}."
-        )
     pairs = [each.partition("=") for each in given]
     if any(not sign or not name for name, sign, _ in pairs):
         raise UsageError("--hyperparameter must be NAME=VALUE, such as max_depth=6.")

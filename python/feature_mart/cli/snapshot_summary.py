@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
 
 from feature_mart.cli.printing import near, print_table, say
+from feature_mart.cli.split_table import left_out_lines, local_time, print_splits
+from feature_mart.core.settings import Settings
+from feature_mart.core.zones import load_zone
 from feature_mart.exporter import (
     CleanReport,
     ColumnDiff,
@@ -16,6 +19,8 @@ from feature_mart.exporter import (
     SnapshotLine,
     Verdict,
 )
+from feature_mart.snapshot_files import manifest_warnings, parse_instant
+from feature_mart.snapshot_files.left_out import count_left_out, explain_left_out
 
 _MOST = 15
 
@@ -54,6 +59,59 @@ def print_lines(lines: Sequence[SnapshotLine], where: str, consumer: str | None)
             near(line.address),
         )
     print_table(table)
+
+
+def shown_document(
+    manifest: Mapping[str, Any], schema: Mapping[str, Any], address: str
+) -> dict[str, Any]:
+    """Return the JSON of `mart snapshot show --json`."""
+    counts = count_left_out(manifest["excluded"], manifest["purged"].values())
+    return {
+        "address": address,
+        "label": schema["label"],
+        "label_kind": schema["label_kind"],
+        "format": schema.get("format", "parquet"),
+        "meanings": dict(explain_left_out(counts)),
+        "manifest": manifest,
+    }
+
+
+def print_shown(
+    manifest: Mapping[str, Any], schema: Mapping[str, Any], address: str, settings: Settings
+) -> None:
+    """Print the origin, the rows and the warnings of a snapshot."""
+    git, tests, engine = manifest["git"], manifest["tests"], manifest["engine"]
+    code = f"commit {git['commit'] or 'unknown: it was made outside a repository'}"
+    code += ", with changes that were not committed" if git["dirty"] else ""
+    features = sum(column["role"] == "feature" for column in schema["columns"])
+    as_of = local_time(parse_instant(manifest["as_of_at"]), settings.clock)
+    made = local_time(parse_instant(manifest["created_at"]), settings.clock)
+    size = sum(part["bytes"] for part in manifest["parts"])
+    say(
+        f"{manifest['consumer']} {manifest['id']}",
+        f"  address    {near(address)}",
+        f"  as of      {as_of}, warehouse {manifest['warehouse_id']}",
+        f"  made       {made}, {engine['name']} {engine['version']}, {code}",
+        f"  checks     {tests['passed']} passed, {tests['failed']} failed, {tests['warned']} warned",
+        f"  columns    {schema['label']} ({schema['label_kind']}) and {features} features",
+        f"  files      {len(manifest['parts'])} parts, {size:,} bytes, {schema.get('format', 'parquet')}",
+        "",
+    )
+    purged, excluded = manifest["purged"], manifest["excluded"]
+    rows = [
+        (
+            each["name"],
+            each["rows"],
+            purged[each["name"]],
+            parse_instant(each["from"]),
+            parse_instant(each["to"]),
+        )
+        for each in manifest["splits"]
+    ]
+    total = sum(row[1] + row[2] for row in rows) + sum(excluded.values())
+    print_splits(rows, excluded, total, load_zone(settings.clock.timezone))
+    say(*left_out_lines(count_left_out(excluded, purged.values())))
+    say(*(f"  warning    {each}" for each in manifest_warnings(manifest)))
 
 
 def verdict_document(verdict: Verdict) -> dict[str, Any]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from rich.table import Table
-
-from feature_mart.cli.printing import duration, near, own_name, print_table, say
+from feature_mart.cli.printing import duration, near, own_name, say
+from feature_mart.cli.split_table import at_minute, left_out_lines, print_splits
+from feature_mart.core.raw_contract import CONTRACT, OPTIONAL
 from feature_mart.core.settings import Settings
 from feature_mart.core.zones import load_zone
 from feature_mart.exporter import SnapshotReport
-from feature_mart.pipeline import RunSummary
+from feature_mart.pipeline import RunSummary, UnusualLoads
 from feature_mart.runner import BuildReport
 from feature_mart.runner.bulk_loads import BulkLoad, lag_note
 from feature_mart.sample import SampleReport
+from feature_mart.snapshot_files.left_out import count_left_out
 
 _HOW = {
     "written": "new",
@@ -41,10 +42,11 @@ def print_run(done: RunSummary) -> None:
     at = done.build.as_of_at.astimezone(zone)
     say("")
     say(f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}", style="bold")
-    say("", *_build_lines(done.build, done.bulk_loads, settings))
+    say("", *_build_lines(done.build, done.loads, settings))
     for snapshot in done.snapshots:
         say("")
         _print_splits(snapshot, zone)
+    say("", *_left_out_lines(done.snapshots))
     say(
         "",
         f"  docs       {near(done.site)}",
@@ -88,6 +90,18 @@ def print_sample(done: SampleReport, settings: Settings) -> None:
         )
 
 
+def print_empty(folder: Path) -> None:
+    """Print the summary of `mart sample --empty DIR`."""
+    say(near(folder))
+    say(*(f"  {table:<12} {', '.join(columns)}" for table, columns in CONTRACT.items()))
+    optional = (f"{table}: {', '.join(columns)}" for table, columns in OPTIONAL.items())
+    build = f"{own_name()} build --dwh {shlex.quote(near(folder))}"
+    say(
+        f"  optional     {'; '.join(optional)}",
+        f"  next         write rows into them (jobs needs some), then {build}",
+    )
+
+
 def print_loaded(dataset: str, rows: dict[str, int]) -> None:
     """Print the summary of `mart sample --to bigquery`."""
     counts = ", ".join(f"{table} {count:,}" for table, count in rows.items())
@@ -98,19 +112,19 @@ def print_loaded(dataset: str, rows: dict[str, int]) -> None:
     )
 
 
-def print_build(done: BuildReport, settings: Settings, bulk: Sequence[BulkLoad]) -> None:
+def print_build(done: BuildReport, settings: Settings, loads: UnusualLoads) -> None:
     """Print the summary of `mart build`."""
     zone = load_zone(settings.clock.timezone)
     at = done.as_of_at.astimezone(zone)
     say(
         f"Feature mart of {settings.warehouse}, as of {at:%Y-%m-%d %H:%M} {zone.key}",
-        *_build_lines(done, bulk, settings),
+        *_build_lines(done, loads, settings),
         f"  mart       {near(settings.mart_address)}",
     )
 
 
-def _build_lines(built: BuildReport, bulk: Sequence[BulkLoad], settings: Settings) -> list[str]:
-    """Return the lines about a build. Bulk loads precede warnings, because they may explain them."""
+def _build_lines(built: BuildReport, loads: UnusualLoads, settings: Settings) -> list[str]:
+    """Return the lines about a build. Unusual loads precede warnings, because they may explain them."""
     tests = built.tests
     how = f"in full: {built.full_because}" if built.full_because else "appended to the mart"
     warned = f", {tests.warned} warned" if tests.warned else ""
@@ -118,15 +132,36 @@ def _build_lines(built: BuildReport, bulk: Sequence[BulkLoad], settings: Setting
         f"  built      {built.models} models, {how}",
         f"  checks     {tests.passed} passed{warned}",
         f"  amounts    in whole units of {settings.currency}",
-        *bulk_lines(bulk, settings.warehouse),
+        *load_lines(loads, settings),
         *(f"  warning    {warning}" for warning in built.warnings),
         *(f"  not judged yet: {each.line()}" for each in built.unjudged),
     ]
 
 
+def load_lines(loads: UnusualLoads, settings: Settings) -> list[str]:
+    """Return lines about bulk loads and an archive, which may explain empty features, missing labels or failures."""
+    lines = bulk_lines(loads.bulk, settings.warehouse)
+    archive = loads.archive
+    if archive is not None:
+        ends = at_minute(archive.ends_at, load_zone(settings.clock.timezone))
+        needs = any(each.line is not None for each in loads.bulk)
+        lines += [
+            f"  archive    the data end on {ends} ({archive.column}), {archive.days:,} days before this refresh; build "
+            "them as of their end:",
+            f"             --as-of {archive.as_of} --full-refresh"
+            + (", after the lines above are in seeds/load_clock.csv" if needs else ""),
+        ]
+    return lines
+
+
 def bulk_lines(found: Sequence[BulkLoad], warehouse: str) -> list[str]:
     """Return lines about the bulk loads without a line in the load clock, each with a line to add if one is needed."""
     lines: list[str] = []
+    if any(bulk.line is not None for bulk in found):
+        lines += [
+            "  bulk load  rows loaded at once count as known only from that load on: before it, features are empty and",
+            "             labels excluded. Checks may report that. It is normal for the first load of a warehouse.",
+        ]
     for bulk in found:
         lines.append(
             f"  warning    {bulk.table}: {bulk.keys:,} of {bulk.of:,} keys were first loaded together, on {bulk.day}"
@@ -150,7 +185,7 @@ def bulk_lines(found: Sequence[BulkLoad], warehouse: str) -> list[str]:
 def print_snapshot(done: SnapshotReport, settings: Settings) -> None:
     """Print the summary of `mart export`."""
     _print_splits(done, load_zone(settings.clock.timezone))
-    lines = ["", f"  snapshot   {done.id} ({_HOW[done.status]})"]
+    lines = [*_left_out_lines([done]), "", f"  snapshot   {done.id} ({_HOW[done.status]})"]
     if done.bytes is not None:
         lines.append(
             f"  files      {done.parts} parts, {done.bytes:,} bytes, {done.sent_bytes:,} of them written now"
@@ -164,22 +199,18 @@ def print_snapshot(done: SnapshotReport, settings: Settings) -> None:
 
 
 def _print_splits(done: SnapshotReport, zone: ZoneInfo) -> None:
-    def local(at: datetime) -> str:
-        return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
-
-    first, last = local(done.splits[0].start), local(done.splits[-1].end)
+    first, last = done.splits[0].start, done.splits[-1].end
     say(
         f"  {done.consumer}: {done.mart_rows:,} rows, {len(done.columns)} columns (label first), "
-        f"{first} to {last}"
+        f"{at_minute(first, zone)} to {at_minute(last, zone)}"
     )
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for name in ("", "rows", "purged", "from", "to"):
-        table.add_column(name, justify="right" if name in {"rows", "purged"} else "left")
-    for split in done.splits:
-        name, rows, purged = f"    {split.name}", f"{split.rows:,}", f"{split.purged:,}"
-        table.add_row(name, rows, purged, local(split.start), local(split.end))
-    for reason, count in sorted(done.excluded.items()):
-        table.add_row(f"    excluded: {reason}", f"{count:,}", "", "", "")
-    table.add_row("    total, with purged rows", f"{done.mart_rows:,}", "", "", "")
-    print_table(table)
+    rows = [(each.name, each.rows, each.purged, each.start, each.end) for each in done.splits]
+    print_splits(rows, done.excluded, done.mart_rows, zone)
     say(*(f"  warning    {done.consumer}, {each.text}" for each in done.warnings))
+
+
+def _left_out_lines(snapshots: Sequence[SnapshotReport]) -> list[str]:
+    counts: dict[str, int] = {}
+    for each in snapshots:
+        counts = count_left_out(each.excluded, (split.purged for split in each.splits), counts)
+    return left_out_lines(counts)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from feature_mart.core.errors import UsageError
+
 
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file in hex."""
@@ -18,3 +20,17 @@ def write_whole(path: Path, content: bytes) -> None:
     temporary = path.with_suffix(".part")
     temporary.write_bytes(content)
     temporary.replace(path)
+
+
+def expand_user(text: str, what: str) -> Path:
+    """Return a path in which ``~`` and ``~name`` are the home folder. ``what`` is the name of the path in the message.
+
+    Raises:
+        UsageError: there is no user of that name.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"{what} is {text!r}, and there is no user of that name: write the whole path."
+        ) from None

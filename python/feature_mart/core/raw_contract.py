@@ -100,6 +100,13 @@ OPTIONAL: Mapping[str, Mapping[str, Kind]] = {
 }
 
 
+#: The message for a table of postings without rows. It is the only table that needs some.
+NO_JOBS = (
+    "jobs: the table has no rows, and it is the one that needs some: write a row for each job posting; the other seven "
+    "tables may stay empty"
+)
+
+
 def version_key(table: str) -> tuple[str, ...]:
     """Return the columns that, together with the load time, identify a row of a raw table."""
     return ("job_id", "skill") if table == "job_skills" else (next(iter(CONTRACT[table])),)

@@ -19,6 +19,7 @@ from typing import Any
 from feature_mart.core.dbt_vars import read_vars
 from feature_mart.core.duckdb_files import check_path
 from feature_mart.core.errors import UsageError
+from feature_mart.core.files import expand_user
 from feature_mart.core.services import (
     EMBEDDED,
     TARGETS,
@@ -193,7 +194,7 @@ def resolve_settings(
     target = target or env.get("MART_TARGET") or EMBEDDED
     if target not in TARGETS:
         raise UsageError(f"{flag} is {target!r}: use one of {', '.join(TARGETS)}, or unset it.")
-    home = Path(env.get("MART_HOME") or project / ".mart").expanduser().resolve()
+    home = expand_user(env.get("MART_HOME") or str(project / ".mart"), "MART_HOME").resolve()
     check_path(project, "The project folder")
     check_path(home, "MART_HOME", holds_database=True)
     given = dwh or env.get("MART_DWH") or None
@@ -245,7 +246,7 @@ def require_embedded(settings: Settings, what: str) -> None:
 
 def _folder_place(home: Path, given: str | None) -> dict[str, Any]:
     """Return the fields of Settings that depend on the warehouse, for a folder of Parquet files."""
-    folder = Path(given).expanduser().resolve() if given else home / SAMPLE / "dwh"
+    folder = expand_user(given, "MART_DWH").resolve() if given else home / SAMPLE / "dwh"
     warehouse = folder.name if given else SAMPLE
     if not warehouse:
         raise UsageError(f"MART_DWH is {given!r}: name the folder that holds the Parquet files.")

@@ -4,6 +4,7 @@
 ``export_snapshot(...)``                write one consumer's snapshot from a DuckDB mart to a store
 ``verify_snapshot(address)``            read a snapshot again and compare it with its manifest
 ``list_snapshots(store)``               list the snapshots in a store
+``find_snapshot(store, wanted)``        return the address of the snapshot that a user names
 ``diff_snapshots(a, b)``                compare columns, rows, labels and distributions
 ``pin_snapshot``, ``unpin_snapshot``    protect a snapshot from cleaning, or stop doing so
 ``clean_snapshots(store, rule)``        remove old snapshots and abandoned exports
@@ -20,8 +21,13 @@ from feature_mart.exporter.diff import ColumnDiff, SnapshotDiff, SplitDiff, diff
 from feature_mart.exporter.documents import BuildContext
 from feature_mart.exporter.latest import Latest, read_latest, release, roll_back
 from feature_mart.exporter.layout import FileFormat
-from feature_mart.exporter.listing import SnapshotLine, find_snapshot, list_snapshots
-from feature_mart.exporter.pins import pin_snapshot, require_snapshot, unpin_snapshot
+from feature_mart.exporter.listing import (
+    SnapshotLine,
+    find_in_store,
+    find_snapshot,
+    list_snapshots,
+)
+from feature_mart.exporter.pins import find_pin, pin_snapshot, require_snapshot, unpin_snapshot
 from feature_mart.exporter.seals import SEALS, SourceSeal, read_seals
 from feature_mart.exporter.snapshot import (
     Show,
@@ -62,6 +68,8 @@ __all__ = [
     "diff_snapshots",
     "export_rows",
     "export_snapshot",
+    "find_in_store",
+    "find_pin",
     "find_snapshot",
     "list_snapshots",
     "locate_snapshot",

@@ -255,7 +255,7 @@ def _parse(store: Store, consumer: str, data: bytes) -> Latest:
         as_of_at = parse_instant(document["as_of_at"])
     except (TerminalError, ValueError) as error:
         raise DamagedFileError(
-            f"{error} Correct it with `mart snapshot rollback {consumer} --to ID --reason TEXT`."
+            f"{error} Correct it with `mart snapshot rollback {consumer} --to SNAPSHOT --reason TEXT`."
         ) from None
     return Latest(
         id=document["id"],

@@ -1,23 +1,31 @@
 """List the snapshots in a folder or a bucket."""
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from feature_mart.core.errors import UsageError
-from feature_mart.exporter.addresses import StoredSnapshot
+from feature_mart.core.services import S3Options
+from feature_mart.exporter.addresses import StoredSnapshot, locate_snapshot
 from feature_mart.exporter.latest import Latest, read_latest
 from feature_mart.exporter.pins import PINS, read_pins
 from feature_mart.snapshot_files import (
     LATEST,
+    MANIFEST,
     SNAPSHOT_ID,
+    SUCCESS,
     DamagedFileError,
     DamagedSnapshotError,
     manifest_warnings,
     parse_instant,
+    snapshot_folder,
 )
 from feature_mart.storage import Store
+
+#: The number of a consumer's newest snapshots that a message lists.
+_LISTED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +81,93 @@ def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotL
     return tuple(lines)
 
 
-def find_snapshot(store: Store, wanted: str) -> str:
-    """Return the address of a snapshot, given by its address, its id, or its consumer for the latest one.
+def find_snapshot(store: Store, wanted: str, options: S3Options) -> str:
+    """Return the address of a snapshot that a user names, in every command the same way.
+
+    Args:
+        wanted: its id, its consumer (the one that latest.json names), a folder, or a ``file://`` or ``s3://`` address.
+            Ids and consumers are looked up in ``store``.
+        options: the options for reading from S3.
 
     Raises:
-        UsageError: there is no such snapshot, or several have the id.
+        UsageError: there is no such snapshot, several consumers have one of this id, or the address is of another kind.
     """
-    is_path = "/" in wanted or wanted.startswith(".")
-    if "://" in wanted:
-        return wanted
-    if is_path and Path(wanted).expanduser().is_dir():
-        return str(Path(wanted).expanduser().absolute())
+    is_path = "/" in wanted or wanted.startswith((".", "~"))
+    folder = Path(os.path.expanduser(wanted))  # noqa: PTH111 - it leaves an unknown user's home as it is
+    if "://" in wanted or (is_path and folder.is_dir()):
+        address = wanted if "://" in wanted else str(folder.absolute())
+        if _is_there(address, options):
+            return address
+        raise _unknown(store, wanted)
     consumers = () if is_path or not wanted else store.folders("")
     if wanted in consumers:
         latest = read_latest(store, wanted)
         if latest is not None:
             return store.address(f"{wanted}/snapshots/{latest.id}")
-    found = {f"{name}/snapshots/{each}": each for name in consumers for each in _ids(store, name)}
-    having = [prefix for prefix, each in found.items() if each == wanted]
+    having = [name for name in consumers if wanted in _ids(store, name)]
     if len(having) == 1:
-        return store.address(having[0])
-    known = ", ".join(sorted(found.values())[-3:]) or "none"
+        return store.address(f"{having[0]}/snapshots/{wanted}")
+    if having:
+        raise UsageError(
+            f"{wanted} is the id of a snapshot of each of {', '.join(having)}: name it by its address, such as "
+            f"{store.address(f'{having[0]}/snapshots/{wanted}')}."
+        )
+    if wanted and Path(wanted).is_dir():
+        return str(Path(wanted).absolute())
+    raise _unknown(store, wanted)
+
+
+def find_in_store(store: Store, wanted: str, options: S3Options) -> tuple[str, str]:
+    """Return the consumer and the id of a snapshot of a store, given as for `find_snapshot`.
+
+    Raises:
+        UsageError: there is no such snapshot, or it is not in the store.
+    """
+    address = find_snapshot(store, wanted, options).rstrip("/")
+    consumer, _, name = "/".join(address.split("/")[-3:]).partition("/snapshots/")
+    own = store.address(f"{consumer}/snapshots/{name}")
+    if name and _local(own) == _local(address):
+        return consumer, name
     raise UsageError(
-        f"{wanted!r} is not a snapshot in {store.address()}: use an id, a consumer or an address. The last snapshots "
-        f"are {known} (`mart snapshot list`)."
+        f"{address} is not in {store.address()}: set MART_SNAPSHOTS to the place that holds it, the folder or bucket "
+        "above <consumer>/snapshots/<id>."
+    )
+
+
+def _local(address: str) -> str:
+    """Return an address in a form to compare: a folder's without links, that of a bucket as it is."""
+    if "://" in address and not address.startswith("file://"):
+        return address
+    try:
+        return str(snapshot_folder(address).resolve())
+    except UsageError:
+        return address
+
+
+def _is_there(address: str, options: S3Options) -> bool:
+    """Return True if there is a folder at an address, or in a bucket a snapshot, committed or not."""
+    if address.startswith("file://") or "://" not in address:
+        try:
+            snapshot_folder(address)
+        except UsageError:
+            return False
+        return True
+    place = locate_snapshot(address, options)
+    return any(place.read(name) is not None for name in (SUCCESS, MANIFEST))
+
+
+def _unknown(store: Store, wanted: str) -> UsageError:
+    """Return the error for a snapshot that is not there, which lists those that are."""
+    there = []
+    for consumer in store.folders(""):
+        ids = _ids(store, consumer)
+        if ids:
+            more = f" and {len(ids) - _LISTED} earlier" if len(ids) > _LISTED else ""
+            there.append(f"{consumer} ({', '.join(ids[-_LISTED:])}{more})")
+    has = "; ".join(there) if there else "no snapshot yet: `mart export` writes one"
+    return UsageError(
+        f"{wanted!r} is not a snapshot: name one by its id, its consumer (for the latest), its folder or its s3:// "
+        f"address. {store.address()} has {has}."
     )
 
 

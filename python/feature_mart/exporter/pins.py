@@ -73,6 +73,14 @@ def unpin_snapshot(store: Store, consumer: str, name: str) -> bool:
     return True
 
 
+def find_pin(store: Store, name: str) -> str | None:
+    """Return the consumer with a pin of this id, also if the snapshot itself is gone; None if there is none."""
+    if not SNAPSHOT_ID.fullmatch(name):
+        return None
+    having = (each for each in store.folders("") if store.read(_key(each, name)) is not None)
+    return next(having, None)
+
+
 def require_snapshot(store: Store, consumer: str, name: str) -> StoredSnapshot:
     """Return a committed snapshot whose documents are intact.
 

@@ -12,6 +12,7 @@
 from feature_mart.knowledge.changes import UNJUDGED
 from feature_mart.knowledge.check import check_knowledge
 from feature_mart.knowledge.evidence import measure_evidence, write_evidence
+from feature_mart.knowledge.evidence_files import check_seeds, evidence_path, rejected_path
 from feature_mart.knowledge.mart_columns import write_mart_columns
 from feature_mart.knowledge.rationale import Missing
 from feature_mart.knowledge.site import build_site
@@ -24,8 +25,11 @@ __all__ = [
     "Why",
     "build_site",
     "check_knowledge",
+    "check_seeds",
+    "evidence_path",
     "explain_column",
     "measure_evidence",
+    "rejected_path",
     "write_evidence",
     "write_mart_columns",
 ]

@@ -20,7 +20,7 @@ from feature_mart.core.errors import TerminalError, UsageError
 from feature_mart.core.files import write_whole
 from feature_mart.core.manifest import parse_manifest
 from feature_mart.core.settings import Settings
-from feature_mart.exporter import find_snapshot, snapshot_on_disk
+from feature_mart.exporter import locate_snapshot, snapshot_on_disk
 from feature_mart.knowledge.candidate_bins import telling_column
 from feature_mart.knowledge.candidate_rows import (
     FOLDER,
@@ -31,9 +31,8 @@ from feature_mart.knowledge.candidate_rows import (
     run_candidate,
 )
 from feature_mart.knowledge.evidence import check_origin
-from feature_mart.knowledge.evidence_files import encoded, sql_sha256
+from feature_mart.knowledge.evidence_files import encoded, rejected_path, sql_sha256
 from feature_mart.runner import Progress, read_dbt_manifest, require_built
-from feature_mart.storage import Store
 from feature_mart.training import DEFAULT_PARAMS, Snapshot, Split, load_snapshot, score_seeds
 
 #: Features are chosen on validation. The test split is left out, so it cannot influence the choice.
@@ -42,33 +41,30 @@ SPLITS = ("train", "validation")
 
 def judge_candidate(
     settings: Settings,
-    store: Store,
+    address: str,
     name: str,
-    consumer: str,
     *,
     seeds: int,
-    wanted: str | None,
     stage: Callable[[str], Progress],
 ) -> tuple[dict[str, Any], Path, Path]:
-    """Run a candidate on the built mart, train a consumer's model with and without it, and write the result.
+    """Run a candidate on the built mart, train a snapshot's model with and without it, and write the result.
 
     Args:
-        store: the store of snapshots.
-        wanted: the id or address of a snapshot in `store`; None for the consumer's latest.
+        address: the snapshot to train on.
         stage: called with the name of each stage; returns the progress callback of that stage.
 
     Returns:
         The document, the path of its file, and the path of the plot.
 
     Raises:
-        UsageError: there is no such candidate, consumer or snapshot, or the candidate does not have one row per job.
+        UsageError: there is no such candidate or snapshot, or the candidate does not have one row per job.
         TerminalError: the SQL does not run, or nothing can be measured.
         TransientError: another program has the mart open for writing.
     """
     path = find_candidate(settings.project, name)
     built = require_built(settings)
+    consumer = locate_snapshot(address, settings.s3).documents()[0]["consumer"]
     metrics = parse_manifest(read_dbt_manifest(settings)).consumer(consumer).metrics
-    address = find_snapshot(store, wanted or consumer)
     with snapshot_on_disk(address, settings.s3) as folder:
         stage("compile")
         sql = compile_candidate(settings, path, built.as_of_at)
@@ -190,7 +186,7 @@ def join_candidate(snapshot: Snapshot, rows: CandidateRows) -> Snapshot:
 
 
 def _score(snapshot: Snapshot, metric: str, seeds: int) -> dict[str, float]:
-    found = score_seeds(snapshot, range(seeds), split="validation")
+    found = score_seeds(snapshot, range(seeds), split="validation", progress=False)
     mean, spread = found.mean.get(metric), found.spread.get(metric)
     if mean is None or spread is None:
         raise TerminalError(f"{metric} has no value on validation of {snapshot.id}.")
@@ -211,7 +207,9 @@ def write_candidate(project: Path, document: Mapping[str, Any]) -> tuple[Path, P
     from feature_mart.knowledge.candidate_plot import draw_candidate
 
     name = f"{document['candidate']}.{document['consumer']}.{document['warehouse_id']}"
-    evidence = project / "docs" / "evidence" / "rejected" / f"{name}.json"
+    evidence = rejected_path(
+        project, document["candidate"], document["consumer"], document["warehouse_id"]
+    )
     plot = project / "docs" / "assets" / "rejected" / f"{name}.svg"
     contents = encoded(document, "candidate"), draw_candidate(document)
     for path, content in zip((evidence, plot), contents, strict=True):

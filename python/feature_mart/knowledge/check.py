@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from feature_mart.knowledge.changes import check_changes
-from feature_mart.knowledge.evidence_files import read_evidence, sql_sha256
+from feature_mart.knowledge.evidence_files import read_evidence, score, signed, sql_sha256
 from feature_mart.knowledge.mart_columns import check_passed_on
 from feature_mart.knowledge.rationale import (
     FOLDERS,
@@ -25,6 +26,8 @@ from feature_mart.snapshot_files import decode_document
 
 _EVIDENCE = re.compile(r"docs/evidence/[-\w./]+?\.json")
 _UNTESTED = "not yet tested"
+#: The evidence files that a verdict is about, as <consumer>.<warehouse> with "and" or commas between.
+_VERDICT = re.compile(r"Verdict on ([^:]+): (?:kept|removed) because \w")
 
 
 def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ...]:
@@ -43,7 +46,9 @@ def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ..
         *check_models(models),
         *check_passed_on(files),
         *check_evidence(project, models),
+        *check_verdicts(project, models),
         *check_candidates(project),
+        *check_baselines(project),
         *read_verification(project).check(),
     ]
     if base is not None:
@@ -81,12 +86,68 @@ def check_evidence(project: Path, models: Sequence[ModelFiles]) -> Iterator[Miss
                 )
 
 
+def check_verdicts(project: Path, models: Sequence[ModelFiles]) -> Iterator[Missing]:
+    """Yield the feature groups that lower a validation score and have no verdict in their model's section Evidence.
+
+    The verdict is a sentence ``Verdict on <consumer>.<warehouse>: kept because …``. It is asked for wherever the score
+    is below 0, also within the spread: whether noise explains it is for the author to say. A group that is NULL in the
+    whole warehouse was not measured there and needs none.
+    """
+    by_name = {model.name: model for model in models}
+    for document in read_evidence(project):
+        where = f"{document['consumer']}.{document['warehouse_id']}"
+        for group in document["groups"]:
+            adds, model = group["adds"]["validation"], by_name.get(f"feat_job__{group['name']}")
+            if model is None or group["is_empty"] or adds is None or adds >= 0:
+                continue
+            evidence = " ".join(sections_of(model.notes or "").get("Evidence", "").split())
+            if where not in {
+                name for each in _VERDICT.findall(evidence) for name in re.split(r"[ ,]+", each)
+            }:
+                what = (
+                    f"{group['name']} adds {signed(adds)} {document['metric']} on validation "
+                    f"(docs/evidence/{where}.json), and Evidence has no verdict: write 'Verdict on {where}: kept "
+                    "because …', or remove the features"
+                )
+                yield Missing(model.notes_path, None, what)
+
+
+def check_baselines(project: Path) -> Iterator[Missing]:
+    """Yield the candidates whose baseline differs from the score of all features in docs/evidence.
+
+    On one snapshot, with one metric, they are the same number: candidates are compared with what the model reaches.
+    """
+    known = {
+        (each["consumer"], each["snapshot"], each["metric"]): each
+        for each in read_evidence(project)
+    }
+    for path, candidate in _measured(project):
+        key = candidate["consumer"], candidate["snapshot"], candidate["metric"]
+        document, own = known.get(key), candidate["without"]
+        if document is None or own == document["all"]["validation"]:
+            continue
+        most = max(document["seeds"], candidate["seeds"])
+        what = (
+            f"its model without the candidate reaches {score(own)} ({candidate['seeds']} seeds), and all features "
+            f"reach {score(document['all']['validation'])} ({document['seeds']} seeds) in docs/evidence/"
+            f"{document['consumer']}.{document['warehouse_id']}.json, on the same snapshot {document['snapshot']}: "
+            f"measure again, both with --seeds {most}"
+        )
+        yield Missing(path, None, what)
+
+
+def _measured(project: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the path and the content of each file in docs/evidence/rejected."""
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    for path in sorted((project / "docs" / "evidence" / "rejected").glob("*.json")):
+        name = path.relative_to(project).as_posix()
+        found.append((name, decode_document(path.read_bytes(), "candidate", name)))
+    return found
+
+
 def check_candidates(project: Path) -> Iterator[Missing]:
     """Yield the candidates without an entry in _rejected.yml, never measured, or whose SQL has changed since."""
-    measured = [
-        decode_document(path.read_bytes(), "candidate", path.relative_to(project).as_posix())
-        for path in sorted((project / "docs" / "evidence" / "rejected").glob("*.json"))
-    ]
+    measured = [document for _, document in _measured(project)]
     told_of = {candidate.name for candidate in read_candidates(project)}
     for path in sorted((project / "analyses" / "rejected").glob("*.sql")):
         if path.stem not in told_of:
@@ -101,5 +162,5 @@ def check_candidates(project: Path) -> Iterator[Missing]:
             what = (
                 "its SQL was changed after it was measured" if own else "it has not been measured"
             )
-            text = f"{what}: run `mart knowledge candidate {path.stem} CONSUMER`"
+            text = f"{what}: run `mart knowledge candidate {path.stem} SNAPSHOT`"
             yield Missing(path.relative_to(project).as_posix(), None, text)

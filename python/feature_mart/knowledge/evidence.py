@@ -63,7 +63,7 @@ def measure_evidence(
             "commit of the snapshot."
         )
     metric = consumer.metrics[0] if consumer.metrics else _metric(snapshot)
-    sets = variants(groups)
+    sets = variants(groups, snapshot.columns)
     lines: dict[str, LiftLine] = {}
     with ProcessPoolExecutor(_PROCESSES, mp_context=get_context("spawn")) as pool:
         tasks = {
@@ -87,26 +87,24 @@ def check_origin(snapshot: Snapshot, consumer: str, warehouse_id: str) -> None:
     if found != (consumer, warehouse_id):
         raise UsageError(
             f"{snapshot.id} is a snapshot of {found[0]} of {found[1]}, not of {consumer} of {warehouse_id}: name "
-            "another one with --snapshot, or set MART_DWH."
+            "another snapshot, or the warehouse with --dwh."
         )
 
 
-def write_evidence(folder: Path, warehouse: str, document: Mapping[str, Any]) -> Path:
-    """Write ``<consumer>.<warehouse>.json`` to a folder atomically, and return its path.
+def write_evidence(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a document to its file atomically.
 
     The scores of a file that is there are kept under ``earlier``.
 
     Raises:
         TerminalError: the document violates its schema; nothing is written.
     """
-    path = folder / f"{document['consumer']}.{warehouse}.json"
     try:
         former = decode_document(path.read_bytes(), "evidence", path.name)
     except (FileNotFoundError, TerminalError):
         # A file that violates its schema has no score to keep; the new one replaces it.
         former = None
     write_whole(path, encoded(with_earlier(document, former), "evidence"))
-    return path
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from feature_mart.core.errors import UsageError
 from feature_mart.snapshot_files import check_document, decode_document, encode_document
 
 Document = Mapping[str, Any]
@@ -32,6 +33,33 @@ def read_evidence(project: Path) -> tuple[Document, ...]:
         decode_document(path.read_bytes(), "evidence", path.relative_to(project).as_posix())
         for path in sorted(folder.glob("*.json"))
     )
+
+
+def evidence_path(project: Path, consumer: str, warehouse: str) -> Path:
+    """Return the path of the evidence of a consumer on a warehouse."""
+    return project / "docs" / "evidence" / f"{consumer}.{warehouse}.json"
+
+
+def rejected_path(project: Path, candidate: str, consumer: str, warehouse: str) -> Path:
+    """Return the path of a candidate's measurement with a consumer on a warehouse."""
+    return project / "docs" / "evidence" / "rejected" / f"{candidate}.{consumer}.{warehouse}.json"
+
+
+def check_seeds(path: Path, schema: str, seeds: int) -> None:
+    """Check that a measurement with so many seeds may overwrite a file. Call it before measuring, which takes minutes.
+
+    Raises:
+        UsageError: the file was measured with more seeds.
+        TerminalError: the file violates its schema.
+    """
+    if not path.is_file():
+        return
+    there = decode_document(path.read_bytes(), schema, str(path))["seeds"]
+    if there > seeds:
+        raise UsageError(
+            f"{path} was measured with {there} seeds, and --seeds is {seeds}: nothing was measured. Give --seeds "
+            f"{there} or more, or --replace to overwrite it with less."
+        )
 
 
 def effects_of(column: str, documents: Sequence[Document]) -> Iterator[tuple[str, str]]:

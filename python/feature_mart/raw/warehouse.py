@@ -18,6 +18,7 @@ from feature_mart.core.errors import UsageError
 from feature_mart.core.raw_contract import (
     CONTRACT,
     EVENTS,
+    NO_JOBS,
     OPTIONAL,
     Kind,
     column_faults,
@@ -38,7 +39,7 @@ _TYPES: Mapping[Kind, tuple[str, ...]] = {
     Kind.FLAG: ("BOOLEAN",),
 }
 #: The type given to a column that is missing, or whose every value is NULL and whose file gives it no type.
-_DEFAULT_TYPES: Mapping[Kind, str] = {
+DEFAULT_TYPES: Mapping[Kind, str] = {
     Kind.TEXT: "varchar",
     Kind.NUMBER: "decimal(38, 9)",
     Kind.INSTANT: "timestamptz",
@@ -62,8 +63,8 @@ def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
     """
     if not folder.is_dir():
         raise UsageError(
-            f"The warehouse {folder} is not a folder: set MART_DWH (or `make mart DWH=…`) to a folder with one "
-            "Parquet file per raw table; `mart sample` writes a sample."
+            f"The warehouse {folder} is not a folder: set --dwh or MART_DWH (or `make mart DWH=…`) to a folder with "
+            "one Parquet file per raw table; `mart sample` writes a sample."
         )
     faults: list[str] = []
     with connect() as con:
@@ -72,7 +73,7 @@ def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
             faults += _table_faults(con, folder, table, table in overwritten)
         if not faults:
             if _count(con, folder, "jobs") == 0:
-                faults.append("jobs: the table has no rows; load at least one job")
+                faults.append(NO_JOBS)
             for table in CONTRACT:
                 faults += value_faults(con, table, raw_select(folder, table, con))
     raise_faults(folder, faults)
@@ -161,7 +162,7 @@ def raw_select(folder: Path, table: str, con: duckdb.DuckDBPyConnection | None =
     casts: list[str] = []
     for column, kind in {**CONTRACT[table], **OPTIONAL[table]}.items():
         if present.get(column) == _NOTHING:
-            casts.append(f"cast({column} as {_DEFAULT_TYPES[kind]}) as {column}")
+            casts.append(f"cast({column} as {DEFAULT_TYPES[kind]}) as {column}")
         elif present.get(column) == _NANOSECONDS:
             casts.append(f"{_to_microseconds(column, up=column == 'loaded_at')} as {column}")
     if present.get("loaded_at") == _NANOSECONDS:
@@ -172,7 +173,7 @@ def raw_select(folder: Path, table: str, con: duckdb.DuckDBPyConnection | None =
         )
     replaced = f" replace ({', '.join(casts)})" if casts else ""
     absent = ", ".join(
-        f"cast(null as {_DEFAULT_TYPES[kind]}) as {column}"
+        f"cast(null as {DEFAULT_TYPES[kind]}) as {column}"
         for column, kind in {"loaded_at": Kind.INSTANT, **OPTIONAL[table]}.items()
         if column not in present
     )
@@ -211,6 +212,24 @@ def first_time(folder: Path) -> datetime | None:
             row = con.execute(f"select {asked} from ({raw_select(folder, table, con)})").fetchone()
             earliest += [us for us in row or () if us is not None]
     return _EPOCH + timedelta(microseconds=min(earliest)) if earliest else None
+
+
+def newest_event(folder: Path) -> tuple[str, datetime] | None:
+    """Return the latest event of all tables, with its column as ``table.column``; None if there are no rows.
+
+    Raises:
+        UsageError: as `table_files`.
+    """
+    newest: list[tuple[int, str]] = []
+    with connect() as con:
+        for table, event_at in EVENTS.items():
+            asked = f"select epoch_us(max({event_at})) from ({raw_select(folder, table, con)})"
+            row = con.execute(asked).fetchone()
+            newest += [(row[0], f"{table}.{event_at}")] if row and row[0] is not None else []
+    if not newest:
+        return None
+    us, column = max(newest)
+    return column, _EPOCH + timedelta(microseconds=us)
 
 
 def newest_load(folder: Path) -> datetime | None:

@@ -68,6 +68,9 @@ class BigQueryEngine:
     def first_time(self) -> datetime | None:
         return None
 
+    def newest_event(self) -> tuple[str, datetime] | None:
+        return None
+
     def zone_offsets(
         self, zone: str, first: datetime, last: datetime
     ) -> Sequence[tuple[datetime, int]]:

@@ -12,7 +12,7 @@ from feature_mart.core.settings import Settings
 from feature_mart.runner.dbt import DbtResult, Node, Progress, invoke_dbt
 from feature_mart.runner.decide import choose_refresh, why_full
 from feature_mart.runner.engine import Engine, Outset
-from feature_mart.runner.failures import build_failure, describe_warning
+from feature_mart.runner.failures import build_failure, describe_warning, show_keys
 from feature_mart.runner.load_clock import check_load_clock
 from feature_mart.runner.mart import open_engine
 from feature_mart.runner.report import RunLog
@@ -146,13 +146,15 @@ def _run_dbt(
         arguments.append("--full-refresh")
     if task.select:
         arguments += ["--select", *task.select]
-    result = invoke_dbt(
-        settings,
-        arguments,
-        step="build",
-        database=task.engine.database,
-        variables=variables,
-        progress=progress,
+    result = show_keys(
+        invoke_dbt(
+            settings,
+            arguments,
+            step="build",
+            database=task.engine.database,
+            variables=variables,
+            progress=progress,
+        )
     )
     log.nodes = result.nodes
     log.tests = _count_tests(result.nodes)

@@ -18,6 +18,7 @@ from feature_mart.core.settings import Settings
 from feature_mart.runner import Progress, RunLog, require_built
 from feature_mart.runner.build import dbt_variables
 from feature_mart.runner.dbt import DbtResult, Node, invoke_dbt
+from feature_mart.runner.decide import check_as_of
 
 TIB = 2**40
 #: BigQuery bills at least 10 MiB for each query.
@@ -61,17 +62,20 @@ def measure_cost(
     settings: Settings,
     log: RunLog,
     *,
+    as_of: str | None = None,
     select: Sequence[str] = (),
     full_refresh: bool = False,
     progress: Progress | None = None,
 ) -> CostReport:
     """Compile the project and dry-run the query of every model and check. Call inside `open_run`.
 
-    ``select`` is dbt's selection, empty for the whole project. With ``full_refresh`` the queries are those of a full
+    ``as_of`` is the value of --as-of; None for the refresh of the mart. ``select`` is dbt's selection, empty for the
+    whole project. With ``full_refresh`` the queries are those of a full
     build, else those of a build that appends.
 
     Raises:
-        UsageError: the target is not BigQuery, ``select`` matches no model, or there is no mart yet.
+        UsageError: the target is not BigQuery, ``as_of`` is not valid, ``select`` matches no model, or there is no mart
+            yet.
         TerminalError: dbt could not compile the project, or BigQuery refuses a query.
         TransientError: BigQuery does not answer.
     """
@@ -82,7 +86,7 @@ def measure_cost(
             "MART_GCP_LOCATION."
         )
     built = require_built(settings)
-    log.as_of_at = built.as_of_at
+    log.as_of_at = as_of_at = check_as_of(settings, as_of) or built.as_of_at
     arguments = ["compile", "--exclude", "resource_type:unit_test", "resource_type:snapshot"]
     arguments += ["--select", *select] if select else []
     arguments += ["--full-refresh"] if full_refresh else []
@@ -92,7 +96,7 @@ def measure_cost(
             arguments,
             step="cost",
             database=settings.state_dir / "no.duckdb",
-            variables=dbt_variables(settings, built.as_of_at),
+            variables=dbt_variables(settings, as_of_at),
         )
         if not result.success:
             raise TerminalError(f"The project could not be compiled: {_reason(result)}")

@@ -11,6 +11,26 @@ from feature_mart.runner.engine import Engine
 from feature_mart.runner.state import BuiltMart, clock_document
 
 
+def check_as_of(settings: Settings, as_of: str | None) -> datetime | None:
+    """Return the refresh that --as-of or else dbt var as_of names; None if neither is given.
+
+    Raises:
+        UsageError: it is not a valid time, or it is in the future.
+    """
+    given = as_of or settings.as_of
+    if not given:
+        return None
+    name = "--as-of" if as_of else "dbt var as_of"
+    wanted = parse_as_of(given, settings.clock, name)
+    reached = settings.clock.refresh_before(settings.now)
+    if wanted > reached:
+        raise UsageError(
+            f"{name} {given} is the refresh of {_utc(wanted)}, which is in the future: use "
+            f"{_utc(reached)}, the last one, or earlier."
+        )
+    return wanted
+
+
 def choose_refresh(
     settings: Settings,
     built: BuiltMart | None,
@@ -31,9 +51,8 @@ def choose_refresh(
             build parts of.
     """
     reached = settings.clock.refresh_before(settings.now)
-    given = as_of or settings.as_of
     name = "--as-of" if as_of else "dbt var as_of"
-    wanted = parse_as_of(given, settings.clock, name) if given else None
+    wanted = check_as_of(settings, as_of)
     if select:
         if built is None:
             raise UsageError(
@@ -46,11 +65,6 @@ def choose_refresh(
             )
         return built.as_of_at
     if wanted is not None:
-        if wanted > reached:
-            raise UsageError(
-                f"{name} {given} is the refresh of {_utc(wanted)}, which is in the future: use {_utc(reached)}, the "
-                "last one, or earlier."
-            )
         return wanted
     newest = reached
     if newest_load is not None:

@@ -17,6 +17,7 @@ from feature_mart.raw.warehouse import (
     check_warehouse,
     first_loads,
     first_time,
+    newest_event,
     newest_load,
     raw_select,
     table_columns,
@@ -64,6 +65,9 @@ class DuckDBEngine:
 
     def first_time(self) -> datetime | None:
         return first_time(self._settings.dwh)
+
+    def newest_event(self) -> tuple[str, datetime] | None:
+        return newest_event(self._settings.dwh)
 
     def zone_offsets(
         self, zone: str, first: datetime, last: datetime

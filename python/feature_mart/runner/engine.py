@@ -42,6 +42,13 @@ class Engine(Protocol):
         """Return the earliest time in the raw rows; None if finding it would need a paid scan."""
         ...
 
+    def newest_event(self) -> tuple[str, datetime] | None:
+        """Return the ``table.column`` and time of the latest event in the raw rows.
+
+        None if there is none, or if finding it would need a paid scan.
+        """
+        ...
+
     def zone_offsets(
         self, zone: str, first: datetime, last: datetime
     ) -> Sequence[tuple[datetime, int]]:

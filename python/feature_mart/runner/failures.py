@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from feature_mart.bigquery.errors import is_transient, remedy
 from feature_mart.core.errors import FeatureMartError, TerminalError, TransientError
@@ -12,6 +17,11 @@ from feature_mart.runner.engine import Engine
 
 _SHOWN_NODES = 10
 _SHOWN_LINES = 12
+
+#: The query of dbt's test not_null, as compiled.
+_NOT_NULL = re.compile(
+    r"\s*select\s+(?P<column>\w+)\s+(?P<rest>from\s.+\bis\s+null)\s*", re.DOTALL | re.IGNORECASE
+)
 
 #: Returns the first rows that a failing check found.
 ReadRows = Callable[[Node], Sequence[str]]
@@ -55,6 +65,50 @@ def describe_failures(settings: Settings, result: DbtResult, rows: ReadRows, hea
         lines.append(f"  ({skipped} nodes that depend on these were not built)")
     lines.append(f"  log: {result.target / 'logs' / 'dbt.log'}")
     return "\n".join(lines)
+
+
+def show_keys(result: DbtResult) -> DbtResult:
+    """Return a result in which the query of each not_null test that found rows selects their key as well.
+
+    dbt's own query selects the NULL column alone, which does not say which row it is.
+    """
+    nodes = tuple(
+        _with_key(result.target, node)
+        if node.failures and _NOT_NULL.fullmatch(node.compiled or "")
+        else node
+        for node in result.nodes
+    )
+    return replace(result, nodes=nodes)
+
+
+def _with_key(target: Path, node: Node) -> Node:
+    found = _NOT_NULL.fullmatch(node.compiled or "")
+    assert found is not None
+    column, rest = found["column"], found["rest"]
+    keys = [name for name in _key(_columns(target, node.id)) if name != column]
+    return replace(node, compiled=f"select {', '.join((*keys, column))} {rest}")
+
+
+def _columns(target: Path, test_id: str) -> Mapping[str, Any]:
+    """Return the columns, with their YAML, of what a test of dbt's manifest tests."""
+    manifest = json.loads((target / "manifest.json").read_bytes())
+    test = manifest["nodes"].get(test_id, {})
+    tested = test.get("attached_node") or next(
+        iter(test.get("depends_on", {}).get("nodes", ())), ""
+    )
+    node = manifest["nodes"].get(tested) or manifest["sources"].get(tested) or {}
+    columns: Mapping[str, Any] = node.get("columns", {})
+    return columns
+
+
+def _key(columns: Mapping[str, Any]) -> list[str]:
+    """Return the columns by which a row is found: those of role key, else the ids, else the first column."""
+    keys = [
+        name
+        for name, column in columns.items()
+        if column.get("config", {}).get("meta", {}).get("role") == "key"
+    ]
+    return keys or [name for name in columns if name.endswith("_id")] or list(columns)[:1]
 
 
 def describe_check(node: Node) -> str:

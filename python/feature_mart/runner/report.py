@@ -111,8 +111,8 @@ def open_run(settings: Settings, command: str) -> Iterator[RunLog]:
     is_there = settings.is_sample or settings.dwh.is_dir() or settings.state_dir.is_dir()
     if settings.bigquery is None and not is_there:
         raise UsageError(
-            f"The warehouse {settings.dwh} is not a folder: set MART_DWH (or `make mart DWH=…`) to a folder with one "
-            "Parquet file per raw table."
+            f"The warehouse {settings.dwh} is not a folder: set --dwh or MART_DWH (or `make mart DWH=…`) to a "
+            "folder with one Parquet file per raw table."
         )
     with _sigterm_as_interrupt(), hold_state(settings):
         run_id = f"{settings.now:%Y%m%dT%H%M%SZ}-{command}-{os.getpid()}"

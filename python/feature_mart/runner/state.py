@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ from feature_mart.core.settings import Settings
 
 #: The folders and suffixes of the files that, with the raw rows, decide the rows of the mart.
 _DEFINITIONS = ("models", "macros", "seeds", "snapshots")
+#: What a command leaves in a state folder before it has written anything of use.
+_UNUSED = frozenset({"lock", "address", "runs", "scratch", "target"})
 _DECIDING = frozenset({".sql", ".py", ".csv", ".yml", ".yaml"})
 
 
@@ -61,7 +64,8 @@ def hold_state(settings: Settings) -> Iterator[None]:
     """Lock a state folder and check that it belongs to this warehouse.
 
     The kernel releases the lock when a process dies, so a stale process id in the file does no harm. The scratch folder
-    is removed before and after.
+    is removed before and after. If the command fails on its input, with a UsageError, a folder that it created and has
+    written nothing of use to is removed as well.
 
     Raises:
         LeaseHeldError: another process holds the lock.
@@ -69,22 +73,9 @@ def hold_state(settings: Settings) -> Iterator[None]:
         TerminalError: the folder cannot be written.
     """
     folder = settings.state_dir
+    new = _new_folders(folder)
+    handle = _open_lock(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise TerminalError(
-            f"The state folder {folder} is not writable ({error.strerror}): correct its permissions, or set MART_HOME "
-            "to another folder."
-        ) from None
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
-            raise LeaseHeldError(
-                f"{folder} is locked by process {pid}: wait for it, or set MART_HOME to another folder."
-            ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         _claim_address(settings)
@@ -92,10 +83,72 @@ def hold_state(settings: Settings) -> Iterator[None]:
         shutil.rmtree(settings.scratch_dir, ignore_errors=True)
         try:
             yield
+        except UsageError:
+            _remove_unused(settings, new)
+            raise
         finally:
             shutil.rmtree(settings.scratch_dir, ignore_errors=True)
     finally:
         os.close(handle)
+
+
+def _open_lock(folder: Path) -> int:
+    """Create a state folder if it is missing, lock it, and return the handle of its lock file.
+
+    Raises:
+        LeaseHeldError: another process holds the lock.
+        TerminalError: the folder cannot be written.
+    """
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise TerminalError(
+                f"The state folder {folder} is not writable ({error.strerror}): correct its "
+                "permissions, or set MART_HOME to another folder."
+            ) from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(handle)
+            raise LeaseHeldError(
+                f"{folder} is locked by process {pid}: wait for it, or set MART_HOME to another folder."
+            ) from None
+        if _is_at(handle, folder / "lock"):
+            return handle
+        # The process that held the lock has removed its folder. Its lock file is no longer in the way of others.
+        os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _new_folders(folder: Path) -> tuple[Path, ...]:
+    """Return a folder and those above it that do not exist yet, the deepest first."""
+    return tuple(itertools.takewhile(lambda each: not each.exists(), (folder, *folder.parents)))
+
+
+def _remove_unused(settings: Settings, new: Sequence[Path]) -> None:
+    """Remove the state folder of a command that failed on its input, if it is new and nothing of use is in it.
+
+    Call this while the lock is held. ``new`` are the folders that did not exist before the command.
+    """
+    folder = settings.state_dir
+    if not new or {each.name for each in folder.iterdir()} - _UNUSED:
+        return
+    # Renamed first: from then on another process may have a folder of this name, which must not be touched.
+    gone = folder.with_name(f".{folder.name}.unused-{os.getpid()}")
+    with suppress(OSError):
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+        for above in new[1:]:
+            above.rmdir()
 
 
 def check_address(settings: Settings) -> None:

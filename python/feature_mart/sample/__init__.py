@@ -2,11 +2,13 @@
 
 ======================  =========================================================================
 ``write_sample(out)``   write the eight raw tables as Parquet files
+``write_empty(out)``    write the eight tables without rows, to fill with rows of one's own
 ``LOAD_CLOCK``          the lines of seeds/load_clock.csv for its bulk load
 ``SHARES``              the share of rows with each kind of fault
 ======================  =========================================================================
 """
 
+from feature_mart.sample.empty import write_empty
 from feature_mart.sample.shares import (
     BULK_LOADED_AT,
     ENDS_AT,
@@ -27,5 +29,6 @@ __all__ = [
     "TRUSTED_FROM",
     "SampleClockLine",
     "SampleReport",
+    "write_empty",
     "write_sample",
 ]

@@ -30,15 +30,19 @@ class LiftLine:
     spread: Mapping[str, float | None]
 
 
-def variants(groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Return the columns of every set to score, by name: all, without each group, each group alone."""
-    everything = tuple(column for columns in groups.values() for column in columns)
-    sets = {ALL: everything}
-    for group, columns in groups.items():
-        own = set(columns)
-        sets[f"without {group}"] = tuple(name for name in everything if name not in own)
-    for group, columns in groups.items():
-        sets[f"{group} alone"] = tuple(columns)
+def variants(
+    groups: Mapping[str, Sequence[str]], columns: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return the columns of every set to score, by name: all, without each group, each group alone.
+
+    Each set has its features in the order of ``columns``, the snapshot's, because the order alone moves a score: so the
+    score of all features is the one that `score_seeds` gives for the snapshot.
+    """
+    sets = {ALL: tuple(columns)}
+    for group, names in groups.items():
+        sets[f"without {group}"] = tuple(name for name in columns if name not in names)
+    for group, names in groups.items():
+        sets[f"{group} alone"] = tuple(name for name in columns if name in names)
     return sets
 
 

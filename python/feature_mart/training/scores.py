@@ -1,6 +1,7 @@
 """Score a model over several seeds, because a mean without its spread says little."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
@@ -8,8 +9,12 @@ from typing import Any
 from feature_mart.training.dataset import Snapshot
 from feature_mart.training.model import TRAIN, check_score, evaluate, fit
 
+_WIDTH = 48
+#: Called with the seeds done, the seeds in all, and what is being fitted.
+Progress = Callable[[int, int, str], None]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class SeedScores:
     """Metrics on one split, fitted once for each seed.
 
@@ -30,6 +35,19 @@ class SeedScores:
     spread: Mapping[str, float | None]
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return mean and spread of each metric, and the warnings, in a few lines."""
+        metrics = ", ".join(
+            f"{name} {_shown(value)} ± {_shown(self.spread[name])}"
+            for name, value in self.mean.items()
+        )
+        lines = [
+            f"SeedScores on {self.split}, fitted on {' and '.join(self.on)}, {len(self.by_seed)} seeds: "
+            f"{metrics or 'no metric'}",
+            *(f"warning: {each}" for each in self.warnings),
+        ]
+        return "\n".join(lines)
+
 
 def score_seeds(
     snapshot: Snapshot,
@@ -38,6 +56,7 @@ def score_seeds(
     on: Sequence[str] = TRAIN,
     split: str = "test",
     params: Mapping[str, Any] | None = None,
+    progress: Progress | bool | None = None,
 ) -> SeedScores:
     """Fit once for each seed, and score on one split.
 
@@ -45,6 +64,8 @@ def score_seeds(
         on: the splits to fit on, as in `fit`.
         split: the split to score on.
         params: xgboost parameters that override the defaults.
+        progress: called before each fit and after the last. True shows one line on stderr that is overwritten, False
+            shows nothing, and None shows it in a terminal or a notebook.
 
     Raises:
         TerminalError: as in `fit`; or the split has no score, because it has no rows or all labels are the same.
@@ -53,10 +74,14 @@ def score_seeds(
     check_score(snapshot, split)
     by_seed: dict[int, dict[str, float | None]] = {}
     rounds: dict[int, int] = {}
-    for seed in seeds:
+    wanted = tuple(seeds)
+    show = progress if callable(progress) else _line(progress)
+    for done, seed in enumerate(wanted):
+        show(done, len(wanted), f"seed {seed}")
         model = fit(snapshot, seed=seed, params=params, on=on)
         by_seed[seed] = evaluate(snapshot, model, split=split)
         rounds[seed] = model.rounds
+    show(len(wanted), len(wanted), "done")
     names = list(next(iter(by_seed.values()), {}))
     mean: dict[str, float | None] = {}
     spread: dict[str, float | None] = {}
@@ -67,3 +92,23 @@ def score_seeds(
     doubts = (*snapshot.judge_fit(on), *snapshot.judge_score(split))
     warnings = tuple(each.text for each in doubts)
     return SeedScores(tuple(on), split, by_seed, rounds, mean, spread, warnings)
+
+
+def _shown(value: float | None) -> str:
+    return "no value" if value is None else f"{value:.4f}"
+
+
+def _line(is_shown: bool | None) -> Progress:
+    """Return a function that writes the progress to one line of stderr, or one that does nothing."""
+    if is_shown is None:
+        # A notebook's stderr is no terminal, but it shows one line as well.
+        is_shown = sys.stderr.isatty() or "ipykernel" in sys.modules
+    if not is_shown:
+        return lambda _done, _total, _what: None
+
+    def show(done: int, total: int, what: str) -> None:
+        end = "\n" if done == total else ""
+        text = f"\rscore_seeds: {done} of {total} seeds, {what}"
+        print(text.ljust(_WIDTH), end=end, file=sys.stderr, flush=True)
+
+    return show

@@ -6,7 +6,7 @@ manifest) → ``build`` (the folder) → ``serve`` and ``publish``.
 
 from feature_mart.knowledge.site.build import build_site
 from feature_mart.knowledge.site.publish import Published, check_place, publish_site
-from feature_mart.knowledge.site.serve import check_port, open_site, serve_docs
+from feature_mart.knowledge.site.serve import check_port, open_site, serve_docs, written_at
 
 __all__ = [
     "Published",
@@ -16,4 +16,5 @@ __all__ = [
     "open_site",
     "publish_site",
     "serve_docs",
+    "written_at",
 ]

@@ -76,7 +76,9 @@ def build_site(
         show(0, 0, "write the pages")
         freshness = [_freshness(docs.manifest, name, ask(name)) for name in _tables(docs.manifest)]
         checks = read_last_checks(settings, built, log)
-        enrich_manifest(docs.manifest, settings, consumers, freshness, checks, built.as_of_at)
+        enrich_manifest(
+            docs.manifest, docs.catalog, settings, consumers, freshness, checks, built.as_of_at
+        )
         anonymous(docs.manifest)
         without_remote_images(docs.manifest)
         page = assemble_page(docs.page, docs.manifest, docs.catalog)

@@ -182,7 +182,7 @@ def _feature_line(why: Why, data_type: str, users: Sequence[str], links: Links) 
     return [
         links.feature(why),
         f"{why.description} ({VERIFIED_ALONE})" if why.meta.get(VERIFIED_BY) else why.description,
-        f"{data_type}, {why.meta.get('unit', 'no unit')}",
+        ", ".join(filter(None, (data_type, str(why.meta.get("unit", "no unit"))))),
         str(why.meta.get("serve", "")),
         ", ".join(users),
     ]

@@ -33,6 +33,7 @@ _TOLD = frozenset(
 
 def enrich_manifest(
     document: dict[str, Any],
+    catalog: Mapping[str, Any],
     settings: Settings,
     consumers: Sequence[ConsumerFacts],
     freshness: Sequence[Freshness],
@@ -44,6 +45,7 @@ def enrich_manifest(
     Args:
         document: dbt's manifest, changed in place.
         checks: the last checks of the mart.
+        catalog: dbt's catalog, which has the types that the columns have in the database.
         as_of_at: the refresh of the built mart.
 
     Raises:
@@ -63,7 +65,7 @@ def enrich_manifest(
     for node in document["nodes"].values():
         if node["resource_type"] == "model" and node["name"].startswith(TOLD_MODELS):
             _enrich_model(node, explained, consumers, links)
-            types |= {name: str(each["data_type"]) for name, each in node["columns"].items()}
+            types |= known_types(node, catalog)
     candidates = {each.name: each for each in reasons.candidates}
     for node in document["nodes"].values():
         if node["resource_type"] == "analysis" and node["name"] in candidates:
@@ -99,6 +101,18 @@ def enrich_manifest(
     front["block_contents"] = front_page(
         catalogue, str(front["block_contents"]), str(japanese), links
     )
+
+
+def known_types(node: Mapping[str, Any], catalog: Mapping[str, Any]) -> dict[str, str]:
+    """Return the type of each column of a model: as the database has it, else as the YAML says.
+
+    A column without a type in either, such as one of a Python model in an empty catalog, is left out.
+    """
+    stored = catalog.get("nodes", {}).get(node["unique_id"], {}).get("columns", {})
+    found = {str(name).lower(): str(each["type"]).lower() for name, each in stored.items()}
+    written = {name: each.get("data_type") for name, each in node["columns"].items()}
+    types = {name: found.get(name.lower()) or data_type for name, data_type in written.items()}
+    return {name: data_type for name, data_type in types.items() if data_type}
 
 
 def _enrich_model(

@@ -14,7 +14,8 @@ from feature_mart.knowledge.site.facts import ConsumerFacts, cut_of
 from feature_mart.knowledge.site.plots import describe_profile
 from feature_mart.knowledge.verification import VERIFIED_ALONE
 from feature_mart.knowledge.why import Candidate, Why
-from feature_mart.snapshot_files import parse_instant
+from feature_mart.snapshot_files import manifest_warnings, parse_instant
+from feature_mart.snapshot_files.left_out import count_left_out, explain_left_out
 
 _CANDIDATE = re.compile(r"`?analyses/rejected/(\w+)\.sql`?")
 _VERDICT = re.compile(r"(Rejected|Not taken)(?: on (\d{4}-\d\d-\d\d))?\.")
@@ -284,7 +285,16 @@ def _snapshot_lines(facts: ConsumerFacts, zone: ZoneInfo) -> list[str]:
         f"**Last snapshot.** `{snapshot['id']}`, as of {as_of} {zone.key}, {len(snapshot['parts'])} files, excluded: "
         f"{_counted(snapshot['excluded']) or 'none'}.",
         table(("split", "rows", "purged", "from", "to"), lines),
+        *_left_out(snapshot),
+        *(f"**Warning.** {warning}." for warning in manifest_warnings(snapshot)),
     ]
+
+
+def _left_out(snapshot: Mapping[str, Any]) -> list[str]:
+    """Return a paragraph that explains each kind of row that was left out of a snapshot; none if no row was."""
+    counts = count_left_out(snapshot["excluded"], snapshot["purged"].values())
+    meanings = [f"`{name}`: {text}" for name, text in explain_left_out(counts)]
+    return [f"**Left out.** {'. '.join(meanings)}."] if meanings else []
 
 
 def _counted(rows: Mapping[str, int]) -> str:

@@ -6,10 +6,12 @@ import functools
 import http.server
 import socket
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 from feature_mart.core.errors import UsageError
 from feature_mart.core.settings import Settings
+from feature_mart.runner.state import check_address
 
 
 class _Server(http.server.ThreadingHTTPServer):
@@ -18,6 +20,19 @@ class _Server(http.server.ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
+
+
+def written_at(settings: Settings) -> datetime | None:
+    """Return when the site was written; None if there is none yet.
+
+    Raises:
+        UsageError: the state folder belongs to another warehouse of the same name.
+    """
+    check_address(settings)
+    try:
+        return datetime.fromtimestamp((settings.site_dir / "index.html").stat().st_mtime, UTC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def open_site(settings: Settings, port: int) -> http.server.ThreadingHTTPServer:

@@ -126,7 +126,7 @@ def without_zone(mart: Mart) -> None:
             lambda mart: mart.rewrite("jobs", "select * from raw where false"),
             "jobs: the table has no rows",
         ),
-        (lambda mart: shutil.rmtree(mart.dwh), "is not a folder: set MART_DWH"),
+        (lambda mart: shutil.rmtree(mart.dwh), "is not a folder: set --dwh or MART_DWH"),
     ],
 )
 def test_a_fault_of_structure_is_one_message(

@@ -152,6 +152,7 @@ def test_a_failing_check_leaves_everything_and_says_what_to_do(mart: Mart) -> No
     lines = failed.stderr.splitlines()
     assert "  - jobs.client_id is NULL in some rows (toy_jobs.client_id): 1 row" in lines
     assert "    to do: fill it in the raw table" in lines
+    assert "    job_id=j2, client_id=None" in lines
     assert any(line.startswith("  - check unique_toy_jobs_job_id") for line in lines)
     assert "    unique_field=j3, n_records=2" in lines
     (sql, *_) = [line.removeprefix("    sql: ") for line in lines if "    sql: " in line]
@@ -177,7 +178,7 @@ def test_a_warning_is_shown_and_stops_nothing(mart: Mart) -> None:
     assert done["tests"] == {"passed": 1, "failed": 0, "warned": 1}
     assert done["warnings"] == [
         "jobs.client_id is NULL in some rows (toy_jobs.client_id): 1 row; "
-        "client_id=None; fill it in the raw table"
+        "job_id=j2, client_id=None; fill it in the raw table"
     ]
 
 

@@ -81,9 +81,9 @@ def test_verify_names_the_part_that_is_bad(console: Console, bench: Bench) -> No
 def test_pins_cleaning_and_rollback_on_a_bucket(console: Console) -> None:
     old = console.place.plain(context=EARLIER)
     new = console.place.plain()
-    say = console.call("pin", CONSUMER, old.id, "--reason", "in production").stdout
+    say = console.call("pin", old.id, "--reason", "in production").stdout
     assert say == f"pinned: {CONSUMER} {old.id}\n"
-    assert "already pinned" in console.call("pin", CONSUMER, old.id, "--reason", "again").stdout
+    assert "already pinned" in console.call("pin", old.id, "--reason", "again").stdout
     assert "pinned: in production" in console.call("list").stdout
     assert "snapshots kept: 2" in console.call("clean", "--keep", "1").stdout
     said = console.call("rollback", CONSUMER, "--to", old.id, "--reason", "wrong labels").stdout
@@ -94,7 +94,7 @@ def test_pins_cleaning_and_rollback_on_a_bucket(console: Console) -> None:
         in console.call("rollback", CONSUMER, "--release").stdout
     )
     assert "was not held" in console.call("rollback", CONSUMER, "--release").stdout
-    assert "unpinned" in console.call("unpin", CONSUMER, old.id).stdout
+    assert "unpinned" in console.call("unpin", old.id).stdout
     console.call("rollback", CONSUMER, "--to", new.id, "--reason", "mended")
     assert "would remove snapshot" in console.call("clean", "--keep", "1", "--dry-run").stdout
     said = console.call("clean", "--keep", "1").stdout
@@ -118,16 +118,19 @@ def test_train_request_prints_what_sagemaker_takes(console: Console) -> None:
         (("--hyperparameter", "depth"), "must be NAME=VALUE"),
         (("--hyperparameter", "depth=3"), "depth"),
         (("--built-in", "--instance-count", "3"), "--min-parts 3"),
-        (("--id", "20200101T1800Z-000000000000"), "is not a snapshot"),
     )
     for more, said in refused:
         assert said in console.call(*arguments, *more, code=2).stderr
+    unknown = f"{made.address.rpartition('/')[0]}/20200101T1800Z-000000000000"
+    for wanted in ("20200101T1800Z-000000000000", unknown):
+        said = console.call("train-request", wanted, "--role", ROLE, code=2).stderr
+        assert f"'{wanted}' is not a snapshot" in said and f"has {CONSUMER} ({made.id})" in said
 
 
 def test_a_csv_snapshot_is_trained_on_as_csv(console: Console) -> None:
     made = console.place.plain(file_format="csv")
     assert json.loads(console.call("list", "--json").stdout)["snapshots"][0]["file_format"] == "csv"
-    arguments = ("train-request", CONSUMER, "--id", made.id, "--role", ROLE, "--image", IMAGE)
+    arguments = ("train-request", made.id, "--role", ROLE, "--image", IMAGE)
     request = json.loads(console.call(*arguments).stdout)
     assert {each["ContentType"] for each in request["InputDataConfig"]} == {
         "text/csv",

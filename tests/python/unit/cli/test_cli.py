@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from feature_mart.cli import main
 from feature_mart.cli.options import explained
+from feature_mart.knowledge import site
 from toy_project import write_project, write_warehouse
 
 
@@ -78,15 +79,23 @@ def test_help_imports_none_of_the_heavy_packages() -> None:
         (("docs", "--serve"), "There is no mart at"),
         (("build",), "`mart sample` writes a sample"),
         (("sample", "--jobs", "0"), "--jobs is 0"),
-        (("snapshot", "verify", "/not/there"), "'/not/there' is not a snapshot in"),
+        (("sample", "--empty", "x", "--jobs", "3"), "--empty goes with no --jobs"),
+        (("snapshot", "verify", "/not/there"), "'/not/there' is not a snapshot: name one by"),
         (("snapshot", "verify", "gs://bucket/a/b"), "use a folder, or s3://bucket/prefix"),
         (("snapshot", "verify", "s3://bucket"), "is not the address of a snapshot, which ends in"),
-        (("snapshot", "verify", "file:///not/there"), "There is no snapshot folder"),
-        (("snapshot", "rollback", "price_estimation"), "Pass --to ID and --reason TEXT"),
+        (
+            ("snapshot", "verify", "file:///not/there"),
+            "'file:///not/there' is not a snapshot: name one by",
+        ),
+        (("snapshot", "rollback", "price_estimation"), "Pass --to SNAPSHOT and --reason TEXT"),
         (("snapshot", "rollback", "c", "--to", "x", "--reason", " "), "--reason is empty"),
-        (("snapshot", "pin", "c", "x", "--reason", "a"), "x is not a usable snapshot of c"),
-        (("snapshot", "diff", "a", "b"), "'a' is not a snapshot in"),
-        (("snapshot", "train-request", "c", "--role", "r"), "'c' is not a snapshot in"),
+        (("snapshot", "pin", "x", "--reason", "a"), "'x' is not a snapshot: name one by"),
+        (
+            ("snapshot", "rollback", "c", "--to", "x", "--reason", "a"),
+            "'x' is not a snapshot: name",
+        ),
+        (("snapshot", "diff", "a", "b"), "'a' is not a snapshot: name one by"),
+        (("snapshot", "train-request", "c", "--role", "r"), "'c' is not a snapshot: name one by"),
         (("snapshot", "clean", "--keep", "0"), "0 is not in the range"),
         (("run", "--dwh", "/not/there"), "The warehouse /not/there is not a folder"),
         (("no-such-command",), "No such command"),
@@ -107,6 +116,25 @@ def test_a_place_of_another_kind_is_refused_before_anything_is_done(
     assert done.exit_code == 2
     assert "gs://bucket/snapshots is not a folder or an S3 address" in done.stderr
     assert not (tmp_path / "home").exists()
+
+
+def test_docs_serve_shows_the_site_that_is_there_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "home" / "sample" / "site" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("the site")
+    served: list[int] = []
+    monkeypatch.setattr(site, "serve_docs", lambda _settings, port: served.append(port))
+    monkeypatch.setattr(site, "check_port", lambda _port: None)
+    before = sorted(tmp_path.rglob("*"))
+    done = call("docs", "--serve", "--port", "8123")
+    assert (done.exit_code, served) == (0, [8123])
+    assert done.stdout == f"{page}\n"
+    assert "the site as written on " in done.stderr and "`mart docs` writes it anew" in done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+    for more in ((), ("--serve", "--publish", str(tmp_path / "out"))):
+        assert "There is no mart at" in call("docs", *more).stderr, "these write it"
 
 
 def test_a_wrong_as_of_is_exit_code_2(tmp_path: Path) -> None:

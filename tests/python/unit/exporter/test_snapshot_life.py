@@ -14,6 +14,7 @@ import pytest
 
 import snapshot_case as case
 from feature_mart.core.errors import TransientError, UsageError
+from feature_mart.core.services import S3Options
 from feature_mart.exporter import (
     Rule,
     SnapshotReport,
@@ -33,6 +34,7 @@ from feature_mart.snapshot_files import REMOVED
 from feature_mart.storage import FolderStore
 from python.unit.exporter.test_exporter_verify import edit
 
+NO_S3 = S3Options()
 NAME = "price_estimation"
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 
@@ -263,11 +265,11 @@ def test_a_snapshot_is_found_by_id_by_consumer_and_by_address(
     mart: Path, store: FolderStore
 ) -> None:
     first, second = export(mart, store), export(mart, store, 1)
-    assert find_snapshot(store, first.id) == first.address
-    assert find_snapshot(store, NAME) == second.address
-    assert find_snapshot(store, first.address) == first.address
-    with pytest.raises(UsageError, match=f"The last snapshots are {first.id}, {second.id}"):
-        find_snapshot(store, "other")
+    assert find_snapshot(store, first.id, NO_S3) == first.address
+    assert find_snapshot(store, NAME, NO_S3) == second.address
+    assert find_snapshot(store, first.address, NO_S3) == first.address
+    with pytest.raises(UsageError, match=rf"has price_estimation \({first.id}, {second.id}\)"):
+        find_snapshot(store, "other", NO_S3)
 
 
 def test_diff_tells_columns_rows_labels_and_distributions(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import snapshot_case as case
 from feature_mart.core.errors import FeatureMartError, TerminalError, TransientError
+from feature_mart.core.services import S3Options
 from feature_mart.exporter import (
     Rule,
     SnapshotReport,
@@ -158,7 +159,7 @@ def test_a_damaged_pin_or_latest_is_said_and_hides_nothing_else(
 ) -> None:
     made = export(mart, store)
     store.put(f"{NAME}/pins/x.json", b"{}")
-    assert find_snapshot(store, NAME) == made.address
+    assert find_snapshot(store, NAME, S3Options()) == made.address
     lines = list_snapshots(store)
     assert [(line.id, line.is_latest) for line in lines] == [("pins", False), (made.id, True)]
     assert "Remove it, and pin again" in str(lines[0].problem)
@@ -170,4 +171,4 @@ def test_a_damaged_pin_or_latest_is_said_and_hides_nothing_else(
     with pytest.raises(TerminalError, match="Correct it with `mart snapshot rollback"):
         export(mart, store, 1)
     assert roll_back(store, NAME, made.id, "latest.json was damaged") is None
-    assert find_snapshot(store, NAME) == made.address
+    assert find_snapshot(store, NAME, S3Options()) == made.address

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import snapshot_case as case
+from feature_mart import exporter, pipeline
+from feature_mart.cli import main
 from feature_mart.core.errors import TerminalError, UsageError
 from feature_mart.core.manifest import Manifest, parse_manifest
 from feature_mart.exporter import export_snapshot
-from feature_mart.knowledge import measure_evidence, write_evidence
+from feature_mart.knowledge import candidate as knowledge_candidate
+from feature_mart.knowledge import check_seeds, evidence_path, measure_evidence, write_evidence
 from feature_mart.storage import FolderStore
 
 
@@ -73,9 +79,17 @@ def test_a_group_that_carries_the_label_adds_most_and_the_document_is_whole(
     whole = document["all"]["test"]["mean"] - groups["posting"]["without"]["test"]["mean"]
     assert groups["posting"]["adds"]["test"] == pytest.approx(whole, abs=2e-6)
     assert len(steps) == 5 and steps[-1][:2] == (5, 5)
-    path = write_evidence(tmp_path / "docs", "sample", document)
-    assert path.name == "price_estimation.sample.json"
+    path = evidence_path(tmp_path, "price_estimation", "sample")
+    write_evidence(path, document)
+    assert path == tmp_path / "docs" / "evidence" / "price_estimation.sample.json"
     assert json.loads(path.read_text()) == document
+    for fewer, is_refused in ((1, True), (2, False), (3, False)):
+        with (
+            pytest.raises(UsageError, match="measured with 2 seeds")
+            if is_refused
+            else nullcontext()
+        ):
+            check_seeds(path, "evidence", fewer)
     again = measure_evidence(snapshot, manifest(), *OF, seeds=2)
     assert again == document, "the same snapshot and seeds give the same figures"
 
@@ -90,7 +104,7 @@ def test_a_snapshot_of_other_features_is_refused(snapshot: Path) -> None:
 
 def test_a_document_that_lacks_something_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(TerminalError):
-        write_evidence(tmp_path, "sample", {"schema": 1, "consumer": "c"})
+        write_evidence(tmp_path / "c.json", {"schema": 1, "consumer": "c"})
     assert not list(tmp_path.iterdir())
 
 
@@ -100,3 +114,38 @@ def test_a_snapshot_of_another_consumer_or_warehouse_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=f"not of {of[0]} of {of[1]}"):
         measure_evidence(snapshot, manifest(), *of, seeds=1)
+
+
+@pytest.mark.parametrize("command", ["evidence", "candidate"])
+@pytest.mark.parametrize(
+    ("more", "is_refused"),
+    [(("--seeds", "3"), True), (("--seeds", "5"), False), (("--seeds", "3", "--replace"), False)],
+)
+def test_fewer_seeds_overwrite_nothing_and_measure_nothing(
+    command: str,
+    more: tuple[str, ...],
+    is_refused: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The files of this repository were measured with five seeds."""
+
+    def stop(*_arguments: object, **_options: object) -> None:
+        raise TerminalError("it would be measured now")
+
+    documents = ({"consumer": "price_estimation"}, {})
+    place = SimpleNamespace(documents=lambda: documents)
+    monkeypatch.setenv("MART_HOME", str(tmp_path))
+    monkeypatch.delenv("MART_DWH", raising=False)
+    monkeypatch.setattr(pipeline, "built_manifest", lambda _settings: manifest())
+    monkeypatch.setattr(pipeline, "find_snapshot", lambda _settings, _wanted: "address")
+    monkeypatch.setattr(exporter, "locate_snapshot", lambda _address, _options: place)
+    monkeypatch.setattr(exporter, "snapshot_on_disk", stop)
+    monkeypatch.setattr(knowledge_candidate, "judge_candidate", stop)
+    words = ["evidence", "x"] if command == "evidence" else ["candidate", "budget_deciles", "x"]
+    done = CliRunner().invoke(main, ["knowledge", *words, *more])
+    if is_refused:
+        assert done.exit_code == 2 and "was measured with 5 seeds, and --seeds is 3" in done.stderr
+        assert "--replace to overwrite it" in done.stderr
+    else:
+        assert done.exit_code == 1 and "it would be measured now" in done.stderr

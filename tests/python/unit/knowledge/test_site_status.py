@@ -85,12 +85,13 @@ def test_a_trend_compares_with_the_measurement_before(
 
 
 def test_a_written_measurement_keeps_the_earlier_scores(tmp_path: Path) -> None:
+    path = tmp_path / "price.sample.json"
     for number in range(1, 16):
-        path = write_evidence(tmp_path, "sample", measured(number, number / 100))
+        write_evidence(path, measured(number, number / 100))
     kept = [each["all"]["validation"]["mean"] for each in json.loads(path.read_text())["earlier"]]
     assert kept == [number / 100 for number in range(3, 15)]
     path.write_text("{}")
-    write_evidence(tmp_path, "sample", measured(1, 0.5))
+    write_evidence(path, measured(1, 0.5))
     assert json.loads(path.read_text()) == measured(1, 0.5)
 
 

@@ -49,7 +49,7 @@ def test_the_contract_is_the_tests_own(folder: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_says_what_to_set(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="not a folder: set MART_DWH"):
+    with pytest.raises(UsageError, match="not a folder: set --dwh or MART_DWH"):
         check_warehouse(tmp_path / "absent")
 
 

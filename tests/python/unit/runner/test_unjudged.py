@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from feature_mart import pipeline
 from feature_mart.cli import documents, summary
-from feature_mart.core.settings import resolve_settings
+from feature_mart.core.settings import parse_as_of, resolve_settings
+from feature_mart.pipeline import UnusualLoads
+from feature_mart.raw.warehouse import newest_event
 from feature_mart.runner import BuildReport
+from feature_mart.runner.archive import Archive, find_archive
 from feature_mart.runner.bulk_loads import BulkLoad
 from feature_mart.runner.dbt import DbtResult, Node
 from feature_mart.runner.failures import build_failure, describe_warning
@@ -18,6 +23,7 @@ from feature_mart.runner.first_loads import Moved
 from feature_mart.runner.load_clock import LoadClockLine
 from feature_mart.runner.state import CheckCounts
 from feature_mart.runner.unjudged import Unjudged, read_unjudged
+from toy_project import job, write_project, write_warehouse
 
 BULK = BulkLoad(
     "jobs",
@@ -100,7 +106,7 @@ def test_a_summary_tells_bulk_loads_before_warnings_and_what_is_not_judged_after
     unjudged = (Unjudged("null rates", "3 days of history; 84 are needed", ("feat_job__text",)),)
     at = datetime(2026, 4, 1, 18, tzinfo=UTC)
     done = BuildReport(at, "no mart yet", 49, CheckCounts(5, 0, 1), ("a column empties",), unjudged)
-    summary.print_build(done, settings, [BULK])
+    summary.print_build(done, settings, UnusualLoads((BULK,), None))
     text = capsys.readouterr().out
     order = (
         "were first loaded together",
@@ -108,7 +114,8 @@ def test_a_summary_tells_bulk_loads_before_warnings_and_what_is_not_judged_after
         "  not judged yet: null rates: 3 days",
     )
     assert [text.index(each) for each in order] == sorted(text.index(each) for each in order)
-    document = documents.build_document(done, "r", settings, [BULK])
+    document = documents.build_document(done, "r", settings, UnusualLoads((BULK,), None))
+    assert document["archive"] is None and len(document["bulk_loads"]) == 1
     assert document["not_judged_yet"] == [
         {
             "what": "null rates",
@@ -116,6 +123,48 @@ def test_a_summary_tells_bulk_loads_before_warnings_and_what_is_not_judged_after
             "models": ("feat_job__text",),
         }
     ]
+
+
+def test_an_archive_is_told_the_as_of_of_its_end(tmp_path: Path) -> None:
+    settings = resolve_settings(environment={"MART_HOME": str(tmp_path)})
+    ends = datetime(2021, 6, 29, 12, tzinfo=UTC)
+
+    def found(as_of_at: datetime, *lines: LoadClockLine) -> Archive | None:
+        engine: Any = SimpleNamespace(newest_event=lambda: ("reviews.reviewed_at", ends))
+        return find_archive(settings, engine, as_of_at, lines)
+
+    assert found(ends + timedelta(days=29)) is None
+    # 03:00 in Tokyo of the next day is the first refresh after 21:00 there.
+    archive = found(datetime(2026, 4, 1, 18, tzinfo=UTC))
+    assert archive == Archive("reviews.reviewed_at", ends, 1737, date(2021, 6, 30))
+    assert parse_as_of(archive.as_of.isoformat(), settings.clock) == settings.clock.refresh_at(ends)
+    late = found(datetime(2026, 4, 1, 18, tzinfo=UTC), LoadClockLine(ends, 48))
+    assert late is not None and late.as_of == date(2021, 7, 2)
+    text = "\n".join(summary.load_lines(UnusualLoads((), archive), settings))
+    assert "the data end on 2021-06-29 21:00 (reviews.reviewed_at), 1,737 days before" in text
+    assert "--as-of 2021-06-30 --full-refresh" in text and "load_clock" not in text
+    both = "\n".join(summary.load_lines(UnusualLoads((BULK,), archive), settings))
+    assert both.index("rows loaded at once count as known") < both.index("first loaded together")
+    assert "--full-refresh, after the lines above are in seeds/load_clock.csv" in both
+
+
+def test_the_newest_event_of_the_raw_tables_is_found(tmp_path: Path) -> None:
+    assert newest_event(write_warehouse(tmp_path / "none")) is None
+    rows = [job(1, posted_at="2024-03-05 00:00:00+00"), job(2)]
+    found = newest_event(write_warehouse(tmp_path / "some", rows))
+    assert found == ("jobs.posted_at", datetime(2024, 3, 5, tzinfo=UTC))
+
+
+def test_a_refresh_that_was_chosen_is_not_called_in_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write_project(tmp_path / "toy"))
+    raw = write_warehouse(tmp_path / "raw", [job(1)])
+    settings = resolve_settings(dwh=str(raw), environment={"MART_HOME": str(tmp_path / "home")})
+    log: Any = SimpleNamespace(as_of_at=datetime(2026, 4, 1, 18, tzinfo=UTC))
+    found = pipeline.find_unusual_loads(settings, log, None).archive
+    assert found is not None and found.as_of == date(2024, 3, 2)
+    assert pipeline.find_unusual_loads(settings, log, "2026-04-01").archive is None
 
 
 def test_a_failed_build_tells_bulk_loads_before_the_first_failure(tmp_path: Path) -> None:

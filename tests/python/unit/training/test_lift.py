@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from feature_mart.training import Snapshot
+from feature_mart.training import Snapshot, score_seeds
 from feature_mart.training.dataset import Split
 from feature_mart.training.lift import is_empty, score_features, variants
 
@@ -26,7 +26,7 @@ def snapshot() -> Snapshot:
 
 
 def test_variants_are_all_each_left_out_and_each_alone() -> None:
-    assert variants(GROUPS) == {
+    assert variants(GROUPS, ("a", "b", "c", "d")) == {
         "all": ("a", "b", "c", "d"),
         "without telling": ("b", "c", "d"),
         "without noise": ("a", "c", "d"),
@@ -37,10 +37,26 @@ def test_variants_are_all_each_left_out_and_each_alone() -> None:
     }
 
 
+def test_every_set_has_its_columns_in_the_order_of_the_snapshot() -> None:
+    sets = variants(GROUPS, ("d", "b", "a", "c"))
+    assert sets["all"] == ("d", "b", "a", "c")
+    assert sets["without telling"] == ("d", "b", "c")
+    assert sets["empty alone"] == ("d", "c")
+
+
+def test_all_features_score_what_score_seeds_gives_for_the_snapshot(snapshot: Snapshot) -> None:
+    shuffled = snapshot.select(("d", "b", "a", "c"))
+    names = variants(GROUPS, shuffled.columns)["all"]
+    line = score_features(shuffled, "all", names, "r2", range(2), QUICK)
+    scored = score_seeds(shuffled, range(2), split="validation", params=QUICK)
+    assert line.mean["validation"] == scored.mean["r2"]
+    assert line.spread["validation"] == scored.spread["r2"]
+
+
 def test_the_telling_group_carries_the_score_and_noise_does_not(snapshot: Snapshot) -> None:
     lines = {
         name: score_features(snapshot, name, columns, "r2", range(2), QUICK)
-        for name, columns in variants(GROUPS).items()
+        for name, columns in variants(GROUPS, snapshot.columns).items()
     }
     full, without_telling = lines["all"].mean["test"], lines["without telling"].mean["test"]
     without_noise, alone = lines["without noise"].mean["test"], lines["telling alone"].mean["test"]

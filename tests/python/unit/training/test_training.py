@@ -1,6 +1,7 @@
 """Test loading, fitting, scoring, and what cannot be fitted."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,30 @@ def test_scores_have_a_mean_and_a_spread(prices: Snapshot) -> None:
         np.std([v for v in values if v is not None], ddof=1)
     )
     assert score_seeds(prices, [4], params=QUICK).spread["r2"] == 0.0
+
+
+def test_the_progress_of_scoring_is_shown_in_one_line_or_by_a_function(
+    prices: Snapshot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps: list[tuple[int, int, str]] = []
+    score_seeds(prices, (3, 5), params=QUICK, progress=lambda *step: steps.append(step))
+    assert steps == [(0, 2, "seed 3"), (1, 2, "seed 5"), (2, 2, "done")]
+    for progress in (None, False):
+        score_seeds(prices, [4], params=QUICK, progress=progress)
+        assert capsys.readouterr().err == "", "stderr is no terminal here"
+    score_seeds(prices, [4], params=QUICK, progress=True)
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and shown.count("\r") == 2 and "1 of 1 seeds, done" in shown
+
+
+def test_scores_are_shown_in_a_few_lines(prices: Snapshot) -> None:
+    scores = score_seeds(prices, range(2), params=QUICK)
+    (line,) = repr(replace(scores, warnings=())).splitlines()
+    assert line.startswith("SeedScores on test, fitted on train, 2 seeds: ")
+    assert f"r2 {scores.mean['r2']:.4f} ± {scores.spread['r2']:.4f}" in line
+    unknown = replace(scores, mean={"auc": None}, spread={"auc": None}, warnings=("few rows",))
+    assert repr(unknown).splitlines()[0].endswith(": auc no value ± no value")
+    assert repr(unknown).splitlines()[1] == "warning: few rows"
 
 
 def test_group_median_falls_back_for_a_group_it_never_saw(prices: Snapshot) -> None:

@@ -1,0 +1,47 @@
+"""Recognize a warehouse whose data end long before the refresh, and propose the refresh at their end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from feature_mart.core.settings import Settings
+from feature_mart.core.zones import load_zone
+from feature_mart.runner.engine import Engine
+from feature_mart.runner.load_clock import LoadClockLine
+
+#: A warehouse without an event for so long is an archive. A pause of some weeks is none.
+QUIET_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A warehouse whose newest event, of `column` (``table.column``), is `days` days before the refresh.
+
+    `as_of` is the business day whose refresh is the first to know that event, for --as-of.
+    """
+
+    column: str
+    ends_at: datetime
+    days: int
+    as_of: date
+
+
+def find_archive(
+    settings: Settings, engine: Engine, as_of_at: datetime, lines: Iterable[LoadClockLine]
+) -> Archive | None:
+    """Return the archive that the raw rows are at a refresh; None if they are current.
+
+    ``lines`` are those of the load clock, present and proposed: an event is known after the longest of their lags.
+    """
+    found = engine.newest_event()
+    if found is None:
+        return None
+    column, ends_at = found
+    if as_of_at - ends_at < timedelta(days=QUIET_DAYS):
+        return None
+    lag = timedelta(hours=max((line.assumed_lag_hours for line in lines), default=0))
+    end = settings.clock.refresh_at(ends_at + lag)
+    day = end.astimezone(load_zone(settings.clock.timezone)).date()
+    return Archive(column, ends_at, (as_of_at - ends_at).days, day)
