@@ -18,7 +18,7 @@ from feature_mart.knowledge.site.pages import Links, _snapshot_lines
 from feature_mart.knowledge.why import Why
 from feature_mart.snapshot_files.left_out import MEANINGS, count_left_out, explain_left_out
 
-PROJECT = Path(__file__).resolve().parents[3]
+PROJECT = Path(__file__).resolve().parents[4]
 MANIFEST: dict[str, Any] = {
     "id": "20260331T1800Z-aaaaaaaaaaaa",
     "consumer": "price_estimation",

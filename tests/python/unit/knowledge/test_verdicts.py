@@ -11,7 +11,7 @@ import pytest
 from feature_mart.knowledge.check import check_baselines, check_verdicts
 from feature_mart.knowledge.rationale import ModelFiles
 
-PROJECT = Path(__file__).resolve().parents[3]
+PROJECT = Path(__file__).resolve().parents[4]
 REJECTED = "docs/evidence/rejected/budget_deciles.price_estimation.sample.json"
 
 
