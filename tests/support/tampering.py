@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_mart.core.files import sha256_file
-from feature_mart.exporter.row_hash import read_rows, row_hashes
+from feature_mart.exporter.hashable_rows import read_rows, row_hashes
 from feature_mart.snapshot_files import (
     MANIFEST,
     SCHEMA,

@@ -12,8 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from feature_mart.core.errors import TerminalError
+from feature_mart.exporter.hashable_rows import (
+    HashableRows,
+    read_rows,
+    row_hashes,
+    unfit,
+    unfit_values,
+)
 from feature_mart.exporter.layout import Layout
-from feature_mart.exporter.row_hash import HashableRows, read_rows, row_hashes, unfit, unfit_values
 from feature_mart.exporter.source import Count, RowSource
 from feature_mart.exporter.splits import Window
 from feature_mart.exporter.staging import Slices, Staging

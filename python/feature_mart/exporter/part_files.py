@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from feature_mart.core.duckdb_files import connect, copy_to, quoted
 from feature_mart.core.errors import TerminalError
+from feature_mart.exporter.hashable_rows import HashableRows
 from feature_mart.exporter.layout import Layout
-from feature_mart.exporter.row_hash import HashableRows
 from feature_mart.exporter.staging import Numbers, Room
 from feature_mart.snapshot_files import KEY_COLUMNS
 from feature_mart.snapshot_files.row_hash import NULL_BITS

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_mart.exporter.row_hash import HashableRows, text_offsets
+from feature_mart.exporter.hashable_rows import HashableRows, text_offsets
 
 Key = tuple[int, str]
 """(requested_at in microseconds since 1970, job_id): the order of a snapshot's rows."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 from feature_mart.core.duckdb_files import connect, csv, parquet, quoted
 from feature_mart.core.files import sha256_file
 from feature_mart.exporter.addresses import StoredSnapshot
-from feature_mart.exporter.row_hash import read_rows, row_hashes, unfit
+from feature_mart.exporter.hashable_rows import read_rows, row_hashes, unfit
 from feature_mart.snapshot_files import KEY_COLUMNS, part_path
 from feature_mart.snapshot_files.checks import (
     Bounds,

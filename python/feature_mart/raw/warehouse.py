@@ -1,6 +1,6 @@
 """Read the raw warehouse from Parquet files: build a SELECT of each raw table, and check it against the raw contract.
 
-A raw table is a Parquet file, or a folder of that name with the table's parts. `raw_values` checks single values. dbt
+A raw table is a Parquet file, or a folder of that name with the table's parts. `raw.values` checks single values. dbt
 tests check what needs several rows (currencies, versions, keys), on both engines.
 """
 
@@ -182,7 +182,7 @@ def raw_select(folder: Path, table: str, con: duckdb.DuckDBPyConnection | None =
 
 
 def _to_microseconds(column: str, *, up: bool) -> str:
-    # DuckDB's cast rounds to the nearest microsecond. `epoch_ns` of an infinite time is NULL; `raw_values` refuses it.
+    # DuckDB's cast rounds to the nearest microsecond. `epoch_ns` of an infinite time is NULL; `raw.values` refuses it.
     more = " + 999" if up else ""
     return (
         f"coalesce(make_timestamptz(cast((epoch_ns({column}){more}) // 1000 as bigint)), "

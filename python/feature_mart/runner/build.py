@@ -10,7 +10,7 @@ from datetime import datetime
 from feature_mart.core.errors import TerminalError, UsageError
 from feature_mart.core.settings import Settings
 from feature_mart.runner.dbt import DbtResult, Node, Progress, invoke_dbt
-from feature_mart.runner.decide import choose_refresh, why_full
+from feature_mart.runner.decide import choose_refresh, full_build_reason
 from feature_mart.runner.engine import Engine, Outset
 from feature_mart.runner.failures import build_failure, describe_warning, show_keys
 from feature_mart.runner.load_clock import check_load_clock
@@ -99,7 +99,7 @@ def build_mart(
     log.as_of_at = wanted
     check_zone(engine, settings.clock, wanted)
     definitions = hash_definitions(settings.project)
-    because = why_full(settings, engine, built, wanted, definitions, full_refresh)
+    because = full_build_reason(settings, engine, built, wanted, definitions, full_refresh)
     is_new = because is not None and not select
     engine.begin(Outset(is_new, log.run_id))
     task = _Task(engine, wanted, because, definitions, tuple(select), is_checked, built)

@@ -72,7 +72,7 @@ def choose_refresh(
     return newest if built is None or full_refresh else max(newest, built.as_of_at)
 
 
-def why_full(
+def full_build_reason(
     settings: Settings,
     engine: Engine,
     built: BuiltMart | None,

@@ -32,7 +32,7 @@ from feature_mart.runner.duckdb_mart import (
 )
 from feature_mart.runner.engine import Outset
 from feature_mart.runner.first_loads import FirstLoads
-from feature_mart.runner.history import take_snapshots
+from feature_mart.runner.source_snapshots import take_snapshots
 
 _SHOWN_ROWS = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -18,7 +18,7 @@ Kind = Literal[
 ]
 
 #: A score on fewer rows is not reliable: with 30, the standard error of a share near one half is 0.09.
-SCORED_FROM = 30
+MIN_SCORED_ROWS = 30
 
 _MORE = "make the split longer in models/exposures.yml (validation_share, test_share), or load more history"
 
@@ -118,8 +118,8 @@ def judge_score(label: str, label_kind: str, split: SplitCounts) -> tuple[Shortc
         return (_no_rows(split, "there are no rows to score"),)
     lost = "auc has no value" if label_kind == "binary" else "r2 has no value"
     found = list(_judge_label(label, label_kind, split, lost))
-    if split.rows < SCORED_FROM:
-        what = f"there are fewer than {SCORED_FROM} rows ({split.rows}), so a score on them is unreliable"
+    if split.rows < MIN_SCORED_ROWS:
+        what = f"there are fewer than {MIN_SCORED_ROWS} rows ({split.rows}), so a score on them is unreliable"
         found.append(Shortcoming("too_few_rows_to_score", split.name, what, _MORE, is_final=False))
     return tuple(found)
 

@@ -13,8 +13,8 @@ import pytest
 import snapshot_case as case
 from feature_mart.core.errors import TerminalError
 from feature_mart.exporter import Show, SnapshotReport, export_rows
+from feature_mart.exporter.hashable_rows import HashableRows
 from feature_mart.exporter.layout import Layout, plan_layout
-from feature_mart.exporter.row_hash import HashableRows
 from feature_mart.exporter.source import Count, DuckDBSource
 from feature_mart.exporter.splits import Window
 from feature_mart.exporter.staging import Room, Staging

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from feature_mart.core.errors import TerminalError
 from feature_mart.exporter import staging
+from feature_mart.exporter.hashable_rows import HashableRows
 from feature_mart.exporter.part_files import order_by_key
-from feature_mart.exporter.row_hash import HashableRows
 from feature_mart.exporter.staging import Key, Room, Slices, Staging
 
 #: Few times, so that job_id often decides; texts with every width of UTF-8, and one that is the start of another.

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import row_hash_oracle
-from feature_mart.exporter.row_hash import read_rows, row_hashes, unfit
+from feature_mart.exporter.hashable_rows import read_rows, row_hashes, unfit
 from feature_mart.snapshot_files.content import add_sums, content_hash, word_sums
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -19,7 +19,7 @@ import pytest
 from compiled_mart import PROJECT
 from feature_mart.core.errors import LeaseHeldError, StopRequestedError, TransientError, UsageError
 from feature_mart.core.settings import Clock, Settings, resolve_settings
-from feature_mart.runner.decide import choose_refresh, why_full
+from feature_mart.runner.decide import choose_refresh, full_build_reason
 from feature_mart.runner.duckdb_engine import DuckDBEngine
 from feature_mart.runner.duckdb_mart import read_document, write_documents
 from feature_mart.runner.report import open_run
@@ -245,7 +245,7 @@ def test_a_build_appends_only_to_what_it_would_build_the_same(settings: Settings
     built = built_at(settings)
 
     def because(mart: BuiltMart | None, full_refresh: bool = False) -> str | None:
-        return why_full(settings, DuckDBEngine(settings), mart, SECOND, "d", full_refresh)
+        return full_build_reason(settings, DuckDBEngine(settings), mart, SECOND, "d", full_refresh)
 
     assert because(built) is None
     assert because(None) == "no mart yet"
@@ -257,9 +257,13 @@ def test_a_build_appends_only_to_what_it_would_build_the_same(settings: Settings
 
 def test_going_back_is_refused_without_full_refresh(settings: Settings) -> None:
     with pytest.raises(UsageError, match="build with --full-refresh to go back"):
-        why_full(settings, DuckDBEngine(settings), built_at(settings, SECOND), FIRST, "d", False)
+        full_build_reason(
+            settings, DuckDBEngine(settings), built_at(settings, SECOND), FIRST, "d", False
+        )
     assert (
-        why_full(settings, DuckDBEngine(settings), built_at(settings, SECOND), FIRST, "d", True)
+        full_build_reason(
+            settings, DuckDBEngine(settings), built_at(settings, SECOND), FIRST, "d", True
+        )
         == "--full-refresh"
     )
 
@@ -267,7 +271,7 @@ def test_going_back_is_refused_without_full_refresh(settings: Settings) -> None:
 def test_another_clock_is_refused_without_full_refresh(settings: Settings) -> None:
     later = replace(settings, clock=Clock("Asia/Tokyo", 4, 60))
     with pytest.raises(UsageError, match="refresh_hour from 3 to 4"):
-        why_full(later, DuckDBEngine(later), built_at(settings), SECOND, "d", False)
+        full_build_reason(later, DuckDBEngine(later), built_at(settings), SECOND, "d", False)
 
 
 def test_the_real_project_has_definitions() -> None:

@@ -18,7 +18,7 @@ from feature_mart.core.errors import TerminalError
 from feature_mart.core.settings import resolve_settings
 from feature_mart.exporter import SnapshotReport, export_snapshot, list_snapshots, verify_snapshot
 from feature_mart.exporter.removal import success_of
-from feature_mart.snapshot_files.usability import SCORED_FROM, SplitCounts, judge_snapshot
+from feature_mart.snapshot_files.usability import MIN_SCORED_ROWS, SplitCounts, judge_snapshot
 from feature_mart.storage import FolderStore
 from feature_mart.training import fit, load_snapshot, score_seeds
 from feature_mart.training.entry import main
@@ -79,8 +79,8 @@ CASES: list[tuple[str, str, dict[str, Any], list[tuple[str, str, str]]]] = [
         "",
         {"validation_from": "2026-04-01", "test_from": "2026-04-05"},
         [
-            ("too_few_rows_to_score", "validation", f"fewer than {SCORED_FROM}"),
-            ("too_few_rows_to_score", "test", f"fewer than {SCORED_FROM}"),
+            ("too_few_rows_to_score", "validation", f"fewer than {MIN_SCORED_ROWS}"),
+            ("too_few_rows_to_score", "test", f"fewer than {MIN_SCORED_ROWS}"),
         ],
     ),
     (
@@ -268,7 +268,7 @@ def test_scores_on_few_rows_say_so(tmp_path: Path) -> None:
 
 def test_one_row_of_a_split_is_counted_as_it_is() -> None:
     train = SplitCounts("train", 100, 0, 0.0, 1.0, 0)
-    for rows, kinds in ((SCORED_FROM, []), (SCORED_FROM - 1, ["too_few_rows_to_score"])):
+    for rows, kinds in ((MIN_SCORED_ROWS, []), (MIN_SCORED_ROWS - 1, ["too_few_rows_to_score"])):
         split = SplitCounts("validation", rows, 0, 0.0, 1.0, 0)
         found = judge_snapshot("hired", "binary", 100, 1, (train, split))
         assert [each.kind for each in found] == kinds
