@@ -1,7 +1,7 @@
 """Account for rows and amounts from the raw files to a snapshot.
 
-The expected counts are computed from the raw files by independent SQL, written from the raw contract. It shares nothing
-with the models but the names of the tables that are counted.
+The expected counts are computed from the raw files by independent SQL, written from the raw contract. This SQL and the
+models have only the names of the counted tables in common.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from feature_mart.core.raw_contract import CONTRACT, EVENTS, INITIAL_STATE
 from feature_mart.core.settings import Clock
 from feature_mart.snapshot_files import read_committed
 
-#: Raw tables with versions, and the model that keeps them.
+#: The version model of each raw table that has versions.
 _VERSIONS: Mapping[str, str] = {
     "clients": "int_client__versions",
     "jobs": "int_job__versions",
@@ -37,7 +37,7 @@ class Account:
     """The expected and the actual content of a table.
 
     Attributes:
-        lines: amounts that add up to `expected`; negative ones are subtracted.
+        lines: named amounts whose sum is `expected`.
         found: the amount in the table.
         example: a key that only one side has; None if there is none.
     """
@@ -61,7 +61,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ConservationReport:
-    """The result of a conservation audit: its accounts, and what was not judged."""
+    """The accounts of a conservation audit, and what could not be judged."""
 
     as_of_at: datetime
     accounts: tuple[Account, ...]
@@ -83,8 +83,8 @@ def take_accounts(
 ) -> ConservationReport:
     """Account for every raw row in a mart as of a refresh, and for its rows in the snapshots.
 
-    ``snapshots`` maps consumers to folders. A consumer without a snapshot, or with one of another refresh, is reported
-    as not judged.
+    ``snapshots`` maps consumers to folders. A consumer without a snapshot, or with a snapshot of another refresh, is
+    reported as not judged.
     """
     not_judged: list[str] = []
     with connect() as con:
@@ -116,9 +116,9 @@ def _text(at: datetime) -> str:
 
 
 def _load_refreshes(con: duckdb.DuckDBPyConnection, clock: Clock, as_of_at: datetime) -> None:
-    """Load every refresh from 1970 to the mart's into table ``refreshes``.
+    """Load every refresh from 1970 to ``as_of_at`` into table ``refreshes``.
 
-    A time belongs to the first refresh at or after it.
+    A version is seen at the first refresh at or after its ``known_at``.
     """
     refreshes = [as_of_at]
     while refreshes[-1] > _EPOCH:
@@ -130,7 +130,8 @@ def _load_refreshes(con: duckdb.DuckDBPyConnection, clock: Clock, as_of_at: date
 def _load_raw(
     con: duckdb.DuckDBPyConnection, table: str, raw: RawWarehouse, as_of_at: datetime
 ) -> None:
-    """Load a raw table, and its versions known by the refresh, into ``file_<table>`` and ``known_<table>``."""
+    """Load all rows of a raw table into ``file_<table>``, and the versions known by ``as_of_at`` into
+    ``known_<table>``."""
     key = next(iter(CONTRACT[table]))
     con.execute(f"create temp table file_{table} as {raw.every_row()[table]}")
     known = (
@@ -178,7 +179,10 @@ def _staging(con: duckdb.DuckDBPyConnection, table: str, is_untimed: bool) -> Ac
 
 
 def _versions(con: duckdb.DuckDBPyConnection, table: str, model: str) -> Iterator[Account]:
-    """Yield the accounts of a version model, which keeps the last of the versions that one refresh saw first."""
+    """Yield the accounts of a version model.
+
+    If several versions of a key are first seen at the same refresh, the model keeps only the last one.
+    """
     key = next(iter(CONTRACT[table]))
     con.execute(
         f"create temp table seen_{table} as select * from (select k.*, r.refresh_at as seen_at "
@@ -233,7 +237,7 @@ def _spine(
 
 
 def _facts(con: duckdb.DuckDBPyConnection, as_of_at: datetime) -> Iterator[Account]:
-    """Yield the accounts of the contracts that count at the refresh: those of the market, and of all clients."""
+    """Yield the accounts of counted contracts: in the prices of the market, and in the histories of all clients."""
     con.execute(
         "create temp table counted as select distinct on (contract_id) * from seen_contracts "
         "order by contract_id, seen_at desc"
@@ -275,7 +279,10 @@ def _labels(con: duckdb.DuckDBPyConnection, consumer: Consumer) -> Iterator[Acco
 
 
 def _prices(con: duckdb.DuckDBPyConnection) -> Account:
-    """Return the account of price labels: each must be a price that a contract of its job had by `label_known_at`."""
+    """Return the account of price labels.
+
+    Each label must be an agreed price of a contract of the job, known by `label_known_at`.
+    """
     labels = "mart.main.int_job__price_label"
     (labelled,) = _row(con, f"select count(*) from {labels} where price_log is not null")
     agreed = (
@@ -293,7 +300,8 @@ def _prices(con: duckdb.DuckDBPyConnection) -> Account:
 def _snapshot(
     con: duckdb.DuckDBPyConnection, consumer: Consumer, folder: Path
 ) -> Iterator[Account]:
-    """Yield the accounts of a snapshot: each labelled row is in one split once, or purged, and keeps its label."""
+    """Yield the accounts of a snapshot: each labelled row is in exactly one split or purged, and its label is
+    unchanged."""
     document = read_committed(folder).manifest
     model, label = consumer.training_model, consumer.label
     files = {

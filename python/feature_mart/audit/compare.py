@@ -27,7 +27,7 @@ class Difference:
 
     Attributes:
         column: empty if rows are in one build only; the build without the row then has the value "no row".
-        entity, whole, truncated: key and both values of one of the rows.
+        entity, whole, truncated: key of one differing row, and its value in each build.
     """
 
     model: str
@@ -40,7 +40,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The extent of the comparison of a model: the number of rows, and which columns vary in them."""
+    """The number of rows compared in a model, and the columns that vary or are constant in these rows."""
 
     model: str
     rows: int
@@ -49,7 +49,7 @@ class Compared:
 
 
 def judged_models(names: Sequence[str]) -> tuple[str, ...]:
-    """Return those of the models that are feature tables or marts, in the order given."""
+    """Return the names of the feature tables and marts among ``names``, in the same order."""
     return tuple(name for name in names if name.startswith(SERVED))
 
 
@@ -62,7 +62,7 @@ def compare_features(
     *,
     is_brief: bool = False,
 ) -> tuple[list[Difference], list[Compared]]:
-    """Compare as-of rows up to a refresh, and rows of jobs requested and loaded by it, in two builds.
+    """Compare the as-of rows up to ``at``, and the rows of jobs requested and known by ``at``, in two builds.
 
     ``names`` are the models, in the order in which they are reported. In a training mart only the features are
     compared, because its labels become known later. With ``is_brief``, the varying columns of equal models are not
@@ -87,14 +87,15 @@ def compare_requests(
     *,
     is_brief: bool = False,
 ) -> tuple[list[Difference], list[Compared]]:
-    """Compare rows of jobs requested before ``at``, loaded by then or not, in two builds that contain the requests."""
+    """Compare the rows of jobs requested before ``at``, even if known only later, in two builds that contain the
+    jobs."""
     job = _of_jobs(f"requested_at < timestamptz '{at.isoformat()}'")
     where = {name: job for name in names if grain(manifest, name) == JOB}
     return _compare_all(manifest, where, whole, truncated, is_brief=is_brief)
 
 
 def grain(manifest: Manifest, name: str) -> str:
-    """Return the grain of a model by its key: JOB, AS_OF, or OTHER if its rows have no time of their own."""
+    """Return the grain of a model by its key: JOB, AS_OF, or OTHER if the key has neither a job nor a refresh."""
     key = {column.name for column in manifest.columns(name) if column.role == "key"}
     if _AS_OF_AT in key:
         return AS_OF
@@ -130,9 +131,9 @@ def _compare_all(
 def compare_marts(
     manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path
 ) -> tuple[list[Difference], list[Compared]]:
-    """Compare every row of the training marts, labels included, in two builds as of one refresh.
+    """Compare every row of the training marts, labels included, in two builds of the same refresh.
 
-    Models whose rows have no time of their own are compared too, because everything in them was known by that refresh.
+    Models of grain OTHER are compared too, because all their rows were known by the refresh.
     """
     differences: list[Difference] = []
     compared: list[Compared] = []
@@ -148,10 +149,10 @@ def compare_marts(
 def compare_labels(
     manifest: Manifest, names: Sequence[str], whole: Path, truncated: Path, at: datetime
 ) -> tuple[list[Difference], list[Compared]]:
-    """Compare the labels that the whole build dates to a refresh or earlier with a build as of that refresh.
+    """Compare the labels known by ``at`` in the whole build with the labels in a build as of ``at``.
 
-    A label, or the reason why there is none, never changes after `label_known_at`. The build as of the refresh must
-    therefore have the same one.
+    A label, or the reason why there is none, never changes after `label_known_at`. The build as of ``at`` must
+    therefore have the same label or reason.
     """
     instant = f"timestamptz '{at.isoformat()}'"
     differences: list[Difference] = []
@@ -178,7 +179,7 @@ def compare_labels(
 def compare_builds(
     manifest: Manifest, names: Sequence[str], whole: Path, other: Path
 ) -> list[Difference]:
-    """Compare every column of these models in two builds that should be equal.
+    """Compare every column of the models ``names`` in two builds that should be equal.
 
     The differences report ``other`` as `truncated`. Models without a key are left out.
     """
@@ -192,7 +193,10 @@ def compare_builds(
 
 
 def _columns(con: duckdb.DuckDBPyConnection, manifest: Manifest, name: str) -> list[Column]:
-    """Return the declared columns of a model and any others in the build: Python models have no enforced contract."""
+    """Return the declared columns of a model, then the undeclared ones in the build.
+
+    A Python model can have undeclared columns, because its contract is not enforced.
+    """
     declared = manifest.columns(name)
     built = con.execute(f"describe whole.main.{name}").fetchall()
     names = {column.name for column in declared}
@@ -212,7 +216,7 @@ def _both(whole: Path, truncated: Path) -> duckdb.DuckDBPyConnection:
 
 
 def varying_columns(manifest: Manifest, names: Sequence[str], built: Path) -> list[Compared]:
-    """Return the number of rows of each model in a build, and which of its columns vary in them."""
+    """Return, for each model, the number of rows in a build, and the varying and the constant columns."""
     compared = []
     with connect(built, read_only=True) as con:
         for name in names:
@@ -225,7 +229,7 @@ def varying_columns(manifest: Manifest, names: Sequence[str], built: Path) -> li
 def _varying(
     con: duckdb.DuckDBPyConnection, relation: str, values: Sequence[str]
 ) -> tuple[int, frozenset[str]]:
-    """Return the number of rows of a relation, and the columns that have several values, or some NULLs, in them."""
+    """Return the number of rows of a relation, and the columns with several values or with NULLs in only some rows."""
     asked = [
         f"min({value}) is distinct from max({value}) or count({value}) not in (0, count(*))"
         for value in values
@@ -237,7 +241,7 @@ def _varying(
 
 
 def _same_rows(con: duckdb.DuckDBPyConnection, columns: Sequence[Column]) -> int | None:
-    """Return the number of rows if both sides are the same by a sum of 64-bit hashes, or None if they are not."""
+    """Return the number of rows if both sides have the same row count and sum of row hashes, or None if they differ."""
     names = ", ".join(column.name for column in columns)
     sides = [
         con.execute(f"select count(*), sum(hash({names})) from {side}_rows").fetchone()
@@ -364,6 +368,9 @@ def _example(
 def _difference(
     name: str, column: str, rows: int, key: Sequence[str], example: Sequence[object]
 ) -> Difference:
-    """Build a `Difference`; ``example`` has the values of the key, then those of the column in both builds."""
+    """Build a `Difference`.
+
+    ``example`` has the values of the key, then the value of the column in each build.
+    """
     entity = ", ".join(f"{part}={value}" for part, value in zip(key, example[:-2], strict=True))
     return Difference(name, column, rows, entity, str(example[-2]), str(example[-1]))

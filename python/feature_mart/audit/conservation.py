@@ -1,4 +1,4 @@
-"""Implement `mart audit conservation`: every raw row is in the mart and in the snapshot, or has a reason why not."""
+"""Implement `mart audit conservation`: every raw row is in the mart and in the snapshot, or left out for a reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def audit_conservation(
 ) -> ConservationReport:
     """Account for every raw row in the built mart and in the latest snapshots of a store, inside `open_run`.
 
-    With ``perturb``, a seed, the audit builds a mart from a perturbed copy of the warehouse and judges that, without
+    With ``perturb`` (a seed), the audit builds and judges a mart from a perturbed copy of the warehouse, without
     snapshots.
 
     Raises:

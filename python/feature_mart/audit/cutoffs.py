@@ -1,4 +1,4 @@
-"""Choose the cutoffs of the leakage audit by a seed, near times at which time errors are likely."""
+"""Choose random cutoffs for the leakage audit, near times at which time errors are likely."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from feature_mart.core.errors import UsageError
 from feature_mart.core.settings import Clock
 from feature_mart.core.zones import load_zone
 
-#: The model whose label times cutoffs are drawn from.
+#: The model from which the cutoff at a label time is drawn.
 LABEL_MODEL = "int_job__price_label"
-#: Cutoffs lie between these quantiles of the posting times, so that there are rows before and after each.
+#: Cutoffs lie between these quantiles of the posting times, so that there are rows before and after each cutoff.
 _FROM, _TO = 0.3, 0.97
 _EARLY = 0.02
-#: How far before a bulk load in mid-history a cutoff may lie; its rows are known there only by assumption.
+#: Maximum time from a cutoff to a later bulk load in mid-history. Before a bulk load, its rows are known only by
+#: assumption.
 _BEFORE = timedelta(days=30)
 
 
@@ -89,7 +90,7 @@ def _just_before(instant: datetime) -> datetime:
 
 
 def _span(con: duckdb.DuckDBPyConnection, share: float) -> datetime:
-    """Return the posting time at this quantile."""
+    """Return the quantile ``share`` of the posting times."""
     row = con.execute("select quantile_disc(posted_at, ?) from dwh.jobs", [share]).fetchone()
     assert row is not None
     at: datetime = row[0]

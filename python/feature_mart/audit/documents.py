@@ -1,4 +1,4 @@
-"""Compare two manifests of what should be one snapshot, entry by entry."""
+"""Compare the manifests of a snapshot and of its rebuild, entry by entry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """One entry of both manifests; `then` and `now` are its values as text."""
+    """An entry of two manifests: `then` is its value in the older one, `now` its value in the newer one, both as
+    text."""
 
     name: str
     then: str
@@ -24,7 +25,7 @@ class ManifestEntry:
 def compare_manifests(
     then: Mapping[str, Any], now: Mapping[str, Any]
 ) -> tuple[tuple[ManifestEntry, ...], tuple[str, ...]]:
-    """Compare an older manifest with a newer one, and return the checks and what could not be compared.
+    """Compare an older manifest with a newer one. Return the entries, and texts about what could not be compared.
 
     Content hashes are always compared. SHA-256 of files and the engine's hash of the raw keys are compared only if both
     snapshots were made by the same version of the same engine.

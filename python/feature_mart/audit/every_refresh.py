@@ -1,7 +1,8 @@
 """Leakage audit with a cutoff at every refresh of a small warehouse, for leaks in one week, entity or row.
 
-Five cutoffs find a leak that is present all year. A leak in a single week or a few rows shows only at a cutoff just
-after it, so every refresh gets one. This takes a warehouse small enough to be built about a thousand times.
+Five cutoffs find a leak that is present all year. A leak in a single week or a few rows shows only at a cutoff shortly
+afterwards, so this audit has a cutoff at every refresh. The warehouse must be small, because it is built about a
+thousand times.
 """
 
 from __future__ import annotations
@@ -71,9 +72,10 @@ def audit_every_refresh(
 
 
 def small_subject(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list[Cutoff]]:
-    """Return the subject on a generated warehouse of ``jobs`` postings with synthetic requests, and its cutoffs.
+    """Return a subject for a generated warehouse of ``jobs`` postings with synthetic requests, and the cutoffs.
 
-    The cutoffs are the refreshes from its first posting to its last, and before the refresh of the build.
+    The cutoffs are the refreshes between the first and the last posting of ``subject.raw`` that precede the refresh of
+    the build.
     """
     clock, folder, rng = subject.settings.clock, subject.folder, Random(seed)
     with connect() as con:
@@ -98,7 +100,7 @@ def small_subject(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list
 def _covered(
     subject: Subject, report: LeakageReport, cutoffs: list[Cutoff], whole: Path
 ) -> tuple[int, int]:
-    """Return two counts of (row, column) pairs: those with a cutoff within a day after the row's time, and all.
+    """Return the number of (row, column) pairs with a cutoff within a day after the row's time, and of all pairs.
 
     Constant columns are not counted.
     """

@@ -30,8 +30,8 @@ _FITS = 0.5
 class Example:
     """A row whose value differs from the mart's.
 
-    `known_at` is when the mart could first serve the file's value after `at`. It is None if it never could or, unless
-    the column leaks, if it could before `at` as well.
+    `known_at` is the first time after `at` from which the mart could serve the file's value. It is None if there is no
+    such time. Unless the column leaks, it is also None if the mart could serve the value before `at`.
     """
 
     entity: str
@@ -43,9 +43,9 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The number of differing values that a shift in time explains.
+    """The number of differing values that equal the mart's values at a shifted time.
 
-    `days` says when they were right: so many days later, or None for the newest values.
+    `days` is the shift, negative for older values; None stands for the newest values.
     """
 
     days: int | None
@@ -57,18 +57,22 @@ class ColumnVerdict:
     """The comparison of a column of the file with a feature of the mart, value by value.
 
     Attributes:
-        has_versions: False if the mart has only the value of the request, so later and older values are unknown.
-        same: rows with the value that the mart could serve at their time.
-        later, older, either, neither: differing rows, by when the mart could serve their value: only afterwards, only
-            before, at both, or never.
-        lead_median, lead_most: median and maximum time from a row until its `later` value became known.
-        fit: the shift in time that explains the most differing rows.
-        unreadable: rows whose value has no meaning, or several.
-        advice: how to write `unreadable_example`, one of these values.
-        skipped: rows for whose time the mart has no value.
-        nan: rows whose value is NaN, which counts as missing.
-        valued, known: of the rows compared, those with a value in the file, and those for which the mart had one.
-        order: set if the column has no copies of later values, but is ordered like them.
+            has_versions: False if the mart has only the value at the request, so later and older values are unknown.
+            same: rows with the value that the mart could serve at the time of the row.
+            later, older, either, neither: differing rows whose value the mart could serve only after the time of the
+            row,
+                only before it, both before and after it, or never.
+            lead_median, lead_most: median and maximum time from a row until its `later` value became known.
+            fit: the shift in time that explains the most differing rows; None if no shift explains any.
+            unreadable: rows whose value cannot be parsed or is ambiguous.
+            advice: how to write values such as `unreadable_example`.
+            skipped: rows for whose time the mart has no value.
+            nan: rows whose value is NaN, which counts as missing.
+            valued: compared rows with a value in the file.
+            known: compared rows for which the mart had a value.
+            order: rank correlation with later values, if the column has no copies of them but is ordered like them;
+            else
+                None.
     """
 
     column: str
@@ -113,12 +117,13 @@ class ColumnVerdict:
 
     @property
     def _explained(self) -> Verdict:
-        """Return the verdict of the rows that were compared.
+        """Return the verdict on the compared rows.
 
-        A shift in time that explains at least half of the differing rows decides. Otherwise, rows that the mart had on
-        one side only decide. A column of another definition matches later values by chance as often as older ones. So a
-        column leaks only if more rows match later values than older ones, and they are at least a fifth of the
-        differing rows.
+        If a shift in time explains at least half of the differing rows, the shift decides. Otherwise, the rows decide
+        whose value the mart had only later or only earlier. A column with another definition matches later values by
+        chance as often as older ones. Therefore, a column leaks only if more rows match later values than older ones,
+        and
+        these rows are at least a fifth of the differing rows.
         """
         wrong = self.judged - self.same
         if wrong == 0:
@@ -136,7 +141,7 @@ class ColumnVerdict:
 class FileReport:
     """The verdict on a file.
 
-    `is_local` is True if its times had no offset; `unjudged` are the columns without a feature.
+    `is_local` is True if some times of the file had no offset. `unjudged` lists the columns that match no feature.
     """
 
     path: Path
@@ -283,7 +288,7 @@ def _judge(
 
 
 def _fit(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Fit | None:
-    """Return the shift in time that makes most differing values right, or None if none does.
+    """Return the shift in time that explains the most differing values, or None if no shift explains any.
 
     Ties go to the smallest shift.
     """
@@ -303,7 +308,8 @@ def _fit(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Fit | No
 
 
 def _place(con: duckdb.DuckDBPyConnection, *, has_versions: bool) -> None:
-    """Add to each differing value when its entity next had that value, and when it last had it (table ``placed``)."""
+    """Create the table ``placed``: differing values with the next and the last time at which the entity had the
+    value."""
     if not has_versions:
         never = "null::timestamptz"
         con.execute(
@@ -319,7 +325,7 @@ def _place(con: duckdb.DuckDBPyConnection, *, has_versions: bool) -> None:
 
 
 def _example(con: duckdb.DuckDBPyConnection, given: GivenFile, verdict: Verdict) -> Example | None:
-    """Return the first row that shows the verdict: for a leak, one whose value was known later; else any other."""
+    """Return an example row, preferably one whose value was known only after the row's time; None if no row differs."""
     shown = " || ', ' || ".join(f"'{key}=' || j.{key}" for key in given.keys)
     known_at = "p.later_at" if verdict == "leaks" else "if(p.older_at is null, p.later_at, null)"
     row = con.execute(

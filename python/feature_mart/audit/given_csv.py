@@ -68,7 +68,7 @@ def _require_utf8(path: Path) -> None:
 
 
 def _header(path: Path, wanted: Collection[str]) -> tuple[list[str], str]:
-    """Return the column names in the first line, and its delimiter.
+    """Return the column names in the first line, and the delimiter.
 
     Raises:
         UsageError: the file has no header line, or cannot be read as CSV.
@@ -81,7 +81,7 @@ def _header(path: Path, wanted: Collection[str]) -> tuple[list[str], str]:
             except csv_lines.Error as error:
                 raise UsageError(f"{path} cannot be read: {error}.") from None
         read.append((len(set(wanted) & set(names)), len(names), names, delimiter))
-    # On a tie, max returns the first one, so a file with one column has commas.
+    # On a tie, max returns the first delimiter, so a file with one column is read with commas.
     _, count, names, delimiter = max(read, key=lambda each: each[:2])
     if not count:
         raise UsageError(

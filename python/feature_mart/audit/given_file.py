@@ -25,10 +25,11 @@ class Question:
     """The meaning of a file's columns.
 
     Attributes:
-        entity: the mart's keys by column of the file.
-        time: the column with the time of a row.
-        columns: features by column of the file, as ``column`` or ``model.column``. Columns named like a feature need no
-            entry.
+            entity: maps columns of the file to keys of the mart.
+            time: the column with the time of each row.
+            columns: maps columns of the file to features, written as ``column`` or ``model.column``. Columns named like
+            a
+                feature need no entry.
         is_sample: True if the file omits jobs on purpose.
     """
 
@@ -44,8 +45,9 @@ class Feature:
     """A feature that a column of the file is compared with.
 
     Attributes:
-        as_of_model: the model with its values over time for `keys`; None if the mart has only the values at requests.
-        job_model: the model with its values at requests; None if it is not served at requests.
+        as_of_model: the model with the feature's values over time by `keys`; None if the mart has only values at
+        requests.
+        job_model: the model with the feature's values at requests; None if the feature is not served at requests.
         column_type: DuckDB's type of the file's column.
     """
 
@@ -58,7 +60,7 @@ class Feature:
 
     @property
     def model(self) -> str:
-        """Return the model that its values come from."""
+        """Return the model that the feature's values come from."""
         return self.as_of_model or self.job_model or ""
 
 
@@ -83,7 +85,9 @@ class GivenFile:
 def load_given(
     con: duckdb.DuckDBPyConnection, question: Question, manifest: Manifest, zone: str
 ) -> GivenFile:
-    """Load a Parquet or CSV file into the temp table ``given``; times without offset are in ``zone``.
+    """Load a Parquet or CSV file into the temp table ``given``.
+
+    Times without an offset are read in ``zone``.
 
     Raises:
         UsageError: the file cannot be read, or the question names a column, key or feature that does not exist.
@@ -145,7 +149,7 @@ def _require_times(con: duckdb.DuckDBPyConnection, question: Question) -> None:
 
 
 def _open(con: duckdb.DuckDBPyConnection, question: Question) -> dict[str, str]:
-    """Open the file as the view ``opened``, and return its columns and their types; those of a CSV file are text."""
+    """Open the file as the view ``opened`` and return the type of each column, which is text for a CSV file."""
     path = question.path
     if not path.is_file():
         raise UsageError(f"The file {path} does not exist.")
@@ -189,7 +193,8 @@ def _features(
 
 
 def _known_features(manifest: Manifest, keys: Sequence[str]) -> dict[str, Feature]:
-    """Return the features of these keys by name: for a job all that the mart has at requests, else the entity's own."""
+    """Return features by name: for the key ``job_id`` all features at requests, else those of the entities in
+    ``keys``."""
     models = [name for name in manifest.models if name.startswith("feat_")]
     as_of: dict[str, tuple[str | None, tuple[str, ...]]] = {}
     at_request: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Load the keys that the mart knows, and find spellings in which it would know a file's keys."""
+"""Load the keys that occur in the mart, and find how the keys of a file must be spelled to match them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST = 200_000
 def load_known(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
     """Load every value of each key that occurs in the mart's intermediate and feature models into ``known_<key>``.
 
-    An entity without a history yet is known too, from its requests or its own tables.
+    This includes entities without a history yet, which occur only in requests or in their own tables.
     """
     for key in keys:
         tables = con.execute(
@@ -36,7 +36,7 @@ def load_known(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
 
 
 def spelling_advice(con: duckdb.DuckDBPyConnection, key: str, source: str) -> str:
-    """Return the spelling in which most of the unknown keys in ``source`` would be known, and a key of the mart."""
+    """Return the spelling in which most unknown keys of ``source`` would match, and an example key of the mart."""
     example = con.execute(f"select min(k) from known_{key}").fetchone()
     if example is None or example[0] is None:
         return f"the mart has no {key}"

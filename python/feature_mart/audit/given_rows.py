@@ -1,4 +1,4 @@
-"""Select the rows of a file that can be judged, and count the others by fault or by the reason why not."""
+"""Select the rows of a file that can be judged, and count the other rows by fault or reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from feature_mart.core.duckdb_files import quoted
 from feature_mart.core.errors import UsageError
 from feature_mart.core.manifest import Manifest
 
-#: `wrong` rows are errors of the file, `not_judged` rows may be, and `stated` rows are not.
+#: `wrong` rows are errors of the file. `not_judged` rows may be errors. `stated` rows are missing on purpose.
 FaultKind = Literal["wrong", "not_judged", "stated"]
 _REQUESTS = "mart.main.int_job__requests"
 _UNREADABLE = "whose time cannot be read"
@@ -46,7 +46,9 @@ def sort_rows(
     until: datetime,
     zone: str,
 ) -> tuple[RowFault, ...]:
-    """Put the rows that can be judged into view ``judged``, with their request's columns, and count others by fault.
+    """Create the view ``judged`` of the rows that can be judged, and return the other rows by fault.
+
+    If the key is the job, ``judged`` also has the columns of the request.
 
     ``until`` is when the mart's newest refresh is published; later rows are not judged.
 
@@ -74,7 +76,7 @@ def sort_rows(
     if is_job:
         kinds += [
             ("whose job has no request in the mart", "r.job_id is null", "not_judged"),
-            # A file may have lost the fraction of a second.
+            # Compare whole seconds, because the file may lack fractions.
             (
                 "with a time before their job was posted",
                 "g.t < date_trunc('second', r.requested_at)",
@@ -146,9 +148,10 @@ def _shift_fault(con: duckdb.DuckDBPyConnection, shift: Shift, shown: str) -> Ro
 
 
 def _lost(con: duckdb.DuckDBPyConnection, manifest: Manifest, *, is_sample: bool) -> RowFault:
-    """Return the jobs that the file lacks, of those requested between its first and last that every consumer trains on.
+    """Return the jobs requested between the first and the last request of the file that the file lacks.
 
-    With ``is_sample`` the question states that rows are missing on purpose.
+    Jobs that a consumer excludes from training are not counted. With ``is_sample``, missing jobs are not an error,
+    because the question states that the file omits jobs on purpose.
     """
     excluded = " union ".join(
         f"select job_id from mart.main.{consumer.training_model} where exclusion_reason is not null"

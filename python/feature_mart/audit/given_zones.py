@@ -2,7 +2,7 @@
 
 Times in UTC are often written without an offset, and local times with the offset of UTC. Read as written, such rows
 would be compared with values of another time of day or another refresh. The result would neither show nor exclude a
-leak, so they are not judged.
+leak, so these rows are not judged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import duckdb
 from feature_mart.core.duckdb_files import quoted
 
 _REQUESTS = "mart.main.int_job__requests"
-#: Zones of every offset in use, and of different summer times; ties go to the first zone listed.
+#: Zones that cover every UTC offset in use and the different summer times; ties go to the first zone listed.
 _ZONES = (
     "UTC", "America/New_York", "Europe/Berlin", "Europe/London", "America/Los_Angeles", "America/Chicago",
     "America/Denver", "America/Phoenix", "America/Halifax", "America/St_Johns", "America/Sao_Paulo",
@@ -24,10 +24,10 @@ _ZONES = (
     "Asia/Bangkok", "Asia/Shanghai", "Asia/Tokyo", "Australia/Adelaide", "Australia/Darwin", "Australia/Brisbane",
     "Australia/Sydney", "Pacific/Noumea", "Pacific/Auckland", "Pacific/Honolulu", "America/Anchorage",
 )  # fmt: skip
-#: Maximum number of rows on which a zone is chosen.
+#: Maximum number of rows sampled to choose a zone.
 _TRIED = 20_000
-#: Minimum number of rows that a zone must match, and minimum share of the rows that match no request as written: single
-#: times may agree by chance.
+#: Minimum number of rows that a zone must match, and their minimum share of the rows that match no request as written.
+#: Fewer matches may be due to chance.
 _FEWEST, _SHARE = 3, 0.05
 #: Maximum number of zones found in one file.
 _MOST = 3
@@ -37,7 +37,7 @@ _MOST = 3
 class Shift:
     """Rows of the temp table ``shifted`` that match requests if read in `zone`.
 
-    Most of them are `hours` early, or late if negative.
+    `hours` is the most frequent difference: positive if the times are early, negative if they are late.
     """
 
     zone: str
@@ -49,8 +49,8 @@ def find_shifts(
 ) -> tuple[Shift, ...]:
     """Return the zones in which times of ``sorted`` match requests that they do not match as written.
 
-    A time without an offset is tried in every zone, one with an offset as a local time of ``zone``. The rows are put
-    into the temp table ``shifted``, with their number ``n`` and the zone as ``read_in``.
+    Times without an offset are tried in every zone, times with an offset only as local times of ``zone``. The
+    matching rows are written to the temp table ``shifted``, as row number ``n`` and zone ``read_in``.
     """
     con.execute("create or replace temp table shifted (n bigint, read_in varchar)")
     has = {row[0] for row in con.execute(f"describe {_REQUESTS}").fetchall()}
@@ -62,7 +62,7 @@ def find_shifts(
         f"select distinct {own}, date_trunc('minute', requested_at) as at from {_REQUESTS}"
     )
     same = " and ".join(f"g.{key} = a.{key}" for key in keys)
-    # A file may have lost the seconds.
+    # Compare whole minutes, because the file may lack seconds.
     con.execute(
         f"create or replace temp table unfit_times as select g.n, {', '.join(f'g.{key}' for key in keys)}, g.t, "
         f"g.is_local, if(g.is_local, timezone({quoted(zone)}, g.t), timezone('UTC', g.t)) as wall "
@@ -114,5 +114,5 @@ def _best_zone(con: duckdb.DuckDBPyConnection, same: str, zone: str) -> str | No
 
 
 def _may_be(name: str, zone: str) -> str:
-    """Return an SQL condition for the times to try: all in the business zone, otherwise those without an offset."""
+    """Return the SQL condition for the times to try in a zone: all in the business zone, else those without offset."""
     return "true" if name == zone else "g.is_local"

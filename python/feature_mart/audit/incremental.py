@@ -1,4 +1,4 @@
-"""Implement `mart audit incremental`: compare marts that grew through random schedules with a full build."""
+"""Implement `mart audit incremental`: compare marts after random schedules of builds with full builds."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _STARTED_WITHIN_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class ScheduleReport:
-    """The result of one schedule: the rows of its mart at the end, and the tables that differ from a full build.
+    """The result of one schedule: the rows of the final mart, and the tables that differ from a full build.
 
-    `universes` is the number of warehouses that it ran on at once.
+    `universes` is the number of warehouses that the schedule ran on at once.
     """
 
     schedule: Schedule
@@ -45,7 +45,7 @@ class ScheduleReport:
 
 @dataclass(frozen=True, slots=True)
 class IncrementalReport:
-    """The result of an incremental audit; `models` are those compared."""
+    """The result of an incremental audit, with the names of the compared models."""
 
     schedules: tuple[ScheduleReport, ...]
     models: tuple[str, ...]
@@ -57,7 +57,7 @@ class IncrementalReport:
 
     @property
     def count(self) -> int:
-        """Return the number of schedules, each counted once per warehouse that it ran on."""
+        """Return the number of schedules, each counted once for every warehouse that it ran on."""
         return sum(report.universes for report in self.schedules)
 
 
@@ -74,11 +74,11 @@ def audit_incremental(
 ) -> IncrementalReport:
     """Run random schedules of builds through dbt and compare each mart with a full build, inside `open_run`.
 
-    The raw rows are those of the warehouse or, with ``perturb``, a seed, of a perturbed copy. With ``universes``, they
-    are those of that many generated warehouses of ``jobs`` postings each, disjoint and perturbed.
+    The raw rows come from the warehouse or, with ``perturb`` (a seed), from a perturbed copy. With ``universes``, they
+    come instead from that many generated warehouses of ``jobs`` postings each, disjoint and perturbed.
 
     Raises:
-        UsageError: the warehouse cannot be audited, or ``universes`` is set and it is not the sample.
+        UsageError: the warehouse cannot be audited, or ``universes`` is set and the warehouse is not the sample.
         TerminalError: a build that was not killed failed.
     """
     if universes and not settings.is_sample:
@@ -102,7 +102,7 @@ def audit_incremental(
 def _prepare(
     subject: Subject, number: int, universes: int, jobs: int, seed: int, perturb: int | None
 ) -> tuple[Schedule, RawWarehouse]:
-    """Return a schedule, and all raw rows that are loaded in its course."""
+    """Return a schedule, and all raw rows that its builds load."""
     folder = subject.folder / "raw"
     shutil.rmtree(folder, ignore_errors=True)
     clock = subject.settings.clock
@@ -122,7 +122,8 @@ def _prepare(
 
 
 def _span(raw: RawWarehouse) -> tuple[datetime, datetime, datetime]:
-    """Return the earliest start of a backfill, that of a schedule of loads as they happened, and the end of both."""
+    """Return the earliest start of a backfill, the earliest start of a schedule with real load times, and the common
+    end."""
     with connect() as con:
         row = con.execute(
             "select quantile_disc(posted_at, 0.2), quantile_disc(posted_at, 0.4), max(posted_at) "
@@ -163,7 +164,7 @@ def _run_schedule(
 
 
 def _build_and_kill(settings: Settings, refresh: Refresh, after_s: float) -> None:
-    """Start `mart build` in a process, and kill it ``after_s`` seconds after it has created the draft.
+    """Start `mart build` in a subprocess, and kill it ``after_s`` seconds after it has created the draft.
 
     Raises:
         TerminalError: the build failed before it was killed.

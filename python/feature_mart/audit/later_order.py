@@ -1,8 +1,8 @@
 """Find columns that are not copies of a feature's later values but are ordered like them.
 
-Such a column may be rounded, rescaled or a logarithm. Its values are not in the mart, so they cannot be compared one by
-one. Their order can: on rows whose feature changed after the row's time, it follows either the right values or the
-later ones.
+Such a column may be rounded, rescaled or a logarithm. The mart does not contain its values, so they cannot be compared
+one by one. Their order can: on rows whose feature changed after the row's time, the column is ordered like either the
+right values or the later ones.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _AHEAD = (1, 7, 30, 90, None)
 _MOST = 50_000
 #: Minimum number of changed rows for a rank correlation.
 _FEWEST = 20
-#: Minimum rank correlation with later values at which a column is suspected, if the right values leave more than twice
-#: as much of its order unexplained.
+#: Minimum rank correlation with later values at which a column is suspected. In addition, 1 - correlation must be more
+#: than _TIMES as large with the right values as with the later ones.
 _LEAST = 0.8
 _TIMES = 2
 
@@ -42,7 +42,7 @@ class Order:
 
 
 def find_order(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Order | None:
-    """Return the later values that the rows of ``compared`` are ordered like, or None if there are none."""
+    """Return the strongest correlation of the rows of ``compared`` with later values, or None if none is suspicious."""
     if kind == "text":
         return None
     con.execute(

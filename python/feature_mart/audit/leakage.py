@@ -90,8 +90,8 @@ def audit_leakage(
 ) -> LeakageReport:
     """Audit every feature table and training mart of a warehouse for leaks, inside `open_run`.
 
-    ``seed`` determines the cutoffs. With ``perturb``, a second seed, a perturbed copy of the warehouse is audited,
-    which shows more leaks. The load clock is always judged on the original warehouse.
+    ``seed`` determines the cutoffs. With ``perturb`` (a second seed), the audit uses a perturbed copy of the warehouse,
+    which reveals more leaks. The load clock is always judged on the original warehouse.
 
     Raises:
         UsageError: the warehouse cannot be audited.
@@ -108,7 +108,7 @@ def audit_leakage(
         with log.stage("reach"):
             faults = find_faults(subject.project.read_document(), settings.project)
         if faults:
-            # The isolated builds below would fail on the first of these.
+            # The isolated builds below would fail on the first fault.
             return LeakageReport(subject.as_of_at, (), {}, subject.raw.untimed, faults=faults)
         by_line = pool.submit(
             judge_load_clock, subject.raw, settings.clock.timezone, settings.warehouse

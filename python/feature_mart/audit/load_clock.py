@@ -22,7 +22,7 @@ _NOTHING = Moved(0, timedelta(0), timedelta(0), None)
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Keys that a line makes known earlier although no bulk load contains them: their number, and one of them.
+    """The number of keys that a line makes known earlier although no bulk load contains them, and an example key.
 
     `days` is the number of days in the line's period on which rows were loaded as usual.
     """
@@ -38,8 +38,8 @@ class LineVerdict:
 
     Attributes:
         moved: the keys that the line makes known earlier.
-        sound: None if the line overrides no plausible load time.
-        lags: lags of the keys loaded as usual; None if they are too few to compare the assumed lag with.
+        sound: the plausible load times that the line overrides; None if there are none.
+        lags: lags of the keys loaded as usual; None if there are too few such keys to compare the assumed lag with.
         corrected: the lines to write instead of a wrong one; empty if it should be dropped.
     """
 
@@ -101,9 +101,9 @@ def _verdict(
 def _corrected(
     verdict: LineVerdict, history: LoadHistory, lags: Lags, warehouse: str
 ) -> tuple[str, ...]:
-    """Return the lines to write instead of a wrong one.
+    """Return the lines to write instead of a wrong line.
 
-    These are one line for each bulk load in its period, or the same line with another lag.
+    These are one line for each bulk load in the period of the wrong line, or the wrong line with another lag.
     """
     line = verdict.line
     hours = lags.hours if verdict.is_short else line.assumed_lag_hours
