@@ -130,8 +130,7 @@ def _load_refreshes(con: duckdb.DuckDBPyConnection, clock: Clock, as_of_at: date
 def _load_raw(
     con: duckdb.DuckDBPyConnection, table: str, raw: RawWarehouse, as_of_at: datetime
 ) -> None:
-    """Load all rows of a raw table into ``file_<table>``, and the versions known by ``as_of_at`` into
-    ``known_<table>``."""
+    """Load all rows of a raw table into ``file_<table>``, and its known versions into ``known_<table>``."""
     key = next(iter(CONTRACT[table]))
     con.execute(f"create temp table file_{table} as {raw.every_row()[table]}")
     known = (
@@ -300,8 +299,10 @@ def _prices(con: duckdb.DuckDBPyConnection) -> Account:
 def _snapshot(
     con: duckdb.DuckDBPyConnection, consumer: Consumer, folder: Path
 ) -> Iterator[Account]:
-    """Yield the accounts of a snapshot: each labelled row is in exactly one split or purged, and its label is
-    unchanged."""
+    """Yield the accounts of a snapshot.
+
+    Each labelled row is in exactly one split or purged, and its label is unchanged.
+    """
     document = read_committed(folder).manifest
     model, label = consumer.training_model, consumer.label
     files = {

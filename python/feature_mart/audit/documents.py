@@ -9,8 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """An entry of two manifests: `then` is its value in the older one, `now` its value in the newer one, both as
-    text."""
+    """An entry of two manifests, with its value in the older one (`then`) and in the newer one (`now`) as text."""
 
     name: str
     then: str

@@ -57,22 +57,19 @@ class ColumnVerdict:
     """The comparison of a column of the file with a feature of the mart, value by value.
 
     Attributes:
-            has_versions: False if the mart has only the value at the request, so later and older values are unknown.
-            same: rows with the value that the mart could serve at the time of the row.
-            later, older, either, neither: differing rows whose value the mart could serve only after the time of the
-            row,
-                only before it, both before and after it, or never.
-            lead_median, lead_most: median and maximum time from a row until its `later` value became known.
-            fit: the shift in time that explains the most differing rows; None if no shift explains any.
-            unreadable: rows whose value cannot be parsed or is ambiguous.
-            advice: how to write values such as `unreadable_example`.
-            skipped: rows for whose time the mart has no value.
-            nan: rows whose value is NaN, which counts as missing.
-            valued: compared rows with a value in the file.
-            known: compared rows for which the mart had a value.
-            order: rank correlation with later values, if the column has no copies of them but is ordered like them;
-            else
-                None.
+        has_versions: False if the mart has only the value at the request, so later and older values are unknown.
+        same: rows with the value that the mart could serve at the time of the row.
+        later, older, either, neither: differing rows whose value the mart could serve only after the time of the row,
+            only before it, both before and after it, or never.
+        lead_median, lead_most: median and maximum time from a row until its `later` value became known.
+        fit: the shift in time that explains the most differing rows; None if no shift explains any.
+        unreadable: rows whose value cannot be parsed or is ambiguous.
+        advice: how to write values such as `unreadable_example`.
+        skipped: rows for whose time the mart has no value.
+        nan: rows whose value is NaN, which counts as missing.
+        valued: compared rows with a value in the file.
+        known: compared rows for which the mart had a value.
+        order: rank correlation with later values; None unless the column is ordered like them without being a copy.
     """
 
     column: str

@@ -25,11 +25,10 @@ class Question:
     """The meaning of a file's columns.
 
     Attributes:
-            entity: maps columns of the file to keys of the mart.
-            time: the column with the time of each row.
-            columns: maps columns of the file to features, written as ``column`` or ``model.column``. Columns named like
-            a
-                feature need no entry.
+        entity: maps columns of the file to keys of the mart.
+        time: the column with the time of each row.
+        columns: maps columns of the file to features, written as ``column`` or ``model.column``. Columns named like a
+            feature need no entry.
         is_sample: True if the file omits jobs on purpose.
     """
 
@@ -46,7 +45,7 @@ class Feature:
 
     Attributes:
         as_of_model: the model with the feature's values over time by `keys`; None if the mart has only values at
-        requests.
+            requests.
         job_model: the model with the feature's values at requests; None if the feature is not served at requests.
         column_type: DuckDB's type of the file's column.
     """
@@ -193,8 +192,7 @@ def _features(
 
 
 def _known_features(manifest: Manifest, keys: Sequence[str]) -> dict[str, Feature]:
-    """Return features by name: for the key ``job_id`` all features at requests, else those of the entities in
-    ``keys``."""
+    """Return the features of the entities in ``keys`` by name; for a job, all features at requests."""
     models = [name for name in manifest.models if name.startswith("feat_")]
     as_of: dict[str, tuple[str | None, tuple[str, ...]]] = {}
     at_request: dict[str, str] = {}

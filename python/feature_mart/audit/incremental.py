@@ -122,8 +122,7 @@ def _prepare(
 
 
 def _span(raw: RawWarehouse) -> tuple[datetime, datetime, datetime]:
-    """Return the earliest start of a backfill, the earliest start of a schedule with real load times, and the common
-    end."""
+    """Return the earliest starts of a backfill and of a schedule with real load times, and the end of both."""
     with connect() as con:
         row = con.execute(
             "select quantile_disc(posted_at, 0.2), quantile_disc(posted_at, 0.4), max(posted_at) "

@@ -1,12 +1,12 @@
 """Compare the marts that dbt builds, in each mode of a nightly run, with the models' SELECTs alone.
 
-The truncated builds run each model's SELECT or function and nothing else. This module checks that dbt builds the same.
-It calls dbt as `mart build` does, with hooks, materializations and all Jinja conditions. Every table has to be the
-same,
+The truncated builds run each model's SELECT or function and nothing else. This module checks that dbt builds the same
+tables. It calls dbt as `mart build` does, with hooks, materializations and all Jinja conditions. Every table must have
+the same rows in each of these builds:
 
-- in full, over the rows loaded by an earlier refresh, as of that refresh;
-- appended to that mart, over all rows, as of the newest refresh;
-- in full, over all rows, without naming a refresh.
+- a full build over the rows loaded by an earlier refresh, as of that refresh
+- an increment on that mart, over all rows, as of the newest refresh
+- a full build over all rows, without a named refresh
 
 A difference is a value that comes from something other than the SELECT, or that depends on the time of the run. dbt
 uses the machine's wall clock and the SELECTs run at another one, so values that depend on the wall clock differ too.
@@ -70,7 +70,7 @@ class Built:
 
 
 def first_refresh(raw: RawWarehouse, clock: Clock, as_of_at: datetime) -> datetime | None:
-    """Return the refresh to start from: load times after it are trusted, and about a third of the postings follow it.
+    """Return the refresh of the first build. Later load times are trusted, and about a third of the postings follow.
 
     Return None if the load clock trusts no load before the newest refresh, because then every row is known only by
     assumption.
@@ -94,7 +94,7 @@ def build_modes(
     *,
     has_newest: bool,
 ) -> list[Built]:
-    """Build in each mode that can be compared, below ``folder``.
+    """Build the mart in each mode that can be compared, below ``folder``.
 
     ``has_newest`` says that ``as_of_at`` is the newest refresh, which dbt uses if none is named.
     """
@@ -115,7 +115,7 @@ def _build_grown(
     as_of_at: datetime,
     folder: Path,
 ) -> list[Built]:
-    """Build the rows loaded by the refresh ``start`` as of it, then append the rest."""
+    """Build the mart as of ``start`` from the rows loaded by then, and append the later rows."""
     shutil.rmtree(folder, ignore_errors=True)
     own = _settings(settings, folder)
     write_raw(raw, own.dwh, start)
@@ -152,7 +152,7 @@ def _build_undated(
 
 
 def write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None:
-    """Write the rows loaded by ``loaded_by`` into the folder ``dwh``; all rows if it is None."""
+    """Write the rows loaded by ``loaded_by`` into the folder ``dwh``, or all rows if ``loaded_by`` is None."""
     shutil.rmtree(dwh, ignore_errors=True)
     dwh.mkdir(parents=True)
     with connect() as con:

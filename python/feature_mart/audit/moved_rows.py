@@ -14,9 +14,10 @@ from feature_mart.core.duckdb_files import attach, connect
 from feature_mart.core.manifest import Consumer
 from feature_mart.exporter import Assignment
 
-#: Labels with at most this many distinct values are counted by value, others by tenths.
+#: Labels with at most this many distinct values are counted by value, others by decile.
 _CLASSES = 10
-#: The bound of the dbt check even_exclusions (macros/quality/grown_shares.sql), and its least difference.
+#: Thresholds of the dbt check even_exclusions (macros/quality/grown_shares.sql): evidence, and difference of the
+#: shares.
 _EVIDENCE, _DIFFERENCE = 12.0, 0.05
 
 
@@ -31,7 +32,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class LabelGroup:
-    """Rows of a consumer by the value of their label; both bounds are None for rows without a label."""
+    """A group of rows with labels from `least` to `greatest`, which are None for the rows without a label."""
 
     least: float | None
     greatest: float | None
@@ -43,8 +44,9 @@ class Move:
     """Rows that changed in one way, described by `what` and `detail`.
 
     Attributes:
-        by_group: their number in each label group, in the groups' order.
-        is_selected: for each group, True if it has a larger share of the moved rows than of the others, beyond chance.
+        by_group: the number of moved rows in each label group, in the order of the groups.
+        is_selected: for each group, True if it has a larger share of the moved rows than of the other rows, beyond
+            chance.
     """
 
     what: str
@@ -69,8 +71,8 @@ class ConsumerMoves:
 def compare_rows(before: Side, after: Side) -> ConsumerMoves:
     """Count a consumer's rows that moved between two builds, by the value of their label.
 
-    The label is that of the earlier build, or that of the later build for rows without one. Duplicate rows of a
-    training mart count as new rows.
+    The label comes from the earlier build, or from the later build if the row has no label in the earlier one.
+    Duplicate rows of a training mart count as new rows.
     """
     with connect() as con:
         for name, side in (("before", before), ("after", after)):
@@ -132,7 +134,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 
 
 def _side_select(catalog: str, side: Side) -> str:
-    """Return a SELECT with one row a job: where this build contains it, its label, its exclusion and its split."""
+    """Return a SELECT with one row per job: the tables that contain the job, and its label, exclusion and split."""
     consumer = side.consumer
     return f"""
         with spine as (select job_id, true as is_in_spine from {catalog}.main.{SPINE} group by job_id),
@@ -213,7 +215,7 @@ def _move(
 
 
 def _is_larger(hits: int, of_rows: int, other_hits: int, other_rows: int) -> bool:
-    """Return True if the first share is larger beyond chance, by the rule of the dbt check even_exclusions."""
+    """Return True if the first ratio is larger beyond chance, by the rule of the dbt check even_exclusions."""
     if not of_rows or not other_rows:
         return False
     if hits / of_rows - other_hits / other_rows < _DIFFERENCE:

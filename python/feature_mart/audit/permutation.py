@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 
-#: A test ends once this many arrangements follow the label as closely, because it cannot become significant any more.
+#: A test ends once this many arrangements follow the label as closely as the observed one: it cannot become
+#: significant.
 _ENOUGH = 10
 _BATCH = 500
 #: From this number of keys on, rotations replace random arrangements.
@@ -29,9 +30,9 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class KeyedLabel:
-    """The rows of a label by key: the number of rows and the sum of the label for each key, and its sum of squares.
+    """The rows of a label by key: the number of rows and the sum of the label for each key.
 
-    `squares` is the sum over all rows.
+    `squares` is the sum of the squared labels over all rows.
     """
 
     counts: Numbers
@@ -89,7 +90,7 @@ def _rotated(weights: Numbers, sums: Numbers, values: Numbers, rng: np.random.Ge
     """Return the scaled covariances of the values rotated by each number of places, after one shuffle of the keys.
 
     Rotations form a group, so a test over them is as valid as one over all arrangements. Fourier transforms compute all
-    of them at the cost of a few: 20,000 keys take 10 ms instead of a minute.
+    rotations at once: 20,000 keys take 10 ms instead of a minute.
     """
     order = rng.permutation(len(values))
     weights, sums, values = weights[order], sums[order], values[order]
@@ -100,7 +101,7 @@ def _rotated(weights: Numbers, sums: Numbers, values: Numbers, rng: np.random.Ge
     by_weight, by_sum = np.conj(np.fft.rfft(weights)), np.conj(np.fft.rfft(apart))
     products = (one * by_sum, squared * by_weight, one * by_weight)
     covariance, squares, means = (np.fft.irfft(each, len(values)) for each in products)
-    # The first is the unrotated arrangement.
+    # Leave out the first arrangement, which is not rotated.
     return _scaled(covariance[1:], squares[1:] - means[1:] ** 2 / total, total)
 
 
@@ -130,7 +131,7 @@ def _weights(label: KeyedLabel) -> Numbers:
 
 
 def _covariance(weights: Numbers, sums: Numbers, values: Numbers) -> Numbers:
-    """Return the covariance of ``sums`` with each row of ``values`` (one value a key), over the row's spread."""
+    """Return the covariance of ``sums`` with each row of ``values`` (one value per key), scaled as in `_scaled`."""
     total = weights.sum()
     apart = sums - weights * (sums.sum() / total)
     centred = values - values.mean(axis=1, keepdims=True)
@@ -139,7 +140,7 @@ def _covariance(weights: Numbers, sums: Numbers, values: Numbers) -> Numbers:
 
 
 def _scaled(covariance: Numbers, spread: Numbers, total: float) -> Numbers:
-    """Return covariances over the square root of the spread of their values; 0 where the values do not vary."""
+    """Return covariances divided by the square root of the spread of their values; 0 where the values do not vary."""
     found = np.zeros(len(covariance))
     root = np.sqrt(np.maximum(spread, 0))
     np.divide(covariance, root, out=found, where=spread > _ROUNDING * total)

@@ -128,7 +128,7 @@ class _Table:
         }
 
     def copy(self, number: int, days: int) -> str:
-        """Return SQL that turns a key into a new one, with its event before, at or after the timestamp."""
+        """Return SQL for a new key and for the time of its event, before, at or after the timestamp."""
         apart = self.draw(f"{number}/days", abs(days) * _DAY_US) if days else "0"
         sign = "-" if days < 0 else "+"
         return (
@@ -137,7 +137,8 @@ class _Table:
         )
 
     def add(self, number: int, share: float, changes: str) -> None:
-        """Insert a further row for a share of the keys known at their timestamp, loaded soon after it.
+        """Insert another row for a share of the keys, loaded within 36 hours after a timestamp at which the key was
+        known.
 
         ``number`` differs between calls, so that no two rows of one key are loaded in the same microsecond.
         """
@@ -152,7 +153,7 @@ class _Table:
         )
 
     def load_in_bulk(self) -> None:
-        """Delay the load of some keys with a single row by up to two months, to an hour after their timestamp."""
+        """Move the load of some keys with a single row from up to 60 days before a timestamp to an hour after it."""
         self.con.execute(
             f"update {self.table} set loaded_at = i.storm_at + interval 1 hour from instants i "
             f"where i.number = {self.draw('bulk/at', 1_000_003)} % (select count(*) from instants) "

@@ -1,10 +1,10 @@
 """Add synthetic requests at times at which a warehouse has few, to find leaks limited to such times.
 
-Few requests fall between a refresh and its publication, one hour a night. `add_probes` adds some there, for clients
+Few requests fall between a refresh and its publication, one hour a night. `add_probes` adds requests there, for clients
 with new rows in that refresh. A correct mart serves them the values published the night before.
 
-A leak limited to one evening of the week, to month ends or to one week shows only if there is a request then.
-`add_requests` adds some, with their own contracts, in every night of a small warehouse.
+A leak limited to one evening of the week, to month ends or to one week shows only if there is a request at that time.
+`add_requests` adds requests, with their own contracts, in every night of a small warehouse.
 """
 
 from __future__ import annotations

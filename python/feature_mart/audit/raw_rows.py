@@ -1,4 +1,4 @@
-"""Raw tables as SELECTs over the files of a warehouse: all of their rows, or those known by a given time."""
+"""Select the rows of raw tables from the files of a warehouse: all rows, or those known by a given time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RawWarehouse:
     """A folder of Parquet files, and the load clock that applies to it.
 
     Attributes:
-        load_clock: the lines of each table.
+        load_clock: the lines of the load clock, by table.
         untimed: tables without load times. All of their rows count as known from the start.
         probes: a folder with further rows, one Parquet file a table; None if there are none.
     """
@@ -35,7 +35,7 @@ class RawWarehouse:
     def known_by(self, at: datetime) -> dict[str, str]:
         """Return a SELECT of the rows known by ``at`` for each table.
 
-        A row that was loaded later but is assumed known by then has its initial state.
+        A row that was loaded after ``at`` but is assumed known by ``at`` has its initial state.
         """
         return {table: self._known_by(table, at) for table in CONTRACT}
 
@@ -90,7 +90,8 @@ class RawWarehouse:
 def read_raw_warehouse(folder: Path, seeds: Path, warehouse: str) -> RawWarehouse:
     """Return the warehouse in ``folder``.
 
-    ``seeds`` is the DuckDB file with the load clock; ``warehouse`` is the name by which its lines are selected.
+    ``seeds`` is the DuckDB file with the load clock; ``warehouse`` is the name that selects the lines of the load
+    clock.
     """
     with connect(seeds, read_only=True) as con:
         lines = con.execute(

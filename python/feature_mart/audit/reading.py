@@ -22,15 +22,15 @@ _TIME = (
 )
 _PARTS = "['y', 'mo', 'd', 'h', 'mi', 's', 'f', 'o']"
 _BLANKS = "chr(32) || chr(9) || chr(10) || chr(13) || chr(160) || chr(12288)"
-#: Whole numbers up to 25 digits, compared exactly.
+#: Type for whole numbers of up to 25 digits, which are compared exactly.
 WHOLE = "decimal(28, 3)"
 
 
 @dataclass(frozen=True, slots=True)
 class ValueSql:
-    """SQL for a value of the file: NULL if it is missing, NaN or unreadable, and conditions for the latter two.
+    """SQL for a value of the file, and for conditions on the value.
 
-    `is_local` is the condition for a time without an offset.
+    `value` is NULL if the value is missing, NaN or unreadable. `is_local` is true for a time without an offset.
     """
 
     value: str
@@ -83,7 +83,7 @@ def read_time(column: str, type_: str, zone: str, *, is_day_enough: bool) -> Val
         value = f"make_timestamptz(epoch_ns({column}) // 1000)" if "NS" in type_ else column
         return _bounded(column, value, "false")
     if type_ in _WITHOUT_ZONE:
-        # A cast rounds nanoseconds up, possibly past a refresh.
+        # Truncate nanoseconds: a cast would round them up, possibly past a refresh.
         local = f"make_timestamp(epoch_ns({column}) // 1000)" if "NS" in type_ else column
         return _bounded(column, f"timezone({quoted(zone)}, cast({local} as timestamp))", "true")
     if type_ == "DATE":

@@ -1,4 +1,4 @@
-"""Draw random series of builds by a seed, with skipped, late, repeated and killed ones."""
+"""Draw random schedules of builds from a seed, with skipped, late, repeated and killed refreshes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """One build: its refresh, when it ran, and whether it was killed.
+    """One build: its refresh, the time at which it ran, and True in `is_killed` if it was killed.
 
-    Raw rows loaded between `as_of_at` and `ran_at` exist when it runs, and must not be used.
+    Raw rows loaded between `as_of_at` and `ran_at` exist when the build runs, and must not be used.
     """
 
     as_of_at: datetime
@@ -45,7 +45,7 @@ class Schedule:
     is_backfill: bool
 
     def count(self) -> dict[str, int]:
-        """Return how many refreshes were built, repeated and killed, and how many days were skipped between them."""
+        """Return the numbers of built, repeated and killed refreshes, and of the days skipped between them."""
         built = [refresh.as_of_at for refresh in self.refreshes if not refresh.is_killed]
         distinct = sorted(set(built))
         return {

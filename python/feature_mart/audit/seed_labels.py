@@ -1,9 +1,9 @@
 """Test whether a number in a seed or dbt var follows a label of a training mart more closely than chance allows.
 
 A number that was computed from labels and pasted into a file is the same in every build, so the comparison at cutoffs
-cannot find it. Where the values of a seed are keys of an attribute of requests, a permutation test over the keys
-compares its numbers with each label, and likewise the choice of keys that it lists. Seed rows dated within the history
-are left to the cutoffs.
+cannot find it. If a seed has keys of an attribute of requests, a permutation test over the keys compares its numbers,
+and its choice of keys, with each label. Seed rows dated within the history are not tested, because the cutoffs cover
+them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Followed:
     """A column of a seed or var that follows a label beyond chance.
 
     Attributes:
-        column: empty if it is the choice of keys that follows the label.
+        column: the name of the column; empty if the choice of keys follows the label.
         key: the attributes of requests that the keys belong to.
         keys: the number of keys compared.
         remedy: what the user can do about it.
@@ -99,7 +99,7 @@ class InputReport:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A comparison to be made, over the keys that occur in a label's rows.
+    """A planned comparison over the keys that occur in a label's rows.
 
     `column` is empty if the choice of keys is tested.
     """
@@ -128,8 +128,8 @@ def judge_inputs(
 ) -> InputReport:
     """Compare seeds and vars with the labels of a build over all rows.
 
-    ``whole`` is the file of the build. ``seeds`` are those that models read. Labels of models that the build lacks are
-    left out.
+    ``whole`` is the file of the build. ``seeds`` are the seeds that models read. Labels of models that the build lacks
+    are left out.
     """
     unjudged: list[NotCompared] = []
     tests: list[_Test] = []
@@ -182,9 +182,9 @@ def judge_inputs(
 def _labels(
     con: duckdb.DuckDBPyConnection, manifest: Manifest, unjudged: list[NotCompared]
 ) -> Iterator[Label]:
-    """Yield the labels that are numbers or flags, of the marts in the build.
+    """Yield the numeric and boolean labels of the marts in the build.
 
-    Add those of marts without jobs to ``unjudged``.
+    Labels of marts without job_id are added to ``unjudged`` instead.
     """
     for model in manifest.models:
         if not model.startswith(SERVED):
@@ -211,7 +211,7 @@ def _prepare(
     types = columns_of(con, given.table)
     row = con.execute(f"select count(*) from {given.table}").fetchone()
     if row is None or row[0] == 0:
-        return  # Every row is dated within the history, so the cutoffs judge them.
+        return  # Every row is dated within the history, so the cutoffs cover the seed.
     said = [name for name in types if name.lower() not in NOTES | {KNOWN_FROM}]
     found = find_keys(con, given, said)
     if not found:

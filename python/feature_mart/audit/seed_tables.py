@@ -1,4 +1,4 @@
-"""Load seeds and dbt vars as tables, and find the attributes of requests that their values are keys of."""
+"""Load seeds and dbt vars as tables, and find the attributes of requests whose keys they contain."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from feature_mart.runner.seeds import LOAD_CLOCK, Seed
 #: Minimum share of a column's values that must be keys for it to count as a key column.
 _MATCHING = 0.5
 TERMS = "int_job__terms"
-#: Minimum number of requests per value of a column, for the label's means by it to be subtracted.
+#: Minimum number of requests per value of a column whose label means are subtracted.
 _ROWS_PER_VALUE = 20
-#: Models with the attributes of requests (their text columns), and the column of the spine to look each up with. The
-#: first that matches is used.
+#: Models whose text columns are attributes of requests, each with the column of the spine to join it by. Ties go to the
+#: first model.
 _LOOKED_UP = (
     (SPINE, "job_id"),
     ("int_job__skills", "job_id"),
@@ -38,8 +38,8 @@ class SeedTable:
     """A seed or var as a table of the connection.
 
     Attributes:
-        excuse: the reason on file why it may follow labels; empty if there is none.
-        remedy: what to do if it follows a label.
+        excuse: the documented reason why the input may follow labels; empty if there is none.
+        remedy: what to do if the input follows a label.
     """
 
     name: str
@@ -50,7 +50,7 @@ class SeedTable:
 
 @dataclass(frozen=True, slots=True)
 class SeedKey:
-    """A column of an input, and the attribute of requests that its values are keys of."""
+    """A column of an input, and the attribute of requests whose keys it contains."""
 
     column: str
     model: str
@@ -134,7 +134,7 @@ class Label:
     less: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Return its name in messages."""
+        """Return the name of the label in messages."""
         less = f" (minus its mean by {' and '.join(self.less)})" if self.less else ""
         return f"{self.model}.{self.column}{less}"
 
@@ -168,7 +168,7 @@ def rows_by_key(
     """Return one row for each key that occurs in a label's rows.
 
     A row contains the number of rows, the label's sum and sum of squares, True if the input lists the key, and the
-    input's ``numbers`` for it.
+    input's ``numbers`` for the key.
     """
     apart = ""
     if label.less:
@@ -201,8 +201,8 @@ def find_keys(
 ) -> list[SeedKey]:
     """Return the columns of an input that hold keys of attributes of requests.
 
-    If some are named like their attribute, only those are returned. Other columns may look like keys by chance, because
-    ids can be small numbers. Terms are tried last, because titles contain numbers too.
+    If some columns have the name of their attribute, only these are returned. Other columns may look like keys by
+    chance, because ids can be small numbers. Terms are tried last, because titles contain numbers too.
     """
     for models in (_LOOKED_UP[:-1], _LOOKED_UP[-1:]):
         names = [model for model, _ in models]
@@ -218,7 +218,7 @@ def find_keys(
 def _find_key(
     con: duckdb.DuckDBPyConnection, given: SeedTable, column: str, models: Sequence[str]
 ) -> SeedKey | None:
-    """Return the attribute of requests that a column holds keys of, or None.
+    """Return the attribute of requests whose keys a column contains, or None.
 
     An attribute of the same name is preferred, then the one that contains most of the column's values.
     """
@@ -267,7 +267,7 @@ def _looked_up(model: str) -> str:
 def holds_numbers(
     con: duckdb.DuckDBPyConnection, given: SeedTable, column: str, data_type: str
 ) -> bool:
-    """Return True if a column holds numbers, flags, dates or times only, also as text."""
+    """Return True if a column holds only numbers, flags, dates or times, possibly as text."""
     if is_number(data_type) or data_type.startswith(("DATE", "TIMESTAMP")):
         return True
     row = con.execute(
@@ -292,7 +292,7 @@ def is_number(data_type: str) -> bool:
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    """Return the columns of a table or view and their types; empty if it does not exist."""
+    """Return the columns of a table or view and their types; an empty mapping if it does not exist."""
     try:
         rows = con.execute(
             f"describe {table if '.' in table else f'main.{quoted_name(table)}'}"

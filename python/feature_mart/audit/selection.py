@@ -1,4 +1,4 @@
-"""Implement `mart audit selection`: find the rows that a change of the project moves, and a selection by label.
+"""Implement `mart audit selection`: find the rows that a change of the project moves, and label bias among them.
 
 The project is built twice over the same raw warehouse as of the same refresh: as it is, and as it was at a commit. For
 each consumer, the audit counts the rows that enter or leave the spine and the marts, change their label or exclusion,
@@ -27,7 +27,7 @@ _STEPS = 5
 
 @dataclass(frozen=True, slots=True)
 class ConsumerReport:
-    """The rows that a change moves for one consumer, and its splits before and after; () if it has none."""
+    """The rows that a change moves for one consumer, and its split windows before and after; () without labelled rows."""
 
     moved: ConsumerMoves
     windows_before: tuple[Window, ...]

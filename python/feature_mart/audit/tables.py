@@ -13,8 +13,9 @@ from feature_mart.core.duckdb_files import attach, connect
 
 @dataclass(frozen=True, slots=True)
 class TableDifference:
-    """A table with `only_first` rows that only the first mart has, and `only_second` that only the second has.
+    """A table whose rows differ between two marts.
 
+    `only_first` is the number of rows that only the first mart has, `only_second` the number that only the second has.
     `example` is one of these rows.
     """
 
@@ -27,7 +28,7 @@ class TableDifference:
 def compare_tables(
     first: Path, second: Path, models: Sequence[str]
 ) -> tuple[int, list[TableDifference]]:
-    """Return the number of rows of these models in the first mart, and the models that differ, in the order given."""
+    """Return the number of rows of ``models`` in the first mart, and the models that differ, in the same order."""
     differences: list[TableDifference] = []
     rows = 0
     with connect() as con:
@@ -50,7 +51,7 @@ def compare_tables(
 
 
 def _names(con: duckdb.DuckDBPyConnection, model: str) -> str:
-    """Return the first mart's columns of a model, quoted, in its order."""
+    """Return the quoted names of a model's columns in the first mart, in the order of the table."""
     columns = con.execute(f"describe one.main.{model}").fetchall()
     return ", ".join(f'"{column[0]}"' for column in columns)
 
@@ -58,7 +59,7 @@ def _names(con: duckdb.DuckDBPyConnection, model: str) -> str:
 def _digest(
     con: duckdb.DuckDBPyConnection, side: str, model: str, names: str
 ) -> tuple[int, int | None]:
-    """Return the number of rows of a model in one mart, and the sum of their 64-bit hashes."""
+    """Return the number of rows of a model in one mart, and the sum of the 64-bit row hashes."""
     row = con.execute(f"select count(*), sum(hash({names})) from {side}.main.{model}").fetchone()
     assert row is not None
     return int(row[0]), row[1]

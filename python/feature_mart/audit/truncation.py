@@ -8,10 +8,10 @@ functions then build the mart again. The builds are compared bit by bit:
     mart row, without labels, of a job that was requested and known by that refresh;
 (b) as of the whole build's refresh, with the whole build: every feature row and mart row, without labels, of a job
     requested before the next refresh after T is published. The truncated build contains these requests even if they
-    were loaded after T, but nothing else that became known after T. What a refresh has learned is not served before
+    were loaded after T, but nothing else that became known after T. The values of a refresh are not served before
     it is published;
-(c) as of the last refresh by T, with a build over all rows as of it: every training mart, labels included, and every
-    model whose rows have no time of their own;
+(c) as of the last refresh by T, with a build over all rows as of the same refresh: every training mart, labels
+    included, and every model whose key has neither a job nor a refresh;
 (d) as of the last refresh by T, with the whole build: every label that was known by that refresh according to the
     whole build.
 
@@ -60,7 +60,7 @@ _NO_INPUTS = InputReport()
 
 @dataclass(frozen=True, slots=True)
 class CutoffReport:
-    """The result for one cutoff; `rows` is the number compared over all models, and 0 means that nothing was judged."""
+    """The result for one cutoff. `rows` is the number of compared rows over all models; 0 if nothing was judged."""
 
     cutoff: Cutoff
     rows: int
@@ -76,9 +76,9 @@ class LeakageReport:
         untimed: raw tables without load times.
         load_clock: a verdict for each line of the load clock, which no cutoff can judge.
         faults: accesses to something other than a model's inputs. If there are any, nothing was built.
-        modes: the comparison of each way in which dbt builds.
-        covered: two counts of pairs of a row and a varying column: those with a cutoff within a day after the row, at
-            which a leak of one day shows, and all. None if they were not counted.
+        modes: the result of each mode in which dbt builds.
+        covered: the number of pairs of a row and a varying column with a cutoff within a day after the row, at which a
+            leak of one day shows, and the number of all pairs. None if they were not counted.
         inputs: seeds and dbt vars that follow a label. Cutoffs cannot show them, because they are the same in every
             build.
     """
@@ -105,7 +105,7 @@ class LeakageReport:
 
     @property
     def differs_by_mode(self) -> bool:
-        """Return True if dbt builds another mart than the SELECTs in any mode."""
+        """Return True if the tables that dbt builds differ from the SELECTs in any mode."""
         return any(report.differences for report in self.modes)
 
     @property
@@ -130,7 +130,8 @@ class LeakageReport:
 class _Build:
     """A build as of a refresh.
 
-    It contains all rows, or those known by `known_by`, with the requests made before `requests_until` if that is set.
+    The build contains all rows if `known_by` is None, else the rows known by then. If `requests_until` is set, the
+    build also contains the requests made before that time.
     """
 
     as_of_at: datetime
@@ -187,9 +188,9 @@ def compare_cutoffs(
     modes: Callable[[], list[Built]] | None = None,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Build what each cutoff needs, two builds at a time, and compare them.
+    """Make the builds of each cutoff, two at a time, and compare them.
 
-    The whole build is made unless its file exists in ``folder``. ``pool`` is one of `open_pool`; None starts its own.
+    The whole build is made unless its file exists in ``folder``. ``pool`` comes from `open_pool`; None opens a new one.
     ``modes`` makes dbt's own builds in a worker process, so it must be picklable.
 
     With ``base``, the folder of an earlier audit over the same rows and cutoffs, only the models in ``changed`` are
@@ -287,7 +288,7 @@ def _make_and_judge(
 
 
 def open_pool() -> Executor:
-    """Start two worker processes that import dbt at once, which takes two seconds, while the caller does other work."""
+    """Start two worker processes, which import dbt (two seconds) while the caller does other work."""
     pool = ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn"))
     for _ in range(_WORKERS):
         pool.submit(load_dbt)
@@ -299,16 +300,16 @@ def _pool(is_small: bool) -> Executor:
 
 
 def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:
-    """Return the builds of a cutoff: that for (a), (c) and (d), that for (b), and that over all rows for (c).
+    """Return the three builds of a cutoff: one for (a), (c) and (d), one for (b), and one over all rows for (c).
 
-    A build as of a refresh must not depend on any later row, so the first one has none; cutoffs of one day share it.
+    The first build contains no row known after its refresh, so cutoffs of one day share it.
     """
     last = min(clock.refresh_before(at), as_of_at)
     return _Build(last, last), _Build(as_of_at, at, next_served_at(clock, at)), _Build(last)
 
 
 def next_served_at(clock: Clock, at: datetime) -> datetime:
-    """Return when the first refresh after ``at`` is published. Its values are served from then on."""
+    """Return the time at which the first refresh after ``at`` is published, from which its values are served."""
     return clock.refresh_after(at) + timedelta(minutes=clock.publish_lag_minutes)
 
 

@@ -13,7 +13,7 @@ from feature_mart.audit.reading import WHOLE, ValueSql, is_number, read_number, 
 #: Numbers count as equal if they differ by at most two millionths, relative above one and absolute below. Whole numbers
 #: are compared exactly.
 TOLERANCE = 2e-6
-#: Entity of a model with a single entity.
+#: SQL for the entity of a model that has only one, such as the market.
 _ONE = "''"
 _REQUESTS = "mart.main.int_job__requests"
 
@@ -36,7 +36,7 @@ def type_of(con: duckdb.DuckDBPyConnection, feature: Feature) -> str:
 
 
 def read_value(column: str, feature: Feature, kind: str, zone: str) -> ValueSql:
-    """Return SQL that reads a column of the file as values of a feature; times without offset are in ``zone``."""
+    """Return SQL that reads a column of the file as values of a feature. Times without offset are in ``zone``."""
     if kind in ("whole", "number"):
         return read_number(column, feature.column_type, is_whole=kind == "whole")
     if kind == "instant":
@@ -61,7 +61,7 @@ def scaled(value: str, kind: str) -> str:
 
 
 def is_same(one: str, other: str) -> str:
-    """Return SQL that is true if two scaled values count as equal; two NULLs do."""
+    """Return SQL that is true if two scaled values count as equal; two NULLs count as equal."""
     return f"({one} is not distinct from {other} or coalesce(abs({one} - {other}) <= 1, false))"
 
 
@@ -70,8 +70,8 @@ def load_versions(
 ) -> Versions | None:
     """Load a feature's versions into table ``feature_versions``, and indexed by value into ``version_buckets``.
 
-    Return None if the mart has no versions of it, if a row lacks its keys, or if the versions do not explain the values
-    served at requests.
+    Return None if the mart has no versions of the feature, if a row lacks its keys, or if the versions do not explain
+    the values served at requests.
     """
     if feature.as_of_model is None:
         return None

@@ -1,4 +1,4 @@
-"""Find accesses of a build to something other than its models' inputs, in the compiled code, without running it."""
+"""Find accesses of a build to something other than its models' inputs, in the compiled code, which is not run."""
 
 from feature_mart.audit.reach.faults import Fault, find_faults
 

@@ -31,7 +31,7 @@ _REPLACED = frozenset(
         *("bigframes_write_table", "snapshot_get_time"),
     }
 )
-#: Overrides that give a contract's neutral types the engine's names, and the SHA-256 of their reviewed text.
+#: SHA-256 of the reviewed text of each override that translates a contract's neutral types into types of the engine.
 _REVIEWED = {
     "duckdb__get_empty_schema_sql": "a11eddb44e89ce4fd5ad4206b86282b4302180eb5bf84f758fd39babf61508be",
     "duckdb__get_table_columns_and_constraints": "337499da3fbc6089ca304f1a53a5322926e89635531a9e1ae3b91b3b749465cd",
@@ -64,10 +64,10 @@ class Fault:
 
 
 def find_faults(document: Mapping[str, Any], project: Path) -> tuple[Fault, ...]:
-    """Return every access to something other than a model's inputs, and inputs without a date or a reason.
+    """Return every access to something other than a model's inputs, and every input without a date or a reason.
 
-    ``document`` is the compiled manifest.json of the project in the folder ``project``. SQL is parsed as DuckDB's. Only
-    the Jinja is checked of a model that was not compiled.
+    ``document`` is the compiled manifest.json of the project in the folder ``project``. SQL is parsed in DuckDB's
+    dialect. If a model was not compiled, only its Jinja is checked.
     """
     found = [
         *_replaced_macros(document),
@@ -106,12 +106,12 @@ def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _digest(sql: str) -> str:
-    """Return the SHA-256 of a macro's text without layout."""
+    """Return the SHA-256 of a macro's text with normalized whitespace."""
     return hashlib.sha256(" ".join(sql.split()).encode()).hexdigest()
 
 
 def _macro_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield accesses in the macros of models and tests. Macros of hooks are checked with the hook."""
+    """Yield accesses in the macros of models and tests. Macros of hooks are checked with the hooks."""
     called = _called_macros(document)
     for macro in _own_macros(document):
         if _base(macro["name"]) not in called:
@@ -133,7 +133,7 @@ def _called_macros(document: Mapping[str, Any]) -> set[str]:
     while waiting:
         bases = {_base(each.rpartition(".")[2]) for each in waiting} - called
         called |= bases
-        # An engine's implementation belongs to the dispatched name.
+        # The implementations for all engines count as the dispatched macro.
         waiting = {
             each
             for macro in macros.values()

@@ -1,7 +1,7 @@
 """Check that inputs without a load time, seeds and dbt vars, have a date or a reason on file.
 
-No cutoff can remove a number from a file of the project. This check requires that somebody has written since when the
-number was known, or why it is there. `audit.seed_labels` then tests the numbers.
+No cutoff can remove a number from a file of the project. This check requires a note that says since when the number was
+known, or why the file contains it. `audit.seed_labels` then tests the numbers.
 """
 
 from __future__ import annotations

@@ -114,14 +114,14 @@ def _names(text: str) -> Iterator[tuple[str, str, str]]:
             if kind not in {"whitespace", "data", "comment"}
         ]
     except TemplateSyntaxError:
-        return  # dbt reports it at compile time.
+        return  # dbt reports the error at compile time.
     depth = 0
     for number, (kind, value) in enumerate(tokens):
         if value == "(" and (depth or (number and tokens[number - 1] == ("name", "config"))):
             depth += 1
         elif value == ")" and depth:
             depth -= 1
-        # Storage settings may differ by engine.
+        # Allow `target` in config(), because storage settings may differ by engine.
         if kind == "name" and not (depth and value == "target"):
             before = tokens[number - 1][1] if number else ""
             after = tokens[number + 1][1] if number + 1 < len(tokens) else ""

@@ -60,7 +60,7 @@ _BUILTINS = {
         "runs or accesses other code",
     ),
 }
-#: Methods and functions by their last name, whatever they are called on.
+#: Methods and functions, matched by their last name on any object.
 _METHODS = {
     **dict.fromkeys(("now", "utcnow", "today", "fromtimestamp"), "reads the clock"),
     **dict.fromkeys(
@@ -81,7 +81,7 @@ _METHODS = {
 }
 #: Strings that pandas and numpy parse as the current time.
 _TIMES = frozenset({"now", "today"})
-#: The table that an SQL string reads.
+#: Matches the table that an SQL string reads.
 _FROM = re.compile(r"\bselect\b.*?\bfrom\s+(\S+?)[\s)]*(?:$|\s|\))", re.IGNORECASE | re.DOTALL)
 #: The call by which a model on BigQuery reads its existing rows.
 _OWN_TABLE = "session.read_gbq(str(dbt.this))"
@@ -102,7 +102,7 @@ def python_faults(code: str) -> Iterator[str]:
     try:
         tree = ast.parse(code)
     except SyntaxError:
-        return  # dbt reports it at compile time.
+        return  # dbt reports the error at compile time.
     # Parts of an f-string are checked with the whole string; docstrings are not code.
     within = {
         id(part)

@@ -1,4 +1,4 @@
-"""Find accesses in compiled SQL: to relations that are no input, files, the catalog, the clock and random numbers."""
+"""Find accesses in compiled SQL: to relations that are not inputs, files, the catalog, the clock and random numbers."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def sql_faults(sql: str, allowed: Sequence[str]) -> Iterator[str]:
     try:
         trees = sqlglot.parse(sql, read="duckdb")
     except SqlglotError:
-        return  # The engine accepts it; its functions have been checked above.
+        return  # The engine may accept this SQL; its functions are checked above.
     for tree in trees:
         if tree is None:
             continue
         ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
         for table in tree.find_all(exp.Table):
             if isinstance(table.this, exp.Func):
-                continue  # A table function.
+                continue  # Checked by _function_faults.
             name = ".".join(part.name for part in table.parts).lower()
             if (name in ctes and len(table.parts) == 1) or name in known:
                 continue
@@ -79,7 +79,7 @@ def _function_faults(sql: str) -> Iterator[str]:
 
 
 def _is_part(tokens: Sequence[Token], number: int) -> bool:
-    """Return True if the token is a name after a dot, so a column or a method."""
+    """Return True if the token follows a dot, as the name of a column or method does."""
     return number > 0 and tokens[number - 1].token_type is TokenType.DOT
 
 
