@@ -27,7 +27,7 @@ _STEPS = 5
 
 @dataclass(frozen=True, slots=True)
 class ConsumerReport:
-    """The rows that a change moves for one consumer, and its split windows before and after; () without labelled rows."""
+    """The rows that a change moves for one consumer, and its split windows before and after; () without labels."""
 
     moved: ConsumerMoves
     windows_before: tuple[Window, ...]

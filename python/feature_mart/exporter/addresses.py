@@ -54,11 +54,11 @@ class StoredSnapshot:
         return self.store.read(f"{consumer}/{LATEST}") if found else None
 
     def local(self, name: str, scratch: Path) -> AbstractContextManager[Path | None]:
-        """Return a context that gives a whole file on local disk, or None if it is missing."""
+        """Return a context manager that yields the local path of a file, or None if the file is missing."""
         return self.store.local(f"{self.prefix}/{name}", scratch)
 
     def committed(self) -> Documents:
-        """Return the documents. Raises: DamagedSnapshotError unless they are committed and unchanged."""
+        """Return the parsed documents. Raises: DamagedSnapshotError unless they are committed and unchanged."""
         return committed_documents(self.read, self.address)
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -87,7 +87,10 @@ def locate_snapshot(address: str, options: S3Options) -> StoredSnapshot:
 
 
 def _root(address: str) -> tuple[str, str]:
-    """Split an address into a store's root and a key: <consumer>/snapshots/<id>, or else the last folder alone."""
+    """Split an address into the root of a store and a key.
+
+    The key is <consumer>/snapshots/<id> if the address ends in that, else the last folder alone.
+    """
     laid_out = re.fullmatch(r"(.*[^/])/([^/]+/snapshots/[^/]+)", address)
     root, _, name = address.rpartition("/")
     return (laid_out[1], laid_out[2]) if laid_out else (root, name)
@@ -95,9 +98,9 @@ def _root(address: str) -> tuple[str, str]:
 
 @contextmanager
 def snapshot_on_disk(address: str, options: S3Options) -> Iterator[Path]:
-    """Yield a snapshot as a local folder: its own, or a temporary copy of one in a bucket.
+    """Yield the folder of a snapshot, or a temporary copy if the snapshot is in a bucket.
 
-    Only a copy is checked: that the snapshot was committed, and the SHA-256 of each part.
+    A copy is verified: the snapshot must be committed, and each part must have its SHA-256. A folder is not verified.
 
     Raises:
         UsageError: the folder does not exist.

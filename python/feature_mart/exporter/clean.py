@@ -1,4 +1,4 @@
-"""Remove old snapshots and what abandoned exports left behind."""
+"""Remove old snapshots and the files of abandoned exports."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from feature_mart.storage import Store
 class Rule:
     """The retention rule: a snapshot may be removed if it is older than `keep_days` and not among the newest `keep`.
 
-    If one of the two is None, the other decides alone; if both are, no snapshot is removed. An uncommitted attempt is
-    removed if nothing was written to it for `attempt_hours`, and an unfinished upload if it began before that.
+    If one of the two is None, only the other one applies; if both are None, no snapshot is removed. An uncommitted
+    attempt is removed if nothing was written to it for `attempt_hours`, and an unfinished upload if it began before.
     """
 
     keep: int | None = None
@@ -43,9 +43,9 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class CleanReport:
-    """The result of `clean_snapshots`: what was removed, how many snapshots remain, how many uploads were aborted.
+    """The result of `clean_snapshots`: removed snapshots and attempts, and counts of kept snapshots and uploads.
 
-    On a dry run, `removed` lists what would be removed, and `uploads` is 0.
+    `uploads` is the number of aborted uploads. On a dry run, `removed` lists what would be removed, and `uploads` is 0.
     """
 
     removed: tuple[Removed, ...]
@@ -96,7 +96,7 @@ def clean_snapshots(
                 or all(entry.modified_at < dead_before for entry in entries)
             )
             wanted = partial(_is_wanted, store, name, line.id)
-            # The removal was interrupted before it deleted anything, and the snapshot is now latest or pinned: undo it.
+            # Undo a removal that was interrupted before it deleted anything, if the snapshot is now latest or pinned.
             if is_dead and wanted() and restore_snapshot(store, prefix, dry_run=dry_run):
                 is_attempt = is_dead = False
             if is_dead:
@@ -110,8 +110,8 @@ def clean_snapshots(
             elif not is_attempt:
                 kept += 1
     if not dry_run:
-        # Without a consumer, search the whole store: an export that died in its first upload left no key, and so no
-        # consumer folder.
+        # Without a consumer, search the whole store: an export that was killed during its first upload left no key, and
+        # therefore no consumer folder.
         where = "" if consumer is None else f"{consumer}/snapshots"
         uploads = store.drop_uploads(where, dead_before, _is_of_snapshot)
     return CleanReport(tuple(removed), kept, uploads, dry_run)

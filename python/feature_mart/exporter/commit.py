@@ -1,4 +1,4 @@
-"""Publish a snapshot: its parts, then the documents in `_meta`, and last `_SUCCESS`, which commits it."""
+"""Commit a snapshot whose parts are in place: write the documents in `_meta`, and `_SUCCESS` last."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
 
 
 def begun_parts(store: Store, prefix: str) -> dict[str, str] | None:
-    """Return the parts in the manifest.json of an uncommitted attempt as SHA-256 by path; None without a manifest."""
+    """Return the SHA-256 by path of the parts in the manifest of an uncommitted attempt; None without a manifest."""
     data = store.read(f"{prefix}/{MANIFEST}")
     if data is None:
         return None
@@ -65,8 +65,8 @@ def commit_snapshot(
 ) -> tuple[Literal["written", "adopted", "unchanged"], Mapping[str, Any]]:
     """Commit a snapshot whose parts are in place by writing the documents in `_meta`.
 
-    A committed snapshot is never changed. If a manifest.json is there already, it is kept and committed if it lists the
-    same parts; if it lists others, nothing is committed.
+    A committed snapshot is never changed. An existing manifest.json is kept, and committed if it lists the same parts;
+    if it lists other parts, nothing is committed.
 
     Args:
         document: the content of manifest.json.
@@ -89,7 +89,8 @@ def commit_snapshot(
     if not store.put_if_absent(f"{prefix}/{MANIFEST}", data):
         data = store.read(f"{prefix}/{MANIFEST}") or b""
         document, status = _adopt(store, prefix, document, data), "adopted"
-    # These depend on the manifest and the layout only, so an attempt that adopts a manifest writes the same bytes.
+    # These files depend only on the manifest and the layout, so an attempt that adopts a manifest writes the same
+    # bytes.
     for path, content in others.items():
         step(f"put {path}")
         store.put_if_absent(f"{prefix}/{path}", content)
@@ -128,7 +129,7 @@ def _adopt(store: Store, prefix: str, ours: Mapping[str, Any], data: bytes) -> M
 
 
 def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None:
-    """Compare the SHA-256 of each part with the manifest, then delete the parts that it does not list.
+    """Compare the SHA-256 of each part with the manifest, then delete the parts that the manifest does not list.
 
     Unlisted parts are left by an attempt that cut the rows into more parts.
 

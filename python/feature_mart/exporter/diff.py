@@ -25,7 +25,7 @@ class SplitDiff:
     Attributes:
         both: rows in both snapshots.
         only_a, only_b: rows in one snapshot only.
-        relabelled: rows in both whose label differs.
+        relabelled: rows in both snapshots whose label differs.
     """
 
     name: str
@@ -42,8 +42,9 @@ class ColumnDiff:
     Means and medians are None if every value is NULL. Medians and the edges of the bins are approximate (t-digest).
 
     `psi` is the population stability index: the sum of ``(b - a) * ln(b / a)`` over ten bins and NULL, where a and b
-    are the shares of a bin. The edges are A's deciles. Half a row is added to each bin to avoid empty ones. Below 0.1
-    counts as stable and above 0.25 as a shift (Siddiqi, Credit Risk Scorecards, 2006); a leak may be far below.
+    are the shares of a bin. The edges are A's deciles. Half a row is added to each bin to avoid empty bins. Below 0.1
+    counts as stable and above 0.25 as a shift (Siddiqi, Credit Risk Scorecards, 2006). The index of a leak may be far
+    smaller.
     """
 
     name: str
@@ -59,8 +60,8 @@ class SnapshotDiff:
 
     Attributes:
         facts: values of the manifests that differ, as (A, B) by name.
-        added, removed: columns that only B has, and that only A has.
-        changed: columns with another role, or categorical in one only, as (A, B).
+        added, removed: columns that only B has, and columns that only A has.
+        changed: columns with another role, or categorical in one snapshot only, as (A, B).
         is_same: True if the columns and the content hash of every split are equal.
     """
 

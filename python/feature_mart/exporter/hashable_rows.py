@@ -40,7 +40,7 @@ def read_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> HashableRows:
         floats = row.view(np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
             floats[:] = _buffer(array, 1, np.dtype(f"f{array.type.bit_width // 8}"))
-            # Add 0 after rounding, which turns a small negative number into -0.0.
+            # Rounding turns a small negative number into -0.0, and adding 0 turns -0.0 into 0.0.
             floats += np.float32(0)
         if array.null_count:
             row[~_valid(array)] = NULL_BITS
@@ -83,7 +83,7 @@ def row_hashes(rows: HashableRows) -> Words:
 
 
 def text_offsets(texts: pa.StringArray) -> npt.NDArray[np.int32]:
-    """Return where each text begins in the array's bytes, and where the last one ends. Shape: (n + 1,)."""
+    """Return the byte offset of each text in the array, and the end of the last one. Shape: (n + 1,)."""
     if not len(texts):
         return np.zeros(1, np.int32)
     every: npt.NDArray[np.int32] = np.frombuffer(texts.buffers()[1], np.int32)

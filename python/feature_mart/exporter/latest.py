@@ -21,10 +21,11 @@ from feature_mart.snapshot_files import (
 from feature_mart.storage import Store
 
 LatestOutcome = Literal["moved", "already", "held", "newer", "fenced", "csv"]
-"""What an export did with latest.json.
+"""The effect of an export on latest.json.
 
-moved: it names the snapshot now; already: it named it before; held: a rollback holds it; newer: it names a snapshot of
-a later refresh; fenced: it was written under a newer lease; csv: it names Parquet snapshots only.
+moved: latest.json names the snapshot now. already: it named the snapshot before. held: a rollback holds it. newer: it
+names a snapshot of a later refresh. fenced: it was written under a newer lease. csv: the snapshot is in CSV, and
+latest.json names only Parquet snapshots.
 """
 
 _ATTEMPTS = 10
@@ -35,8 +36,8 @@ class Latest:
     """The content of latest.json.
 
     Attributes:
-        held: True after a rollback, until it is released.
-        reason: why it is held; None if it is not.
+        held: True from a rollback until the release.
+        reason: the reason of the rollback; None if latest.json is not held.
         manifest_sha256: SHA-256 of the snapshot's manifest.json when latest.json was moved to it; None in older files.
     """
 
@@ -53,7 +54,7 @@ def read_latest(store: Store, consumer: str) -> Latest | None:
     """Return the content of a consumer's latest.json, or None before the first export.
 
     Raises:
-        DamagedFileError: it is not JSON, or breaks its schema.
+        DamagedFileError: latest.json is not JSON, or breaks its schema.
     """
     data = store.read(f"{consumer}/{LATEST}")
     return None if data is None else _parse(store, consumer, data)
@@ -84,16 +85,16 @@ def move_latest(
     fencing: int,
     is_new: bool = True,
 ) -> LatestOutcome:
-    """Point latest.json at a committed snapshot by compare-and-swap, and return what was done.
+    """Point latest.json at a committed snapshot by compare-and-swap, and return the outcome.
 
     Args:
         fencing: the number of the lease; 0 means no lease and is never refused. The number in the file never decreases.
-        is_new: this export committed the snapshot. If latest.json names its id already, the earlier snapshot of that id
-            was removed by hand, and the SHA-256 of the new manifest is written.
+        is_new: True if this export committed the snapshot. If latest.json names its id already, an earlier snapshot of
+            the same id was removed by hand, and the SHA-256 of the new manifest is written.
 
     Raises:
-        TerminalError: the file belongs to another warehouse.
-        TransientError: others kept changing it, or the snapshot was removed in the meantime.
+        TerminalError: latest.json belongs to another warehouse.
+        TransientError: other processes kept changing latest.json, or the snapshot was removed in the meantime.
     """
     seen: list[bytes | None] = []
     for before, now in _attempts(store, consumer, seen):
@@ -124,11 +125,11 @@ def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | Non
     An unreadable latest.json is replaced as if it were missing. `reason` is recorded in the file.
 
     Returns:
-        The previous content, or None if there was none.
+        The previous content; None if latest.json was missing or unreadable.
 
     Raises:
         UsageError: there is no such snapshot, it is damaged, or it is in CSV.
-        TransientError: others kept changing the file, or the snapshot was removed in the meantime.
+        TransientError: other processes kept changing latest.json, or the snapshot was removed in the meantime.
     """
     committed = require_snapshot(store, consumer, to).committed()
     manifest, schema = committed.manifest, committed.schema
@@ -170,7 +171,7 @@ def _attempts(
     """Yield the raw and the parsed content of latest.json, once for each attempt to replace it.
 
     Args:
-        seen: each raw content is appended to it.
+        seen: the list to which each raw content is appended.
         is_mending: treat an unreadable file as missing instead of raising DamagedFileError.
     """
     for _ in range(_ATTEMPTS):
@@ -204,8 +205,8 @@ def _swap(store: Store, consumer: str, latest: Latest, before: bytes | None) -> 
     if not store.swap(key, data, before):
         return False
     # Avoid a race with `mart snapshot clean`, which invalidates the commit before it reads latest.json. This function
-    # writes latest.json before it reads the commit, so at least one of the two sees the other and takes its change
-    # back.
+    # writes latest.json before it reads the commit, so at least one of the two sees the other's change and reverts its
+    # own.
     try:
         _committed_sha256(store, consumer, latest.id)
     except TransientError:

@@ -30,12 +30,12 @@ _LISTED = 3
 
 @dataclass(frozen=True, slots=True)
 class SnapshotLine:
-    """One snapshot folder.
+    """A snapshot folder in a store.
 
     Attributes:
-        pinned: the reason of its pin; None without one.
-        problem: why it is not a committed snapshot with intact documents; None if it is one. With a problem, the fields
-            after it are empty. Parts are not read: `verify_snapshot` does that.
+        pinned: the reason of the pin; None if the snapshot is not pinned.
+        problem: why the folder is not a committed snapshot with intact documents; None if it is one. With a problem,
+            the fields below are empty. Parts are not read; `verify_snapshot` reads them.
         warnings: why the snapshot is of little use.
     """
 

@@ -33,7 +33,7 @@ _WAITING = 2
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """The number of some rows, and the two sums of their hashes."""
+    """The number of rows in a set, and the two sums of the row hashes."""
 
     rows: int
     words: tuple[int, int]
@@ -72,7 +72,7 @@ class _Values:
         self._constant = np.ones(features, np.bool_)
 
     def see(self, split: int, bits: npt.NDArray[np.uint32], mine: npt.NDArray[np.bool_]) -> None:
-        """Add the rows of a batch that belong to a split (`mine`, at least one row)."""
+        """Add the rows of a batch that belong to a split (mask `mine`, at least one row)."""
         label = bits[0].view(np.float32)[mine]
         self._low[split] = min(self._low[split], float(label.min()))
         self._high[split] = max(self._high[split], float(label.max()))
@@ -114,7 +114,7 @@ def measure_splits(
     slices: Slices,
     staging: Staging | None,
 ) -> SnapshotMeasures:
-    """Read every row that is kept, and write it to `staging` unless that is None.
+    """Read every kept row, write it to `staging` if that is not None, and return the measures of all splits.
 
     Raises:
         TerminalError: a value is not a finite float32, or the number of rows differs from `counts`.

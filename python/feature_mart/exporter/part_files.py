@@ -45,7 +45,7 @@ class PartWriter:
     def write(self, layout: Layout, rows: HashableRows, data: Path, keys: Path, room: Room) -> int:
         """Write the data and the key file of a part in the same order, and return how many rows DuckDB wrote.
 
-        `room` may be reused when this returns.
+        The caller may reuse `room` afterwards.
 
         Raises:
             TerminalError: two rows have the same key, so their order would be undefined, or the files differ in rows.
@@ -81,7 +81,7 @@ class PartWriter:
 
 @contextmanager
 def open_writer(scratch: Path) -> Iterator[PartWriter]:
-    """Yield a PartWriter, and close it at the end."""
+    """Yield a PartWriter, and close the writer at the end."""
     writer = PartWriter(scratch)
     try:
         yield writer

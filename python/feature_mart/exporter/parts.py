@@ -37,7 +37,7 @@ def write_parts(
     scratch: Path,
     step: Callable[[str], None],
 ) -> None:
-    """Write each part, and upload it while later ones are written.
+    """Write each part, and upload it while later parts are written.
 
     Raises:
         TerminalError: two rows have the same key, or a split has another number of rows than was counted.

@@ -1,4 +1,4 @@
-"""Read and write pins. A pin is a file beside the snapshots that keeps one from being cleaned, with a reason."""
+"""Read and write pins. A pin is a file beside the snapshots that protects one of them from cleaning, with a reason."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datet
 
     Raises:
         UsageError: there is no such snapshot, or it is damaged.
-        TerminalError: it was removed in the meantime.
+        TerminalError: the snapshot was removed in the meantime.
     """
     require_snapshot(store, consumer, name)
     success = f"{consumer}/snapshots/{name}/{SUCCESS}"
@@ -55,7 +55,7 @@ def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datet
     check_document(document, "pin", key)
     is_new = store.put_if_absent(key, encode_document(document))
     # Avoid a race with `mart snapshot clean`, which invalidates the commit before it reads the pins. This function
-    # writes the pin before it reads the commit, so at least one of the two sees the other and takes its change back.
+    # writes the pin before it reads the commit, so at least one of the two sees the other's change and reverts its own.
     if store.read(success) in {None, REMOVED}:
         store.delete(key)
         raise TerminalError(
@@ -85,7 +85,7 @@ def require_snapshot(store: Store, consumer: str, name: str) -> StoredSnapshot:
     """Return a committed snapshot whose documents are intact.
 
     Raises:
-        UsageError: there is none of that name, or it is damaged; the message lists the last snapshots.
+        UsageError: there is no such snapshot, or it is damaged; the message lists the last snapshots.
     """
     place = StoredSnapshot(store, f"{consumer}/snapshots/{name}")
     try:

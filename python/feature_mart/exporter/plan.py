@@ -49,10 +49,10 @@ def plan_snapshot(
     """Count the rows, cut them into splits and parts, and hash them.
 
     Args:
-        staging: the rows are written to it by part; None on a dry run.
+        staging: receives the rows, by part; None on a dry run.
         as_of_at: the refresh of the mart.
         zone: the business zone, at whose midnights the splits are cut.
-        min_parts: the least number of parts of a split that has as many rows.
+        min_parts: the minimum number of parts of a split that has at least as many rows.
         step: called with one short line before each step.
 
     Raises:

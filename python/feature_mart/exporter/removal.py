@@ -4,8 +4,9 @@
 is absent. A removal writes `REMOVED` there, only if the file is absent or, for a committed snapshot, unchanged. Readers
 accept a snapshot only if the hash is there.
 
-A removal deletes the manifest first and `_SUCCESS` last, so a commit never exists beside a part of the files. Before
-each file it checks that `_SUCCESS` still holds `REMOVED`. If not, another removal has finished, and this one stops.
+A removal deletes the manifest first and `_SUCCESS` last, so a commit never exists with only some of the files. Before
+each deletion, the removal checks that `_SUCCESS` still holds `REMOVED`. If not, another removal has finished, and this
+one stops.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def success_of(manifest: bytes) -> bytes:
 def remove_attempt(store: Store, prefix: str) -> bool:
     """Remove an uncommitted attempt, or continue an interrupted removal.
 
-    Return True if this call deleted it, False if it is committed or another process deleted it.
+    Return True if this call deleted the attempt, False if it is committed or another process deleted it.
     """
     success = f"{prefix}/{SUCCESS}"
     if not store.put_if_absent(success, REMOVED) and store.read(success) != REMOVED:
@@ -40,15 +41,17 @@ def remove_attempt(store: Store, prefix: str) -> bool:
 def remove_snapshot(store: Store, prefix: str, is_wanted: Callable[[], bool]) -> bool:
     """Remove a committed snapshot unless `is_wanted` returns True.
 
-    Return True if this call deleted it, False if it is wanted, not committed, or being removed by another process.
+    Return True if this call deleted the snapshot, False if it is wanted, not committed, or being removed by another
+    process.
     """
     success = f"{prefix}/{SUCCESS}"
     data = store.read(success)
     if data in {None, REMOVED} or is_wanted() or not store.swap(success, REMOVED, data):
         return False
     assert data is not None
-    # Avoid a race with moving latest.json and with pinning: these write first and then check the commit, while this
-    # function invalidates the commit and then checks them. At least one of the two sees the other.
+    # Avoid a race with moving latest.json and with pinning: these operations write first and then check the commit,
+    # while this function invalidates the commit and then checks for them. At least one of the two sees the other's
+    # change.
     try:
         is_kept = is_wanted()
     except BaseException:
@@ -63,7 +66,7 @@ def remove_snapshot(store: Store, prefix: str, is_wanted: Callable[[], bool]) ->
 def restore_snapshot(store: Store, prefix: str, *, dry_run: bool = False) -> bool:
     """Undo a removal that was interrupted before it deleted anything; return False if it had deleted the manifest.
 
-    With ``dry_run``, write nothing and return whether it can be undone.
+    With ``dry_run``, write nothing, and return True if the removal can be undone.
     """
     manifest = store.read(f"{prefix}/{MANIFEST}")
     if manifest is None or dry_run:

@@ -17,13 +17,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class SourceSeal:
-    """One raw table as the newest refresh knew it.
+    """The seal of one raw table: the row versions known at the newest refresh.
 
     Attributes:
         rows: distinct pairs of key and load time.
-        max_loaded_at: None for an empty table.
+        max_loaded_at: the newest load time; None for an empty table.
         keys_hash: a hash of these pairs that does not depend on their order.
-        assumed_rows: how many of them were known by assumption only.
+        assumed_rows: the number of these pairs that were known only by assumption.
     """
 
     table: str

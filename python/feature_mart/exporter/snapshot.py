@@ -40,10 +40,10 @@ Progress = Callable[[str], None]
 """Called with one short line before each step."""
 
 Status = Literal["written", "adopted", "unchanged", "planned"]
-"""What an export did.
+"""The status of an export.
 
-written: a new snapshot; adopted: it finished an earlier attempt; unchanged: the content was there already; planned: a
-dry run found that the snapshot would be new.
+written: the snapshot is new. adopted: the export finished an earlier attempt. unchanged: the store had the content
+already. planned: a dry run found that the snapshot would be new.
 """
 
 
@@ -63,12 +63,12 @@ class SnapshotReport:
     """The result of an export.
 
     Attributes:
-        mart_rows: rows of the training mart, the sum of the rows of all splits, purged and excluded ones.
-        parts, bytes: None on a dry run that would write a new snapshot.
-        latest: what was done with latest.json; None on a dry run.
+        mart_rows: rows of the training mart: the rows of all splits, the purged and the excluded rows.
+        parts, bytes: number and size of the parts; None on a dry run that would write a new snapshot.
+        latest: the effect on latest.json; None on a dry run.
         sent_bytes: size of the parts that this export wrote; parts that were in place do not count.
         warnings: why the snapshot is of little use.
-        through: how a bucket was reached; empty for a folder.
+        through: endpoint, region, profile and proxy of a bucket, as text; empty for a folder.
     """
 
     consumer: str
@@ -233,7 +233,7 @@ def export_rows(
 
 @contextmanager
 def _left_alone(pool: ThreadPoolExecutor) -> Iterator[None]:
-    """Shut the pool down at the end without waiting for requests still in flight, also on an error."""
+    """Shut down the pool at the end, also on an error, without waiting for requests still in flight."""
     try:
         yield
     finally:

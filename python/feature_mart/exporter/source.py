@@ -23,10 +23,10 @@ from feature_mart.exporter.splits import Window
 from feature_mart.exporter.staging import Key
 
 _BATCH_ROWS = 61_440
-#: Microseconds.
+#: Microseconds in a day and in a quarter of an hour.
 _DAY = 86_400_000_000
 _QUARTER = 900_000_000
-#: 1973: until 1972 the offset of Liberia was 44 minutes and a half.
+#: Microseconds from 1970 to 1973. Until 1972, the offset of Liberia was 44.5 minutes.
 _QUARTERS_SINCE = 3 * 365 * _DAY
 
 
@@ -78,13 +78,14 @@ class RowSource(Protocol):
     def slice_starts(
         self, layout: Layout, windows: Sequence[Window], offsets: Sequence[Sequence[int]]
     ) -> tuple[tuple[Key, ...], ...]:
-        """Return, for each split, the keys of its sorted rows at these ascending offsets."""
+        """Return, for each split, the keys of its sorted rows at ascending `offsets`."""
         ...
 
     def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
-        """Yield every row that is kept, once, in any order, with the keys and the columns under their names.
+        """Yield each kept row once, in any order, with the keys and the columns under their names.
 
-        The columns are float64, not rounded, and NULL only where the table is; timestamps are UTC in microseconds.
+        The columns are float64, not rounded, and NULL only where the table has NULL; timestamps are UTC in
+        microseconds.
         """
         ...
 
@@ -163,7 +164,7 @@ class DuckDBSource:
         """Count in two scans of two columns. Raises: TerminalError if a labelled row lacks `requested_at`."""
         ((first,),) = self._rows(f"select min(epoch_us(requested_at)) from {_table(layout)}")
         # Computing the business day costs more than the scan. It is computed once per quarter of an hour: since 1972
-        # every zone's offset from UTC is a multiple of that.
+        # every zone's offset from UTC is a multiple of 15 minutes.
         unit = 1 if first is None or first < _QUARTERS_SINCE else _QUARTER
         rows = self._rows(
             f"select {EXCLUSION}, (make_timestamptz(unit * {unit}) at time zone {quoted(zone.key)})::date as day, "
@@ -314,7 +315,7 @@ def _instant(instant: datetime) -> str:
 def split_number(windows: Sequence[Window]) -> str:
     """Return SQL for the number of a labelled row's split.
 
-    An empty split gets no rows, since the next one starts where it does.
+    An empty split gets no rows, because the next split starts at the same time.
     """
     earlier = " ".join(
         f"when requested_at < {_instant(window.start)} then {number}"

@@ -31,8 +31,8 @@ def plan_windows(
     """Cut the labelled rows into the three splits.
 
     A share is counted from the newest row back, before purging, and cut at the midnight that begins the business day on
-    which it is reached. If the consumer sets dates, these replace its shares. A window may be empty, since one day can
-    hold both shares; an empty window does not purge rows of earlier ones.
+    which the share is reached. If the consumer sets dates, these replace its shares. A window may be empty, since one
+    day can hold both shares; an empty window does not purge rows of earlier windows.
 
     Args:
         days: (business day, labelled rows), at least one.
@@ -62,9 +62,9 @@ def plan_windows(
 
 
 def windows_between(edges: Sequence[datetime], embargo_days: int) -> tuple[Window, ...]:
-    """Return the three splits between four timestamps in order.
+    """Return the three windows between four ascending timestamps.
 
-    From the bounds and embargo of a snapshot, this gives the windows that it was cut by.
+    Given the bounds and the embargo of a snapshot, these are the windows into which its rows were cut.
     """
     embargo = timedelta(days=embargo_days)
     windows = []
@@ -79,7 +79,7 @@ def part_slices(rows: int, part_rows: int, min_parts: int) -> list[int]:
     """Return the row offsets at which the parts of one split begin; their sizes differ by one row at most.
 
     There are at least `min_parts`, since a training instance without a part fails, but never more parts than rows. An
-    empty split has one part of 0 rows: every channel exists and has the schema.
+    empty split has one part of 0 rows, so every channel exists and has the schema.
     """
     parts = max(1, min(rows, max(min_parts, -(-rows // part_rows))))
     return [index * rows // parts for index in range(parts)]

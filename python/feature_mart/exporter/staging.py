@@ -1,8 +1,8 @@
 """Keep rows on local disk by part, on their way from an unordered table to ordered parts.
 
 The rows of a part are scattered over the table. Selecting them part by part would read the table once for each part.
-Instead it is read once, and the rows of each batch are written to the part that they belong to. The file is as large as
-the uncompressed rows: 4 bytes a value, 20 bytes a row, and the job_id.
+Instead, the table is read once, and the rows of each batch are written to the part that they belong to. The staging
+file is as large as the uncompressed rows: 4 bytes a value, 20 bytes a row, and the job_id.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from feature_mart.exporter.hashable_rows import HashableRows, text_offsets
 Key = tuple[int, str]
 """(requested_at in microseconds since 1970, job_id): the order of a snapshot's rows."""
 
-#: Arrays in one system call, which takes up to 1024.
+#: Number of arrays passed to one system call, which accepts up to 1024.
 _AT_ONCE = 512
 
 Numbers = npt.NDArray[np.intp]
@@ -65,7 +65,7 @@ class Slices:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Rows of one part from one batch: their offset in the file, their number, and the bytes of their texts."""
+    """Rows of one part from one batch: their byte offset in the file, their number, and the bytes of their texts."""
 
     at: int
     rows: int
@@ -73,7 +73,7 @@ class _Piece:
 
 
 class Room:
-    """Memory for the rows of a part that one thread reuses; fresh pages would cost as much as the work itself."""
+    """Memory for the rows of a part, reused by one thread. Fresh pages would take as long as the work itself."""
 
     def __init__(self) -> None:
         self._room: dict[str, npt.NDArray[Any]] = {}
@@ -97,7 +97,7 @@ class Staging:
         self._room = Room()
 
     def close(self) -> None:
-        """Close and remove the file. Freeing that much disk takes a moment, so call it while other threads work."""
+        """Close and remove the file. Freeing the disk space is slow, so call this while other threads work."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 
@@ -173,7 +173,7 @@ def _write_all(file: int, views: Sequence[memoryview], at: int) -> int:
 
 
 def _read_all(file: int, views: Sequence[memoryview], at: int) -> None:
-    """Read what `_write_all` wrote at an offset into arrays."""
+    """Fill arrays with the bytes that `_write_all` wrote at an offset."""
     for first in range(0, len(views), _AT_ONCE):
         some = views[first : first + _AT_ONCE]
         size = sum(view.nbytes for view in some)

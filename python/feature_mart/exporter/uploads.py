@@ -1,4 +1,4 @@
-"""Hash and upload parts, and remove them from local disk, while the next one is being written."""
+"""Hash and upload parts, and remove them from local disk, while the next part is being written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WAITING = 4
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """A part that is in place.
+    """A part in the store.
 
     `path` is relative to the snapshot. `is_sent` is False if the part was there before this export.
     """
@@ -37,9 +37,9 @@ class StoredPart:
 class Uploads:
     """The uploads of a snapshot's parts, done in the background. Use it as a context manager.
 
-    On an error, uploads that have not started are cancelled. The first part of a split is uploaded before its others:
-    two exports that cut the same content differently conflict on it, and the second one stops before it adds other
-    files to the first one's.
+    On an error, uploads that have not started are cancelled. The first part of a split is uploaded before the others:
+    two exports that cut the same content differently conflict on the first part, and the second export stops before it
+    adds files to those of the first.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class Uploads:
         there: Collection[str],
         meter: Meter,
     ) -> None:
-        """Start with no parts.
+        """Create the uploads without a part.
 
         Args:
             begun: SHA-256 by path from the manifest of an uncommitted attempt, None without one.
-            there: keys that were found in the snapshot's folder a moment ago.
+            there: keys that a listing of the snapshot's folder has just found.
             meter: called with the rows and bytes in place after each part.
         """
         self._store, self._prefix, self._begun = store, prefix, begun
@@ -101,7 +101,7 @@ class Uploads:
 
 
 def begun_otherwise(store: Store, prefix: str) -> TerminalError:
-    """Return the error that another attempt at the same content has written other files."""
+    """Return the error for another attempt that has written other files of the same content."""
     return TerminalError(
         f"{store.address(prefix)} has other part files of an export that was not committed (with another engine "
         "version, --min-parts or part_rows). If no other export is running, remove it with `mart snapshot clean "

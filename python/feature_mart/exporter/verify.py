@@ -28,9 +28,9 @@ class Verdict:
     """The result of a verification.
 
     Attributes:
-        id: None if the manifest could not be read.
+        id: the id of the snapshot; None if the manifest could not be read.
         warnings: why an intact snapshot is of little use.
-        manifest_sha256: a model's about/training.json records this hash for the snapshot it was trained on.
+        manifest_sha256: SHA-256 of manifest.json. A model's about/training.json records it.
     """
 
     address: str
@@ -93,7 +93,7 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
 
 
 def contradicted_by_latest(place: StoredSnapshot, committed: Documents) -> str | None:
-    """Return what is wrong if latest.json was moved to this snapshot while it had another manifest, else None."""
+    """Return a message if latest.json records another manifest for this snapshot, else None."""
     data = place.latest()
     try:
         latest = decode_document(data or b"", "latest", LATEST)

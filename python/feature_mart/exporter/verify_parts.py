@@ -26,7 +26,7 @@ from feature_mart.snapshot_files.checks import (
 from feature_mart.snapshot_files.content import word_sums
 
 _BATCH_ROWS = 122_880
-#: For sorts and scans; DuckDB spills beyond it.
+#: Memory limit for sorts and scans, beyond which DuckDB spills to disk.
 MEMORY_LIMIT = "2GB"
 _KEYS = [
     (name, "VARCHAR" if kind == "string" else "TIMESTAMP WITH TIME ZONE")
@@ -44,7 +44,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What was found in one pair of parts.
+    """The findings in one pair of parts.
 
     Attributes:
         unfit: rows with NaN or an infinite value.
@@ -112,7 +112,7 @@ def _check_part(
     columns: Sequence[str] | None,
     file_format: str | None,
 ) -> Iterator[Problem]:
-    """Yield the problems of one file; `columns` are those of a data part, None for keys."""
+    """Yield the problems of one file; `columns` are the columns of a data part, None for a key part."""
     if part is None:
         return
     path = part["path"]
@@ -148,7 +148,7 @@ def _check_part(
 def _read_rows(
     data_sql: str, keys: Path, columns: Sequence[str], bounds: Bounds, last: Key | None
 ) -> _Rows:
-    """Read one pair of parts. `last` is the key of the row before its first."""
+    """Read one pair of parts. `last` is the key of the row before the pair, None if there is none."""
     total, unfit_rows, unkeyed = Found(last=last), 0, 0
     with connect(memory_limit=MEMORY_LIMIT) as con:
         reader = con.sql(f"from {data_sql} positional join {parquet(keys)}").to_arrow_reader(
