@@ -3,7 +3,7 @@
 ======================  =========================================================================
 ``write_sample(out)``   write the eight raw tables as Parquet files
 ``write_empty(out)``    write the eight tables without rows, to fill with rows of one's own
-``LOAD_CLOCK``          the lines of seeds/load_clock.csv for its bulk load
+``LOAD_CLOCK``          the lines of seeds/load_clock.csv for the sample's bulk load
 ``SHARES``              the share of rows with each kind of fault
 ======================  =========================================================================
 """

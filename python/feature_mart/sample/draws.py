@@ -30,7 +30,7 @@ def macros(seed: int) -> tuple[str, ...]:
         f"create macro mix_first(x) as (xor(x, x >> 16) * 2146121005::ubigint) & {_MASK}",
         f"create macro mix_second(x) as (xor(x, x >> 15) * 2221713035::ubigint) & {_MASK}",
         "create macro mix_last(x) as xor(x, x >> 16)",
-        # Every step is one to one, so two rows of a stream never get the same number.
+        # Every step is a bijection, so two rows of a stream never get the same number.
         "create macro row_seed(i, stream) as mix_last(mix_second(mix_first("
         f"((i::ubigint & {_MASK}) * {stride}::ubigint + xor(stream::ubigint, {_mixed(seed, 'stream')}::ubigint))"
         f" & {_MASK})))",
@@ -80,7 +80,7 @@ def waiting(what: str, seed: str = "h") -> str:
 
 
 def chance(what: str, share: float, seed: str = "h") -> str:
-    """Return a condition that is true for this share of the rows."""
+    """Return a condition that is true for the share ``share`` of the rows."""
     return f"(draw({seed}, {_salt(what)}) < {round(share * _SPACE)}::ubigint)"
 
 
@@ -140,14 +140,17 @@ def shown_load(load: str) -> str:
 
 
 def is_shown(load: str, next_load: str) -> str:
-    """Return a condition for versions in the warehouse: loaded by `ENDS_AT`, and from the bulk load only the last."""
+    """Return a condition for versions in the warehouse: loaded by `ENDS_AT`, and of the bulk load only the last one."""
     return (
         f"{load} <= {_END} and ({load} >= {_TRUSTED} or coalesce({next_load} >= {_TRUSTED}, true))"
     )
 
 
 def copies(what: str, number: str, share: float, seed: str = "h") -> str:
-    """Return an expression that repeats this share of the rows; ``number`` differs between rows of the same seed."""
+    """Return an expression that repeats some rows.
+
+    The share ``share`` is repeated. ``number`` differs between rows with the same seed.
+    """
     # 2654435768 is even, so the multiplier stays odd.
     multiplier = f"(({_salt(what)}::ubigint + {number}::ubigint * 2654435768::ubigint) & {_MASK})"
     return f"""unnest(case

@@ -24,8 +24,8 @@ from feature_mart.sample.shares import DAYS, SHARES
 from feature_mart.sample.words import CLIENT_KINDS, FIELDS, FREELANCER_KINDS, PREFECTURES
 
 _BEFORE = 0.15
-#: Days from registration until a member can be drawn, and the days before the first posting in which the first
-#: register.
+#: Days from registration until a member can be drawn, and number of days before the first posting at which
+#: registrations begin.
 _MARGIN, _EARLIER = 3, 400
 
 
@@ -40,7 +40,7 @@ def freelancer_count(jobs: int) -> int:
 
 
 def members_there(count: int, day: str) -> str:
-    """Return an expression for how many of ``count`` members can be drawn on a day: at least one."""
+    """Return an expression for the number of members, of ``count``, that can be drawn on a day: at least one."""
     return f"""greatest(1, floor({count} * ({_BEFORE} + {1 - _BEFORE}
         * greatest(0, ({day}) - {_MARGIN}) / {DAYS}.0)))::bigint"""
 
@@ -60,7 +60,7 @@ def freelancer_drawn(there: str, seed: str) -> str:
 
 
 def freelancer_of(drawn: str, there: str, category: str, seed: str) -> str:
-    """Return an expression that moves 80% of the drawn freelancers to a neighbour of the job's category."""
+    """Return an expression that replaces 80% of the drawn freelancers by a near number in the job's category."""
     own = f"({drawn} // 32 * 32 + {category})"
     return f"""case when {own} < {there} and {chance("keeps", 0.8, seed)} then {own} else {drawn} end"""
 

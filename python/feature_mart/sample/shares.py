@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-#: Three years, from midnight to midnight in Tokyo. Jobs are posted between, and nothing is loaded after `ENDS_AT`.
+#: Three years, from midnight to midnight in Tokyo. Jobs are posted in this span, and nothing is loaded after `ENDS_AT`.
 STARTS_AT = "2023-03-31 15:00:00+00"
 ENDS_AT = "2026-03-31 15:00:00+00"
 DAYS = 1096
@@ -16,7 +16,7 @@ FIRST_WEEKDAY = 5
 #: The warehouse was opened after half a year, with one bulk load of the state at that time. It is five minutes before
 #: `TRUSTED_FROM`, because a row is loaded at least five minutes after its event.
 BULK_LOADED_AT = "2023-09-30 17:55:00+00"
-#: From this time on `loaded_at` can be trusted. The nightly load at exactly this time is the first of these.
+#: From this time on `loaded_at` can be trusted. The nightly load at exactly this time is the first trusted one.
 TRUSTED_FROM = "2023-09-30 18:00:00+00"
 BULK_TABLES = ("clients", "contracts", "freelancers", "jobs", "proposals", "reviews")
 ASSUMED_LAG_HOURS = 24
@@ -57,7 +57,7 @@ LOAD_CLOCK = tuple(
 #: The share of rows with each kind of fault or event, of the rows (jobs, contracts …) that can have it.
 SHARES: Mapping[str, float] = MappingProxyType(
     {
-        # Loads: more than a day after the event, or twice the same row.
+        # Loads: more than a day after the event, or the same row twice.
         "loaded_late": 0.08,
         "exact_duplicate": 0.005,
         # Clients and freelancers.

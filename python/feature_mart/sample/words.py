@@ -10,12 +10,12 @@ class Work:
     """A leaf category: a kind of work.
 
     Attributes:
-        slug, name, english: the last part of its id, and its names.
+        slug, name, english: the last part of the category's id, and its Japanese and English names.
         yen: the usual price in yen of the fourth of ``quantities``.
         unit, english_unit: the text of a quantity; ``{q}`` is replaced by the number.
         quantities: eight usual quantities, ascending.
         trend: the change of the log price in a year.
-        has_parts: True if one job may order several of it, such as articles.
+        has_parts: True if one job may order several parts, such as articles.
     """
 
     slug: str
@@ -45,7 +45,7 @@ PIECES = (1, 2, 3, 5, 8, 10, 20, 30)
 PAGES = (1, 3, 4, 5, 6, 8, 10, 15)
 HOURS = (5, 10, 15, 20, 30, 40, 60, 80)
 MANY = (100, 200, 300, 500, 800, 1000, 3000, 5000)
-#: The quantities of an hourly job, in hours a month, instead of its category's.
+#: The quantities of an hourly job, in hours a month. They replace the quantities of the category.
 MONTHLY_HOURS = (10, 20, 30, 40, 60, 80, 120, 160)
 #: The numbers of parts, for a category with `has_parts`.
 PARTS = (1, 1, 1, 2, 3, 5, 10, 20)

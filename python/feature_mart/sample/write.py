@@ -26,13 +26,13 @@ TABLES = (
 MOST_JOBS = 50_000_000
 _MOST_SEED = 2**64 - 1
 _MEMORY_LIMIT = "2GB"
-# DuckDB cuts the same row groups with two threads or more, but others with one.
+# DuckDB cuts the same row groups with two threads or more, but different ones with one thread.
 _LEAST_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class SampleReport:
-    """The sample that was written; `rows` by raw table."""
+    """A written sample; `rows` is the number of rows by raw table."""
 
     folder: Path
     jobs: int

@@ -31,7 +31,7 @@ SUCCESS = "_meta/_SUCCESS"
 #: Content of `_SUCCESS` while a snapshot is being removed. It prevents a commit, and readers refuse the snapshot.
 REMOVED = b"removed\n"
 LATEST = "latest.json"
-#: A file of each consumer in a bucket, by which each export checks that conditional writes are honoured.
+#: Name of the file below each consumer in a bucket with which an export checks that conditional writes are honoured.
 CONDITIONS = ".conditional-writes"
 SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{4}Z-[0-9a-f]{12}", re.ASCII)
 
@@ -79,7 +79,7 @@ def instant_text(instant: datetime) -> str:
 
 
 def parse_instant(text: str) -> datetime:
-    """Parse the text of `instant_text`."""
+    """Parse a timestamp in the format of `instant_text`."""
     return datetime.fromisoformat(text)
 
 
@@ -89,10 +89,12 @@ def encode_document(document: Mapping[str, Any]) -> bytes:
 
 
 def decode_document(data: bytes, kind: str, where: str) -> dict[str, Any]:
-    """Parse and validate one of the files; `kind` names its schema, `where` its address in messages.
+    """Parse and validate a document.
+
+    `kind` is the name of the JSON Schema; `where` is the address of the document in messages.
 
     Raises:
-        TerminalError: it is not JSON, or breaks the schema; the message names the field.
+        TerminalError: the data is not JSON, or breaks the schema; the message names the field.
     """
     try:
         document = json.loads(data)

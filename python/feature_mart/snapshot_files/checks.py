@@ -1,7 +1,7 @@
 """Check the rows and documents of a snapshot beyond the hashes of its files.
 
-Anybody who changes a part can write its new SHA-256 to manifest.json, and the manifest's to _SUCCESS. But the id and
-the content hashes are computed from the rows, schema and bounds themselves, and would no longer match. `mart snapshot
+Anybody who changes a part can write its new SHA-256 to manifest.json, and the SHA-256 of manifest.json to _SUCCESS. But
+the id and the content hashes are computed from the rows, schema and bounds, and would no longer match. `mart snapshot
 verify`, `load_snapshot` and the training program make the same checks.
 """
 
@@ -51,7 +51,7 @@ class Found:
 
 
 def add_found(one: Found, other: Found) -> Found:
-    """Add the counts of some rows to those of the rows before them; `other` has the later rows."""
+    """Combine the counts of two consecutive sets of rows; `other` has the later rows."""
     return Found(
         one.rows + other.rows,
         add_sums(one.sums, other.sums),
@@ -67,8 +67,8 @@ class Bounds:
     """The rows that a split may have.
 
     Attributes:
-        start, end: of `requested_at`, in microseconds since 1970; `end` is excluded.
-        until: when the label must be known, in microseconds since 1970; None if the split purges nothing.
+        start, end: range of `requested_at`, in microseconds since 1970, `end` excluded.
+        until: latest permitted `label_known_at`, in microseconds since 1970; None if the split purges nothing.
         text: the bounds as text, for messages.
     """
 
@@ -139,10 +139,10 @@ def split_bounds(manifest: Mapping[str, Any], index: int) -> Bounds:
 def identity_faults(
     manifest: Mapping[str, Any], schema: Mapping[str, Any], folder: str | None
 ) -> Iterator[tuple[str, str]]:
-    """Yield each contradiction to the id or the form of a snapshot, as (path of the document, description).
+    """Yield each contradiction to the id or the format of a snapshot, as (path of the document, description).
 
     Args:
-        folder: the name of the snapshot's folder; None if that is not to be checked.
+        folder: the name of the snapshot's folder; None skips this check.
     """
     wanted = snapshot_id(parse_instant(manifest["as_of_at"]), schema, manifest["splits"])
     if manifest["id"] != wanted:

@@ -1,8 +1,9 @@
 """Compute the content hash of a split, and the id of a snapshot.
 
-The content hash of a split consists of two sums over its rows modulo 2**64, each written as 16 hex digits: of h, the
-hash of a row (see `row_hash`), and of h * h. It does not depend on the engine, on the order of the rows, or on how they
-are cut into parts. It does not cover column names: these are in schema.json, which the id is made from too.
+The content hash of a split consists of two sums over its rows modulo 2**64, each written as 16 hex digits: the sum of
+h, the hash of a row (see `row_hash`), and the sum of h * h. The content hash does not depend on the engine, on the
+order of the rows, or on how the rows are cut into parts. It does not cover column names, which are in schema.json; the
+id is made from schema.json too.
 """
 
 import hashlib
@@ -15,12 +16,12 @@ from feature_mart.snapshot_files.row_hash import Words, hash_sum
 
 
 def word_sums(hashes: Words) -> tuple[int, int]:
-    """Return the two sums of some rows' hashes: of h, and of h * h."""
+    """Return the two sums of row hashes: of h, and of h * h."""
     return hash_sum(hashes), hash_sum(hashes * hashes)
 
 
 def add_sums(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
-    """Return the two sums for the rows of both, modulo 2**64."""
+    """Add two pairs of sums modulo 2**64, which gives the sums for the rows of both."""
     return (one[0] + other[0]) % 2**64, (one[1] + other[1]) % 2**64
 
 

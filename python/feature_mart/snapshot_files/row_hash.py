@@ -64,7 +64,7 @@ class Utf8Texts:
 
 
 def join_texts(texts: Sequence[str]) -> Utf8Texts:
-    """Encode texts. Raises: TypeError if an item is not a text."""
+    """Encode texts in UTF-8. Raises: TypeError if an item is not a text."""
     octets = "".join(texts).encode()
     offsets = np.zeros(len(texts) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=offsets[1:])
@@ -157,7 +157,7 @@ def _hash_block(
 
 
 def _add_texts(texts: Utf8Texts, lengths: npt.NDArray[Any], number: int, out: Words) -> None:
-    """Add the words of the texts' bytes to `out`, all texts of one length at a time, because these form a table."""
+    """Add the words of the texts' bytes to `out`, texts of one length at a time, because they form a table."""
     offsets, octets = texts.offsets, texts.octets
     if offsets[0] == offsets[-1]:
         return

@@ -48,7 +48,7 @@ class Shortcoming:
 
     Attributes:
         split: the split or splits concerned.
-        what: the figure, and what it prevents.
+        what: the figure and its consequence.
         remedy: how to fix it.
         is_final: True if nothing can be fitted (train) or scored (validation, test); False if the figures mislead.
     """
@@ -74,7 +74,7 @@ def judge_snapshot(
         label_kind: regression or binary.
         features: the number of features.
         varying: the number of features with at least two values in train, where NULL counts as a value.
-        splits: the model is fitted on the first and scored on the others.
+        splits: the counts of the splits. A model is fitted on the first and scored on the others.
     """
     train, *others = splits
     found = list(judge_fit(label, label_kind, features, varying, train))

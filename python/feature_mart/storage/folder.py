@@ -21,12 +21,12 @@ _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK
 
 
 class FolderStore:
-    """Files in a local folder. Each is written and synced under a temporary name, then renamed or linked."""
+    """Files in a local folder. Each file is written and synced under a temporary name, then renamed or linked."""
 
     def __init__(self, root: Path) -> None:
-        """Create no folder yet; the first write does."""
+        """Create the store. The first write creates the folder."""
         self._root = root.absolute()
-        # Inside the root, because a rename is atomic only within one file system.
+        # Below the root, because a rename is atomic only within one file system.
         self._private = self._root / ".scratch"
         # SHA-256 of the files stored by this object, each with inode, size and time to notice later changes.
         self._known: dict[str, tuple[tuple[int, int, int], str]] = {}
@@ -36,22 +36,22 @@ class FolderStore:
         return str(self._root / key)
 
     def through(self) -> str:
-        """Return an empty string: a folder is reached directly."""
+        """Return an empty string, because a folder is reached directly."""
         return ""
 
     def require_conditions(self, key: str) -> None:
         """Do nothing: links and locks belong to the file system, which raises at once if it has none."""
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """Return a context with a folder inside the root, on the same file system as the stored files."""
+        """Return a context manager that yields a folder on the file system of the stored files."""
         return open_scratch(self._private)
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
-        """Return a context that holds a file lock."""
+        """Return a context manager that holds a file lock."""
         return hold_lock(self._private / f"{name}.lock")
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
-        """Walk the folder."""
+        """Return every file below a folder, sorted by key."""
         found = []
         for path in (self._root / prefix).rglob("*"):
             key = path.relative_to(self._root)
@@ -69,14 +69,14 @@ class FolderStore:
         return ()
 
     def read(self, key: str) -> bytes | None:
-        """Read the file."""
+        """Return the content of the file, or None if it is missing."""
         try:
             return (self._root / key).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def sha256(self, key: str) -> str | None:
-        """Hash the file, or return the known hash if the file was stored by this object and did not change since."""
+        """Hash the file, or return the known hash if this object stored the file and it is unchanged."""
         path = self._root / key
         try:
             mark, sha256 = self._known.get(key, (None, ""))
@@ -86,12 +86,12 @@ class FolderStore:
 
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path | None]:  # noqa: ARG002
-        """Yield the file itself."""
+        """Yield the path of the stored file, or None if it is missing."""
         path = self._root / key
         yield path if path.is_file() else None
 
     def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:  # noqa: ARG002
-        """Sync, then rename. Other bytes are replaced, since `exclusive` locks out their writer."""
+        """Sync the file, then rename it. Other bytes are replaced, since `exclusive` locks out their writer."""
         target = self._root / key
         if self.sha256(key) == sha256:
             return False
@@ -103,12 +103,12 @@ class FolderStore:
         return True
 
     def put(self, key: str, data: bytes, headers: Headers | None = None) -> None:  # noqa: ARG002
-        """Write, sync, rename."""
+        """Write and sync a temporary file, then rename it."""
         with self._written(key, data) as temporary:
             temporary.replace(self._root / key)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write, sync, then link: a link fails if the name is taken, and shows the whole file at once."""
+        """Write and sync a temporary file, then link it. A link is atomic and fails if the name is taken."""
         with self._written(key, data) as temporary:
             try:
                 os.link(temporary, self._root / key)
@@ -124,7 +124,7 @@ class FolderStore:
         return True
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
-        """Compare and replace under a lock for this key."""
+        """Compare and replace under a lock for the key."""
         name = hashlib.sha256(key.encode()).hexdigest()[:12]
         with hold_lock(self._private / f"swap-{name}.lock"):
             if self.read(key) != expected:
@@ -133,7 +133,7 @@ class FolderStore:
             return True
 
     def delete(self, key: str) -> None:
-        """Remove the file, and the folders that are empty then."""
+        """Remove the file, and the folders above it that are then empty."""
         path = self._root / key
         with suppress(FileNotFoundError):
             path.unlink()

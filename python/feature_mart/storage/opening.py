@@ -59,7 +59,7 @@ def open_store(root: str, options: S3Options, scratch: Path) -> Store:
 
 
 def open_s3_client(options: S3Options) -> Any:
-    """Return a boto3 client; credentials and region come from AWS's own settings.
+    """Return a boto3 client; credentials and region come from the AWS environment variables and config files.
 
     Settings that change how a request works (checksums, retries, timeouts, validation of parameters, bucket addressing)
     are fixed here, so environment variables and configuration files cannot change them.
@@ -73,7 +73,7 @@ def open_s3_client(options: S3Options) -> Any:
     from botocore.exceptions import BotoCoreError
 
     try:
-        # The default session is shared between threads.
+        # Create a session, because the default session is shared between threads.
         core = botocore.session.get_session()
         endpoint = options.endpoint or _configured_endpoint(core)
         config = Config(
@@ -141,7 +141,7 @@ def foreign_endpoint(client: Any, options: S3Options) -> str:
 
 
 def _configured_endpoint(core: Any) -> str:
-    """Return the endpoint for S3 in AWS's configuration file: that of the service, else that of the profile."""
+    """Return the S3 endpoint in the AWS config file: the endpoint of the service, else that of the profile."""
     if core.get_config_variable("ignore_configured_endpoint_urls"):
         return ""
     profile = core.get_scoped_config()

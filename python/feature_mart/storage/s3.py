@@ -1,7 +1,7 @@
-"""A store in a bucket of S3 or of a compatible service.
+"""Store files in a bucket of S3 or of a compatible service.
 
 Each body is sent with its SHA-256, so the service rejects one that changed in transit. A part is written only if its
-key is absent, so not even a writer that was suspended can overwrite what another one has written.
+key is absent, so even a writer that was suspended cannot overwrite the part of another writer.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _NO_ETAG = f'"{"0" * 32}"'
 
 
 class S3Store:
-    """Keys below ``s3://bucket/prefix``."""
+    """A store for the keys below ``s3://bucket/prefix``."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class S3Store:
         """Create the store; no request is sent.
 
         Args:
-            connect: returns boto3's client (see `open_client`); called at the first request.
+            connect: returns boto3's client (see `open_s3_client`); called at the first request.
             scratch: the local folder below which files wait to be sent.
             sleep: waits between retries.
         """
@@ -113,7 +113,7 @@ class S3Store:
             )
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """Return a context with a folder on this machine."""
+        """Return a context manager that yields a local folder."""
         return open_scratch(self._scratch)
 
     @contextmanager
@@ -122,7 +122,7 @@ class S3Store:
         yield
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
-        """List the keys, a thousand per request."""
+        """List the keys below a prefix, a thousand per request."""
         start, found = f"{self._key(prefix)}/".lstrip("/"), []
         for page in self._pages("list_objects_v2", Prefix=start):
             for each in page.get("Contents", ()):
@@ -134,7 +134,7 @@ class S3Store:
         return tuple(sorted(found, key=lambda entry: entry.key))
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """List the common prefixes, with a delimiter."""
+        """List the common prefixes, by requests with a delimiter."""
         start = f"{self._key(prefix)}/".lstrip("/")
         pages = self._pages("list_objects_v2", Prefix=start, Delimiter="/")
         found = [str(each["Prefix"]) for page in pages for each in page.get("CommonPrefixes", ())]
@@ -142,12 +142,12 @@ class S3Store:
         return tuple(sorted(name for name in names if name and name[0] != "."))
 
     def read(self, key: str) -> bytes | None:
-        """Get the object."""
+        """Return the content of the object, or None if it is missing."""
         found = self._get(key)
         return None if found is None else found[0]
 
     def sha256(self, key: str) -> str | None:
-        """Return the checksum that S3 holds, or the one in the metadata if S3 holds none of the whole file."""
+        """Return the checksum that S3 holds, or the one in the metadata if S3 has none of the whole file."""
         return self._stored_sha256(self._head(key))
 
     @contextmanager
@@ -173,10 +173,10 @@ class S3Store:
             copy.unlink(missing_ok=True)
 
     def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:
-        """Put the file if absent, with its SHA-256. Unless `is_new`, first compare with the SHA-256 of an existing one.
+        """Put the file with its SHA-256, if absent. Unless `is_new`, first look up the SHA-256 of an existing file.
 
         Raises:
-            OccupiedError: other bytes are there.
+            OccupiedError: the key holds other bytes.
             TransientError: the file was written and removed in the meantime.
         """
         there = None if is_new else self._head(key)
@@ -194,7 +194,7 @@ class S3Store:
         raise OccupiedError(key)
 
     def put(self, key: str, data: bytes, headers: Headers | None = None) -> None:
-        """Put the object."""
+        """Put the object unconditionally."""
         described = (
             {"ContentType": headers.content_type, "CacheControl": headers.cache_control}
             if headers
@@ -226,7 +226,7 @@ class S3Store:
             self._client.delete_object(Bucket=self._bucket, Key=self._key(key), **self._owner)
 
     def drop_uploads(self, prefix: str, before: datetime, is_ours: Callable[[str], bool]) -> int:
-        """Abort multipart uploads. Their pieces cost storage and do not show in listings."""
+        """Abort unfinished multipart uploads, whose pieces cost storage and do not show in listings."""
         start, dropped = f"{self._key(prefix)}/".lstrip("/"), 0
         for page in self._pages("list_multipart_uploads", Prefix=start):
             for upload in page.get("Uploads", ()):
@@ -338,7 +338,7 @@ class S3Store:
                 **place, UploadId=upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
             )
         except BaseException:
-            # If this fails, `drop_uploads` does it later; the first error is the one to report.
+            # If the abort fails, `drop_uploads` repeats it later; the first error is reported.
             with suppress(ClientError, BotoCoreError):
                 self._abort(place["Key"], upload)
             raise
@@ -353,7 +353,7 @@ class S3Store:
                 raise
 
     def _if(self, condition: str, key: str, send: Callable[[], None]) -> bool:
-        """Return True if a write with that condition (empty: none) was done, False if the condition did not hold."""
+        """Return True if a write with a condition (empty for none) was done, False if the condition did not hold."""
         try:
             self._tried(condition, key, send)
         except _RefusedError:

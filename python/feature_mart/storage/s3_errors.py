@@ -40,7 +40,7 @@ CONFLICT = frozenset({"ConditionalRequestConflict", "409"})
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 
-#: What to do without conditional writes.
+#: Advice for a store without conditional writes.
 WITHOUT_CONDITIONS = (
     "Without them, concurrent writers could overwrite each other's files, so nothing is written to this store. Write "
     "to a folder (--to FOLDER) and copy it to the store, each folder's _SUCCESS after its other files; or use a "
@@ -68,7 +68,7 @@ _PASSING = frozenset(
         *("ServiceUnavailable", "Throttling", "ThrottlingException", "ThrottledException"),
         *("RequestThrottled", "RequestThrottledException", "TooManyRequestsException"),
         *("RequestLimitExceeded", "BandwidthLimitExceeded", "PriorRequestNotComplete"),
-        # A new bucket whose name is not yet known everywhere.
+        # The name of a new bucket has not propagated yet.
         *("TemporaryRedirect",),
     }
 )
@@ -134,7 +134,7 @@ def explained_errors(
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         ) from error
     except CredentialRetrievalError as error:
-        # The user's own program would fail again; a role's credentials come from a service.
+        # The user's own program would fail again; a role's credentials come from a service, which may recover.
         if "custom-process" in str(error):
             raise TerminalError(
                 f"{where}: no credentials for S3 ({error}). Correct credential_process in AWS's own settings."
@@ -245,7 +245,7 @@ def _unclear(code: str, is_conditional: bool) -> str:
 
 
 def via(through: str) -> str:
-    """Return the words that name an endpoint in a message; empty for an empty one."""
+    """Return the words that name an endpoint in a message; empty if `through` is empty."""
     return f" through {through}" if through else ""
 
 

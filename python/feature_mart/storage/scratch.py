@@ -1,4 +1,4 @@
-"""Scratch folders for files in progress, and locks between processes of one machine."""
+"""Open scratch folders for files in progress, and hold locks between processes on one machine."""
 
 from __future__ import annotations
 

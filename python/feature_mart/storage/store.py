@@ -1,4 +1,4 @@
-"""The interface to a place for files.
+"""Define the interface of a store of files.
 
 Keys are paths below the store's root, with ``/``. Publishing relies on two atomic operations that every store has:
 write a key only if it is absent, and replace a key only if it still has the content that was read. On S3 these are
@@ -43,15 +43,15 @@ class Store(Protocol):
     """
 
     def address(self, key: str = "") -> str:
-        """Return the address of a key as a user would enter it; without a key, that of the root."""
+        """Return the address of a key as a user would enter it; the address of the root without a key."""
         ...
 
     def through(self) -> str:
-        """Return a description of how the store is reached and which settings say so; empty for a folder."""
+        """Describe the connection to the store and the settings that define it; empty for a folder."""
         ...
 
     def require_conditions(self, key: str) -> None:
-        """Check that the store honours both kinds of conditional write, with the small file `key`, which remains.
+        """Check that the store honours both kinds of conditional write, by writing the small file `key`, which remains.
 
         Raises:
             TerminalError: the store refuses conditional writes, or ignores their conditions.
@@ -59,14 +59,14 @@ class Store(Protocol):
         ...
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """Return a context with a local folder for files in progress.
+        """Return a context manager that yields a local folder for files in progress.
 
         The folder is removed at the end, or by the next writer if the process is killed.
         """
         ...
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
-        """Return a context that admits one writer of that name at a time, if the store can lock.
+        """Return a context manager that admits one writer per `name` at a time, if the store can lock.
 
         A store that locks lets `put_file` replace files. Commits do not depend on the lock.
         """
@@ -92,18 +92,21 @@ class Store(Protocol):
         ...
 
     def local(self, key: str, scratch: Path) -> AbstractContextManager[Path | None]:
-        """Return a context with the file on local disk, in place or copied to `scratch`; None if it is missing."""
+        """Return a context manager that yields a local path of the file, or None if it is missing.
+
+        The path is the stored file or a copy in `scratch`.
+        """
         ...
 
     def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:
-        """Store a local file, which may be moved; return False if the same bytes were there.
+        """Store a local file, which may be moved; return False if the key already has the same bytes.
 
         Args:
-            sha256: of the file, in hex.
-            is_new: the key was absent a while ago, so it is not looked up before the upload.
+            sha256: the SHA-256 of the file, in hex.
+            is_new: True if the key was absent in a recent listing; it is then not looked up before the upload.
 
         Raises:
-            OccupiedError: other bytes are there, and the store has no lock, so another writer may rely on them.
+            OccupiedError: the key holds other bytes, and the store has no lock, so another writer may rely on them.
         """
         ...
 

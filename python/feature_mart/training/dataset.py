@@ -39,7 +39,7 @@ class Split:
         columns: the names of the features.
         features: float32, NaN for NULL. Shape: (rows, columns).
         label: float32. Shape: (rows,).
-        keys: `job_id` (text), `requested_at` and `label_known_at` (datetime64[us], UTC); the same rows.
+        keys: `job_id` (text), `requested_at` and `label_known_at` (datetime64[us], UTC) of the same rows.
     """
 
     columns: tuple[str, ...]
@@ -65,10 +65,10 @@ class Snapshot:
 
     Attributes:
         columns: the names of the features.
-        categorical: those of them that are categories.
+        categorical: the names of the categorical features.
         label_kind: regression or binary.
         manifest: the content of manifest.json.
-        manifest_sha256: the SHA-256 of that file.
+        manifest_sha256: the SHA-256 of manifest.json.
     """
 
     id: str
@@ -87,7 +87,7 @@ class Snapshot:
         return self.label_kind == "regression" and self.label.endswith("_log")
 
     def counts(self, names: Sequence[str]) -> SplitCounts:
-        """Return the counts of these splits together, for the rules in `usability`."""
+        """Return the counts over the splits `names` together, for the rules in `usability`."""
         split = self.joined(names)
         purged = self.manifest.get("purged", {})
         return SplitCounts(
@@ -100,7 +100,7 @@ class Snapshot:
         )
 
     def shortcomings(self, on: Sequence[str]) -> tuple[Shortcoming, ...]:
-        """Return why a fit on these splits, or a score on one of the others, is impossible or unreliable."""
+        """Return why a fit on the splits `on`, or a score on another split, is impossible or unreliable."""
         found = list(self.judge_fit(on))
         for name in self.splits:
             if name not in on:
@@ -108,7 +108,7 @@ class Snapshot:
         return tuple(found)
 
     def judge_fit(self, on: Sequence[str]) -> tuple[Shortcoming, ...]:
-        """Return why a model cannot be fitted on these splits, or would overfit."""
+        """Return why a model cannot be fitted on the splits `on`, or would overfit."""
         varying = count_varying(self.joined(on).features)
         return judge_fit(self.label, self.label_kind, len(self.columns), varying, self.counts(on))
 
@@ -117,7 +117,7 @@ class Snapshot:
         return judge_score(self.label, self.label_kind, self.counts((split,)))
 
     def joined(self, names: Sequence[str]) -> Split:
-        """Concatenate these splits. Raises: UsageError if a name is unknown or there is none."""
+        """Concatenate the splits `names`. Raises: UsageError if a name is unknown, or `names` is empty."""
         unknown = [name for name in names if name not in self.splits]
         if unknown or not names:
             raise UsageError(
@@ -132,10 +132,10 @@ class Snapshot:
         )
 
     def select(self, columns: Sequence[str]) -> "Snapshot":
-        """Return the snapshot with these features only, in this order.
+        """Return the snapshot with only the features `columns`, in this order.
 
         Raises:
-            UsageError: a name is unknown, or there is none.
+            UsageError: a name is unknown, or `columns` is empty.
         """
         unknown = [name for name in columns if name not in self.columns]
         if unknown or not columns:
@@ -162,7 +162,7 @@ class Snapshot:
 
 
 def count_varying(features: NDArray[np.float32]) -> int:
-    """Return how many columns have at least two values, where NULL counts as a value. Without rows it is 0."""
+    """Return the number of columns with at least two values, where NULL counts as a value; 0 without rows."""
     known = np.where(np.isnan(features), -np.inf, features)
     return int(np.count_nonzero((known != known[:1]).any(axis=0)))
 

@@ -8,12 +8,12 @@ what              from                                          else from, below
 hyperparameters   ``--name value`` over ``SM_HPS`` (JSON)       input/config/hyperparameters.json
 data parts        ``SM_CHANNEL_TRAIN``, ``…_VALIDATION``,       input/data/train, validation, test
                   ``…_TEST``: the snapshot's ``data/<split>/``
-documents         ``SM_CHANNEL_META``: its ``_meta/``           input/data/meta
-keys              ``SM_CHANNEL_KEYS``: its ``keys/``            input/data/keys
+documents         ``SM_CHANNEL_META``: snapshot's ``_meta/``    input/data/meta
+keys              ``SM_CHANNEL_KEYS``: snapshot's ``keys/``     input/data/keys
 hosts             ``SM_HOSTS`` (JSON)                           input/config/resourceconfig.json
 model             ``SM_MODEL_DIR``                              model
 metrics.json      ``SM_OUTPUT_DATA_DIR``                        output/data
-why it failed     ``SM_OUTPUT_DIR``                             output/failure
+failure reason    ``SM_OUTPUT_DIR``                             output/failure
 ================  ============================================  ==============================
 
 SageMaker's training toolkit (script mode) sets the variables; a container that runs this module itself reads the files.
@@ -130,7 +130,7 @@ def train(job: Job) -> None:
     )
     rows = ", ".join(f"{name} {split.rows}" for name, split in snapshot.splits.items())
     print(f"{snapshot.id} of {snapshot.consumer}, {len(snapshot.columns)} features: {rows}")
-    # A log may outlive the bucket. With this hash, the snapshot can be checked later.
+    # With the hash in the log, a copy of the snapshot can be verified even after the bucket is gone.
     print(f"manifest.json of {snapshot.id} has the SHA-256 {snapshot.manifest_sha256}")
     model = fit(
         snapshot,
@@ -140,7 +140,7 @@ def train(job: Job) -> None:
         rounds=asked.rounds,
         log_every=EVERY,
     )
-    # A split that was fitted on gets no metrics: they would show overfitting only.
+    # A split that was fitted on gets no metrics: they would only show overfitting.
     metrics = {
         name: evaluate(snapshot, model, split=name)
         for name in ("validation", "test")
@@ -195,7 +195,7 @@ def _base(environ: Mapping[str, str]) -> Path:
 
 
 def _report_failure(environ: Mapping[str, str], reason: str) -> None:
-    """Write the reason to the failure file. SageMaker shows its first 1,024 characters as FailureReason."""
+    """Write the reason to the failure file. SageMaker shows the first 1,024 characters as FailureReason."""
     path = Path(environ.get("SM_OUTPUT_DIR") or _base(environ) / "output") / "failure"
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The hyperparameters of a training job, in one list for the request and for the job.
+"""Define and parse the hyperparameters of a training job, for the request and for the job.
 
 xgboost only warns about a misspelt parameter and then trains another model than intended, so only the parameters listed
 here are passed on. Objective and early-stopping metric are not listed: they follow from the label.
@@ -65,7 +65,7 @@ class Hyperparameters:
 def parse_hyperparameters(given: Mapping[str, object]) -> Hyperparameters:
     """Parse hyperparameters as SageMaker passes them, where every value may be text.
 
-    `on` is ``train`` or ``train,validation``. SageMaker's own (``sagemaker_…``) are ignored.
+    `on` is ``train`` or ``train,validation``. SageMaker's own hyperparameters (``sagemaker_…``) are ignored.
 
     Raises:
         UsageError: a name is unknown, or a value is invalid.

@@ -19,7 +19,7 @@ class LiftLine:
     Attributes:
         columns: the number of features.
         is_empty: True if every column is constant or NULL in train; then nothing was fitted and there is no score.
-        mean: of one metric, by split; None if it has no value.
+        mean: the mean of one metric over the seeds, by split; None if the metric has no value.
         spread: the standard deviation over the seeds, by split; 0.0 for one seed, None if the metric has no value.
     """
 
@@ -47,7 +47,7 @@ def variants(
 
 
 def is_empty(snapshot: Snapshot, columns: Sequence[str]) -> bool:
-    """Return True if none of these columns varies in train."""
+    """Return True if none of the columns varies in train."""
     return not count_varying(snapshot.select(columns).splits["train"].features)
 
 
@@ -59,7 +59,7 @@ def score_features(
     seeds: Iterable[int] = range(5),
     params: Mapping[str, Any] | None = None,
 ) -> LiftLine:
-    """Fit these features on train once for each seed, and score them on validation and test.
+    """Fit the features `columns` on train once for each seed, and score them on validation and test.
 
     Args:
         name: the name of the set of features, for the result.
@@ -67,7 +67,7 @@ def score_features(
         params: xgboost parameters that override the defaults.
 
     Raises:
-        UsageError: a column is unknown, or there is none.
+        UsageError: a column is unknown, or `columns` is empty.
         TerminalError: as in `fit`, for example for a label with one class; or validation, by which features are chosen,
             has no score.
     """

@@ -31,8 +31,9 @@ def regression_metrics(
 ) -> dict[str, float | None]:
     """Return R², mean absolute error and root mean squared error, in the unit of the label.
 
-    If the label is the log of a price, also return `ape_mean` and `ape_median`: the absolute error of the price as a
-    share of the true price (0.3 = 30%). `r2` is None if the label never varies; all are None without rows.
+    If the label is the log of a price, also return `ape_mean` and `ape_median`: mean and median of the absolute error
+    of the price as a ratio of the true price (0.3 = 30%). `r2` is None if the label never varies; all are None without
+    rows.
     """
     if not len(label):
         return dict.fromkeys((*REGRESSION, *(LOG_REGRESSION if is_log else ())))
@@ -80,7 +81,7 @@ def _auc(truth: NDArray[np.bool_], guess: Floats) -> float:
 
 
 def _average_precision(truth: NDArray[np.bool_], guess: Floats) -> float:
-    """Return the precision at each threshold, weighted by the recall it adds; equal scores share a threshold."""
+    """Return the precision at each threshold, weighted by the added recall; equal scores share a threshold."""
     order = np.argsort(-guess, kind="stable")
     ranked = guess[order]
     last = np.append(ranked[1:] != ranked[:-1], True)
@@ -91,7 +92,7 @@ def _average_precision(truth: NDArray[np.bool_], guess: Floats) -> float:
 
 
 def metric_line(group: str, name: str, value: float) -> str:
-    """Return the line of one metric, with all digits of the number: it parses back to the same value."""
+    """Return the line of one metric, with all digits of the number, so that it parses back to the same value."""
     return f"{group}:{name}={value!r};"
 
 

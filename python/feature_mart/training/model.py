@@ -14,7 +14,7 @@ from feature_mart.training.dataset import Snapshot, Split
 from feature_mart.training.metrics import binary_metrics, regression_metrics
 
 # Depth, rate and sampling were chosen on the validation split of the municipal data (docs/figures.md). Sampling rows
-# and columns makes the seeds differ. One thread makes the result independent of the number of threads; and on a busy
+# and columns makes the seeds differ. With one thread, the result does not depend on the number of cores. On a busy
 # machine with two cores, two threads took ten times as long as one.
 DEFAULT_PARAMS: Mapping[str, Any] = {
     "tree_method": "hist",
@@ -97,18 +97,18 @@ def fit(
 ) -> Model:
     """Fit boosted trees; the same seed gives the same model.
 
-    On train, boosting stops early by the error on validation. On train and validation, it takes the number of rounds
-    that the same seed and parameters choose on train. Without validation rows it takes 300. Categorical columns are
+    On train, boosting stops early by the error on validation. On train and validation, the number of rounds is the one
+    that the same seed and parameters choose on train. Without validation rows, it is 300. Categorical columns are
     passed as categories, because their codes have no order.
 
     Args:
         params: xgboost parameters that override the defaults.
         on: the splits to fit on: train, or train and validation.
-        rounds: the number of trees; None to choose it as above.
-        log_every: print the error on validation each time this many trees were added; None prints nothing.
+        rounds: the number of trees; None chooses it as above.
+        log_every: print the error on validation after every `log_every` trees; None prints nothing.
 
     Raises:
-        TerminalError: xgboost is not installed or refuses a parameter, a fitted split has no rows, its label has one
+        TerminalError: xgboost is not installed or refuses a parameter, a fitted split has no rows, the label has one
             class or one value, or no feature varies.
         UsageError: `on` is neither train nor train and validation.
     """
@@ -179,7 +179,7 @@ def group_median(
 def evaluate(
     snapshot: Snapshot, model: Predictor, *, split: str = "test"
 ) -> dict[str, float | None]:
-    """Return a model's metrics on one split, by name (see `metrics`); None for one without a value."""
+    """Return a model's metrics on one split, by name (see `metrics`); None for a metric without a value."""
     rows = snapshot.joined((split,))
     predicted = model.predict(rows)
     if snapshot.label_kind == "binary":

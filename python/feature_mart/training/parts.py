@@ -33,7 +33,7 @@ class Arrays:
 
 
 def check_part(path: Path, sha256: str) -> None:
-    """Raise TerminalError unless the file exists and has that SHA-256."""
+    """Raise TerminalError unless the file exists and has the SHA-256 `sha256`."""
     if not path.is_file() or sha256_file(path) != sha256:
         raise TerminalError(
             f"{path} is missing or was changed after the snapshot was committed: run `mart snapshot verify`."

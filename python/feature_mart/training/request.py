@@ -5,7 +5,7 @@ what runs          settings
 =================  ==========================================================================
 our own image      `image` alone: the container runs ``python -m feature_mart.training.entry``
 script mode        `image` with SageMaker's training toolkit, `source` the program as a tar.gz
-built-in XGBoost   `is_built_in`, `image` AWS's own: no program, and its own metrics
+built-in XGBoost   `is_built_in`, `image` AWS's own: no program, and AWS's own metrics
 =================  ==========================================================================
 """
 
@@ -32,7 +32,7 @@ CONTENT_TYPES = {".parquet": "application/x-parquet", ".csv": "text/csv"}
 
 _NAME_LENGTH = 63
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+", re.ASCII)
-# The built-in algorithm's names of our hyperparameters; it knows none of _NOT_BUILT_IN.
+# The built-in algorithm's names for our hyperparameters. It does not support those in _NOT_BUILT_IN.
 _BUILT_IN = {"learning_rate": "eta", "reg_alpha": "alpha", "reg_lambda": "lambda"}
 _NOT_BUILT_IN = frozenset({"max_cat_to_onehot", "max_cat_threshold"})
 
@@ -59,15 +59,15 @@ def training_request(
 
     The job's name is made from consumer and snapshot, so SageMaker refuses the same request the second time;
     `name_suffix` allows several jobs on one snapshot. A split without rows gets no channel. With the built-in algorithm
-    on several instances, each gets a share of the train parts.
+    on several instances, each instance gets a share of the train parts.
 
     Args:
         manifest: the snapshot's manifest.json.
-        address: its address, ``s3://bucket/prefix/<consumer>/snapshots/<id>``.
-        label_kind: regression or binary, as in its schema.json.
-        manifest_sha256: SHA-256 of its manifest.json. The program trains on no other.
+        address: the snapshot's address, ``s3://bucket/prefix/<consumer>/snapshots/<id>``.
+        label_kind: regression or binary, as in schema.json.
+        manifest_sha256: SHA-256 of manifest.json. The program trains on no other snapshot.
         hyperparameters: names and values as in `hyperparameters`.
-        output: where models are written; None for ``models`` beside the snapshots.
+        output: the address below which models are written; None for ``models`` beside the snapshots.
 
     Raises:
         UsageError: the address is not an s3:// address of this snapshot, the role is not an ARN, a hyperparameter is
@@ -211,7 +211,7 @@ def _channel(name: str, address: str, content_type: str) -> dict[str, Any]:
 def _built_in(
     label_kind: str, on: tuple[str, ...], given: Mapping[str, object], validation_rows: int
 ) -> dict[str, str]:
-    """Return the hyperparameters of SageMaker's own XGBoost, made from ours and our defaults."""
+    """Return the hyperparameters of SageMaker's own XGBoost, made from `given` and the project's defaults."""
     asked = parse_hyperparameters(given)
     foreign = sorted(_NOT_BUILT_IN.intersection(asked.params))
     if foreign or on != TRAIN:

@@ -2,7 +2,7 @@
 
 ======================  =======================================================================
 ``model.ubj``           the booster with its chosen trees only, for xgboost to load and predict
-``about/training.json`` what it was fitted on, how, and its metrics (schemas/training.json)
+``about/training.json`` data, parameters and metrics of the fit (schemas/training.json)
 ======================  =======================================================================
 
 The description has its own folder because SageMaker's XGBoost container, when serving, loads every file beside the

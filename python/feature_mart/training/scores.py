@@ -22,7 +22,7 @@ class SeedScores:
         on: the splits that were fitted on.
         by_seed: the metrics by seed.
         rounds: the number of trees by seed.
-        mean: by metric; None if it has no value.
+        mean: the mean over the seeds, by metric; None if the metric has no value.
         spread: the standard deviation over the seeds; 0.0 for one seed, None if the metric has no value.
         warnings: why the figures mislead, for example because the split has few rows.
     """
