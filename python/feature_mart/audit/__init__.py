@@ -3,7 +3,7 @@
 =========================  =========================================================================
 ``audit_leakage()``         no value before a cutoff changes when later raw rows are removed
 ``audit_incremental()``     random schedules of builds through dbt give the rows of one full build
-``audit_conservation()``    every raw row is in the mart and the snapshot, or has a reason why not
+``audit_conservation()``    every raw row is in the mart and the snapshot, or is left out for a reason
 ``audit_reproduce()``       a snapshot rebuilt from its manifest with the code of its commit is the same
 ``audit_selection()``       the rows that a change of the project affects, by label
 ``judge_file()``            values of a training file made elsewhere that could not have been known

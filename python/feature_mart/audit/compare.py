@@ -87,7 +87,7 @@ def compare_requests(
     *,
     is_brief: bool = False,
 ) -> tuple[list[Difference], list[Compared]]:
-    """Compare the rows of jobs requested before ``at`` in two builds, even of jobs that became known later."""
+    """Compare the rows of jobs requested before ``at`` in two builds, including jobs that became known later."""
     job = _of_jobs(f"requested_at < timestamptz '{at.isoformat()}'")
     where = {name: job for name in names if grain(manifest, name) == JOB}
     return _compare_all(manifest, where, whole, truncated, is_brief=is_brief)

@@ -20,14 +20,14 @@ LABEL_MODEL = "int_job__price_label"
 #: Cutoffs lie between these quantiles of the posting times, so that there are rows before and after each cutoff.
 _FROM, _TO = 0.3, 0.97
 _EARLY = 0.02
-#: Maximum time from a cutoff to a later bulk load in mid-history. Before a bulk load, its rows are known only by
-#: assumption.
+#: Maximum time from a cutoff to a later bulk load in mid-history. The rows of a bulk load are known
+#: earlier only by assumption.
 _BEFORE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Cutoff:
-    """A cutoff time, and why it was chosen."""
+    """A cutoff time, and the reason why it was chosen."""
 
     at: datetime
     about: str

@@ -101,7 +101,7 @@ class ColumnVerdict:
 
     @property
     def verdict(self) -> Verdict:
-        """Return what explains the differing values: the future, the past, or something else.
+        """Return the verdict on the column; for differing values, it depends on when the mart could serve them.
 
         A column without a leak is judged only if every row was compared, both sides had values, and `order` is not set.
         """
@@ -119,8 +119,7 @@ class ColumnVerdict:
         If a shift in time explains at least half of the differing rows, the shift decides. Otherwise, the rows decide
         whose value the mart had only later or only earlier. A column with another definition matches later values by
         chance as often as older ones. Therefore, a column leaks only if more rows match later values than older ones,
-        and
-        these rows are at least a fifth of the differing rows.
+        and these rows are at least a fifth of the differing rows.
         """
         wrong = self.judged - self.same
         if wrong == 0:
@@ -305,8 +304,7 @@ def _fit(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Fit | No
 
 
 def _place(con: duckdb.DuckDBPyConnection, *, has_versions: bool) -> None:
-    """Create the table ``placed``: differing values with the next and the last time at which the entity had the
-    value."""
+    """Create the table ``placed``: differing values, with the next and the last time at which each was right."""
     if not has_versions:
         never = "null::timestamptz"
         con.execute(

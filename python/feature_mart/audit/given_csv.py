@@ -17,12 +17,13 @@ _OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def csv_as_text(path: Path, wanted: Collection[str]) -> str:
-    """Return a table function over a CSV file in which every column is text and an empty cell is NULL.
+    """Return SQL for a table function that reads a CSV file: every column is text, and an empty cell is NULL.
 
     The delimiter is the one with which the first line contains most of the ``wanted`` columns.
 
     Raises:
-        UsageError: the file is not UTF-8, has no header line, has a column without a name, or two columns of one name.
+        UsageError: the file is not UTF-8, has no header line, has a column without a name, or two columns with the same
+        name.
     """
     _require_utf8(path)
     names, delimiter = _header(path, wanted)

@@ -50,10 +50,10 @@ def sort_rows(
 
     If the key is the job, ``judged`` also has the columns of the request.
 
-    ``until`` is when the mart's newest refresh is published; later rows are not judged.
+    ``until`` is the time at which the mart's newest refresh is published; later rows are not judged.
 
     Raises:
-        UsageError: the mart knows none of the file's jobs.
+        UsageError: the mart contains none of the file's jobs.
     """
     is_job = given.keys == (JOB,)
     load_known(con, given.keys)

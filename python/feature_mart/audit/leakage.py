@@ -48,7 +48,7 @@ class Subject:
 
 @contextmanager
 def open_subject(settings: Settings, log: RunLog, as_of: str | None) -> Iterator[Subject]:
-    """Compile the project and read the load clock, inside `open_run`. The mart itself is not touched.
+    """Compile the project and read the load clock, inside `open_run`. The mart itself is not changed.
 
     ``as_of`` names the refresh to build; None is the one that a build would choose.
 
@@ -157,7 +157,7 @@ def _choose(subject: Subject, count: int, seed: int) -> tuple[Cutoff, ...]:
 
 
 def perturbed(subject: Subject, cutoffs: tuple[Cutoff, ...], seed: int) -> Subject:
-    """Return the subject over a perturbed copy of the warehouse, in a subfolder of the subject's folder."""
+    """Return the subject with a perturbed copy of the warehouse, in a subfolder of the subject's folder."""
     folder = subject.folder / "perturbed"
     instants = [cutoff.at for cutoff in cutoffs]
     raw = perturb_warehouse(subject.raw, folder / "dwh", instants, seed)

@@ -1,7 +1,7 @@
 """Audit seeds/load_clock.csv for lines that override plausible load times or assume too short a lag.
 
-Builds at cutoffs cannot find a wrong line, because the line itself defines what was known when. The audit compares it
-with how the rest of the table was loaded.
+Builds at cutoffs cannot find a wrong line, because the line itself defines what was known when. The audit compares
+the line with how the rest of the table was loaded.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class LineVerdict:
         moved: the keys that the line makes known earlier.
         sound: the plausible load times that the line overrides; None if there are none.
         lags: lags of the keys loaded as usual; None if there are too few such keys to compare the assumed lag with.
-        corrected: the lines to write instead of a wrong one; empty if it should be dropped.
+        corrected: the lines to write instead of a wrong line; empty if the line should be dropped.
     """
 
     table: str

@@ -9,7 +9,7 @@ the same rows in each of these builds:
 - a full build over all rows, without a named refresh
 
 A difference is a value that comes from something other than the SELECT, or that depends on the time of the run. dbt
-uses the machine's wall clock and the SELECTs run at another one, so values that depend on the wall clock differ too.
+uses the machine's wall clock and the SELECTs run with another one, so values that depend on the wall clock differ too.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ def build_modes(
     *,
     has_newest: bool,
 ) -> list[Built]:
-    """Build the mart in each mode that can be compared, below ``folder``.
+    """Build the mart in each mode that can be compared, in subfolders of ``folder``.
 
-    ``has_newest`` says that ``as_of_at`` is the newest refresh, which dbt uses if none is named.
+    ``has_newest`` is True if ``as_of_at`` is the newest refresh, which dbt uses if none is named.
     """
     found: list[Built] = []
     start = first_refresh(raw, settings.clock, as_of_at)
@@ -132,7 +132,7 @@ def _build_grown(
 def _build_undated(
     settings: Settings, raw: RawWarehouse, as_of_at: datetime, folder: Path
 ) -> Built:
-    """Build in full without dbt var as_of.
+    """Build the mart in full, without the dbt var as_of.
 
     Rows loaded later are left out, because dbt would use their refresh. A perturbed warehouse has such rows.
     """

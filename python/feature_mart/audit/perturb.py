@@ -2,7 +2,7 @@
 
 A real warehouse has few rows that would reveal an error at one timestamp. In the copy, just after each timestamp, a
 share of all keys is corrected, cancelled, repriced, deleted or recategorised, and rows arrive late, early, twice and in
-bulk. Rows loaded by the timestamp stay, apart from duplicates and a bulk load of recent ones. The raw contract holds:
+bulk. Rows loaded by the timestamp stay, apart from duplicates and a bulk load of recent rows. The raw contract holds:
 rows with the same key and load time are equal, a contract keeps its job, and an active contract has no price of zero.
 """
 
@@ -137,10 +137,10 @@ class _Table:
         )
 
     def add(self, number: int, share: float, changes: str) -> None:
-        """Insert another row for a share of the keys, loaded within 36 hours after a timestamp at which the key was
-        known.
+        """Insert another row for a share of the keys.
 
-        ``number`` differs between calls, so that no two rows of one key are loaded in the same microsecond.
+        The row is loaded within 36 hours after a timestamp at which its key was known. ``number`` differs between
+        calls, so that no two rows of one key are loaded in the same microsecond.
         """
         within = self.draw(f"{number}/within", _WITHIN_US // 16)
         self.con.execute(

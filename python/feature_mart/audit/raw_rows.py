@@ -40,9 +40,10 @@ class RawWarehouse:
         return {table: self._known_by(table, at) for table in CONTRACT}
 
     def known_by_with_requests(self, at: datetime, until: datetime) -> dict[str, str]:
-        """Return `known_by`, plus the first row of each job posted before ``until``, even if loaded after ``at``.
+        """Return the SELECTs of `known_by`, with the first row of each job posted before ``until``.
 
-        A request is known to its caller before it is loaded. Nothing else that happened after ``at`` is known.
+        This row is included even if it was loaded after ``at``. A request is known to its caller before it is loaded.
+        Nothing else that happened after ``at`` is known.
         """
         known = self.known_by(at)
         instant, end = f"timestamptz '{at.isoformat()}'", f"timestamptz '{until.isoformat()}'"

@@ -58,7 +58,7 @@ class Followed:
         column: the name of the column; empty if the choice of keys follows the label.
         key: the attributes of requests that the keys belong to.
         keys: the number of keys compared.
-        remedy: what the user can do about it.
+        remedy: the advice to the user.
     """
 
     name: str

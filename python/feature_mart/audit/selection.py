@@ -59,7 +59,7 @@ def audit_selection(
     as_of: str | None = None,
     progress: Progress | None = None,
 ) -> SelectionReport:
-    """Compare the project with itself at a commit, over the same raw rows, inside `open_run`.
+    """Compare the project with its state at a commit, over the same raw rows, inside `open_run`.
 
     ``base`` is the caller's name of the commit, used in messages; ``commit`` is its full hash.
 

@@ -1,6 +1,6 @@
 """Compare builds over the raw rows known by a cutoff with a build over all rows; no earlier value may change.
 
-For each cutoff T the raw rows known after T are removed, and for builds as of the last refresh by T all rows known
+For each cutoff T, the raw rows known after T are removed; for builds as of the last refresh by T, also those known
 after that refresh. A row known only by assumption gets its initial state. The project's own compiled SQL and Python
 functions then build the mart again. The builds are compared bit by bit:
 
@@ -69,7 +69,7 @@ class CutoffReport:
 
 @dataclass(frozen=True, slots=True)
 class LeakageReport:
-    """The result of a leakage audit, and what it could not judge.
+    """The result of a leakage audit, including what could not be judged.
 
     Attributes:
         constant: by model, the feature columns that had only one value in the rows compared.

@@ -20,7 +20,7 @@ def write_universes(
     """Write ``count`` perturbed samples of ``jobs`` postings each into the folder ``out``, and return the warehouse.
 
     Every id has a prefix for its universe. ``seeds`` is the DuckDB file with the load clock. ``storms`` are the
-    timestamps just after which the samples are perturbed. The single samples stay in a subfolder of ``out``.
+    timestamps just after which the samples are perturbed. The individual samples stay in a subfolder of ``out``.
     """
     worlds = [
         _write_one(out / "worlds" / f"{number}", seeds, jobs, storms, seed + number)

@@ -89,7 +89,7 @@ def locate_snapshot(address: str, options: S3Options) -> StoredSnapshot:
 def _root(address: str) -> tuple[str, str]:
     """Split an address into the root of a store and a key.
 
-    The key is <consumer>/snapshots/<id> if the address ends in that, else the last folder alone.
+    The key is <consumer>/snapshots/<id> if the address ends in this form, else the last folder alone.
     """
     laid_out = re.fullmatch(r"(.*[^/])/([^/]+/snapshots/[^/]+)", address)
     root, _, name = address.rpartition("/")

@@ -17,7 +17,7 @@ PURGED = "purged"
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The windows of a training mart's splits, and a SQL expression for the split of each row.
+    """The windows of a training mart's splits, and an SQL expression for the split of each row.
 
     Attributes:
         windows: the splits; empty without labelled rows.

@@ -207,7 +207,7 @@ def _column(con: duckdb.DuckDBPyConnection, name: str) -> ColumnDiff:
 def _shares(
     con: duckdb.DuckDBPyConnection, side: str, name: str, edges: Sequence[float], rows: int
 ) -> list[float]:
-    """Return the smoothed shares of NULL and of each bin: below the first edge, between two, from the last one up."""
+    """Return the smoothed shares of NULL and of each bin: below the first edge, between edges, above the last."""
     above = "".join(f', count(*) filter (where "{name}" >= {edge!r}::float)' for edge in edges)
     ((*counts,),) = con.execute(f'select count("{name}"){above} from {side}').fetchall()
     bins = [

@@ -60,7 +60,7 @@ class SnapshotMeasures:
 
 
 class _Values:
-    """The label range of each split, and which features vary in train, collected batch by batch.
+    """The label range of each split, and the features that vary in train, collected batch by batch.
 
     A feature that was seen to vary is not checked again, so nearly all features cost nothing after the first batches.
     """

@@ -20,7 +20,7 @@ _AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part: its number in the snapshot, its split and index there, the paths and local files of data and keys."""
+    """A part: numbers of the part, of its split and within the split; paths and local files of its data and keys."""
 
     number: int
     split: int

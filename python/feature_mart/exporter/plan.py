@@ -23,7 +23,8 @@ from feature_mart.snapshot_files.usability import Shortcoming
 class Plan:
     """A planned snapshot.
 
-    `part_counts` has the number of parts of each split; parts are numbered across the splits, in their order.
+    `part_counts` has the number of parts of each split; parts are numbered across the splits, in the order of the
+    splits.
     """
 
     layout: Layout

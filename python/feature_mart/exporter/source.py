@@ -161,7 +161,7 @@ class DuckDBSource:
                 )
 
     def survey(self, layout: Layout, zone: ZoneInfo) -> Survey:
-        """Count in two scans of two columns. Raises: TerminalError if a labelled row lacks `requested_at`."""
+        """Count in two scans, each of two columns. Raises: TerminalError if a labelled row lacks `requested_at`."""
         ((first,),) = self._rows(f"select min(epoch_us(requested_at)) from {_table(layout)}")
         # Computing the business day costs more than the scan. It is computed once per quarter of an hour: since 1972
         # every zone's offset from UTC is a multiple of 15 minutes.

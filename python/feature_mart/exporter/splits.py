@@ -76,10 +76,11 @@ def windows_between(edges: Sequence[datetime], embargo_days: int) -> tuple[Windo
 
 
 def part_slices(rows: int, part_rows: int, min_parts: int) -> list[int]:
-    """Return the row offsets at which the parts of one split begin; their sizes differ by one row at most.
+    """Return the row offsets at which the parts of one split begin.
 
-    There are at least `min_parts`, since a training instance without a part fails, but never more parts than rows. An
-    empty split has one part of 0 rows, so every channel exists and has the schema.
+    The sizes of the parts differ by at most one row. There are at least `min_parts`, since a training instance without
+    a part fails, but never more parts than rows. An empty split has one part of 0 rows, so every channel exists and has
+    the schema.
     """
     parts = max(1, min(rows, max(min_parts, -(-rows // part_rows))))
     return [index * rows // parts for index in range(parts)]

@@ -79,7 +79,7 @@ class Room:
         self._room: dict[str, npt.NDArray[Any]] = {}
 
     def take(self, name: str, shape: tuple[int, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
-        """Return an uninitialised array of that shape. The same name gives the same memory."""
+        """Return an uninitialised array of the given shape. The same name gives the same memory."""
         size = math.prod(shape)
         if name not in self._room or len(self._room[name]) < size:
             self._room[name] = np.empty(size, kind)

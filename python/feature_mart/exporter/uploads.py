@@ -50,7 +50,7 @@ class Uploads:
         there: Collection[str],
         meter: Meter,
     ) -> None:
-        """Create the uploads without a part.
+        """Prepare the uploads; `add` starts them.
 
         Args:
             begun: SHA-256 by path from the manifest of an uncommitted attempt, None without one.

@@ -50,7 +50,7 @@ class Verdict:
 def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Verdict:
     """Re-read a snapshot in a folder or a bucket, and compare everything with its manifest.
 
-    These are checked:
+    The checks are:
 
     - the commit, manifest.json, schema.json, and latest.json if it names the snapshot
     - the id, recomputed from schema, bounds and content hashes

@@ -23,7 +23,7 @@ _SPACE = 4294967296
 
 
 def macros(seed: int) -> tuple[str, ...]:
-    """Return the statements that create the macros of the expressions below."""
+    """Return the statements that create the macros used by the expressions below."""
     stride = _mixed(seed, "stride") | 1
     start = f"epoch_us(timestamptz '{STARTS_AT}')"
     return (
@@ -60,7 +60,7 @@ def row_seed(number: str, stream: str) -> str:
 
 
 def uniform(what: str, seed: str = "h") -> str:
-    """Return an expression for a number from 0 to below 1."""
+    """Return an expression for a uniformly distributed number from 0 to below 1."""
     return f"uniform({seed}, {_salt(what)})"
 
 

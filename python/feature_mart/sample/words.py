@@ -11,7 +11,7 @@ class Work:
 
     Attributes:
         slug, name, english: the last part of the category's id, and its Japanese and English names.
-        yen: the usual price in yen of the fourth of ``quantities``.
+        yen: the usual price of the fourth quantity, in yen.
         unit, english_unit: the text of a quantity; ``{q}`` is replaced by the number.
         quantities: eight usual quantities, ascending.
         trend: the change of the log price in a year.

@@ -136,7 +136,7 @@ def _statements(job_count: int) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _scratch_beside(out: Path) -> Iterator[Path]:
-    """Yield a locked scratch folder on the same file system, and remove unlocked ones, which killed runs left."""
+    """Yield a locked scratch folder on the same file system, and remove the unlocked ones of killed runs."""
     for stale in out.parent.glob(f".{glob.escape(out.name)}.sample-*"):
         with (stale / "lock").open("a") as handle:
             try:

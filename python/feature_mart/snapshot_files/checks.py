@@ -38,7 +38,7 @@ class Found:
         sums: the two sums of the rows' hashes.
         outside: rows requested outside the split.
         late: rows whose label was known too late for the split; they should have been purged.
-        misplaced: rows that do not follow the row before them by key.
+        misplaced: rows whose key is not greater than the key of the row before.
         last: the key of the last row; None without rows.
     """
 

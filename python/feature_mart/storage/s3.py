@@ -1,6 +1,6 @@
 """Store files in a bucket of S3 or of a compatible service.
 
-Each body is sent with its SHA-256, so the service rejects one that changed in transit. A part is written only if its
+Each body is sent with its SHA-256, so the service rejects a body that changed in transit. A part is written only if its
 key is absent, so even a writer that was suspended cannot overwrite the part of another writer.
 """
 
@@ -96,9 +96,10 @@ class S3Store:
             return describe_client(self._client, self._options)
 
     def require_conditions(self, key: str) -> None:
-        """Write `key` only if it is absent, and then with an ETag that no object has. Both writes must be refused.
+        """Write an existing `key` under two false conditions; the store must refuse both writes.
 
-        This takes two requests, or three if the key is new.
+        The conditions are that the key is absent, and that it has an ETag that no object has. If the key is missing, a
+        further request creates it.
         """
         said = b"`mart export` writes this to see whether conditional writes are honoured here.\n"
         ignored = ""
@@ -147,7 +148,7 @@ class S3Store:
         return None if found is None else found[0]
 
     def sha256(self, key: str) -> str | None:
-        """Return the checksum that S3 holds, or the one in the metadata if S3 has none of the whole file."""
+        """Return the SHA-256 of the whole file that S3 holds, else the one in the metadata, else an empty string."""
         return self._stored_sha256(self._head(key))
 
     @contextmanager

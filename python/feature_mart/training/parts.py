@@ -75,7 +75,7 @@ def read_arrays(
 
 
 def check_rows(arrays: Arrays, manifest: Mapping[str, Any], index: int, where: str) -> None:
-    """Raise TerminalError unless these are the rows of the exported split at `index`.
+    """Raise TerminalError unless `arrays` has the rows of the exported split at `index`.
 
     The content hash is recomputed from keys and values, and compared with the one from which the snapshot's id is made.
     """

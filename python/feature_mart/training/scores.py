@@ -16,7 +16,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SeedScores:
-    """Metrics on one split, fitted once for each seed.
+    """Metrics of models fitted once for each seed, on one split.
 
     Attributes:
         on: the splits that were fitted on.
