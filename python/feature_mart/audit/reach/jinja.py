@@ -22,8 +22,8 @@ _FORBIDDEN = {
     "dbt_version": "the installed version",
     "execute": "the phase of dbt",
     "api": "tables named by their text",
-    "builtins": "what dbt has hidden",
-    "context": "what dbt has hidden",
+    "builtins": "internals of dbt",
+    "context": "internals of dbt",
 }
 #: Functions that query or change the warehouse at compile time.
 _ASKING = frozenset(
