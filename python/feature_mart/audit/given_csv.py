@@ -23,7 +23,7 @@ def csv_as_text(path: Path, wanted: Collection[str]) -> str:
 
     Raises:
         UsageError: the file is not UTF-8, has no header line, has a column without a name, or two columns with the same
-        name.
+            name.
     """
     _require_utf8(path)
     names, delimiter = _header(path, wanted)

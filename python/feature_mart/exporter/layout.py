@@ -64,7 +64,7 @@ def plan_layout(
 
     Raises:
         TerminalError: the contract lacks a column that every training model needs, the label has no ``role: label``,
-        another column has that role, there is no feature, or a column has no data type.
+            another column has that role, there is no feature, or a column has no data type.
     """
     by_name: Mapping[str, Column] = {column.name: column for column in columns}
     model = consumer.training_model

@@ -24,7 +24,7 @@ from feature_mart.snapshot_files import (
 )
 from feature_mart.storage import Store
 
-#: The number of a consumer's newest snapshots that a message lists.
+#: Maximum number of snapshots per consumer that a message lists.
 _LISTED = 3
 
 
@@ -82,15 +82,16 @@ def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotL
 
 
 def find_snapshot(store: Store, wanted: str, options: S3Options) -> str:
-    """Return the address of a snapshot that a user names, in every command the same way.
+    """Return the address of a snapshot that a user names. Every command uses this function.
 
     Args:
-        wanted: its id, its consumer (the one that latest.json names), a folder, or a ``file://`` or ``s3://`` address.
-            Ids and consumers are looked up in ``store``.
+        wanted: an id, a consumer (for the snapshot that latest.json names), a folder, or a ``file://`` or ``s3://``
+            address. Ids and consumers are looked up in ``store``.
         options: the options for reading from S3.
 
     Raises:
-        UsageError: there is no such snapshot, several consumers have one of this id, or the address is of another kind.
+        UsageError: there is no such snapshot, several consumers have a snapshot of this id, or the address is of
+            another kind.
     """
     is_path = "/" in wanted or wanted.startswith((".", "~"))
     folder = Path(os.path.expanduser(wanted))  # noqa: PTH111 - it leaves an unknown user's home as it is
@@ -135,7 +136,7 @@ def find_in_store(store: Store, wanted: str, options: S3Options) -> tuple[str, s
 
 
 def _local(address: str) -> str:
-    """Return an address in a form to compare: a folder's without links, that of a bucket as it is."""
+    """Return an address in comparable form: a folder with its links resolved, or the unchanged address of a bucket."""
     if "://" in address and not address.startswith("file://"):
         return address
     try:
@@ -145,7 +146,7 @@ def _local(address: str) -> str:
 
 
 def _is_there(address: str, options: S3Options) -> bool:
-    """Return True if there is a folder at an address, or in a bucket a snapshot, committed or not."""
+    """Return True if the folder at an address exists, or if a bucket has a snapshot there, committed or not."""
     if address.startswith("file://") or "://" not in address:
         try:
             snapshot_folder(address)
@@ -157,7 +158,7 @@ def _is_there(address: str, options: S3Options) -> bool:
 
 
 def _unknown(store: Store, wanted: str) -> UsageError:
-    """Return the error for a snapshot that is not there, which lists those that are."""
+    """Return the error for a snapshot that does not exist, with a list of the existing snapshots."""
     there = []
     for consumer in store.folders(""):
         ids = _ids(store, consumer)

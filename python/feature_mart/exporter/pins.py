@@ -74,7 +74,7 @@ def unpin_snapshot(store: Store, consumer: str, name: str) -> bool:
 
 
 def find_pin(store: Store, name: str) -> str | None:
-    """Return the consumer with a pin of this id, also if the snapshot itself is gone; None if there is none."""
+    """Return the consumer that has a pin of this id, even if the snapshot is gone; None if there is no such pin."""
     if not SNAPSHOT_ID.fullmatch(name):
         return None
     having = (each for each in store.folders("") if store.read(_key(each, name)) is not None)

@@ -17,11 +17,11 @@ from feature_mart.raw.warehouse import DEFAULT_TYPES
 def write_empty(out: str | Path) -> Path:
     """Write each raw table as a Parquet file without rows into a new or empty folder, and return the folder.
 
-    The files have every column that the contract requires. Columns that a table may have in addition are left out.
+    The files have every column that the contract requires. Optional columns are left out.
 
     Raises:
         UsageError: ``out`` is not a folder, or it has files already.
-        TerminalError: the folder cannot be written; what was written is removed again.
+        TerminalError: the folder cannot be written. Files already written are removed again.
     """
     folder = expand_user(str(out), "--empty").absolute()
     check_path(folder, "--empty")

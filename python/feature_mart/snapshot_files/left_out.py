@@ -6,12 +6,12 @@ PURGED = "purged"
 #: The meaning of each exclusion reason of the label models, and of "purged".
 MEANINGS: Mapping[str, str] = {
     PURGED: (
-        "the label became known only after the next split began (less the embargo); trained on, it would tell of that "
-        "split's time"
+        "the label became known only after the next split began (less the embargo), so training on it would use "
+        "information from the time of that split"
     ),
     "label_not_yet_known": (
-        "no outcome was known at the refresh: the job is still running, or, for a price, nobody was hired; the row is "
-        "looked at again at each refresh"
+        "no outcome was known at the refresh: the job is still running, or, for a price, nobody was hired; each "
+        "refresh checks the row again"
     ),
     "label_known_before_request": "the outcome was known before the request, and could be read from its features",
     "job_deleted": "the source deleted the job",
@@ -23,11 +23,11 @@ MEANINGS: Mapping[str, str] = {
 
 
 def explain_left_out(counts: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
-    """Return the name and the meaning of what was left out, in the order of `MEANINGS`.
+    """Return name and meaning of each reason for which rows were left out, in the order of `MEANINGS`.
 
     Args:
-        counts: rows by exclusion reason, and those purged under `PURGED`. A name without rows or without a known
-            meaning is left out.
+        counts: rows by exclusion reason, and purged rows under `PURGED`. A reason without rows or without a known
+            meaning is not returned.
     """
     return tuple((name, text) for name, text in MEANINGS.items() if counts.get(name))
 
@@ -35,7 +35,7 @@ def explain_left_out(counts: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
 def count_left_out(
     excluded: Mapping[str, int], purged: Iterable[int], into: Mapping[str, int] | None = None
 ) -> dict[str, int]:
-    """Return the rows left out by name, as `explain_left_out` takes them, added to those of ``into``."""
+    """Return the number of rows left out by reason, added to the counts in ``into``."""
     counts = dict(into or {})
     for name, rows in (*excluded.items(), (PURGED, sum(purged))):
         counts[name] = counts.get(name, 0) + rows

@@ -139,9 +139,7 @@ class Snapshot:
         """
         unknown = [name for name in columns if name not in self.columns]
         if unknown or not columns:
-            raise UsageError(
-                f"{self.consumer} has no feature {unknown or '(no name was given)'}."
-            )
+            raise UsageError(f"{self.consumer} has no feature {unknown or '(no name was given)'}.")
         at = [self.columns.index(name) for name in columns]
         names = tuple(columns)
         splits = {

@@ -35,8 +35,8 @@ def variants(
 ) -> dict[str, tuple[str, ...]]:
     """Return the columns of every set to score, by name: all, without each group, each group alone.
 
-    Each set has its features in the order of ``columns``, the snapshot's, because the order alone moves a score: so the
-    score of all features is the one that `score_seeds` gives for the snapshot.
+    Each set has its features in the order of ``columns``, the features of the snapshot, because the order affects the
+    score. The score of all features is therefore equal to that of `score_seeds`.
     """
     sets = {ALL: tuple(columns)}
     for group, names in groups.items():

@@ -10,7 +10,7 @@ from feature_mart.training.dataset import Snapshot
 from feature_mart.training.model import TRAIN, check_score, evaluate, fit
 
 _WIDTH = 48
-#: Called with the seeds done, the seeds in all, and what is being fitted.
+#: Called with the number of seeds done, the number of all seeds, and the name of the current step.
 Progress = Callable[[int, int, str], None]
 
 
@@ -36,7 +36,7 @@ class SeedScores:
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Return mean and spread of each metric, and the warnings, in a few lines."""
+        """Return the mean and the spread of each metric, and the warnings, as text."""
         metrics = ", ".join(
             f"{name} {_shown(value)} ± {_shown(self.spread[name])}"
             for name, value in self.mean.items()
@@ -64,8 +64,8 @@ def score_seeds(
         on: the splits to fit on, as in `fit`.
         split: the split to score on.
         params: xgboost parameters that override the defaults.
-        progress: called before each fit and after the last. True shows one line on stderr that is overwritten, False
-            shows nothing, and None shows it in a terminal or a notebook.
+        progress: called before each fit and after the last one. True overwrites one line on stderr, False shows
+            nothing, and None shows the line only in a terminal or a notebook.
 
     Raises:
         TerminalError: as in `fit`; or the split has no score, because it has no rows or all labels are the same.
@@ -99,9 +99,9 @@ def _shown(value: float | None) -> str:
 
 
 def _line(is_shown: bool | None) -> Progress:
-    """Return a function that writes the progress to one line of stderr, or one that does nothing."""
+    """Return a function that writes the progress to one line of stderr, or a function that does nothing."""
     if is_shown is None:
-        # A notebook's stderr is no terminal, but it shows one line as well.
+        # The stderr of a notebook is not a terminal, but can show one line, too.
         is_shown = sys.stderr.isatty() or "ipykernel" in sys.modules
     if not is_shown:
         return lambda _done, _total, _what: None
