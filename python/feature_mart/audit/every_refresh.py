@@ -1,4 +1,4 @@
-"""Leakage audit with a cutoff at every refresh of a small warehouse, for leaks in one week, entity or row.
+"""Audit a small warehouse with a cutoff at every refresh, for leaks in one week, entity or row.
 
 Five cutoffs find a leak that is present all year. A leak in a single week or a few rows shows only at a cutoff shortly
 afterwards, so this audit has a cutoff at every refresh. The warehouse must be small, because it is built about a

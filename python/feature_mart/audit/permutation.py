@@ -118,7 +118,7 @@ def ranks(values: Numbers) -> Numbers:
 def _weights(label: KeyedLabel) -> Numbers:
     """Return the inverse variance of each key's mean, or equal weights if a variance is zero.
 
-    The variance of a mean is the variance between keys, plus that within keys over the key's number of rows.
+    The variance of a mean is the variance between keys, plus the variance within keys divided by the key's row count.
     """
     rows, keys = label.counts.sum(), len(label.counts)
     within = label.squares - (label.sums**2 / label.counts).sum()

@@ -66,9 +66,9 @@ _DUPLICATED, _IN_BULK = 0.02, 0.05
 def perturb_warehouse(
     raw: RawWarehouse, out: Path, around: Sequence[datetime], seed: int = 0
 ) -> RawWarehouse:
-    """Write a perturbed copy of a warehouse into the folder ``out``, and return it.
+    """Write a perturbed copy of a warehouse into the folder ``out``, and return the copy.
 
-    ``around`` are the timestamps just after which rows change, at least one. The same seed gives the same rows.
+    ``around`` has one or more timestamps; rows change just after each. The same seed gives the same rows.
     """
     out.mkdir(parents=True, exist_ok=True)
     with connect() as con:

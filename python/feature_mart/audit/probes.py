@@ -1,4 +1,4 @@
-"""Add synthetic requests at times at which a warehouse has few, to find leaks limited to such times.
+"""Add synthetic requests at times at which a warehouse has few requests, to find leaks limited to such times.
 
 Few requests fall between a refresh and its publication, one hour a night. `add_probes` adds requests there, for clients
 with new rows in that refresh. A correct mart serves them the values published the night before.

@@ -1,4 +1,4 @@
-"""Implement `mart audit reproduce`: rebuild a snapshot from its manifest with the code of its commit, and compare."""
+"""Implement `mart audit reproduce`: rebuild a snapshot with the code of its commit, and compare the two."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ReproduceReport:
 def audit_reproduce(
     settings: Settings, log: RunLog, address: str, progress: Progress | None = None
 ) -> ReproduceReport:
-    """Check out the snapshot's commit, build the mart as of its refresh, export, and compare, inside `open_run`.
+    """Rebuild a snapshot with the code of its commit, as of its refresh, and compare the two, inside `open_run`.
 
     All project code, including the runner and the exporter, is the commit's. Installed packages are the current ones.
     The raw warehouse may have grown since, because later rows do not change what was known at a refresh.

@@ -103,7 +103,7 @@ def commit_snapshot(
         return status, _committed_or_gone(store, prefix)
     except TerminalError:
         # The snapshot was removed between the check and the commit. A removal deletes the manifest first, so no reader
-        # took this commit for a whole snapshot.
+        # accepted this commit.
         store.delete(f"{prefix}/{SUCCESS}")
         raise _gone(store, prefix) from None
 

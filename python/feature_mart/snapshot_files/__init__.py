@@ -74,7 +74,7 @@ def part_path(kind: str, split: str, index: int, suffix: str = "parquet") -> str
 
 
 def instant_text(instant: datetime) -> str:
-    """Return a timestamp as the files write it: ``2026-11-03T18:00:00Z``, UTC, with microseconds if any."""
+    """Return a timestamp in the format of the files: ``2026-11-03T18:00:00Z``, UTC, with microseconds if any."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 

@@ -208,11 +208,11 @@ class S3Store:
             )
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Put with ``If-None-Match``."""
+        """Put the object with the header ``If-None-Match``."""
         return self._if(_ABSENT, key, lambda: self._send(key, data, _digest(data), IfNoneMatch="*"))
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
-        """Put with ``If-Match`` and the ETag that was read with `expected`."""
+        """Put the object with the header ``If-Match`` and the ETag that was read with `expected`."""
         if expected is None:
             return self.put_if_absent(key, data)
         found = self._get(key)
@@ -362,7 +362,9 @@ class S3Store:
         return True
 
     def _tried(self, condition: str, key: str, send: Callable[[], None]) -> None:
-        """Send; retry if the body changed in transit or another write was in progress. botocore retries other errors.
+        """Send a write, and retry if the body changed in transit or another write was in progress.
+
+        botocore retries other errors.
 
         Raises:
             _RefusedError: the write's condition does not hold.

@@ -97,7 +97,7 @@ _NOT_DONE = frozenset(
 _REFUSES_HEADER = re.compile(
     r"if-(none-)?match|conditional|implies functionality|not (implemented|supported)", re.IGNORECASE
 )
-#: Codes by which a service may refuse a condition, among other things.
+#: Codes that may refuse a condition, but also something else.
 _UNCLEAR = frozenset({"InvalidArgument", "InvalidRequest", "BadRequest", "400"})
 #: Operations that can be conditional.
 _CONDITIONAL = frozenset({"PutObject", "CompleteMultipartUpload"})

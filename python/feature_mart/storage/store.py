@@ -119,7 +119,7 @@ class Store(Protocol):
         ...
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
-        """Store a small file if the key still holds `expected` (None: is absent), else return False."""
+        """Store a small file if the key holds `expected`, or is absent if `expected` is None; else return False."""
         ...
 
     def delete(self, key: str) -> None:

@@ -33,7 +33,7 @@ def save_model(
 
     Args:
         params: the parameters that xgboost got, defaults included.
-        metrics: by split, then by name.
+        metrics: the metrics by split, then by name.
     """
     data = bytes(model.booster[: model.rounds].save_raw("ubj"))
     about = {

@@ -90,7 +90,7 @@ def _is_named(tokens: Sequence[Token], number: int) -> bool:
 
 @cache
 def _functions() -> tuple[frozenset[str], frozenset[str]]:
-    """Return DuckDB's non-deterministic functions, and its table functions that read files, settings or the catalog.
+    """Return DuckDB's nondeterministic functions, and its table functions that read files, settings or the catalog.
 
     Both are looked up in the catalog of the engine.
     """
