@@ -120,9 +120,8 @@ class Snapshot:
         """Concatenate the splits `names`. Raises: UsageError if a name is unknown, or `names` is empty."""
         unknown = [name for name in names if name not in self.splits]
         if unknown or not names:
-            raise UsageError(
-                f"{list(names)} are not splits of a snapshot: use {', '.join(SPLITS)}."
-            )
+            what = f"{', '.join(unknown)}: no such split" if unknown else "No split was given"
+            raise UsageError(f"{what}. Use {', '.join(SPLITS)}.")
         chosen = [self.splits[name] for name in names]
         return Split(
             self.columns,
