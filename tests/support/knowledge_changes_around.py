@@ -270,9 +270,9 @@ CHANGES = (
         (
             put(
                 f"{POSTING}.yml",
-                '      - name: job_skill_count\n        description: "Skills that the request asks for."\n'
+                '      - name: job_skill_count\n        description: "Number of skills that the request asks for."\n'
                 "        data_type: int64\n",
-                '      - name: job_skill_count\n        description: "Skills that the request asks for."\n'
+                '      - name: job_skill_count\n        description: "Number of skills that the request asks for."\n'
                 "        data_type: int\n",
             ),
         ),
