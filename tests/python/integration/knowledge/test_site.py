@@ -291,7 +291,7 @@ QUESTIONS = (
         "budget not stated",
         "feat_job__posting",
         "job_budget_log",
-        "Not stated is behaviour, not zero",
+        "A budget that is not stated is NULL instead of 0",
     ),
     Question(
         "Why is the client's prefecture no feature?",
