@@ -1,13 +1,12 @@
-{#- CTEs that end with `grown`: the names whose share of hits has grown significantly. `observed` is
-    a CTE with one row per (row, name) and the columns `known_at`, `name`, and `hit` (1 or 0). The
-    rows of the last `share_days` days (dbt var) up to the refresh are used. Two pairs are compared:
-    the rows of the last `profile_days` days with those before, and the rows since the last miss
-    with those before.
-
-    A share has grown if it rose by at least 0.1 and half the G statistic of the two-by-two table is
-    at least 12. Half the G statistic is the natural logarithm of the likelihood ratio of two shares
-    against one (Wilks, 1938; Woolf, 1957). It needs only counts and no minimum number of rows; an
-    empty side gives 0. docs/quality.md has the power of the bound 12 by volume. -#}
+{#- Write CTEs that end with `grown`: the names whose share of hits has grown significantly.
+    `observed` is a CTE with one row per (row, name) and the columns `known_at`, `name`, and `hit`
+    (1 or 0). The rows of the last `share_days` days (dbt var) up to the refresh are used. Two pairs
+    are compared: the rows of the last `profile_days` days with those before, and the rows since the
+    last miss with those before. A share has grown if it rose by at least 0.1 and half the G
+    statistic of the two-by-two table is at least 12. Half the G statistic is the natural logarithm
+    of the likelihood ratio of two shares against one (Wilks, 1938; Woolf, 1957). It needs only
+    counts and no minimum number of rows; an empty side gives 0. docs/quality.md has the power of
+    the bound 12 by volume. -#}
 {% macro grown_shares(observed) -%}
 clock as (
 
@@ -116,9 +115,9 @@ grown as (
 )
 {%- endmacro %}
 
-{#- Evidence that two shares of hits differ: half the G statistic of the two-by-two table, which is
-    the natural logarithm of the likelihood ratio of two shares against one. 0 if a side is empty.
-    -#}
+{#- Write the evidence that two shares of hits differ: half the G statistic of the two-by-two table,
+    which is the natural logarithm of the likelihood ratio of two shares against one. It is 0 if a
+    side is empty. -#}
 {% macro share_evidence(hits, of_rows, other_hits, other_rows) -%}
     {{ x_ln_x(hits) }}
         + {{ x_ln_x(of_rows ~ ' - ' ~ hits) }}
@@ -131,13 +130,13 @@ grown as (
         - {{ x_ln_x(of_rows ~ ' + ' ~ other_rows ~ ' - ' ~ hits ~ ' - ' ~ other_hits) }}
 {%- endmacro %}
 
-{#- The evidence from which a difference of shares is significant; docs/quality.md has its power by
-    volume. -#}
+{#- Write the evidence from which a difference between shares is significant. docs/quality.md has
+    the power of this bound by volume. -#}
 {% macro evidence_bound() -%}
     12
 {%- endmacro %}
 
-{#- x ln x of a whole number; 0 for 0. -#}
+{#- Write x ln x of a whole number; 0 if the number is 0. -#}
 {% macro x_ln_x(x) -%}
     {#- allow log: a statistic that is only compared with a bound, never summed further -#}
     case when {{ x }} > 0 then ({{ x }}) * ln({{ x }}) else 0 end
