@@ -1,5 +1,5 @@
-{#- Fail on labels, their known times and exclusion reasons that differ from those of the label's
-    own model: a mart that drops or changes labels selects rows by their outcome. -#}
+{#- Fail on labels whose value, known time or exclusion reason differs from that in the label's own
+    model: a mart that drops or changes labels selects rows by their outcome. -#}
 {% test labels_of(model, to, label) %}
 {{ config(meta={
     'message': 'a label differs from its own model',
