@@ -4,7 +4,7 @@
 {% test freshness(model, column_name, at_most_days) %}
 {{ config(meta={
     'message': 'there are no new rows',
-    'fix': 'check that the raw tables are still loaded; build an archive as of its end, as below',
+    'fix': 'check that the raw tables are still loaded; for an archive, run the command below',
 }) }}
 with clock as (
 

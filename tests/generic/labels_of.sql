@@ -3,7 +3,7 @@
 {% test labels_of(model, to, label) %}
 {{ config(meta={
     'message': 'a label differs from its own model',
-    'fix': 'take it from that model, and add further exclusion reasons there',
+    'fix': 'take the label unchanged from its own model; add further exclusion reasons there',
     'shows_rows': true,
 }) }}
 with tested as (
