@@ -48,7 +48,7 @@
 {%- endmacro %}
 
 {% macro default__raw_column(table, column, type) -%}
-    {#- Look at the table named in _sources.yml: in a unit test, source() is the fixture, which has
+    {#- Look at the table named in _sources.yml. In a unit test, source() is the fixture, which has
         the same columns, and the graph has no sources. -#}
     {%- set found = [] -%}
     {%- if execute and flags.INTROSPECT -%}

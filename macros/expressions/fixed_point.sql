@@ -14,8 +14,8 @@
     The variance is shrunk towards a prior variance that counts as `prior_count` more observations
     (the posterior mean of the variance of a normal distribution under its conjugate prior; Gelman
     et al., Bayesian Data Analysis, 2.6). If the divisor is 0 or less, which needs a prior count
-    below 2, the result is the prior variance. Only with a prior count below 2 can the rounded
-    squares make the variance negative; it is then 0. -#}
+    below 2, the result is the prior variance. If the prior count is below 2, rounded squares can
+    also make the variance negative; the result is then 0. -#}
 {% macro shrunk_variance(square_sum_e6, sum_e6, count, prior_e6, prior_count) -%}
     {%- set variance -%}
     cast(

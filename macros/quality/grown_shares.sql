@@ -1,12 +1,13 @@
 {#- Write CTEs that end with `grown`: the names whose share of hits has grown significantly.
     `observed` is a CTE with one row per (row, name) and the columns `known_at`, `name`, and `hit`
     (1 or 0). The rows of the last `share_days` days (dbt var) up to the refresh are used. Two pairs
-    are compared: the rows of the last `profile_days` days with those before, and the rows since the
-    last miss with those before. A share has grown if it rose by at least 0.1 and half the G
-    statistic of the two-by-two table is at least 12. Half the G statistic is the natural logarithm
-    of the likelihood ratio of two shares against one (Wilks, 1938; Woolf, 1957). It needs only
-    counts and no minimum number of rows; an empty side gives 0. docs/quality.md has the power of
-    the bound 12 by volume. -#}
+    are compared: the rows of the last `profile_days` days with the rows before, and the rows since
+    the last miss with the rows before.
+
+    A share has grown if it rose by at least 0.1 and half the G statistic of the two-by-two table is
+    at least 12. Half the G statistic is the natural logarithm of the likelihood ratio of two shares
+    against one (Wilks, 1938; Woolf, 1957). It needs only counts and no minimum number of rows; an
+    empty side gives 0. docs/quality.md has the power of the bound 12 by volume. -#}
 {% macro grown_shares(observed) -%}
 clock as (
 
