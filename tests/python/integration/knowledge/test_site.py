@@ -298,7 +298,7 @@ QUESTIONS = (
         "prefecture",
         "client_prefecture",
         None,
-        "because the client's own history already contains it",
+        "because the client's own history already contains the difference",
     ),
     Question(
         "Which jobs are not trained on?",
