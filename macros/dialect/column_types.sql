@@ -1,7 +1,7 @@
 {#- Column types in YAML have BigQuery's names: string, int64, float64, timestamp. DuckDB has no
     float64, and its timestamp has no time zone. -#}
 
-{#- The engine's name of a type in YAML; an unknown name is returned unchanged. -#}
+{#- Return the engine's name of a type in YAML. An unknown name is returned unchanged. -#}
 {% macro column_type(name) %}
     {{- return(adapter.dispatch('column_type')(name)) -}}
 {% endmacro %}
@@ -13,8 +13,8 @@
     {{- return(names.get(name | trim | lower, name)) -}}
 {% endmacro %}
 
-{#- A copy of the columns of a contract with the engine's types; dbt's own columns keep the types in
-    YAML. -#}
+{#- Return a copy of the columns of a contract with the engine's types. dbt's own columns keep the
+    types in YAML. -#}
 {% macro typed_columns(columns) %}
     {%- set typed = {} -%}
     {%- for name, column in columns.items() -%}
@@ -27,8 +27,8 @@
     {{- return(typed) -}}
 {% endmacro %}
 
-{#- On DuckDB, dbt calls the first of these macros to compare a contract with the query, the second
-    to create its table, and the third to create the table of a seed. -#}
+{#- On DuckDB, dbt calls the first of the next three macros to compare a contract with the query,
+    the second to create the table of a contract, and the third to create the table of a seed. -#}
 {% macro duckdb__get_empty_schema_sql(columns) %}
     {{- return(dbt.default__get_empty_schema_sql(typed_columns(columns))) -}}
 {% endmacro %}

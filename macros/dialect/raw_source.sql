@@ -1,6 +1,6 @@
-{#- The relation that a raw table's rows are read from: the table itself if it keeps every version
-    of a row, or its dbt snapshot if it keeps only the present one (overwritten_sources in
-    dbt_project.yml). -#}
+{#- Write the relation from which a raw table's rows are read: the table itself if it keeps every
+    version of a row, or its dbt snapshot if it keeps only the present version (overwritten_sources
+    in dbt_project.yml). -#}
 {% macro raw_source(table) -%}
     {%- if table in var('overwritten_sources') -%}
         {{ ref('snap_dwh__' ~ table) }}
@@ -9,9 +9,9 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The time at which a raw row became visible. For a dbt snapshot it is the time of the snapshot;
-    one taken between a refresh and its publish lag counts as taken at that refresh, because nothing
-    reads it earlier. NULL for a table without load times. -#}
+{#- Write the time at which a raw row became visible; NULL for a table without load times. For a dbt
+    snapshot, this is the time of the snapshot. A snapshot taken between a refresh and its publish
+    lag counts as taken at that refresh, because nothing reads the refresh earlier. -#}
 {% macro raw_loaded_at(table) -%}
     {%- if table in var('overwritten_sources') -%}
         {%- set taken_at = 'cast(dbt_valid_from as ' ~ type_instant() ~ ')' -%}
@@ -27,8 +27,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- True if this version deletes the row. Any table may have `is_deleted`; a dbt snapshot records a
-    deleted row itself. -#}
+{#- Write a condition that is true if this version deletes the row. Any raw table may have
+    `is_deleted`, and a dbt snapshot records a deleted row itself. -#}
 {% macro raw_is_deleted(table) -%}
     {%- if table in var('overwritten_sources') -%}
         coalesce({{ raw_column(table, 'is_deleted', 'boolean') }}, false) or dbt_is_deleted = 'True'
@@ -37,8 +37,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A column that may be missing from a raw table: cast, or a NULL of that type. On DuckDB the raw
-    views always have it. -#}
+{#- Write a column that may be missing from a raw table, cast to a type, or a NULL of that type. On
+    DuckDB the views of the raw tables always have the column. -#}
 {% macro raw_column(table, column, type) %}
     {{- return(adapter.dispatch('raw_column')(table, column, type)) -}}
 {% endmacro %}
@@ -48,7 +48,7 @@
 {%- endmacro %}
 
 {% macro default__raw_column(table, column, type) -%}
-    {#- Look at the table named in _sources.yml: in a unit test, source() is the fixture, which has
+    {#- Look at the table named in _sources.yml. In a unit test, source() is the fixture, which has
         the same columns, and the graph has no sources. -#}
     {%- set found = [] -%}
     {%- if execute and flags.INTROSPECT -%}

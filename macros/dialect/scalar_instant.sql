@@ -1,6 +1,6 @@
-{#- The timestamp that a query returns as `found_at`, or the epoch if it returns none. The query
-    runs at compile time, so that the model contains a literal: with a literal DuckDB skips older
-    row groups and BigQuery older partitions; with a subquery both read everything. -#}
+{#- Write the timestamp that a query returns as `found_at`, or 1970-01-01 if it returns NULL. The
+    query runs at compile time, so that the model contains a literal. With a literal, DuckDB skips
+    older row groups and BigQuery older partitions; with a subquery, both read everything. -#}
 {% macro scalar_instant(query) -%}
     {%- set found = 0 -%}
     {%- if execute and flags.INTROSPECT -%}
@@ -12,7 +12,8 @@
     {{ from_epoch_us(found) }}
 {%- endmacro %}
 
-{#- Keeps DuckDB from materializing a CTE that is read twice; BigQuery never does. -#}
+{#- Write `not materialized` on DuckDB, which would otherwise materialize a CTE that is read twice;
+    BigQuery never does. -#}
 {% macro inlined() %}{{ return(adapter.dispatch('inlined')()) }}{% endmacro %}
 {% macro default__inlined() %}{% endmacro %}
 {% macro duckdb__inlined() -%}

@@ -1,4 +1,4 @@
-{#- The time of a dbt snapshot: dbt var snapshot_at, or else the wall clock. All rows of one
+{#- Write the time of a dbt snapshot: dbt var snapshot_at, or else the wall clock. All rows of one
     snapshot get the same time. -#}
 {% macro duckdb__snapshot_get_time() -%}
     {%- if var('snapshot_at') -%}

@@ -1,7 +1,7 @@
 {#- Macros for timestamps. They never add an interval of days, because on DuckDB the length of a day
     depends on the session's time zone. -#}
 
-{#- `at` plus a number of hours; `hours` may be an expression. -#}
+{#- Write `at` plus a number of hours; `hours` may be an expression. -#}
 {% macro add_hours(at, hours) %}
     {{- return(adapter.dispatch('add_hours')(at, hours)) -}}
 {% endmacro %}
@@ -12,7 +12,7 @@
     ({{ at }} + to_hours({{ hours }}))
 {%- endmacro %}
 
-{#- `at` plus a number of minutes. -#}
+{#- Write `at` plus a number of minutes. -#}
 {% macro add_minutes(at, minutes) %}
     {{- return(adapter.dispatch('add_minutes')(at, minutes)) -}}
 {% endmacro %}
@@ -23,7 +23,7 @@
     ({{ at }} + to_minutes({{ minutes }}))
 {%- endmacro %}
 
-{#- Microseconds since 1970-01-01 UTC, and back. -#}
+{#- Write the microseconds from 1970-01-01 UTC to a timestamp, and the reverse. -#}
 {% macro to_epoch_us(at) %}
     {{- return(adapter.dispatch('to_epoch_us')(at)) -}}
 {% endmacro %}
@@ -44,8 +44,8 @@
     make_timestamptz({{ us }})
 {%- endmacro %}
 
-{#- The first refresh at or after `at`: the `refresh_hour` of a business day. A microsecond is
-    subtracted before truncating, so that a refresh maps to itself. -#}
+{#- Write the first refresh at or after `at`: the `refresh_hour` of a business day. One microsecond
+    is subtracted before truncating, so that a refresh maps to itself. -#}
 {% macro refresh_at(at) %}
     {{- return(adapter.dispatch('refresh_at')(at)) -}}
 {% endmacro %}
@@ -67,8 +67,8 @@
         {{ text_literal(var('business_timezone')) }}
     )
 {%- endmacro %}
-{#- When clocks are put back, the refresh hour may occur twice, and the second one counts; `at` may
-    then be before the refresh of its own local day. -#}
+{#- When clocks are put back, the refresh hour may occur twice, and the second occurrence counts.
+    `at` may then be before the refresh of its own local day. -#}
 {% macro duckdb__refresh_at(at) -%}
     {%- set zone = text_literal(var('business_timezone')) -%}
     {%- set hours = 'to_hours(' ~ var('refresh_hour') ~ ')' -%}
@@ -81,7 +81,7 @@
     end
 {%- endmacro %}
 
-{#- The last refresh at or before `at`. -#}
+{#- Write the last refresh at or before `at`. -#}
 {% macro refresh_before(at) %}
     {{- return(adapter.dispatch('refresh_before')(at)) -}}
 {% endmacro %}
@@ -111,7 +111,7 @@
     end
 {%- endmacro %}
 
-{#- Hour of the business day, 0 to 23. -#}
+{#- Write the hour of a timestamp in the business zone, 0 to 23. -#}
 {% macro local_hour(at) %}
     {{- return(adapter.dispatch('local_hour')(at)) -}}
 {% endmacro %}
@@ -122,7 +122,7 @@
     extract(hour from timezone({{ text_literal(var('business_timezone')) }}, {{ at }}))
 {%- endmacro %}
 
-{#- The business day as text, 2026-04-01. -#}
+{#- Write the business day of a timestamp as text, such as 2026-04-01. -#}
 {% macro local_date(at) %}
     {{- return(adapter.dispatch('local_date')(at)) -}}
 {% endmacro %}
@@ -134,7 +134,8 @@
     cast(cast(timezone({{ zone }}, {{ at }}) as date) as string)
 {%- endmacro %}
 
-{#- Day of the business week, from Monday (1) to Sunday (7). BigQuery counts from Sunday (1). -#}
+{#- Write the weekday of a timestamp in the business zone, from Monday (1) to Sunday (7). BigQuery
+    counts from Sunday (1). -#}
 {% macro local_weekday(at) %}
     {{- return(adapter.dispatch('local_weekday')(at)) -}}
 {% endmacro %}
@@ -146,7 +147,8 @@
     extract(isodow from timezone({{ text_literal(var('business_timezone')) }}, {{ at }}))
 {%- endmacro %}
 
-{#- The wall clock. Only the mart's clock model may use it, never a feature. -#}
+{#- Write the engine's current time. Only int_mart__clock and the dbt snapshots may use this macro,
+    never a feature. -#}
 {% macro wall_clock() -%}
     current_timestamp
 {%- endmacro %}

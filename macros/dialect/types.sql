@@ -1,7 +1,7 @@
 {#- Names of types that differ between the two engines. Both have `bigint`, `string` and `boolean`.
     -#}
 
-{#- A timestamp with a time zone. -#}
+{#- Return the type of a timestamp with a time zone. -#}
 {% macro type_instant() %}
     {{- return(adapter.dispatch('type_instant')()) -}}
 {% endmacro %}
@@ -12,7 +12,7 @@
     {{- return('timestamptz') -}}
 {% endmacro %}
 
-{#- A 64-bit float; dbt's own type_float is 32 bits on DuckDB. -#}
+{#- Return the type of a 64-bit float; dbt's own type_float is 32 bits on DuckDB. -#}
 {% macro type_double() %}
     {{- return(adapter.dispatch('type_double')()) -}}
 {% endmacro %}
@@ -23,7 +23,8 @@
     {{- return('double') -}}
 {% endmacro %}
 
-{#- A decimal with 9 places on both engines; DuckDB's plain numeric has 3 and rounds the rest. -#}
+{#- Return the type of a decimal with 9 places on both engines; DuckDB's plain numeric has 3 and
+    rounds the rest. -#}
 {% macro type_decimal() %}
     {{- return(adapter.dispatch('type_decimal')()) -}}
 {% endmacro %}
@@ -34,9 +35,9 @@
     {{- return('decimal(38, 9)') -}}
 {% endmacro %}
 
-{#- A text as a string literal, with any content. Values of dbt vars must be written into SQL by
-    this macro, because a quote in one would end the literal. DuckDB doubles the quote; BigQuery
-    escapes with a backslash and allows no line break. -#}
+{#- Write a text as a string literal, whatever characters it contains. Values of dbt vars must be
+    written into SQL by this macro, because a quote in a value would end the literal. DuckDB doubles
+    the quote; BigQuery escapes it with a backslash and allows no line break. -#}
 {% macro text_literal(value) %}
     {{- return(adapter.dispatch('text_literal')(value)) -}}
 {% endmacro %}
@@ -48,7 +49,7 @@
     '{{ value | string | replace("'", "''") }}'
 {%- endmacro %}
 
-{#- A timestamp as a literal with its UTC offset. -#}
+{#- Write a timestamp as a literal with its UTC offset. -#}
 {% macro instant(literal) -%}
     cast({{ text_literal(literal) }} as {{ type_instant() }})
 {%- endmacro %}

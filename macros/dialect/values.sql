@@ -1,7 +1,7 @@
 {#- Expressions whose results differ between the engines. -#}
 
-{#- The lesser or greater of two values, ignoring NULL: the lesser of x and NULL is x. DuckDB's
-    least() and greatest() do this; BigQuery's return NULL. -#}
+{#- Write the lesser or the greater of two values, ignoring NULL: the lesser of x and NULL is x.
+    DuckDB's least() and greatest() do the same; BigQuery's return NULL. -#}
 {% macro least_known(a, b) -%}
     case
         when {{ a }} is null then {{ b }}
@@ -17,8 +17,8 @@
     end
 {%- endmacro %}
 
-{#- A text without white space at its ends, as defined by Unicode. BigQuery's trim does this;
-    DuckDB's leaves some characters, so they are listed. -#}
+{#- Write a text without white space at its ends, as Unicode defines it. BigQuery's trim does the
+    same; DuckDB's leaves some characters, so they are listed. -#}
 {% macro trimmed(text) %}
     {{- return(adapter.dispatch('trimmed')(text)) -}}
 {% endmacro %}
@@ -35,7 +35,7 @@
     )
 {%- endmacro %}
 
-{#- The whole quotient of two non-negative integers. -#}
+{#- Write the quotient of two non-negative whole numbers, rounded down. -#}
 {% macro whole_quotient(a, b) %}
     {{- return(adapter.dispatch('whole_quotient')(a, b)) -}}
 {% endmacro %}
@@ -46,9 +46,10 @@
     ({{ a }} // {{ b }})
 {%- endmacro %}
 
-{#- The value of the row that is least in its group by two whole numbers from 0 to 2^31 - 1. No two
-    rows share both numbers, and none of the three is NULL. DuckDB compares one number many times
-    faster than a struct of two. -#}
+{#- Write an aggregate that returns the value of the row with the least pair of whole numbers, each
+    from 0 to 2^31 - 1. No two rows of a group have the same pair, and no argument is NULL. DuckDB
+    compares one number many times faster than a struct of two, so it combines the pair into one
+    number. -#}
 {% macro value_of_least(value, first_by, then_by) %}
     {{- return(adapter.dispatch('value_of_least')(value, first_by, then_by)) -}}
 {% endmacro %}
@@ -60,9 +61,9 @@
     arg_min({{ value }}, {{ first_by }} * 2147483648 + {{ then_by }})
 {%- endmacro %}
 
-{#- A hash of a row as a whole number. It is comparable only on one version of one engine, which is
-    enough for a seal. The `bit_xor` of these hashes is a hash of a set of distinct rows,
-    independent of their order. -#}
+{#- Write the hash of a row as a whole number. The hash is comparable only on one version of one
+    engine, which is enough for a seal. The `bit_xor` of such hashes is a hash of a set of distinct
+    rows, independent of their order. -#}
 {% macro row_hash(columns) %}
     {{- return(adapter.dispatch('row_hash')(columns)) -}}
 {% endmacro %}
@@ -70,12 +71,12 @@
     farm_fingerprint(to_json_string(struct({{ columns | join(', ') }})))
 {%- endmacro %}
 {% macro duckdb__row_hash(columns) -%}
-    {#- Hash twice: the hash of several columns is a bit_xor of theirs, and a bit_xor over rows
-        would not detect that two rows swapped a value. -#}
+    {#- Hash twice: the hash of several columns is the bit_xor of the hashes of the columns, and a
+        bit_xor over rows would not detect that two rows swapped a value. -#}
     hash(hash({{ columns | join(', ') }}))
 {%- endmacro %}
 
-{#- Convert such a hash to hexadecimal digits, and back. -#}
+{#- Write a hash of row_hash() as hexadecimal digits, and the reverse. -#}
 {% macro hash_to_text(number) %}
     {{- return(adapter.dispatch('hash_to_text')(number)) -}}
 {% endmacro %}
@@ -105,14 +106,15 @@
     cast('0x' || {{ text }} as ubigint)
 {%- endmacro %}
 
-{#- The hash of a group's rows, which must be distinct, independent of their order. -#}
+{#- Write an aggregate that returns a hash of a group's rows, which must be distinct. The hash does
+    not depend on the order of the rows. -#}
 {% macro order_free_hash(columns) -%}
     {{ hash_to_text('coalesce(bit_xor(' ~ row_hash(columns) ~ '), 0)') }}
 {%- endmacro %}
 
-{#- A relation of the whole numbers from `first` to `last`, one per row, to join by `cross join {{ …
-    }}`. Refer to the number as `whole_number`, without a table name: on BigQuery the relation has
-    none. -#}
+{#- Write a relation of the whole numbers from `first` to `last`, one per row, to join by `cross
+    join {{ … }}`. Refer to the number as `whole_number`, without a table name, because the relation
+    has no name on BigQuery. -#}
 {% macro whole_numbers(first, last) %}
     {{- return(adapter.dispatch('whole_numbers')(first, last)) -}}
 {% endmacro %}

@@ -1,20 +1,21 @@
-{#- A float in millionths, as a whole number, rounded half away from zero on both engines. -#}
+{#- Write a float in millionths, as a whole number, rounded half away from zero on both engines. -#}
 {% macro fixed_point(x) -%}
     cast(round({{ x }} * 1e6) as bigint)
 {%- endmacro %}
 
-{#- The quotient of two whole numbers, rounded to a whole number, half away from zero. The mean or
-    shrunk mean of numbers in millionths stays in millionths, and its sums do not depend on the
-    order of rows. NULL if the divisor is 0. -#}
+{#- Write the quotient of two whole numbers, rounded to a whole number, half away from zero; NULL if
+    the divisor is 0. A mean or shrunk mean of numbers in millionths stays in millionths, and sums
+    of such means do not depend on the order of rows. -#}
 {% macro fixed_ratio(numerator, denominator) -%}
     cast(round({{ ratio(numerator, denominator) }}) as bigint)
 {%- endmacro %}
 
-{#- A variance in millionths, from the sum and the sum of squares of numbers in millionths, shrunk
-    to a prior variance that counts as `prior_count` more observations (the posterior mean of the
-    variance of a normal distribution under its conjugate prior; Gelman et al., Bayesian Data
-    Analysis, 2.6). If the divisor is 0 or less, which needs a prior count below 2, the result is
-    the prior variance. Only in this case can the sum of rounded squares be below 0. -#}
+{#- Write a variance in millionths, from the sum and the sum of squares of numbers in millionths.
+    The variance is shrunk towards a prior variance that counts as `prior_count` more observations
+    (the posterior mean of the variance of a normal distribution under its conjugate prior; Gelman
+    et al., Bayesian Data Analysis, 2.6). If the divisor is 0 or less, which needs a prior count
+    below 2, the result is the prior variance. If the prior count is below 2, rounded squares can
+    also make the variance negative; the result is then 0. -#}
 {% macro shrunk_variance(square_sum_e6, sum_e6, count, prior_e6, prior_count) -%}
     {%- set variance -%}
     cast(
@@ -38,10 +39,10 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A mean in millionths, shrunk to a prior in millionths that counts as `prior_count` more
-    observations (James and Stein 1961; for target encodings: Micci-Barreca 2001). With a prior
-    count of 0 it is the plain mean. Without observations it is the prior, for every prior count.
-    -#}
+{#- Write a mean in millionths, shrunk towards a prior in millionths that counts as `prior_count`
+    more observations (James and Stein 1961; for target encodings: Micci-Barreca 2001). With a prior
+    count of 0 the result is the plain mean. Without observations it is the prior, for every prior
+    count. -#}
 {% macro shrunk_mean(sum_e6, count, prior_e6, prior_count) -%}
     {%- if prior_count == 0 -%}
         case when {{ count }} = 0 then {{ prior_e6 }} else {{ fixed_ratio(sum_e6, count) }} end

@@ -1,8 +1,8 @@
-{#- Bounds of one build. Every model of the history reads them from here and nowhere else. -#}
+{#- The bounds of a build in time. All models take the bounds from these macros. -#}
 
-{#- The newest refresh that this table already holds, or the epoch when it is built in full: a safe
-    low-water mark, since quiet days write no rows. Rows after it are appended; facts that entered
-    before it stand at it. -#}
+{#- Write the newest refresh in this table, or 1970-01-01 in a full build: the watermark, after
+    which rows are appended. It may be earlier than the last build, because a build without changes
+    writes no rows. -#}
 {% macro opened_at(column='as_of_at') -%}
     {%- if is_incremental() -%}
         {{ scalar_instant(
@@ -13,7 +13,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- When an as-of row may be used: its refresh plus the time publishing takes. -#}
+{#- Write the time from which an as-of row may be used: its refresh plus the publish lag. -#}
 {% macro available_at(as_of_at) -%}
     {{ add_minutes(as_of_at, var('publish_lag_minutes')) }}
 {%- endmacro %}

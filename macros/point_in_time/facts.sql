@@ -1,13 +1,15 @@
-{#- A fact ENTERS at the first refresh at which its version was known and its event had happened,
-    and LEAVES at the first at which it is superseded or its window is over. Facts whose enter is
-    not before their leave are never seen. -#}
+{#- A fact enters at the first refresh at which its version was known and its event had happened. It
+    leaves at the first refresh at which it is superseded or its window is over. A fact that would
+    not enter before it leaves never counts. -#}
 
-{#- `seen_at` is the version's first refresh. -#}
+{#- Write the refresh at which a fact enters; `seen_at` is the first refresh that contains its
+    version. -#}
 {% macro enters_at(seen_at, event_at) -%}
     {{ greatest_known(seen_at, refresh_at(event_at)) }}
 {%- endmacro %}
 
-{#- NULL: never. Without `window_days` the window has no end. -#}
+{#- Write the refresh at which a fact leaves; NULL if it never leaves. Without `window_days` the
+    window has no end. -#}
 {% macro leaves_at(superseded_at, event_at=none, window_days=none) -%}
     {%- if window_days is none -%}
         {{ superseded_at }}
@@ -16,14 +18,16 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Whether a fact of this window can still be in it at opened_at: a cheap filter before the exact
-    one, with two days for the zone and the rounding to refreshes. -#}
+{#- Write a filter that is true if a fact can still be in its window at opened_at. It is cheap and
+    comes before the exact filter; two days are added for the time zone and the rounding to
+    refreshes. -#}
 {% macro is_recent(event_at, window_days) -%}
     {{ event_at }} > {{ add_hours(opened_at(), '-24 * ' ~ (window_days + 2)) }}
 {%- endmacro %}
 
-{#- Whether an as-of row's state differs from the row before it: `counts` start at 0, `values` at
-    NULL. Keeps an as-of table sparse, and the same whether it was built at once or day by day. -#}
+{#- Write a condition that is true if the state of an as-of row differs from the row before. Before
+    the first row, `counts` are 0 and `values` are NULL. The condition keeps an as-of table sparse,
+    and the same whether it was built at once or day by day. -#}
 {% macro is_changed(counts, values, partition_by, order_by) -%}
     {%- set window = 'over (partition by ' ~ partition_by ~ ' order by ' ~ order_by ~ ')' -%}
     (
@@ -37,7 +41,8 @@
     )
 {%- endmacro %}
 
-{#- Whether any of these sums moves: a row in which all are 0 changes no running sum. -#}
+{#- Write a condition that is true if any of these sums is not 0. A row in which all sums are 0
+    changes no running sum. -#}
 {% macro is_moved(sums) -%}
     {%- for column in sums -%}
         {{ column }} <> 0{{ ' or ' if not loop.last }}

@@ -1,8 +1,8 @@
-{#- The history of an entity, as sums of facts that enter and leave. docs/history.md draws the
-    steps, _macros.yml has the arguments. -#}
+{#- Macros for the history of an entity, as sums of facts that enter and leave. docs/history.md
+    draws the steps, and _macros.yml describes the arguments. -#}
 
-{#- CTEs, up to `running_sums`: one row per entity and refresh at which a fact entered or left, with
-    the sums over the facts in force. -#}
+{#- Write CTEs that end with `running_sums`: one row per entity and refresh at which a fact entered
+    or left, with the sums over the facts in force. -#}
 {% macro running_sums(
     entity, facts, latest=[], earliest=[], bridge=none, bridge_key=none
 ) -%}
@@ -82,8 +82,8 @@ deltas as (
 )
     {%- if extremes %},
 
-{#- A running maximum cannot take back a fact that left. So it runs over the facts that stay, and
-    those that left are looked up for the rows at which they were in force. -#}
+{#- A running maximum cannot remove a fact that left. So it runs over the facts that stay, and the
+    facts that left are joined to the rows at which they were in force. -#}
 left_facts as (
 
     select
@@ -127,7 +127,8 @@ running_sums as (
     {%- endif %}
 {%- endmacro %}
 
-{#- CTEs, up to `moves`: what each fact adds when it enters, and takes away when it leaves. -#}
+{#- Write CTEs that end with `moves`: the amounts that each fact adds when it enters and subtracts
+    when it leaves. -#}
 {% macro fact_moves(
     entity, facts, latest=[], earliest=[], details=[], only_moving=true
 ) -%}
@@ -201,8 +202,8 @@ open_facts as (
 
 ),
 
-{#- A fact that left by opened_at now enters after it leaves, and is not seen. This is tested here
-    and not above, where DuckDB would compute the end of a window twice. -#}
+{#- A fact that left by opened_at does not enter before it leaves here, and is dropped. The filter
+    is not in the CTE above, because DuckDB would then compute the end of a window twice. -#}
 moves as (
 
     select
@@ -232,12 +233,13 @@ moves as (
 )
 {%- endmacro %}
 
-{#- CTEs, up to `final`: the rows after opened_at whose `columns` differ from the row before. -#}
+{#- Write CTEs that end with `final`: the rows after opened_at whose `columns` differ from the row
+    before. -#}
 {% macro changed_rows(entity, columns, states=none) -%}
     {%- set keys = [entity] if entity is string else entity -%}
     {%- set counts = [] -%}
     {%- for column in columns -%}
-        {#- The unit is the last word of a name before its window, _all or as in _90d. -#}
+        {#- The unit is the last word of a name before the window, which is _all or like _90d. -#}
         {%- set words = column.split('_') -%}
         {%- set has_window = words[-1] == 'all' or words[-1][:-1].isdigit() -%}
         {%- if words[-2 if has_window else -1] == 'count' -%}
@@ -278,14 +280,14 @@ final as (
 )
 {%- endmacro %}
 
-{#- Column names with their relation, separated by commas. -#}
+{#- Write column names with their relation, separated by commas. -#}
 {% macro qualified(columns, relation) -%}
     {%- for column in columns -%}
         {{ relation }}.{{ column }}{{ ', ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
 
-{#- The condition that columns are equal in two relations. -#}
+{#- Write the condition that columns are equal in two relations. -#}
 {% macro equated(columns, relation, other) -%}
     {%- for column in columns -%}
         {{ relation }}.{{ column }} = {{ other }}.{{ column }}{{ ' and ' if not loop.last }}

@@ -1,18 +1,19 @@
 {#-
-Every spine row with the columns of the latest feature row of its key that was available by then.
+Write a SELECT of all spine rows, each with the columns of the newest feature row of its key that
+was available at the time of the spine row.
 
     pit_join(spine, features, key, columns, spine_at='requested_at', features_at='available_at')
 
-`spine` and `features` name CTEs; `key` is a column of both, or a list of them; `features` holds no
-NULL in a key and one row a (key, features_at).
-Returns a select for a CTE: all of the spine's columns, then `columns`. A spine row with no feature
-row, a NULL key included, keeps NULLs; a row available exactly at `spine_at` is used; a NULL in the
-newest row stays NULL. No spine row is lost or doubled.
+`spine` and `features` are names of CTEs. `key` is a column of both, or a list of columns.
+`features` has no NULL in the key, and one row per (key, features_at).
+The SELECT returns all columns of the spine, then `columns`. Without a feature row, for example
+because of a NULL in its key, a spine row gets NULLs. A feature row that is available exactly at
+`spine_at` is used, and a NULL in it stays NULL. No spine row is lost or duplicated.
 
-DuckDB has the ASOF join. BigQuery has not: there both sides are put in one stream ordered by time,
-each feature row packed in one struct (or a newest row that truly holds NULL would be skipped), and
-the spine row rides along (so nothing is joined back and duplicate spine rows survive). The second
-shape runs on DuckDB too; the tests hold the two against each other.
+DuckDB has an ASOF join, and BigQuery has none. On BigQuery both sides are put into one stream
+ordered by time. Each feature row is packed in a struct, because a newest row that contains NULLs
+would be skipped otherwise. The stream carries the spine rows, so that nothing is joined back and
+duplicate spine rows are kept. This form also runs on DuckDB, and the tests compare both.
 -#}
 {% macro pit_join(
     spine, features, key, columns, spine_at='requested_at', features_at='available_at'
@@ -82,7 +83,7 @@ shape runs on DuckDB too; the tests hold the two against each other.
     where is_spine = 1
 {%- endmacro %}
 
-{#- One struct of a relation's columns, under their own names. -#}
+{#- Write a struct of columns of a relation, under their own names. -#}
 {% macro struct_of(columns, relation) %}
     {{- return(adapter.dispatch('struct_of')(columns, relation)) -}}
 {% endmacro %}

@@ -1,4 +1,4 @@
-{#- The purpose of a query, as JSON: labels of its job on BigQuery, a comment on DuckDB. dbt
+{#- Write the purpose of a query as JSON: labels of its job on BigQuery, a comment on DuckDB. dbt
     converts each label to BigQuery's rules: lower-case letters, digits, - and _, at most 63
     characters. -#}
 {% macro job_labels(node) -%}

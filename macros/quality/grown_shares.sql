@@ -1,8 +1,8 @@
-{#- CTEs that end with `grown`: the names whose share of hits has grown significantly. `observed` is
-    a CTE with one row per (row, name) and the columns `known_at`, `name`, and `hit` (1 or 0). The
-    rows of the last `share_days` days (dbt var) up to the refresh are used. Two pairs are compared:
-    the rows of the last `profile_days` days with those before, and the rows since the last miss
-    with those before.
+{#- Write CTEs that end with `grown`: the names whose share of hits has grown significantly.
+    `observed` is a CTE with one row per (row, name) and the columns `known_at`, `name`, and `hit`
+    (1 or 0). The rows of the last `share_days` days (dbt var) up to the refresh are used. Two pairs
+    are compared: the rows of the last `profile_days` days with the rows before, and the rows since
+    the last miss with the rows before.
 
     A share has grown if it rose by at least 0.1 and half the G statistic of the two-by-two table is
     at least 12. Half the G statistic is the natural logarithm of the likelihood ratio of two shares
@@ -116,9 +116,9 @@ grown as (
 )
 {%- endmacro %}
 
-{#- Evidence that two shares of hits differ: half the G statistic of the two-by-two table, which is
-    the natural logarithm of the likelihood ratio of two shares against one. 0 if a side is empty.
-    -#}
+{#- Write the evidence that two shares of hits differ: half the G statistic of the two-by-two table,
+    which is the natural logarithm of the likelihood ratio of two shares against one. It is 0 if a
+    side is empty. -#}
 {% macro share_evidence(hits, of_rows, other_hits, other_rows) -%}
     {{ x_ln_x(hits) }}
         + {{ x_ln_x(of_rows ~ ' - ' ~ hits) }}
@@ -131,13 +131,13 @@ grown as (
         - {{ x_ln_x(of_rows ~ ' + ' ~ other_rows ~ ' - ' ~ hits ~ ' - ' ~ other_hits) }}
 {%- endmacro %}
 
-{#- The evidence from which a difference of shares is significant; docs/quality.md has its power by
-    volume. -#}
+{#- Write the evidence from which a difference between shares is significant. docs/quality.md has
+    the power of this bound by volume. -#}
 {% macro evidence_bound() -%}
     12
 {%- endmacro %}
 
-{#- x ln x of a whole number; 0 for 0. -#}
+{#- Write x ln x of a whole number; 0 if the number is 0. -#}
 {% macro x_ln_x(x) -%}
     {#- allow log: a statistic that is only compared with a bound, never summed further -#}
     case when {{ x }} > 0 then ({{ x }}) * ln({{ x }}) else 0 end

@@ -1,4 +1,4 @@
-{#- The models whose columns are profiled, each with the column that dates its rows. -#}
+{#- Return the models whose columns are profiled, each with the column that dates its rows. -#}
 {% macro profiled_tables() -%}
     {{- return({
         'feat_job__category_at_request': 'entered_at',
@@ -15,8 +15,8 @@
     }) -}}
 {%- endmacro %}
 
-{#- The profiled columns by model, and the edges of their bins by column: features, and labels that
-    have `bins`. They are read from the YAML of the models. -#}
+{#- Return the profiled columns by model, and the edges of their bins by column: features, and
+    labels that have `bins`. They are read from the YAML of the models. -#}
 {% macro profiled_columns(model_names) -%}
     {%- set columns = {} -%}
     {%- set bins = {} -%}
@@ -38,9 +38,9 @@
     {{- return((columns, bins)) -}}
 {%- endmacro %}
 
-{#- The columns of a model by name, each with `data_type` and `meta`: those in its YAML, and the
-    features of the models in its `config.meta.passes_on` (`complete_columns` in manifest.py does
-    the same in Python). -#}
+{#- Return the columns of a model by name, each with `data_type` and `meta`: those in its YAML, and
+    the features of the models in its `config.meta.passes_on` (`complete_columns` in manifest.py
+    does the same in Python). -#}
 {% macro described_columns(node) -%}
     {%- set found = {} -%}
     {%- set named = node.config.meta.get('passes_on', []) -%}
@@ -59,16 +59,18 @@
     {{- return(found) -}}
 {%- endmacro %}
 
-{#- The days of history that a comparison needs: the days that are checked, the days before them,
-    and as many days in which the histories of a new warehouse fill. Means over the history are NULL
-    in the first days of a warehouse and known a month later, which is not a fault. -#}
+{#- Return the days of history that a comparison needs: the days that are checked, the days before
+    them, and as many days in which the features of a new warehouse fill up. Without the latter,
+    means that are NULL in the first days of a warehouse and known a month later would look like a
+    fault. -#}
 {% macro judged_history_days() -%}
     {{- return(3 * var('profile_days')) -}}
 {%- endmacro %}
 
-{#- CTEs that end with `profiles`: the measurements of int_mart__profiles for a model and column
-    (all, if none is given) at the refresh that is built, and at the newest refresh before its days,
-    by bin. Empty while the history is too short to compare, unless `is_compared` is false. -#}
+{#- Write CTEs that end with `profiles`: the measurements of int_mart__profiles for a model and
+    column (all, if none is given) at the refresh that is built, and at the newest refresh before
+    its days, by bin. Empty while the history is too short to compare, unless `is_compared` is
+    false. -#}
 {% macro compared_profiles(model=none, column_name=none, is_compared=true) -%}
 measured as (
 

@@ -1,6 +1,6 @@
-{#- The periods in which the load times of a raw table are wrong by seeds/load_clock.csv, one per
-    row; empty if no line of this warehouse names the table. Periods do not overlap
-    (assert_load_clock__periods_are_apart). -#}
+{#- Write a SELECT of the periods in which the load times of a raw table are wrong by
+    seeds/load_clock.csv, one per row; empty if no line of this warehouse names the table. Periods
+    do not overlap (assert_load_clock__periods_are_apart). -#}
 {% macro untrusted_periods(table) -%}
     select
         load_clock.untrusted_from,
@@ -10,14 +10,15 @@
     where {{ is_line_of(table) }}
 {%- endmacro %}
 
-{#- True if a line is for the table, and for this warehouse or for all. -#}
+{#- Write a condition that is true if a line is for the table, and for this warehouse or for all.
+    -#}
 {% macro is_line_of(table) -%}
     load_clock.{{ adapter.quote('table') }} = '{{ table }}'
     and coalesce(load_clock.warehouse, '') in ('', {{ text_literal(var('warehouse')) }})
 {%- endmacro %}
 
-{#- The time from which all load times of the table are correct, as a scalar expression; NULL if no
-    line names it. -#}
+{#- Write the time from which all load times of the table are correct, as a scalar expression; NULL
+    if no line names the table. -#}
 {% macro trusted_from(table) -%}
     (
         select max(load_clock.trusted_from)
@@ -26,21 +27,23 @@
     )
 {%- endmacro %}
 
-{#- True if a load time is in a period: from its start, which may be open, and before its end. -#}
+{#- Write a condition that is true if a load time is in a period: at or after its start, which may
+    be open, and before its end. -#}
 {% macro is_untrusted(loaded_at, period) -%}
     {{ loaded_at }} < {{ period }}.trusted_from
     and ({{ period }}.untrusted_from is null or {{ loaded_at }} >= {{ period }}.untrusted_from)
 {%- endmacro %}
 
-{#- The time at which a key that was first loaded in a period is assumed known: its event time plus
-    the lag. -#}
+{#- Write the time at which a key that was first loaded in a period is assumed known: its event time
+    plus the lag of the period. -#}
 {% macro assumed_known_at(event_at, period) -%}
     {{ add_hours(event_at, period ~ '.assumed_lag_hours') }}
 {%- endmacro %}
 
-{#- True if a raw row was loaded before the end of the last period of its table: only such a row can
-    be the first of a key that was first loaded in a period. BigQuery is queried at compile time:
-    without a line the branch reads nothing, with one only the partitions before that end. -#}
+{#- Write a condition that is true if a raw row was loaded before the end of the last period of its
+    table. Only such a row can be the first of a key that was first loaded in a period. On BigQuery
+    the end is queried at compile time: without a line the branch reads nothing, with a line only
+    the partitions before the end. -#}
 {% macro is_before_trusted(table) %}
     {{- return(adapter.dispatch('is_before_trusted')(table)) -}}
 {% endmacro %}

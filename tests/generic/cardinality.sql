@@ -1,6 +1,6 @@
 {#- Fail if a column has too few or too many distinct values, without NULL, in the rows of the last
-    days. Passes in a young warehouse, and if there are fewer than `at_least_rows` rows (dbt var
-    profile_rows) in those days or in the days before. -#}
+    days. The test passes in a young warehouse, and if there are fewer than `at_least_rows` rows
+    (dbt var profile_rows) in those days or in the days before. -#}
 {% test cardinality(model, column_name, at_least=1, at_most=none, at_least_rows=none) %}
 {{ config(meta={
     'message': 'too few or too many distinct values',

@@ -4,7 +4,7 @@
 {{ config(severity='warn', meta={
     'message': 'the raw tables do not state a currency; their amounts count as '
         ~ var('currency') ~ ' (dbt var currency)',
-    'fix': 'if that is wrong, set the var; if it is right, fill currency in jobs or contracts',
+    'fix': 'if the currency is another, set the var; else fill currency in jobs or contracts',
 }) }}
 with stated as (
 

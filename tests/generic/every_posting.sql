@@ -1,5 +1,5 @@
-{#- Fail on jobs that were known and posted by the refresh, by their first version, and have no row
-    here: later changes of a job must not decide whether it has one. -#}
+{#- Fail on jobs that have no row here although their first version was known and posted by the
+    refresh. Later changes of a job must not decide whether the job has a row. -#}
 {% test every_posting(model, to) %}
 {{ config(meta={
     'message': 'a job that was known and had been posted has no spine row',

@@ -1,10 +1,10 @@
-{#- Fail if the newest row is more than so many days before the refresh that is built, by the mart's
-    clock and not the wall clock, or if there are no rows. An archive gets no new rows:
-    `if_an_archive` is the command that builds it as of the last refresh that passes. -#}
+{#- Fail if the newest row is more than `at_most_days` days before the refresh that is built, or if
+    there are no rows. The wall clock does not matter. An archive gets no new rows: `if_an_archive`
+    is the command that builds the archive as of the last refresh that passes. -#}
 {% test freshness(model, column_name, at_most_days) %}
 {{ config(meta={
     'message': 'there are no new rows',
-    'fix': 'check that the raw tables are still loaded; build an archive as of its end, as below',
+    'fix': 'check that the raw tables are still loaded; for an archive, run the command below',
 }) }}
 with clock as (
 

@@ -1,4 +1,4 @@
-{#- Fail on rows for which the expression is false or unknown. -#}
+{#- Fail on rows for which the expression is false or NULL. -#}
 {% test holds(model, expression) %}
 select tested.*
 from {{ model }} as tested

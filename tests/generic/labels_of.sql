@@ -1,9 +1,9 @@
-{#- Fail on labels, their known times and exclusion reasons that differ from those of the label's
-    own model: a mart that drops or changes labels selects rows by their outcome. -#}
+{#- Fail on labels whose value, known time or exclusion reason differs from that in the label's own
+    model: a mart that drops or changes labels selects rows by their outcome. -#}
 {% test labels_of(model, to, label) %}
 {{ config(meta={
     'message': 'a label differs from its own model',
-    'fix': 'take it from that model, and add further exclusion reasons there',
+    'fix': 'take the label unchanged from its own model; add further exclusion reasons there',
     'shows_rows': true,
 }) }}
 with tested as (

@@ -1,6 +1,6 @@
-{#- Fail if the share of NULLs among the rows of the last days is above a bound, or too far from
-    that of the days before. Passes in a young warehouse, and with fewer rows than `at_least_rows`
-    (dbt var profile_rows) on either side. -#}
+{#- Fail if the share of NULLs among the rows of the last days is above a bound, or too far from the
+    share in the days before. The test passes in a young warehouse, and with fewer rows than
+    `at_least_rows` (dbt var profile_rows) on either side. -#}
 {% test null_rate(
     model, column_name, at_most=none, at_most_change=none, at_least_rows=none
 ) %}

@@ -1,5 +1,4 @@
-{#- Fail if rows with the same key and load time differ. Exact duplicates are the same row twice and
-    pass. -#}
+{#- Fail if rows with the same key and load time differ. Exact duplicates pass. -#}
 {% test one_version_per_load(model, key) %}
 {%- set found = [] -%}
 {%- if execute and flags.INTROSPECT -%}

@@ -1,8 +1,8 @@
-{#- Fail if the distribution of a column differs from that of the days before: its population
-    stability index is above a bound. The index is the sum over the bins, with NULL as one of them,
-    of (p - q) ln(p / q), where p and q are the shares of the last days and of those before, each at
-    least `epsilon`, so that an empty bin stays finite (Siddiqi, Credit Risk Scorecards, 2006: below
-    0.1 stable, above 0.25 shifted). Bins are the column's `bins`. -#}
+{#- Fail if the distribution of a column differs from the distribution of the days before: the
+    population stability index is above a bound. The index is the sum over the bins, with NULL as
+    one of them, of (p - q) ln(p / q), where p and q are the shares of the last days and of the days
+    before, each at least `epsilon`, so that an empty bin stays finite (Siddiqi, Credit Risk
+    Scorecards, 2006: below 0.1 stable, above 0.25 shifted). Bins are the column's `bins`. -#}
 {% test psi(model, column_name, at_most=0.25, epsilon=0.0001, at_least_rows=none) %}
 {{ config(meta={
     'message': 'the distribution of values differs from the weeks before',

@@ -2,7 +2,7 @@
 {% test published(model) %}
 {{ config(meta={
     'message': 'a row may be used before its refresh is published',
-    'fix': "compute available_at with the macro available_at(), or later",
+    'fix': "compute available_at with the macro available_at(), or use a later time",
     'shows_rows': true,
 }) }}
 select tested.*

@@ -1,6 +1,7 @@
-{#- Fail on excluded labels whose reason is true of no version of the job or of a contract that ever
-    belonged to it: an existing reason, counted and trusted, that is used for other rows. Reasons
-    that are not listed here are not checked, because a new exclusion must have its own name. -#}
+{#- Fail on excluded labels whose reason holds for no version of the job or of a contract that ever
+    belonged to the job: the row is excluded for another reason, under the name of one that is
+    counted and trusted. Reasons that are not listed here are not checked, because a new exclusion
+    must have its own name. -#}
 {% test reasons_borne_out(model) %}
 {{ config(meta={
     'message': 'a label is excluded for a reason that no known version of the job confirms',

@@ -1,5 +1,5 @@
-{#- Fail if the rows of this relation and of another do not match one to one by a key: a row was
-    lost, duplicated or invented. -#}
+{#- Fail if the keys of this relation and of another do not match one to one: a row was lost,
+    duplicated or invented. -#}
 {% test same_keys_as(model, to, key) %}
 with counted as (
 

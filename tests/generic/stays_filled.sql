@@ -6,7 +6,7 @@
 {% test stays_filled(model, key, columns) %}
 {{ config(meta={
     'message': 'a raw column that was filled is empty in the newest rows',
-    'fix': 'check what fills it: labels and features of these rows are missing or wrong',
+    'fix': 'check what fills the column: labels and features of these rows are missing or wrong',
     'shows_rows': true,
 }) }}
 with tested as (

@@ -166,7 +166,7 @@ CHANGES = (
         ),
         "label_known_at",
         "job_budget_log exclusion_reason",
-        put("mart_hire_within_14d.yml", "The first refresh at or", "Anew: the first refresh at or"),
+        put("mart_hire_within_14d.yml", "The first refresh at", "Anew: the first refresh at"),
     ),
     Change(
         "rows excluded by their label",
@@ -179,7 +179,11 @@ CHANGES = (
         ),
         "exclusion_reason",
         "price_log job_budget_log",
-        put("mart_price_estimation.yml", "Why the row must", "Without outliers. Why the row must"),
+        put(
+            "mart_price_estimation.yml",
+            "the row must not be trained",
+            "the row, an outlier, must not be trained",
+        ),
     ),
     # Marts.
     Change(

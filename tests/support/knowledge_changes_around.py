@@ -124,7 +124,7 @@ CHANGES = (
         (put("fixed_log.sql", "ln(cast(", "log2(cast("),),
         "job_budget_log job_budget_span_log price_log",
         "job_title_char_count job_posted_hour",
-        note("fixed_log.sql", "Natural logarithm", "Logarithm to the base of two"),
+        note("fixed_log.sql", "the natural logarithm of", "the logarithm to the base of two of"),
     ),
     Change(
         "a macro of one engine",
@@ -152,8 +152,8 @@ CHANGES = (
         "",
         note(
             "pit_join.sql",
-            "Every spine row with",
-            "As of now before the request: every spine row with",
+            "Write a SELECT of all spine rows",
+            "As of now before the request: write a SELECT of all spine rows",
         ),
     ),
     Change(
@@ -169,8 +169,8 @@ CHANGES = (
         "",
         note(
             "raw_source.sql",
-            "The relation that a raw table's rows are read from",
-            "Since the move: the relation that a raw table's rows are read from",
+            "Write the relation from which a raw table's rows are read",
+            "Since the move: write the relation from which a raw table's rows are read",
         ),
     ),
     Change(
@@ -186,8 +186,8 @@ CHANGES = (
         "job_budget_log",
         note(
             "facts.sql",
-            "Whether an as-of row's state differs",
-            "Whether an as-of row's state grows or differs",
+            "the state of an as-of row differs",
+            "the state of an as-of row grows or differs",
         ),
     ),
     # Hooks, configuration and what dbt builds with.
@@ -270,9 +270,9 @@ CHANGES = (
         (
             put(
                 f"{POSTING}.yml",
-                '      - name: job_skill_count\n        description: "Skills that the request asks for."\n'
+                '      - name: job_skill_count\n        description: "Number of skills that the request asks for."\n'
                 "        data_type: int64\n",
-                '      - name: job_skill_count\n        description: "Skills that the request asks for."\n'
+                '      - name: job_skill_count\n        description: "Number of skills that the request asks for."\n'
                 "        data_type: int\n",
             ),
         ),

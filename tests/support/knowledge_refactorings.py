@@ -340,8 +340,12 @@ HONEST: dict[str, tuple[Edit, ...]] = {
         put(f"{POSTING}.sql", "cluster_by=['job_id']", "cluster_by=['entered_at']"),
     ),
     "descriptions and tests in YAML": (
-        put(f"{POSTING}.yml", "Skills that the request asks for.", "Skills that are asked for."),
-        put("int_job__terms.yml", "A term, in normal form.", "One term."),
-        put("_sources.yml", "Who posts jobs.", "Clients."),
+        put(
+            f"{POSTING}.yml",
+            "Number of skills that the request asks for.",
+            "Skills that are asked for.",
+        ),
+        put("int_job__terms.yml", "The term, after NFKC and case folding.", "One term."),
+        put("_sources.yml", "Clients, who post jobs.", "Clients."),
     ),
 }

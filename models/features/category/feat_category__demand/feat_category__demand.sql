@@ -1,8 +1,8 @@
 {{ config(cluster_by=['category_id']) }}
 
--- One row per category and refresh at which its demand changed: the jobs posted in it in the last
--- 90 days, the proposals for them, and how many of them were filled. All three facts leave with
--- their posting, so that the ratios are over one set of jobs.
+-- One row per category and refresh at which its demand changed: the jobs posted in the last 90
+-- days, the proposals for these jobs, and the number of jobs that were filled. Proposals and fills
+-- leave with their posting at the latest, so that both ratios are over one set of jobs.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -56,7 +56,7 @@ proposals as (
 
 ),
 
--- Only the first known contract of a job counts, so that a job is filled once.
+-- Only the first known contract of a job counts, because a job is filled once.
 fills as (
 
     select

@@ -1,8 +1,9 @@
 {{ config(cluster_by=['category_id']) }}
 {%- set sums = ['contract_count', 'priced_count', 'price_log_e6'] -%}
 
--- One row per category and refresh at which its prices changed: counts and means as running sums,
--- distinct freelancers by two levels, quantiles from counts per log-price bucket.
+-- One row per category and refresh at which its prices changed. Counts and means are running sums,
+-- distinct freelancers are counted in two steps, and quantiles come from the counts per log-price
+-- bucket.
 with contracts as (
 
     select * from {{ ref('int_contract__facts') }}
@@ -54,9 +55,10 @@ changed_categories as (
 
 ),
 
--- Every refresh at which anything of a category moved, numbered over all categories, each one's
--- numbers consecutive: what is equal between two of them is kept as one run. The quantiles need
--- millions of rows by number, which takes half the time of rows by category and refresh.
+-- Number the refreshes at which anything changed in a category. The numbers run over all
+-- categories, and those of one category are consecutive, so that a value that stays equal is kept
+-- as one run of numbers. The quantiles need millions of rows by number, which takes half the time
+-- of rows by category and refresh.
 changes as (
 
     select
@@ -125,8 +127,8 @@ freelancer_counts as (
 
 ),
 
--- A freelancer is one more at the refresh at which its running count turns from 0, and one less
--- where it turns to 0.
+-- A freelancer adds 1 at the refresh at which its running count leaves 0, and -1 at the refresh at
+-- which the count returns to 0.
 active_deltas as (
 
     select
@@ -195,7 +197,7 @@ bucket_deltas as (
 
 ),
 
--- One row per bucket and stretch of changes over which its count stays the same.
+-- One row per bucket and stretch of changes over which the count of the bucket stays the same.
 bucket_runs as (
 
     select

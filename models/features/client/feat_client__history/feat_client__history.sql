@@ -41,7 +41,8 @@ contracts as (
 
 ),
 
--- A client has one version in force at a time, so the sum over the versions in force is its value.
+-- A client has one version in force at a time, so the sum over the versions in force is the value
+-- of that version.
 registrations as (
 
     select

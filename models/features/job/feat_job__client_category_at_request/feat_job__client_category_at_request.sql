@@ -1,7 +1,7 @@
 {{ config(cluster_by=['job_id']) }}
 
--- One row per spine row: what its client had paid in its category, as available at the request, and
--- the price expected from that alone.
+-- One row per spine row: the prices that its client paid in its category, as available at the
+-- request, and the price that client and category alone suggest.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -64,7 +64,7 @@ joined as (
 
 ),
 
--- Shrunk to the mean of the category or, if it has none, of the market.
+-- The prior is the mean of the category or, if that is NULL, of the market.
 priors as (
 
     select

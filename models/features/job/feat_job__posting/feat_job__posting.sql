@@ -1,6 +1,6 @@
 {{ config(cluster_by=['job_id']) }}
 
--- One row per spine row: features of the posting itself, computed from the request alone.
+-- One row per spine row: features of the posting, computed from the request alone.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}

@@ -50,7 +50,7 @@ request_skills as (
 ),
 
 -- An incremental run reads only the skills of its own spine rows, which are those of one day. Ties
--- between skills go to the one that sorts first, by its position as a number.
+-- between skills go to the skill that sorts first, by the position as a number.
 own_prices as (
 
     select

@@ -60,7 +60,7 @@ term_counts as (
 ),
 
 -- An incremental run reads only the terms of its own spine rows, which are those of one day. Ties
--- between terms go to the one that sorts first, by its position as a number.
+-- between terms go to the term that sorts first, by the position as a number.
 own_prices as (
 
     select

@@ -13,7 +13,7 @@ requests as (
 
 ),
 
--- The type is that of the request, so the fact enters with it at the earliest.
+-- The type is that of the request, so a contract enters at the earliest when its request entered.
 priced_contracts as (
 
     select

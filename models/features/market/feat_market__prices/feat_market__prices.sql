@@ -1,7 +1,8 @@
 {{ config(cluster_by=['market_id']) }}
 
--- One row per refresh at which the market as a whole changed: the prior of every rarer mean, and
--- since when events are known. The market is all that is paid in the mart's one currency.
+-- One row per refresh at which the market as a whole changed: the mean towards which means of few
+-- contracts are shrunk, and the time of the first known event. The market is all contracts in the
+-- mart's one currency.
 with priced_contracts as (
 
     select
@@ -29,7 +30,7 @@ events as (
 
 ),
 
--- An event stays known for ever.
+-- An event never leaves, even if it is cancelled or deleted later.
 first_events as (
 
     select

@@ -7,7 +7,7 @@
     'skill_lift_square_sum_e6_all',
 ] -%}
 
--- One row per skill and refresh at which the prices of contracts with it changed.
+-- One row per skill and refresh at which the prices of the skill's contracts changed.
 with contracts as (
 
     select * from {{ ref('int_contract__facts') }}
@@ -32,8 +32,9 @@ expected_prices as (
 
 ),
 
--- The skills are those of the request, so the fact enters with it at the earliest. Its lift is over
--- the price that was expected at its own request.
+-- The skills are those of the request, so a contract enters at the earliest when its request
+-- entered. The lift is the log price minus the log price that was expected at the contract's
+-- request.
 lifts as (
 
     select

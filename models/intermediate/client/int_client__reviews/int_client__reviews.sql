@@ -4,10 +4,10 @@
     cluster_by=['review_id']
 ) }}
 
--- One row per counted review version with its client, which is that of the contract as known when
--- the review first entered, and is frozen. A review needs two rows, its own and its contract's, so
--- it enters when both are known. A run processes the reviews with a new version, those whose
--- contract has a new version, and those that have not entered yet.
+-- One row per counted review version, with the client of the review's contract as known when the
+-- review first entered; the client is then frozen. A review enters when both the review and its
+-- contract are known. A run processes the reviews with a new version, those whose contract has a
+-- new version, and those that have not entered yet.
 with review_versions as (
 
     select * from {{ ref('int_review__versions') }}
@@ -20,7 +20,7 @@ contract_versions as (
 
 ),
 
--- Include versions that are filtered out below: they still end the version before them.
+-- Include the versions that are filtered out below, because they still end the version before them.
 touches as (
 
     select review_versions.review_id
@@ -55,7 +55,7 @@ first_seen_contracts as (
 
 ),
 
--- Reviews by freelancers are about the client; the other kind is about the freelancer.
+-- Only reviews by freelancers are about the client; reviews by clients are about the freelancer.
 counted_versions as (
 
     select

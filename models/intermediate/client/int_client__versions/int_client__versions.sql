@@ -4,9 +4,9 @@
     cluster_by=['client_id']
 ) }}
 
--- One row per client and refresh at which a version of it was first seen. A run links the new
--- versions to those in the table of the same clients, so that the previous newest version gets its
--- superseded_at.
+-- One row per client and refresh at which a version of the client was first seen. A run chains the
+-- new versions of a client with the versions of the same client in the table, so that the previous
+-- newest version gets its superseded_at.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

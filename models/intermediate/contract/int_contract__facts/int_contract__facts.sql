@@ -4,9 +4,9 @@
     cluster_by=['contract_id']
 ) }}
 
--- One row per counted contract version with the category of its job, as known when the contract
--- first entered, and frozen. A contract needs two rows, its own and its job's, so it enters when
--- both are known. A run processes the contracts with a new version, those whose job has a new
+-- One row per counted contract version, with the category of the contract's job as known when the
+-- contract first entered; the category is then frozen. A contract enters when both the contract and
+-- its job are known. A run processes the contracts with a new version, those whose job has a new
 -- version, and those that have not entered yet.
 with contract_versions as (
 
@@ -20,7 +20,7 @@ job_versions as (
 
 ),
 
--- Include versions that are filtered out below: they still end the version before them.
+-- Include the versions that are filtered out below, because they still end the version before them.
 touches as (
 
     select contract_versions.contract_id

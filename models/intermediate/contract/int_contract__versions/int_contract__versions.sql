@@ -4,9 +4,9 @@
     cluster_by=['contract_id']
 ) }}
 
--- One row per contract and refresh at which a version of it was first seen. A run links all
--- versions of the contracts that have a new one again, so that the previous newest version gets its
--- superseded_at.
+-- One row per contract and refresh at which a version of the contract was first seen. A run chains
+-- the new versions of a contract with the versions of the same contract in the table, so that the
+-- previous newest version gets its superseded_at.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

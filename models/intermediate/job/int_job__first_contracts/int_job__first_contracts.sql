@@ -1,7 +1,8 @@
 {{ config(materialized='incremental', cluster_by=['job_id']) }}
 
 -- One row per job with a known contract: the contract that was known first; ties go to the lowest
--- id. It never changes, because later contracts are known later. A run adds the jobs that had none.
+-- id. The row never changes, because a contract that is added later is known later. A run adds the
+-- jobs that had no contract.
 with contract_versions as (
 
     select * from {{ ref('int_contract__versions') }}

@@ -1,8 +1,8 @@
 {{ config(materialized='incremental', unique_key='job_id', cluster_by=['job_id']) }}
 
--- One row per spine row: the agreed price of its job, read from the versions known when the label
--- became known, and then frozen; or the reason why there is none. The second contract of a job is
--- not a label. A run processes the jobs that entered and those whose label became known.
+-- One row per spine row: the log of the job's agreed price, read from the versions known when the
+-- label became known, and then frozen; or the reason why there is no label. The second contract of
+-- a job is not a label. A run processes the jobs that entered and those whose label became known.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

@@ -1,8 +1,8 @@
 {{ config(materialized='incremental', unique_key=['job_id', 'seen_at'], cluster_by=['job_id']) }}
 
--- One row per job and refresh at which a version of it was first seen. A run links the new versions
--- to those in the table of the same jobs, so that the previous newest version gets its
--- superseded_at.
+-- One row per job and refresh at which a version of the job was first seen. A run chains the new
+-- versions of a job with the versions of the same job in the table, so that the previous newest
+-- version gets its superseded_at.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

@@ -1,8 +1,8 @@
 {%- set horizon_days = 14 -%}
 {%- set price_group_count = 10 -%}
--- One row per label model and group of jobs by outcome: how many of them the label model excludes.
--- The outcome is taken from the newest contract versions instead of the label model, so that
--- excluded rows have one too. Only jobs whose label is due count.
+-- One row per label model and group of jobs by outcome: the number of jobs whose label is due, and
+-- how many of these jobs the label model excludes. The outcome is taken from the newest contract
+-- versions instead of the label model, so that excluded rows have one too.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

@@ -3,8 +3,7 @@
 -- One row per (built refresh, raw table): the count and hash of the rows that the refresh knew. A
 -- pair of key and load time counts once, from when it was first known: if a row is known by
 -- assumption and later by its load, the load is ignored. A run adds the rows loaded since the
--- previous seal. That the older rows are unchanged is checked by the test of the seals, which reads
--- them all.
+-- previous seal. The test of the seals reads all older rows and checks that they are unchanged.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -34,8 +33,8 @@ changes as (
         and (not sealed_rows.is_known_at_assumed or sealed_rows.loaded_at > clock.as_of_at)
     {%- if is_incremental() %}
     union all
-    -- Known by assumption at the watermark and counted then; subtract it, because it is counted
-    -- again above.
+    -- Subtract the rows that were counted at the watermark because they were known by assumption:
+    -- they are counted again above.
     select
         sealed_rows.table_name,
         {{ row_hash(['sealed_rows.key_1', 'sealed_rows.key_2', 'sealed_rows.loaded_at']) }}

@@ -4,9 +4,9 @@
     cluster_by=['proposal_id']
 ) }}
 
--- One row per proposal and refresh at which a version of it was first seen. A run links the new
--- versions to those in the table of the same proposals, so that the previous newest version gets
--- its superseded_at.
+-- One row per proposal and refresh at which a version of the proposal was first seen. A run chains
+-- the new versions of a proposal with the versions of the same proposal in the table, so that the
+-- previous newest version gets its superseded_at.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

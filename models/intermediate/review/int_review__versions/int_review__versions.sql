@@ -4,9 +4,9 @@
     cluster_by=['review_id']
 ) }}
 
--- One row per review and refresh at which a version of it was first seen. A run links the new
--- versions to those in the table of the same reviews, so that the previous newest version gets its
--- superseded_at.
+-- One row per review and refresh at which a version of the review was first seen. A run chains the
+-- new versions of a review with the versions of the same review in the table, so that the previous
+-- newest version gets its superseded_at.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

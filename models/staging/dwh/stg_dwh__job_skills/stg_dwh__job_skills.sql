@@ -29,8 +29,8 @@ deduplicated as (
 
 ),
 
--- Without a load time, a skill is known with the first version of its job: known_at is NULL here
--- and filled there.
+-- Without a load time, a skill is known with the first version of its job: known_at is NULL here,
+-- and int_job__skills fills it.
 final as (
 
     select

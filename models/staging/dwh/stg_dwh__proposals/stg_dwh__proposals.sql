@@ -36,8 +36,8 @@ deduplicated as (
 ),
 
 -- The first row of each key that may be in a period of the load clock. There is one row per key, so
--- exact duplicates do not matter. It reads `renamed`, so that filters on load time are pushed down
--- to the files.
+-- exact duplicates do not matter. The CTE reads `renamed`, so that filters on load time are pushed
+-- down to the files.
 first_loaded as (
 
     select
@@ -59,8 +59,8 @@ untrusted_periods as (
 
 ),
 
--- Keys that were first loaded in such a period. A key that was loaded before was known since then,
--- and its rows within the period are ordinary versions.
+-- Keys that were first loaded in a period of the load clock. A key that was loaded before the
+-- period was known since then, and its rows within the period are ordinary versions.
 first_untrusted as (
 
     select
@@ -91,7 +91,8 @@ final as (
         false as is_known_at_assumed
     from deduplicated
     union all
-    -- Values that could be known earlier: constants, and the initial state of the others.
+    -- The initial version has the values that could be known earlier: those of columns that never
+    -- change, and the initial state of the others.
     select
         proposal_id,
         job_id,

@@ -291,14 +291,14 @@ QUESTIONS = (
         "budget not stated",
         "feat_job__posting",
         "job_budget_log",
-        "Not stated is behaviour, not zero",
+        "A budget that is not stated is NULL instead of 0",
     ),
     Question(
         "Why is the client's prefecture no feature?",
         "prefecture",
         "client_prefecture",
         None,
-        "because the client's own history already contains it",
+        "because the client's own history already contains the difference",
     ),
     Question(
         "Which jobs are not trained on?",

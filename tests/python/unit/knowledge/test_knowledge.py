@@ -66,9 +66,8 @@ def unmeasured(text: str) -> str:
 
 
 POSTING = "feat_job__posting"
-REASON = (
-    "The client's own idea of the price: the strongest hint there is before anybody has offered."
-)
+TITLE = "Number of characters in the title."
+REASON = "The client's own idea of the price is the strongest hint before any freelancer has made a proposal."
 
 
 @pytest.mark.parametrize(
@@ -83,7 +82,7 @@ REASON = (
         (f"{POSTING}.yml", lambda t: t.replace('unit: "log amount"', ""), "job_budget_log: no meta.unit"),
         (f"{POSTING}.yml", lambda t: t.replace('"request_sql"', '"sometimes"', 1), "meta.serve is 'sometimes'"),
         (f"{POSTING}.yml", lambda t: t.replace('added: "2026-11-23"', 'added: "lately"', 1), "meta.added is 'lately'"),
-        (f"{POSTING}.yml", lambda t: t.replace("Characters of the title.", ""), "job_title_char_count: no description"),
+        (f"{POSTING}.yml", lambda t: t.replace(TITLE, ""), "job_title_char_count: no description"),
         (f"{POSTING}.yml", lambda t: t.replace('role: "key"', 'role: "thing"', 1), "meta.role is 'thing'"),
         (f"{POSTING}.yml", lambda t: t.replace("    columns:", "    other:"), "no columns"),
     ],

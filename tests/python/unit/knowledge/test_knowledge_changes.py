@@ -81,7 +81,9 @@ WHY = "The client's own idea of the price"
     "touched",
     [
         put("feat_job__posting.yml", WHY, f"  {WHY.upper()} - "),
-        put("feat_job__posting.yml", "price: the strongest hint", "price - the strongest hint"),
+        put(
+            "feat_job__posting.yml", "price is the strongest hint", "price - is the strongest hint"
+        ),
         why("job_title_char_count"),
         section("feat_job__posting.md", "job_title_char_count"),
         section("feat_job__text.md", "job_budget_log"),
@@ -99,7 +101,7 @@ def test_layout_or_the_text_of_something_else_is_no_reason(touched: Edit) -> Non
     "touched",
     [
         why("job_budget_log"),
-        put("feat_job__posting.yml", "so the log.", "so half the log."),
+        put("feat_job__posting.yml", "The log, because", "Half the log, because"),
         section("feat_job__posting.md", "job_budget_log"),
         section("mart_price_estimation__features.md", "job_budget_log"),
         put("feat_job__posting.md", "## Rejected", "## job_budget_log\nHalved.\n\n## Rejected"),
