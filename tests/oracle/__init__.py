@@ -1,7 +1,8 @@
 """Compute every table of the mart by brute force, one entity at a time, from the definitions in docs/architecture.md.
 
-It judges the SQL models and shares nothing with them. A state is counted afresh from the versions known at a refresh;
-nothing enters, leaves or is carried over. README.md says how the modules are organised and how to add a column.
+The tests compare the SQL models with these tables; the two share no code. The oracle counts the state of an entity at
+a refresh anew, from the versions known then, and carries nothing over from an earlier refresh. README.md describes the
+modules and how to add a column.
 """
 
 from __future__ import annotations

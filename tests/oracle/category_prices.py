@@ -1,4 +1,4 @@
-"""feat_category__prices and feat_category__codes: a category, refresh by refresh."""
+"""Compute feat_category__prices and feat_category__codes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEVELS = 64
 
 
 def prices_of(counted: list[Row], window: str) -> Row:
-    """The columns of one window, from the contracts that count in it."""
+    """Return the columns of one window, such as `90d`, from the contracts that count in the window."""
     logs = fixed_log_prices(counted)
     freelancers = {contract["freelancer_id"] for contract in counted} - {None}
     return {
@@ -34,7 +34,7 @@ NO_CODE: Row = {"category_code": 0}
 
 
 def category_prices(jobs: Chains, contracts: Chains, world: World) -> list[Row]:
-    """One row per category and refresh at which its prices changed: category_id and the state."""
+    """Return one row per category and refresh at which the prices of the category changed."""
     contracts_of: dict[str, list[tuple[datetime, list[Row]]]] = defaultdict(list)
     for versions in contracts.values():
         frozen = frozen_category(versions, jobs.get(versions[0]["job_id"], []), world.clock)
@@ -51,7 +51,7 @@ def category_prices(jobs: Chains, contracts: Chains, world: World) -> list[Row]:
 def one_category(
     category_id: str, contracts: list[tuple[datetime, list[Row]]], world: World
 ) -> list[Row]:
-    """The rows of one category, from its contracts and the refresh each counts from."""
+    """Return the rows of one category, from its contracts, each with the refresh from which it counts."""
 
     def state_at(as_of_at: datetime) -> Row:
         return state_of_category(contracts, as_of_at)
@@ -64,7 +64,7 @@ def one_category(
 
 
 def state_of_category(contracts: list[tuple[datetime, list[Row]]], as_of_at: datetime) -> Row:
-    """What was known of one category at a refresh."""
+    """Return the prices of one category as known at a refresh."""
     now = [
         latest_known(versions, as_of_at)
         for counts_from, versions in contracts
@@ -84,9 +84,9 @@ def state_of_category(contracts: list[tuple[datetime, list[Row]]], as_of_at: dat
 
 
 def category_codes(jobs: Chains, world: World) -> list[Row]:
-    """One row per category, by when a job in it was first known (ties by id), up to 64 of them.
+    """Return one row for each of the first 64 categories, ordered by when a job in the category was first known.
 
-    A version that was the last known at no refresh never put its job into a category.
+    Ties go to the lower category_id. A version that is the last known one at no refresh does not count.
     """
     first_known: dict[str, datetime] = {}
     for versions in jobs.values():

@@ -1,8 +1,8 @@
-"""What a key looked like at a refresh, and the rows at which an entity's state changed.
+"""Find the version of a key that is known at a refresh, and the refreshes at which an entity's state changes.
 
-Refreshes are a grid, so all the rules about first refreshes are plain comparisons seen from one of
-its points r: the first refresh >= x has passed at r exactly when x <= r. So a version counts at r
-when it is the last known at r, and a fact is in its window at r when event <= r < event + N days.
+At a refresh r, the first refresh at or after a time x has passed exactly if x <= r. Therefore rules about first
+refreshes become comparisons of times: a version counts at r if it is the last one known at r, and a fact is in its
+window at r if event <= r < event + N days.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from .clock import Row, World
 
 
 def latest_known(versions: Iterable[Row], at: datetime) -> Row | None:
-    """The last version known at an instant, of versions in chain order; None before the first.
+    """Return the last version known at a timestamp; None if no version is known yet.
 
-    Two versions first seen by one refresh: the first of them is the last known at no refresh.
+    Args:
+        versions: the versions of a key in chain order. Of two that one refresh sees first, the earlier one is the
+            last known version at no refresh.
+        at: the timestamp.
     """
     latest = None
     for version in versions:
@@ -28,12 +31,20 @@ def latest_known(versions: Iterable[Row], at: datetime) -> Row | None:
 
 
 def is_in_window(event_at: datetime, at: datetime, days: int | None) -> bool:
-    """Whether an event has happened and, unless ``days`` is None, not yet left its window."""
+    """Return True if an event happened by `at` and, unless `days` is None, less than `days` days before `at`."""
     return event_at <= at and (days is None or at < event_at + timedelta(days=days))
 
 
 def moments(versions: Iterable[Row], event: str, windows: Iterable[int]) -> set[datetime]:
-    """Every instant at which a key's contribution can change: known, happened, out of a window."""
+    """Return all times at which the contribution of a key can change.
+
+    These are the times at which a version becomes known, its event happens, or the event leaves a window.
+
+    Args:
+        versions: the versions of the key.
+        event: the column with the time of the event.
+        windows: the windows in days.
+    """
     out = set()
     for version in versions:
         out.add(version["known_at"])
@@ -45,12 +56,13 @@ def moments(versions: Iterable[Row], event: str, windows: Iterable[int]) -> set[
 def state_changes(
     instants: Iterable[datetime], state_at: Callable[[datetime], Row], nothing: Row, world: World
 ) -> list[Row]:
-    """One row per refresh at which the state differs from the state before it.
+    """Return one row per refresh at which the state differs from the state before it.
 
     Args:
-        instants: when the state can change; only their first refreshes are looked at.
-        state_at: the entity's state at a refresh, counted afresh from its facts.
+        instants: times at which the state can change; each is moved to the first refresh at or after it.
+        state_at: computes the entity's state at a refresh from its facts.
         nothing: the state before the first refresh.
+        world: the settings of the build.
     """
     rows = []
     before = nothing
@@ -66,13 +78,13 @@ def state_changes(
 
 
 def latest_available(rows: Iterable[Row], at: datetime) -> Row | None:
-    """The newest as-of row that may be used at an instant (at exactly that instant: used)."""
+    """Return the newest as-of row with ``available_at <= at``; None if there is none."""
     usable = [row for row in rows if row["available_at"] <= at]
     return max(usable, key=lambda row: row["as_of_at"], default=None)
 
 
 def by_key(rows: list[Row], key: str) -> dict[Any, list[Row]]:
-    """Return rows in groups of one key."""
+    """Return rows grouped by the value of a column."""
     groups: dict[Any, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row[key]].append(row)
@@ -80,6 +92,6 @@ def by_key(rows: list[Row], key: str) -> dict[Any, list[Row]]:
 
 
 def values_at(rows: list[Row], at: datetime, columns: Row) -> Row:
-    """Return columns of the newest as-of row that may be used at an instant, or the values given if there is none."""
+    """Return columns of the newest as-of row available at a timestamp; without a row, the values of `columns`."""
     row = latest_available(rows, at)
     return {name: default if row is None else row[name] for name, default in columns.items()}

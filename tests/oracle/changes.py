@@ -14,8 +14,8 @@ from .tables import TABLES, expected_tables
 def only_changes(table: str, rows: Iterable[Row], columns: Sequence[str]) -> list[Row]:
     """Return the rows of an as-of table at which one of these columns changed, in order of entity and time.
 
-    Another column also makes rows where it alone changes; those are left out. So is a first row of an entity in which
-    the columns have the values that they have without a row.
+    Rows at which only other columns changed are left out. So is the first row of an entity if the columns have the same
+    values as without a row.
     """
     of = TABLES[table]
     assert of.nothing is not None, f"{table} has no as-of rows"
@@ -34,14 +34,14 @@ def only_changes(table: str, rows: Iterable[Row], columns: Sequence[str]) -> lis
 def changes(
     table: str, tables: Tables, *columns: str, build: World | None = None, **entity: str
 ) -> list[tuple[datetime, *tuple[Any, ...]]]:
-    """Return the refreshes at which columns of an as-of table changed, and to what: (as_of_at, value, …).
+    """Return the refreshes at which columns of an as-of table changed, with the new values: (as_of_at, value, …).
 
     Args:
         table: the model.
         tables: the raw rows.
-        columns: the columns that the test is about.
-        build: what the build is told; None for the default clock and the newest refresh.
-        entity: the key of the rows to read; without it the rows of all entities.
+        columns: the names of the columns that the test checks.
+        build: the settings of the build; None for those of `raw_rows.world`.
+        entity: the key of the entity to read, by column name; all entities if none is given.
     """
     rows = expected_tables(tables, build or world())[table]
     own = [row for row in rows if all(row[name] == value for name, value in entity.items())]

@@ -1,4 +1,4 @@
-"""Compute feat_client__history: one row per client and refresh at which something known of it changed."""
+"""Compute feat_client__history, with one row per client and refresh at which a value changed."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ class Known:
     Attributes:
         at: the refresh.
         client: the client's own row; None if it is unknown or deleted.
-        jobs: its jobs, each as last known; posted by the refresh, not deleted.
-        contracts: its contracts of any status, each as last known; agreed by the refresh, not deleted.
-        ratings: in millionths, one for each review that counts.
+        jobs: the last known version of each of the client's jobs that were posted by the refresh and are not deleted.
+        contracts: the last known version of each of the client's contracts that were signed by the refresh and are not
+            deleted, whatever the status.
+        ratings: the ratings in millionths, one for each review that counts.
     """
 
     at: datetime
@@ -37,11 +38,11 @@ class Known:
     ratings: list[int]
 
     def posted(self, days: int) -> list[Row]:
-        """Return the jobs of a window."""
+        """Return the jobs posted in the last `days` days."""
         return [row for row in self.jobs if is_in_window(row["posted_at"], self.at, days)]
 
     def counted(self, days: int | None = None) -> list[Row]:
-        """Return the active and completed contracts of a window, or all of them."""
+        """Return the active and completed contracts signed in the last `days` days; all of them if None."""
         within = [r for r in self.contracts if is_in_window(r["contracted_at"], self.at, days)]
         return [row for row in within if is_counted(row)]
 
@@ -50,7 +51,7 @@ class Known:
         return [row for row in self.contracts if is_cancelled(row)]
 
 
-#: Each column from what is known at a refresh. A name that ends in `_<n>d` has a window of n days.
+#: Functions that compute each column from a `Known`. A column whose name ends in `_<n>d` has a window of n days.
 COLUMNS: dict[str, Callable[[Known], Any]] = {
     "client_posting_count_90d": lambda now: len(now.posted(90)),
     "client_contract_count_365d": lambda now: len(now.counted(365)),
@@ -67,7 +68,7 @@ COLUMNS: dict[str, Callable[[Known], Any]] = {
     "client_rating_mean_all": lambda now: ratio(sum(now.ratings), len(now.ratings) * 1_000_000),
 }
 
-#: The windows of all columns: at the end of each, a job or contract may leave a column.
+#: The windows of all columns, in days. At the end of a window, a job or contract may stop counting in a column.
 WINDOWS = sorted({int(found[1]) for name in COLUMNS if (found := re.search(r"_(\d+)d$", name))})
 
 
@@ -94,7 +95,7 @@ def client_history(
 
 
 def chains_by_value(chains: Chains, column: str) -> dict[str, list[list[Row]]]:
-    """Return whole chains by each value that a column ever had in them, NULL left out."""
+    """Return the version chains by value of a column; a chain is listed under each value it ever had, except NULL."""
     found: dict[str, list[list[Row]]] = defaultdict(list)
     for versions in chains.values():
         for value in {version[column] for version in versions} - {None}:
@@ -110,7 +111,7 @@ def one_client(
     reviews: Reviews,
     world: World,
 ) -> list[Row]:
-    """Return the rows of one client, from all the jobs and contracts that were ever its own."""
+    """Return the rows of one client, from all jobs and contracts that ever belonged to the client."""
 
     def state_at(as_of_at: datetime) -> Row:
         return state_of_client(client_id, client_versions, jobs, contracts, reviews, as_of_at)
@@ -158,7 +159,7 @@ def state_of_client(
     return {name: compute(now) for name, compute in COLUMNS.items()}
 
 
-#: The columns of a client of which nothing is known.
+#: The values of the columns for a client without history.
 NO_HISTORY: Row = {
     name: compute(Known(datetime.max.replace(tzinfo=UTC), None, [], [], []))
     for name, compute in COLUMNS.items()

@@ -1,4 +1,4 @@
-"""When the mart refreshes, and what a build is told about time."""
+"""Compute refreshes, and hold the settings of a build."""
 
 from __future__ import annotations
 
@@ -15,32 +15,38 @@ Tables = Mapping[str, list[Row]]
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """One refresh every business day at a local hour; its rows may be used some minutes later."""
+    """Compute the times of refreshes: one every business day at a local hour.
+
+    Attributes:
+        zone: the business zone.
+        refresh_hour: the local hour of the refresh.
+        lag_minutes: minutes between a refresh and the time from which its rows may be used.
+    """
 
     zone: str = "Asia/Tokyo"
     refresh_hour: int = 3
     lag_minutes: int = 60
 
     def refresh_of(self, day: date) -> datetime:
-        """The refresh instant of a business day, in UTC."""
+        """Return the time of the refresh of a business day, in UTC."""
         return datetime.combine(day, time(self.refresh_hour), ZoneInfo(self.zone)).astimezone(UTC)
 
     def refresh(self, instant: datetime) -> datetime:
-        """The first refresh at or after an instant, in UTC."""
+        """Return the first refresh at or after a timestamp, in UTC."""
         return _refresh(self, instant.astimezone(UTC))
 
     def refresh_before(self, instant: datetime) -> datetime:
-        """The last refresh at or before an instant, in UTC."""
+        """Return the last refresh at or before a timestamp, in UTC."""
         day = self.local(instant).date()
         today = self.refresh_of(day)
         return today if today <= instant else self.refresh_of(day - timedelta(days=1))
 
     def available_at(self, as_of_at: datetime) -> datetime:
-        """From when the rows of a refresh may be used."""
+        """Return the time from which the rows of a refresh may be used."""
         return as_of_at + timedelta(minutes=self.lag_minutes)
 
     def local(self, instant: datetime) -> datetime:
-        """An instant on the business zone's wall clock."""
+        """Convert a timestamp to the business zone."""
         return instant.astimezone(ZoneInfo(self.zone))
 
 
@@ -53,9 +59,12 @@ def _refresh(clock: Clock, instant: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class LoadClockLine:
-    """A period whose ``loaded_at`` is not true, and the lag assumed for keys first loaded in it.
+    """Describe a period in which ``loaded_at`` does not show when rows were known.
 
-    The period holds its start and not its end; without a start it began with the warehouse.
+    Attributes:
+        trusted_from: the end of the period, excluded.
+        assumed_lag_hours: hours between the event of a key first loaded in the period and its assumed ``known_at``.
+        untrusted_from: the start of the period, included; None if the period begins with the warehouse.
     """
 
     trusted_from: datetime
@@ -65,12 +74,18 @@ class LoadClockLine:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All that a build is told beside the raw rows.
+    """Hold the settings of a build: everything that it reads besides the raw rows.
 
-    ``as_of`` counts as the last refresh at or before it. ``load_clock`` is keyed by table, with
-    one line or several that do not overlap; a table without a line is always trusted.
-    ``label_lag_days`` is the price label's. Without a ``history_start`` history begins with the
-    first event known.
+    Attributes:
+        as_of: the build's refresh is the last one at or before this time.
+        clock: the times of the refreshes.
+        load_clock: by table, one line or several that do not overlap; a table without a line has correct load times.
+        label_lag_days: dbt var ``price_label_lag_days``.
+        hire_label_lag_days: dbt var ``hire_label_lag_days``.
+        currency: dbt var ``currency``.
+        history_start: dbt var ``history_start``; None for the earliest known event.
+        term_prior_count: dbt var ``term_prior_count``.
+        lift_prior_count: dbt var ``lift_prior_count``.
     """
 
     as_of: datetime
@@ -84,11 +99,11 @@ class World:
     lift_prior_count: int = 5
 
     def load_clock_lines(self, table: str) -> Sequence[LoadClockLine]:
-        """The table's lines, none where its load times are true throughout."""
+        """Return the load clock's lines for a table; an empty sequence if all its load times are correct."""
         lines = self.load_clock.get(table, ())
         return (lines,) if isinstance(lines, LoadClockLine) else lines
 
     @property
     def as_of_at(self) -> datetime:
-        """The build's refresh."""
+        """Return the refresh of the build, in UTC."""
         return self.clock.refresh_before(self.as_of)

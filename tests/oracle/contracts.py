@@ -1,4 +1,4 @@
-"""What a contract version stands for, and the category it is counted under."""
+"""Decide which contract versions count, and in which category."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .numbers import fixed_log
 
 
 def is_counted(contract: Row) -> bool:
-    """A contract that was made and stands."""
+    """Return True if a contract version is active or completed, and not deleted."""
     return not contract["is_deleted"] and contract["status"] in ("active", "completed")
 
 
 def is_cancelled(contract: Row) -> bool:
-    """A contract that was made and called off; void is neither counted nor cancelled."""
+    """Return True if a contract version is cancelled and not deleted; a void contract is not cancelled."""
     return not contract["is_deleted"] and contract["status"] == "cancelled"
 
 
 def fixed_log_prices(counted: list[Row]) -> list[int]:
-    """The log prices of those counted contracts that have a price above zero."""
+    """Return the log prices, in millionths, of the contracts with a price above 0."""
     logs = [fixed_log(contract["agreed_price_amount"]) for contract in counted]
     return [log for log in logs if log is not None]
 
@@ -28,10 +28,11 @@ def fixed_log_prices(counted: list[Row]) -> list[int]:
 def frozen_category(
     contract_versions: list[Row], job_versions: list[Row], clock: Clock
 ) -> tuple[datetime, str | None] | None:
-    """When a contract first counts in a category, and in which: that of the job as known then.
+    """Return the refresh at which a contract first counts in a category, and the category.
 
-    It first counts at the first refresh that knows the job and knows the contract as counted and
-    happened. The job's category at that refresh stays the contract's for good. None: never.
+    A contract first counts at the first refresh at which its job is known, and the contract is known, counted and
+    signed. Its category is that of the job as known at that refresh, and does not change afterwards. The result is
+    None if the contract never counts.
     """
     instants = {job_versions[0]["known_at"]} if job_versions else set()
     instants |= {version["known_at"] for version in contract_versions}

@@ -1,4 +1,4 @@
-"""feat_category__demand: the jobs of the last 90 days, what was offered for them, how many were filled."""
+"""Compute feat_category__demand, from the jobs, proposals and first contracts of the last 90 days."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WINDOW = timedelta(days=90)
 def category_demand(
     requests: list[Row], proposals: Chains, contracts: Chains, world: World
 ) -> list[Row]:
-    """One row per category of a spine row and refresh at which its demand changed."""
+    """Return one row per category of a spine row and refresh at which the demand of the category changed."""
     proposals_of: dict[str, list[list[Row]]] = defaultdict(list)
     for versions in proposals.values():
         for job_id in {row["job_id"] for row in versions}:
@@ -48,7 +48,7 @@ Job = tuple[Row, list[list[Row]], list[Row]]
 
 
 def one_category(category_id: str, jobs: list[Job], world: World) -> list[Row]:
-    """The rows of one category, from its jobs with their proposals and their first contract."""
+    """Return the rows of one category, from its jobs, the proposals for each job and the job's first contract."""
     instants = set()
     for request, proposals, contract in jobs:
         instants |= {request["entered_at"], request["requested_at"] + WINDOW}
@@ -66,7 +66,7 @@ PROPOSAL = ("known_at", "proposed_at")
 
 
 def demand_at(jobs: list[Job], at: datetime) -> Row:
-    """What was known of a category's demand at a refresh."""
+    """Return the demand of a category as known at a refresh."""
     postings = offers = fills = 0
     for request, proposals, contract_versions in jobs:
         if not request["entered_at"] <= at < request["requested_at"] + WINDOW:

@@ -1,4 +1,4 @@
-"""int_job__hire_label: whether somebody was hired within 14 days."""
+"""Compute int_job__hire_label, which says whether somebody was hired within 14 days."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HORIZON = timedelta(days=14)
 
 
 def hire_labels(requests: list[Row], jobs: Chains, contracts: Chains, world: World) -> list[Row]:
-    """Return a row for each request: when its label is read, the label, and why it is excluded."""
+    """Return a row for each request, with the label, the time at which it is read, and the exclusion reason."""
     firsts_of_job = by_key([versions[0] for versions in contracts.values()], "job_id")
     rows = []
     for request in requests:
@@ -50,7 +50,17 @@ NOT_YET = "label_not_yet_known"
 def hire(
     request: Row, job_versions: list[Row], contracts: list[list[Row]], known_at: datetime
 ) -> tuple[bool, str | None]:
-    """Whether somebody was hired, and why the row is not for training."""
+    """Return whether somebody was hired, and the exclusion reason.
+
+    Args:
+        request: the spine row.
+        job_versions: the version chain of the job.
+        contracts: the version chains of the job's contracts.
+        known_at: the refresh at which the label is read.
+
+    Returns:
+        The label, and the reason why the row must not be trained on; the reason is None if the row may be used.
+    """
     in_time = [
         contract
         for contract in (latest_known(versions, known_at) for versions in contracts)

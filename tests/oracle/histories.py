@@ -1,11 +1,11 @@
-"""Small random histories ("universes") in which everything that can go wrong with time does.
+"""Generate small random histories (universes) with late, future, corrected, deleted and duplicated rows.
 
-Every id starts with the universe's prefix, so many universes share one warehouse (``merged``). Each
-job, contract and client draws from a generator of its own and its later versions come last, so
-a smaller ``Shape`` of the same seed is the same history with less in it: what shrinking needs.
+All ids of a universe begin with its prefix, so many universes fit into one warehouse (``merged``). Each job, contract
+and client has its own random generator, and draws its later versions last. So a smaller ``Shape`` with the same seed
+gives a part of the same history, which hypothesis needs for shrinking.
 
-Kept, whatever is drawn: one key and ``loaded_at`` has one set of values (exact duplicates aside);
-a contract keeps its job; an active or completed contract has no price of zero or below.
+The following hold in every universe. Rows with the same key and ``loaded_at`` are exact duplicates. The job of a
+contract never changes. The price of an active or completed contract is above 0 or NULL.
 """
 
 from __future__ import annotations
@@ -44,37 +44,55 @@ WORLD = World(
 )
 
 US, MINUTE, HOUR, DAY = (timedelta(microseconds=us) for us in (1, 60e6, 3600e6, 86400e6))
-# Days of a universe on which things happen: thick at the edges of both windows.
+# Days of events, counted from the first day of a universe; most are near the ends of the 90- and 365-day windows.
 DAYS = (0, 0, 0, 1, 1, 2, 3, 30, 88, 89, 90, 90, 91, 180, 363, 364, 365, 365, 366, 367, 400)
 TITLES = ("", "ＬＰ制作 3枚", "<b>記事作成</b> 10記事", "翻訳𠮷野家", "  bug fix ")
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How much a universe may hold, and which mischief it may have. The defaults are the least."""
+    """Limit the size of a universe and select its irregularities; the defaults are the minimum.
+
+    Attributes:
+        jobs: the number of jobs.
+        contracts: the number of contracts.
+        versions: the maximum number of versions of a key.
+        clients: the number of clients.
+        categories: the number of categories.
+        is_bulk_loaded: events before TRUSTED_FROM are loaded in bulk, so there are initial versions.
+        has_second_bulk: events before AGAIN_TO are loaded in bulk in the second period of the load clock.
+        has_late: some rows are loaded months after their event.
+        has_future: some rows are loaded before their event.
+        has_changes: later versions change prices, times, statuses, clients or categories.
+        has_deletes: some keys are deleted, and undeleted again.
+        has_duplicates: some rows have exact duplicates.
+        has_nulls: nullable columns contain NULLs.
+        has_ties: all events happen at a few times.
+        has_strangers: some contracts have an unknown job, and some clients have no row.
+    """
 
     jobs: int = 1
     contracts: int = 0
     versions: int = 1
     clients: int = 1
     categories: int = 1
-    is_bulk_loaded: bool = False  # events before the load clock, so initial versions arise
-    has_second_bulk: bool = False  # events of the months before AGAIN_FROM loaded then, in bulk
-    has_late: bool = False  # loaded months after the event
-    has_future: bool = False  # loaded before the event
-    has_changes: bool = False  # repriced, moved, cancelled, voided, another client or category
-    has_deletes: bool = False  # deleted and undeleted
+    is_bulk_loaded: bool = False
+    has_second_bulk: bool = False
+    has_late: bool = False
+    has_future: bool = False
+    has_changes: bool = False
+    has_deletes: bool = False
     has_duplicates: bool = False
     has_nulls: bool = False
-    has_ties: bool = False  # whole universe on few instants
-    has_strangers: bool = False  # contracts of unknown jobs, jobs of unseen clients
+    has_ties: bool = False
+    has_strangers: bool = False
 
 
 FLAGS = tuple(item.name for item in fields(Shape) if item.name.startswith(("is_", "has_")))
 
 
 def random_shape(rng: Random) -> Shape:
-    """A shape with each mischief as likely as not."""
+    """Return a random shape, with each irregularity at a probability of 1/2."""
     flags = {name: rng.random() < 0.5 for name in FLAGS}
     return Shape(
         jobs=rng.randint(1, 5),
@@ -87,14 +105,14 @@ def random_shape(rng: Random) -> Shape:
 
 
 def random_universe(rng: Random, prefix: str, world: World = WORLD) -> Universe:
-    """One random universe's raw tables, all ids beginning with the prefix."""
+    """Return the raw tables of a random universe, with the prefix at the start of all ids."""
     shape = random_shape(rng)
     return universe_of(shape, rng.getrandbits(32), prefix, world)
 
 
 @st.composite
 def universes(draw: st.DrawFn, prefix: str = "u0", world: World = WORLD) -> Universe:
-    """One universe from a drawn shape and seed; shrinks to fewer rows and less mischief."""
+    """Draw a universe from a shape and a seed; hypothesis shrinks it to fewer rows and irregularities."""
     shape = Shape(
         jobs=draw(st.integers(1, 5)),
         contracts=draw(st.integers(0, 6)),
@@ -110,13 +128,13 @@ def universes(draw: st.DrawFn, prefix: str = "u0", world: World = WORLD) -> Univ
 def warehouses(
     draw: st.DrawFn, max_universes: int = 8, min_universes: int = 1, world: World = WORLD
 ) -> Universe:
-    """Several universes in one warehouse, with the prefixes u0, u1, and so on."""
+    """Draw several universes in one warehouse, with the prefixes u0, u1, and so on."""
     count = draw(st.integers(min_universes, max_universes))
     return merged(draw(universes(f"u{number}", world)) for number in range(count))
 
 
 def merged(many: Iterable[Universe]) -> Universe:
-    """Many universes as one warehouse."""
+    """Return the rows of all universes as one warehouse, with all eight tables."""
     out: Universe = {table: [] for table in TABLES}
     for universe in many:
         for table, rows in universe.items():
@@ -125,7 +143,7 @@ def merged(many: Iterable[Universe]) -> Universe:
 
 
 def universe_of(shape: Shape, seed: int, prefix: str, world: World = WORLD) -> Universe:
-    """The universe of a shape and a seed, its rows in no order."""
+    """Return the universe of a shape and a seed, with its rows in random order."""
     builder = _Builder(shape, seed, prefix, world.clock)
     universe: Universe = {table: [] for table in TABLES}
     universe["categories"] = [
@@ -154,7 +172,7 @@ def universe_of(shape: Shape, seed: int, prefix: str, world: World = WORLD) -> U
 
 
 class _Builder:
-    """The versions of each key of one universe."""
+    """Generate the versions of each key of one universe."""
 
     def __init__(self, shape: Shape, seed: int, prefix: str, clock: Clock) -> None:
         self.shape, self.seed, self.prefix, self.clock = shape, seed, prefix, clock
@@ -165,13 +183,13 @@ class _Builder:
         self.days: Sequence[int] = rng.sample(DAYS, 3) if shape.has_ties else DAYS
 
     def rng(self, *of: object) -> Random:
-        """A generator of one thing's own: what else is in the universe does not change it."""
+        """Return a random generator for one key or purpose, which does not depend on other draws of the universe."""
         return Random(f"{self.seed}/{of}")
 
-    # --- instants
+    # --- timestamps
 
     def event_at(self, rng: Random) -> datetime:
-        """An event: mostly close to a refresh, an available_at or a midnight, or exactly on it."""
+        """Return the time of an event, usually at or near a refresh, an ``available_at`` or a midnight."""
         day = self.first_day + timedelta(days=rng.choice(self.days))
         if self.shape.is_bulk_loaded and rng.random() < 0.5:
             day -= timedelta(days=rng.choice((0, 1, 89, 90, 91, 365)))
@@ -183,9 +201,9 @@ class _Builder:
         return mark + rng.choice((-HOUR, -US, 0 * US, 0 * US, US, MINUTE, 7 * HOUR))
 
     def first_loaded_at(self, rng: Random, event_at: datetime) -> datetime:
-        """When a key was first loaded: after the event, as a rule."""
+        """Return the first load time of a key, usually after the event."""
         if self.shape.is_bulk_loaded and event_at < TRUSTED_FROM and rng.random() < 0.8:
-            # Event plus lag may be exactly the load, or the load the very start of trust.
+            # Edge cases: a load exactly at the event plus the lag, or exactly at the end of the period.
             exact = event_at + rng.choice((0, 1, 24)) * HOUR
             edges = (TRUSTED_FROM - US, TRUSTED_FROM, exact)
             return rng.choice((BULK_LOADED_AT, BULK_LOADED_AT, *edges))
@@ -200,13 +218,13 @@ class _Builder:
         return self.a_bit_after(rng, event_at)
 
     def a_bit_after(self, rng: Random, instant: datetime) -> datetime:
-        """Soon after: within the same refresh, exactly on the next one, or past it."""
+        """Return a time soon after `instant`: before the next refresh, exactly on it, or after it."""
         refresh = self.clock.refresh(instant)
         on_or_past = (refresh, refresh, refresh + US, instant + DAY)
         return rng.choice((instant, instant + MINUTE, *on_or_past))
 
     def loads(self, rng: Random, event_at: datetime) -> list[datetime]:
-        """Distinct load times of a key, ascending, at most as many as the shape allows."""
+        """Return the load times of a key, ascending and distinct, at most as many as the shape allows."""
         loaded_at = self.first_loaded_at(rng, event_at)
         out = [loaded_at]
         for _ in range(rng.choice((0, 0, 1, 2, 3))):
@@ -219,24 +237,27 @@ class _Builder:
     # --- values
 
     def or_null(self, rng: Random, value: Any) -> Any:
-        """A value of a nullable column."""
+        """Return the value, or sometimes None if the shape has NULLs."""
         is_null = rng.random() < 0.25
         return None if is_null and self.shape.has_nulls else value
 
     def client_id(self, rng: Random) -> str:
-        """A client of the universe, or one that has no row of its own."""
+        """Return the id of a client of the universe, or sometimes of one without rows if the shape has strangers."""
         number = rng.randrange(1000)
         if self.shape.has_strangers and number < 100:
             return f"{self.prefix}-unseen"
         return f"{self.prefix}-client{number % self.shape.clients}"
 
     def category_id(self, rng: Random) -> str | None:
-        """A category of the universe, or none."""
+        """Return the id of a category of the universe, or sometimes None if the shape has NULLs."""
         number = rng.randrange(1000) % self.shape.categories
         return f"{self.prefix}-cat{number}" if self.or_null(rng, True) else None
 
     def price(self, rng: Random, may_be_zero: bool) -> Decimal | None:
-        """A price, with ties, halves to round, and bucket neighbours; zero or below if it may."""
+        """Return a price or, if the shape has NULLs, sometimes None.
+
+        Many prices are equal, end in .5 or are in neighbouring buckets. Some are 0 or negative if `may_be_zero`.
+        """
         amounts = ("1", "999.5", "1000.5", "50000", "50000", "52000", "1234567.499", "300000")
         unpriced = ("0", "-0.5", "0.499", "-100")
         is_unpriced = rng.random() < 0.4
@@ -244,7 +265,7 @@ class _Builder:
         return Decimal(amount) if self.or_null(rng, True) else None
 
     def versions(self, rng: Random, first: Row, loads: list[datetime], change: Any) -> list[Row]:
-        """A row per load: the first as it is, each later one changed a little, or not at all."""
+        """Return a row for each load time: the first one as given, each later one with a change or none."""
         rows = [first | {"loaded_at": loads[0]}]
         for loaded_at in loads[1:]:
             row = rows[-1] | {"loaded_at": loaded_at}
@@ -256,7 +277,7 @@ class _Builder:
         return rows
 
     def is_deleted(self, rng: Random) -> bool | None:
-        """Whether a key's first version is a delete already; NULL says it is not."""
+        """Return ``is_deleted`` of a key's first version: False or None, rarely True if the shape has deletes."""
         if self.shape.has_deletes and rng.random() < 0.05:
             return True
         return False if rng.random() < 0.7 else None
@@ -264,7 +285,7 @@ class _Builder:
     # --- keys
 
     def client(self, number: int) -> list[Row]:
-        """A client's rows; none if it is a stranger."""
+        """Return the rows of a client; none if the client is drawn as a stranger."""
         rng = self.rng("client", number)
         if self.shape.has_strangers and rng.random() < 0.3:
             return []
@@ -285,7 +306,7 @@ class _Builder:
         return self.versions(rng, first, loads, change)
 
     def freelancer(self, number: int) -> list[Row]:
-        """A freelancer's rows."""
+        """Return the rows of a freelancer."""
         rng = self.rng("freelancer", number)
         registered_at = self.event_at(rng)
         first = {
@@ -297,19 +318,19 @@ class _Builder:
         return self.versions(rng, first, self.loads(rng, registered_at), lambda _row: {})
 
     def job(self, number: int) -> list[Row]:
-        """A job's rows, the first loaded first."""
+        """Return the rows of a job, in the order of their loads; built once."""
         if number not in self.built_jobs:
             self.built_jobs[number] = self.build_job(number)
         return self.built_jobs[number]
 
     def voices(self, make: Any, of: str, universe: Universe) -> list[Row]:
-        """Proposals or reviews, of a generator of their own."""
+        """Return the proposals or reviews, drawn from a random generator that only they use."""
         return list(
             make(self.rng(of, "voices"), self.prefix, universe[of], self.event_at, self.loads)
         )
 
     def build_job(self, number: int) -> list[Row]:
-        """A job's rows; its client, category, deadline, title or posting time may change."""
+        """Return the rows of a job, whose status, deadline, client, category, posting time or title may change."""
         rng = self.rng("job", number)
         posted_at = self.event_at(rng)
         loads = self.loads(rng, posted_at)
@@ -348,11 +369,11 @@ class _Builder:
         return self.versions(rng, first, loads, change)
 
     def skills(self, number: int) -> list[Row]:
-        """A job's skill sets."""
+        """Return the rows of a job's skill sets."""
         return voices.skill_sets(self.rng("skills", number), self.job(number)[0], self.is_deleted)
 
     def contract(self, number: int) -> list[Row]:
-        """A contract's rows; all but its job may change."""
+        """Return the rows of a contract; its job and its currency never change."""
         rng = self.rng("contract", number)
         job_number = rng.randrange(1000)
         if self.shape.has_strangers and job_number < 50:

@@ -1,9 +1,9 @@
-"""A second source of random universes, by another hand: instants at which mistakes would show.
+"""Generate random universes with timestamps at which errors are likely; written independently of `histories`.
 
-A universe has a client or two, a category or two, a few jobs and contracts, each with up to four
-versions. All its ids begin with its prefix, so that thousands share one warehouse and one query.
-Instants fall where mistakes would show: on a refresh, a microsecond beside it, on the instant at
-which its rows may be used, at the business midnight, and on days at which windows end.
+A universe has one or two clients and categories, and a few jobs and contracts, each with up to four versions. All ids
+of a universe begin with its prefix, so thousands of universes fit into one warehouse. Many timestamps are on a refresh,
+on the time from which the rows of a refresh may be used, on a midnight of the business zone, or a microsecond from one
+of these. Days are near the ends of windows.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from .clock import LoadClockLine, Row
 
 _FIRST_REFRESH = datetime(2024, 1, 1, 18, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-#: From this instant on the load times of a universe are to be trusted.
+#: The end of the load clock's first period, from which load times are correct.
 TRUSTED_FROM = _FIRST_REFRESH + timedelta(days=3)
-#: A day of a bulk load in mid-history, between two days on which rows are loaded as usual.
+#: The start and end of a bulk load of one day in mid-history.
 _BULK = (_FIRST_REFRESH + timedelta(days=11), _FIRST_REFRESH + timedelta(days=12))
 LOAD_CLOCK: Mapping[str, LoadClockLine | tuple[LoadClockLine, ...]] = {
     "jobs": (LoadClockLine(TRUSTED_FROM, 24), LoadClockLine(_BULK[1], 0, _BULK[0])),
     "contracts": LoadClockLine(_BULK[1], 30, _BULK[0]),
     "clients": LoadClockLine(TRUSTED_FROM, 0),
 }
-#: Refreshes to build as of: early, around each window's end, after everything.
+#: Refreshes to build as of: early ones, some near the ends of windows, and one after all rows.
 AS_OF = tuple(_FIRST_REFRESH + timedelta(days=days) for days in (2, 9, 14, 91, 100, 367, 380, 800))
 
 _DAYS = (0, 0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 88, 89, 90, 91, 98, 364, 365, 366)
@@ -35,7 +35,7 @@ _PRICES = (1, 2, 999, 1000, 1001, 1051, 1052, 20_000, 123_456, 17_600_000_000)
 
 
 def instant(rng: Random) -> datetime:
-    """An instant at which something could go wrong."""
+    """Return a random timestamp, often at a time at which errors are likely."""
     day = _FIRST_REFRESH + timedelta(days=rng.choice(_DAYS))
     kind = rng.randrange(8)
     if kind == 0:
@@ -50,7 +50,7 @@ def instant(rng: Random) -> datetime:
 
 
 def _load_after(rng: Random, event: datetime) -> datetime:
-    """Mostly soon after the event, sometimes long after, sometimes before it."""
+    """Return a load time: usually soon after the event, sometimes long after it or before it."""
     kind = rng.randrange(10)
     if kind < 6:
         return event + timedelta(seconds=rng.randrange(1, 90_000))
@@ -60,7 +60,14 @@ def _load_after(rng: Random, event: datetime) -> datetime:
 
 
 def _versions(rng: Random, first: Row, event: str, changes: list[tuple[str, object]]) -> list[Row]:
-    """A first row and up to three later ones, each changed in one of the ways given."""
+    """Return a first row and up to three later versions, and sometimes an exact duplicate, in random order.
+
+    Args:
+        rng: the random generator.
+        first: the first row, without ``loaded_at``.
+        event: the column with the time of the event.
+        changes: pairs of a column and a value, or a function that draws one; each later version applies one pair.
+    """
     rows = [first | {"loaded_at": _load_after(rng, first[event] or instant(rng))}]
     for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
         column, change = rng.choice(changes)
@@ -80,9 +87,10 @@ def _versions(rng: Random, first: Row, event: str, changes: list[tuple[str, obje
 
 
 def random_universe(rng: Random, prefix: str) -> dict[str, list[Row]]:
-    """Raw rows by table; a (key, loaded_at) has one set of values but for exact duplicates.
+    """Return the raw rows of a universe, by table.
 
-    An active or completed contract has a price above zero or none; a contract keeps its job.
+    Rows with the same key and ``loaded_at`` are exact duplicates. The price of an active or completed contract is
+    above 0 or NULL, and the job of a contract never changes.
     """
     clients = [f"{prefix}C{n}" for n in range(rng.choice((1, 1, 2)))]
     categories = [f"{prefix}K{n}" for n in range(rng.choice((1, 2)))]
@@ -139,7 +147,7 @@ def random_universe(rng: Random, prefix: str) -> dict[str, list[Row]]:
             ("is_deleted", True),
             ("is_deleted", False),
         ]
-        if rng.random() < 0.93:  # else contracts refer to a job that never comes
+        if rng.random() < 0.93:  # otherwise, contracts refer to an unknown job
             out["jobs"] += _versions(rng, first, "posted_at", changes)
         for skill in rng.sample(("sql", "dbt", "python"), rng.choice((0, 0, 1, 2))):
             loaded_at = rng.choice((None, None, _load_after(rng, posted_at)))
@@ -179,7 +187,7 @@ def random_universe(rng: Random, prefix: str) -> dict[str, list[Row]]:
         ]
         rows = _versions(rng, first, "contracted_at", changes)
         if rng.random() < 0.2:
-            # A tie: two contracts first known at one instant.
+            # A tie: two contracts are first known at the same time.
             others = [row["loaded_at"] for row in out["contracts"]]
             if others and not any(row["loaded_at"] in others for row in rows[1:]):
                 newest = max(row["loaded_at"] for row in rows)
@@ -193,7 +201,7 @@ def random_universe(rng: Random, prefix: str) -> dict[str, list[Row]]:
 
 
 def _loads(rng: Random, event: datetime) -> list[datetime]:
-    """Load times of a key, each later than the one before."""
+    """Return one to three load times of a key, ascending and distinct."""
     loads = [_load_after(rng, event)]
     for _ in range(rng.choice((0, 0, 1, 2))):
         loads.append(loads[-1] + timedelta(hours=rng.randrange(1, 400)))
@@ -201,7 +209,7 @@ def _loads(rng: Random, event: datetime) -> list[datetime]:
 
 
 def _priced(contract: Row) -> Row:
-    """Zero only where it is no fault: on a void or cancelled contract."""
+    """Replace a price of 0 by NULL on an active or completed contract, where 0 would be an error."""
     is_counted = (contract["status"] or "").strip().lower() in ("active", "completed")
     return (
         contract | {"agreed_price": None}
@@ -211,7 +219,7 @@ def _priced(contract: Row) -> Row:
 
 
 def merge(universes: list[dict[str, list[Row]]]) -> dict[str, list[Row]]:
-    """One warehouse of many universes."""
+    """Return the rows of all universes as one warehouse."""
     tables: dict[str, list[Row]] = {}
     for universe in universes:
         for table, rows in universe.items():

@@ -1,4 +1,4 @@
-"""Prices and lifts of terms and skills, and what a request's own make of them."""
+"""Compute prices and lifts of terms and skills, and combine those of a request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,16 @@ def prices_by(
     contracts: Chains,
     world: World,
 ) -> list[Row]:
-    """One row per member (term or skill) and refresh at which its prices or lifts changed."""
+    """Return one row per term or skill and refresh at which its prices or lifts changed.
+
+    Args:
+        entity: ``term`` or ``skill``.
+        members: the rows of int_job__terms or int_job__skills.
+        requests: the spine.
+        expected: the rows of feat_job__client_category_at_request.
+        contracts: the version chains of the contracts.
+        world: the settings of the build.
+    """
     entered_at = {request["job_id"]: request["entered_at"] for request in requests}
     expected_of = {row["job_id"]: row["job_expected_price_log"] for row in expected}
     steps_of = {
@@ -71,7 +80,7 @@ def contract_steps(
     expected_of: dict[str, float | None],
     world: World,
 ) -> list[Step]:
-    """The log price of a contract and its lift, while it counts and its spine row is there."""
+    """Return the log price and lift of a contract as steps; both count only after the job's spine row has entered."""
     job_id = versions[0]["job_id"]
     prior = fixed_point(expected_of[job_id])
 
@@ -86,13 +95,20 @@ def contract_steps(
 
 
 def lift_variance(count: int, total: int, squares: int, prior_count: int) -> int:
-    """The variance of lifts in millionths, shrunk to 2 as if so many more had it."""
+    """Return the variance of lifts, in millionths, shrunk to 2.
+
+    Args:
+        count: the number of lifts.
+        total: the sum of the lifts, in millionths.
+        squares: the sum of the squares of the lifts, in millionths.
+        prior_count: the weight of the variance 2, in observations.
+    """
     freedom = count - 1 + prior_count
     if freedom <= 0:
         return PRIOR_VARIANCE_E6
     around_mean = (float(total) / float(count)) * total / 1e6 if count else 0.0
     wide = float(squares) - around_mean + prior_count * PRIOR_VARIANCE_E6
-    # Squares were rounded: without a prior their sum may be less than the mean's.
+    # The squares were rounded, so without a prior the difference may be slightly negative.
     return max(0, half_away_from_zero(wide / float(freedom)))
 
 
@@ -104,7 +120,7 @@ def at_request(
     market: list[Row],
     world: World,
 ) -> list[Row]:
-    """feat_job__terms_at_request or feat_job__skills_at_request."""
+    """Compute feat_job__terms_at_request or, for the entity ``skill``, feat_job__skills_at_request."""
     prices_of, members_of = by_key(prices, entity), by_key(members, "job_id")
     rows = []
     for request, at_market in zip(requests, market, strict=True):
@@ -121,7 +137,7 @@ def at_request(
 
 
 def combined(entity: str, supported: list[Row], market_mean: float | None, world: World) -> Row:
-    """What several terms or skills say together."""
+    """Return the columns that combine the rows of a request's supported terms or skills."""
     names = (
         *("log_price_weighted_mean_all", "log_price_mean_all", "log_price_min_all"),
         *("log_price_max_all", "rarest_contract_count_all", "rarest_log_price_mean_all"),

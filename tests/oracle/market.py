@@ -1,4 +1,4 @@
-"""The market, a client in a category, a type of job: prices by everything that is not a word."""
+"""Compute prices of the market, of clients in a category and of types of job, and the codes of types of job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEVELS = 64
 
 
 def log_price(contract: Row | None, at: datetime) -> int | None:
-    """The log price of a contract that counts, has happened and has a price."""
+    """Return the log price of a contract in millionths; None if it does not count by `at` or has no price above 0."""
     if contract is None or not is_counted(contract) or contract["contracted_at"] > at:
         return None
     logs = fixed_log_prices([contract])
@@ -26,7 +26,7 @@ def log_price(contract: Row | None, at: datetime) -> int | None:
 
 
 def market_prices(jobs: Chains, contracts: Chains, world: World) -> list[Row]:
-    """One row per refresh at which the market changed."""
+    """Return one row per refresh at which a value of the market changed."""
     things: list[list[Step]] = []
     for versions in contracts.values():
         instants = [row[name] for row in versions for name in ("known_at", "contracted_at")]
@@ -50,7 +50,7 @@ def market_prices(jobs: Chains, contracts: Chains, world: World) -> list[Row]:
 
 
 def seen_versions(versions: list[Row], at: datetime, world: World) -> list[Row]:
-    """Those versions that were the last known at some refresh up to this one."""
+    """Return the versions that were the last known one at some refresh up to `at`."""
     refreshes = {world.clock.refresh(row["known_at"]) for row in versions}
     found = [latest_known(versions, refresh) for refresh in sorted(refreshes) if refresh <= at]
     return [row for row in found if row is not None]
@@ -71,7 +71,7 @@ NO_MARKET: Row = _market([])
 
 
 def market_at_request(requests: list[Row], prices: list[Row], world: World) -> list[Row]:
-    """feat_job__market_at_request."""
+    """Compute feat_job__market_at_request, from the newest row of the market available at each request."""
     rows = []
     for request in requests:
         requested_at = request["requested_at"]
@@ -87,7 +87,7 @@ def market_at_request(requests: list[Row], prices: list[Row], world: World) -> l
 
 
 def client_category_prices(jobs: Chains, contracts: Chains, world: World) -> list[Row]:
-    """One row per client, category and refresh at which the one's prices in the other changed."""
+    """Return one row per client, category and refresh at which the client's prices in the category changed."""
     things: dict[tuple[str, str], list[list[Step]]] = defaultdict(list)
     for versions in contracts.values():
         frozen = frozen_category(versions, jobs.get(versions[0]["job_id"], []), world.clock)
@@ -132,7 +132,7 @@ def client_category_at_request(
     market: list[Row],
     world: World,
 ) -> list[Row]:
-    """feat_job__client_category_at_request, with the price to be expected."""
+    """Compute feat_job__client_category_at_request, including the expected price."""
     prices_of: dict[Any, list[Row]] = defaultdict(list)
     for row in prices:
         prices_of[row["client_id"], row["category_id"]].append(row)
@@ -156,13 +156,13 @@ def client_category_at_request(
 
 
 def job_type_of(request: Row) -> str | None:
-    """The type of a job as a plain word."""
+    """Return the type of a job, trimmed and in lower case; None if the request has none."""
     job_type = request["job_type"]
     return None if job_type is None else job_type.strip().lower()
 
 
 def job_type_codes(requests: list[Row], world: World) -> list[Row]:
-    """One row per type of job, by when its first spine row entered, up to 64 of them."""
+    """Return one row for each of the first 64 types of job, in the order in which their first spine rows entered."""
     first: dict[str, datetime] = {}
     for request in requests:
         job_type = job_type_of(request)
@@ -183,7 +183,7 @@ def job_type_codes(requests: list[Row], world: World) -> list[Row]:
 def job_type_prices(
     requests: list[Row], jobs: Chains, contracts: Chains, world: World
 ) -> list[Row]:
-    """One row per type of job and refresh at which its prices of 365 days changed."""
+    """Return one row per type of job and refresh at which its prices over 365 days changed."""
     request_of = {request["job_id"]: request for request in requests}
     things: dict[str, list[list[Step]]] = defaultdict(list)
     for versions in contracts.values():
@@ -224,7 +224,7 @@ NO_TYPE_CODE: Row = {"job_type_code": 0}
 
 
 def job_type_at_request(requests: list[Row], prices: list[Row], codes: list[Row]) -> list[Row]:
-    """feat_job__job_type_at_request."""
+    """Compute feat_job__job_type_at_request, from the newest rows of the type of job available at each request."""
     prices_of, codes_of = by_key(prices, "job_type"), by_key(codes, "job_type")
     rows = []
     for request in requests:

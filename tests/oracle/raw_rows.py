@@ -1,6 +1,6 @@
-"""Raw rows for cases by hand: a plain job, contract and client, changed as a case needs it.
+"""Make raw rows for tests by hand, with default values that a test can replace.
 
-All instants are on Tokyo's wall clock; the mart refreshes at 03:00 and publishes at 04:00.
+Times are written in Tokyo time. With the default clock, the mart refreshes at 03:00 and publishes at 04:00.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ TOKYO = ZoneInfo("Asia/Tokyo")
 
 
 def at(text: str) -> datetime:
-    """An instant from Tokyo's wall clock."""
+    """Return the UTC timestamp of a time in Tokyo, such as ``2024-05-01 09:00``."""
     return datetime.fromisoformat(text).replace(tzinfo=TOKYO).astimezone(UTC)
 
 
 def world(as_of: str = "2026-01-01 03:00", **load_clock: LoadClockLine) -> World:
-    """A build with the default clock."""
+    """Return the settings of a build with the default clock; ``load_clock`` has one line per table."""
     return World(as_of=at(as_of), load_clock=load_clock)
 
 
 def job(job_id: str = "j1", /, **given: Any) -> Row:
-    """A raw job, posted on 10 May 2024 and loaded at once."""
+    """Return a raw job, posted on 10 May 2024 and loaded at that time."""
     posted_at = given.get("posted_at", at("2024-05-10 12:00"))
     row = {
         "job_id": job_id,
@@ -48,7 +48,7 @@ def job(job_id: str = "j1", /, **given: Any) -> Row:
 
 
 def contract(contract_id: str = "d1", /, **given: Any) -> Row:
-    """A raw contract of another client's job: 50,000 yen (JPY), 1 May 2024 09:00, loaded at once."""
+    """Return a raw contract of client c1 for job j0: 50,000 JPY, signed and loaded on 1 May 2024 at 09:00."""
     contracted_at = given.get("contracted_at", at("2024-05-01 09:00"))
     row = {
         "contract_id": contract_id,
@@ -66,7 +66,7 @@ def contract(contract_id: str = "d1", /, **given: Any) -> Row:
 
 
 def client(client_id: str = "c1", /, **given: Any) -> Row:
-    """A raw client, registered and loaded on 1 April 2024."""
+    """Return a raw client, registered and loaded on 1 April 2024."""
     row = {
         "client_id": client_id,
         "client_kind": "corporate",
@@ -79,7 +79,7 @@ def client(client_id: str = "c1", /, **given: Any) -> Row:
 
 
 def proposal(proposal_id: str = "p1", /, **given: Any) -> Row:
-    """A raw proposal for job j1, on the day after its posting and loaded at once."""
+    """Return a raw proposal for job j1, made the day after the job was posted and loaded at that time."""
     proposed_at = given.get("proposed_at", at("2024-05-11 12:00"))
     row = {
         "proposal_id": proposal_id,
@@ -94,7 +94,7 @@ def proposal(proposal_id: str = "p1", /, **given: Any) -> Row:
 
 
 def review(review_id: str = "r1", /, **given: Any) -> Row:
-    """A freelancer's raw review of contract d1: five, a week after it was made, loaded at once."""
+    """Return a freelancer's raw review of contract d1: rating 5, a week after the contract, loaded at that time."""
     reviewed_at = given.get("reviewed_at", at("2024-05-08 09:00"))
     row = {
         "review_id": review_id,

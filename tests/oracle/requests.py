@@ -1,4 +1,4 @@
-"""The spine, a job's skills, and everything keyed by spine row but the label."""
+"""Compute the spine, the skills of jobs, and features with one row per spine row."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ REQUEST_COLUMNS = (
 
 
 def job_requests(jobs: Chains, world: World) -> list[Row]:
-    """The spine: one row per job that the build's refresh has seen posted, as first known."""
+    """Return the spine: the first known version of each job that was known and posted by the build's refresh."""
     rows = []
     for job_id in sorted(jobs):
         first = jobs[job_id][0]
-        # max of the two first refreshes is the first refresh of the later one.
+        # The later of two first refreshes is the first refresh at or after the later time.
         entered_at = world.clock.refresh(max(first["known_at"], first["posted_at"]))
         if entered_at <= world.as_of_at:
             row = first | {"requested_at": first["posted_at"], "entered_at": entered_at}
@@ -43,13 +43,13 @@ def job_requests(jobs: Chains, world: World) -> list[Row]:
 
 
 def job_skills(requests: list[Row], tables: Tables) -> list[Row]:
-    """job_id, entered_at, skill: the first known set of a job's skills, if known when the job entered."""
+    """Return job_id, entered_at and skill for each skill of a job's first known set, if known when the job entered."""
     raw_of: dict[str, list[Row]] = defaultdict(list)
     for raw in tables.get("job_skills", []):
         raw_of[raw["job_id"]].append(cleaned(raw))
     rows = []
     for request in requests:
-        # A set without a load time came with the job's first version.
+        # Skills without a load time count as known with the first version of the job.
         known = [
             (request["known_at"] if raw.get("loaded_at") is None else raw["loaded_at"], raw)
             for raw in raw_of.get(request["job_id"], [])
@@ -73,7 +73,7 @@ def identity(request: Row) -> Row:
 
 
 def job_posting(requests: list[Row], skills: list[Row], world: World) -> list[Row]:
-    """feat_job__posting: what the request itself says."""
+    """Compute feat_job__posting, from the request's own columns and its skills."""
     skill_count: dict[str, int] = defaultdict(int)
     for row in skills:
         skill_count[row["job_id"]] += 1
@@ -114,7 +114,7 @@ def _length(text: str | None) -> int | None:
 
 
 def client_at_request(requests: list[Row], history: list[Row]) -> list[Row]:
-    """feat_job__client_at_request: the client as a request could have known it."""
+    """Compute feat_job__client_at_request, from the newest row of the client available at each request."""
     history_of = by_key(history, "client_id")
     rows = []
     for request in requests:
@@ -133,7 +133,7 @@ def client_at_request(requests: list[Row], history: list[Row]) -> list[Row]:
 def category_at_request(
     requests: list[Row], prices: list[Row], demand: list[Row], codes: list[Row]
 ) -> list[Row]:
-    """feat_job__category_at_request: the category as a request could have known it."""
+    """Compute feat_job__category_at_request, from the newest rows of the category available at each request."""
     prices_of, codes_of = by_key(prices, "category_id"), by_key(codes, "category_id")
     demand_of = by_key(demand, "category_id")
     rows = []
@@ -147,7 +147,7 @@ def category_at_request(
 
 
 def features(*parts: list[Row]) -> list[Row]:
-    """A features mart: one row per spine row, all of its features side by side."""
+    """Return one row per spine row with the columns of all given tables, whose rows are in the order of the spine."""
     rows = []
     for own in zip(*parts, strict=True):
         row: Row = {}

@@ -1,4 +1,4 @@
-"""What freelancers say of a client, and the client a review is counted for."""
+"""Decide which reviews count, and for which client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Reviews = list[tuple[datetime, list[Row]]]
 
 
 def is_counted_review(review: Row) -> bool:
-    """A freelancer's review with a rating from 1 to 5."""
+    """Return True if a review version is by a freelancer, has a rating from 1 to 5, and is not deleted."""
     rating = review["rating"]
     is_rated = rating is not None and 1 <= rating <= 5
     return not review["is_deleted"] and review["reviewer_kind"] == "freelancer" and is_rated
@@ -23,7 +23,10 @@ def is_counted_review(review: Row) -> bool:
 def frozen_client(
     review_versions: list[Row], contract_versions: list[Row], clock: Clock
 ) -> tuple[datetime, str | None] | None:
-    """When a review first counts, and for which client: the contract's as known then. None: never."""
+    """Return the refresh at which a review first counts, and its client; None if the review never counts.
+
+    The client is that of the contract as known at that refresh, and does not change afterwards.
+    """
     instants = {row["known_at"] for row in contract_versions[:1]}
     instants |= {row[name] for row in review_versions for name in ("known_at", "reviewed_at")}
     for as_of_at in sorted({clock.refresh(instant) for instant in instants}):
@@ -37,7 +40,7 @@ def frozen_client(
 
 
 def reviews_by_client(reviews: Chains, contracts: Chains, clock: Clock) -> dict[str, Reviews]:
-    """Each client's reviews, with the refresh from which each counts."""
+    """Return the version chains of the reviews of each client, each with the refresh from which the review counts."""
     found: dict[str, Reviews] = defaultdict(list)
     for versions in reviews.values():
         frozen = frozen_client(versions, contracts.get(versions[0]["contract_id"], []), clock)

@@ -1,4 +1,4 @@
-"""Raw rows to row versions: cleaned, duplicates out, each with the time it could be known."""
+"""Turn raw rows into row versions: cleaned, without exact duplicates, with ``known_at``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from .clock import LoadClockLine, Row, Tables, World
 from .numbers import half_away_from_zero
 
-# How a bulk-loaded row is assumed to have looked first: its event, and its mutable columns then.
+# For each table, the column of the event, and the initial values assumed for the columns that change.
 INITIAL_STATE: dict[str, tuple[str, Row]] = {
     "clients": ("registered_at", {"client_kind": None, "prefecture": None}),
     "freelancers": ("registered_at", {"freelancer_kind": None}),
@@ -31,7 +31,11 @@ MONEY = ("budget_min", "budget_max", "proposed_price", "agreed_price")
 
 
 def cleaned(row: Row) -> Row:
-    """A raw row: instants in UTC, money in whole units (``<name>_amount``), plain status and flag."""
+    """Return a cleaned copy of a raw row.
+
+    Timestamps are in UTC, and money is in whole units in ``<name>_amount``. Status and reviewer kind are trimmed and
+    in lower case. ``is_deleted`` is a bool.
+    """
     out = {name: _clean(name, value) for name, value in row.items()}
     for name in MONEY:
         if name in out:
@@ -53,13 +57,13 @@ def _clean(name: str, value: Any) -> Any:
 
 
 def row_versions(table: str, tables: Tables, world: World) -> dict[str, list[Row]]:
-    """Each key's versions known by the build's refresh, ordered by (known_at, loaded_at).
+    """Return, by key, the versions known by the build's refresh, ordered by (known_at, loaded_at).
 
-    A version is a cleaned row with ``known_at`` and ``is_known_at_assumed``. Keys of which nothing
-    is known yet are left out.
+    A version is a cleaned row with ``known_at`` and ``is_known_at_assumed``. Keys without a known version are left
+    out.
 
     Raises:
-        ValueError: one key and ``loaded_at`` with two sets of values.
+        ValueError: two raw rows with the same key and ``loaded_at`` have different values.
     """
     loads: dict[str, dict[datetime, Row]] = defaultdict(dict)
     for raw in tables.get(table, []):
@@ -84,11 +88,15 @@ def row_versions(table: str, tables: Tables, world: World) -> dict[str, list[Row
 
 
 def initial_version(table: str, first_row: Row, lines: Sequence[LoadClockLine]) -> Row | None:
-    """How a key's first loaded row looked before its load: None where nothing is assumed.
+    """Return the assumed initial version of a key, or None.
 
-    Assumed only of a key first loaded in a period that its table's clock distrusts, and only when
-    its event and that period's lag come before its load. Reviews have no entry: not there until
-    loaded.
+    There is one only if the key was first loaded in a period of the load clock, and the event plus the lag of that
+    period is earlier than the load. Reviews never have one.
+
+    Args:
+        table: the raw table.
+        first_row: the row of the key that was loaded first.
+        lines: the load clock's lines for the table.
     """
     loaded_at = first_row["loaded_at"]
     line = next((line for line in lines if _holds(line, loaded_at)), None)

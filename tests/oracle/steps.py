@@ -1,4 +1,4 @@
-"""What single things add to an entity, refresh by refresh, and the entity's state recounted from them."""
+"""Compute the state of an entity at each refresh, from the values that its facts have then."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ Step = tuple[datetime, Any]
 def steps(
     instants: Iterable[datetime | None], value_at: Callable[[datetime], Any], world: World
 ) -> list[Step]:
-    """What one thing adds from each refresh on at which that can change; None adds nothing."""
+    """Return the values of one fact, each with the refresh from which it holds.
+
+    Args:
+        instants: times at which the value can change; None entries are ignored.
+        value_at: the value at a refresh; None if the fact does not count then.
+        world: the settings of the build.
+    """
     refreshes = {world.clock.refresh(instant) for instant in instants if instant is not None}
     return [(at, value_at(at)) for at in sorted(refreshes) if at <= world.as_of_at]
 
@@ -23,7 +29,14 @@ def steps(
 def recounted(
     things: Iterable[list[Step]], state_of: Callable[[list[Any]], Row], nothing: Row, world: World
 ) -> list[Row]:
-    """One row per refresh at which the state, counted over all that stands then, is another one."""
+    """Return one row per refresh at which the state differs from the state before.
+
+    Args:
+        things: the steps of each fact of the entity.
+        state_of: computes the state from the values of the facts that count.
+        nothing: the state before the first step.
+        world: the settings of the build.
+    """
     changes: dict[datetime, list[tuple[int, Any]]] = defaultdict(list)
     for number, thing in enumerate(things):
         for at, value in thing:

@@ -41,9 +41,9 @@ class Table:
     """Describe a table of the oracle.
 
     Attributes:
-        module: the file of this package that computes it.
-        entity: of a table of as-of rows, the columns that name the entity; empty for other tables.
-        nothing: of a table of as-of rows, the state of an entity before its first row.
+        module: the file of this package that computes the table.
+        entity: the key columns of the entity, for a table of as-of rows; empty for other tables.
+        nothing: the state of an entity before its first row, for a table of as-of rows; None for other tables.
     """
 
     module: str
@@ -51,7 +51,7 @@ class Table:
     nothing: Row | None = None
 
 
-#: In the order in which the models read each other.
+#: The tables in build order.
 TABLES = {
     "int_job__requests": Table("requests.py"),
     "int_job__skills": Table("requests.py"),
@@ -86,14 +86,13 @@ def expected_tables(tables: Tables, world: World) -> dict[str, list[Row]]:
     """Return the rows of every table in `TABLES`, by model name, from raw tables that meet the raw contract.
 
     Args:
-        tables: rows as dicts by raw table name; instants carry a zone, money is Decimal or int. A
-            table may be missing; of its columns only ``is_deleted`` and the ``loaded_at`` of
-            job_skills may be.
-        world: clock, as-of instant and load clock.
+        tables: rows as dicts, by raw table name; timestamps have a zone, money is Decimal or int. A table may be
+            missing. The only columns that may be missing are ``is_deleted`` and the ``loaded_at`` of job_skills.
+        world: the settings of the build.
 
     Returns:
-        Rows as dicts: instants in UTC, counts int, logs and days float, NULL as None. One row for each request, for
-        each request and skill or term, or for each entity and refresh that changed it.
+        Rows as dicts: timestamps in UTC, counts int, logs and days float, NULL as None. A table has one row for each
+        request, for each request and skill or term, or for each entity and refresh at which a value changed.
     """
     jobs = row_versions("jobs", tables, world)
     contracts = row_versions("contracts", tables, world)
@@ -133,7 +132,7 @@ def expected_tables(tables: Tables, world: World) -> dict[str, list[Row]]:
         "feat_job__terms_at_request": terms_then,
         "feat_job__skills_at_request": skills_then,
     }
-    # A mart selects columns: the oracle has all of them, and those that a mart leaves out are not compared.
+    # The oracle has the columns of all features; a column that a mart does not select is not compared.
     feature_rows = features(*by_request.values())
     hires = hire_labels(requests, jobs, contracts, world)
     return {

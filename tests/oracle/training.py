@@ -1,4 +1,4 @@
-"""mart_price_estimation__training: the features, the label, and why a row has none."""
+"""Compute the training marts and the price label."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .numbers import fixed_log
 
 
 def training(feature_rows: list[Row], jobs: Chains, contracts: Chains, world: World) -> list[Row]:
-    """Return every row of the features mart with the label's columns."""
+    """Return every row of the features mart with the columns of the price label."""
     first_versions = [versions[0] for versions in contracts.values()]
     first_versions_of_job = by_key(first_versions, "job_id")
     rows = []
@@ -34,19 +34,26 @@ def training(feature_rows: list[Row], jobs: Chains, contracts: Chains, world: Wo
 
 
 def labelled(feature_rows: list[Row], labels: list[Row]) -> list[Row]:
-    """A training mart whose labels stand by job."""
+    """Return the rows of the features mart, each with the columns of the label row of its job."""
     label_of = {label["job_id"]: label for label in labels}
     return [features | label_of[features["job_id"]] for features in feature_rows]
 
 
 def label_contract(first_versions: list[Row], contracts: Chains) -> list[Row]:
-    """All versions of a job's first known contract (ties by contract_id); none: an empty list."""
+    """Return all versions of a job's first known contract; an empty list if the job has no contract.
+
+    Ties go to the lower contract_id.
+
+    Args:
+        first_versions: the first version of each contract of the job.
+        contracts: the version chains of all contracts.
+    """
     first = min(first_versions, key=lambda row: (row["known_at"], row["contract_id"]), default=None)
     return [] if first is None else contracts[first["contract_id"]]
 
 
 def label_known_at(contract_versions: list[Row], world: World) -> datetime | None:
-    """The refresh at which the label is read; None while it has not come."""
+    """Return the refresh at which the label is read; None without a contract or if the refresh is after the build's."""
     if not contract_versions:
         return None
     lag = timedelta(days=world.label_lag_days)
@@ -66,7 +73,7 @@ def exclusion_reason(
     contract_versions: list[Row],
     known_at: datetime | None,
 ) -> str | None:
-    """Why a row is not for training, the first reason that holds; None: it is."""
+    """Return the first reason that applies why a row must not be trained on; None if the row may be used."""
     if known_at is None:
         return "label_not_yet_known"
     job = latest_known(job_versions, known_at)

@@ -1,4 +1,4 @@
-"""What people say in a random universe, late, corrected, deleted and doubled: proposals, reviews, skills."""
+"""Generate random proposals, reviews and skills, some of them late, corrected, deleted or duplicated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 
 from .clock import Row
 
-#: The load times of a key, ascending and distinct, from its event.
+#: Draws the load times of a key, ascending and distinct, from the time of its event.
 Loads = Callable[[Random, datetime], list[datetime]]
 Instant = Callable[[Random], datetime]
 
@@ -19,7 +19,7 @@ _KINDS = ("freelancer", "freelancer", " Freelancer", "client", None)
 def proposals(
     rng: Random, prefix: str, jobs: list[Row], instant: Instant, loads: Loads
 ) -> list[Row]:
-    """Up to six proposals, most of them soon after the posting of a job of the universe."""
+    """Return the rows of up to six proposals, most of them made soon after a job of the universe was posted."""
     rows: list[Row] = []
     for number in range(rng.choice((0, 1, 2, 4, 6)) if jobs else 0):
         job = rng.choice(jobs)
@@ -46,7 +46,7 @@ def proposals(
 def reviews(
     rng: Random, prefix: str, contracts: list[Row], instant: Instant, loads: Loads
 ) -> list[Row]:
-    """Up to four reviews of contracts of the universe, by either side."""
+    """Return the rows of up to four reviews of contracts of the universe, by clients and freelancers."""
     rows: list[Row] = []
     for number in range(rng.choice((0, 1, 2, 4)) if contracts else 0):
         contract = rng.choice(contracts)
@@ -75,7 +75,7 @@ def reviews(
 
 
 def skill_sets(rng: Random, job: Row, is_deleted: Callable[[Random], bool | None]) -> list[Row]:
-    """A job's skill sets, with and without a load time."""
+    """Return the rows of a job's skill sets, with and without a load time."""
     rows: list[Row] = []
     day, loaded_at = timedelta(days=1), job["loaded_at"]
     for loaded in (None, loaded_at, loaded_at - day, loaded_at + day):

@@ -1,4 +1,4 @@
-"""Raw tables on disk, so that the models read the very rows that the oracle read."""
+"""Write raw tables as Parquet, so that the models read the same rows as the oracle."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
 
 
 def write_warehouse(tables: Tables, folder: Path) -> None:
-    """Write all eight raw tables as ``<folder>/<table>.parquet``, empty ones too."""
+    """Write all eight raw tables as ``<folder>/<table>.parquet``, including tables without rows."""
     folder.mkdir(parents=True, exist_ok=True)
     for table, columns in COLUMNS.items():
         schema = pa.schema(list(columns.items()))

@@ -1,4 +1,4 @@
-"""int_job__terms: a title read character by character."""
+"""Compute int_job__terms, by reading each title character by character."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RANGES = {
 
 
 def script(character: str) -> str | None:
-    """The script of a character of a normal form; None for what separates."""
+    """Return the script of a character of a normalized title; None if it separates terms."""
     if character in "々〇":
         return "kanji"
     point = ord(character)
@@ -28,7 +28,7 @@ def script(character: str) -> str | None:
 
 
 def title_terms(title: str | None) -> set[str]:
-    """Runs of one script of two characters or more; of kanji every two neighbours as well."""
+    """Return the terms of a title: runs of at least two characters of one script, and pairs of neighbouring kanji."""
     found: set[str] = set()
     run, run_script = "", None
     text = unicodedata.normalize("NFKC", title or "").casefold()
@@ -47,7 +47,7 @@ def title_terms(title: str | None) -> set[str]:
 
 
 def job_terms(requests: list[Row]) -> list[Row]:
-    """job_id, entered_at and term, one row each."""
+    """Return a row with job_id, entered_at and term for each request and term of its title."""
     return [
         {"job_id": request["job_id"], "entered_at": request["entered_at"], "term": term}
         for request in requests
