@@ -1,1 +1,1 @@
-"""Benchmark the mart: wall time, CPU time and peak memory by stage, and ratios to bare queries."""
+"""Benchmark the mart: measure the wall time, CPU time and peak memory of stages, and compare them with bare queries."""

@@ -1,8 +1,8 @@
 """``python -m bench [JOBS …]``: build sample warehouses of several sizes and measure each stage.
 
 Each stage runs in its own process, for which CPU time and peak memory are measured. dbt's overhead (start, parsing, one
-transaction per model) is measured with the same command on a warehouse of one job and subtracted. The rest is the CPU
-time of SQL, within about a second.
+transaction per model) is measured with the same command on a warehouse of one job and subtracted. The difference is the
+CPU time of the SQL, exact to about a second.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from feature_mart.raw.warehouse import raw_select
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / ".bench"
 SIZES = (10_000, 100_000, 1_000_000)
-#: The last refresh but one for which a sample has rows; a very small sample ends earlier.
+#: The second-to-last refresh for which a sample has rows. A very small sample ends earlier.
 LAST_DAY = datetime(2026, 3, 29, 18, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _WARM_RUNS = 5
 PYTHON_MODELS = ("int_job__terms", "feat_job__text")
-#: The CPU time of two equal dbt runs differs by about this much, so smaller results are noise.
+#: The CPU times of two equal dbt runs differ by about this many seconds, so smaller differences are noise.
 _NOISE_S = 1.0
 
 
@@ -43,7 +43,7 @@ class Measured:
     peak_mb: float
 
     def and_then(self, other: Measured) -> Measured:
-        """Return the measures of both processes, run one after the other."""
+        """Return the measures of two processes that run one after the other: the sums of the times, the higher peak."""
         return Measured(
             self.wall_s + other.wall_s,
             self.cpu_s + other.cpu_s,
@@ -52,10 +52,10 @@ class Measured:
 
 
 def measure(command: list[str], environment: dict[str, str]) -> Measured:
-    """Run a command to its end and return its measures.
+    """Run a command to its end and return the measures of the process.
 
     Raises:
-        SystemExit: the command failed; the message has the end of its output.
+        SystemExit: the command failed; the message has the end of the command's output.
     """
     FOLDER.mkdir(exist_ok=True)
     output = FOLDER / "last_output.txt"
@@ -89,9 +89,9 @@ class Warehouse:
 
     @property
     def days(self) -> tuple[str, str]:
-        """Return two successive refreshes: `LAST_DAY` and the next, or earlier ones if the newest job is older.
+        """Return two successive refreshes: `LAST_DAY` and the next one, or earlier ones if the newest job is older.
 
-        In a small sample the newest job may have been loaded long before the end, and would fail the freshness check.
+        In a small sample, the newest job may have been loaded long before `LAST_DAY`; then the freshness check fails.
         """
         with connect() as con:
             row = con.execute(
@@ -125,7 +125,10 @@ class Warehouse:
         )
 
     def build(self) -> dict[str, Measured]:
-        """Build all models (SQL and Python separately), then those of one more refresh, and run all checks."""
+        """Build all models in full, SQL and Python separately, then append one more refresh, and run all checks.
+
+        Return the measures of each step by name.
+        """
         self.database.unlink(missing_ok=True)
         day, next_day = self.days
         self.dbt("seed", as_of=day)
@@ -143,7 +146,7 @@ class Warehouse:
 
 
 def pit_join_ratio(warehouse: Warehouse) -> tuple[float, float]:
-    """Return the seconds of the compiled model `feat_job__client_at_request`, and of a bare ASOF join."""
+    """Return the duration in seconds of the compiled model `feat_job__client_at_request`, and of a bare ASOF join."""
     nodes = json.loads((warehouse.folder / "target" / "manifest.json").read_text())["nodes"]
     compiled = next(
         node["compiled_code"]
@@ -164,7 +167,7 @@ def pit_join_ratio(warehouse: Warehouse) -> tuple[float, float]:
     with duckdb.connect(str(warehouse.database)) as con:
         con.execute("set TimeZone = 'UTC'; set memory_limit = '2500MB'; set threads = 2")
         con.execute("set preserve_insertion_order = false")
-        # Alternate, so that a busy moment of the machine affects both.
+        # Alternate the two queries, so that a busy moment of the machine affects both.
         rounds = [(_seconds(con, compiled), _seconds(con, bare)) for _ in range(_WARM_RUNS)]
     return min(model for model, _ in rounds), min(join for _, join in rounds)
 
@@ -200,7 +203,7 @@ def main(sizes: list[int]) -> None:
         )
         more = stages["models, one more refresh"].cpu_s - own["models, one more refresh"].cpu_s
         full_cpu[jobs] = full
-        # Compile as for a full build, since a daily one joins only the requests of a day.
+        # Compile as for a full build, because a daily build joins only the requests of one day.
         warehouse.dbt("compile", "--full-refresh", as_of=warehouse.days[1])
         model, bare = pit_join_ratio(warehouse)
         if full > _NOISE_S:

@@ -1,8 +1,8 @@
 """``python -m bench.export [ROWS …]``: compare an export of 30 columns with a bare sorted COPY of its parts.
 
-Each measurement runs in its own process, for which CPU time and peak memory are measured. The bare COPY is given the
-bounds of the parts. It writes the same data and key parts with the same settings, but does not count, hash, check or
-commit. The S3 server is another process on the same machine, so it competes for CPU during an upload.
+Each measurement runs in its own process, for which CPU time and peak memory are measured. The bare COPY gets the bounds
+of the parts and writes the same data and key parts with the same settings, but does not count, hash, check or commit.
+The S3 server is another process on the same machine, so it competes for the CPU during an upload.
 """
 
 from __future__ import annotations
@@ -39,14 +39,18 @@ _AUDIT = ("entered_at", "label_known_at", "exclusion_reason")
 
 
 def make_mart(rows: int) -> Path:
-    """Create a mart with an unordered training table: a label and 29 features, each NULL in a tenth of the rows."""
+    """Create a mart with an unordered training table, and return its path.
+
+    The table has a label and 29 features, each of which is NULL in a tenth of the rows. A mart from an earlier run is
+    reused.
+    """
     path = FOLDER / f"export-{rows}.duckdb"
     if path.exists():
         return path
     FOLDER.mkdir(exist_ok=True)
     draft = path.with_suffix(".part")
     draft.unlink(missing_ok=True)
-    # Similar to a real mart: counts, codes and ratios have few distinct values, means and logs many.
+    # As in a real mart, counts, codes and ratios have few distinct values, and means and logs have many.
     kinds = (
         "(hash(i, {n}) % 40)::double",
         "ln(1 + hash(i, {n}) % 10000000)",
@@ -87,7 +91,7 @@ def make_mart(rows: int) -> Path:
 
 
 def describe() -> Manifest:
-    """Return a manifest that describes this table."""
+    """Return a manifest that describes the training table of `make_mart`."""
     kinds = {"job_id": "varchar", "requested_at": "timestamptz", "entered_at": "timestamptz"}
     kinds |= {f"f_{n:02d}": "double" for n in range(FEATURES)}
     kinds |= {"label_known_at": "timestamptz", "price_log": "double", "exclusion_reason": "varchar"}
@@ -122,7 +126,7 @@ def describe() -> Manifest:
 
 
 def export(mart: Path, to: str, endpoint: str) -> None:
-    """Export a snapshot as `mart export` does."""
+    """Export a snapshot in the same way as `mart export`, and print its address."""
     manifest = describe()
     context = BuildContext(
         warehouse_id="bench",
@@ -143,7 +147,7 @@ def export(mart: Path, to: str, endpoint: str) -> None:
 
 
 def copy_bare(mart: Path, like: Path, out: Path) -> None:
-    """Write every part of a snapshot again with a sorted COPY and nothing else."""
+    """Write the parts of the snapshot ``like`` to ``out`` with one sorted COPY for each part and nothing else."""
     layout = plan_layout(describe().consumers[0], describe().columns(MODEL))
     manifest = read_committed(like).manifest
     bounds: list[tuple[str, datetime, datetime]] = []
@@ -175,7 +179,7 @@ def copy_bare(mart: Path, like: Path, out: Path) -> None:
 
 
 def upload_bare(folder: Path, prefix: str, endpoint: str) -> None:
-    """Upload the parts of a snapshot one by one, with SHA-256 and four threads of boto3 for each."""
+    """Upload the parts of a snapshot one by one, each with a SHA-256 checksum and four threads of boto3."""
     from boto3.s3.transfer import TransferConfig
 
     from feature_mart.storage.opening import open_s3_client

@@ -1,4 +1,4 @@
-"""Find in the text of a query what BigQuery would read of its tables, for ``bench.scan``."""
+"""Find out from the text of a query which columns and rows of its tables BigQuery would read, for ``bench.scan``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlglot import exp
 
-#: Lower bounds by column, in days before the watermark (`opened_at`).
+#: The lower bound of each bounded column, in days before the watermark (`opened_at`).
 Bounds = dict[str, float]
 
 
@@ -30,7 +30,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A read of some columns of a table, for a share of its rows."""
+    """A read of some columns of a table, for a share (0–1) of the table's rows."""
 
     table: str
     columns: frozenset[str]
@@ -41,10 +41,10 @@ class Read:
 class Reader:
     """Finds what a query reads of tables, through views and common table expressions.
 
-    Each use of a table expression is counted separately, as BigQuery plans it: only the columns that are needed, within
-    the constant lower bounds that can be pushed down to it. A subquery is not a constant. A bound is pushed down
-    through an aggregate or a window only if it is on one of its keys. `partitions` has, by table, the partitioning
-    column and the days of a partition.
+    Each use of a table expression is counted separately, as BigQuery plans it. A use reads only the columns that are
+    needed, within the constant lower bounds that can be pushed down. A subquery is not a constant. A bound is pushed
+    down through an aggregate or a window only if the bounded column is one of the keys. `partitions` has, by table, the
+    partitioning column and the length of a partition in days. `days` is the length of the history.
     """
 
     views: dict[str, exp.Expression]
@@ -59,9 +59,9 @@ class Reader:
         needed: set[str] | None = None,
         bounds: Bounds | None = None,
     ) -> Iterator[Read]:
-        """Yield what a query reads to return the columns ``needed`` (None for all) of the rows within ``bounds``.
+        """Yield the reads that return the columns ``needed`` of a query (None for all), for the rows within ``bounds``.
 
-        ``outer`` are the common table expressions of the queries around it.
+        ``outer`` has the common table expressions of the enclosing queries.
         """
         query, bounds = query.unnest(), bounds or {}
         ctes = outer | {cte.alias: cte.this for cte in query.ctes}
@@ -110,7 +110,7 @@ class Reader:
             column, length = self.partitions.get(name, ("", 0.0))
             share = 1.0
             if column in bounds:
-                # The partition of the bound is read as a whole, and the new day in addition.
+                # The partition that contains the bound is read as a whole, and the new day is read in addition.
                 share = min(1.0, (bounds[column] + max(1.0, length / 2) + 1) / self.days)
             yield Read(name, frozenset(own if needed is None else own & needed), share)
         else:
@@ -120,7 +120,7 @@ class Reader:
 
 
 def _own(clause: exp.Expression, kind: type[exp.Expression]) -> Iterator[Any]:
-    """Yield the nodes of a kind in a clause, without those inside nested queries."""
+    """Yield the nodes of a kind in a clause, without the nodes inside nested queries."""
     for node in clause.walk(prune=lambda node: isinstance(node, exp.Query)):
         if isinstance(node, kind):
             yield node
@@ -143,7 +143,10 @@ def _clauses(query: exp.Expression, needed: set[str] | None) -> Iterator[exp.Exp
 
 
 def _terms(query: exp.Expression) -> Iterator[tuple[exp.Expression, str | None]]:
-    """Yield the terms of the conditions of a SELECT. With a term of a left join comes its source, else None."""
+    """Yield the terms of the conditions in WHERE and ON of a SELECT.
+
+    Each term comes with the alias of the joined source if it is from an outer join, otherwise with None.
+    """
     where = [(query.args["where"].this, None)] if query.args.get("where") else []
     joined = [
         (join.args["on"], join.this.alias_or_name if join.side else None)
@@ -158,7 +161,7 @@ def _terms(query: exp.Expression) -> Iterator[tuple[exp.Expression, str | None]]
 def _used(
     query: exp.Expression, sources: dict[str, exp.Expression], needed: set[str] | None
 ) -> dict[str, set[str] | None]:
-    """Return the columns used of each source; None for all."""
+    """Return the columns that a SELECT uses of each source; None for all columns of a source."""
     used: dict[str, set[str] | None] = {alias: set() for alias in sources}
 
     def use(alias: str, names: set[str] | None) -> None:
@@ -168,7 +171,7 @@ def _used(
     for clause in _clauses(query, needed):
         star = clause.text("table") if clause.is_star else None
         if star is not None and star in {"", *sources}:
-            # A star over a source needs only what is needed outside; one over a struct, below, needs all.
+            # A star over a source uses only the columns needed outside. A star over a struct, below, uses all of it.
             for alias in [star] if star else sources:
                 use(alias, needed)
             continue
@@ -176,7 +179,7 @@ def _used(
             if column.table in sources:
                 use(column.table, {column.name})
             elif column.name in sources and not column.table:
-                # The whole row is used as a value.
+                # The name of the source is used as a value, which is the whole row.
                 use(column.name, None)
             else:
                 for alias in sources:
@@ -190,7 +193,7 @@ def _limits(
     aliases: list[str],
     outer: Bounds,
 ) -> dict[str, Bounds]:
-    """Return the lower bounds by source: those of the SELECT, and those of its readers that can be pushed down."""
+    """Return the lower bounds by source: those in the SELECT, and those in ``outer`` that can be pushed down."""
     found: dict[str, Bounds] = defaultdict(dict)
 
     def limit(column: exp.Expression, days: float) -> None:
@@ -204,7 +207,7 @@ def _limits(
         elif not isinstance(term, (exp.GT, exp.GTE, exp.EQ)):
             continue
         is_constant = not any(_own(value, exp.Column)) and not any(_own(value, exp.Query))
-        # A literal epoch is the watermark of a full build, which limits nothing.
+        # The literal 1970 is the watermark of a full build, which is no bound.
         is_constant = is_constant and not any(
             "1970-" in text.name for text in _own(value, exp.Literal)
         )
@@ -226,7 +229,10 @@ def _limits(
 
 
 def _days_back(value: exp.Expression) -> float:
-    """Return how many days a timestamp is before the watermark: the hours subtracted, as products of numbers."""
+    """Return how many days before the watermark a timestamp is.
+
+    Only hours that are subtracted as a product of numbers are counted; the result is 0 for any other expression.
+    """
     hours = 0.0
     for shift in value.find_all(exp.TimestampAdd):
         factors = re.findall(r"-?\s*\d+", shift.expression.sql())

@@ -1,10 +1,10 @@
 """``python -m bench.scan MART [--jobs N] [--days N] [--usd-per-tib N]``: estimate what a run reads on BigQuery.
 
-MART is a mart built by DuckDB. Its rows and mean widths are scaled to the given jobs and days. The models and their
-checks are compiled for BigQuery in this process, as a full refresh and as a later run, without network access. The
-Markdown table compares a full refresh with one more day, on tables without partitions and on tables partitioned as
-configured, and gives the price. docs/decisions/0010-physical-design-on-bigquery.md has the assumptions and the rules of
-billing.
+MART is a mart that DuckDB built. Its numbers of rows are scaled to the given jobs and days. The models and their checks
+are compiled for BigQuery in this process, as a full refresh and as a later run, without network access. The Markdown
+table that the program prints compares a full refresh with one more day, on tables without partitions and on tables
+partitioned as configured, with prices. docs/decisions/0010-physical-design-on-bigquery.md has the assumptions and the
+rules of billing.
 """
 
 from __future__ import annotations
@@ -27,21 +27,22 @@ from bench.reads import Read, Reader, Table
 from house_rules.sqlfluff import forget_bigquery
 
 GIB, TIB = 2**30, 2**40
-#: The on-demand price in asia-northeast1, 2026; 6.25 in the US.
+#: The on-demand price of reading 1 TiB in asia-northeast1, 2026, in US dollars; it is 6.25 in the US.
 USD_PER_TIB = 7.50
-#: BigQuery bills a query for at least this many bytes of each table that it names.
+#: The minimum number of bytes that BigQuery bills for each table that a query names.
 LEAST = 10 * 2**20
-#: Logical bytes of a value. A NULL has 0, a STRING 2 plus the bytes of its UTF-8.
+#: The logical bytes of a value by type. A NULL has 0 bytes, and a STRING has 2 plus the length of its UTF-8.
 SIZES = {"BOOLEAN": 1, "BIGINT": 8, "INTEGER": 8, "DOUBLE": 8, "TIMESTAMP WITH TIME ZONE": 8}
-#: Tables with such a key grow with the jobs. The others keep their keys, with at most one row per key and day.
+#: Tables with such a key grow with the number of jobs. Other tables keep their keys, with at most one row per key and
+#: day.
 GROWING = re.compile(r"(job|client|contract|proposal|review|freelancer)_id")
 PARTITION_DAYS = {"hour": 1 / 24, "day": 1.0, "month": 30.0, "year": 365.0}
-#: The partitioning assumed for raw tables if those of the mart are partitioned: column and days.
+#: The partitioning that is assumed for raw tables if the mart's tables are partitioned: column and days.
 RAW_PARTITION = ("loaded_at", 1.0)
-#: The calls that read a watermark. The group is its column, as_of_at if empty.
+#: The macro calls that read a watermark. The group is the column of the watermark; if it is empty, as_of_at.
 _OPENED = re.compile(r"\b(?:opened_at\((?:'(\w+)')?\)|running_sums\(|fact_moves\()")
 MONTH_DAYS = 30
-#: `mart` passes the refresh to dbt. Its value has no effect here.
+#: The dbt vars, as `mart` passes them. The value of the refresh has no effect here.
 VARIABLES = '{"as_of": "2026-01-01T18:00:00+00:00"}'
 
 Node = dict[str, Any]
@@ -49,9 +50,9 @@ Partitions = dict[str, tuple[str, float]]
 
 
 def measure(mart: Path, jobs: int, days: float | None) -> tuple[dict[str, Table], float]:
-    """Return the tables of a mart and its raw warehouse, scaled to ``jobs``, and the days of history.
+    """Return the tables of a mart and its raw warehouse, scaled to ``jobs`` and ``days``, and the days of history.
 
-    ``days`` is None to use those of the mart.
+    If ``days`` is None, the history is as long as the mart's.
     """
     tables: dict[str, Table] = {}
     with duckdb.connect(str(mart), read_only=True) as con:
@@ -92,7 +93,7 @@ def compiled(full_refresh: bool) -> dict[str, Node]:
     """Return dbt's nodes, compiled for BigQuery without network access."""
     from dbt.cli.main import dbtRunner
 
-    # An endpoint makes the client use no credentials; nothing listens at this one.
+    # With an endpoint the client needs no credentials. No service listens at this one.
     os.environ |= {"MART_BQ_API_ENDPOINT": "http://127.0.0.1:9", "MART_GCP_LOCATION": "US"}
     forget_bigquery()
     with tempfile.TemporaryDirectory() as scratch:
@@ -110,7 +111,10 @@ def compiled(full_refresh: bool) -> dict[str, Node]:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A kind of run: the compiled nodes, the tables, and their partitions; `is_daily` for a run that appends."""
+    """A run to be estimated: the compiled nodes, the tables, the days of history, and the partitions of the tables.
+
+    `is_daily` is True for a run that appends one day, False for a full refresh.
+    """
 
     nodes: dict[str, Node]
     tables: dict[str, Table]
@@ -119,7 +123,7 @@ class Run:
     is_daily: bool
 
     def bytes_by_node(self) -> dict[str, float]:
-        """Return the billed bytes by model, and of all checks as ``checks``. Views count where they are read."""
+        """Return the billed bytes by model, and those of all checks under ``checks``. Views count in their readers."""
         views = {
             node["name"]: parse_one(node["compiled_code"], dialect="bigquery")
             for node in self.nodes.values()
@@ -131,10 +135,10 @@ class Run:
             if node["resource_type"] == "model" and node["name"] not in views:
                 totals[node["name"]] += self._billed(self._model(node, reader))
                 if self.is_daily and node["config"].get("unique_key"):
-                    # A MERGE that may update is also billed for the whole table.
+                    # A MERGE that may update rows is also billed for the whole target table.
                     totals[node["name"]] += self.tables[node["name"]].size
             elif node["resource_type"] == "test":
-                # Only failures are counted, so no columns are needed but those of the conditions.
+                # A check that only counts failures reads no columns except those in its conditions.
                 needed: set[str] | None = (
                     set() if node["config"]["fail_calc"] == "count(*)" else None
                 )
@@ -145,7 +149,7 @@ class Run:
     def _model(self, node: Node, reader: Reader) -> Iterable[Read]:
         name, code = node["name"], node["raw_code"]
         if node["language"] == "python":
-            # A Python model reads named columns of the rows after its watermark.
+            # A Python model reads only the columns that it names, of the rows after its watermark.
             for upstream in (unique_id.split(".")[-1] for unique_id in node["depends_on"]["nodes"]):
                 source = exp.select("*").from_(exp.table_(upstream, db="mart"))
                 rows = source.where("entered_at > timestamp_micros(0)") if self.is_daily else source
@@ -154,7 +158,7 @@ class Run:
         else:
             yield from reader.reads(parse_one(node["compiled_code"], dialect="bigquery"), {})
         if self.is_daily and node["config"]["materialized"] == "incremental":
-            # The query for the watermark reads these columns. The macros of a history use `opened_at()`.
+            # Add the columns that the query for the watermark reads. The macros of a history use `opened_at()`.
             marks = {mark or "as_of_at" for mark in _OPENED.findall(code)}
             marks |= {"entered_at"} if node["language"] == "python" else set()
             yield Read(name, frozenset(marks & self.tables[name].widths.keys()), 1.0)
@@ -163,7 +167,7 @@ class Run:
         shares: dict[str, dict[str, float]] = defaultdict(dict)
         for read in reads:
             own = shares[read.table]
-            # A query is billed once for a column, even if it reads it several times.
+            # A query is billed once for a column, even if the query reads the column several times.
             own |= {column: max(own.get(column, 0.0), read.share) for column in read.columns}
         total = 0.0
         for name, columns in shares.items():
@@ -175,10 +179,10 @@ class Run:
 
 
 def configured(nodes: dict[str, Node], raw: Iterable[str]) -> Partitions:
-    """Return the partitioning of the models, from their configuration, and of the raw tables, as assumed.
+    """Return the configured partitioning of the models, and the assumed partitioning of the raw tables.
 
-    dbt-bigquery does not partition the tables of Python models. They are pruned by the blocks of their first clustering
-    column, which are assumed to contain one day each.
+    dbt-bigquery does not partition the tables of Python models. BigQuery prunes these tables by blocks of the first
+    clustering column. Each block is assumed to contain one day.
     """
     found = dict.fromkeys(raw, RAW_PARTITION)
     for node in nodes.values():
@@ -191,7 +195,7 @@ def configured(nodes: dict[str, Node], raw: Iterable[str]) -> Partitions:
 
 
 def main(mart: Path, jobs: int, days: float | None, usd_per_tib: float) -> None:
-    """Print the table, and how much more a day would read if the raw tables had no partitions."""
+    """Print the table, and the additional bytes of a day if the raw tables had no partitions."""
     tables, history = measure(mart, jobs, days)
     full, daily = compiled(full_refresh=True), compiled(full_refresh=False)
     raw = [name for name in tables if name not in {node["name"] for node in daily.values()}]

@@ -1,8 +1,8 @@
 """``python -m bench.storage_read [ROWS …]``: measure reading a table to local disk with the Storage Read API.
 
-BigQuery is the tests' emulator in another process, so the wall time is for loopback and includes the emulator's work.
-Each size is read in its own process, so CPU time and peak memory are the reader's only. The memory before the first
-row, after imports, is printed too.
+The tests' emulator of BigQuery runs in another process, so the wall time is for loopback and includes the emulator's
+work. Each size is read in its own process, so CPU time and peak memory are those of the reader alone. The memory after
+the imports and before the first row is printed too.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 SIZES = (100_000, 1_000_000, 3_000_000)
-#: Columns as in a training mart: keys, timestamps, counts, and ratios with some NULLs.
+#: The numbers of columns with counts and ratios. Together with keys and timestamps, they resemble a training mart.
 COUNTS, RATIOS = 12, 14
 _WARM_ROWS = 1_000
 
 
 def columns() -> list[tuple[str, str, str]]:
-    """Return the name, BigQuery type and expression over ``n`` of each column."""
+    """Return the name, the BigQuery type and the SQL expression of each column; ``n`` is the number of the row."""
     hashed = "mod(n * 2654435761 + {0}, 1000003)"
     return [
         ("job_id", "string", "concat('job-', cast(n as string))"),
@@ -43,7 +43,7 @@ def columns() -> list[tuple[str, str, str]]:
 
 
 def read(name: str, rows: int) -> None:
-    """Read a table and print the measures as JSON; run in a separate process."""
+    """Read a table of ``rows`` rows and print the measures as JSON. Each call runs in a separate process."""
     from feature_mart.bigquery import copy_table, open_client, open_reader
     from feature_mart.core.settings import resolve_settings
 
@@ -75,7 +75,7 @@ def read(name: str, rows: int) -> None:
 
 
 def main(sizes: list[int]) -> None:
-    """Create a table of each size in the emulator, read each, and print the measures."""
+    """Create a table of each size in the emulator, read each table, and print the measures."""
     sys.path.insert(0, str(PROJECT / "tests" / "support"))
     from bigquery_emulator import run_emulator  # type: ignore[import-not-found]
     from feature_mart.bigquery import ask, open_client

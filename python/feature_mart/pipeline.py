@@ -46,16 +46,16 @@ from feature_mart.storage import Store, open_store
 SAMPLE_JOBS = 20_000
 SAMPLE_SEED = 0
 
-#: Describes what is unusual about the loads of a warehouse, given by its settings, as lines of text.
+#: Called with unusual loads and the settings of the warehouse; returns lines of text that describe the loads.
 DescribeLoads = Callable[["UnusualLoads", Settings], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class UnusualLoads:
-    """What about the raw rows may explain empty features, missing labels or failing checks.
+    """Properties of the raw rows that may explain empty features, missing labels or failing checks.
 
-    `bulk` are the bulk loads without a line in the load clock. `archive` is set if the data end long before the
-    refresh, and nobody chose that refresh.
+    `bulk` has the bulk loads without a line in the load clock. `archive` is set if the data end long before the refresh
+    and the refresh was not chosen by --as-of or dbt var as_of; else it is None.
     """
 
     bulk: tuple[BulkLoad, ...]
@@ -64,7 +64,7 @@ class UnusualLoads:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """The results of `mart run`, from which its output is printed. `seconds` is wall time."""
+    """The results of `mart run`, from which the command's output is printed. `seconds` is wall time."""
 
     run_id: str
     settings: Settings
@@ -145,7 +145,7 @@ def make_sample(log: RunLog, out: Path, jobs: int, seed: int, progress: Progress
 
 @dataclass(frozen=True, slots=True)
 class LoadedSample:
-    """A sample on BigQuery: its dataset, as ``project.dataset``, and rows by table."""
+    """A sample on BigQuery. `dataset` is ``project.dataset``, and `rows` is the number of rows by table."""
 
     dataset: str
     rows: dict[str, int]
@@ -177,7 +177,9 @@ def load_sample(
 
 
 def find_bulk_loads(settings: Settings) -> tuple[BulkLoad, ...]:
-    """Return the bulk loads that no line of seeds/load_clock.csv covers yet, of the tables to which lines apply.
+    """Return the bulk loads that no line of seeds/load_clock.csv covers yet.
+
+    Only tables to which lines of the load clock can apply are searched.
 
     Raises:
         UsageError: as `read_load_clock`.
@@ -194,9 +196,9 @@ def find_bulk_loads(settings: Settings) -> tuple[BulkLoad, ...]:
 
 
 def find_unusual_loads(settings: Settings, log: RunLog, as_of: str | None) -> UnusualLoads:
-    """Return what is unusual about the loads of the raw rows, at the refresh of a run that has begun to build.
+    """Return the unusual loads of the raw rows, as of the refresh of a run that has begun to build.
 
-    ``as_of`` is the value of --as-of. A refresh that a user has chosen is not called in question.
+    ``as_of`` is the value of --as-of; None if it is not given. If the user chose the refresh, no archive is reported.
 
     Raises:
         UsageError: as `read_load_clock`.
@@ -211,7 +213,7 @@ def find_unusual_loads(settings: Settings, log: RunLog, as_of: str | None) -> Un
 
 
 def snapshot_store(settings: Settings, to: str | None = None) -> Store:
-    """Return the store of the snapshots: at ``to``, the value of --to, else at MART_SNAPSHOTS.
+    """Return the store of the snapshots at ``to``, the value of --to; at MART_SNAPSHOTS if ``to`` is None.
 
     Raises:
         UsageError: the address is neither a folder nor a bucket.
@@ -222,7 +224,7 @@ def snapshot_store(settings: Settings, to: str | None = None) -> Store:
 
 
 def find_snapshot(settings: Settings, wanted: str) -> str:
-    """Return the address of the snapshot that a user names: by its id, its consumer, its folder or its address.
+    """Return the address of the snapshot that a user names by id, consumer, folder or address.
 
     Raises:
         UsageError: as `exporter.find_snapshot`.
@@ -245,11 +247,11 @@ def export_consumers(
 ) -> tuple[SnapshotReport, ...]:
     """Export a snapshot of each named consumer, or of all consumers, from the built mart.
 
-    With ``strict``, no snapshot is written unless all of them are usable: several consumers are first checked in a dry
-    run. The other options are those of `export_snapshot`.
+    With ``strict``, no snapshot is written unless all of them are usable; if there are several consumers, a dry run
+    checks this first. The other options are those of `export_snapshot`.
 
     Raises:
-        UsageError: there is no mart or no such consumer, or the place of the snapshots cannot be written.
+        UsageError: there is no mart or no such consumer, or snapshots cannot be written to their place.
         TerminalError: as `export_snapshot`.
     """
     store = snapshot_store(settings, to)
@@ -312,7 +314,7 @@ def built_manifest(settings: Settings) -> Manifest:
 
 
 class _Meter:
-    """Reports the progress of one export: its step, the rows and bytes written so far, and the rate."""
+    """Reports the progress of one export: the present step, the rows and bytes written so far, and the rate."""
 
     def __init__(self, name: str, progress: Progress | None) -> None:
         self._name, self._progress = name, progress
@@ -321,7 +323,7 @@ class _Meter:
         self._step = ""
 
     def step(self, step: str) -> None:
-        """Start another step. The rate is measured from the first step that writes a part."""
+        """Start another step. The rate is measured from the start of the first step that writes a part."""
         self._step = step
         if self._began is None and step.startswith("write "):
             self._began = time.monotonic()

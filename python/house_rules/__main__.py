@@ -1,6 +1,6 @@
-"""``python -m house_rules``: check all files known to git by the project's own rules.
+"""``python -m house_rules``: check all files that git tracks or does not ignore by the project's own rules.
 
-Print one line per finding; the exit code is 1 if there is any.
+The program prints one line per finding. The exit code is 1 if there is a finding.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""Find forms of a query that DuckDB runs and BigQuery refuses, or runs with another result.
+"""Find query constructs that DuckDB runs and that BigQuery refuses or runs with another result.
 
-Each is stated in BigQuery's documentation, or was reported with the text of BigQuery's error. docs/bigquery.md has a
-table of them.
+Each construct is described in BigQuery's documentation, or was reported with the text of BigQuery's error.
+docs/bigquery.md has a table of all constructs.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ where window with within
 """
 RESERVED = frozenset(_RESERVED.split())
 
-# Numbering functions, and the two navigation functions, which take no frame.
+# The window functions that take no frame: the numbering functions and two of the navigation functions.
 FRAMELESS = (
     *(exp.RowNumber, exp.Rank, exp.DenseRank, exp.Ntile, exp.PercentRank, exp.CumeDist),
     *(exp.Lag, exp.Lead),
@@ -29,7 +29,7 @@ FRAMELESS = (
 
 
 def shape_problems(reading: Reading) -> Iterator[Problem]:
-    """Yield each violation that can be found without types."""
+    """Yield the violations in a query that can be found without the types of columns."""
     for node in reading.tree.walk():
         yield from _reserved(node)
     for block in reading.blocks:
@@ -46,7 +46,7 @@ def shape_problems(reading: Reading) -> Iterator[Problem]:
 
 
 def conjuncts(condition: exp.Expression | None) -> list[exp.Expression]:
-    """Return the terms of a conjunction; none for no condition."""
+    """Return the terms of a condition that are joined by AND; none if ``condition`` is None."""
     if condition is None:
         return []
     if isinstance(condition, exp.Paren):
@@ -57,7 +57,7 @@ def conjuncts(condition: exp.Expression | None) -> list[exp.Expression]:
 
 
 def _sides(reading: Reading, node: exp.Expression) -> set[tuple[int, str]]:
-    """Return the block's id and the source of each column in an expression; ``(0, "")`` for unknown ones."""
+    """Return the ``id()`` of the block and the source of each column in an expression; ``(0, "")`` if unknown."""
     return {
         (id(origin[0]), origin[1]) if origin is not None else (0, "")
         for column in node.find_all(exp.Column)
@@ -116,7 +116,7 @@ def _join_subqueries(block: Block) -> Iterator[Problem]:
 
 
 def _correlated(reading: Reading, block: Block) -> Iterator[Problem]:
-    """Yield a violation if a subquery uses an outer column and BigQuery cannot turn it into a join."""
+    """Yield a violation if ``block`` is a correlated subquery that BigQuery cannot turn into a join."""
     if block.owner is None or block.outer is None or block.select.find(exp.Table) is None:
         return
     selects = {id(select) for select in block.select.find_all(exp.Select)}
@@ -196,7 +196,7 @@ def _window(select: exp.Select, window: exp.Window) -> Iterator[Problem]:
 
 
 def _definition(select: exp.Select, window: exp.Window) -> exp.Expression:
-    """Return the definition of a named window; an empty window if it has no name."""
+    """Return the definition of a window in the WINDOW clause; an empty window if ``window`` names no definition."""
     name = window.args.get("alias")
     for definition in select.args.get("windows") or []:
         if name is not None and definition.this.name.lower() == name.name.lower():
@@ -206,7 +206,7 @@ def _definition(select: exp.Select, window: exp.Window) -> exp.Expression:
 
 
 def _is_aggregate(function: exp.Expression) -> bool:
-    # sqlglot counts pure window functions among the aggregates.
+    # sqlglot counts functions that exist only as window functions among the aggregates.
     alone = (*FRAMELESS, exp.FirstValue, exp.LastValue, exp.NthValue)
     return isinstance(function, exp.AggFunc) and not isinstance(function, alone)
 

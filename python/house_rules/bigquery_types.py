@@ -1,4 +1,4 @@
-"""Find types that DuckDB accepts and BigQuery refuses, or from which the two compute different values."""
+"""Find combinations of types that BigQuery refuses and DuckDB accepts, or that give different values on the engines."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from sqlglot import exp
 from house_rules.column_types import NUMBERS, Type, branches, merged
 from house_rules.query_names import Block, Problem, Reading, own
 
-# The casts that GoogleSQL allows. Numbers can be cast to text and to each other.
+# The types to which GoogleSQL can cast each type. Numbers can be cast to text and to each other.
 _NUMBER_CASTS = frozenset({*NUMBERS, "STRING"})
 _TIME_CASTS = frozenset({"STRING", "DATE", "DATETIME", "TIMESTAMP", "TIME"})
 CASTS = {
@@ -30,7 +30,7 @@ COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, e
 
 
 def type_problems(reading: Reading) -> Iterator[Problem]:
-    """Yield each violation that depends on the types of columns; expressions of unknown type pass."""
+    """Yield the violations that depend on the types of columns. Expressions of unknown type are not checked."""
     for node, types in reading.unions:
         if merged(types) is None:
             yield Problem(
@@ -42,7 +42,7 @@ def type_problems(reading: Reading) -> Iterator[Problem]:
 
 
 def output_problems(reading: Reading) -> Iterator[Problem]:
-    """Yield a violation for each output column whose type would differ between the engines."""
+    """Yield a violation for each output column whose type would differ between DuckDB and BigQuery."""
     last: Block | None = next(iter(reading.blocks), None)
     for name, type_ in (reading.columns or {}).items():
         if last is None:
@@ -175,7 +175,7 @@ def _mixed(
     types = [reading.type_of(part) for part in parts]
     if merged(types) is not None:
         return
-    # A text literal is converted to the type of a timestamp or date beside it.
+    # Leave out text literals: BigQuery converts them to the type of the timestamp or date to which they are compared.
     others = [
         type_
         for part, type_ in zip(parts, types, strict=True)

@@ -1,8 +1,8 @@
-"""Infer the BigQuery type of an expression; unknown if that is not certain.
+"""Infer the BigQuery type of an expression. A type that is not certain is `UNKNOWN`.
 
-Some types are names of this module. ``INT128`` is a sum of whole numbers: INT64 on BigQuery, 128 bits on DuckDB until
-it is cast. ``POINT`` is a literal such as 0.5: FLOAT64 on BigQuery, an exact decimal on DuckDB until it is combined
-with a float. ``NULL`` is an untyped NULL.
+Three types exist only in this module. ``INT128`` is the type of a sum of whole numbers: INT64 on BigQuery, and 128 bits
+on DuckDB until the sum is cast. ``POINT`` is the type of a literal such as 0.5: FLOAT64 on BigQuery, and an exact
+decimal on DuckDB until the literal is combined with a float. ``NULL`` is the type of an untyped NULL.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,10 @@ from sqlglot import exp
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A type: its name, and the fields of a STRUCT or the element of an ARRAY, which has an empty name."""
+    """A type.
+
+    `fields` has pairs of name and type: the fields of a STRUCT, or the element of an ARRAY with an empty name.
+    """
 
     name: str
     fields: tuple[tuple[str, "Type"], ...] = ()
@@ -30,7 +33,7 @@ BOOL, STRING, TIMESTAMP, DATETIME = (
 INT64, INT128, NUMERIC = Type("INT64"), Type("INT128"), Type("NUMERIC")
 POINT, FLOAT64 = Type("POINT"), Type("FLOAT64")
 
-# From narrow to wide. Two types are converted to the wider one.
+# The numeric types from narrow to wide. Numbers of two types are converted to the wider one.
 NUMBERS = ("INT64", "INT128", "NUMERIC", "BIGNUMERIC", "POINT", "FLOAT64")
 
 _ALIASES = {
@@ -45,7 +48,7 @@ _ALIASES = {
 
 
 def named(text: str | None) -> Type:
-    """Return the type of that name, in the spelling of either engine or dbt; unknown if there is no name."""
+    """Return the type with a name of BigQuery, DuckDB or dbt; `UNKNOWN` for None or an empty text."""
     if not text:
         return UNKNOWN
     name = text.upper().split("(")[0].strip()
@@ -53,7 +56,7 @@ def named(text: str | None) -> Type:
 
 
 def merged(types: list[Type]) -> Type | None:
-    """Return the common type of several expressions in one column; None if BigQuery finds none."""
+    """Return the common type of several expressions in one column; None if BigQuery refuses the combination."""
     known = [one for one in types if one.name not in ("?", "NULL")]
     if not known:
         return UNKNOWN if UNKNOWN in types else NULL
@@ -87,7 +90,7 @@ _FIXED: dict[type, Type] = {
 
 
 def infer(node: exp.Expression, of: Callable[[exp.Expression], Type]) -> Type:
-    """Return the type of an expression, not a column or subquery; ``of`` returns the types of its parts."""
+    """Return the type of an expression that is not a column or subquery. ``of`` returns the type of a nested one."""
     if (fixed := _FIXED.get(type(node))) is not None:
         return fixed
     if isinstance(node, _OF_FIRST):
@@ -123,7 +126,7 @@ def infer(node: exp.Expression, of: Callable[[exp.Expression], Type]) -> Type:
 
 
 def branches(node: exp.Expression) -> list[exp.Expression]:
-    """Return the possible values of a CASE, an IF or a COALESCE, as expressions."""
+    """Return the expressions that a CASE, an IF or a COALESCE may return."""
     if isinstance(node, exp.Case):
         results = [branch.args["true"] for branch in node.args["ifs"]]
         return [*results, *filter(None, [node.args.get("default")])]

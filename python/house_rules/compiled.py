@@ -9,7 +9,7 @@ from typing import Any
 
 from house_rules.column_types import UNKNOWN, Type, named
 
-# These are half of all nodes, and their SQL is dbt's.
+# The selectors of the generic tests that are part of dbt. They are half of all nodes, and their SQL is not ours.
 TESTS_OF_DBT = tuple(
     f"test_name:{name}" for name in ("not_null", "unique", "relationships", "accepted_values")
 )
@@ -20,11 +20,11 @@ class Compiled:
     """A compiled node.
 
     Attributes:
-        path: its file; for a generic test, the file of the macro.
+        path: the node's file; for a generic test, the file of the test's macro.
         source: the text of the file.
         sql: the compiled SQL; empty for a Python model or a seed.
         table: ``dataset.name`` in lower case; empty if the node creates no table.
-        declared: the types of its columns that the YAML states. For a Python model these are all known columns.
+        declared: the types that the YAML states, by column. The columns of a Python model are known only from here.
     """
 
     path: str
@@ -41,18 +41,18 @@ def compile_project(
     paths: Sequence[str] = (),
     manifest: Any = None,
 ) -> list[Compiled]:
-    """Return the models, seeds, analyses and the project's own tests, compiled, parents first.
+    """Compile the project, and return the models, seeds, analyses and the project's own tests, parents first.
 
-    Call ``forget_bigquery`` before, since no warehouse may be asked.
+    Call ``forget_bigquery`` first, so that dbt does not query a warehouse.
 
     Args:
         target: a target of the profile.
-        only_models: compile only models. The SQL of the others is the same in a first build and a later run.
-        paths: compile only the nodes of these files, where any are given.
-        manifest: the parsed project, where it has been parsed already.
+        only_models: True to compile only models. The SQL of other nodes is the same in a first build and a later run.
+        paths: the files whose nodes are compiled; empty for all files.
+        manifest: dbt's manifest of the project; None to parse the project.
 
     Raises:
-        RuntimeError: dbt could not compile; the message is dbt's.
+        RuntimeError: dbt could not compile the project; the message is dbt's.
     """
     from dbt.cli.main import dbtRunner
 
@@ -81,7 +81,7 @@ def compile_project(
 
 
 def own_tests() -> dict[str, str]:
-    """Return the files of the project's own generic tests, by name."""
+    """Return the path of the file of each generic test of the project, by the test's name."""
     return {
         name: str(path)
         for path in sorted(Path("tests/generic").glob("*.sql"))
@@ -102,7 +102,7 @@ def _compiled(node: Any, tests: Mapping[str, str]) -> Iterator[Compiled]:
     elif kind == "analysis" or (kind == "test" and path.endswith(".sql")):
         yield Compiled(path, Path(path).read_text(encoding="utf-8"), sql, "")
     elif kind == "test" and (macro := tests.get(str(node.test_metadata.name))):
-        # The node's file is the YAML that calls the test; the SQL is in the macro's file.
+        # Name the file of the test's macro, which has the SQL. The node's own file is the YAML that calls the test.
         yield Compiled(macro, Path(macro).read_text(encoding="utf-8"), sql, "")
 
 
@@ -113,7 +113,10 @@ def _table(node: Any) -> str:
 def known_columns(
     compiled: Compiled, found: Mapping[str, Type] | None
 ) -> Mapping[str, Type] | None:
-    """Return the columns of a table with the types inferred from its SQL, or with the declared ones if unknown."""
+    """Return the columns of a node's table, with the types that were inferred from the SQL, else the declared types.
+
+    ``found`` has the inferred types; None if the columns could not be inferred. Return None if no column is known.
+    """
     if found is None:
         return compiled.declared or None
     return {

@@ -1,4 +1,4 @@
-"""House rules of files: the place of models, texts that no file may contain, the length of Python files."""
+"""Check the house rules of files: the place of models, forbidden texts, and the length of Python files."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from house_rules.sql import QUOTED_VAR, VAR_REMEDY, Finding
 
 MAX_PYTHON_LINES = 400
-# The patterns are written in pieces, or this file would break its own rules.
+# The patterns are written in pieces, because otherwise this file would break the rules.
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
 MACHINE = re.compile(r"(?<![\w.~/-])/(?:ro" r"ot|wo" r"rk|home/\w+|Users/\w+)/")
 INDEX = re.compile(
@@ -43,7 +43,7 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
                 "index-host",
                 "a package index is a setting of the machine: remove it from the file",
             )
-        # SQL passed to a test in YAML cannot call macros.
+        # SQL that YAML passes to a test cannot call macros, so the remedy is a generic test.
         if path.endswith(".yml") and "expression:" in line and QUOTED_VAR.search(line):
             yield Finding(path, number, "var-literal", f"{VAR_REMEDY}; in a test of tests/generic")
     lines = text.count("\n")
@@ -56,8 +56,8 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
 def check_names(paths: Sequence[str]) -> Iterator[Finding]:
     """Yield findings for models with a wrong name or without their files.
 
-    Each model has SQL or Python and YAML of one name; features and marts also have Markdown. The marts of a consumer
-    share one YAML, ``models/marts/<consumer>/mart_<consumer>.yml``.
+    Each model has a SQL or Python file and a YAML file of the same name; features and marts also have a Markdown file.
+    The marts of a consumer share one YAML file, ``models/marts/<consumer>/mart_<consumer>.yml``.
 
     Args:
         paths: all files of the project, relative, with forward slashes.

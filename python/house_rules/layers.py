@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-#: The folders of models, by layer; a longer path wins.
+#: The number of the layer of each folder of models. If several paths match, the longest one decides.
 LAYERS = {
     "models/staging/": 0,
     "models/intermediate/": 1,
@@ -21,7 +21,7 @@ _KEY = "reads_later_layer"
 
 
 def check_layers(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield one line for each model that reads a later layer without a reason, or has a reason for a read that is gone.
+    """Yield one line for each model that reads a later layer without a reason, or has a reason but no such read.
 
     Args:
         document: dbt's manifest.json.

@@ -1,9 +1,9 @@
-"""``make lint``: run every linter and print a line for each with its seconds, then the output of those that failed.
+"""``make lint``: run all linters, print a line with the duration of each, then the output of those that failed.
 
-``python -m house_rules.lint [--changed] [name …]`` runs the named checks, or all: two at a time, slow ones first. The
-exit code is 1 if any failed. A check that passed does not run again before a file that it depends on changes, and
-sqlfluff reads only files whose rendered SQL may have changed. With ``--changed``, checks of rendered SQL read only the
-files that differ from the last commit, and say what they leave out.
+``python -m house_rules.lint [--changed] [name …]`` runs the named checks, or all of them: two at a time, slow ones
+first. The exit code is 1 if a check failed. A check that passed does not run again before a file that it depends on
+changes, and sqlfluff reads only files whose rendered SQL may have changed. With ``--changed``, checks of rendered SQL
+read only the files that differ from the last commit, and print what they leave out.
 """
 
 import json
@@ -25,7 +25,7 @@ Report = Callable[[Outcome], None]
 
 
 def run(check: Check, report: Report) -> None:
-    """Run all commands of a check and report its outcome; it fails if any of them fails."""
+    """Run the commands of a check in order and report the outcome: failed if one of the commands fails."""
     started = time.monotonic()
     output = ""
     code = 0
@@ -50,7 +50,7 @@ def run_rendered(
 
     Args:
         checks: the checks.
-        paths: the SQL files that each reads, by its name; none for all of them.
+        paths: by name of the check, the SQL files that the check reads; empty for all files.
         report: called with each outcome.
     """
     started = time.monotonic()
@@ -78,7 +78,7 @@ def run_rendered(
 
 
 def _environment() -> dict[str, str]:
-    # The house rules are not installed with the package.
+    # Set PYTHONPATH, because the house rules are not installed with the package.
     return os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "NO_COLOR": "1"}
 
 
@@ -142,7 +142,7 @@ def main(argv: list[str]) -> int:
 
 
 def _narrow(waiting: Sequence[Check], kept: Kept) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return the changed SQL files that each check reads, and what each leaves out, both by name of the check."""
+    """Return, by name of the check, the changed SQL files that the check reads, and a text about what it leaves out."""
     changed = set(changed_files())
     paths: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}
@@ -150,7 +150,7 @@ def _narrow(waiting: Sequence[Check], kept: Kept) -> tuple[dict[str, list[str]],
         if not check.dialect:
             continue
         unread = kept.unread(check)
-        # What this check finds is about the project as a whole.
+        # The findings of this check are about the project as a whole.
         paths[check.name] = (
             [path for path in unread if path in changed] if check.name != "reach" else []
         )

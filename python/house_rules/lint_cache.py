@@ -1,6 +1,7 @@
-"""Results of ``make lint`` that still hold: the checks that passed, and the files that sqlfluff found clean.
+"""Cache results of ``make lint``: the checks that passed, and the files in which sqlfluff found nothing.
 
-Only what passed is kept, under a hash of all that the result depends on. ``.lint_cache`` may be deleted at any time.
+Only passed results are kept, with a hash of everything that the result depends on. The folder ``.lint_cache`` may be
+deleted at any time.
 """
 
 import json
@@ -16,7 +17,7 @@ FOLDER = Path(".lint_cache")
 
 
 class Kept:
-    """The results of earlier runs on the project in the working folder."""
+    """The cached results of earlier runs on the project in the working folder."""
 
     def __init__(self) -> None:
         files = project_files()
@@ -30,19 +31,25 @@ class Kept:
         }
 
     def holds(self, check: Check) -> bool:
-        """Return True if the check passed on the files as they are."""
+        """Return True if a check has passed on the present content of the files."""
         if check.by_file:
             return not self.unread(check)
         key = self._key(check)
         return key is not None and _read("passed").get(check.name) == key
 
     def unread(self, check: Check) -> list[str]:
-        """Return the SQL files that a check did not find clean as they are; for a check that is not by file, all."""
+        """Return the SQL files that a check has to read: those whose present content has not passed yet.
+
+        For a check that is not by file, return all SQL files.
+        """
         clean = _read(check.name) if check.by_file else {}
         return [path for path, key in self._sql.items() if clean.get(path) != key]
 
     def keep(self, outcome: Outcome, paths: Sequence[str]) -> None:
-        """Keep the outcome of a check that read all that it should, or, if it is by file, the given SQL files."""
+        """Cache the outcome of a check. ``paths`` are the SQL files that a check by file has read.
+
+        A check that is not by file must have read all its inputs.
+        """
         check = outcome.check
         if check.by_file and outcome.code in (0, 1):
             lines = outcome.output.splitlines()

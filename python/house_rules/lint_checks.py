@@ -1,4 +1,4 @@
-"""The checks of ``make lint``."""
+"""Define the checks of ``make lint``."""
 
 import sys
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ PYTHON = sys.executable
 WORKFLOWS = sorted(str(path) for path in Path(".github/workflows").glob("*.y*ml"))
 CIRCLECI = ".circleci/config.yml"
 
-#: What dbt renders SQL from; documentation beside the models is not part of it.
+#: Patterns of the files from which dbt renders SQL, without the documentation beside the models.
 RENDERED = (
     *(
         "models/*.sql",
@@ -28,13 +28,15 @@ class Check:
     """A linter.
 
     Attributes:
-        name: its name in ONLY=….
-        about: what it checks.
-        commands: its commands, run in order; none for a check of rendered SQL.
-        inputs: patterns of the files that its result depends on; ``module:`` and a name stands for the files that this
-            module imports. Without any, it runs each time.
-        dialect: the dialect of the rendered SQL that it reads. Checks of one dialect share a parse of the project.
-        by_file: True if it judges each file by that file's rendered SQL alone, and so needs only those that changed.
+        name: the name of the check in ONLY=….
+        about: a description of the check.
+        commands: the commands to run, in order; none for a check of rendered SQL.
+        inputs: patterns of the files that the result depends on. ``module:<name>`` stands for the files that a module
+            imports. If there are no patterns, the check always runs.
+        dialect: the dialect of the rendered SQL that the check reads, empty for other checks. Checks of one dialect
+            share a parse of the project.
+        by_file: True if the result for a file depends only on the file's rendered SQL, so that only changed files need
+            to be checked.
     """
 
     name: str
@@ -51,9 +53,9 @@ class Outcome:
 
     Attributes:
         check: the check.
-        code: its exit code: 0 passed, 1 found something; anything else may be a crash.
-        seconds: how long it took; None if it did not run.
-        output: what it printed.
+        code: the exit code: 0 if the check passed, 1 if it found something; any other code may be a crash.
+        seconds: the duration; None if the check did not run.
+        output: the text that the check printed.
     """
 
     check: Check
@@ -63,11 +65,11 @@ class Outcome:
 
 
 def tool(name: str, *arguments: str) -> tuple[str, ...]:
-    """Return a command of the virtualenv that runs this program."""
+    """Return a command line for a program of the virtualenv in which this process runs."""
     return (str(BIN / name), *arguments)
 
 
-#: Those that take long come first.
+#: All checks, slow ones first.
 CHECKS = (
     Check("duckdb", "sqlfluff, the models compiled for DuckDB", dialect="duckdb", by_file=True),
     Check(

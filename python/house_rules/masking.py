@@ -1,6 +1,6 @@
 """Split an SQL file with Jinja into SQL, string literals and the arguments of macros.
 
-Each part is a text of the same length as the file, so the offset of a match is also an offset in the file.
+Each part is a text of the same length as the file, so the offset of a match in a part is also an offset in the file.
 """
 
 import re
@@ -15,7 +15,7 @@ PLACEHOLDER = "jinja"
 
 
 def blank(text: str) -> str:
-    """Return the text with every character but line breaks replaced by a space."""
+    """Return a text in which every character except line breaks is replaced by a space."""
     return re.sub(r"[^\n]", " ", text)
 
 
@@ -25,7 +25,7 @@ class Parts:
 
     Attributes:
         sql: the SQL, with comments and the inside of strings blank, and Jinja expressions as ``jinja``.
-        literals: the SQL with its strings, and with comments blank.
+        literals: the SQL with string literals unchanged and comments blank.
         arguments: the quoted texts in Jinja expressions, which are SQL passed to macros.
     """
 
@@ -65,7 +65,7 @@ def split(source: str) -> Parts:
 
 
 def closing(sql: str, opened: int) -> int:
-    """Return the offset of the bracket that closes the one at ``opened``; the length of the text if none does."""
+    """Return the offset of the bracket that closes the one at ``opened``; the length of the text if there is none."""
     depth = 0
     for offset in range(opened, len(sql)):
         depth += {"(": 1, ")": -1}.get(sql[offset], 0)
@@ -75,7 +75,10 @@ def closing(sql: str, opened: int) -> int:
 
 
 def top_level(sql: str, start: int, stop: re.Pattern[str]) -> list[str]:
-    """Return the comma-separated terms from ``start`` to the closing bracket, or to ``stop`` outside brackets."""
+    """Return the comma-separated terms from the offset ``start`` to a closing bracket, or to a match of ``stop``.
+
+    Commas and matches inside nested brackets do not count.
+    """
     terms: list[str] = []
     begun = offset = start
     while offset < len(sql) and sql[offset] != ")" and not stop.match(sql, offset):

@@ -1,8 +1,8 @@
-"""``python -m house_rules.portability``: find SQL that DuckDB runs and BigQuery would refuse.
+"""``python -m house_rules.portability``: find SQL that DuckDB runs and BigQuery would refuse or compute differently.
 
-dbt compiles the project for BigQuery, offline, as a first build and as a later run. The compiled SQL is parsed, and the
-types of its columns are inferred. Print one line per finding; the exit code is 1 if there is any. The tests' BigQuery
-emulator runs on DuckDB and cannot find these, because it accepts too much.
+dbt compiles the project for BigQuery without network access, as a first build and as a later run. The compiled SQL is
+parsed, and the types of columns are inferred. The program prints one line per finding; the exit code is 1 if there is a
+finding. The BigQuery emulator of the tests cannot find such SQL, because the emulator runs on DuckDB.
 """
 
 import os
@@ -35,7 +35,11 @@ class Broken:
 
 
 def check_query(sql: str, catalog: Mapping[str, Columns], makes_table: bool) -> list[Broken]:
-    """Return the violations in a compiled query, without duplicates."""
+    """Return the violations in a compiled query, without duplicates.
+
+    ``catalog`` has the columns of known tables by ``dataset.name``. ``makes_table`` is True if the query's result
+    becomes a table, whose column types are then checked.
+    """
     broken, _ = _check(sql, catalog, makes_table)
     return broken
 
@@ -70,11 +74,11 @@ def _line(node: exp.Expression) -> int:
 
 
 def check_compiled(compiled: Iterable[Compiled], catalog: dict[str, Columns]) -> Iterator[Finding]:
-    """Yield the findings in compiled nodes, with the lines of their files.
+    """Yield the findings in compiled nodes, with line numbers of the nodes' files.
 
     Args:
         compiled: the nodes, parents first.
-        catalog: the columns of known tables, by ``dataset.name``. The tables of the nodes are added to it.
+        catalog: the columns of known tables, by ``dataset.name``. The nodes' own tables are added to the catalog.
     """
     for node in compiled:
         if not node.sql:
@@ -99,16 +103,16 @@ def findings(paths: Sequence[str] = (), manifest: Any = None) -> list[Finding]:
     """Return the findings of the project in the working folder, at most one per rule and line.
 
     Args:
-        paths: check only the SQL of these files, where any are given. The columns of the tables that they read are then
-            unknown, so rules that need a type find less.
-        manifest: the parsed project, where it has been parsed already.
+        paths: the files to check; empty for all files. If files are given, the columns of the tables that they read are
+            unknown, so rules that need types find less.
+        manifest: dbt's manifest of the project; None to parse the project.
     """
     catalog: dict[str, Columns] = {}
     found: dict[tuple[str, int, str], Finding] = {}
     # Check the first build first, because a later run reads its tables.
     for is_there in (False, True):
         forget_bigquery(is_there=is_there)
-        # Only the SQL of models differs once their tables exist.
+        # In a later run compile only the models: the SQL of other nodes does not depend on whether tables exist.
         compiled = compile_project(
             TARGETS["bigquery"], only_models=is_there, paths=paths, manifest=manifest
         )

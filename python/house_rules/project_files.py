@@ -1,4 +1,4 @@
-"""The files of the project, and hashes of those that a check reads."""
+"""List the files of the project, and hash the files that a check reads."""
 
 import hashlib
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-#: Every check depends on these: its own code, and the versions of its tools.
+#: Patterns of files that every check depends on: the code of the checks, and the versions of tools.
 ALWAYS = ("python/house_rules/*", "requirements*.txt", "pyproject.toml")
 _IMPORT = re.compile(
     r"^\s*(?:from|import)\s+((?:feature_mart|house_rules)[\w.]*)(.*)", re.MULTILINE
@@ -16,12 +16,12 @@ _IMPORT = re.compile(
 
 
 def project_files() -> list[str]:
-    """Return the paths of existing files that git tracks, or does not ignore."""
+    """Return the paths of the existing files that git tracks or does not ignore."""
     return _listed("ls-files", "-z", "--cached", "--others", "--exclude-standard")
 
 
 def changed_files() -> list[str]:
-    """Return the paths of existing files that differ from the last commit, and of new ones."""
+    """Return the paths of the existing files that differ from the last commit, including new files."""
     new = _listed("ls-files", "-z", "--others", "--exclude-standard")
     return sorted({*new, *_listed("diff", "-z", "--name-only", "--relative", "HEAD")})
 
@@ -38,10 +38,10 @@ def hash_files(paths: Iterable[str]) -> dict[str, str]:
 
 
 def inputs_key(patterns: Sequence[str], hashes: Mapping[str, str]) -> str:
-    """Return a hash of the files that match any of the patterns, and of what every check depends on.
+    """Return a hash of the files that match one of the patterns, and of the files that every check depends on.
 
     Args:
-        patterns: as fnmatch reads them: ``*`` matches a slash too.
+        patterns: patterns of `fnmatch`, in which ``*`` also matches a slash.
         hashes: the hash of every file of the project, by path.
     """
     wanted = (*ALWAYS, *patterns)
@@ -54,10 +54,11 @@ def inputs_key(patterns: Sequence[str], hashes: Mapping[str, str]) -> str:
 
 
 def imported_files(module: str, root: Path = Path("python")) -> list[str]:
-    """Return the files that a module of the project imports, itself included, directly or by way of others.
+    """Return the files that a module of the project imports, directly or through others, including the module itself.
 
-    A name imported from a package counts as a module where there is one. The ``__init__`` of a package counts only if
-    something is imported from the package itself: those of this project only repeat names of their modules.
+    A name that is imported from a package counts as a module if there is such a module. The ``__init__`` of a package
+    counts only if something is imported from the package itself, because the ``__init__`` files of this project only
+    re-export names.
     """
     found: set[Path] = set()
     seen: set[str] = set()

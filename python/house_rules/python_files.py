@@ -1,4 +1,4 @@
-"""House rules of Python: operations that only one module may do, because it handles their special cases."""
+"""Check the house rules of Python: some operations are allowed only in the modules that handle the special cases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from house_rules.sql import Finding
 
-#: The name of the rule, the forbidden pattern, the files in which it is allowed, and what to use instead.
+#: For each rule: its name, the forbidden pattern, the files in which the pattern is allowed, and what to use instead.
 _RULES = (
     (
         "file-in-sql",
@@ -44,7 +44,7 @@ _RULES = (
         "GIT_DIR may name another repository: use feature_mart.runner.git_command",
     ),
 )
-#: Rules for the package only. Tests and tools may open what they made themselves.
+#: Rules that apply only to the package, because tests and tools open only files that they created themselves.
 _PACKAGE_ONLY = frozenset({"connect", "zone", "git-environment"})
 _ALLOWED = re.compile(r"#\s*allow ([\w-]+): \S")
 

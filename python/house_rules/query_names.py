@@ -1,7 +1,8 @@
 """Resolve the names and types in a BigQuery query.
 
-DuckDB lets an expression use an alias of its own SELECT. If a column and an alias have the same name, it groups by the
-column. If a column and a relation have the same name, it takes the column. BigQuery does none of these.
+BigQuery and DuckDB resolve names differently. On DuckDB, an expression can use an alias of its own SELECT. If a column
+and an alias have the same name, DuckDB groups by the column. If a column and a relation have the same name, DuckDB uses
+the column. BigQuery does none of these.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ from sqlglot import exp
 
 from house_rules.column_types import INT64, NULL, STRING, UNKNOWN, Type, infer, merged
 
-# The names of all rules for compiled SQL. The tests have a failing case of each.
+# The names of all rules for compiled SQL. The tests have a failing case of each rule.
 Rule = Literal[
     "alias-reuse",
     "argument",
@@ -45,7 +46,8 @@ Rule = Literal[
 # Types by lower-case name; None for a relation whose columns are unknown.
 Columns = Mapping[str, Type] | None
 
-# The column of `unnest(…) as n` is named `n`, without a qualifier. No qualifier equals this source name.
+# The prefix of the source name of `unnest(…) as n`. The column `n` has no qualifier, and because of the blank no
+# qualifier can equal such a name.
 VALUE = "unnest "
 
 ALIASED_CLAUSES = ("group", "having", "qualify", "order")
@@ -53,10 +55,11 @@ ALIASED_CLAUSES = ("group", "having", "qualify", "order")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """A SELECT: the relations in its FROM by name, in order, and the SELECT around it.
+    """A SELECT with the relations in its FROM, by name and in order.
 
-    ``owner`` is the expression that contains the subquery: IN, EXISTS or the Subquery itself. It is None for a CTE or a
-    relation in FROM, which cannot use names of the SELECT around them.
+    ``outer`` is the enclosing SELECT, None if there is none. ``owner`` is the expression that contains the subquery:
+    IN, EXISTS or the Subquery itself. ``owner`` is None for a CTE and for a relation in FROM, which cannot use names of
+    the enclosing SELECT.
     """
 
     select: exp.Select
@@ -67,7 +70,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A violation of a rule at a node, and what to write instead."""
+    """A violation of a rule at a node, with the text of what to write instead."""
 
     node: exp.Expression
     rule: Rule
@@ -76,14 +79,17 @@ class Problem:
 
 @dataclass(slots=True)
 class Reading:
-    """The resolved names of a query: its blocks, and the types and origins of its nodes, by the node's ``id()``.
+    """The resolved names and types of a query.
 
     Attributes:
         tree: the whole query.
-        catalog: the columns of the tables it reads.
-        unions: each column of a set operation: the node, and the types that are combined.
-        origins: the block and source of each column whose origin is known.
-        columns: the output columns; None if unknown.
+        catalog: the columns of the tables that the query reads.
+        blocks: the SELECTs of the query.
+        unions: for each column of a set operation, the node of the operation and the types that are combined.
+        problems: the violations found while resolving names.
+        types: the type of each node whose type is known, by ``id()`` of the node.
+        origins: the block and the source of each column whose origin is known, by ``id()`` of the node.
+        columns: the output columns; None if they are unknown.
     """
 
     tree: exp.Expression
@@ -105,7 +111,7 @@ def read(tree: exp.Expression, catalog: Mapping[str, Columns]) -> Reading:
 
     Args:
         tree: a query, parsed in BigQuery's dialect.
-        catalog: the columns of the tables it reads, by ``dataset.name`` in lower case.
+        catalog: the columns of the tables that the query reads, by ``dataset.name`` in lower case.
     """
     reading = Reading(tree, catalog)
     reading.columns = _query(reading, tree, None, None, {})
@@ -113,7 +119,7 @@ def read(tree: exp.Expression, catalog: Mapping[str, Columns]) -> Reading:
 
 
 def own(select: exp.Expression) -> Iterator[exp.Expression]:
-    """Yield the nodes of a SELECT with the roots of nested queries, but without the nodes inside these."""
+    """Yield the nodes of a SELECT, including the roots of nested queries but not the nodes inside nested queries."""
     return iter(select.walk(prune=lambda node: node is not select and isinstance(node, exp.Query)))
 
 
@@ -138,7 +144,7 @@ def _query(
 
 
 def _kept(columns: Columns) -> Columns:
-    # BigQuery makes an untyped NULL in the output of a SELECT an INT64.
+    # On BigQuery, an untyped NULL in the output of a SELECT has the type INT64.
     if columns is None:
         return None
     return {name: INT64 if type_ == NULL else type_ for name, type_ in columns.items()}
@@ -180,7 +186,7 @@ def _select(
         holder = node.parent if isinstance(node.parent, (exp.In, exp.Exists)) else node
         result = _query(reading, node, block, holder, ctes)
         reading.types[id(node)] = next(iter((result or {}).values()), UNKNOWN)
-    # Infer the deepest first, since an expression needs the types of its parts.
+    # Infer the types of the deepest nodes first, because the type of an expression depends on its parts.
     for node in reversed(nodes):
         if id(node) not in reading.types:
             reading.types[id(node)] = infer(node, reading.type_of)
@@ -212,7 +218,7 @@ def _source(
         elif relation.name.lower() in ctes:
             columns = ctes[relation.name.lower()]
     elif isinstance(relation, exp.Query):
-        # BigQuery has no LATERAL: a relation in FROM can use only names from outside the whole SELECT.
+        # BigQuery has no LATERAL, so a relation in FROM can use only names from outside the whole SELECT.
         columns = _kept(_query(reading, relation, block.outer, None, ctes))
     for pivot in relation.args.get("pivots") or []:
         columns = _unpivoted(columns, pivot)
@@ -259,7 +265,8 @@ def _resolve(reading: Reading, block: Block, column: exp.Column) -> None:
 def _found(block: Block | None, column: exp.Column) -> tuple[Block, str, Type] | None:
     """Return the block, source and type of a column, searched from the inner block outwards.
 
-    A column that is not found is assumed to be in a relation with unknown columns, if there is one; else return None.
+    A column that is not found is assumed to be in a relation with unknown columns. Return None if there is no such
+    relation.
     """
     name, qualifier = column.name.lower(), column.table.lower()
     possible: tuple[Block, str, Type] | None = None
@@ -269,7 +276,7 @@ def _found(block: Block | None, column: exp.Column) -> tuple[Block, str, Type] |
             if columns is None or name in columns:
                 return block, qualifier, (columns or {}).get(name, UNKNOWN)
             return None
-        # The qualifier may be a STRUCT column of any relation.
+        # The qualifier may also be a STRUCT column of a relation.
         wanted = qualifier or name
         for source, columns in block.sources.items():
             if columns is None:
@@ -288,7 +295,7 @@ def _field(struct: Type, name: str) -> Type:
 
 
 def row_type(columns: Columns) -> Type:
-    """Return the type of a whole row, a STRUCT."""
+    """Return the type of a whole row of a relation, a STRUCT of its columns."""
     return Type("STRUCT", tuple((columns or {}).items()))
 
 

@@ -1,7 +1,7 @@
 """``python -m house_rules.reach``: find what a build could access besides the inputs of its models.
 
-dbt compiles the models for DuckDB without a warehouse, and the first check of the leakage audit checks the result. The
-layers of the models are checked on the same result. Print one line per finding; the exit code is 1 if there is any.
+dbt compiles the models for DuckDB without a warehouse. The first check of the leakage audit and the check of the layers
+run on the compiled models. The program prints one line per finding; the exit code is 1 if there is a finding.
 """
 
 import json
@@ -21,16 +21,16 @@ def compiled_document(scratch: str, manifest: Any = None) -> dict[str, Any]:
 
     Args:
         scratch: a folder for dbt's files.
-        manifest: the parsed project, where it has been parsed already.
+        manifest: dbt's manifest of the project; None to parse the project.
 
     Raises:
-        RuntimeError: dbt could not compile; the message is dbt's.
+        RuntimeError: dbt could not compile the project; the message is dbt's.
     """
     from dbt.cli.main import dbtRunner
 
     os.environ |= scratch_environment("duckdb", scratch)
     os.environ["MART_DWH"] = scratch
-    # Without as_of the model of the clock uses the wall clock, which the check would report.
+    # Set as_of, because without it the model of the clock uses the wall clock, which the check would report.
     refresh = json.dumps({"as_of": "2026-01-01T18:00:00+00:00"})
     options = [
         "--quiet",

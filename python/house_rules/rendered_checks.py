@@ -1,8 +1,8 @@
-"""Run the checks that read rendered SQL. Those of one dialect share an import of dbt and a parse of the project.
+"""Run the checks that read rendered SQL. Checks of one dialect share an import of dbt and a parse of the project.
 
-``python -m house_rules.rendered_checks DIALECT`` reads a JSON object from stdin: the names of checks, and for each the
-files that it reads (an empty list for all). Each check runs in a process forked from the one that parsed the project.
-It prints one JSON object per check, on one line.
+``python -m house_rules.rendered_checks DIALECT`` reads a JSON object from stdin: the names of checks, each with the
+files that the check reads (an empty list for all). Each check runs in a process forked from the one that parsed the
+project. The program prints one JSON object per check, on one line.
 """
 
 import gc
@@ -32,15 +32,15 @@ CHECKS: dict[str, Callable[[Sequence[str], Any], int]] = {
 
 
 def parse(dialect: str) -> Any:
-    """Parse the project for a dialect, or only what changed since the last time, and return dbt's manifest.
+    """Parse the project for a dialect and return dbt's manifest. dbt parses only what changed since the last parse.
 
     Raises:
-        RuntimeError: dbt could not parse; the message is dbt's.
+        RuntimeError: dbt could not parse the project; the message is dbt's.
     """
     from dbt.cli.main import dbtRunner
 
     folder = FOLDER / dialect
-    # dbt reuses its last parse only in the same environment, so this folder is not a temporary one.
+    # Do not use a temporary folder: dbt reuses its last parse only if the environment is the same.
     os.environ |= sqlfluff.scratch_environment(dialect, str(folder.absolute()))
     options = ["--quiet", "--target", sqlfluff.TARGETS[dialect], "--no-version-check"]
     outcome = dbtRunner().invoke(["parse", *options])
@@ -50,12 +50,12 @@ def parse(dialect: str) -> Any:
 
 
 def run_apart(work: Callable[[], int]) -> tuple[int, str]:
-    """Run a function in a forked process; return its exit code and what it printed."""
+    """Run a function in a forked process, and return the exit code and the output of the process."""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         child = os.fork()
         if child == 0:
             code = BROKEN
-            # Some libraries write past Python's streams.
+            # Redirect the file descriptors too, because some libraries do not write to Python's streams.
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
             with redirect_stdout(output), redirect_stderr(output):
@@ -65,7 +65,7 @@ def run_apart(work: Callable[[], int]) -> tuple[int, str]:
                     if sys.exc_info()[1] is not None:
                         traceback.print_exc()
                     output.flush()
-                    # Neither the parent's stack nor its exit handlers may run here.
+                    # Exit at once: the child must not return to the parent's code or run exit handlers.
                     os._exit(code)
         _, status = os.waitpid(child, 0)
         output.seek(0)
@@ -73,11 +73,11 @@ def run_apart(work: Callable[[], int]) -> tuple[int, str]:
 
 
 def main(argv: list[str]) -> int:
-    """Run the checks and print a line for each. The exit code is always 0; that of each check is in its line."""
+    """Run the checks, print a line for each and return 0. The exit code of each check is in the check's line."""
     (dialect,) = argv
     wanted: dict[str, list[str]] = json.load(sys.stdin)
-    # Manifests and syntax trees are large and hold little garbage. At its usual rate the collector takes a fifth of the
-    # time.
+    # Manifests and syntax trees are large and have little garbage. With default thresholds, the garbage collector takes
+    # a fifth of the time.
     gc.set_threshold(200_000, 50, 100)
     started = time.monotonic()
     problem = ""

@@ -1,4 +1,4 @@
-"""Find the line of a file from which a line of compiled SQL came, if not exactly, then approximately."""
+"""Find the line of a source file from which a line of compiled SQL came, exactly or approximately."""
 
 import re
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ NAMING = frozenset({"ref", "source", "this", "var"})
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
-    """A line number of the source file; `is_exact` is False if it is only near."""
+    """A line number of the source file. `is_exact` is False if the line is only approximate."""
 
     line: int
     is_exact: bool
 
 
 def source_line(source: str, compiled: str, line: int) -> SourceLine:
-    """Return the line of the file that a compiled line came from.
+    """Return the line of the source file from which a compiled line came.
 
-    Lines that are in both, in the same order, are matched. A line that a macro wrote is between two matched ones. Its
-    place is the line between these with the most words in common, or the first with Jinja if none has any. The result
-    is wrong if two branches of the file contain the same line.
+    Lines that are in both texts, in the same order, are matched. A line that a macro wrote is between two matched
+    lines. The result for such a line is the source line between the two that has the most words in common, or the first
+    line with Jinja if there are no words in common. The result is wrong if two branches contain the same line.
 
     Args:
         source: the text of the file, with Jinja.
@@ -44,8 +44,8 @@ def source_line(source: str, compiled: str, line: int) -> SourceLine:
 def _likeliest(written: list[str], first: int, last: int, text: str) -> int:
     words = set(WORD.findall(text))
 
-    # A line whose only Jinja names relations is the source if all its words are in the compiled line. Search the whole
-    # file for it: of two branches that begin alike, the matcher may have taken the wrong one.
+    # A line whose Jinja only names relations is the source if all its words are in the compiled line. Search the whole
+    # file for such a line, because the matcher may have chosen the wrong one of two branches that begin alike.
     whole = [
         number
         for number, line in enumerate(written)

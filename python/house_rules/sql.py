@@ -1,4 +1,4 @@
-"""House rules of SQL that sqlfluff does not have, checked in the source files, macros included.
+"""Check the house rules of SQL that sqlfluff does not have, in the source files, including macros.
 
 ``-- allow <rule>: <reason>`` on a line or the line before makes an exception; several rules are separated by commas.
 """
@@ -22,7 +22,7 @@ VAR_REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The place of a violation, and what to write instead. Line 0 means the whole file."""
+    """A violation: the file, the line (0 for the whole file), the rule, and what to write instead."""
 
     path: str
     line: int
@@ -37,7 +37,7 @@ def check_sql(path: str, source: str) -> list[Finding]:
     """Return the findings in an SQL file, in the order of its lines.
 
     Args:
-        path: relative to the project, with forward slashes; it decides which rules apply.
+        path: the path relative to the project, with forward slashes. It decides which rules apply.
         source: the text of the file.
     """
     parts = split(source)
@@ -70,7 +70,7 @@ def check_sql(path: str, source: str) -> list[Finding]:
 
 
 def allowed_lines(source: str) -> set[tuple[int, str]]:
-    """Return line and rule of each exception in a file that has a reason."""
+    """Return the line and the rule of each exception in a file. Exceptions without a reason do not count."""
     return {
         (place, rule.strip())
         for number, line in enumerate(source.splitlines(), 1)
@@ -81,7 +81,7 @@ def allowed_lines(source: str) -> set[tuple[int, str]]:
     }
 
 
-#: Where a rule is broken in the SQL (an offset), which rule, and the remedy.
+#: A violation in an SQL text: the offset, the name of the rule, and the remedy.
 Hit = tuple[int, str, str]
 
 
@@ -109,7 +109,7 @@ def _stars(path: str, source: str, parts: Parts) -> Iterator[Hit]:
     for star in re.finditer(r"\bselect\s+(?:distinct\s+)?\*|\w\s*\.\s*\*|,\s*\*(?!\w)", parts.sql):
         imported = re.compile(r"select \* from jinja\s*\)").match(parts.sql, star.start())
         after = parts.sql[: star.start()].rstrip()
-        # A training mart has every column of its features mart.
+        # Allow `features.*` in a training mart, which has every column of the features mart.
         if path.endswith("__training.sql") and parts.sql[: star.end()].endswith(" features.*"):
             continue
         if not (imported and after.endswith("(")) and not (last and star.start() == last.start()):
@@ -180,7 +180,7 @@ def _functions(path: str, parts: Parts) -> Iterator[Hit]:
         for call in re.finditer(r"(?<![\w.])([a-z_]\w*)\s*\(", text, re.IGNORECASE):
             name = call[1].lower()
             known = name in SHARED_FUNCTIONS or name in KEYWORDS
-            # The rules of WORDS say better what to write, and where a word is allowed.
+            # Do not report functions that WORDS covers, because its remedies are more specific.
             if not known and not any(word.pattern.match(f"{name}(") for word in WORDS):
                 yield (
                     call.start(),
@@ -201,7 +201,7 @@ def _strings(parts: Parts) -> Iterator[Hit]:
 
 
 def _quoted_vars(source: str, parts: Parts) -> Iterator[Hit]:
-    # Search the strings of the SQL, then those that Jinja concatenates.
+    # Search the string literals of the SQL, then the strings in Jinja expressions.
     for text in re.finditer(r"'(?:[^']|'')*'", parts.literals):
         if QUOTED_VAR.search(source[text.start() : text.end()]):
             yield text.start(), "var-literal", VAR_REMEDY
@@ -210,7 +210,7 @@ def _quoted_vars(source: str, parts: Parts) -> Iterator[Hit]:
 
 
 def _columns(path: str, source: str) -> Iterator[Finding]:
-    # sqlfluff checks the line length of models and singular tests.
+    # Check the line length of the files that sqlfluff does not check: macros and generic tests.
     if path.startswith(("macros/", "tests/generic/")):
         for number, line in enumerate(source.splitlines(), 1):
             if len(line) > MAX_COLUMNS:

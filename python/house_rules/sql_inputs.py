@@ -1,4 +1,4 @@
-"""What the rendered SQL of a file depends on, told from the files alone, without dbt."""
+"""Find the files on which the rendered SQL of a file depends, without dbt."""
 
 import hashlib
 import re
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import yaml
 
-#: Whatever these hold may change every rendered file.
+#: The folders whose files may affect rendered SQL.
 SQL_FOLDERS = ("models/", "macros/", "analyses/", "seeds/", "tests/generic/", "tests/singular/")
 SETTINGS = (
     "dbt_project.yml",
@@ -26,17 +26,18 @@ _DEFINED = re.compile(r"\{%-?\s*(?:macro|test|materialization)\s+(\w+)")
 _DIALECT = re.compile(r"^(?:default|duckdb|bigquery)__")
 _CONFIG = re.compile(r"\{\{-?\s*config\s*\(.*?\)\s*-?\}\}", re.DOTALL)
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
-# SQL that reads the properties of all models, or of its own; they are in YAML.
+# Patterns of SQL that reads properties in YAML: of all models, and of the model itself.
 _READS_ALL = re.compile(r"\bgraph\b")
 _READS_OWN = re.compile(r"\bmodel\s*[.\[]|\bconfig\s*\.")
 
 
 class SqlInputs:
-    """The texts of the project's files, from which :meth:`key` finds those that a rendered file depends on.
+    """The texts of the project's files, with which :meth:`key` finds out what a rendered file depends on.
 
-    A file depends on the macros that it mentions by name, on the ones that these mention, and so on; on the names and
-    settings of all models, because ``ref`` renders them; on the project's settings; and on the YAML of the models whose
-    properties its SQL reads. A macro that nothing mentions overrides one of dbt's: all depend on it.
+    A file depends on the macros that it mentions by name, and in turn on the macros that these mention. It also depends
+    on the names and settings of all models, because ``ref`` renders them, on the project's settings, and on the YAML of
+    the models whose properties the SQL reads. A macro that no file mentions overrides a macro of dbt, so every file
+    depends on it.
     """
 
     def __init__(self, texts: Mapping[str, str]) -> None:
@@ -47,7 +48,7 @@ class SqlInputs:
         """Return the inputs of the project in the working folder.
 
         Args:
-            paths: its files; those that no SQL depends on are ignored.
+            paths: the project's files. Files that no SQL depends on are ignored.
         """
         return cls(
             {
@@ -58,7 +59,7 @@ class SqlInputs:
         )
 
     def key(self, path: str) -> str:
-        """Return a hash that differs if the rendered SQL of the file may differ."""
+        """Return a hash that changes whenever the rendered SQL of a file may change."""
         reached = self._reached(self._texts[path])
         parts = [path, self._texts[path], self._shared, *(self._texts[file] for file in reached)]
         sql = "\n".join(_COMMENT.sub("", part) for part in (self._texts[path], *parts[3:]))
@@ -87,7 +88,7 @@ class SqlInputs:
 
     @cached_property
     def _homes(self) -> dict[str, set[str]]:
-        """The files in which each macro is defined, by the name it is called by."""
+        """Return the files that define each macro, by the name by which the macro is called."""
         homes: dict[str, set[str]] = {}
         for path in self._words:
             for name in _DEFINED.findall(self._texts[path]):
@@ -113,7 +114,7 @@ class SqlInputs:
         return _digest(f"{path}\n{text}" for path, text in sorted(self._texts.items()))
 
     def _settings(self) -> Iterator[str]:
-        """Yield the name of each node and the settings that decide its relation."""
+        """Yield a text for each node, with the node's name and the settings that decide the node's relation."""
         for path, text in sorted(self._texts.items()):
             if not path.startswith(NAMED):
                 continue
@@ -121,13 +122,13 @@ class SqlInputs:
                 yield f"{path} {_configured(text)}"
             else:
                 configs = " ".join(_CONFIG.findall(text))
-                # An ephemeral model is rendered inside those that read it.
+                # The SQL of an ephemeral model is rendered inside the models that read it.
                 body = text if "ephemeral" in configs else ""
                 yield f"{PurePosixPath(path).name} {configs} {body}"
 
 
 def _configured(text: str) -> list[Any]:
-    """Return the settings of the nodes of a YAML file, without what only documents or tests them."""
+    """Return the settings of the nodes in a YAML file, without documentation and tests."""
     document = yaml.load(text, Loader=yaml.CSafeLoader) or {}
     found = []
     for kind, nodes in sorted(document.items()):

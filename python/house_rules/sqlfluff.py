@@ -1,8 +1,9 @@
 """Run sqlfluff on the SQL that dbt renders, in either dialect, without a warehouse.
 
 ``python -m house_rules.sqlfluff lint|fix duckdb|bigquery [path …]``. For DuckDB the mart is an empty file, so models
-are rendered as in a full build. For BigQuery every relation is said to exist, so models are rendered as in a later run;
-this needs no network and no credentials. A model that queries the engine while it compiles gets one row with a 1.
+are rendered as in a full build. For BigQuery the patched adapter reports that every relation exists, so models are
+rendered as in a later run, without network access and credentials. A query that a model runs while it compiles returns
+one row with the value 1.
 """
 
 import os
@@ -20,9 +21,10 @@ BLOCK = re.compile(r"\{%-?\s*(if|for|call|filter|endif|endfor|endcall|endfilter)
 
 
 def block_lines(sql: str) -> frozenset[int]:
-    """Return the numbers of the lines in Jinja blocks, and of the lines before and after each.
+    """Return the numbers of the lines in Jinja blocks, and of the lines directly before and after each block.
 
-    sqlfluff reports wrong indentation there, because it measures rendered lines that begin at no line of the file.
+    On these lines sqlfluff reports wrong indentation, because it measures rendered lines, which do not correspond to
+    lines of the file.
     """
     lines: set[int] = set()
     begun: list[int] = []
@@ -31,7 +33,7 @@ def block_lines(sql: str) -> frozenset[int]:
         if not match[1].startswith("end"):
             begun.append(line)
         elif begun:
-            # `{%-` and `-%}` remove line breaks, so the lines before and after are affected too.
+            # `{%-` and `-%}` remove line breaks, so the lines before and after a block are affected too.
             lines.update(range(begun.pop() - 1, line + 2))
     return frozenset(lines)
 
@@ -46,17 +48,17 @@ def scratch_environment(dialect: str, scratch: str) -> dict[str, str]:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "MART_DUCKDB_PATH": f"{scratch}/mart.duckdb",
         "MART_HISTORY_PATH": f"{scratch}/history.duckdb",
-        # The profile requires a value; it has no effect, since nothing is sent.
+        # The profile requires a value. Any value will do, because nothing is sent to BigQuery.
         "MART_GCP_LOCATION": "US",
     }
 
 
 def forget_bigquery(*, is_there: bool = True) -> None:
-    """Patch dbt's BigQuery adapter so it answers without network access.
+    """Patch dbt's BigQuery adapter so that it works without network access.
 
     Args:
-        is_there: True to report every relation as an existing table, as in a later run; False for none, as in the first
-            build.
+        is_there: True to report every relation as an existing table, as in a later run; False to report that no
+            relation exists, as in the first build.
     """
     import agate
     from dbt.adapters.bigquery.connections import BigQueryConnectionManager
@@ -85,14 +87,15 @@ def forget_bigquery(*, is_there: bool = True) -> None:
         "execute": one_number,
     }.items():
         setattr(BigQueryAdapter, method, answer)
-    # Closing a connection asks for its handle, which would open it.
+    # dbt's `close` requests the handle of the connection, which would open the connection.
     BigQueryConnectionManager.close = classmethod(lambda _, connection: connection)
 
 
 def build_reflow_once() -> None:
-    """Patch sqlfluff to build the reflow sequence of a file once, not once for each layout rule.
+    """Patch sqlfluff to build the reflow sequence of a file once instead of once for each layout rule.
 
-    Building it takes a fifth of sqlfluff's time. No rule changes the sequence; the file's tree changes only in a fix.
+    Otherwise building the sequences takes a fifth of sqlfluff's time. Sharing one is safe, because no rule changes the
+    sequence and the file's tree changes only in a fix.
     """
     from sqlfluff.utils.reflow.sequence import ReflowSequence
 
@@ -112,8 +115,8 @@ def findings(dialect: str, paths: Iterable[str], manifest: Any = None) -> Iterat
 
     Args:
         dialect: a key of ``TARGETS``.
-        paths: files, or folders of them.
-        manifest: dbt's manifest of the project, where it has been parsed already.
+        paths: files and folders.
+        manifest: dbt's manifest of the project; None to parse the project.
 
     Raises:
         ValueError: the paths contain no SQL file.
@@ -122,13 +125,13 @@ def findings(dialect: str, paths: Iterable[str], manifest: Any = None) -> Iterat
 
     overrides = {"dialect": dialect}
     if dialect == "bigquery":
-        # Layout does not depend on the dialect and takes most of the time, so it is checked for DuckDB only.
+        # Check the layout only for DuckDB: it does not depend on the dialect, and checking it takes most of the time.
         excluded = FluffConfig.from_root(overrides=overrides).get("rule_denylist")
         overrides["exclude_rules"] = ",".join([*excluded, "layout"])
     build_reflow_once()
     linter = Linter(FluffConfig.from_root(overrides=overrides))
     if manifest is not None:
-        # Where dbt's templater keeps what it would parse itself.
+        # Set the attribute in which dbt's templater caches the manifest, so that it does not parse the project.
         vars(linter.templater)["dbt_manifest"] = manifest
     result = linter.lint_paths(tuple(paths))
     records = result.as_records()
@@ -138,7 +141,7 @@ def findings(dialect: str, paths: Iterable[str], manifest: Any = None) -> Iterat
         path = str(record["filepath"])
         source = Path(path).read_text(encoding="utf-8")
         mistaken = {("LT02", line) for line in block_lines(source)} | {
-            # The table being built can only be named by an alias.
+            # Allow an alias for the table that is being built, which cannot be named in another way.
             ("AL07", number)
             for number, line in enumerate(source.splitlines(), 1)
             if "{{ this }}" in line
@@ -161,8 +164,8 @@ def lint(dialect: str, paths: Sequence[str] = (), manifest: Any = None) -> int:
 
     Args:
         dialect: a key of ``TARGETS``.
-        paths: files, or folders of them; without any, ``LINTED``.
-        manifest: dbt's manifest of the project, where it has been parsed already.
+        paths: files and folders; empty for ``LINTED``.
+        manifest: dbt's manifest of the project; None to parse the project.
     """
     with tempfile.TemporaryDirectory() as scratch:
         os.environ |= scratch_environment(dialect, scratch)

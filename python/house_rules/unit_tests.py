@@ -1,6 +1,6 @@
-"""House rule of dbt unit tests: each sets every dbt var that its model reads.
+"""Check the house rule of dbt unit tests: a unit test must set every dbt var that its model reads.
 
-Without it, the result of a unit test depends on dbt_project.yml, and it fails in a project with another value.
+Otherwise the result of the unit test depends on dbt_project.yml, and the test fails in a project with other values.
 """
 
 import re
@@ -20,7 +20,7 @@ _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 
 
 def check_unit_tests(files: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield a finding for each unit test that does not set a var its model reads, or sets one it does not read.
+    """Yield a finding for each unit test that does not set a var that its model reads, or sets another var.
 
     Args:
         files: the texts of the project's SQL and YAML files, by relative path with forward slashes.

@@ -1,4 +1,4 @@
-"""Words of SQL that engines interpret differently, or that make a number depend on the order of rows."""
+"""Define the SQL words that engines interpret differently, or that make a number depend on the order of rows."""
 
 import re
 from dataclasses import dataclass
@@ -227,15 +227,15 @@ WORDS = (
     ),
 )
 
-# Functions with the same result on both engines, to the last bit. Other functions must be called in a macro of
-# macros/dialect. Examples of differences: substr (position 0), left and right (negative lengths), sign (a byte on
-# DuckDB), array_agg (no NULL in it on BigQuery), exp and pow (the last bit depends on the library).
+# Functions with the same result on both engines, to the last bit. Only macros in macros/dialect may call other
+# functions. Examples of differences: substr (position 0), left and right (negative lengths), sign (type TINYINT on
+# DuckDB), array_agg (no NULLs on BigQuery), exp and pow (the last bit depends on the library).
 _SHARED = """
 abs bit_xor cast ceil coalesce count dense_rank first_value floor lag last_value lead length max min mod nullif rank
 round row_number sqrt starts_with sum
 """
 SHARED_FUNCTIONS = frozenset(_SHARED.split())
-# Words before a bracket that are not functions.
+# Words that may precede a bracket and are not functions.
 _KEYWORDS = """
 all and any as between by case distinct else except exists filter from having in include intersect is join like
 materialized not nulls on or over partition pivot qualify select then union unpivot using values when where window

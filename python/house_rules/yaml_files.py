@@ -1,4 +1,4 @@
-"""House rules of models' YAML: names of types, a description said once, unit tests beside their model."""
+"""Check the house rules of models' YAML: type names, no repeated descriptions, unit tests beside their model."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +14,9 @@ TYPES = ("string", "int64", "float64", "timestamp")
 
 
 def check_models_yaml(files: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield findings for columns with another type's name or another model's description, and misplaced unit tests.
+    """Yield findings for columns with a wrong type name or a repeated description, and for misplaced unit tests.
 
-    The YAML of marts is not judged for repeated descriptions: `mart knowledge check --fix` writes it.
+    The YAML of marts may repeat descriptions, because `mart knowledge check --fix` writes it.
 
     Args:
         files: the texts of the project's files, by relative path with forward slashes.
@@ -69,6 +69,6 @@ def _unit_tests(path: str, text: str, tests: Sequence[Mapping[str, Any]]) -> Ite
 
 
 def _line(text: str, name: str) -> int:
-    """Return the number of the line with an entry of that name, 0 if there is none."""
+    """Return the number of the line with an entry of that name; 0 if there is no such entry."""
     found = re.compile(rf"(?:- |\{{)name: {re.escape(name)}\b")
     return next((n for n, line in enumerate(text.splitlines(), 1) if found.search(line)), 0)

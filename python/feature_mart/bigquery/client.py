@@ -11,7 +11,7 @@ from feature_mart.core.services import BigQueryAddress
 
 
 def open_client(address: BigQueryAddress, labels: Mapping[str, str] | None = None) -> Any:
-    """Return a ``google.cloud.bigquery.Client`` whose queries have the labels and are limited to `max_bytes`.
+    """Return a ``google.cloud.bigquery.Client`` whose queries have ``labels`` and read at most `max_bytes`.
 
     Raises:
         FeatureMartError: there are no valid credentials; the message names what to set.
@@ -36,9 +36,9 @@ def open_client(address: BigQueryAddress, labels: Mapping[str, str] | None = Non
 
 
 def bounds(address: BigQueryAddress) -> dict[str, Any]:
-    """Return the options of every call: retry transient errors, with Google's backoff, for `retry_s` seconds in all.
+    """Return the options of every call: retry transient errors with Google's backoff, for `retry_s` seconds in all.
 
-    One request is limited to `retry_s` seconds too. Without a limit, a call could wait forever for a response.
+    A single request is limited to `retry_s` seconds as well, because a call without a limit could wait forever.
     """
     from google.cloud.bigquery.retry import DEFAULT_RETRY
 
@@ -46,12 +46,12 @@ def bounds(address: BigQueryAddress) -> dict[str, Any]:
 
 
 def ask(client: Any, sql: str, address: BigQueryAddress) -> Any:
-    """Run a query and return its rows. A failed query is not run again, because it may have had an effect."""
+    """Run a query and return its rows. A failed query is not retried, because it may have had an effect."""
     return finish(client.query(sql, job_retry=None, **bounds(address)), address)
 
 
 def finish(job: Any, address: BigQueryAddress) -> Any:
-    """Wait for a job, at most `timeout_s` seconds, and return its result; for a query, its rows."""
+    """Wait for a job for at most `timeout_s` seconds, and return the job's result: the rows of a query."""
     return job.result(retry=bounds(address)["retry"], timeout=address.timeout_s)
 
 

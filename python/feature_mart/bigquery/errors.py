@@ -1,7 +1,8 @@
 """Translate BigQuery's error texts into errors that say what to do.
 
-dbt passes on the exceptions of Google's client as text only, so the text decides in both cases. The reasons are those
-of BigQuery's documentation, "Error messages"; the numbers are HTTP status codes.
+dbt passes on the exceptions of Google's client as text only, so errors are recognized by their text, from dbt and from
+the client. Reasons such as `bytesBilledLimitExceeded` are from BigQuery's documentation, "Error messages"; numbers are
+HTTP status codes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def _known(pattern: str, remedy: Callable[[BigQueryAddress], str]) -> _Known:
     return _Known(re.compile(pattern, re.IGNORECASE), remedy)
 
 
-#: The remedies. The first pattern that matches wins; without a match, only Google's text is shown.
+#: The remedies. The first pattern that matches is used; without a match, the message has only Google's text.
 _KNOWN = (
     _known(
         r"default credentials|could not automatically determine credentials|RefreshError"
@@ -95,19 +96,19 @@ _KNOWN = (
 
 
 def is_transient(text: str) -> bool:
-    """Return True if a later retry may succeed after this error text."""
+    """Return True if the error with this text may not occur again on a later retry."""
     return _TRANSIENT.search(text) is not None
 
 
 def remedy(text: str, address: BigQueryAddress) -> str | None:
-    """Return what to do about an error text; None if no advice is known."""
+    """Return what to do about the error with this text; None if no remedy is known."""
     if is_transient(text):
         return "BigQuery is temporarily unavailable: try again later; nothing was written twice"
     return next((known.remedy(address) for known in _KNOWN if known.pattern.search(text)), None)
 
 
 def explain(text: str, address: BigQueryAddress) -> FeatureMartError:
-    """Return the error for an error text: transient or terminal, with what to do and the first line of the text."""
+    """Return a TransientError or TerminalError for an error text, with the remedy and the first line of the text."""
     said = next((line.strip() for line in text.splitlines() if line.strip()), "no reason was given")
     advice = remedy(text, address)
     message = f"{advice[0].upper()}{advice[1:]}. BigQuery: {said[:300]}" if advice else said[:400]

@@ -1,4 +1,4 @@
-"""Check a raw dataset on BigQuery against the raw contract, query its load times, and load the sample into one."""
+"""Check a raw dataset on BigQuery against the raw contract, query its load times, and load a sample into a dataset."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_dataset(client: Any, address: BigQueryAddress, overwritten: Sequence[s
     """Check a raw dataset against the raw contract. A table in ``overwritten`` needs no load time.
 
     Raises:
-        UsageError: the dataset breaks the contract; the message lists each fault.
+        UsageError: the dataset breaks the contract; the message lists the faults.
         FeatureMartError: a request to BigQuery failed.
     """
     from google.cloud.exceptions import NotFound
@@ -75,7 +75,7 @@ def first_loads(
     Return None if the table has no load times.
 
     Raises:
-        FeatureMartError: a request to BigQuery failed; the function raises it too.
+        FeatureMartError: a request to BigQuery failed. The returned function raises this error as well.
     """
 
     def answer(sql: str) -> list[Sequence[object]]:
@@ -108,7 +108,7 @@ _FIRST_LOADS = """
 def sample_loaded_at(client: Any, address: BigQueryAddress) -> datetime | None:
     """Return the latest load time of a raw dataset that `mart sample` created; None for any other dataset.
 
-    No rows are added to a sample, so this time decides what is known, not the wall clock.
+    No rows are added to a sample, so its latest load time decides what is known, not the wall clock.
 
     Raises:
         FeatureMartError: a request to BigQuery failed.
@@ -132,10 +132,10 @@ def load_folder(
     dataset: str,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, int]:
-    """Load a folder of raw Parquet files into a dataset of the project, and return the rows by table.
+    """Load a folder of raw Parquet files into a dataset of the project, and return the number of rows by table.
 
-    The dataset is created with the label of samples if it does not exist. A dataset without the label is not changed.
-    Each table is replaced by one load job, which is atomic.
+    The dataset is created with the label of samples if it does not exist. A dataset without this label is not changed.
+    Each table is replaced by one load job, which is atomic. ``progress`` is called with a description of each step.
 
     Raises:
         UsageError: the dataset exists and does not have the label.

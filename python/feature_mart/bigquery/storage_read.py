@@ -1,15 +1,15 @@
 """Copy BigQuery tables to local Parquet files with the Storage Read API.
 
-Each table has one read session, as of one timestamp. Its streams are read in parallel, each in a thread, and one writer
-takes their batches from a bounded queue, so memory does not grow with the rows.
+Each table is read in one read session, as of one timestamp. The streams of the session are read in parallel, each in a
+thread. One writer takes their batches from a bounded queue, so memory does not grow with the number of rows.
 
 ============================  ======================================================================
-``open_reader(address)``       open Google's client, for the service or an emulator
+``open_reader(address)``       yield Google's client, for the service or an emulator
 ``copy_table(…)``              copy a table as of a timestamp to a Parquet file
 ============================  ======================================================================
 
 A broken stream is resumed at the row where it broke: Google's `ReadRowsStream` counts the rows that it has returned and
-reconnects at that offset. At the end the rows are compared with BigQuery's own count.
+reconnects at this offset. At the end, the number of rows is compared with the count that a query returned.
 """
 
 from __future__ import annotations
@@ -32,17 +32,19 @@ from feature_mart.bigquery.client import explained_errors
 from feature_mart.core.errors import TerminalError, TransientError, UsageError
 from feature_mart.core.services import BigQueryAddress
 
-#: Parallel streams of a table. More would only wait, because one writer takes as much as four streams deliver.
+#: The number of parallel streams of a table. More streams would only wait: one writer is as fast as four streams.
 STREAMS = 4
-#: The most batches that wait for the writer. A message is at most 10 MiB, compressed ("Read rows", Storage Read API).
+#: The maximum number of batches that wait for the writer. A compressed message has at most 10 MiB ("Read rows", Storage
+#: Read API).
 QUEUED = 2
-#: mallopt(3): larger allocations than this are mapped separately. Setting the threshold stops glibc from moving it.
+#: The parameter and value for mallopt(3): allocations above this size are mapped separately and returned to the system
+#: when freed. Once the threshold is set, glibc no longer raises it dynamically.
 _M_MMAP_THRESHOLD, _RETURNED_BYTES = -3, 128 * 2**10
 
 
 @contextlib.contextmanager
 def open_reader(address: BigQueryAddress) -> Iterator[Any]:
-    """Yield a ``BigQueryReadClient``. It is closed at the end, which also ends calls that are still running.
+    """Yield a ``BigQueryReadClient``. The client is closed at the end, which also ends calls that are still running.
 
     Raises:
         UsageError: MART_BQ_API_ENDPOINT is set, and MART_BQ_STORAGE_ENDPOINT is not.
@@ -74,12 +76,13 @@ def copy_table(
 ) -> int:
     """Copy a table of the mart as of a timestamp to a Parquet file, and return its number of rows.
 
-    The columns and types come from the read session, so a table without rows has them too. The rows have no order.
+    The file's columns and types come from the read session, so even a table without rows has columns. The rows have no
+    particular order.
 
     Raises:
         TransientError: a request failed, and a retry may succeed.
-        TerminalError: a request failed in another way, the number of rows is not ``expected_rows``, or the file cannot
-            be written.
+        TerminalError: a retry would not help, the number of rows is not ``expected_rows``, or the file cannot be
+            written.
     """
     place = f"{address.project}.{address.dataset}.{name}"
     with explained_errors(address):
@@ -88,7 +91,7 @@ def copy_table(
         funnel = _Funnel(len(session.streams))
         for stream in session.streams:
             arguments = (reader, address, stream.name, schema, funnel)
-            # Use daemon threads, so an interrupt does not wait for a response of BigQuery.
+            # Use daemon threads, so that an interrupted process does not wait for a response of BigQuery.
             threading.Thread(target=_read_stream, args=arguments, daemon=True).start()
         try:
             rows = _write(path, schema, funnel)
@@ -108,9 +111,9 @@ def copy_table(
 
 
 def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-    """Write each batch as a row group and return the number of rows.
+    """Write each batch as a row group of a Parquet file, and return the number of rows.
 
-    Compression is light, because the file is read only once and then removed.
+    The compression is a fast one (LZ4), because the file is read only once and then removed.
     """
     with pq.ParquetWriter(path, schema, compression="lz4", use_dictionary=False) as writer:
         for batch in batches:
@@ -119,7 +122,7 @@ def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> 
 
 
 def _create_session(reader: Any, address: BigQueryAddress, name: str, at: datetime) -> Any:
-    """Create a read session of all columns, because those that are not exported decide which rows are exported."""
+    """Create a read session of all columns. Columns that are not exported decide which rows are exported."""
     from google.cloud.bigquery_storage_v1 import types
 
     packed = types.ArrowSerializationOptions(
@@ -141,7 +144,7 @@ def _create_session(reader: Any, address: BigQueryAddress, name: str, at: dateti
 
 
 def _schema_of(session: Any) -> pa.Schema:
-    """Return the names and types of the columns, without BigQuery's metadata, which readers may take for a type."""
+    """Return the names and types of a session's columns, without metadata, which readers may interpret as types."""
     schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema))
     return pa.schema([(field.name, field.type) for field in schema])
 
@@ -150,8 +153,8 @@ class _Funnel:
     """A bounded queue from many streams to one writer; at most `QUEUED` batches wait.
 
     Attributes:
-        rows: the number of rows of the batches that the writer took.
-        failure: the error of the first stream that failed.
+        rows: the number of rows that the writer has taken.
+        failure: the error of the first stream that failed; None if no stream failed.
     """
 
     def __init__(self, streams: int) -> None:
@@ -163,7 +166,7 @@ class _Funnel:
         self._changed = threading.Condition()
 
     def put(self, batch: pa.RecordBatch) -> bool:
-        """Wait for room and add a batch; return False if the queue is closed."""
+        """Add a batch as soon as there is room, and return True; return False if the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_closed or len(self._waiting) < QUEUED)
             if self._is_closed:
@@ -173,7 +176,7 @@ class _Funnel:
         return True
 
     def end(self, failure: BaseException | None = None) -> None:
-        """Record the end of a stream. The first failure ends the whole copy."""
+        """Record the end of a stream; None if the stream was read completely. The first failure ends the whole copy."""
         with self._changed:
             self._streams -= 1
             self.failure = self.failure or failure
@@ -204,7 +207,7 @@ class _Funnel:
 def _read_stream(
     reader: Any, address: BigQueryAddress, name: str, schema: pa.Schema, funnel: _Funnel
 ) -> None:
-    """Read one stream to its end and put its batches in the queue."""
+    """Read a stream to its end and put its batches into the queue ``funnel``. An error is passed to the queue."""
     try:
         stream = reader.read_rows(
             name,
@@ -216,7 +219,7 @@ def _read_stream(
             packed = pa.py_buffer(message.arrow_record_batch.serialized_record_batch)
             batch = pa.ipc.read_record_batch(packed, schema)
             if batch.num_rows != message.row_count:
-                # A broken stream is resumed by this count.
+                # `ReadRowsStream` resumes a broken stream at the offset that these counts add up to.
                 raise TerminalError(
                     f"A message of {name} has {batch.num_rows:,} rows but declares {message.row_count:,}: try again."
                 )
@@ -229,10 +232,11 @@ def _read_stream(
 
 
 def _retry(address: BigQueryAddress) -> Any:
-    """Return the retry of transient errors, for `retry_s` seconds, until a response begins.
+    """Return a policy that retries transient errors for `retry_s` seconds, until a response begins.
 
-    After that `ReadRowsStream` reconnects with the same retry: on UNAVAILABLE, UNKNOWN, a connection reset, and on
-    RESOURCE_EXHAUSTED if BigQuery says how long to wait. No other error is known to be safe in the middle of a stream.
+    After a response has begun, `ReadRowsStream` reconnects with the same policy: on UNAVAILABLE, UNKNOWN, a connection
+    reset, and on RESOURCE_EXHAUSTED if BigQuery states how long to wait. No other error is known to be safe to retry in
+    the middle of a stream.
     """
     from google.api_core import exceptions, retry
 
@@ -252,9 +256,10 @@ def _retry(address: BigQueryAddress) -> Any:
 
 
 def _patience(limit_s: float) -> Any:
-    """Return a callback for each wait that BigQuery requests in a stream; it raises if they exceed ``limit_s`` seconds.
+    """Return a callback that limits the waits that BigQuery requests in a stream to ``limit_s`` seconds in all.
 
-    Google's client itself sets no limit.
+    Google's client calls it with each wait in seconds, and has no limit of its own. Beyond the limit, the callback
+    raises a TransientError.
     """
     waited = 0.0
 
@@ -273,7 +278,7 @@ def _patience(limit_s: float) -> Any:
 def _give_memory_back() -> None:
     """Make glibc return the memory of freed messages to the system at once.
 
-    By default it keeps freed memory for each thread, and more with every million rows.
+    By default glibc keeps freed memory for each thread, and the amount grows with the number of rows.
     """
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):

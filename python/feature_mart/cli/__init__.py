@@ -1,4 +1,4 @@
-"""The command line: commands parse, call one function and print. Results go to stdout, progress to stderr."""
+"""The command line. A command parses, calls one function and prints: results to stdout, progress to stderr."""
 
 from feature_mart.cli.main import main
 

@@ -308,8 +308,8 @@ def file(
 
     Report values that were not known yet at their row's time, with the correct values.
 
-    FILE is Parquet or CSV. Exit code 1 if it leaks, if rows are missing or duplicated, or if rows or values cannot be
-    judged.
+    FILE is Parquet or CSV. The exit code is 1 if the file leaks, if rows are missing or duplicated, or if rows or
+    values cannot be judged.
     """
     from feature_mart.audit import Question, judge_file
     from feature_mart.cli import file_verdict
@@ -339,10 +339,10 @@ def file(
 
 
 def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
-    """Return a mapping from texts ``a=b`` (a to b) and ``a`` (a to a).
+    """Return the values of an option as a mapping: ``a=b`` maps a to b, and ``a`` alone maps a to itself.
 
     Raises:
-        UsageError: a text is not of this form.
+        UsageError: a text has neither form; the message names ``option``.
     """
     pairs = {}
     for text in texts:

@@ -1,4 +1,4 @@
-"""`mart conformance`: whether an engine computes as documented."""
+"""`mart conformance`: check that an engine computes what BigQuery's documentation says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar in a terminal, one line a stage otherwise, nothing with ``quiet``."""
+"""Show progress on stderr: a bar in a terminal, otherwise one line per stage, and nothing with ``quiet``."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Console:
         self._close(failed=kind is not None)
 
     def stage(self, name: str) -> Callable[[int, int, str], None]:
-        """Begin a stage, and return a function that shows its progress.
+        """Begin a stage, and return the function that shows the stage's progress.
 
-        The function takes the steps done, their total (0 if unknown) and a description.
+        The function takes the number of steps done, their total (0 if unknown) and a description of the present step.
         """
         self._close(failed=False)
         self._open = (name, time.monotonic())
@@ -55,7 +55,7 @@ class Console:
         bar, task = self._bar, self._bar.add_task("", total=None, stage=name)
 
         def show(done: int, total: int, what: str) -> None:
-            # dbt numbers nodes when they start and may finish them in another order.
+            # dbt numbers nodes when they start, and they may finish in another order: never move the bar back.
             so_far = max(done, int(bar.tasks[task].completed))
             bar.update(task, completed=so_far, total=total or None, description=what[:90])
 
@@ -77,4 +77,4 @@ class Console:
 
 
 def _show_nothing(_done: int, _total: int, _what: str) -> None:
-    """Do nothing; without a bar, the line at the end of the stage is enough."""
+    """Show no progress: without a bar, only the line at the end of the stage is printed."""

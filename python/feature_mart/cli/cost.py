@@ -1,4 +1,4 @@
-"""`mart cost`: the cost of a build on BigQuery."""
+"""`mart cost`: estimate the cost of a build on BigQuery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON output of commands: one object each, to which `emit` adds the `schema` number."""
+"""Build the JSON output of commands. Each command prints one object, to which `emit` adds the key `schema`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def build_document(
 
 
 def archive_document(archive: Archive | None) -> dict[str, Any] | None:
-    """Return the JSON of a warehouse whose data end long before the refresh; None for one that is current."""
+    """Return the JSON description of an archive; None if the warehouse is current."""
     if archive is None:
         return None
     return {
@@ -70,7 +70,7 @@ def archive_document(archive: Archive | None) -> dict[str, Any] | None:
 
 
 def moved_document(moved: Moved) -> dict[str, Any]:
-    """Return the JSON of the keys that a line of the load clock makes known earlier; durations are in hours."""
+    """Return the JSON description of the keys that a load clock line makes known earlier; durations are in hours."""
     hour = timedelta(hours=1)
     return {
         "keys": moved.keys,
@@ -98,7 +98,7 @@ def empty_document(folder: Path) -> dict[str, Any]:
 
 
 def snapshot_document(done: SnapshotReport) -> dict[str, Any]:
-    """Return the JSON of one snapshot in `mart export --json` and `mart run --json`."""
+    """Return the JSON of one snapshot, as in `mart export --json` and `mart run --json`."""
     return {
         "consumer": done.consumer,
         "id": done.id,

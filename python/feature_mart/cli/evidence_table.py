@@ -1,4 +1,4 @@
-"""Text output of `mart knowledge evidence`."""
+"""Print the text output of `mart knowledge evidence`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from feature_mart.knowledge.evidence_files import score, signed
 
 
 def print_evidence(document: Mapping[str, Any], path: Path) -> None:
-    """Print one line for each feature group: the model's score without it, what it adds, and its score alone."""
+    """Print one line for each feature group: the score without the group, the group's effect, and its score alone."""
     rows = ", ".join(f"{name} {count:,}" for name, count in document["rows"].items())
     say(
         f"{document['consumer']}, {document['warehouse_id']}, {document['snapshot']}: {rows}",

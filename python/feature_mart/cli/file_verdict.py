@@ -1,4 +1,4 @@
-"""Text and JSON output of `mart audit file`."""
+"""Write the text and JSON output of `mart audit file`."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _fault_line(fault: RowFault) -> str:
 
 
 def _is_unjudged(column: ColumnVerdict) -> bool:
-    """Return True if part of the column was not compared, even if the rest leaks."""
+    """Return True if some values of a column were not compared, even if others leak."""
     return column.verdict == "not_judged" or bool(column.unreadable or column.skipped)
 
 

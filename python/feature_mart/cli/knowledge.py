@@ -72,7 +72,7 @@ def check(base: str | None, fix: bool, as_json: bool) -> None:
 @json_option
 @explained
 def why(column: str, as_json: bool) -> None:
-    """Print the documentation of a column, and who uses it."""
+    """Print the documentation of a column and its consumers."""
     from feature_mart.core.settings import resolve_settings
     from feature_mart.knowledge import explain_column
     from feature_mart.knowledge.why import prose_of
@@ -120,8 +120,8 @@ def why(column: str, as_json: bool) -> None:
 def evidence(wanted: str, dwh: str | None, seeds: int, is_replaced: bool, as_json: bool) -> None:
     """Measure each feature group: train without it, and with it alone.
 
-    Write docs/evidence/<consumer>.<warehouse>.json; a file of more seeds stays, unless --replace. Choose features by
-    the validation score; the test score is reported only.
+    Write docs/evidence/<consumer>.<warehouse>.json. A file that was measured with more seeds is kept, unless --replace
+    is given. Choose features by the validation score; the test score is only reported.
     """
     from feature_mart import pipeline
     from feature_mart.cli.evidence_table import print_evidence
@@ -170,9 +170,9 @@ def candidate(
 ) -> None:
     """Measure and plot what the columns of analyses/rejected/NAME.sql add to a model.
 
-    Train with and without them, and write docs/evidence/rejected/ and docs/assets/rejected/
-    <name>.<consumer>.<warehouse>; files of more seeds stay, unless --replace. Scores are of the validation split; the
-    test split is not used.
+    Train with and without these columns, and write docs/evidence/rejected/ and docs/assets/rejected/
+    <name>.<consumer>.<warehouse>. Files that were measured with more seeds are kept, unless --replace is given. Scores
+    are of the validation split; the test split is not used.
     """
     from feature_mart import pipeline
     from feature_mart.core.settings import resolve_settings

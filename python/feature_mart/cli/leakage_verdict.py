@@ -1,4 +1,4 @@
-"""Text and JSON output of the leakage audit."""
+"""Write the text and JSON output of the leakage audit."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
         say("  Nothing was built. Fix these, then run the audit again to compare values.")
         return
     table = make_table("cutoff", "chosen as", "rows compared", "differing rows")
-    # With a cutoff at every refresh, print only those with differences.
+    # If there are many cutoffs, such as one at every refresh, print only the cutoffs with differences.
     shown = [each for each in report.cutoffs if each.differences or len(report.cutoffs) <= _CUTOFFS]
     for each in shown[:_CUTOFFS]:
         at = each.cutoff.at.astimezone(zone)
@@ -177,7 +177,7 @@ def _line_verdict(verdict: LineVerdict) -> str:
 
 
 def _print_differences(report: LeakageReport, zone: ZoneInfo) -> None:
-    """Print a line per differing column, in build order, since models downstream inherit a leak."""
+    """Print a line per differing column, in build order, because models inherit the leaks of those that they read."""
     first: dict[tuple[str, str], tuple[Any, Any]] = {}
     for each in report.cutoffs:
         for difference in each.differences:

@@ -29,7 +29,7 @@ from feature_mart.core.errors import UsageError
 if TYPE_CHECKING:
     from feature_mart.exporter import FileFormat
 
-#: Sections of `mart --help`, with the commands of a first run in the order of use.
+#: The sections of `mart --help`, and the commands in each, in the order in which a new user needs them.
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "First": ("run", "build", "docs", "export"),
     "Raw data": ("sample",),
@@ -40,7 +40,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-#: Environment variables that took effect when Python started, and are therefore reported.
+#: Environment variables that change Python itself. They take effect before this program starts, so it only warns.
 _PYTHON = {
     "PYTHONPATH": "modules in these folders take precedence over installed ones",
     "PYTHONHOME": "the standard library is loaded from there",
@@ -54,9 +54,9 @@ _GIVEN = click.core.ParameterSource.COMMANDLINE
 
 
 class _Grouped(click.Group):
-    """A click group that lists commands by section, with the commands of subgroups.
+    """A click group whose help lists the commands by section, including the commands of subgroups.
 
-    With --json, wrong options and arguments are an error object too.
+    With --json, wrong options and arguments are also reported as an error object.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -378,7 +378,11 @@ def sample(
 
 
 def _refuse_beside(flag: str, names: tuple[str, ...]) -> None:
-    """Raise UsageError if one of the options of these names is given on the command line beside ``flag``."""
+    """Check that none of the named options is given on the command line together with ``flag``.
+
+    Raises:
+        UsageError: one of the options is given.
+    """
     ctx = click.get_current_context()
     given = [name for name in names if ctx.get_parameter_source(name) is _GIVEN]
     if given:

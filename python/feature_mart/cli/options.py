@@ -1,4 +1,4 @@
-"""Options, arguments, error handling and JSON output that commands share."""
+"""Define the options, arguments, error handling and JSON output that commands share."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from feature_mart.core.errors import FeatureMartError, StopRequestedError, Usage
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
-#: DuckDB's errors that are caused by the machine, not by a statement. A failed commit has another type, so errors are
-#: also recognized by the system's message.
+#: Types of DuckDB errors that the machine causes, not a statement. A commit that fails because of the machine raises
+#: another type, so errors are also recognized by the operating system's message.
 _MACHINE = frozenset({"IOException", "OutOfMemoryException"})
 _MACHINE_SAYS = tuple(
     os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -27,10 +27,10 @@ _UNCHANGED = "the mart and its snapshots are unchanged"
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn expected errors into a message and an exit code, without a traceback.
+    """Return the command with expected errors turned into a message and an exit code, without a traceback.
 
-    These are the project's own errors, an interruption, and errors of the machine. Others are raised as they are. The
-    message goes to stderr; with --json, an error object goes to stdout as well, for every error.
+    Expected errors are the project's own, an interruption, and errors of the machine. Other errors are raised
+    unchanged. The message is written to stderr. With --json, an error object is also written to stdout, for all errors.
     """
 
     @wraps(command)
@@ -64,9 +64,9 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def _kind(error: FeatureMartError) -> str:
-    """Return the kind of an error in JSON: its class in snake case without "Error", as in ``lease_held``.
+    """Return the kind of an error for JSON: the name of its class in snake case without "Error", as in ``lease_held``.
 
-    A subclass of UsageError or of another class of `core.errors` has the kind of that class.
+    For a subclass of a class of `core.errors`, such as UsageError, the class of `core.errors` gives the kind.
     """
     known = next(each for each in type(error).__mro__ if each.__module__ == UsageError.__module__)
     name = known.__name__.removesuffix("Error")
@@ -81,7 +81,7 @@ def _stop(is_json: bool, kind: str, message: str, code: int) -> None:
 
 
 def emit(document: dict[str, Any]) -> None:
-    """Print the JSON output of a command, with the number of its schema."""
+    """Print the JSON output of a command, with the schema's number added as the key `schema`."""
     click.echo(json.dumps({"schema": 1, **document}, default=str, ensure_ascii=False))
 
 
@@ -109,7 +109,7 @@ as_of_option = click.option(
 full_refresh_option = click.option(
     "--full-refresh", is_flag=True, help="Build every table anew, from the raw rows alone."
 )
-#: The one explanation of the argument SNAPSHOT, in the help of each command that takes it.
+#: The explanation of the argument SNAPSHOT, which the help of all commands with this argument shows.
 SNAPSHOT_HELP = (
     "SNAPSHOT is an id, a consumer (its latest), a folder or an s3:// address; ids and consumers are looked up in "
     "MART_SNAPSHOTS."
@@ -117,7 +117,7 @@ SNAPSHOT_HELP = (
 
 
 def snapshot_argument(name: str = "wanted") -> Callable[[F], F]:
-    """Return a decorator that adds an argument SNAPSHOT to a command, and its explanation to the command's help."""
+    """Return a decorator that adds the argument SNAPSHOT to a command, and its explanation to the command's help."""
     return _explains_snapshot(click.argument(name, metavar="SNAPSHOT"))
 
 

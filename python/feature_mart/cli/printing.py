@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 _WIDE = 250
-#: Columns with counts, in addition to those whose name begins with "rows" or "that".
+#: Names of columns with counts, in addition to names that begin with "rows" or "that".
 COUNTS = ("built", "skipped", "repeated", "killed")
 
 
 def _console() -> Console:
     """Return a console for stdout.
 
-    A pipe has no width, so a wide console is used there, which neither cuts nor wraps lines.
+    A pipe has no width. For a pipe, the console is so wide that lines are neither cut nor wrapped.
     """
     console = Console(soft_wrap=True, highlight=False)
     return console if console.is_terminal else Console(width=_WIDE, highlight=False)
@@ -37,7 +37,7 @@ def duration(span: timedelta) -> str:
 
 
 def near(path: Path | str) -> str:
-    """Return a path relative to the working folder if it is below it, otherwise unchanged."""
+    """Return a path relative to the working folder if the path is below that folder, otherwise unchanged."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:
@@ -54,13 +54,13 @@ def print_table(table: Table) -> None:
 
 
 def own_name() -> str:
-    """Return the command by which `mart` can be called again."""
+    """Return the command with which the user called `mart`, to be shown in suggested commands."""
     called = Path(sys.argv[0])
     return near(called) if called.name == "mart" else "mart"
 
 
 def make_table(*names: str) -> Table:
-    """Return an empty table with these columns; counts are aligned right."""
+    """Return an empty table with these columns; columns of counts are right-aligned."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name in names:
         is_number = name.startswith(("rows", "that")) or name in COUNTS

@@ -1,4 +1,4 @@
-"""Text and JSON output of `mart audit selection`."""
+"""Write the text and JSON output of `mart audit selection`."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _table(report: ConsumerReport) -> Table:
 
 
 def _names(groups: Sequence[LabelGroup]) -> list[str]:
-    """Return a column name for each label group: its only value, or its upper bound."""
+    """Return a column name for each label group: the group's only value, or its upper bound."""
     return [
         "none"
         if group.greatest is None

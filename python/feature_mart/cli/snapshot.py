@@ -103,7 +103,7 @@ def verify(wanted: str, dwh: str | None, as_json: bool) -> None:
 def diff(a: str, b: str, dwh: str | None, every: bool, as_json: bool) -> None:
     """Compare the columns, rows, labels and distributions of two snapshots.
 
-    The first is A in the output, the second B.
+    The first snapshot is A in the output, the second is B.
     """
     from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary
@@ -160,7 +160,7 @@ def unpin(wanted: str, dwh: str | None, as_json: bool) -> None:
 
     settings = resolve_settings(dwh=dwh)
     store = pipeline.snapshot_store(settings)
-    # A pin may outlive its snapshot, if somebody removed the folder by hand.
+    # Find the pin first: it still exists if its snapshot was removed by hand.
     consumer, name = find_pin(store, wanted), wanted
     if consumer is None:
         consumer, name = find_in_store(store, wanted, settings.s3)
@@ -208,8 +208,8 @@ def clean(
 ) -> None:
     """Remove old snapshots and abandoned exports.
 
-    A snapshot is removed only if --keep or --keep-days is given, and only if neither keeps it. The latest, held,
-    pinned and damaged ones are never removed.
+    A snapshot is removed only if --keep or --keep-days is given and neither of them keeps the snapshot. The latest,
+    held, pinned and damaged snapshots are never removed.
     """
     from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary

@@ -1,4 +1,4 @@
-"""Text and JSON output of `mart snapshot`."""
+"""Write the text and JSON output of `mart snapshot`."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def diff_document(found: SnapshotDiff) -> dict[str, Any]:
 def print_diff(found: SnapshotDiff, *, every: bool) -> None:
     """Print the differences between two snapshots.
 
-    Only the columns whose distribution changed most are printed, or all of them with ``every``.
+    If ``every`` is False, only the columns whose distribution changed most are printed.
     """
     say(f"A {found.a}", f"B {found.b}", "")
     for name, (one, other) in found.facts.items():

@@ -1,4 +1,4 @@
-"""Print the rows of a snapshot by split, and what the rows are that were left out."""
+"""Print the rows of a snapshot by split, and explain the rows that were left out."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from feature_mart.snapshot_files.left_out import explain_left_out
 
 
 def at_minute(at: datetime, zone: ZoneInfo) -> str:
-    """Return a timestamp in a zone, to the minute."""
+    """Format a timestamp in a zone, to the minute."""
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
 
 
 def local_time(at: datetime, clock: Clock) -> str:
-    """Return a timestamp in the business zone, to the minute, with the zone's name."""
+    """Format a timestamp in the business zone, to the minute, with the zone's name."""
     zone = load_zone(clock.timezone)
     return f"{at_minute(at, zone)} {zone.key}"
 
@@ -34,9 +34,10 @@ def print_splits(
     """Print the rows of a snapshot.
 
     Args:
-        splits: name, rows, purged rows, start and end of each split.
-        excluded: rows by exclusion reason.
-        total: the rows of all splits, purged and excluded ones included.
+        splits: the name, the numbers of rows and purged rows, the start and the end of each split.
+        excluded: the number of rows by exclusion reason.
+        total: the number of rows of all splits, including purged and excluded rows.
+        zone: the zone in which times are printed.
     """
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name in ("", "rows", "purged", "from", "to"):
@@ -51,5 +52,5 @@ def print_splits(
 
 
 def left_out_lines(counts: Mapping[str, int]) -> list[str]:
-    """Return a line for each kind of row that was left out, with its meaning; ``counts`` as `count_left_out` gives."""
+    """Return a line for each kind of row that was left out, with its meaning; ``counts`` is from `count_left_out`."""
     return [f"  {name}: {text}" for name, text in explain_left_out(counts)]

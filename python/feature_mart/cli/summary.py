@@ -1,4 +1,4 @@
-"""Text output of `mart run`, `build`, `sample` and `export`."""
+"""Print the text output of `mart run`, `build`, `sample` and `export`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _next_steps(done: RunSummary) -> list[str]:
     ]
     if done.settings.is_sample:
         tries.append(("make mart DWH=/path/to/parquet", "run on your own warehouse"))
-    # Limit the width, so that a long path does not shift the other reasons to the right.
+    # Limit the width of the first column, because a long path would push all reasons to the right.
     wide = min(40, max(len(command) for command, _ in tries))
     return [f"  {command:<{wide}}   {why}" for command, why in tries]
 
@@ -124,7 +124,7 @@ def print_build(done: BuildReport, settings: Settings, loads: UnusualLoads) -> N
 
 
 def _build_lines(built: BuildReport, loads: UnusualLoads, settings: Settings) -> list[str]:
-    """Return the lines about a build. Unusual loads precede warnings, because they may explain them."""
+    """Return the lines about a build. Unusual loads precede warnings, because such a load may explain a warning."""
     tests = built.tests
     how = f"in full: {built.full_because}" if built.full_because else "appended to the mart"
     warned = f", {tests.warned} warned" if tests.warned else ""
@@ -139,7 +139,7 @@ def _build_lines(built: BuildReport, loads: UnusualLoads, settings: Settings) ->
 
 
 def load_lines(loads: UnusualLoads, settings: Settings) -> list[str]:
-    """Return lines about bulk loads and an archive, which may explain empty features, missing labels or failures."""
+    """Return the lines about unusual loads, which may explain empty features, missing labels or failures."""
     lines = bulk_lines(loads.bulk, settings.warehouse)
     archive = loads.archive
     if archive is not None:
@@ -155,7 +155,7 @@ def load_lines(loads: UnusualLoads, settings: Settings) -> list[str]:
 
 
 def bulk_lines(found: Sequence[BulkLoad], warehouse: str) -> list[str]:
-    """Return lines about the bulk loads without a line in the load clock, each with a line to add if one is needed."""
+    """Return lines about the bulk loads that the load clock does not cover, with the load clock lines to add."""
     lines: list[str] = []
     if any(bulk.line is not None for bulk in found):
         lines += [
@@ -194,7 +194,7 @@ def print_snapshot(done: SnapshotReport, settings: Settings) -> None:
         lines.append(f"  latest     {_LATEST[done.latest]}")
     if done.through:
         lines.append(f"  through    {done.through}")
-    # The folders of a training job's channels are below the address: data/train/, data/validation/ and data/test/.
+    # Print the address: the channels of a training job are its folders data/train/, data/validation/ and data/test/.
     say(*lines, f"  address    {near(done.address)}")
 
 

@@ -1,4 +1,4 @@
-"""Text and JSON output of the incremental, conservation and reproduce audits."""
+"""Write the text and JSON output of the incremental, conservation and reproduce audits."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Check that an engine computes the mart as BigQuery's documentation says, and as the other engine does.
 
 =======================  ===========================================================================
-``check_cases(…)``       golden expressions of every macro, on the engine of the settings' target
-``compare_sample(…)``    a sample built on BigQuery by increments and on DuckDB in full, table by table
+``check_cases(…)``       compare the result of every golden case on the target's engine
+``compare_sample(…)``    build a sample on BigQuery by increments and on DuckDB in full, and compare all tables
 =======================  ===========================================================================
 """
 

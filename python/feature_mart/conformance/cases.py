@@ -1,6 +1,6 @@
 """Run the golden cases of cases.yml on an engine.
 
-dbt renders the cases for the target. They are run one by one, and their results are compared as text.
+dbt renders the cases for the target. The cases are run one by one, and the results are compared as text.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from feature_mart.core.settings import Settings
 from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.dbt import invoke_dbt
 
-#: Separates the cases in the text that dbt renders at once.
+#: The line that separates the cases in the one text that dbt renders.
 _SPLIT = "-- case: "
 
-#: Runs a SELECT of one column, and returns its values in order.
+#: Runs a SELECT of one column, and returns the column's values in order.
 Ask = Callable[[str], list[Any]]
 
 
@@ -36,9 +36,9 @@ class CaseResult:
     """The result of one case.
 
     Attributes:
-        found: the engine's result as JSON, or its error.
-        source: the page and section of the documentation.
-        because: why the expected value is right.
+        found: the engine's result as JSON, or the engine's error.
+        source: the page and section of BigQuery's documentation.
+        because: the reason why the expected value follows from the documentation.
     """
 
     name: str

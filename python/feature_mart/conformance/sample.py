@@ -31,8 +31,8 @@ def compare_sample(
 ) -> tuple[TableComparison, ...]:
     """Build a sample on BigQuery as of two refreshes and on DuckDB in one full build, and compare all tables.
 
-    The sample is loaded into its own dataset. The datasets have the names of the mart's with `_conformance` and
-    `_conformance_raw` appended, and remain for inspection.
+    The mart and the sample are written to datasets named after the mart's dataset, with `_conformance` and
+    `_conformance_raw` appended. These datasets are kept for inspection.
 
     Args:
         jobs, seed: size and random seed of the sample, as in `write_sample`.
@@ -56,7 +56,7 @@ def compare_sample(
     assert address is not None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        sample = folder / SAMPLE  # The name that seeds/load_clock.csv knows.
+        sample = folder / SAMPLE  # seeds/load_clock.csv has lines for a warehouse of this name.
         show("a sample")
         write_sample(sample, jobs, seed)
         loaded = newest_load(sample)
@@ -86,7 +86,7 @@ def compare_sample(
 
 
 def _conformance_settings(settings: Settings, address: BigQueryAddress) -> Settings:
-    """Return the settings for separate datasets, named after the dataset of the mart."""
+    """Return the settings with separate datasets for the mart and the sample, named after the mart's dataset."""
     dataset = f"{address.dataset}_conformance"
     raw = f"{address.project}.{dataset}_raw"
     return replace(

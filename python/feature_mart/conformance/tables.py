@@ -13,7 +13,7 @@ from feature_mart.bigquery import explained_errors
 from feature_mart.core.duckdb_files import attach, connect
 from feature_mart.core.services import BigQueryAddress
 
-#: The greatest difference at which two floats count as equal, relative to the greater one.
+#: The maximum difference at which two floats count as equal, relative to the one with the greater absolute value.
 TOLERANCE = 1e-12
 _FLOATS = frozenset({"DOUBLE", "FLOAT"})
 
@@ -23,10 +23,11 @@ class TableComparison:
     """The comparison of one table on both engines.
 
     Attributes:
-        rows, columns: counts in the DuckDB mart.
-        differences: rows that only one mart has, or in which a value differs.
-        example: the first of them, with the columns that differ; None without differences.
-        float_gap: the greatest difference of two floats in matching rows, relative to the greater one.
+        rows, columns: the numbers of rows and columns in the DuckDB mart.
+        differences: the number of rows that only one mart has, or in which a value differs.
+        example: the first differing row, with the columns that differ; None if there is no difference.
+        float_gap: the maximum difference of two floats in matching rows, relative to the one with the greater absolute
+            value.
     """
 
     model: str
@@ -67,7 +68,7 @@ def _compare(
     exact = [name for name, kind in types.items() if kind not in _FLOATS]
     floats = [name for name in types if name not in exact]
     order = ", ".join(f'"{name}" nulls first' for name in (*exact, *floats))
-    # BigQuery's types are wider: cast booleans, 32-bit numbers and decimals to the types of the DuckDB mart.
+    # Some types are wider on BigQuery, so cast all columns to the types of the DuckDB mart.
     cast = ", ".join(f'cast("{name}" as {kind}) as "{name}"' for name, kind in types.items())
     for side, source in (("here", f"mart.main.{model}"), ("there", "there_rows")):
         con.execute(
@@ -120,6 +121,6 @@ def _example(
 
 
 def _row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    # Fetch all rows: DuckDB cannot run another query on the connection while rows are left.
+    # Fetch all rows, because DuckDB cannot run another query on the connection before all rows are fetched.
     (row,) = con.execute(query).fetchall()
     return tuple(row)

@@ -1,1 +1,1 @@
-"""What every layer may use: errors, settings, files, time zones, the raw contract and dbt's manifest."""
+"""Errors, settings, files, time zones, the raw contract and dbt's manifest, for use by every other package."""

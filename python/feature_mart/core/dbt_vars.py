@@ -53,10 +53,11 @@ _VAR = re.compile(r"(?<![\w.])var\s*\(\s*(?:(['\"])(?P<name>\w+)\1\s*(?P<end>[,)
 
 @dataclass(frozen=True, slots=True)
 class OwnVar:
-    """A var that the project reads and that this package does not know.
+    """A var that the project reads and that is not in `DEFAULTS`.
 
-    `path` is a file that reads it. `name` is empty if that file computes the name. `value` is None and `is_set` False
-    if dbt_project.yml does not set it. `reason` is the comment beside it there, empty if there is none.
+    `path` is a file that reads the var. `name` is empty if that file computes the name. `value` is None and `is_set`
+    False if dbt_project.yml does not set the var. `reason` is the comment beside the var in dbt_project.yml, empty if
+    there is none.
     """
 
     name: str
@@ -133,7 +134,7 @@ def _check_names(path: Path, absent: list[str], unknown: list[str]) -> None:
 
 
 def _read_by(project: Path) -> dict[str, bool]:
-    """Return the vars that the project's files read; the value is True if some file gives no default."""
+    """Return the vars that the project's files read, by name; True if some file reads the var without a default."""
     found: dict[str, bool] = {}
     for folder in _READERS:
         for path in (project / folder).rglob("*"):
@@ -175,7 +176,7 @@ def _makers(project: Path) -> Iterator[Path]:
 
 
 def _reason(text: str, name: str) -> str:
-    """Return the comments beside a var. A comment above a var of `DEFAULTS` does not apply to those below it."""
+    """Return the comments beside a var. A comment above a var of `DEFAULTS` does not apply to the vars below it."""
     block = re.search(r"^vars\s*:.*?(?=^[^\s#]|\Z)", text, re.MULTILINE | re.DOTALL)
     if block is None or not name:
         return ""
@@ -184,7 +185,10 @@ def _reason(text: str, name: str) -> str:
 
 
 def _comments_within(text: str, name: str) -> list[str]:
-    """Return the comment in the first line below a var, or those at the ends of its lines if each line has one."""
+    """Return the comment in the first line of a var's value, or the comments at the end of each line if none lacks one.
+
+    ``text`` is the YAML block of the vars. The value is in the lines below the var's name.
+    """
     below = re.search(
         rf"^( +){re.escape(name)}\s*:[^\n]*\n((?:(?:\1 +[^\n]*|\s*)\n?)*)", text, re.MULTILINE
     )
@@ -196,7 +200,7 @@ def _comments_within(text: str, name: str) -> list[str]:
 
 
 def comments_of(text: str, name: str, *, apart_from: Collection[str] = ()) -> Iterator[str]:
-    """Yield the comment at the end of a setting's line, and the comment above it or above its neighbours.
+    """Yield the comment at the end of a setting's line, and the comment above the setting or its group of neighbours.
 
     ``text`` is YAML. A comment above a setting in ``apart_from`` applies only to that setting.
     """
@@ -240,7 +244,7 @@ def _is_whole(least: int, most: int) -> Callable[[Any], bool]:
 
 
 def _is_instant(value: Any) -> bool:
-    """Return True for None, for an empty text, and for an ISO timestamp with an offset."""
+    """Return True if a value is None, an empty text, or an ISO timestamp with an offset."""
     if value in (None, ""):
         return True
     try:

@@ -8,11 +8,11 @@ exactly the given files.
 ``connect()``          open a connection; its time zone is UTC by default
 ``quoted(text)``       return a text as an SQL literal
 ``parquet(paths)``     return a table function over exactly these Parquet files
-``csv(paths, …)``      return the same over CSV files
-``attach()``           open another database file under a name
+``csv(paths, …)``      return a table function over exactly these CSV files
+``attach()``           attach another database file as a catalog
 ``copy_to()``          write the rows of a query to a file
-``check_path()``       refuse a path with a character that DuckDB, dbt or a message cannot take
-``distrust_…()``       read values where DuckDB would use a file's statistics
+``check_path()``       refuse a path with a character that DuckDB, dbt or a message cannot contain
+``distrust_…()``       make DuckDB read the values instead of a file's statistics
 ====================  ==============================================================================
 """
 
@@ -27,8 +27,8 @@ import duckdb
 
 from feature_mart.core.errors import UsageError
 
-#: Characters that a path may not contain: DuckDB takes a backslash for a separator, and cuts the name of a database at
-#: a question mark.
+#: Characters that a path must not contain: DuckDB treats a backslash as a separator, and cuts off the name of a
+#: database at a question mark.
 _NO_FILE = frozenset("\\")
 _NO_DATABASE = frozenset("\\?")
 
@@ -43,8 +43,8 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """Open a database file, or an empty database in memory if ``database`` is None.
 
-    The time zone of the session is ``zone``, independent of the machine's. ``memory_limit`` is DuckDB's setting, such
-    as ``2500MB``; None for that and for ``threads`` means DuckDB's default. No progress bar is printed.
+    The time zone of the session is ``zone``, whatever the machine's time zone is. ``memory_limit`` is DuckDB's setting,
+    such as ``2500MB``. If ``memory_limit`` or ``threads`` is None, DuckDB's default applies. No progress bar is shown.
     """
     config: dict[str, str | bool | int | float | list[str]] = {}
     if memory_limit is not None:
@@ -54,7 +54,7 @@ def connect(
     con = duckdb.connect(
         ":memory:" if database is None else str(database), read_only=read_only, config=config
     )
-    # Not in `config`: at connect, the setting TimeZone asks for an extension.
+    # TimeZone cannot be set in `config`: while connecting, DuckDB would try to load an extension for it.
     con.execute(f"set TimeZone = {quoted(zone)}; set enable_progress_bar = false")
     return con
 
@@ -62,8 +62,8 @@ def connect(
 def distrust_statistics(con: duckdb.DuckDBPyConnection) -> None:
     """Make a connection read each value of a file instead of using the file's statistics.
 
-    Parquet's minimum and maximum of a column leave out NaN. With them, DuckDB takes ``isnan(x)`` and ``x > 1`` for
-    false in a file that has NaN beside numbers.
+    Parquet's minimum and maximum of a column leave out NaN. Because of these statistics, DuckDB evaluates ``isnan(x)``
+    and ``x > 1`` as false in a file that has NaN beside numbers.
     """
     con.execute("set disabled_optimizers = 'statistics_propagation,filter_pushdown'")
 
@@ -74,9 +74,10 @@ def quoted(text: object) -> str:
 
 
 def parquet(paths: Path | Sequence[Path]) -> str:
-    """Return a table function that reads exactly these Parquet files, with the columns in them and no others.
+    """Return a table function that reads exactly these Parquet files, with the columns in the files and no others.
 
-    Several files are the parts of one table. Columns are matched by name; a column that a part lacks is NULL there.
+    Several files are the parts of one table. Columns are matched by name. A column that a part lacks is NULL in the
+    rows of that part.
     """
     if isinstance(paths, Path):
         return f"read_parquet({_named(paths)}, hive_partitioning = false)"
@@ -101,7 +102,7 @@ def attach(
 def copy_to(
     con: duckdb.DuckDBPyConnection, query: str, path: Path, options: str = "format parquet"
 ) -> int:
-    """Write the rows of a SELECT to a file and return their number; ``options`` are those of COPY."""
+    """Write the rows of a SELECT to a file and return the number of rows; ``options`` are the options of COPY."""
     row = con.execute(f"copy ({query}) to {quoted(path)} ({options})").fetchone()
     assert row is not None
     return int(row[0])
@@ -110,11 +111,11 @@ def copy_to(
 def check_path(path: Path, what: str, *, holds_database: bool = False) -> None:
     """Check that DuckDB, dbt and messages can use a path unchanged.
 
-    ``what`` is the name of the path in the message, such as a setting. ``holds_database`` says that a DuckDB database
-    is kept below the path, which forbids one more character.
+    ``what`` is the name of the path in the message, such as a setting. ``holds_database`` is True if a DuckDB database
+    is kept below the path; then a question mark is also forbidden.
 
     Raises:
-        UsageError: the path is not UTF-8, or contains a character that cannot be used; the message names it.
+        UsageError: the path is not UTF-8, or contains a forbidden character, which the message names.
     """
     text = str(path)
     try:

@@ -10,30 +10,33 @@ class FeatureMartError(Exception):
 
 
 class TerminalError(FeatureMartError):
-    """An error that a retry would not solve: exit code 1."""
+    """An error that a retry would not solve. The exit code is 1."""
 
     exit_code: ClassVar[int] = 1
 
 
 class TransientError(FeatureMartError):
-    """An error that a later retry may solve: exit code 75."""
+    """An error that a later retry may solve. The exit code is 75."""
 
     exit_code: ClassVar[int] = 75
 
 
 class UsageError(TerminalError):
-    """Wrong usage: an option, a setting, or a raw warehouse that breaks the raw contract. Exit code 2."""
+    """A wrong option, a wrong setting, or a raw warehouse that breaks the raw contract. The exit code is 2."""
 
     exit_code: ClassVar[int] = 2
 
 
 class LeaseHeldError(FeatureMartError):
-    """Another process holds the lock of the state folder: exit code 3."""
+    """Another process holds the lock of the state folder. The exit code is 3."""
 
     exit_code: ClassVar[int] = 3
 
 
 class StopRequestedError(KeyboardInterrupt):
-    """The process got SIGTERM, for example from a scheduler: exit code 75. Ctrl-C is a plain KeyboardInterrupt."""
+    """The process received SIGTERM, for example from a scheduler. The exit code is 75.
+
+    Ctrl-C raises a plain KeyboardInterrupt instead.
+    """
 
     exit_code: ClassVar[int] = 75

@@ -20,10 +20,10 @@ FEATURES_AT_REQUEST = "feat_job__"
 #: Prefixes of the models that are served, exported or audited: features and marts.
 SERVED = ("feat_", "mart_")
 
-#: The types that YAML states, by BigQuery's names, and DuckDB's names for them, which the rest of the package uses.
+#: DuckDB's name, which the rest of the package uses, for each type name that YAML may state.
 _TYPES = {"string": "varchar", "timestamp": "timestamptz", "float64": "double", "int64": "bigint"}
 
-#: The meta keys that a column keeps to itself; the others go with it to the models that pass it on.
+#: The meta keys that apply only in the model that computes a column. Models that pass the column on inherit the others.
 KEPT_AT_HOME = ("owner", "why", "transform", "added", "bins", "passed_on", "verified_by")
 
 # The keys of a node that decide its rows. Paths, times and compiled code are left out, because they differ between
@@ -43,7 +43,7 @@ _STABLE_KEYS = (
 class Column:
     """One column of a model's contract.
 
-    `data_type` is None if the model declares none. `role` is label, audit or key; None for a feature.
+    `data_type` is None if the model declares no type. `role` is label, audit or key; None for a feature.
     """
 
     name: str
@@ -84,8 +84,8 @@ class Consumer:
 class Manifest:
     """A parsed manifest.json.
 
-    `sha256` is a hash of what decides the rows: code, configuration, columns. It leaves out times and paths, so one
-    commit always has the same hash. `rationale_sha256` is a hash of the descriptions and of `config.meta`.
+    `sha256` is a hash of what decides the rows: code, configuration and columns. Times and paths are left out, so a
+    commit has the same hash on every machine. `rationale_sha256` is a hash of the descriptions and of `config.meta`.
     """
 
     consumers: tuple[Consumer, ...]
@@ -102,7 +102,7 @@ class Manifest:
         """Return the consumer of that name.
 
         Raises:
-            UsageError: there is none; the message lists the known ones.
+            UsageError: there is no such consumer; the message lists the known ones.
         """
         for consumer in self.consumers:
             if consumer.name == name:
@@ -124,10 +124,12 @@ class Manifest:
         return self._columns[model]
 
     def feature_groups(self, consumer: Consumer) -> Mapping[str, tuple[str, ...]]:
-        """Return a consumer's features by group: the names of those that come from `feat_job__<group>`.
+        """Return the names of a consumer's features by group.
+
+        The features of a group are those that the model `feat_job__<group>` has.
 
         Raises:
-            TerminalError: a feature is in no such model, or in several.
+            TerminalError: a feature is in no model `feat_job__<group>`, or in several.
         """
         groups: dict[str, list[str]] = {}
         for column in self.columns(consumer.features_model):
@@ -203,14 +205,15 @@ def parse_manifest(document: Mapping[str, Any]) -> Manifest:
 def complete_columns(
     models: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the columns of each model by name, with those that it passes on from other models.
+    """Return the columns of each model by name, including the columns that the model passes on from other models.
 
-    A model names the models whose features it passes on in ``config.meta.passes_on``. Each feature of theirs is then a
-    column of the model: each column without a role and without ``passed_on: false``. It has the type, the description
-    and, except ``KEPT_AT_HOME``, the meta of the model that computes it. What the model itself states of it wins.
+    ``config.meta.passes_on`` of a model names the source models whose features it passes on. A feature of a source
+    model is a column without a role and without ``passed_on: false``. The column that is passed on has the type, the
+    description and, except for the keys in ``KEPT_AT_HOME``, the meta of the source model. An entry of the column in
+    the model's own YAML overrides these.
 
     Args:
-        models: nodes of dbt's manifest by name, or entries of models in YAML whose columns are by name.
+        models: nodes of dbt's manifest, or models' entries in YAML, by name. Their `columns` are by name too.
     """
     found = {}
     for name, model in models.items():
@@ -222,7 +225,7 @@ def complete_columns(
             for key, column in columns.items()
             if "role" not in _meta(column) and _meta(column).get("passed_on") is not False
         }
-        # Keys first; without columns that are passed on, the order stays as it is.
+        # Put keys first if columns are passed on; otherwise keep the order.
         first = {key: each for key, each in own.items() if handed and "role" in _meta(each)}
         found[name] = first | handed | {k: each for k, each in own.items() if k not in handed}
     return found
@@ -235,7 +238,11 @@ def passes_on(model: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def passed_column(column: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entry of a column in a model that passes it on; ``own`` is what that model states of it."""
+    """Return the entry of a column in a model that passes it on.
+
+    ``column`` is the entry in the model that computes the column. ``own`` is the entry in the model that passes the
+    column on, which overrides ``column``; it may be empty.
+    """
     meta = {key: value for key, value in _meta(column).items() if key not in KEPT_AT_HOME}
     meta |= _meta(own)
     stated = {key: value for key, value in own.items() if value not in (None, "", [], {})}
@@ -244,7 +251,7 @@ def passed_column(column: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str
 
 
 def read_nodes(document: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
-    """Return the ids of the nodes that a node reads: its parents, and in turn the parents of each ephemeral one.
+    """Return the ids of the nodes that a node reads: its parents and, of each ephemeral parent, the parents as well.
 
     The SQL of an ephemeral model is part of the nodes that read it. ``document`` is dbt's manifest.json, ``node`` one
     of its nodes.

@@ -1,4 +1,4 @@
-"""The raw contract: the columns and types of the eight tables that the mart reads, the same on both engines."""
+"""Define the raw contract: the columns and types of the eight raw tables, which are the same on both engines."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ CONTRACT: Mapping[str, Mapping[str, Kind]] = {
     },
 }
 
-#: The columns that are never NULL. dbt tests this.
+#: The columns that must not be NULL. dbt tests check this.
 REQUIRED: Mapping[str, frozenset[str]] = {
     "categories": frozenset({"category_id", "name"}),
     "clients": frozenset({"client_id", "loaded_at"}),
@@ -89,7 +89,7 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "reviews": frozenset({"review_id", "contract_id", "reviewed_at", "loaded_at"}),
 }
 
-#: Columns that a table may have in addition.
+#: Columns that a table may have in addition to those of `CONTRACT`.
 OPTIONAL: Mapping[str, Mapping[str, Kind]] = {
     table: {
         **({"prefecture": Kind.TEXT} if table == "clients" else {}),
@@ -100,7 +100,7 @@ OPTIONAL: Mapping[str, Mapping[str, Kind]] = {
 }
 
 
-#: The message for a table of postings without rows. It is the only table that needs some.
+#: The message for a table jobs without rows. It is the only table that must have rows.
 NO_JOBS = (
     "jobs: the table has no rows, and it is the one that needs some: write a row for each job posting; the other seven "
     "tables may stay empty"
@@ -112,8 +112,8 @@ def version_key(table: str) -> tuple[str, ...]:
     return ("job_id", "skill") if table == "job_skills" else (next(iter(CONTRACT[table])),)
 
 
-#: The time of the event that each table records, from which the load clock (seeds/load_clock.csv) assumes when a row
-#: was known. The other tables record no event.
+#: The column with the time of the event that a table records. The load clock (seeds/load_clock.csv) computes from it
+#: when a row is assumed to have been known. Tables that are not listed record no event.
 EVENTS: Mapping[str, str] = {
     "clients": "registered_at",
     "freelancers": "registered_at",
@@ -123,8 +123,8 @@ EVENTS: Mapping[str, str] = {
     "reviews": "reviewed_at",
 }
 
-#: The tables whose rows the load clock may assume known before they were loaded, and the columns that have these
-#: initial values until then, as SQL.
+#: For each table whose rows the load clock may assume known before they were loaded: the columns that change later, and
+#: as SQL the initial value that each has from the assumed time until the load time.
 INITIAL_STATE: Mapping[str, Mapping[str, str]] = {
     "clients": {"client_kind": "null", "prefecture": "null"},
     "freelancers": {"freelancer_kind": "null"},
@@ -142,8 +142,8 @@ def column_faults(
 ) -> list[str]:
     """Return a message for each column of a table that is missing or has a wrong type.
 
-    ``present`` gives the engine's types by lower-case name of the column. ``fits`` returns True if such a type holds
-    values of a kind. A table in ``overwritten_sources`` needs no load time.
+    ``present`` has the engine's type of each column, by lower-case name. ``fits`` returns True if such a type can hold
+    the values of a kind. ``is_overwritten`` is True for a table in ``overwritten_sources``, which needs no load time.
     """
     faults = []
     for column, kind in {**CONTRACT[table], **OPTIONAL[table]}.items():
@@ -172,10 +172,10 @@ def column_faults(
 
 
 def raise_faults(warehouse: object, faults: Sequence[str]) -> None:
-    """Raise one error for all faults; do nothing if there are none.
+    """Raise one error for all faults of a warehouse, or return if there are none.
 
     Raises:
-        UsageError: there are faults; the message lists each.
+        UsageError: there are faults; the message lists them.
     """
     if faults:
         raise UsageError(

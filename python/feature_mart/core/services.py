@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from feature_mart.core.errors import UsageError
 
 EMBEDDED = "duckdb"
-#: The targets of profiles/profiles.yml on BigQuery, and the dataset of each if MART_DATASET is not set.
+#: The dataset of each BigQuery target of profiles/profiles.yml, used if MART_DATASET is not set.
 DATASETS = {
     "bigquery_dev": "feature_mart_dev",
     "bigquery_ci": "feature_mart_ci",
     "bigquery_prod": "feature_mart",
 }
 TARGETS = (EMBEDDED, *DATASETS)
-#: The tables of a pull request expire after a week.
+#: The days after which the tables of the target `bigquery_ci` expire.
 CI_EXPIRES_DAYS = 7
-#: On-demand price in US dollars in most regions, November 2026; asia-northeast1 costs more. MART_BQ_PRICE_PER_TIB
-#: replaces it.
+#: The on-demand price of reading 1 TiB, in US dollars, in most regions in November 2026. The price in asia-northeast1
+#: is higher. MART_BQ_PRICE_PER_TIB overrides this price.
 PRICE_PER_TIB = 6.25
 
 
@@ -32,14 +32,14 @@ class BigQueryAddress:
         location: the location of all datasets.
         raw: the raw warehouse, as ``project.dataset``.
         dataset: the dataset of the mart, without its project.
-        max_bytes: BigQuery refuses a query that would read more bytes; 0 for no limit.
+        max_bytes: the most bytes that a query may read, or BigQuery refuses it; 0 for no limit.
         timeout_s: the time limit of one query, in seconds.
-        retry_s: how long a failed request is retried in all, in seconds.
+        retry_s: the total time during which a failed request is retried, in seconds.
         price_per_tib: the price of reading 1 TiB (2**40 bytes).
         expires_days: the age at which tables of the mart's dataset expire; None for never.
         endpoint: an address to use instead of Google's, without credentials; empty for Google's.
-        storage_endpoint: the same for the Storage Read API, as ``host:port``; on loopback it is used without
-            credentials and without encryption.
+        storage_endpoint: an address to use instead of Google's for the Storage Read API, as ``host:port``. A loopback
+            address is used without credentials and without encryption. Empty for Google's.
     """
 
     project: str
@@ -57,19 +57,18 @@ class BigQueryAddress:
 
 @dataclass(frozen=True, slots=True)
 class S3Options:
-    """The options for writing to S3. Credentials come from AWS's own settings.
+    """The options for writing to S3. Credentials are not among them: boto3 reads AWS's own settings.
 
     Attributes:
-        endpoint: the address of an S3-compatible service; empty for Amazon's, or for the one in AWS's configuration
-            file.
+        endpoint: the address of an S3-compatible service; empty for Amazon's, or for the one in the AWS config file.
         endpoint_from: the variable that sets the endpoint, for messages.
-        region: AWS_REGION, which boto3 does not read; empty to use AWS's other settings.
-        profile: AWS_DEFAULT_PROFILE or AWS_PROFILE, for messages; boto3 reads them itself.
+        region: the value of AWS_REGION, which boto3 does not read; empty to use AWS's other settings.
+        profile: the value of AWS_DEFAULT_PROFILE or AWS_PROFILE, for messages; boto3 reads these variables itself.
         encryption: ``AES256`` or ``aws:kms``; empty for the default of the bucket.
         kms_key: the id or ARN of the key to encrypt with; implies ``aws:kms``.
         expected_owner: the account that must own the bucket; empty for any.
         tags: the tags of every object, as ``key=value&key=value``.
-        attempts: the most attempts of one request, the first included.
+        attempts: the maximum number of attempts of one request, including the first.
     """
 
     endpoint: str = ""
@@ -84,9 +83,10 @@ class S3Options:
 
 
 def bigquery_address(env: Mapping[str, str], target: str, given: str | None) -> BigQueryAddress:
-    """Return the BigQuery settings of the environment; profiles/profiles.yml reads the same variables.
+    """Return the BigQuery settings from the environment; profiles/profiles.yml reads the same variables.
 
-    ``given`` is the raw warehouse as ``dataset`` or ``project.dataset``; None for the dataset ``dwh`` of the project.
+    ``target`` is a target of profiles/profiles.yml on BigQuery. ``given`` is the raw warehouse as ``dataset`` or
+    ``project.dataset``; None for the dataset ``dwh`` of the project.
 
     Raises:
         UsageError: MART_GCP_PROJECT or MART_GCP_LOCATION is not set, or a value is not valid.
@@ -145,7 +145,7 @@ def bigquery_address(env: Mapping[str, str], target: str, given: str | None) -> 
 
 
 def s3_options(env: Mapping[str, str]) -> S3Options:
-    """Return the S3 options of the environment.
+    """Return the S3 options from the environment.
 
     Raises:
         UsageError: a value is not valid.
@@ -187,7 +187,10 @@ def s3_options(env: Mapping[str, str]) -> S3Options:
 
 
 def _s3_endpoint(env: Mapping[str, str]) -> tuple[str, str]:
-    """Return the variable that sets the endpoint, and its value. MART_S3_ENDPOINT wins over AWS's own variables."""
+    """Return the name and value of the variable that sets the endpoint.
+
+    MART_S3_ENDPOINT overrides AWS's own variables. The value is empty if no variable is set.
+    """
     mine = "MART_S3_ENDPOINT"
     names = [mine]
     if (env.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or "").lower() != "true":

@@ -1,4 +1,4 @@
-"""Resolve the settings of a command. A flag wins over the environment, that over a dbt var, that over the default.
+"""Resolve the settings of a command. A flag overrides the environment, which overrides a dbt var and then the default.
 
 =====================  ===========================================================================
 ``resolve_settings()``  return the settings; the only reader of the environment and the wall clock
@@ -32,7 +32,7 @@ from feature_mart.core.zones import load_zone
 
 SAMPLE = "sample"
 _DAY = timedelta(days=1)
-#: The range of years of --as-of. Raw times outside it are refused as well.
+#: The range of years of --as-of. Raw times outside this range are refused as well.
 _FIRST_YEAR, _LAST_YEAR = 1971, 2199
 
 
@@ -50,27 +50,30 @@ class Clock:
     def refresh_of(self, day: date) -> datetime:
         """Return the refresh of a business day, in UTC.
 
-        If clocks are set back and the hour occurs twice, this is its second occurrence. If clocks are set forward and
-        the hour is skipped, it is read with the offset before the change, so the refresh is at the change or shortly
-        after. DuckDB does the same.
+        If clocks are set back and the hour occurs twice, the refresh is at the second occurrence. If clocks are set
+        forward and the hour is skipped, the hour is interpreted with the offset before the change, so the refresh is at
+        the change or shortly after. DuckDB computes both cases in the same way.
         """
         local = datetime.combine(day, time(self.refresh_hour), load_zone(self.timezone))
         return max(local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
 
     def refresh_before(self, at: datetime) -> datetime:
-        """Return the last refresh at or before an instant."""
+        """Return the last refresh at or before a timestamp."""
         return max(refresh for refresh in self._refreshes_near(at) if refresh <= at)
 
     def refresh_at(self, at: datetime) -> datetime:
-        """Return the first refresh at or after an instant."""
+        """Return the first refresh at or after a timestamp."""
         return min(refresh for refresh in self._refreshes_near(at) if refresh >= at)
 
     def refresh_after(self, at: datetime) -> datetime:
-        """Return the first refresh after an instant."""
+        """Return the first refresh after a timestamp."""
         return min(refresh for refresh in self._refreshes_near(at) if refresh > at)
 
     def _refreshes_near(self, at: datetime) -> list[datetime]:
-        """Return the refreshes of five local days around an instant, since a clock change may move one past its day."""
+        """Return the refreshes of the five local days around a timestamp.
+
+        One day is not enough, because a clock change may move a refresh to another day.
+        """
         today = at.astimezone(load_zone(self.timezone)).date()
         return [self.refresh_of(today + number * _DAY) for number in (-2, -1, 0, 1, 2)]
 
@@ -83,18 +86,19 @@ class Settings:
         project: the folder of dbt_project.yml.
         target: the target in profiles/profiles.yml.
         home: MART_HOME, the folder that contains each warehouse's state folder.
-        warehouse: the name of the warehouse in seeds/load_clock.csv, which is that of its folder or dataset.
-        warehouse_id: its name in snapshots and run records: `warehouse`; on BigQuery ``project.dataset``.
-        state_name: the name of the state folder: `warehouse`; on BigQuery the mart's ``project.dataset``.
-        dwh: the folder of Parquet files; not used on BigQuery.
-        address: where the warehouse is. It differs between two warehouses of the same name.
-        is_sample: the warehouse is the sample in MART_HOME, which `mart run` writes if it is missing.
-        snapshots: where snapshots are written, a folder or an ``s3://`` address.
+        warehouse: the name of the warehouse in seeds/load_clock.csv: the name of its folder or dataset.
+        warehouse_id: the name of the warehouse in snapshots and run records: `warehouse`, or ``project.dataset`` of the
+            raw warehouse on BigQuery.
+        state_name: the name of the state folder: `warehouse`, or ``project.dataset`` of the mart on BigQuery.
+        dwh: the folder with the warehouse's Parquet files; not used on BigQuery.
+        address: the place of the warehouse, which differs between two warehouses of the same name.
+        is_sample: True if the warehouse is the sample in MART_HOME, which `mart run` writes if it is missing.
+        snapshots: the place of the snapshots, a folder or an ``s3://`` address.
         clock: the times of the refreshes.
         currency: the code of the one currency of all amounts (dbt var currency).
         as_of: dbt var as_of, used if no --as-of is given; empty for the newest refresh.
         overwritten_sources: the raw tables that are read through a dbt snapshot.
-        now: the wall clock when the command began, in UTC.
+        now: the wall-clock time when the command began, in UTC.
         bigquery: the settings of BigQuery; None on the embedded engine.
         s3: the options for writing to S3.
     """
@@ -163,12 +167,12 @@ class Settings:
     def draft_path(self) -> Path:
         """Return the path of the copy of the mart that a build or the site works on.
 
-        It is the same in every run, because dbt parses the whole project anew if its profile has changed.
+        The path is the same in every run, because dbt parses the whole project again if a path in the profile changes.
         """
         return self.scratch_dir / "draft" / "mart.duckdb"
 
     def target_dir(self, step: str) -> Path:
-        """Return dbt's output folder of one step. Steps do not share it, because each writes its own manifest."""
+        """Return dbt's output folder of one step. Steps do not share a folder, because each writes its own manifest."""
         return self.state_dir / "target" / step
 
 
@@ -181,8 +185,8 @@ def resolve_settings(
 ) -> Settings:
     """Return the settings of this process.
 
-    ``dwh`` and ``target`` are values of flags and win over MART_DWH and MART_TARGET. ``environment`` and ``now``
-    replace the environment of the process and the wall clock.
+    ``dwh`` and ``target`` are values of flags and override MART_DWH and MART_TARGET; None if the flag is not given.
+    ``environment`` and ``now`` replace the environment of the process and the wall clock; None to use these.
 
     Raises:
         UsageError: no dbt_project.yml was found, or a setting is not valid.
@@ -232,7 +236,9 @@ def resolve_settings(
 
 
 def require_embedded(settings: Settings, what: str) -> None:
-    """Check that the target is the embedded engine. ``what`` is the name in the message of what works only there.
+    """Check that the target is the embedded engine.
+
+    ``what`` is the name, for the message, of the command or option that works only on the embedded engine.
 
     Raises:
         UsageError: the target is on BigQuery.
@@ -267,12 +273,12 @@ def _folder_place(home: Path, given: str | None) -> dict[str, Any]:
 
 
 def parse_as_of(text: str, clock: Clock, name: str = "--as-of") -> datetime:
-    """Return the refresh that ``--as-of`` names: that of a date, or the last one at or before an instant.
+    """Return the refresh that ``--as-of`` names: the refresh of a date, or the last one at or before a timestamp.
 
     ``name`` is the name of the setting in messages.
 
     Raises:
-        UsageError: the text is neither a date nor an instant with an offset, or it is outside the range of refreshes.
+        UsageError: the text is neither a date nor a timestamp with an offset, or is outside the range of refreshes.
     """
     wanted = (
         "use a date like 2026-04-01, or a timestamp with UTC offset like 2026-04-01T03:00:00+09:00"
@@ -296,7 +302,7 @@ def parse_as_of(text: str, clock: Clock, name: str = "--as-of") -> datetime:
 
 
 def _find_project() -> Path:
-    """Return the folder of dbt_project.yml: at or above the working folder, else above this module."""
+    """Return the folder of dbt_project.yml, searched upwards from the working folder, then from this module."""
     for start in (Path.cwd(), Path(__file__).resolve().parent):
         for folder in (start, *start.parents):
             if (folder / "dbt_project.yml").is_file() and (folder / "profiles").is_dir():

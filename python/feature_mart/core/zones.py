@@ -1,7 +1,7 @@
 """Load time zones from the installed package `tzdata` only.
 
-The standard library prefers the rules of the machine, which differ between machines; the time of a refresh must not. In
-the 13 zones whose rules changed in 2022 to 2026, a refresh was at another time in Python than in the database.
+The standard library prefers the zone rules of the machine. They differ between machines, but the time of a refresh must
+not. In the 13 zones whose rules changed from 2022 to 2026, Python and the database computed different refreshes.
 """
 
 from __future__ import annotations

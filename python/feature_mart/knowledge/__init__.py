@@ -4,8 +4,8 @@
 ``check_knowledge(project, base)``  find missing reasons, and changes without a new reason
 ``write_mart_columns(project)``     write the columns of the marts' YAML from the models that compute them
 ``explain_column(project, name)``   collect everything written about one column
-``measure_evidence(address, …)``    measure the effect of each feature group on a snapshot
-``build_site(settings, …)``         build the documentation site; ``knowledge.site`` serves and publishes it
+``measure_evidence(address, …)``    measure the effect of each feature group on a model's score
+``build_site(settings, …)``         build the documentation site; ``knowledge.site`` serves and publishes the site
 ==================================  =====================================================
 """
 

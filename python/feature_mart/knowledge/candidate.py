@@ -1,7 +1,7 @@
 """`mart knowledge candidate`: measure what a candidate's columns add to a model.
 
 =====================================  ====================================================
-``judge_candidate(settings, …)``       run all steps: rows, both models, document, plot
+``judge_candidate(settings, …)``       run the SQL, train both models, and write the document and its plot
 ``measure_candidate(address, …)``      train with and without a candidate's columns
 ``write_candidate(project, …)``        write the document and its plot
 =====================================  ====================================================
@@ -50,7 +50,9 @@ def judge_candidate(
     """Run a candidate on the built mart, train a snapshot's model with and without it, and write the result.
 
     Args:
-        address: the snapshot to train on.
+        address: the address of the snapshot to train on.
+        name: the name of the candidate.
+        seeds: the number of random seeds.
         stage: called with the name of each stage; returns the progress callback of that stage.
 
     Returns:
@@ -96,20 +98,21 @@ def measure_candidate(
     """Train a snapshot's model with and without a candidate's columns, and score both on validation.
 
     Each model is fitted on train with the default parameters, once per seed. Scores that differ by less than their
-    spreads count as equal. Text columns are categorical features, because their codes have no order.
+    spreads over the seeds count as equal. Text columns become categorical features, because their codes have no order.
 
     Args:
         address: the snapshot's folder.
         rows: the candidate's columns, one row per job.
         metric: a name of `feature_mart.training.metrics`; None means r2 for a regression, auc for a binary label.
-        progress: called with models done, models in all and a name before each model is trained.
+        seeds: the number of random seeds.
+        progress: called before each model is trained, with the number of models done, their total and a name.
 
     Returns:
         A document of the schema candidate.json.
 
     Raises:
         UsageError: the snapshot belongs to another consumer or warehouse, one of its jobs has no row in the candidate,
-            or it already has a column of the same name.
+            or the snapshot already has a column of the same name.
         TerminalError: the candidate is NULL or constant in all of train, a split is empty, or no model can be fitted.
     """
     snapshot = load_snapshot(address)
@@ -196,7 +199,7 @@ def _score(snapshot: Snapshot, metric: str, seeds: int) -> dict[str, float]:
 def write_candidate(project: Path, document: Mapping[str, Any]) -> tuple[Path, Path]:
     """Write the document to docs/evidence/rejected and its plot to docs/assets/rejected, each atomically.
 
-    Both files are named ``<candidate>.<consumer>.<warehouse>``. Neither is written if the document violates its schema.
+    Both files are named ``<candidate>.<consumer>.<warehouse>``. No file is written if the document violates its schema.
 
     Returns:
         The paths of the document and the plot.

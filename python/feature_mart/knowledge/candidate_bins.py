@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from feature_mart.training import Snapshot
 
-#: The most bins of a text column, and the most quantile bins of a numeric one, without the bin of unknown values. A
-#: numeric column of up to two more distinct values has one bin per value.
+#: The maximum number of bins of a text column, and of quantile bins of a numeric column, without the bin of unknown
+#: values. A numeric column with at most two more distinct values than this has one bin per value.
 MOST_BINS = 8
 UNKNOWN = "unknown"
 OTHERS = "others"
@@ -20,18 +20,19 @@ OTHERS = "others"
 def telling_column(
     snapshot: Snapshot, columns: Sequence[str], texts: Mapping[str, Sequence[str]]
 ) -> dict[str, Any] | None:
-    """Return the column whose bins explain most of the label's variance on train, with its bins.
+    """Return the column whose bins explain most of the label's variance on train, with the bins.
 
     A numeric column of few distinct values has one bin per value. Other numeric columns have quantile bins, each
-    named after its median. A text column has one bin for each of its most frequent values, and one for the others.
-    Unknown values have a bin of their own.
+    named after its median. A text column has one bin for each of its most frequent values, and one for all others.
+    Unknown values have a separate bin.
 
     Args:
-        texts: the values of each text column; a feature holds the position of its value in them.
+        columns: the candidate's columns.
+        texts: the values of each text column. The snapshot has the position of a value in them instead of the text.
 
     Returns:
-        ``column``, ``is_text`` and ``bins``, each bin with ``name``, ``rows`` and the label's ``mean``. None if no
-        column has two bins.
+        A dict with ``column``, ``is_text`` and ``bins``, each bin with ``name``, ``rows`` and the label's ``mean``;
+        None if no column has two bins.
     """
     train = snapshot.splits["train"]
     label = train.label.astype(np.float64)
@@ -59,7 +60,10 @@ def telling_column(
 def _bins(
     values: NDArray[np.float32], texts: Sequence[str] | None
 ) -> tuple[list[str], list[NDArray[np.bool_]]]:
-    """Return the names of the non-empty bins and the row mask of each; the bin of unknown values is last."""
+    """Return the names and the row masks of the non-empty bins of a column. The bin of unknown values is last.
+
+    ``texts`` are the values of a text column; None for a numeric column.
+    """
     is_known = ~np.isnan(values)
     distinct, counts = np.unique(values[is_known], return_counts=True)
     names: list[str] = []

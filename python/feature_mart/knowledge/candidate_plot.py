@@ -24,8 +24,8 @@ _METRICS = {"r2": "R²", "auc": "AUC", "mae": "mean absolute error"}
 def draw_candidate(document: Mapping[str, Any]) -> bytes:
     """Return the plot of a document of the schema candidate.json, as SVG.
 
-    The left panel shows the mean label and the number of rows of train by bin of the column that separates the labels
-    best. The right panel shows the score with and without the candidate, with its spread over the seeds.
+    The left panel shows, for the column that best separates the labels, the mean label and the number of train rows in
+    each bin. The right panel shows the scores with and without the candidate, with their spreads over the seeds.
     """
     # The default style overrides the machine's matplotlibrc, so the plot is the same everywhere.
     with context(["default", _STYLE]), warnings.catch_warnings():
@@ -41,7 +41,7 @@ def draw_candidate(document: Mapping[str, Any]) -> bytes:
 
 
 def describe_plot(document: Mapping[str, Any]) -> str:
-    """Return the plot's text alternative: what it shows, in words."""
+    """Return the plot's text alternative, which describes the plot in words."""
     telling, metric = document["telling"], _METRICS.get(document["metric"], document["metric"])
     bins = telling["bins"]
     least, most = (choose(bins, key=lambda each: each["mean"]) for choose in (min, max))
@@ -65,13 +65,13 @@ def _draw_bins(means: Axes, document: Mapping[str, Any]) -> None:
     counts.bar(places, [each["rows"] for each in bins], color="0.85", width=0.8)
     counts.set_ylabel("rows (bars)")
     counts.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    # Only numbers have an order, so the line connects only them: not texts, not the bin of unknown values.
+    # Connect only numbers with a line: texts and the bin of unknown values have no order.
     others = [place for place in places if telling["is_text"] or bins[place]["name"] == UNKNOWN]
     numbers = [place for place in places if place not in others]
     for at, style in ((numbers, "-o"), (others, "D")):
         heights = [bins[place]["mean"] for place in at]
         means.plot(at, heights, style, color="black", linewidth=1.2, markersize=3.5)
-    # Draw the dots in front of the bars, which belong to the twin axes.
+    # Draw the dots in front of the bars. Without this, the twin axes with the bars would be in front.
     means.set_zorder(counts.get_zorder() + 1)
     means.patch.set_visible(False)
     means.set_ylabel(f"mean {document['label']} (dots)")

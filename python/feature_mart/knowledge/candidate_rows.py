@@ -22,7 +22,7 @@ from feature_mart.runner.duckdb_mart import unreadable
 
 FOLDER = "analyses/rejected"
 KEY = "job_id"
-#: The most distinct values that a text column may have.
+#: The maximum number of distinct values of a text column.
 MOST_TEXTS = 64
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -32,9 +32,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class CandidateRows:
     """A candidate's columns, one row per job.
 
-    `values` is float32 of shape (jobs, columns), NaN where a value is NULL or not finite. Booleans are 0 and 1. A text
-    is its position in `texts`, which has the sorted distinct values of each text column. `places` maps a job_id to its
-    row.
+    `values` is float32 of shape (jobs, columns), with NaN for a value that is NULL or not finite. Booleans are 0 and 1.
+    A text is represented by its position in `texts`, which has the sorted distinct values of each text column. `places`
+    maps a job_id to the index of the job's row in `values`.
     """
 
     name: str
@@ -64,6 +64,7 @@ def compile_candidate(settings: Settings, path: Path, as_of_at: datetime) -> str
     """Return a candidate's SQL as compiled by dbt, without opening the mart.
 
     Args:
+        path: the path of the candidate's SQL.
         as_of_at: the refresh of the built mart.
 
     Raises:
@@ -71,8 +72,8 @@ def compile_candidate(settings: Settings, path: Path, as_of_at: datetime) -> str
         TerminalError: dbt cannot compile the file, or it is not an analysis.
     """
     require_embedded(settings, "mart knowledge candidate")
-    # dbt opens its database for writing, and compiled SQL contains the catalog name, which is the file's name. A
-    # temporary database of the same name leaves the mart alone and gives SQL that runs on it.
+    # dbt opens its database for writing, and the compiled SQL contains the catalog name, which is the file's name. A
+    # temporary database of the same name protects the mart and gives SQL that runs on the mart.
     database = settings.target_dir("candidate") / "mart.duckdb"
     result = invoke_dbt(
         settings,
@@ -98,9 +99,9 @@ def run_candidate(mart: Path, name: str, sql: str, history: Path | None = None) 
         history: the file of the dbt snapshots; None, or a file that does not exist, if no source is overwritten.
 
     Raises:
-        UsageError: the SQL is not one select, job_id is missing, NULL or not unique, or there is no other column. Also
-            if a column's name is not an identifier, its type is not number, boolean or text, or it has more than
-            `MOST_TEXTS` distinct texts.
+        UsageError: the SQL is not one SELECT; job_id is missing, NULL or not unique; there is no other column; a
+            column's name is not an identifier; a column's type is not number, boolean or text; or a column has more
+            than `MOST_TEXTS` distinct texts.
         TerminalError: the SQL does not run.
         TransientError: another program has the mart open for writing.
     """

@@ -1,7 +1,7 @@
-"""Find changes that alter features and come without a new reason.
+"""Find changes that alter features without a new reason.
 
-A feature depends on models, macros, seeds, vars and settings, the parts of a project. A changed part needs a reason if
-it alters the fingerprint of a column (`feature_mart.knowledge.lineage`).
+A feature depends on models, macros, seeds, vars and settings, which are the parts of a project. A changed part needs a
+new reason if it alters the fingerprint of a feature or mart column (`feature_mart.knowledge.lineage`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from feature_mart.knowledge.lineage.project import Column, Project
 from feature_mart.knowledge.rationale import Missing, meta_of
 from feature_mart.knowledge.texts import ProjectTexts, is_explained, is_touched
 
-#: What can change a feature's values and is not checked here.
+#: Changes that can alter a feature's values and that `check_changes` does not find, for the output of the command.
 UNJUDGED = (
     "the raw data, environment variables, --vars, the versions of dbt, the engine and Python packages, and the "
     "results of queries and files that are read while a model is built"
@@ -34,7 +34,11 @@ _OWN = "why or transform, or a section of its model's .md that names it"
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A changed part, the feature and mart columns that it alters, and the altered columns of the part's own model."""
+    """A changed part of a project. `path` is the path of the part's file.
+
+    `columns` are the feature and mart columns that the change alters. `own` are the names of the altered columns of the
+    changed model itself, empty for other parts.
+    """
 
     key: PartKey
     path: str
@@ -48,24 +52,24 @@ def check_changes(
     """Yield one finding for each changed part that alters features and for which no reason was added.
 
     Args:
-        before: The text of the project's files at `base`, by path.
+        before: The text of the project's files at commit `base`, by path.
         after: The text of the project's current files, by path.
-        base: The name of the commit in messages.
+        base: The name of the commit, for messages.
     """
     reached = reached_columns(read_lineage(before), read_lineage(after))
     yield from unexplained(reached, before, after, base)
 
 
 def read_lineage(files: Mapping[str, str]) -> Project:
-    """Parse a project's files; models are rendered lazily, at the first query."""
+    """Return the project with the given files, text by path. Models are rendered lazily, at the first query."""
     return Project(read_parts(files), read_entries(files))
 
 
 def reached_columns(before: Project, after: Project) -> list[Reached]:
-    """Return the changed parts that alter a judged column, in order of their paths.
+    """Return the changed parts that alter a feature or mart column, in order of their paths.
 
-    Each changed part is applied alone to the project `before`, to find the columns that it alters. Columns altered
-    only by several changes together are returned last, by model.
+    Each changed part is applied alone to the project `before`, to find the columns that the part alters. Columns that
+    only several changes together alter are at the end of the result, grouped by model.
     """
     changed = _changed_parts(before.parts, after.parts)
     if not changed:
@@ -86,7 +90,7 @@ def reached_columns(before: Project, after: Project) -> list[Reached]:
         )
         if reached:
             found.append(Reached(key, part.path, reached, own))
-    # These columns are altered by several changes together, and by none of them alone.
+    # Add the columns that only several changes together alter.
     for model in sorted({model for model, _ in left}):
         columns = frozenset(each for each in left if each[0] == model)
         key = PartKey("model", model)
@@ -106,7 +110,7 @@ def _changed_parts(
 
 
 def _with_tests(before: Project, after: Project) -> Project:
-    """Return the project before with the unique keys of the project after: a changed test alters no value."""
+    """Return the project `before` with the unique keys of `after`, because a changed test alters no value."""
     entries = {
         name: replace(entry, unique=now.unique, same_keys=now.same_keys) if now else entry
         for name, entry in before.entries.items()
@@ -116,7 +120,7 @@ def _with_tests(before: Project, after: Project) -> Project:
 
 
 def _with_part(before: Project, after: Project, key: PartKey) -> Project:
-    """Return the project before with one part as it is after. New macros and vars are added, since it may need them."""
+    """Return the project `before` with one part from `after`, and the new macros and vars that this part may need."""
     parts = dict(before.parts)
     parts.pop(key, None)
     if key in after.parts:
@@ -137,9 +141,13 @@ def _moved(
 def unexplained(
     reached: Sequence[Reached], before: Mapping[str, str], after: Mapping[str, str], base: str
 ) -> Iterator[Missing]:
-    """Yield the changes for which no text that could give a reason was changed.
+    """Yield a finding for each changed part for which no text that could give a reason was changed.
 
-    `before` and `after` are the project's files, text by path.
+    Args:
+        reached: the changed parts with the columns that they alter.
+        before: the text of the project's files at commit `base`, by path.
+        after: the text of the project's current files, by path.
+        base: the name of the commit, for messages.
     """
     reasons = _Reasons(before, after) if reached else None
     for each in reached:
@@ -150,7 +158,7 @@ def unexplained(
 
 
 class _Reasons:
-    """The texts of a project before and after a change, in which reasons are looked for."""
+    """The texts of a project before and after a change, to find out if a reason was changed."""
 
     def __init__(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         self._files = before, after
@@ -159,7 +167,11 @@ class _Reasons:
         self._known: dict[Column, bool] = {}
 
     def is_touched(self, column: Column) -> bool:
-        """Return True if a text of the column itself was changed."""
+        """Return True if a text about a column itself was changed.
+
+        The texts are the sections of the notes and the reason; for a column with a role, the description instead of the
+        reason.
+        """
         if column not in self._known:
             model, name = column
             before, after = self._texts
@@ -173,10 +185,10 @@ class _Reasons:
         return self._known[column]
 
     def is_explained(self, reached: Reached) -> bool:
-        """Return True if a text was changed at the changed part itself, which covers all columns that depend on it."""
+        """Return True if a text about the changed part was changed; it covers all columns that depend on the part."""
         key, (before, after) = reached.key, self._texts
         if key.kind in {"model", "config"} and key.name.startswith(("feat_", "mart_")):
-            # If each altered feature of the model has a new reason, columns that depend on them need none.
+            # If each altered feature of the model has a new reason, columns that depend on the model need none.
             own = [column for column in reached.columns if column[1] in reached.own]
             return bool(own) and all(map(self.is_touched, own))
         if key.kind in {"model", "config"}:
@@ -192,7 +204,10 @@ class _Reasons:
         return is_touched(before.of_part(key), after.of_part(key))
 
     def _is_model_explained(self, model: str, own: frozenset[str]) -> bool:
-        """Return True if a text of a staging or intermediate model changed, or the description of an altered column."""
+        """Return True if a text about a staging or intermediate model changed.
+
+        The texts are the model's description and notes, and the descriptions of the altered columns ``own``.
+        """
         before, after = self._texts
         if is_touched(before.of_model(model), after.of_model(model)):
             return True
@@ -229,7 +244,7 @@ def _subject(key: PartKey) -> str:
 
 
 def _place(reached: Reached, count: int) -> str:
-    """Return the texts of which one has to be changed, nearest first, as part of a message."""
+    """Return, for a message, the texts of which the user has to change one, the nearest to the change first."""
     key = reached.key
     own = f"its {_OWN}" if count == 1 else f"each one's {_OWN}"
     if key.kind in {"model", "config"} and key.name.startswith(("feat_", "mart_")):

@@ -26,7 +26,7 @@ from feature_mart.snapshot_files import decode_document
 
 _EVIDENCE = re.compile(r"docs/evidence/[-\w./]+?\.json")
 _UNTESTED = "not yet tested"
-#: The evidence files that a verdict is about, as <consumer>.<warehouse> with "and" or commas between.
+#: The pattern of a verdict. Its group has the evidence files, as <consumer>.<warehouse>, separated by "and" or commas.
 _VERDICT = re.compile(r"Verdict on ([^:]+): (?:kept|removed) because \w")
 
 
@@ -34,10 +34,11 @@ def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ..
     """Return all findings about missing reasons, columns that are passed on, evidence, candidates and unit tests.
 
     Args:
-        base: a commit; also return the changes since then that alter features without a new reason. None to skip that.
+        project: the folder of the project.
+        base: a commit, to also find the changes since then that alter features without a new reason; None to skip this.
 
     Raises:
-        UsageError: there is no commit `base`.
+        UsageError: git has no commit `base`.
         TerminalError: a file in docs/evidence violates its schema.
     """
     files = read_project(project)
@@ -57,10 +58,10 @@ def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ..
 
 
 def check_evidence(project: Path, models: Sequence[ModelFiles]) -> Iterator[Missing]:
-    """Yield the models whose section Evidence is wrong.
+    """Yield a finding for each fault in the section Evidence of a model's notes.
 
-    It is wrong if it cites no file although the model's columns were measured, if it cites a file that does not exist,
-    or if nothing was measured and it does not say so.
+    Faults are: the section cites no file although the model's columns were measured, cites a file that does not exist,
+    or does not say that nothing was measured.
     """
     documents = read_evidence(project)
     for model in models:
@@ -87,11 +88,11 @@ def check_evidence(project: Path, models: Sequence[ModelFiles]) -> Iterator[Miss
 
 
 def check_verdicts(project: Path, models: Sequence[ModelFiles]) -> Iterator[Missing]:
-    """Yield the feature groups that lower a validation score and have no verdict in their model's section Evidence.
+    """Yield a finding for each feature group that lowers a validation score and has no verdict in the model's notes.
 
-    The verdict is a sentence ``Verdict on <consumer>.<warehouse>: kept because …``. It is asked for wherever the score
-    is below 0, also within the spread: whether noise explains it is for the author to say. A group that is NULL in the
-    whole warehouse was not measured there and needs none.
+    A verdict is a sentence ``Verdict on <consumer>.<warehouse>: kept because …`` in the section Evidence. It is
+    required for every effect below 0, even within the spread, so that the author decides if noise explains the effect.
+    A group that is NULL in a whole warehouse was not measured and needs no verdict.
     """
     by_name = {model.name: model for model in models}
     for document in read_evidence(project):
@@ -113,9 +114,9 @@ def check_verdicts(project: Path, models: Sequence[ModelFiles]) -> Iterator[Miss
 
 
 def check_baselines(project: Path) -> Iterator[Missing]:
-    """Yield the candidates whose baseline differs from the score of all features in docs/evidence.
+    """Yield a finding for each candidate whose baseline differs from the score of all features in docs/evidence.
 
-    On one snapshot, with one metric, they are the same number: candidates are compared with what the model reaches.
+    For the same snapshot and metric both scores must be equal, because both are of the model without the candidate.
     """
     known = {
         (each["consumer"], each["snapshot"], each["metric"]): each
@@ -146,7 +147,7 @@ def _measured(project: Path) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def check_candidates(project: Path) -> Iterator[Missing]:
-    """Yield the candidates without an entry in _rejected.yml, never measured, or whose SQL has changed since."""
+    """Yield a finding for each candidate without an entry in _rejected.yml or a measurement of the present SQL."""
     measured = [document for _, document in _measured(project)]
     told_of = {candidate.name for candidate in read_candidates(project)}
     for path in sorted((project / "analyses" / "rejected").glob("*.sql")):

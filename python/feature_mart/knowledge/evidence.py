@@ -17,7 +17,8 @@ from feature_mart.snapshot_files import decode_document
 from feature_mart.training import DEFAULT_PARAMS, Snapshot, load_snapshot
 from feature_mart.training.lift import ALL, LiftLine, score_features, variants
 
-#: Models train in parallel processes. Each uses one thread, because xgboost's results depend on the number of threads.
+#: The number of parallel processes that train models. Each uses one thread, because xgboost's results depend on the
+#: number of threads.
 _PROCESSES = 2
 
 
@@ -32,23 +33,24 @@ def measure_evidence(
 ) -> dict[str, Any]:
     """Train a snapshot's model on all features, without each feature group, and on each group alone.
 
-    A group is the features of one model ``feat_job__<group>``. Each set of features is fitted on train once per seed.
-    It is scored on validation, on which features are chosen, and on test, which is only reported. A group adds the
-    score of all features minus the score without the group. Scores that differ by less than their spreads count as
-    equal.
+    A feature group has the features of one model ``feat_job__<group>``. For each set of features, a model is fitted on
+    train once per seed and scored on validation and test. Features are chosen by the validation score; the test score
+    is only reported. The effect of a group is the score of all features minus the score without the group. Scores that
+    differ by less than their spreads over the seeds count as equal.
 
     Args:
         address: the snapshot's folder.
         manifest: dbt's manifest of the build from which the snapshot was exported.
         name: the consumer of the snapshot.
         warehouse_id: the warehouse of the snapshot.
-        progress: called with models done, models in all and a name after each set of features.
+        seeds: the number of random seeds.
+        progress: called after each set of features, with the number of models done, their total and a name.
 
     Returns:
         A document of the schema evidence.json.
 
     Raises:
-        TerminalError: the snapshot's features differ from the manifest's, or no model can be fitted on it.
+        TerminalError: the snapshot's features differ from the manifest's, or no model can be fitted on the snapshot.
         UsageError: there is no such folder or consumer, or the snapshot belongs to another consumer or warehouse.
     """
     snapshot = _loaded(str(address))
@@ -81,7 +83,7 @@ def check_origin(snapshot: Snapshot, consumer: str, warehouse_id: str) -> None:
     """Check that a snapshot belongs to a consumer and a warehouse.
 
     Raises:
-        UsageError: it belongs to another.
+        UsageError: the snapshot belongs to another consumer or warehouse.
     """
     found = snapshot.consumer, str(snapshot.manifest["warehouse_id"])
     if found != (consumer, warehouse_id):
@@ -92,9 +94,9 @@ def check_origin(snapshot: Snapshot, consumer: str, warehouse_id: str) -> None:
 
 
 def write_evidence(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a document to its file atomically.
+    """Write a document to a file atomically.
 
-    The scores of a file that is there are kept under ``earlier``.
+    If the file already exists, its scores are kept under ``earlier``.
 
     Raises:
         TerminalError: the document violates its schema; nothing is written.
@@ -102,7 +104,7 @@ def write_evidence(path: Path, document: Mapping[str, Any]) -> None:
     try:
         former = decode_document(path.read_bytes(), "evidence", path.name)
     except (FileNotFoundError, TerminalError):
-        # A file that violates its schema has no score to keep; the new one replaces it.
+        # A file that violates its schema has no scores to keep, and is replaced.
         former = None
     write_whole(path, encoded(with_earlier(document, former), "evidence"))
 
@@ -175,5 +177,5 @@ def _difference(full: LiftLine, without: LiftLine, split: str) -> float | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    """Round to six places; the spread over seeds is in the third or fourth."""
+    """Round to six decimal places. The spread over seeds is in the third or fourth place. Return None for None."""
     return None if value is None else round(value, 6)

@@ -1,4 +1,4 @@
-"""Encode, read and quote the measured files of the project: ablations of feature groups, and rejected candidates."""
+"""Encode, read and summarize the project's files of measurements: ablations of feature groups, and candidates."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from feature_mart.core.errors import UsageError
 from feature_mart.snapshot_files import check_document, decode_document, encode_document
 
 Document = Mapping[str, Any]
-"""The content of one docs/evidence/<consumer>.<warehouse>.json."""
+"""The content of a file docs/evidence/<consumer>.<warehouse>.json."""
 
-#: Earlier scores are dropped beyond this number: a year of monthly measurements.
+#: The number of earlier scores to keep: a year of monthly measurements.
 _MOST_EARLIER = 12
-#: Metrics for which a smaller value is the better one.
+#: Metrics for which a smaller value is better.
 _ERRORS = frozenset({"mae", "rmse", "logloss", "ape_mean", "ape_median"})
 _JINJA_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _SQL_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -46,7 +46,7 @@ def rejected_path(project: Path, candidate: str, consumer: str, warehouse: str) 
 
 
 def check_seeds(path: Path, schema: str, seeds: int) -> None:
-    """Check that a measurement with so many seeds may overwrite a file. Call it before measuring, which takes minutes.
+    """Check that a measurement with ``seeds`` seeds may overwrite a file. Call this first: a measurement takes minutes.
 
     Raises:
         UsageError: the file was measured with more seeds.
@@ -74,9 +74,9 @@ def effects_of(column: str, documents: Sequence[Document]) -> Iterator[tuple[str
 
 
 def measurements_of(document: Document) -> tuple[Document, ...]:
-    """Return the scores of all features that a document keeps, oldest first; the last is the document's own.
+    """Return the scores of the model with all features: the earlier ones, oldest first, then the document's own.
 
-    Each has the keys snapshot, as_of_at, commit, metric, seeds and all.
+    Each score has the keys snapshot, as_of_at, commit, metric, seeds and all.
     """
     own = {key: document[key] for key in ("snapshot", "as_of_at", "commit", "metric", "seeds")}
     own["all"] = {split: document["all"][split] for split in ("validation", "test")}
@@ -84,9 +84,10 @@ def measurements_of(document: Document) -> tuple[Document, ...]:
 
 
 def with_earlier(document: Document, former: Document | None) -> dict[str, Any]:
-    """Return a new document that keeps the scores of the one it replaces, so that the site shows a trend.
+    """Return ``document`` with the scores of ``former``, the document that it replaces, as the trend for the site.
 
-    A snapshot that is measured again has only its newest score.
+    ``former`` is None if no document is replaced. For a snapshot that was measured several times, only the newest score
+    is kept.
     """
     kept = measurements_of(former) if former is not None else ()
     earlier = [each for each in kept if each["snapshot"] != document["snapshot"]][-_MOST_EARLIER:]
@@ -95,9 +96,9 @@ def with_earlier(document: Document, former: Document | None) -> dict[str, Any]:
 
 
 def trend_of(document: Document) -> str:
-    """Say how the validation score moved since the measurement before, and list the earlier ones, oldest first.
+    """Describe how the validation score changed since the previous measurement, and list all scores, oldest first.
 
-    The first measurement, or one with another metric than those before, has no trend.
+    Return "first measurement" if there is no earlier score by the same metric.
     """
     before = [each for each in measurements_of(document) if each["metric"] == document["metric"]]
     *earlier, last = [each["all"]["validation"] for each in before]
@@ -147,6 +148,6 @@ def encoded(document: Mapping[str, Any], schema: str) -> bytes:
 
 
 def sql_sha256(sql: str) -> str:
-    """Return the SHA-256 of SQL without comments and layout, to find candidates changed since their measurement."""
+    """Return the SHA-256 of SQL without comments and layout, to find candidates that changed after a measurement."""
     plain = _SQL_COMMENT.sub(" ", _JINJA_COMMENT.sub(" ", sql))
     return hashlib.sha256(" ".join(plain.split()).encode()).hexdigest()

@@ -1,7 +1,7 @@
 """Write the columns of the marts' YAML from the models that compute them, and check what models pass on.
 
-A consumer's two marts have one YAML file, ``models/marts/<consumer>/mart_<consumer>.yml``. What stands above
-``columns:`` in an entry is written by hand. The columns are written by this module: `mart knowledge check --fix`.
+A consumer's two marts have one YAML file, ``models/marts/<consumer>/mart_<consumer>.yml``. In the entry of a mart, the
+keys above ``columns:`` are written by hand, and the columns are written by `mart knowledge check --fix`.
 """
 
 from __future__ import annotations
@@ -41,12 +41,15 @@ _PLAIN = re.compile(r"[A-Za-z_][\w ]*\w")
 _NOT_PLAIN = {"null", "true", "false", "yes", "no", "on", "off"}
 _SHOWN = 6
 
-#: A model and one of its columns.
+#: The name of a model, and the name of one of the model's columns.
 Source = tuple[str, str]
 
 
 def check_passed_on(files: Mapping[str, str]) -> Iterator[Missing]:
-    """Yield the columns that a model passes on and does not select, or the reverse, and marts whose YAML is stale.
+    """Yield findings about columns that are passed on.
+
+    A finding is a column that a model passes on but does not select, a column that such a model selects but nothing
+    describes, or a mart whose YAML is stale.
 
     Args:
         files: the text of the project's files, by path.
@@ -60,10 +63,11 @@ def check_passed_on(files: Mapping[str, str]) -> Iterator[Missing]:
 
 
 def write_mart_columns(root: Path) -> tuple[str, ...]:
-    """Write the columns of the marts' YAML where they are stale, and return the paths of the files written.
+    """Write the columns of each mart whose YAML is stale, and return the paths of the files written.
 
-    A mart without an entry in YAML gets one, with the tests that every mart has. A mart is left as it is if no model
-    describes one of its columns, which `check_passed_on` names, or if its YAML does not parse or has another layout.
+    A mart without an entry in YAML gets one, with the tests that every mart has. A mart's YAML is not changed if no
+    model describes one of the mart's columns, which `check_passed_on` reports, or if the YAML does not parse or has
+    another layout.
 
     Args:
         root: the folder of the project.
@@ -89,7 +93,7 @@ def write_mart_columns(root: Path) -> tuple[str, ...]:
 
 
 class _Selection:
-    """Which columns each model of a project selects, and from where. `files` are the project's, text by path."""
+    """The columns that each model of a project selects, and their sources. `files` has the project's texts by path."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self.files = files
@@ -99,7 +103,7 @@ class _Selection:
 
     @cached_property
     def marts(self) -> list[str]:
-        """The marts that feed a consumer, each one's features before its training."""
+        """Return the marts of all consumers, sorted, so that features marts precede training marts of a consumer."""
         found = (key.name for key in self.project.parts if key.kind == "model")
         return sorted(n for n in found if n.startswith("mart_") and n.endswith(_KINDS))
 
@@ -108,7 +112,7 @@ class _Selection:
         return self.project.parts[PartKey("model", model)].path
 
     def yaml_of(self, mart: str) -> str:
-        """Return the path of the YAML that has a mart's entry, or is to have it."""
+        """Return the path of the YAML with a mart's entry, or of the file to which the entry is to be written."""
         if mart in self.described:
             return self.described[mart][0]
         folder = PurePosixPath(self.code_of(mart)).parent.parent
@@ -123,7 +127,10 @@ class _Selection:
         return mart.rpartition("__")[0] + _KINDS[0]
 
     def columns_of(self, mart: str) -> dict[str, dict[str, Any] | None]:
-        """Return the entry of each column that a mart selects, from the model that describes it; None without one."""
+        """Return the entry of each column that a mart selects, from the model that computes the column.
+
+        The entry is None if no model states the column's type and description.
+        """
         found: dict[str, dict[str, Any] | None] = {}
         for column, source in self.selected(mart).items():
             while source is not None and source[0].startswith("mart_"):
@@ -134,7 +141,7 @@ class _Selection:
         return found
 
     def selected(self, model: str) -> dict[str, Source | None]:
-        """Return for each column of a model the column that it is selected from; None for an expression."""
+        """Return the source of each column of a model: a column of another model, or None for an expression."""
         if model not in self._selected:
             code = self.project.parts[PartKey("model", model)].content[0]
             rendered = self.project.lineages[0].render(model, code)
@@ -174,7 +181,7 @@ class _Selection:
 
     @cached_property
     def _raw(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """The columns of each model, with references to docs blocks, which dbt resolves, in place of their text."""
+        """Return the column entries of each model. A description may be a reference to a docs block, not its text."""
         return {
             name: columns for name, (_, columns) in read_columns(self.files, is_raw=True).items()
         }
@@ -224,7 +231,7 @@ def _check_mart(selection: _Selection, name: str) -> Iterator[Missing]:
 
 
 def _lines(columns: Mapping[str, Mapping[str, Any] | None]) -> list[dict[str, Any]]:
-    """Return the entries of columns as YAML has them."""
+    """Return the entries of columns in the form in which they are written to YAML."""
     return [
         {key: column[key] for key in ("name", "data_type", "description")}
         | ({"config": {"meta": meta_of(column)}} if meta_of(column) else {})
@@ -234,7 +241,10 @@ def _lines(columns: Mapping[str, Mapping[str, Any] | None]) -> list[dict[str, An
 
 
 def _with_columns(text: str, name: str, columns: Sequence[Mapping[str, Any]]) -> str:
-    """Return the text of a YAML file with other columns of one model. Training columns are aliases of features."""
+    """Return the text of a YAML file in which the columns of one model are replaced.
+
+    Columns of a training mart become YAML aliases of the columns of the features mart.
+    """
     before, start, after = text.partition(f"  - name: {name}\n")
     end = re.search(r"^(?:  - name: |(?:  )?#|\S)", after, re.MULTILINE)
     own, rest = (after[: end.start()], after[end.start() :]) if end else (after, "")
@@ -263,7 +273,7 @@ def _flow(value: object) -> str:
 
 
 def _new_entry(name: str, selection: _Selection) -> str:
-    """Return the entry of a mart without columns: its contract, and the tests that every mart has."""
+    """Return the YAML text of a new mart's entry without columns: the contract, and the tests that every mart has."""
     columns, features = selection.columns_of(name), selection.features_of(name)
     keys = features if name != features else "int_job__requests"
     labels = [key for key, each in columns.items() if meta_of(each or {}).get("role") == "label"]

@@ -1,4 +1,4 @@
-"""Read the reasons in the YAML and Markdown beside a model's SQL, and find those that are missing."""
+"""Read the reasons in the YAML and Markdown files beside a model's SQL, and find missing reasons."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ HEADINGS = (
 )
 SERVE = frozenset({"lookup", "request_sql", "request_python", "offline_only"})
 ROLES = frozenset({"key", "label", "audit"})
-#: The meta keys required of a feature's column in the model that computes it.
+#: The meta keys that a feature must have in the model that computes it.
 KEYS = ("owner", "serve", "unit", "null_means", "why", "transform", "added")
-#: The meta keys required of the same column in models that only select it.
+#: The meta keys that a feature must have in models that only select it.
 HANDED_ON = ("serve", "unit", "null_means")
-#: The meta key, and its one value, of a column that is not compared with tests/oracle (`verification`).
+#: The meta key, and its only value, of a column that is not compared with tests/oracle (`verification`).
 VERIFIED_BY, UNIT_TESTS = "verified_by", "unit tests"
 _SHORTEST_WHY = 20
 _DOCS = re.compile(r"\{%-?\s*docs\s+(\w+)\s*-?%\}(.*?)\{%-?\s*enddocs\s*-?%\}", re.DOTALL)
@@ -42,9 +42,10 @@ _EMPTY_WORDS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something that is missing: the file, the column (None for the whole file), and a sentence that says what.
+    """A finding about something that is missing: the path of the file, the column, and a sentence about the fault.
 
-    `features` is only set for a change without a reason: the altered columns for which none was given.
+    `column` is None if the finding is about the whole file. `features` has the altered columns without a new reason;
+    it is set only if the finding is about a change.
     """
 
     path: str
@@ -55,10 +56,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """A feature or mart model, from its files.
+    """The texts of a feature or mart model's files.
 
-    `code` is its SQL or Python, `notes` its Markdown (None if there is no such file). `columns` are the column entries
-    of its YAML by name, in file order, with those that it passes on from other models.
+    `code` is the model's SQL or Python, and `notes` its Markdown, None if there is no such file. `columns` has the
+    column entries of the model's YAML by name, in file order, with the columns that it passes on from other models.
     """
 
     name: str
@@ -71,12 +72,12 @@ class ModelFiles:
 
     @property
     def is_mart(self) -> bool:
-        """True for a mart model, which only selects columns of other models."""
+        """Return True for a mart model, which only selects columns of other models."""
         return self.name.startswith("mart_")
 
 
 def read_project(project: Path) -> dict[str, str]:
-    """Return the text of the files that features depend on, by path relative to the project, from the working tree."""
+    """Return the text of the files that features depend on, from the working tree, by path relative to the project."""
     found = [path for each in FOLDERS for path in ((project / each), *(project / each).rglob("*"))]
     return {
         path.relative_to(project).as_posix(): path.read_text(encoding="utf-8", errors="replace")
@@ -112,9 +113,10 @@ def read_models(files: Mapping[str, str]) -> Iterator[ModelFiles]:
 def read_columns(
     files: Mapping[str, str], *, is_raw: bool = False
 ) -> dict[str, tuple[str, dict[str, dict[str, Any]]]]:
-    """Return the YAML file and the columns of each model and seed, by name, with the columns that it passes on.
+    """Return the YAML path and the column entries of each model and seed, by name.
 
-    A description such as ``{{ doc('as_of_at') }}`` is replaced by the text of the docs block, unless `is_raw`.
+    The columns include those that a model passes on. A description such as ``{{ doc('as_of_at') }}`` is replaced by the
+    text of the docs block, unless `is_raw`.
     """
     paths, models = {}, {}
     blocks = {} if is_raw else _docs_blocks(files)
@@ -137,16 +139,16 @@ def read_columns(
 
 
 def meta_of(column: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a column's ``config.meta``, empty if it has none."""
+    """Return a column's ``config.meta``; empty if the column has none."""
     config = column.get("config")
     meta = config.get("meta") if isinstance(config, dict) else None
     return meta if isinstance(meta, dict) else {}
 
 
 def check_models(models: Sequence[ModelFiles]) -> Iterator[Missing]:
-    """Yield what is missing in the models' YAML and Markdown.
+    """Yield a finding for everything that is missing in the YAML and Markdown of models.
 
-    A column that several models have needs its reason in only one of them, and that one is not a mart.
+    A column that several models have needs a reason in only one of them, which must not be a mart.
     """
     explained = {
         name
@@ -172,7 +174,7 @@ def read_yaml(text: str) -> dict[str, Any]:
     The result is cached: callers must not change it. The linters report invalid YAML.
     """
     try:
-        # The C loader takes a tenth of the time.
+        # The C loader is ten times as fast, but is not installed everywhere.
         document = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError):
         # PyYAML raises ValueError for a date like 2026-02-30.
@@ -181,7 +183,7 @@ def read_yaml(text: str) -> dict[str, Any]:
 
 
 def entry_of(text: str, model: str) -> dict[str, Any]:
-    """Return a model's entry in the text of a YAML file, empty without one."""
+    """Return a model's entry in the text of a YAML file; empty if there is none."""
     entries = _dicts(read_yaml(text).get("models"))
     return next((each for each in entries if each.get("name") == model), {})
 
@@ -206,7 +208,7 @@ def _dicts(value: object) -> list[dict[str, Any]]:
 
 
 def _with_model(column: dict[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a column with what its model says of all of its features."""
+    """Return a column entry with the model's `verified_by` added, if the model has one and the column is a feature."""
     meta, said = meta_of(column), meta_of(model).get(VERIFIED_BY)
     if said is None or "role" in meta:
         return column
@@ -259,7 +261,7 @@ def _check_notes(model: ModelFiles) -> Iterator[Missing]:
 
 
 def sections_of(notes: str) -> dict[str, str]:
-    """Return the text below each second-level heading, by heading, without Jinja tags (the end of the docs block)."""
+    """Return the text below each second-level heading, by heading, without the Jinja tag that ends the docs block."""
     parts = re.split(r"^## +(.+?) *$", notes, flags=re.MULTILINE)
     bodies = (re.sub(r"\{%.*?%\}", "", body, flags=re.DOTALL) for body in parts[2::2])
     return dict(zip(parts[1::2], bodies, strict=True))

@@ -1,8 +1,9 @@
-"""Write matplotlib figures as reproducible SVG: the same data give the same bytes.
+"""Write matplotlib figures as reproducible SVG: equal data give equal bytes.
 
-A drawing is 480 pixels wide, the width that dbt's documentation page shows. It uses only greys and line styles, keeps
-its text as text, and has a description in words for screen readers. Its fonts are named once, on the root element:
-matplotlib's own font has no Japanese characters, and a browser without a named one may take the Chinese forms of kanji.
+A drawing is 480 pixels wide, the width that dbt's documentation page shows. It has only greys and line styles, text
+that is stored as text, and a description in words for screen readers. Fonts are named once, on the root element:
+matplotlib's own font has no Japanese characters, and without a named font a browser may show the Chinese forms of
+kanji.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from html import escape
 from typing import Any
 
-#: In CSS pixels, 96 to an inch.
+#: The width of a drawing in CSS pixels, of which an inch has 96.
 WIDTH = 480
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -20,7 +21,7 @@ STYLE: Any = {
     "text.parse_math": False,
     "axes.linewidth": 0.5,
 }
-#: Fonts of macOS, Windows, Android, Linux and Debian's fonts-ipaexfont-gothic (.ci/chromium), the Latin ones first.
+#: Fonts of macOS, Windows, Android, Linux and Debian's fonts-ipaexfont-gothic (.ci/chromium), Latin fonts first.
 FONTS = (
     "'DejaVu Sans', Verdana, 'Hiragino Sans', 'Yu Gothic', Meiryo, 'Noto Sans JP', 'Noto Sans CJK JP', "
     "IPAexGothic, sans-serif"
@@ -30,7 +31,7 @@ _DECLARED = re.compile(r"<\?xml.*?\?>\s*|<!DOCTYPE.*?>\s*", re.DOTALL)
 _OWN_FONT = re.compile(r"; font-family: [^;\"]*sans-serif")
 #: Characters that XML does not allow.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-#: Coordinates are cut to a tenth of a point, which makes the files smaller.
+#: Patterns to truncate coordinates to a tenth of a point, which makes the files smaller.
 _PATH, _DECIMALS = re.compile(r' d="[^"]*"'), re.compile(r"(\d+\.\d)\d+")
 
 

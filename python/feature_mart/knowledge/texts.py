@@ -1,6 +1,6 @@
-"""Find the texts that explain a project's columns and parts, and decide if one of them was changed.
+"""Find the texts that explain a project's columns and parts, and decide if one of these texts was changed.
 
-Texts are compared by their words, which ignores whitespace, punctuation and capitals.
+Texts are compared by their words, so whitespace, punctuation and capitals do not count.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _COMMENT = re.compile(r"\{#-?(.*?)-?#\}", re.DOTALL)
 
 
 class ProjectTexts:
-    """The descriptions, reasons, notes and comments in a project's files, which are given as text by path."""
+    """The descriptions, reasons, notes and comments in a project's files. The files are given as text by path."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self._files = files
 
     def reasons(self, column: str) -> list[Words]:
-        """Return a column's `why` and `transform` from every model that has them."""
+        """Return the values of `why` and `transform` of a column, from all models that state them."""
         return [
             words(meta_of(entry.columns[column]).get(key))
             for _, entry in sorted(self._entries.items())
@@ -54,7 +54,7 @@ class ProjectTexts:
         return [words(entry.columns.get(column, {}).get("description"))]
 
     def sections(self, column: str) -> list[Words]:
-        """Return the sections of models' Markdown that name a column in the heading, or in backticks in the body."""
+        """Return the sections of models' notes that name a column in the heading, or in backticks in the body."""
         return [
             said
             for model, sections in sorted(self._notes.items())
@@ -64,7 +64,7 @@ class ProjectTexts:
         ]
 
     def of_model(self, model: str) -> list[Words]:
-        """Return a model's or seed's description, and the sections of its Markdown."""
+        """Return the description of a model or seed, and the sections of its notes."""
         entry = self._entries.get(model, _NONE)
         return [words(entry.description), *(said for _, _, said in self._notes.get(model, ()))]
 
@@ -142,14 +142,14 @@ def _words(text: str) -> Words:
 
 
 def is_touched(before: list[Words], after: list[Words]) -> bool:
-    """Return True if there is a text after the change that was not there before."""
+    """Return True if ``after`` has a text that is not in ``before``."""
     return any(each and each not in before for each in after)
 
 
 def is_explained(before: Lines, after: Lines) -> bool:
     """Return True if each new line of a seed has a new note.
 
-    A removed line has no place for a note. Therefore there must be at least as many new lines as removed ones.
+    A removed line has no place for a note, so there must be at least as many new lines as removed ones.
     """
     old, new = without_notes(before), without_notes(after)
     said = {_noted(line) for line in before}

@@ -1,7 +1,7 @@
-"""Read which columns are verified by unit tests alone, without the oracle, and check that such a test exists.
+"""Read which columns are verified by unit tests alone, without the oracle, and check that such tests exist.
 
-The tests compare every column with the oracle in tests/oracle. A column, or a model for all its columns, may say
-`verified_by: "unit tests"` in ``config.meta`` instead.
+The tests compare every column with the oracle in tests/oracle, unless the column, or its model for all columns, has
+`verified_by: "unit tests"` in ``config.meta``.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from feature_mart.knowledge.rationale import (
     read_yaml,
 )
 
-#: What the site says of such a column.
+#: The text on the site about a column that unit tests alone verify.
 VERIFIED_ALONE = "proved by unit tests and the generic proofs, not by the oracle"
 FIXTURES = "tests/fixtures"
-#: The end of the name of a file with the expected rows of a model that no dbt unit test can run.
+#: The end of the name of a file with expected rows, for a model that dbt unit tests cannot run (a Python model).
 _GOLDEN = "__expect"
 _REF = re.compile(r"\bref\(\s*['\"](\w+)['\"]\s*\)")
 
 
 class Verification:
-    """The statements, references and unit tests of a project.
+    """The `verified_by` statements, references and unit tests of a project.
 
     Args:
         files: the text of the project's models, by path.
@@ -61,7 +61,7 @@ class Verification:
                     self._tests.setdefault(str(test.get("model")), []).append(test)
 
     def reads(self, model: str) -> frozenset[str]:
-        """Return the models and seeds that a model rests on, directly or through others."""
+        """Return the models and seeds that a model reads, directly or through others."""
         found: set[str] = set()
         waiting = [model]
         while waiting:
@@ -71,13 +71,13 @@ class Verification:
         return frozenset(found)
 
     def alone(self, model: str) -> frozenset[str]:
-        """Return the columns of a model that unit tests alone verify, as it or a model that it reads states."""
+        """Return the columns of a model that unit tests alone verify, as the model or a model that it reads states."""
         return frozenset(
             column for each in (model, *self.reads(model)) for column in self._stated(each)
         )
 
     def check(self) -> Iterator[Missing]:
-        """Yield the statements that are not valid, or that no unit test supports."""
+        """Yield a finding for each `verified_by` that is not valid or that no unit test supports."""
         for model in sorted(self._entries):
             entry = self._entries[model]
             for column, value in ((None, _statement(entry)), *_columns(entry)):
@@ -93,7 +93,7 @@ class Verification:
         entry = self._entries.get(model, {})
         columns = dict(_columns(entry))
         if _statement(entry) == UNIT_TESTS:
-            # A key or audit column comes from the models that this one reads.
+            # Leave out key and audit columns, which come from the models that this model reads.
             has_role = {
                 str(c.get("name")) for c in _items(entry, "columns") if "role" in meta_of(c)
             }
@@ -154,7 +154,7 @@ def _csv_rows(text: str) -> list[dict[str, str]]:
 
 
 def _has_value(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
-    """Return True if the first row has the column, so that dbt compares it, and a row gives it a value."""
+    """Return True if a row has a value of the column and the first row has the column, without which dbt ignores it."""
     return (
         bool(rows) and column in rows[0] and any(row.get(column) not in {None, ""} for row in rows)
     )

@@ -26,9 +26,9 @@ _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A rejected candidate, with a description of what was tried and seen.
+    """A rejected candidate, with a description of the attempt and the result.
 
-    `lost_to` are the columns that it was meant to replace or to complement.
+    `lost_to` has the columns that the candidate was to replace or to complement.
     """
 
     name: str
@@ -41,10 +41,10 @@ class Candidate:
 class Why:
     """Everything that is known about one column.
 
-    `model` and `path` are of the model that computes it, `notes` the sections of that model's Markdown by heading.
-    `handed_on` are the other models that have the column. `consumers` maps each ML model that uses it to its label.
-    `rejected` are candidates related to it. `evidence` has pairs of a title (warehouse, consumer) and a sentence about
-    the measured effect of the column's feature group.
+    `model` and `path` are the name and the file of the model that computes the column, and `notes` the sections of this
+    model's Markdown by heading. `handed_on` has the other models with the column. `consumers` maps each consumer that
+    uses the column to the consumer's label. `rejected` has the candidates related to the column. `evidence` has pairs
+    of a title (warehouse, consumer) and a sentence about the measured effect of the column's feature group.
     """
 
     column: str
@@ -63,7 +63,7 @@ class Why:
 class Reasons:
     """Everything written about a project's features and rejected candidates.
 
-    `consumers` maps each ML model to its label and the marts that it reads.
+    `consumers` maps the name of each consumer to its label and the names of the marts that it reads.
     """
 
     models: tuple[ModelFiles, ...]
@@ -122,7 +122,7 @@ class Reasons:
 
 
 def read_reasons(project: Path) -> Reasons:
-    """Read all reasons from a project's files; the mart need not be built.
+    """Return all reasons in a project's files. The mart need not be built.
 
     Raises:
         TerminalError: an evidence file violates its schema.
@@ -147,7 +147,7 @@ def explain_column(project: Path, column: str) -> Why:
 
 
 def read_candidates(project: Path) -> tuple[Candidate, ...]:
-    """Return the candidates of ``analyses/rejected/_rejected.yml`` in file order, or none if there is no such file."""
+    """Return the candidates of ``analyses/rejected/_rejected.yml`` in file order; none if there is no such file."""
     path = project / "analyses" / "rejected" / "_rejected.yml"
     if not path.is_file():
         return ()
@@ -170,7 +170,7 @@ def prose_of(description: str) -> str:
 
 
 def _rank(model: ModelFiles, column: str) -> int:
-    """Return a sort key: models that give the column's reason first, then other models, marts last."""
+    """Return a sort key: first the models that give a reason for the column, then other models, then marts."""
     return 0 if meta_of(model.columns[column]).get("why") else 2 if model.is_mart else 1
 
 

@@ -1,7 +1,7 @@
 """Create a view of each raw table in the schema `dwh`, as a plugin of dbt-duckdb.
 
-profiles/profiles.yml names the plugin, so `mart` and plain dbt read the raw files with the same SELECTs. BigQuery needs
-no plugin: the models read the raw dataset directly.
+profiles/profiles.yml names the plugin, so `mart` and plain dbt read the raw files with the same SELECTs. On BigQuery
+there is no plugin, because the models read the raw dataset directly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
         self._folder = Path(plugin_config["dwh"])
 
     def configure_connection(self, conn: Any) -> None:
-        """Create a view of each raw table that exists. dbt reports a missing one when a model reads it."""
+        """Create a view of each raw table that exists. dbt reports a missing table when a model reads that table."""
         conn.execute("set TimeZone = 'UTC'; create schema if not exists dwh")
         for table in CONTRACT:
             if (self._folder / f"{table}.parquet").exists():

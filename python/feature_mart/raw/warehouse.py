@@ -1,7 +1,7 @@
 """Read the raw warehouse from Parquet files: build a SELECT of each raw table, and check it against the raw contract.
 
-A raw table is a Parquet file, or a folder of that name with the table's parts. `raw.values` checks single values. dbt
-tests check what needs several rows (currencies, versions, keys), on both engines.
+A raw table is the file ``<table>.parquet``, or the folder ``<table>`` with the table's parts. `raw.values` checks
+single values. dbt tests check what needs several rows (currencies, versions, keys), on both engines.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ DEFAULT_TYPES: Mapping[Kind, str] = {
     Kind.INSTANT: "timestamptz",
     Kind.FLAG: "boolean",
 }
-# DuckDB's name of Parquet's type for a column of only NULL. It casts to any other type.
+# DuckDB's name for the Parquet type of a column with only NULL, which can be cast to any other type.
 _NOTHING = '"NULL"'
 _NANOSECONDS = "TIMESTAMPTZ_NS"
-#: Prefixes of files that are not parts of a table: hidden files, and the markers of a Spark or Hadoop job.
+#: Prefixes of files that are not parts of a table: hidden files, and the marker files of Spark and Hadoop jobs.
 _NOT_DATA = (".", "_")
 _DELTA = "_delta_log"
 
@@ -56,10 +56,10 @@ _DELTA = "_delta_log"
 def check_warehouse(folder: Path, overwritten: Sequence[str] = ()) -> None:
     """Check a folder of raw tables against the raw contract: files, columns, types, and values that no build can use.
 
-    A table in ``overwritten`` needs no load time, because its dbt snapshot has one.
+    A table in ``overwritten`` needs no load time, because the dbt snapshot of the table has one.
 
     Raises:
-        UsageError: the folder is missing or breaks the contract; the message lists each fault.
+        UsageError: the folder is missing or breaks the contract; the message lists the faults.
     """
     if not folder.is_dir():
         raise UsageError(
@@ -83,8 +83,8 @@ def table_files(folder: Path, table: str) -> tuple[Path, ...]:
     """Return the files of a raw table: ``<table>.parquet``, or the parts in the folder of that name.
 
     Raises:
-        UsageError: there is no file, or the folder contains something else than parts, such as partitions or the log of
-            a Delta table.
+        UsageError: there is no file, or the folder contains something other than parts, such as partitions or the log
+            of a Delta table.
     """
     path = folder / f"{table}.parquet"
     if path.is_file():
@@ -124,7 +124,7 @@ def _parts(folder: Path, table: str) -> Iterator[Path]:
 
 
 def table_columns(folder: Path, table: str) -> dict[str, str]:
-    """Return the columns of a raw table: DuckDB's type by lower-case name.
+    """Return the DuckDB types of a raw table's columns, by lower-case column name.
 
     Raises:
         UsageError: as `table_files`.
@@ -150,7 +150,7 @@ def raw_select(folder: Path, table: str, con: duckdb.DuckDBPyConnection | None =
     is known before it was loaded; of the versions of a key loaded within one microsecond, only the latest is kept.
     Other times are rounded down.
 
-    ``con`` is any connection to read the files' columns with; None opens one.
+    ``con`` is a connection with which to read the names and types of the files' columns; None to open one.
 
     Raises:
         UsageError: as `table_files`.
@@ -182,7 +182,8 @@ def raw_select(folder: Path, table: str, con: duckdb.DuckDBPyConnection | None =
 
 
 def _to_microseconds(column: str, *, up: bool) -> str:
-    # DuckDB's cast rounds to the nearest microsecond. `epoch_ns` of an infinite time is NULL; `raw.values` refuses it.
+    # DuckDB's cast would round to the nearest microsecond. `epoch_ns` of an infinite time is NULL, and `raw.values`
+    # refuses infinite times.
     more = " + 999" if up else ""
     return (
         f"coalesce(make_timestamptz(cast((epoch_ns({column}){more}) // 1000 as bigint)), "
@@ -215,7 +216,7 @@ def first_time(folder: Path) -> datetime | None:
 
 
 def newest_event(folder: Path) -> tuple[str, datetime] | None:
-    """Return the latest event of all tables, with its column as ``table.column``; None if there are no rows.
+    """Return the column, as ``table.column``, and the time of the latest event of all tables; None without rows.
 
     Raises:
         UsageError: as `table_files`.
@@ -298,7 +299,7 @@ def _table_faults(
 
 
 def _fits(found: str, kind: Kind) -> bool:
-    """Return True if DuckDB's type ``found`` fits the kind. The type of a column of only NULL fits every kind."""
+    """Return True if the DuckDB type ``found`` fits the kind. The type of a column with only NULL fits every kind."""
     types = _TYPES[kind]
     return found == _NOTHING or any(
         found == type_ or found.startswith(f"{type_}(") for type_ in types

@@ -5,7 +5,7 @@
 ``build_mart(settings, log)``        build and test the mart; publish it if no blocking check failed
 ``generate_docs(settings, built)``   return dbt's documentation of the built mart
 ``require_built(settings)``          return the record of the present mart
-``read_dbt_manifest(settings)``      return dbt's manifest of that build
+``read_dbt_manifest(settings)``      return dbt's manifest of the build that made the present mart
 ==================================  ================================================================
 """
 

@@ -11,7 +11,7 @@ from feature_mart.core.zones import load_zone
 from feature_mart.runner.engine import Engine
 from feature_mart.runner.load_clock import LoadClockLine
 
-#: A warehouse without an event for so long is an archive. A pause of some weeks is none.
+#: The days without an event after which a warehouse counts as an archive. A pause of some weeks is normal.
 QUIET_DAYS = 30
 
 
@@ -19,7 +19,8 @@ QUIET_DAYS = 30
 class Archive:
     """A warehouse whose newest event, of `column` (``table.column``), is `days` days before the refresh.
 
-    `as_of` is the business day whose refresh is the first to know that event, for --as-of.
+    `ends_at` is the time of this event, and `as_of` the business day of the first refresh that contains the event, for
+    use with --as-of.
     """
 
     column: str
@@ -31,9 +32,10 @@ class Archive:
 def find_archive(
     settings: Settings, engine: Engine, as_of_at: datetime, lines: Iterable[LoadClockLine]
 ) -> Archive | None:
-    """Return the archive that the raw rows are at a refresh; None if they are current.
+    """Return a description of the archive if the raw rows end long before a refresh; None if the rows are current.
 
-    ``lines`` are those of the load clock, present and proposed: an event is known after the longest of their lags.
+    ``lines`` are the present and proposed lines of the load clock. The newest event is assumed to be known after the
+    longest lag of these lines.
     """
     found = engine.newest_event()
     if found is None:

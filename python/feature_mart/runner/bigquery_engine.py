@@ -1,8 +1,8 @@
-"""Build and read the mart on BigQuery. dbt builds in the mart's dataset, and a record says as of when it is complete.
+"""Build and read the mart on BigQuery. dbt builds in the mart's dataset; a record has the time of the last publication.
 
 There is no second copy. Readers use time travel: they read each table as of the record's `published_at`, so they see no
-part of a build that is running or has failed. A build writes a mark first and the record last. The record replaces the
-mark. If the mark is still there, the tables may contain rows of an unfinished build, and the next build is a full one.
+part of a build that is running or has failed. A build writes a mark first and the record last, which replaces the mark.
+If the mark is still there, the tables may contain rows of an unfinished build, and the next build is a full one.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class BigQueryEngine:
         check_dataset(self._connect(), self._address, self._settings.overwritten_sources)
 
     def newest_load(self) -> datetime | None:
-        # Rows are loaded all the time, so the wall clock decides what is known. Only a sample has a newest load,
-        # because no rows are added to it.
+        # Rows may be loaded at any time, so the wall clock decides what is known. No rows are added to a sample, so
+        # there the newest load decides.
         return sample_loaded_at(self._connect(), self._address)
 
     def first_time(self) -> datetime | None:
@@ -202,12 +202,13 @@ class BigQueryEngine:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _moment(self, name: str, published_at: datetime | None, asked_at: datetime) -> datetime:
-        """Return the time to read a table as of: `asked_at` if unchanged since `published_at`, else `published_at`.
+        """Return the timestamp as of which to read a table.
 
-        Each read gives its timestamp explicitly, so it sees no rows of a build that starts meanwhile, and all tables of
-        an export belong to one publication. BigQuery keeps former states for two to seven days only. An unchanged table
-        is therefore read as of `asked_at`, so a mart that is a month old can still be exported. `asked_at` must be
-        taken before this call, when an unchanged table still had its published rows.
+        This is `asked_at` if the table has not changed since `published_at` or `published_at` is None, and otherwise
+        `published_at`. Because each read gives a timestamp, it sees no rows of a build that starts meanwhile, and all
+        tables of an export belong to one publication. BigQuery keeps former states for only two to seven days, so a
+        mart that is a month old can be exported only as of `asked_at`. The caller must take `asked_at` before this
+        call, when an unchanged table still had its published rows.
         """
         client, address = self._connect(), self._address
         with explained_errors(address):
@@ -217,7 +218,7 @@ class BigQueryEngine:
         return published_at
 
     def _count(self, name: str, at: datetime) -> int:
-        """Return the number of a table's rows as of a timestamp. BigQuery counts them without reading any."""
+        """Return the number of a table's rows as of a timestamp. BigQuery counts rows without reading them."""
         return int(
             self._one(
                 f"select count(*) from `{self._settings.mart_address}.{name}` "
@@ -226,7 +227,7 @@ class BigQueryEngine:
         )
 
     def _now(self) -> datetime:
-        """Return the current time of BigQuery's clock, which its time travel uses."""
+        """Return the current time of BigQuery's clock, by which time travel is computed."""
         now: datetime = self._one("select current_timestamp()").astimezone(UTC)
         return now
 
@@ -284,12 +285,12 @@ class BigQueryEngine:
         )
 
     def _ask(self, sql: str) -> Any:
-        """Run a query and return its rows; it may take as long as the settings allow."""
+        """Run a query and return its rows, within the time limit of the settings."""
         with explained_errors(self._address):
             return ask(self._connect(), sql, self._address)
 
     def _write(self, documents: Mapping[str, str], *, replaced: bool = False) -> None:
-        """Load the documents in one job: beside those in the table, or in place of all if ``replaced``."""
+        """Load documents into the state table in one job; replace all documents there if ``replaced``, else append."""
         import pyarrow.parquet as pq
         from google.cloud import bigquery
 
@@ -314,7 +315,7 @@ class BigQueryEngine:
 
 
 def _mart_of(folder: Path, tables: Sequence[str]) -> Path:
-    """Create a DuckDB file in ``folder`` with a view of each table's Parquet file there, and return its path."""
+    """Create a DuckDB file in ``folder`` with a view of each table's Parquet file there, and return the file's path."""
     path = folder / "mart.duckdb"
     with connect(path) as con:
         for table in tables:

@@ -34,9 +34,9 @@ _CHECKS = frozenset({"test", "unit_test"})
 class BuildReport:
     """The result of a build.
 
-    `full_because` is the reason for a full build; None for a build that appended. `models` counts the models built, and
-    `tests` the checks of this build. `warnings` are the messages of checks that only warn; `unjudged` are the checks
-    that had too little to compare.
+    `full_because` is the reason for a full build; None for a build that appended. `models` is the number of models
+    built, and `tests` has the numbers of checks by result. `warnings` are the messages of the checks that warned.
+    `unjudged` are the checks that had too little to compare.
     """
 
     as_of_at: datetime
@@ -49,7 +49,12 @@ class BuildReport:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A decided build. `select` is empty for the whole mart; no check runs unless `is_checked`."""
+    """The decisions about a build.
+
+    `wanted` is the refresh to build. `because` is the reason for a full build; None for a build that appends. `select`
+    is dbt's selection, empty for the whole mart. Checks run only if `is_checked` is True. `built` is the record of the
+    present mart; None if there is none that the engine can read.
+    """
 
     engine: Engine
     wanted: datetime
@@ -73,16 +78,16 @@ def build_mart(
 ) -> BuildReport:
     """Build and test the mart of one warehouse as of a refresh, inside `open_run`.
 
-    ``as_of`` is the value of --as-of; None for the default refresh. With ``select``, dbt's selection, only those models
-    are built, at the refresh of the present mart. If ``is_checked`` is False, no test runs; the audits, which compare
-    the rows themselves, use this. ``hints`` returns lines that may explain a failure, such as an undeclared bulk load;
-    they come before the failures in the message.
+    ``as_of`` is the value of --as-of; None for the default refresh. If ``select``, dbt's selection, is not empty, only
+    the selected models are built, at the refresh of the present mart. If ``is_checked`` is False, no test runs; audits
+    pass False, because they compare the rows themselves. ``hints`` returns lines that may explain a failure, such as an
+    undeclared bulk load; the message shows them before the failures.
 
     Raises:
         UsageError: the raw warehouse breaks the raw contract, a line of the load clock is not valid, or the refresh is
             earlier than the mart's.
         TerminalError: a model or a check failed; the former mart stays in place.
-        TransientError: another program has the mart open for writing, or BigQuery failed in a way that may pass.
+        TransientError: another program has the mart open for writing, or a retry on BigQuery may succeed.
     """
     engine = open_engine(settings)
     check_load_clock(settings.project, settings.warehouse)
@@ -173,7 +178,8 @@ def _run_dbt(
 def _require_whole(task: _Task, result: DbtResult) -> None:
     """Raise TerminalError if dbt left out a model or a check of the project, or if there is no check at all.
 
-    A selector, flag or variable of the project can leave some out. They would be published unbuilt or unchecked.
+    A selector, a flag or an environment variable can leave models or checks out. Without this check, the mart would be
+    published with unbuilt or unchecked models.
     """
     manifest = json.loads((result.target / "manifest.json").read_text(encoding="utf-8"))
     kinds = {"model", "seed", *(_CHECKS if task.is_checked else ())}
@@ -198,11 +204,11 @@ def _require_whole(task: _Task, result: DbtResult) -> None:
 
 
 def _commit(settings: Settings, log: RunLog, task: _Task, result: DbtResult) -> CheckCounts:
-    """Publish the finished build with the record of what it was built from, and return the counts of its checks."""
+    """Publish the finished build with its record, and return the counts of the build's checks."""
     definitions, tests = task.definitions, log.tests
     if task.select and task.built is not None:
-        # The other models were checked when they were built. If the definitions have changed, the mart now comes from
-        # several; no hash equals "several", so the next build of the whole mart is a full one.
+        # The models that are not selected were checked when they were built. If the definitions have changed since, the
+        # mart has models of several definitions. No hash equals "several", so the next whole build is a full one.
         tests = task.built.tests
         if task.built.definitions != definitions:
             definitions = "several"
@@ -234,7 +240,10 @@ def _count_tests(nodes: Sequence[Node]) -> CheckCounts:
 
 
 def _unjudged(task: _Task, result: DbtResult) -> tuple[Unjudged, ...]:
-    """Return the checks that had too little to compare; none for a build that did not measure, or without checks."""
+    """Return the checks that had too little to compare.
+
+    The result is empty if this build ran no checks or did not build the model that records them.
+    """
     is_measured = any(node.name == UNJUDGED and node.status == "success" for node in result.nodes)
     if not is_measured or not task.is_checked:
         return ()

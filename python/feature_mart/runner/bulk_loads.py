@@ -1,4 +1,4 @@
-"""Find bulk loads, rows that were loaded at once and long after their events, and the load clock line for each."""
+"""Find bulk loads, which are rows loaded at once and long after their events, and propose load clock lines."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from datetime import datetime, timedelta
 from feature_mart.runner.first_loads import FEW_KEYS, FirstLoads, Lags, LoadDay, Minute, Moved
 from feature_mart.runner.load_clock import LoadClockLine
 
-#: A day contains a bulk load if it has the first loads of over half of the keys, or of at least _LEAST_KEYS keys and of
-#: _TIMES as many as the median load day …
+#: A day contains a bulk load if it fulfils two conditions. First, over half of the keys were first loaded on it, or at
+#: least _LEAST_KEYS keys that are at least _TIMES as many as on the median load day.
 _LEAST_KEYS, _TIMES = 20, 7
-#: … and if a quarter of them were loaded more than OVERDUE later after their events than usual. Fewer than _LEAST_DAYS
-#: other days are too few to know what is usual.
+#: Second, the upper quartile of the day's lags exceeds the usual lag by more than OVERDUE. If there are fewer than
+#: _LEAST_DAYS other days, the usual lag counts as unknown.
 OVERDUE, _LEAST_DAYS = timedelta(hours=24), 7
 #: Overdue loads less than _APART apart form one piece. Pieces at most _JOINED_WITHIN apart may belong to one bulk load.
-#: Minutes and pieces with less than the share _FEW of the overdue keys of the largest are left out as stragglers.
+#: Minutes and pieces with less than the share _FEW of the keys of the largest one are left out as stragglers.
 _APART, _JOINED_WITHIN, _FEW = timedelta(hours=1), timedelta(days=1), 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """A bulk load of a table: its period, from `start` to before `end`, in whole seconds, and its business days.
+    """The period of a bulk load of a table: from `start` (included) to `end` (excluded), in whole seconds.
 
-    `is_first` is True if nothing was loaded before it.
+    `days` are the business days on which the bulk load has rows. `is_first` is True if no key was loaded before it.
     """
 
     start: datetime
@@ -34,12 +34,12 @@ class Bulk:
 
     @property
     def day(self) -> str:
-        """Return its day, or its first and last day, as text."""
+        """Return the bulk load's day as text, or its first and last day if there are several."""
         first, last = self.days[0], self.days[-1]
         return first if first == last else f"{first} to {last}"
 
     def line(self, hours: float) -> LoadClockLine:
-        """Return the line of the load clock for exactly its period; ``hours`` is the lag to assume."""
+        """Return the load clock line for exactly the bulk load's period; ``hours`` is the lag to assume."""
         return LoadClockLine(self.end, hours, None if self.is_first else self.start)
 
 
@@ -47,9 +47,9 @@ class Bulk:
 class BulkLoad:
     """A bulk load of a table for which the load clock has no line, and a proposed line.
 
-    `keys` of the table's `of` keys were first loaded in the period. `line` is None if a line would change nothing.
-    `moved` describes the keys that the line makes known earlier. `compared` counts the keys outside of bulk loads, from
-    which the lag of the line is computed; 0 if the lag is a guess.
+    `keys` of the table's `of` keys were first loaded in the bulk load. `line` is None if a line would change nothing.
+    `moved` describes the keys that the line makes known earlier. `compared` is the number of keys outside of bulk loads
+    from which the lag of the line is computed; 0 if the lag is a guess.
     """
 
     table: str
@@ -66,12 +66,12 @@ class BulkLoad:
 
     @property
     def note(self) -> str:
-        """Return the note of the line: the day, and how its lag was found."""
+        """Return the note of the proposed line: the day of the bulk load, and how the line's lag was found."""
         return f"bulk load of {self.day}; {lag_note(self.compared)}"
 
 
 def lag_note(compared: int) -> str:
-    """Return how a proposed lag was found: from ``compared`` keys loaded as usual, or as a guess if that is 0."""
+    """Describe how a proposed lag was found: from ``compared`` keys loaded as usual, or as a guess if this is 0."""
     if not compared:
         return "the lag is a guess"
     return f"90% of the {compared} keys loaded as usual arrived within this lag"
@@ -81,7 +81,7 @@ def lag_note(compared: int) -> str:
 class LoadHistory:
     """The days on which keys of a table were first loaded, and its bulk loads.
 
-    `usual` is the median `lag` of the days without a bulk load; None if no such day has one.
+    `usual` is the median `lag` of the days without a bulk load; None if none of these days has a lag.
     """
 
     days: tuple[LoadDay, ...]
@@ -100,7 +100,7 @@ class LoadHistory:
 
     @property
     def ordinary_days(self) -> frozenset[str]:
-        """Return the days without a bulk load whose lag exceeds the usual one by at most `OVERDUE`."""
+        """Return the days without a bulk load whose lag exceeds the usual lag by at most `OVERDUE`."""
         usual, bulk_days = self.usual, self.bulk_days
         return frozenset(
             each.day
@@ -134,11 +134,11 @@ def find_bulks(
 ) -> list[BulkLoad]:
     """Return a table's bulk loads whose periods overlap no line in ``known``.
 
-    If there is neither a bulk load nor a known line, but one day has the first loads of over half of the keys, that day
-    is returned with no line.
+    If there is neither a bulk load nor a known line, but over half of the keys were first loaded on one day, the result
+    is this day without a line.
     """
     history = read_history(loads)
-    # The queries below run only for new bulk loads, which most tables do not have: on BigQuery each query costs.
+    # Run the queries below only for new bulk loads, which most tables do not have: each query on BigQuery costs money.
     new = [b for b in history.bulks if not any(touch(b.line(0), other) for other in known)]
     found = []
     lags = usual_lags(loads, history) if new else Lags(0, timedelta(0), timedelta(0))
@@ -158,7 +158,10 @@ def find_bulks(
 
 
 def _bulk_days(days: Sequence[LoadDay]) -> list[LoadDay]:
-    """Return the days with a bulk load, in the order found. A day found is removed before the next is searched."""
+    """Return the days with a bulk load, in the order in which they are found.
+
+    A day that is found is removed before the next search, because it would hide smaller bulk loads.
+    """
     rest = sorted(days, key=lambda day: -day.keys)
     found: list[LoadDay] = []
     while (number := _next_bulk(rest)) is not None:
@@ -167,7 +170,10 @@ def _bulk_days(days: Sequence[LoadDay]) -> list[LoadDay]:
 
 
 def _next_bulk(days: Sequence[LoadDay]) -> int | None:
-    """Return the index of the first day with a bulk load compared to the others; days with most keys come first."""
+    """Return the index of the first day that has a bulk load, compared with the other days; None if no day has one.
+
+    ``days`` are sorted by the number of keys, the largest first.
+    """
     total = sum(day.keys for day in days)
     if total <= FEW_KEYS:
         return None
@@ -176,7 +182,7 @@ def _next_bulk(days: Sequence[LoadDay]) -> int | None:
         middle = (len(days) - 1) // 2
         usual_keys = days[middle if middle < number else middle + 1].keys if len(days) > 1 else 0
         if not is_most and day.keys < max(_LEAST_KEYS, _TIMES * usual_keys):
-            return None  # The days after it have fewer keys.
+            return None  # All further days have fewer keys.
         if day.lag is None or day.lag <= OVERDUE:
             continue
         others = [*days[:number], *days[number + 1 :]]
@@ -196,9 +202,9 @@ def _usual(days: Sequence[LoadDay]) -> timedelta | None:
 
 
 def _bulks(days: Sequence[LoadDay], minutes: Sequence[Minute]) -> tuple[Bulk, ...]:
-    """Group the overdue minutes into bulk loads. Pieces within a day of each other, with no load between, are joined.
+    """Group the overdue minutes into bulk loads. Pieces at most a day apart, without a load between them, are joined.
 
-    Stragglers, which occur on any day, form no piece: the load clock must not date them back.
+    Stragglers are left out: they occur on any day, and the load clock must not assume that they were known earlier.
     """
     pieces: list[list[Minute]] = []
     few = _FEW * max((minute.keys for minute in minutes if minute.is_overdue), default=0)
@@ -243,7 +249,7 @@ def _bulk(piece: Sequence[Minute], days: Sequence[LoadDay], minutes: Sequence[Mi
 
 
 def touch(one: LoadClockLine, other: LoadClockLine) -> bool:
-    """Return True if two periods overlap."""
+    """Return True if the periods of two load clock lines overlap."""
 
     def starts_before(line: LoadClockLine, end: datetime) -> bool:
         return line.untrusted_from is None or line.untrusted_from < end

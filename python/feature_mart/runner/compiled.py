@@ -1,8 +1,8 @@
 """Compile the project once with dbt, and build it many times without dbt.
 
 dbt takes seconds before it builds its first row, and audits need dozens of builds, each over another raw warehouse or
-as of another refresh. A build here runs what dbt would run in full, the compiled SELECTs and the Python models' own
-functions, in the same order, but no checks and no seals.
+as of another refresh. A build in this module runs the compiled SELECTs and the functions of the Python models in the
+same order as a full build by dbt, but no checks, seals or profiles.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from feature_mart.runner.failures import describe_failures
 from feature_mart.runner.sealed_off import sealed_off
 from feature_mart.runner.seeds import Seed, copy_seeds, read_seeds
 
-#: Measures of a mart, which no feature reads. Seals and profiles compare it with earlier builds, and here are none.
+#: Models that no feature reads. Seals and profiles compare a mart with earlier builds, which do not exist here.
 _NOT_BUILT = frozenset(
     {
         *("int_mart__exclusions", "int_mart__profiles", "int_mart__unjudged"),
@@ -35,7 +35,7 @@ _NOT_BUILT = frozenset(
     }
 )
 _SEED = ("seed", "--full-refresh", "--no-write-json")
-#: The models alone: checks take dbt three times as long to compile.
+#: Compile only the models, because dbt takes three times as long to compile the checks.
 _COMPILE = (
     *("compile", "--full-refresh", "--select", "resource_type:model"),
     *("--indirect-selection", "empty"),
@@ -44,7 +44,7 @@ _COMPILE = (
 
 @dataclass(frozen=True, slots=True)
 class CompiledModel:
-    """One model: the SELECT that dbt compiled, or a Python model's file."""
+    """One model. `code` is the SELECT that dbt compiled, or the text of a Python model's file."""
 
     name: str
     code: str
@@ -55,7 +55,10 @@ class CompiledModel:
 
 @dataclass(frozen=True, slots=True)
 class BuildConditions:
-    """The wall clock (time since the refresh) and random number of a build; no model may depend on them."""
+    """The wall clock and the random numbers of a build. No model may depend on them.
+
+    `built_after` is the time from the refresh to the wall clock. `chance` is the result of each random function.
+    """
 
     built_after: timedelta = timedelta(minutes=5)
     chance: float = 0.5
@@ -66,10 +69,11 @@ _USUAL = BuildConditions()
 
 @dataclass(frozen=True, slots=True)
 class CompiledProject:
-    """Every model in an order in which they can be built, and the DuckDB file that holds the seeds.
+    """The project's models, in an order in which they can be built, and the seeds.
 
-    `as_of` is the text by which the compiled clock names its refresh; `document` is dbt's manifest.json. `seed_list`
-    says of each seed when its rows were known.
+    `seeds` is a DuckDB file with the seeds' tables, and `seed_list` states when the rows of each seed were known.
+    `as_of` is the text of the refresh in the compiled SQL, to be replaced by another refresh. `document` is the path of
+    dbt's manifest.json.
     """
 
     models: tuple[CompiledModel, ...]
@@ -85,7 +89,7 @@ class CompiledProject:
         return document
 
     def downstream(self, names: Collection[str]) -> frozenset[str]:
-        """Return those models and all that read them, directly or not."""
+        """Return the named models and all models that read them, directly or through others."""
         found = set(names)
         for model in self.models:
             if model.parents & found:
@@ -93,7 +97,7 @@ class CompiledProject:
         return frozenset(found)
 
     def upstream(self, name: str) -> frozenset[str]:
-        """Return that model and all that it reads, directly or not."""
+        """Return the named model and all that it reads, directly or through others."""
         found = {name}
         for model in reversed(self.models):
             if model.name in found:
@@ -101,7 +105,7 @@ class CompiledProject:
         return frozenset(found)
 
     def read_by(self, names: Collection[str]) -> frozenset[str]:
-        """Return the models that those models read directly, without those models."""
+        """Return what the named models read directly, without the named models themselves."""
         parents = (model.parents for model in self.models if model.name in names)
         return frozenset().union(*parents) - frozenset(names)
 
@@ -109,11 +113,11 @@ class CompiledProject:
 def compile_project(
     settings: Settings, as_of_at: datetime, folder: Path, *, step: str = "audit"
 ) -> CompiledProject:
-    """Compile for a full build and load the seeds into a file in ``folder``, unless it is there.
+    """Compile the project for a full build, and load the seeds into a DuckDB file in ``folder`` if there is none yet.
 
     Raises:
         UsageError: a seed's known_from cannot be read.
-        TerminalError: dbt could not compile it, with dbt's own reason.
+        TerminalError: dbt could not compile the project; the message has dbt's reason.
     """
     seeds = folder / "mart.duckdb"  # Compiled SQL names its catalog after the file.
     variables = {"as_of": as_of_at.isoformat(), "warehouse": settings.warehouse}
@@ -176,13 +180,18 @@ def build_compiled(
 ) -> None:
     """Build every model into a new DuckDB file, without access to files, network or other databases.
 
-    ``raw`` is a SELECT per raw table; ``conditions`` are the wall clock and the random number that a model would see.
-    With ``known_by``, rows of seeds that were known only later are left out, as ``raw`` leaves out raw rows. With
-    ``only``, no other models are built. With ``base``, an earlier build over the same raw rows and refresh, only the
-    models in ``only`` are built, over copies of what they read from there; ``kept`` are copied as well.
+    Args:
+        raw: a SELECT for each raw table.
+        conditions: the wall clock and the random number that a model would get.
+        known_by: rows of seeds that were known only later are left out; None to keep all. ``raw`` must leave out raw
+            rows itself.
+        base: an earlier build over the same raw rows and refresh. Only the models in ``only`` are built, over copies of
+            the tables in ``base`` that they read. None to build over ``raw`` alone.
+        only: the models to build; empty for all if ``base`` is None.
+        kept: models to copy from ``base`` in addition.
 
     Raises:
-        TerminalError: a model failed or reached for something else than its inputs, naming it.
+        TerminalError: a model failed, or tried to access something other than its inputs; the message names the model.
     """
     database.unlink(missing_ok=True)
     con = connect(threads=threads)
@@ -207,7 +216,8 @@ def build_compiled(
                     _run_python(con, model)
                 else:
                     code = model.code.replace(project.as_of, as_of_at.isoformat())
-                    # A served view would name this catalog where the file is attached under another name.
+                    # Make served views tables: the SQL of a view names this catalog, and fails if the file is attached
+                    # under another name.
                     is_view = model.is_view and not model.name.startswith(SERVED)
                     kind = "view" if is_view else "table"
                     con.execute(f"create {kind} main.{model.name} as {code}")
@@ -223,7 +233,7 @@ def _leave_alone(
 ) -> None:
     """Disable external access, and define the clock and random functions of ``conditions``.
 
-    A macro of the schema's own stands before the engine's function of that name.
+    They are macros in the schema, which DuckDB prefers to its own functions of the same names.
     """
     wall = f"timestamptz '{(as_of_at + conditions.built_after).isoformat()}'"
     for name in ("now", "get_current_timestamp", "transaction_timestamp"):
@@ -253,7 +263,7 @@ class FullBuild:
 
 
 def load_python_model(name: str, source: str) -> ModuleType:
-    """Return a Python model's file as a module."""
+    """Execute the source of a Python model and return the module."""
     module = sys.modules[name] = ModuleType(name)
     exec(compile(source, name, "exec"), module.__dict__)
     return module

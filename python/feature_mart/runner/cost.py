@@ -1,4 +1,4 @@
-"""Estimate what a build reads on BigQuery and what that costs, from dry runs of its queries. Nothing is executed.
+"""Estimate the bytes that a build reads on BigQuery, and the price, from dry runs of the queries. No query is executed.
 
 A dry run returns the bytes that a query would read. For an incremental model this is a lower bound, because its MERGE
 also reads the model's own table. Python models read through BigFrames and have no dry run.
@@ -28,7 +28,10 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class ModelCost:
-    """The billed bytes of a model's query and of its checks; `is_lower_bound` if the build appends to the model."""
+    """The billed bytes of a model's query and of the model's checks.
+
+    `is_lower_bound` is True if the build appends to the model, because a MERGE also reads the model's own table.
+    """
 
     model: str
     bytes: int
@@ -38,9 +41,10 @@ class ModelCost:
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """The cost of each selected model, the most expensive first; `not_judged` are Python models.
+    """The cost of each selected model, the most expensive first.
 
-    `money` is in the currency of MART_BQ_PRICE_PER_TIB.
+    `not_judged` are the Python models, which have no dry run. `price_per_tib` is the price of reading 1 TiB, in the
+    currency of MART_BQ_PRICE_PER_TIB.
     """
 
     models: tuple[ModelCost, ...]
@@ -54,7 +58,7 @@ class CostReport:
         return sum(model.bytes + model.check_bytes for model in self.models)
 
     def money(self, count: int) -> float:
-        """Return the price of reading ``count`` bytes."""
+        """Return the price of reading ``count`` bytes, in the currency of MART_BQ_PRICE_PER_TIB."""
         return count / TIB * self.price_per_tib
 
 
@@ -70,8 +74,7 @@ def measure_cost(
     """Compile the project and dry-run the query of every model and check. Call inside `open_run`.
 
     ``as_of`` is the value of --as-of; None for the refresh of the mart. ``select`` is dbt's selection, empty for the
-    whole project. With ``full_refresh`` the queries are those of a full
-    build, else those of a build that appends.
+    whole project. The queries are those of a full build if ``full_refresh``, otherwise those of a build that appends.
 
     Raises:
         UsageError: the target is not BigQuery, ``as_of`` is not valid, ``select`` matches no model, or there is no mart
@@ -139,7 +142,7 @@ def _dry_run(
     config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
 
     def ask(node: Node) -> int:
-        # Creating a view reads nothing; the queries that use it count its bytes.
+        # Creating a view reads nothing; the bytes of the view count in each query that uses it.
         if node.materialized == "view" and node.kind == "model":
             return 0
         with explained_errors(address):

@@ -1,4 +1,4 @@
-"""Run dbt in this process, one command at a time, with progress from its events and results as data."""
+"""Run dbt in this process, one command at a time, report its events as progress, and return its results as data."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from feature_mart.core.services import BigQueryAddress
 from feature_mart.core.settings import Settings
 from feature_mart.runner.git import read_git
 
-#: done, of, what
+#: Called with the number of steps done, their total (0 if unknown) and the name of the present step.
 Progress = Callable[[int, int, str], None]
 
-#: Words that dbt has for a node that did not do what it should.
+#: The statuses that dbt gives to failed nodes.
 FAILED = frozenset({"fail", "error", "runtime error"})
 
 
@@ -28,8 +28,10 @@ FAILED = frozenset({"fail", "error", "runtime error"})
 class Node:
     """One node of a dbt run.
 
-    `kind` is model, seed, snapshot, test, unit_test, exposure or operation; `status` dbt's own word. `rows` is None
-    where the adapter reports none; `failures` where it was no test. `path` is its file in the project.
+    `kind` is model, seed, snapshot, test, unit_test, exposure or operation. `status` is dbt's own word. `rows` is None
+    if the adapter reports no number of rows, `failures` if the node is not a test. `about` is what a test checks, as
+    ``model`` or ``model.column``; empty for other nodes. `compiled` is the compiled SQL, None if there is none. `path`
+    is the node's file in the project.
     """
 
     id: str
@@ -50,7 +52,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class DbtResult:
-    """The result of a dbt command. `problem` is None unless the command failed before its nodes ran."""
+    """The result of a dbt command. `problem` is the error of a command that failed before its nodes ran, else None."""
 
     nodes: tuple[Node, ...]
     success: bool
@@ -59,7 +61,7 @@ class DbtResult:
 
 
 def load_dbt() -> None:
-    """Import dbt, which takes two seconds: only those commands pay for it that use it."""
+    """Import dbt. The import takes two seconds, so only commands that run dbt call this function."""
     import dbt.adapters.duckdb.impl
     import dbt.cli.main  # noqa: F401
 
@@ -73,14 +75,15 @@ def invoke_dbt(
     variables: Mapping[str, object],
     progress: Progress | None = None,
 ) -> DbtResult:
-    """Run a dbt command against a DuckDB file.
+    """Run a dbt command in this process and return its result. dbt prints nothing.
 
-    Its files go to the state folder's ``target/<step>``; dbt itself prints nothing.
+    ``arguments`` are the command and its options. dbt writes its files to ``target/<step>`` in the state folder.
+    ``database`` is the DuckDB file for dbt, and ``variables`` are dbt vars.
 
     Raises:
-        KeyboardInterrupt: the process was told to stop; dbt has cancelled its queries by then.
+        KeyboardInterrupt: the process was interrupted. dbt cancels its queries before this is raised.
     """
-    # dbt takes three seconds to import: only those commands pay for it that use it.
+    # Importing dbt takes seconds, so only the commands that run dbt import it.
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
@@ -119,7 +122,7 @@ def invoke_dbt(
 
 @contextmanager
 def _quiet_log() -> Iterator[None]:
-    """Ignore log lines that cannot be written, as on a full disk: Python would print a traceback for each."""
+    """Ignore log lines that cannot be written, for example to a full disk. Python would print a traceback for each."""
     saved, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield
@@ -129,7 +132,7 @@ def _quiet_log() -> Iterator[None]:
 
 @contextmanager
 def _rare_collection() -> Iterator[None]:
-    """Let Python look for reference cycles more rarely: at its usual rate, that takes a tenth of dbt's parsing time."""
+    """Run Python's garbage collector less often. At its default thresholds it takes a tenth of dbt's parsing time."""
     saved = gc.get_threshold()
     gc.set_threshold(100_000, 50, 100)
     try:
@@ -139,7 +142,10 @@ def _rare_collection() -> Iterator[None]:
 
 
 def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
-    """Return the interrupt that caused a failure, which a failed cancellation of queries can hide."""
+    """Return the KeyboardInterrupt among the causes of an error; None if there is none.
+
+    If dbt fails to cancel its queries after an interrupt, it raises another error, which hides the interrupt.
+    """
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error
@@ -184,7 +190,7 @@ def _node(result: Any) -> Node:
 
 
 def _about(node: Any) -> str:
-    """Return ``model.column`` of a generic test, the model of a unit test, and else an empty text."""
+    """Return what a node tests: the model, or ``model.column`` for a test of a column; empty for other nodes."""
     key = str(getattr(node, "file_key_name", None) or "")
     if key.startswith("sources."):
         about = ".".join(str(part) for part in next(iter(node.sources), ()))
@@ -196,7 +202,11 @@ def _about(node: Any) -> str:
 
 
 def require_success(result: DbtResult, what: str) -> None:
-    """Raise TerminalError with the reason if a command without checks failed. ``what`` is its name in the message."""
+    """Check that a dbt command succeeded. ``what`` is the name of the command in the message.
+
+    Raises:
+        TerminalError: the command failed; the message has dbt's reason.
+    """
     if not result.success:
         failed = [node for node in result.nodes if node.status in FAILED]
         detail = failed[0].message if failed else result.problem or "see its log"
@@ -212,10 +222,11 @@ def _first_lines(text: str, count: int = 6) -> str:
 
 @contextmanager
 def _environment(settings: Settings, database: Path) -> Iterator[None]:
-    """Set what profiles.yml and the raw views read, and nothing else that dbt would obey, for as long as dbt runs.
+    """Set the environment variables that profiles.yml and the raw views read, and unset those that are flags of dbt.
 
-    dbt takes each variable ``DBT_<FLAG>`` for the flag: DBT_RESOURCE_TYPES would leave out the checks. Only those stay
-    that a project may read itself (DBT_ENV_CUSTOM_ENV_*, DBT_ENV_SECRET_*).
+    dbt treats each variable ``DBT_<FLAG>`` as the flag; DBT_RESOURCE_TYPES, for example, could exclude the checks. Only
+    the variables that a project may read itself are kept (DBT_ENV_CUSTOM_ENV_*, DBT_ENV_SECRET_*). The former
+    environment is restored at the end.
     """
     wanted = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", **_labels(settings)}
     if settings.bigquery is not None:
@@ -261,7 +272,10 @@ def _bigquery_environment(address: BigQueryAddress) -> dict[str, str]:
 
 
 def _labels(settings: Settings) -> dict[str, str]:
-    """By which BigQuery's jobs are found again (macros/project/job_labels.sql)."""
+    """Return the variables with the labels of BigQuery jobs, by which a run's jobs can be found.
+
+    macros/project/job_labels.sql reads them.
+    """
     commit = read_git(settings.project).commit
     return {
         "MART_RUN_LABEL": f"{settings.now:%Y%m%dt%H%M%Sz}",

@@ -15,7 +15,7 @@ def check_as_of(settings: Settings, as_of: str | None) -> datetime | None:
     """Return the refresh that --as-of or else dbt var as_of names; None if neither is given.
 
     Raises:
-        UsageError: it is not a valid time, or it is in the future.
+        UsageError: the value is not a valid time, or the refresh is in the future.
     """
     given = as_of or settings.as_of
     if not given:
@@ -42,13 +42,14 @@ def choose_refresh(
 ) -> datetime:
     """Return the refresh to build: that of --as-of or dbt var as_of if one is given, else the newest.
 
-    The newest is the last refresh that the wall clock has reached, or the first that contains every raw row if that is
-    earlier. It is never earlier than the mart's, unless ``full_refresh``. ``newest_load`` is the latest load time of
-    the raw rows; None if only the wall clock decides. With ``select`` it is the refresh of the present mart.
+    The newest refresh is the last one that the wall clock has reached, or the first that contains every raw row if that
+    is earlier. It is never earlier than the mart's refresh, unless ``full_refresh``. ``newest_load`` is the latest load
+    time of the raw rows; None if only the wall clock decides. If ``select`` is not empty, the result is the refresh of
+    the present mart.
 
     Raises:
         UsageError: the requested time is not valid, is in the future, or contradicts ``select``; or there is no mart to
-            build parts of.
+            which ``select`` could apply.
     """
     reached = settings.clock.refresh_before(settings.now)
     name = "--as-of" if as_of else "dbt var as_of"
@@ -83,7 +84,8 @@ def full_build_reason(
     """Return the reason for a full build; None if the build may append to the mart.
 
     Raises:
-        UsageError: the clock has changed or the refresh is earlier than the mart's, which needs --full-refresh.
+        UsageError: the clock has changed or ``wanted`` is earlier than the mart's refresh, and ``full_refresh`` is
+            False.
     """
     if full_refresh:
         return "--full-refresh"

@@ -17,7 +17,7 @@ from feature_mart.runner.state import BuiltMart
 
 @dataclass(frozen=True, slots=True)
 class DbtDocs:
-    """dbt's HTML page without data, and the two JSON documents that it shows."""
+    """dbt's HTML page without data, and the two JSON documents that the page shows."""
 
     page: str
     manifest: dict[str, Any]
@@ -55,13 +55,13 @@ def generate_docs(
 
 
 def _without_catalog(settings: Settings) -> list[str]:
-    """Return the option for an empty catalog if BigQuery is an emulator, which has no catalog that dbt can read."""
+    """Return dbt's option for an empty catalog if BigQuery is an emulator, whose catalog dbt cannot read; else none."""
     is_stand_in = settings.bigquery is not None and settings.bigquery.endpoint
     return ["--empty-catalog"] if is_stand_in else []
 
 
 def _share_parse(settings: Settings, target: Path) -> None:
-    """Copy the parsed project of the build, so dbt does not parse every file again."""
+    """Copy dbt's parsed project from the build to ``target``, so that dbt does not parse every file again."""
     parsed = settings.target_dir("build") / "partial_parse.msgpack"
     if parsed.is_file():
         target.mkdir(parents=True, exist_ok=True)

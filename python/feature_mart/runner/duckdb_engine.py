@@ -1,4 +1,4 @@
-"""Build and read the mart as a DuckDB file. A build works on a copy, which replaces the mart when it is published."""
+"""Build and read the mart as a DuckDB file. A build works on a copy, which replaces the mart in the publication."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @contextmanager
 def open_first_loads(source: str, table: str, timezone: str) -> Iterator[FirstLoads]:
-    """Yield the first loads of a table's keys; ``source`` is a SELECT of its rows, days are those of ``timezone``."""
+    """Yield the first loads of a table's keys, for use inside the context.
+
+    ``source`` is a SELECT of the table's rows. Days are local days of ``timezone``.
+    """
     with connect() as con:
         con.execute(f"create table first_loads as {first_loads(source, table, timezone)}")
         yield FirstLoads(lambda sql: con.execute(sql).fetchall(), "select * from first_loads")
@@ -127,7 +130,7 @@ class DuckDBEngine:
         take_snapshots(self._settings, self.database, variables, is_taken=is_taken)
 
     def first_rows(self, node: Node) -> Sequence[str]:
-        # After publication the copy has become the mart.
+        # Publication renames the copy to the mart, so the copy no longer exists after a publication.
         place = self.database if self.database.is_file() else self._settings.mart_path
         if not node.compiled or not place.is_file():
             return []
@@ -150,7 +153,7 @@ class DuckDBEngine:
         more = (node.failures or 0) - len(rows)
         return shown + ([f"… and {more:,} more"] if more > 0 else [])
 
-    def abandon(self, result: DbtResult) -> str:  # noqa: ARG002 - the copy goes, whatever was in it
+    def abandon(self, result: DbtResult) -> str:  # noqa: ARG002 - the copy is removed in any case
         there = self.has_mart()
         return f"{self._settings.mart_path} is unchanged" if there else "no mart was published"
 
@@ -186,8 +189,8 @@ class DuckDBEngine:
 
     def local_mart(
         self,
-        tables: Sequence[str],  # noqa: ARG002 - the file holds them all
-        published_at: datetime | None,  # noqa: ARG002 - and moves as one
+        tables: Sequence[str],  # noqa: ARG002 - the file has all tables
+        published_at: datetime | None,  # noqa: ARG002 - the whole file is replaced at once
     ) -> AbstractContextManager[Path]:
         return nullcontext(self._settings.mart_path)
 
@@ -195,7 +198,7 @@ class DuckDBEngine:
         self,
         table: str,
         sql: str,
-        published_at: datetime | None,  # noqa: ARG002 - the file moves as one
+        published_at: datetime | None,  # noqa: ARG002 - the whole file is replaced at once
     ) -> Sequence[tuple[Any, ...]]:
         try:
             with connect(self._settings.mart_path, read_only=True) as con:
@@ -204,7 +207,7 @@ class DuckDBEngine:
             raise unreadable(self._settings.mart_path, error) from None
 
     def open_for_docs(self) -> None:
-        # dbt opens the database for writing, which fails while another process reads the mart. Give it a copy.
+        # Give dbt a copy: it opens the database for writing, which fails while another process reads the mart.
         draft = self._settings.draft_path
         draft.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self._settings.mart_path, draft)

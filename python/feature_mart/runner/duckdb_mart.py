@@ -1,7 +1,7 @@
-"""Read and write what belongs to a DuckDB mart beside its tables.
+"""Read and write the documents of a DuckDB mart, and keep the profiles of earlier refreshes.
 
-Its documents are in its file, so that both are replaced in one step. The profiles of earlier refreshes are copied to a
-file beside it, because a full build cannot measure them again.
+The documents are in the mart's file, so that tables and documents are replaced in one step. The profiles are copied to
+a separate file, because a full build cannot measure earlier refreshes again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ _UNKNOWN_NAME = (duckdb.BinderException, duckdb.CatalogException)
 
 
 def unreadable(mart_path: Path, error: duckdb.Error) -> FeatureMartError:
-    """Translate DuckDB's error on reading a mart into one that says what to do: transient if the file is locked."""
+    """Translate an error of DuckDB on reading a mart into an error that says what to do.
+
+    The result is a TransientError if another program has the file open for writing, otherwise a TerminalError.
+    """
     if isinstance(error, duckdb.IOException) and "lock" in str(error):
         return TransientError(
             f"Another program has {mart_path} open for writing: close it and try again."
@@ -59,7 +62,7 @@ def unreadable(mart_path: Path, error: duckdb.Error) -> FeatureMartError:
 def write_documents(mart_path: Path, documents: Mapping[str, str]) -> None:
     """Write documents into the finished copy of a mart, before it is published.
 
-    Also drop the temporary tables that dbt-duckdb leaves behind when it appends the rows of a Python model.
+    The function also drops the temporary tables that dbt-duckdb leaves behind after appending rows of a Python model.
     """
     with connect(mart_path) as con:
         left = con.execute(
@@ -76,7 +79,7 @@ def write_documents(mart_path: Path, documents: Mapping[str, str]) -> None:
 
 
 def restore_profiles(settings: Settings, draft: Path) -> None:
-    """Copy the kept profiles, if there are any, into the empty DuckDB file of a full build."""
+    """Copy the kept profiles, if there are any, into the empty DuckDB file ``draft`` of a full build."""
     if not settings.profiles_path.is_file():
         return
     with connect(draft) as con:
@@ -84,7 +87,10 @@ def restore_profiles(settings: Settings, draft: Path) -> None:
 
 
 def keep_profiles(settings: Settings, draft: Path) -> None:
-    """Copy the profiles of a finished build to the kept file; do nothing if the project has no such model."""
+    """Copy the profiles of the finished build ``draft`` to the kept file.
+
+    Nothing is copied if the project has no model of profiles.
+    """
     with connect(draft, read_only=True) as con:
         found = con.execute(
             "select 1 from duckdb_tables() where schema_name = 'main' and table_name = ?",

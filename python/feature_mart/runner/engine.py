@@ -1,4 +1,4 @@
-"""The interface between a build and the engine that it runs on."""
+"""Define the interface between a build and the engine on which the build runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from feature_mart.runner.first_loads import FirstLoads
 
 @dataclass(frozen=True, slots=True)
 class Outset:
-    """The start of a build: an empty mart if `is_new`, else the present one, to append to or to rebuild in part."""
+    """The start of a build.
+
+    If `is_new`, the build starts with an empty mart, otherwise with the present one, to append to or to rebuild in
+    part. `run_id` is the id of the run that builds.
+    """
 
     is_new: bool
     run_id: str
@@ -27,7 +31,7 @@ class Engine(Protocol):
 
     @property
     def version(self) -> str:
-        """Return the name and version of the engine. A mart that another one built is built in full."""
+        """Return the name and version of the engine. A mart built with another version needs a full build."""
         ...
 
     def check_raw(self) -> None:
@@ -43,32 +47,35 @@ class Engine(Protocol):
         ...
 
     def newest_event(self) -> tuple[str, datetime] | None:
-        """Return the ``table.column`` and time of the latest event in the raw rows.
+        """Return the column, as ``table.column``, and the time of the latest event in the raw rows.
 
-        None if there is none, or if finding it would need a paid scan.
+        Return None if there is no event, or if a paid scan would be needed to find it.
         """
         ...
 
     def zone_offsets(
         self, zone: str, first: datetime, last: datetime
     ) -> Sequence[tuple[datetime, int]]:
-        """Return the zone's UTC offset in seconds at ``first``, and at each hour up to ``last`` where it changes."""
+        """Return the zone's UTC offset in seconds at ``first``, and at each later hour at which the offset changes.
+
+        The result has pairs of time and offset, up to ``last``.
+        """
         ...
 
     def refreshes(self, clock: Clock, days: Sequence[date]) -> Sequence[datetime]:
-        """Return the refresh of each of successive local days, as the models' SQL computes it."""
+        """Return the refresh of each day, as the models' SQL computes it; ``days`` are successive business days."""
         ...
 
     def first_loads(self, table: str) -> AbstractContextManager[FirstLoads | None]:
-        """Yield the first loads of a raw table's keys, for use inside the context; None if it has no load times."""
+        """Open a raw table and yield the first loads of its keys; None if the table has no load times."""
         ...
 
     def read_document(self, name: str) -> str | None:
-        """Return a document kept with the mart; None if there is no mart that this engine can read, or no document."""
+        """Return a document kept with the mart; None if there is no such document, or no mart this engine can read."""
         ...
 
     def is_unfinished(self) -> bool:
-        """Return True if the mart may contain rows of an unfinished build. No build may append to it then."""
+        """Return True if the mart may contain rows of an unfinished build. Then the next build must be a full one."""
         ...
 
     def has_mart(self) -> bool:
@@ -76,24 +83,24 @@ class Engine(Protocol):
         ...
 
     def begin(self, outset: Outset) -> None:
-        """Prepare the database for a build by dbt."""
+        """Prepare the database in which dbt builds: empty, or with the present mart, as ``outset`` says."""
         ...
 
     @property
     def database(self) -> Path:
-        """Return the path of the database file for dbt. On BigQuery it names no file and is not used."""
+        """Return the path of the database file for dbt. On BigQuery the path is not used and no file is there."""
         ...
 
     def take_snapshots(self, variables: Mapping[str, object], *, is_taken: bool) -> None:
-        """Take the dbt snapshots of the overwritten sources, unless ``is_taken``: once a refresh."""
+        """Take the dbt snapshots of the overwritten sources. ``is_taken`` is True if this refresh already has them."""
         ...
 
     def first_rows(self, node: Node) -> Sequence[str]:
-        """Return the first rows that a failing check found, as text; none if its query no longer runs."""
+        """Return the first rows that a failing check found, as text; none if the check's query no longer runs."""
         ...
 
     def abandon(self, result: DbtResult) -> str:
-        """Abandon a failed build, and return a clause for the message that says what state the mart is in."""
+        """Abandon a failed build, and return a clause that says what state the mart is in, for the error message."""
         ...
 
     def describe_marts(self, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -107,7 +114,7 @@ class Engine(Protocol):
     def local_mart(
         self, tables: Sequence[str], published_at: datetime | None
     ) -> AbstractContextManager[Path]:
-        """Yield the path of a DuckDB file with at least these tables as published, valid inside the context."""
+        """Yield the path of a DuckDB file with at least these tables as published, for use inside the context."""
         ...
 
     def ask(self, table: str, sql: str, published_at: datetime | None) -> Sequence[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ from feature_mart.runner.engine import Engine
 _SHOWN_NODES = 10
 _SHOWN_LINES = 12
 
-#: The query of dbt's test not_null, as compiled.
+#: The pattern of the compiled query of dbt's test not_null.
 _NOT_NULL = re.compile(
     r"\s*select\s+(?P<column>\w+)\s+(?P<rest>from\s.+\bis\s+null)\s*", re.DOTALL | re.IGNORECASE
 )
@@ -32,9 +32,9 @@ def build_failure(
 ) -> FeatureMartError:
     """Abandon a failed build and return its error.
 
-    Call this while the database of the build still exists: the message shows rows of it. ``hints`` are lines about the
-    raw warehouse that may explain the failures; they come first. The error is a TransientError if a retry may solve
-    each failure, which occurs only on BigQuery; else a TerminalError.
+    Call this while the database of the build still exists, because the message shows rows from it. ``hints`` are lines
+    about the raw warehouse that may explain the failures; the message shows them first. The error is a TransientError
+    if a retry may solve all failures, which occurs only on BigQuery, and otherwise a TerminalError.
     """
     said = [node.message for node in result.nodes if node.status in FAILED]
     said = said or [result.problem or ""]
@@ -46,10 +46,11 @@ def build_failure(
 
 
 def describe_failures(settings: Settings, result: DbtResult, rows: ReadRows, head: str) -> str:
-    """Return one message for all failures; ``head`` is its first line.
+    """Return one message for all failures; ``head`` is the message's beginning.
 
     A failing check is described by its message and remedy (``meta.message``, ``meta.fix``) and the first rows that it
-    found. A failing model is described by the first line of the database's error, on BigQuery with what to do.
+    found. A failing model is described by the first line of the database's error and, on BigQuery, a remedy if one is
+    known. ``rows`` returns the first rows of a check.
     """
     failed = [node for node in result.nodes if node.status in FAILED]
     skipped = sum(node.status == "skipped" for node in result.nodes)
@@ -68,9 +69,9 @@ def describe_failures(settings: Settings, result: DbtResult, rows: ReadRows, hea
 
 
 def show_keys(result: DbtResult) -> DbtResult:
-    """Return a result in which the query of each not_null test that found rows selects their key as well.
+    """Return a result in which the query of each failed not_null test also selects the key of the rows.
 
-    dbt's own query selects the NULL column alone, which does not say which row it is.
+    dbt's own query selects only the NULL column, so the rows could not be identified.
     """
     nodes = tuple(
         _with_key(result.target, node)
@@ -90,7 +91,10 @@ def _with_key(target: Path, node: Node) -> Node:
 
 
 def _columns(target: Path, test_id: str) -> Mapping[str, Any]:
-    """Return the columns, with their YAML, of what a test of dbt's manifest tests."""
+    """Return the columns, with their YAML entries, of the model or source that a test checks.
+
+    ``target`` is the folder of dbt's manifest.json, and ``test_id`` the id of the test.
+    """
     manifest = json.loads((target / "manifest.json").read_bytes())
     test = manifest["nodes"].get(test_id, {})
     tested = test.get("attached_node") or next(
@@ -102,7 +106,7 @@ def _columns(target: Path, test_id: str) -> Mapping[str, Any]:
 
 
 def _key(columns: Mapping[str, Any]) -> list[str]:
-    """Return the columns by which a row is found: those of role key, else the ids, else the first column."""
+    """Return the columns that identify a row: columns with the role key, else columns of ids, else the first column."""
     keys = [
         name
         for name, column in columns.items()
@@ -120,9 +124,9 @@ def describe_check(node: Node) -> str:
 
 
 def describe_warning(engine: Engine, node: Node) -> str:
-    """Return one line about a check that only warns: what it found, in some cases the rows, and what to do.
+    """Return one line about a check that only warns: what the check found, in some cases the rows, and what to do.
 
-    Rows are shown if there is only one, or if ``meta.shows_rows`` says that they are findings, not rows of data.
+    Rows are shown if there is only one, or if ``meta.shows_rows`` states that the rows are findings, not data.
     """
     is_shown = node.failures == 1 or node.meta.get("shows_rows")
     rows = engine.first_rows(node) if is_shown else ()

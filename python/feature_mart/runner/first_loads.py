@@ -1,7 +1,8 @@
-"""Query the first load of every key of a table: by day and minute, its lag, and what a load clock line would change.
+"""Query the first loads of a table's keys: by day and minute, the lags, and what a load clock line would change.
 
-A line of seeds/load_clock.csv changes only keys that were first loaded in its period, so only the first row of each key
-is read. Each engine provides these rows as a SELECT of whole numbers; the queries over it are the same on both engines.
+A line of seeds/load_clock.csv changes only keys that were first loaded in the line's period, so only the first row of
+each key is read. Each engine provides these rows as a SELECT of whole numbers. The queries over this SELECT are the
+same on both engines.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 
 from feature_mart.runner.load_clock import LoadClockLine
 
-#: The fewest keys from which to judge how a table is usually loaded.
+#: The minimum number of keys from which the usual lag of a table is computed.
 FEW_KEYS = 100
-#: The lag to propose if too few keys were loaded as usual to compute it.
+#: The lag to propose, in hours, if too few keys were loaded as usual to compute a lag.
 GUESSED_HOURS = 24
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
@@ -22,9 +23,10 @@ _US = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class LoadDay:
-    """The number of keys first loaded on a business day, and the upper quartile `lag` of their delays after the event.
+    """A business day on which keys were first loaded.
 
-    `lag` is None if no event time is known.
+    `keys` is the number of keys. `lag` is the upper quartile of the delays between the keys' events and first loads,
+    None if no event time is known.
     """
 
     day: str
@@ -34,7 +36,7 @@ class LoadDay:
 
 @dataclass(frozen=True, slots=True)
 class Lags:
-    """The delays between events and first loads: the number of keys, the median, and the 90th percentile."""
+    """The delays between the events and first loads of `keys` keys: the median and, as `most`, the 90th percentile."""
 
     keys: int
     median: timedelta
@@ -42,7 +44,7 @@ class Lags:
 
     @property
     def hours(self) -> int:
-        """Return the hours to assume as lag: the 90th percentile, rounded up; a guess if there are too few keys."""
+        """Return the hours to assume as lag: the 90th percentile, rounded up, or a guess if there are too few keys."""
         if self.keys < FEW_KEYS:
             return GUESSED_HOURS
         return max(1, -(-self.most // timedelta(hours=1)))
@@ -50,7 +52,11 @@ class Lags:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The keys that a line makes known earlier: their number, by how much (median and greatest), and an example."""
+    """The keys that a load clock line makes known earlier.
+
+    `keys` is the number of keys. `median` and `greatest` are of the times by which the keys become known earlier.
+    `example` is one of the keys, None if there is none.
+    """
 
     keys: int
     median: timedelta
@@ -60,7 +66,11 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class PeriodDay:
-    """The number of keys first loaded on a day of a period, of those made known earlier by its line, and an example."""
+    """A day of a load clock line's period.
+
+    `keys` is the number of keys first loaded on the day, and `moved` the number of those that the line makes known
+    earlier. `example` is one of the latter, None if there is none.
+    """
 
     day: str
     keys: int
@@ -70,9 +80,9 @@ class PeriodDay:
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """The first loads of one minute of a business day: times of the first and last, and the number of keys.
+    """The first loads of one minute of a business day: the times of the first and last load, and the number of keys.
 
-    `is_overdue` is True for the keys that were loaded overdue, False for the others of the same minute.
+    A minute may occur twice: with the keys that were loaded overdue (`is_overdue` is True), and with the others.
     """
 
     day: str
@@ -87,8 +97,8 @@ class FirstLoads:
     """The first load of every key of one table.
 
     ``select`` is a SELECT with one row per key: ``entity``, ``load_day`` (the business day as text), ``loaded_us``
-    (microseconds since 1970) and ``lag_us`` (microseconds since the event, NULL if that is unknown). ``ask`` runs a
-    query.
+    (microseconds since 1970) and ``lag_us`` (microseconds since the event, NULL if the event time is unknown). ``ask``
+    runs a query and returns the rows.
     """
 
     ask: Callable[[str], Sequence[Sequence[object]]]
@@ -116,7 +126,7 @@ order by firsts.load_day"""
         return [LoadDay(str(day), _int(keys), _span(lag)) for day, keys, lag in rows]
 
     def minutes(self, days: Sequence[str], over: timedelta) -> list[Minute]:
-        """Return the minutes of these days, in order, with keys whose lag exceeds ``over`` apart from the others."""
+        """Return the minutes of these days in order. Keys whose lag exceeds ``over`` are separate from the others."""
         listed = ", ".join(f"'{day}'" for day in days)
         rows = self._query(
             f"""
@@ -140,7 +150,7 @@ order by min(loaded_us), max(loaded_us)"""
         ]
 
     def lags(self, without: Sequence[LoadClockLine]) -> Lags:
-        """Return the lags of the keys that were first loaded in none of these periods."""
+        """Return the lags of the keys that were first loaded outside of the periods of ``without``."""
         outside = [f"not ({_within(line)})" for line in without]
         rows = self._query(
             f"""
@@ -164,7 +174,7 @@ left join mosts on ranked.one = mosts.one"""
         return Lags(_int(keys), _span(median) or timedelta(0), _span(most) or timedelta(0))
 
     def period_days(self, line: LoadClockLine) -> list[PeriodDay]:
-        """Return the days of a line's period, and how many keys the line changes on each."""
+        """Return the days of a line's period, each with the number of keys that the line makes known earlier."""
         moved = f"lag_us > {_lag_us(line)}"
         rows = self._query(
             f"""
@@ -187,7 +197,7 @@ order by load_day"""
         ]
 
     def moved(self, line: LoadClockLine) -> Moved:
-        """Return the keys that a line makes known earlier."""
+        """Return a description of the keys that a line makes known earlier."""
         rows = self._query(
             f"""
 ranked as (
@@ -226,7 +236,7 @@ def _lag_us(line: LoadClockLine) -> int:
 
 
 def _quantile(by: str, of: int, parts: int) -> str:
-    """Return a SELECT of the ``of``/``parts`` quantile of ``lag_us`` in ``ranked``, by group; no interpolation."""
+    """Return a SELECT of the ``of``/``parts`` quantile of ``lag_us`` in ``ranked``, by group, without interpolation."""
     past = f"{parts} * place - {of} * lag_count"
     return (
         f"select {by}, max(case when {past} >= 0 and {past} < {parts} then lag_us end) as quantile_us "

@@ -15,7 +15,7 @@ from feature_mart.core.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class GitState:
-    """The project's commit, None outside a repository, and whether the working tree differs from it."""
+    """The project's commit, None outside a repository. `dirty` is True if the working tree differs from the commit."""
 
     commit: str | None
     dirty: bool
@@ -24,15 +24,15 @@ class GitState:
 def git_command(project: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
     """Return the command and the environment to run git in the project's repository.
 
-    The environment has no ``GIT_`` variables. A git hook sets some, such as GIT_DIR and GIT_INDEX_FILE, for all
-    processes it starts, and git would then use another repository.
+    The environment has no ``GIT_`` variables. A git hook sets some of them, such as GIT_DIR and GIT_INDEX_FILE, for all
+    processes that it starts; with these variables git would use another repository.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return ["git", "-C", str(project), *arguments], kept
 
 
 def read_git(project: Path) -> GitState:
-    """Return the project's commit, and whether the working tree differs from it."""
+    """Return the project's commit and the state of the working tree."""
 
     def git(*arguments: str) -> str | None:
         command, environment = git_command(project, *arguments)
@@ -51,7 +51,7 @@ def read_git(project: Path) -> GitState:
 def read_files_at(project: Path, ref: str, folders: Sequence[str]) -> dict[str, str]:
     """Return the text of the files below some folders at a commit, by their paths in the project.
 
-    ``folders`` are names of folders at the top of the project; those that the commit does not have are left out.
+    ``folders`` are names of top-level folders of the project; folders that the commit does not have are skipped.
 
     Raises:
         UsageError: there is no such commit, or git failed.
@@ -73,7 +73,7 @@ def resolve_commit(project: Path, ref: str) -> str:
     Raises:
         UsageError: there is no such commit, or git failed.
     """
-    # `git archive` must get the hash: it would take a name that begins with a dash as an option.
+    # `git archive` must get the hash, because it treats a name that begins with a dash as an option.
     return (
         _ask(
             project,
@@ -111,7 +111,7 @@ def _pack(project: Path, ref: str) -> bytes:
 
 
 def _ask(project: Path, ref: str, *arguments: str) -> bytes:
-    """Run git and return its output; ``ref`` is the commit, for the message of an error."""
+    """Run git and return the output; ``ref`` is the commit to name in an error message."""
     command, environment = git_command(project, *arguments)
     try:
         done = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60)

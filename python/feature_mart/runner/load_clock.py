@@ -21,10 +21,10 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class LoadClockLine:
-    """A period in which a table's load times are not to be trusted.
+    """A period in which a table's load times do not say when its rows were known.
 
-    It begins at `untrusted_from`, None for no beginning, and ends before `trusted_from`. A key that was first loaded in
-    it is assumed known `assumed_lag_hours` after its event.
+    The period begins at `untrusted_from`, None for no beginning, and ends before `trusted_from`. A key that was first
+    loaded in the period is assumed to have been known `assumed_lag_hours` after its event.
     """
 
     trusted_from: datetime
@@ -37,14 +37,14 @@ class LoadClockLine:
         return is_begun and loaded_at < self.trusted_from
 
     def condition(self, loaded_at: str) -> str:
-        """Return the test of `covers` as a condition in DuckDB's SQL; ``loaded_at`` is an SQL expression."""
+        """Return a DuckDB condition that a load time is in the period; ``loaded_at`` is an SQL expression."""
         ends = f"{loaded_at} < timestamptz '{self.trusted_from.isoformat()}'"
         if self.untrusted_from is None:
             return ends
         return f"{loaded_at} >= timestamptz '{self.untrusted_from.isoformat()}' and {ends}"
 
     def seed_line(self, warehouse: str, table: str, note: str) -> str:
-        """Return the line of seeds/load_clock.csv."""
+        """Return the text of the line in seeds/load_clock.csv for a warehouse and a table, with ``note`` as reason."""
         values = {
             "warehouse": warehouse,
             "table": table,
@@ -54,7 +54,7 @@ class LoadClockLine:
             "untrusted_from": "" if self.untrusted_from is None else _text(self.untrusted_from),
         }
         quoted = (values[name].replace('"', '""') for name in COLUMNS)
-        # An empty field has no quotes: BigQuery reads "" as a text and refuses it as a timestamp.
+        # Write an empty field without quotes: BigQuery reads "" as an empty text, which is not a valid timestamp.
         return ",".join(f'"{value}"' if value else "" for value in quoted)
 
 
@@ -133,7 +133,7 @@ def _missing(columns: list[str]) -> str:
 
 
 def _parsed(row: Mapping[str, str | None]) -> LoadClockLine | str:
-    """Return the line of a row; a text that says what is wrong if it is not valid."""
+    """Return the parsed line of a row of the seed, or a text that says what is wrong with the row."""
     if None in row or None in row.values():
         return f"it does not have {len(COLUMNS)} fields; write a comma for an empty one as well"
     ends, starts = (_instant(row[name] or "") for name in ("trusted_from", "untrusted_from"))
@@ -158,7 +158,7 @@ def _parsed(row: Mapping[str, str | None]) -> LoadClockLine | str:
 
 
 def _instant(text: str) -> datetime | None:
-    """Parse a timestamp as DuckDB does for the seed, as UTC if it has no offset; None if it is not valid."""
+    """Parse a timestamp as DuckDB does: as UTC if it has no offset. Return None if the text is not a timestamp."""
     with connect() as con:
         row = con.execute("select epoch_us(try_cast(? as timestamptz))", [text]).fetchone()
     return None if row is None or row[0] is None else _EPOCH + timedelta(microseconds=row[0])

@@ -1,4 +1,4 @@
-"""Run a command as the only writer of a state folder, and write its run record."""
+"""Run a command as the only writer of a state folder, and write the command's run record."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class RunLog:
     marts: list[dict[str, Any]] = field(default_factory=list)
 
     def stage(self, name: str) -> AbstractContextManager[None]:
-        """Measure the stage inside the context; a stage that raises is recorded as failed."""
+        """Return a context manager that measures a stage. A stage that raises is recorded as failed."""
         return measured(name, self.stages)
 
     def document(self, error: BaseException | None) -> dict[str, Any]:
-        """Return the record as JSON values; ``error`` is what ended the run, None if it succeeded."""
+        """Return the record as JSON values; ``error`` is the exception that ended the run, None after a success."""
         interrupted = isinstance(error, KeyboardInterrupt)
         return {
             "schema": 1,
@@ -89,7 +89,7 @@ class RunLog:
 
 
 def exit_code(error: BaseException | None) -> int:
-    """Return the exit code of a command that ended with ``error``, or with None."""
+    """Return the exit code of a command that ended with ``error``; 0 for None."""
     if error is None:
         return 0
     default = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
@@ -98,14 +98,15 @@ def exit_code(error: BaseException | None) -> int:
 
 @contextmanager
 def open_run(settings: Settings, command: str) -> Iterator[RunLog]:
-    """Lock a warehouse's state folder for a command, and write the run record when it ends, also after a failure.
+    """Lock a warehouse's state folder, yield the run record of a command, and write the record at the end.
 
-    No record is written if the folder is locked or belongs to another warehouse. SIGTERM ends the run as Ctrl-C does.
+    The record is also written after a failure, but not if the folder is locked or belongs to another warehouse. SIGTERM
+    ends the run in the same way as Ctrl-C.
 
     Raises:
         LeaseHeldError: another process holds the lock.
         UsageError: there is no such warehouse, or the folder belongs to another of the same name.
-        StopRequestedError: the process got SIGTERM.
+        StopRequestedError: the process received SIGTERM.
     """
     check_address(settings)
     is_there = settings.is_sample or settings.dwh.is_dir() or settings.state_dir.is_dir()
@@ -120,7 +121,7 @@ def open_run(settings: Settings, command: str) -> Iterator[RunLog]:
         try:
             yield log
         except BaseException as error:
-            # Raise the first error even if its record cannot be written, for example to a full disk.
+            # Raise the error of the run even if the record cannot be written, for example to a full disk.
             with suppress(OSError):
                 log.write(error)
             raise
@@ -129,7 +130,7 @@ def open_run(settings: Settings, command: str) -> Iterator[RunLog]:
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """Turn SIGTERM into an interrupt, so dbt can cancel its queries and the run is recorded."""
+    """Turn SIGTERM into a StopRequestedError, so that dbt can cancel its queries and the run is recorded."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise StopRequestedError("stopped by SIGTERM")

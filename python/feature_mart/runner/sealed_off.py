@@ -30,17 +30,18 @@ _REFUSED = (
     "sqlite3.",
     "ctypes.dlopen",
 )
-#: Events that an import raises for the folders on sys.path.
+#: Audit events that an import raises for the folders on sys.path.
 _LOOKING = frozenset({"os.listdir", "os.scandir", "os.getxattr"})
 _HERE = local()
 
 
 @contextmanager
 def sealed_off(name: str) -> Iterator[None]:
-    """Refuse the code inside access to files, processes and connections; ``name`` is the model, for the message.
+    """Refuse file, process and network access to the code inside the context; ``name`` is the model in the message.
 
     Raises:
-        TerminalError: the code tried. Raised when the context ends, even if the code caught the refusal.
+        TerminalError: the code tried to access one of them. The error is raised at the end of the context, even if the
+            code caught the refusal.
     """
     _watch()
     tried: list[str] = []
@@ -92,7 +93,10 @@ def _refuse(what: str) -> None:
 
 
 def _is_python_s(path: object) -> bool:
-    """Return True for files of Python and its packages and for modules on sys.path, which a late import may open."""
+    """Return True if a path belongs to Python, to an installed package, or to a module on sys.path.
+
+    An import inside a function opens such files.
+    """
     text = os.path.realpath(os.fsdecode(path) if isinstance(path, str | bytes) else "")
     if text.startswith(_folders()):
         return True

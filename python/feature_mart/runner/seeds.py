@@ -1,7 +1,7 @@
-"""Read since when the project's seeds, or their rows, were known, and find rows that do not say why they are there.
+"""Read from when on the rows of the project's seeds were known, and find rows that give no reason.
 
 A seed has `config.meta.known_from` in its YAML, or a column `known_from`: a date, which means midnight in the business
-zone, or a timestamp with offset. An audit that removes raw rows not known yet removes such rows of seeds too.
+zone, or a timestamp with offset. An audit that removes raw rows not yet known also removes seed rows not yet known.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from feature_mart.core.zones import load_zone
 #: Columns of a seed that give the reason of a row.
 NOTES = frozenset({"note", "comment", "description", "reason"})
 KNOWN_FROM = "known_from"
-#: The seed of the load clock, which says itself when rows were known and has its own audit.
+#: The seed of the load clock, which has no `known_from`: its lines state when raw rows were known.
 LOAD_CLOCK = "load_clock"
 _DAY = r"\d{4}-\d\d-\d\d"
 _INSTANT = _DAY + r"[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?([Zz]|[+-]\d\d(:?\d\d)?)"
@@ -33,8 +33,9 @@ _FORM = 'a date such as 2026-04-01, or a timestamp with offset such as "2026-04-
 class Seed:
     """A seed of the project.
 
-    `table` is the name of its table, and `meta` its `config.meta`. `known_at` is a DuckDB expression for the time from
-    which a row of the table was known, NULL if the row gives none; it is None if the seed gives no times.
+    `table` is the name of the seed's table, and `meta` the seed's `config.meta`. `known_at` is a DuckDB expression for
+    the time from which a row of the table was known, NULL for a row without a time. `known_at` is None if the seed
+    states no times.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Seed:
     known_at: str | None
 
     def said(self, key: str) -> str:
-        """Return a value of its `config.meta` as text; empty if there is none."""
+        """Return a value of the seed's `config.meta` as text; empty if there is none."""
         value = self.meta.get(key)
         return "" if value is None else str(value).strip()
 
@@ -69,9 +70,9 @@ def copy_seeds(
     seeds: Sequence[Seed],
     known_by: datetime | None = None,
 ) -> None:
-    """Copy the tables of the file ``database`` into the schema `main` of the connection.
+    """Copy the seeds' tables from the DuckDB file ``database`` into the schema `main` of the connection.
 
-    With ``known_by``, rows known only after that time are left out. Rows without a time are copied.
+    Rows known only after ``known_by`` are left out; None to copy all rows. Rows without a time are always copied.
     """
     attach(con, database, "seeds")
     times = {seed.table: seed.known_at for seed in seeds}
@@ -84,7 +85,7 @@ def copy_seeds(
 
 
 def seed_readers(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the names of the seeds that models and dbt snapshots read, each with the name of one that reads it."""
+    """Return a mapping from each seed that a model or dbt snapshot reads to the name of one of its readers."""
     names = {
         key: node["name"]
         for key, node in document["nodes"].items()
@@ -106,9 +107,9 @@ def seed_meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def unexplained_line(project: Path, node: Mapping[str, Any]) -> int | None:
-    """Return the number of the first line of a seed's file with neither a time nor a note; None if there is none.
+    """Return the number of the first line of a seed's file that has neither a time nor a note; None if there is none.
 
-    The header is line 1.
+    Lines are numbered from 1, which is the header.
     """
     delimiter = (node.get("config") or {}).get("delimiter") or ","
     path = project / node["original_file_path"]
@@ -162,7 +163,7 @@ def _known_at(con: duckdb.DuckDBPyConnection, node: Mapping[str, Any], timezone:
 def _of_row(
     con: duckdb.DuckDBPyConnection, seed: str, column: str, data_type: str, timezone: str
 ) -> str:
-    """Return an expression for when a row was known, from the seed's own column."""
+    """Return a DuckDB expression for the time from which a row was known, from the seed's column ``column``."""
     quoted_column = f'"{column}"'
     midnight = f"timezone({quoted(timezone)}, cast(try_cast({quoted_column} as date) as timestamp))"
     if data_type == "DATE":
@@ -189,7 +190,7 @@ def _of_row(
 
 
 def _parsed(value: object, timezone: str) -> datetime | None:
-    """Parse a known_from; None if it is neither a date nor a timestamp with offset."""
+    """Parse a value of `known_from`. Return None if the value is neither a date nor a timestamp with offset."""
     text = str(value).strip()
     try:
         if len(text) == len("2026-04-01"):

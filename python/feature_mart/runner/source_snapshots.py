@@ -1,7 +1,7 @@
 """Take and keep the dbt snapshots of overwritten sources, the only part of a state folder that cannot be rebuilt.
 
-dbt keeps them in `history/history.duckdb`. Another version of DuckDB may not be able to read this file. Each table is
-therefore also written as Parquet beside it, from which the file is restored.
+dbt keeps the snapshots in `history/history.duckdb`. Another version of DuckDB may not be able to read this file. Each
+table is therefore also written as a Parquet file beside it, from which the DuckDB file can be restored.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def take_snapshots(
 ) -> None:
     """Take the dbt snapshots of the overwritten sources, once a refresh.
 
-    If ``is_taken``, the mart is already at the refresh and its seals cover the rows, so nothing is taken unless there
-    is no history file. The snapshots are kept even if the build fails.
+    If ``is_taken``, the mart is already at the refresh and its seals cover the rows of the snapshots, so they are taken
+    only if the history file is missing. The snapshots are kept even if the build fails.
 
     Raises:
         TerminalError: dbt failed, or the history cannot be read and has no Parquet copy.

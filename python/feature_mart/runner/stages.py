@@ -16,7 +16,7 @@ _STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The measures of a stage. `peak_mb` is the stage's own peak on Linux, elsewhere that of the process so far."""
+    """The measures of a stage. `peak_mb` is the peak memory of the stage on Linux, elsewhere of the process so far."""
 
     name: str
     status: str
@@ -27,7 +27,7 @@ class Stage:
 
 @contextmanager
 def measured(name: str, into: list[Stage]) -> Iterator[None]:
-    """Measure the code inside and append a `Stage` to ``into``, with status ``failed`` if it raises."""
+    """Measure the code inside the context and append a `Stage` to ``into``, with status ``failed`` on an exception."""
     _reset_peak()
     wall, cpu, status = time.monotonic(), time.process_time(), "failed"
     try:

@@ -1,4 +1,4 @@
-"""Lock the state folder of a warehouse, check its address, and convert the record of its mart."""
+"""Lock the state folder of a warehouse, check which warehouse owns it, and read and write the record of the mart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from feature_mart.core.settings import Settings
 
 #: The folders and suffixes of the files that, with the raw rows, decide the rows of the mart.
 _DEFINITIONS = ("models", "macros", "seeds", "snapshots")
-#: What a command leaves in a state folder before it has written anything of use.
+#: The files and folders that a command creates in a state folder before it writes any result.
 _UNUSED = frozenset({"lock", "address", "runs", "scratch", "target"})
 _DECIDING = frozenset({".sql", ".py", ".csv", ".yml", ".yaml"})
 
@@ -37,11 +37,11 @@ class CheckCounts:
 
 @dataclass(frozen=True, slots=True)
 class BuiltMart:
-    """The record of a mart: what it was built from. It is kept with the mart and published in the same step.
+    """The record of a mart: what the mart was built from. It is kept with the mart and published in the same step.
 
-    `engine` is the name and version of the engine. `definitions` is the hash of the files that decide the rows, or
-    ``several`` if parts were built from different ones. `published_at` is the timestamp as of which tables on BigQuery
-    are read; None for a mart in a file.
+    `address` is the place of the raw warehouse. `engine` is the name and version of the engine. `definitions` is the
+    hash of the files that decide the rows, or ``several`` if parts of the mart were built from different files.
+    `published_at` is the timestamp as of which tables on BigQuery are read; None for a mart in a file.
     """
 
     address: str
@@ -55,7 +55,7 @@ class BuiltMart:
 
 
 def clock_document(settings: Settings) -> dict[str, Any]:
-    """Return the clock as JSON values for the record."""
+    """Return the settings of the clock as JSON values, for the record of a mart."""
     return asdict(settings.clock)
 
 
@@ -64,8 +64,8 @@ def hold_state(settings: Settings) -> Iterator[None]:
     """Lock a state folder and check that it belongs to this warehouse.
 
     The kernel releases the lock when a process dies, so a stale process id in the file does no harm. The scratch folder
-    is removed before and after. If the command fails on its input, with a UsageError, a folder that it created and has
-    written nothing of use to is removed as well.
+    is removed at the start and the end of the context. A state folder that the command has created is also removed if
+    the command raises UsageError and has written no result.
 
     Raises:
         LeaseHeldError: another process holds the lock.
@@ -79,7 +79,7 @@ def hold_state(settings: Settings) -> Iterator[None]:
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         _claim_address(settings)
-        # We hold the lock, so anything here is left from a process that died.
+        # This process has the lock, so anything in the scratch folder is from a process that died.
         shutil.rmtree(settings.scratch_dir, ignore_errors=True)
         try:
             yield
@@ -93,7 +93,7 @@ def hold_state(settings: Settings) -> Iterator[None]:
 
 
 def _open_lock(folder: Path) -> int:
-    """Create a state folder if it is missing, lock it, and return the handle of its lock file.
+    """Create a state folder if it is missing, lock the folder, and return the handle of the lock file.
 
     Raises:
         LeaseHeldError: another process holds the lock.
@@ -118,7 +118,7 @@ def _open_lock(folder: Path) -> int:
             ) from None
         if _is_at(handle, folder / "lock"):
             return handle
-        # The process that held the lock has removed its folder. Its lock file is no longer in the way of others.
+        # The process that held the lock has removed the folder, so this lock has no effect: try again.
         os.close(handle)
 
 
@@ -130,19 +130,19 @@ def _is_at(handle: int, path: Path) -> bool:
 
 
 def _new_folders(folder: Path) -> tuple[Path, ...]:
-    """Return a folder and those above it that do not exist yet, the deepest first."""
+    """Return the folders that do not exist yet among a folder and its parents, the deepest first."""
     return tuple(itertools.takewhile(lambda each: not each.exists(), (folder, *folder.parents)))
 
 
 def _remove_unused(settings: Settings, new: Sequence[Path]) -> None:
-    """Remove the state folder of a command that failed on its input, if it is new and nothing of use is in it.
+    """Remove the state folder of a command that raised UsageError, if the folder is new and has no result.
 
-    Call this while the lock is held. ``new`` are the folders that did not exist before the command.
+    Call this while the lock is held. ``new`` has the folders that did not exist before the command.
     """
     folder = settings.state_dir
     if not new or {each.name for each in folder.iterdir()} - _UNUSED:
         return
-    # Renamed first: from then on another process may have a folder of this name, which must not be touched.
+    # Rename the folder first, because another process may then create a folder of this name, which must be kept.
     gone = folder.with_name(f".{folder.name}.unused-{os.getpid()}")
     with suppress(OSError):
         folder.rename(gone)
@@ -155,7 +155,7 @@ def check_address(settings: Settings) -> None:
     """Check that the state folder belongs to this warehouse or to none yet.
 
     Raises:
-        UsageError: it belongs to another warehouse of the same name.
+        UsageError: the folder belongs to another warehouse of the same name.
     """
     path = settings.state_dir / "address"
     known = path.read_text(encoding="utf-8").strip() if path.is_file() else settings.address
@@ -191,7 +191,7 @@ def hash_definitions(project: Path) -> str:
 
 
 def parse_built(text: str | None) -> BuiltMart | None:
-    """Parse the record of a mart; None if there is none, or one in an older format."""
+    """Parse the record of a mart. Return None if ``text`` is None or the record has an older format."""
     document = json.loads(text) if text is not None else {}
     if "engine" not in document:
         return None
@@ -209,7 +209,7 @@ def parse_built(text: str | None) -> BuiltMart | None:
 
 
 def format_built(built: BuiltMart) -> str:
-    """Return the record as the JSON text that is kept with the mart."""
+    """Return the record of a mart as JSON text, to be kept with the mart."""
     published = built.published_at.isoformat() if built.published_at else None
     return json.dumps(
         asdict(built) | {"as_of_at": built.as_of_at.isoformat(), "published_at": published}

@@ -1,4 +1,4 @@
-"""Read which checks over time have too little to compare, in a young warehouse or one with few rows."""
+"""Read which checks over time had too little to compare, because the warehouse is young or has few rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHARES = "columns that become empty, shares of exclusions"
 class Unjudged:
     """Checks that have too little to compare (`what`), and what is missing (`why`).
 
-    `models` are the models that they check.
+    `models` are the names of the models that the checks are about.
     """
 
     what: str

@@ -1,4 +1,4 @@
-"""Check that Python and the engine agree on the business zone, since each has its own time zone database."""
+"""Check that Python and the engine agree on the business zone. Each has its own time zone database."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from feature_mart.core.zones import load_zone
 from feature_mart.runner.engine import Engine
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-#: How far back to compare if the engine does not return the earliest time of the raw rows.
+#: The period to compare, up to the refresh, if the engine does not return the earliest time of the raw rows.
 _YEARS = timedelta(days=3653)
 
 
 def check_zone(engine: Engine, clock: Clock, as_of_at: datetime) -> None:
-    """Compare Python's and the engine's offset of each hour and each refresh, from the first raw row to ``as_of_at``.
+    """Compare Python's and the engine's UTC offsets and refreshes, from the first raw row to ``as_of_at``.
 
     Raises:
-        TerminalError: the two differ, so the refreshes in the mart would differ from those in settings and manifests.
+        TerminalError: an offset or a refresh differs, so the refreshes in the mart would differ from those in settings
+            and manifests.
     """
     first = (engine.first_time() or as_of_at - _YEARS).replace(minute=0, second=0, microsecond=0)
     last = max(as_of_at, first) + _DAY
@@ -57,7 +58,7 @@ def _compare_offsets(engine: Engine, clock: Clock, first: datetime, last: dateti
 
 
 def _offsets(zone: str, first: datetime, last: datetime) -> Iterator[tuple[datetime, int]]:
-    """Yield the offset from UTC in seconds at ``first``, and at each later hour where it changes."""
+    """Yield the zone's UTC offset in seconds at ``first``, and at each later hour up to ``last`` with a new offset."""
     rules, at, before = load_zone(zone), first, None
     while at <= last:
         offset = at.astimezone(rules).utcoffset()

@@ -1,1 +1,1 @@
-"""Column lineage of a dbt project: render, parse and fingerprint its models without a warehouse."""
+"""Compute the column lineage of a dbt project: render, parse and fingerprint the models without a warehouse."""

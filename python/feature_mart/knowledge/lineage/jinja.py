@@ -1,7 +1,7 @@
 """Render a model's Jinja to the SQL of each engine, without dbt, a warehouse or a connection.
 
-A value that only dbt knows (a query's result, a flag, a relation in the database) becomes a SQL identifier or call
-that tells how the template asked for it. A branch that no rendering takes is kept as text, to detect a change in it.
+A value that only dbt has (a query's result, a flag, a relation) becomes a SQL identifier or call with the expression by
+which the template requests the value. A branch that no rendering takes is kept as text, to detect changes in it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _SQL_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _QUERY = re.compile(r"\s*(select|with)\b", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
-#: The macros that drop unchanged rows of as-of tables.
+#: The macros with which models drop unchanged rows of as-of tables.
 _SPARSE_MACROS = frozenset({"is_changed", "is_moved"})
 #: The macro that gives the low-water mark of an incremental build.
 _OPENED_AT = "opened_at"
@@ -48,7 +48,7 @@ MODES = (
 
 @dataclass(slots=True)
 class Rendered:
-    """A model's SQL, its calls to dbt (`done`), the arguments of `config()`, and the conditions' outcomes (`went`)."""
+    """A rendered model: its SQL, the calls in `do` and `set`, the arguments of `config()`, and conditions' outcomes."""
 
     sql: str
     done: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Rendered:
 
 
 def untaken_branches(went: set[tuple[str, bool]]) -> list[str]:
-    """Return as text the branches never taken, of the conditions that had the same outcome in every rendering."""
+    """Return, as text, the branches that no rendering took; ``went`` has the conditions' outcomes in all renderings."""
     return sorted(
         _untaken[key][0 if not outcome else 1]
         for key, outcome in went
@@ -66,14 +66,14 @@ def untaken_branches(went: set[tuple[str, bool]]) -> list[str]:
 
 
 class _ReturnError(Exception):
-    """Implements dbt's `return()`, which leaves a macro with a value."""
+    """Raised by `return()`, to leave a macro with a value as in dbt."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
 
 class Unknown(jinja2.Undefined):
-    """A value that only dbt knows, represented as a SQL identifier or call. It is true, and empty when iterated."""
+    """A value that only dbt has, represented as a SQL identifier or call. It is truthy, and empty when iterated."""
 
     def __init__(self, *_: Any, name: str | None = None, **__: Any) -> None:
         self.sql = name or "unknown"
@@ -127,7 +127,7 @@ for _operator in ("lt", "le", "gt", "ge"):
 
 
 def _argument(value: Any) -> str:
-    """Return an argument as SQL: a query in parentheses, other text unquoted, to let the parser see its columns."""
+    """Return an argument as SQL: a query in parentheses, other text unquoted, so that the parser finds its columns."""
     if callable(value) and not isinstance(value, Unknown):
         value = value()
     text = str(value)
@@ -135,7 +135,7 @@ def _argument(value: Any) -> str:
 
 
 class _Environment(jinja2.Environment):
-    """A Jinja environment that records the outcome of conditions, and the results of `do` and `set`."""
+    """A Jinja environment whose templates record the outcomes of conditions, and the results of `do` and `set`."""
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
@@ -159,7 +159,7 @@ def _noted(name: str, *arguments: Any) -> nodes.Call:
     return nodes.Call(nodes.Name(name, "load"), list(arguments), [], None, None)
 
 
-#: The text of the true and the false branch of each condition.
+#: The text of the true and the false branch of each condition, by the condition's key.
 _untaken: dict[str, tuple[str, str]] = {}
 _environment = _Environment(
     extensions=["jinja2.ext.do"], undefined=Unknown, keep_trailing_newline=True
@@ -167,7 +167,7 @@ _environment = _Environment(
 
 
 def _own_names(tree: nodes.Node) -> set[str]:
-    """Return the names of macro parameters and loop variables, whose values follow from the call."""
+    """Return the names of macro parameters and loop variables. Conditions on these names alone are not recorded."""
     given = [each for macro in tree.find_all(nodes.Macro) for each in macro.args]
     looped = [loop.target for loop in tree.find_all(nodes.For)]
     named = [each for target in looped for each in (target, *target.find_all(nodes.Name))]
@@ -175,7 +175,7 @@ def _own_names(tree: nodes.Node) -> set[str]:
 
 
 def _sides(node: nodes.If | nodes.CondExpr, tree: nodes.Node) -> tuple[str, str]:
-    """Return the text of a condition's true and false branch, each with the condition itself."""
+    """Return the text of the true and the false branch of a condition, each preceded by the condition itself."""
     yes: list[nodes.Node] = [node.test]
     no: list[nodes.Node] = [node.test]
     if isinstance(node, nodes.CondExpr):
@@ -188,7 +188,7 @@ def _sides(node: nodes.If | nodes.CondExpr, tree: nodes.Node) -> tuple[str, str]
 
 
 def dump(node: nodes.Node, tree: nodes.Node | None = None) -> str:
-    """Return a node as text without layout and comments; names assigned in `tree` (default: `node`) are numbered."""
+    """Return a node as text without layout and comments, with the names assigned in `tree` (or `node`) numbered."""
     names: dict[str, str] = {}
     for each in (tree or node).find_all(nodes.Name):
         if each.ctx in {"store", "param"}:
@@ -213,7 +213,7 @@ def dump(node: nodes.Node, tree: nodes.Node | None = None) -> str:
 
 @lru_cache(maxsize=4096)
 def macro_digest(source: str) -> str:
-    """Return a macro's source in a normal form: without comments, layout and, if it parses, the names it assigns."""
+    """Return a macro's source without comments and layout and, if the source parses, with assigned names numbered."""
     if not source.lstrip("{%- ").startswith("macro"):
         return " ".join(_COMMENT.sub(" ", source).split())
     try:
@@ -238,7 +238,7 @@ def _compiled(source: str) -> Any:
 
 
 class _Config:
-    """The `config` object of a model that is being rendered; it collects the settings."""
+    """The `config` object of a model that is being rendered. It collects the model's settings."""
 
     def __init__(self, given: dict[str, Any]) -> None:
         self._given = given
@@ -248,7 +248,7 @@ class _Config:
         return ""
 
     def get(self, name: str, default: Any = None, **_: Any) -> Any:
-        """Return a setting made so far, or the default."""
+        """Return a setting that the template has made so far, or the default."""
         return self._given.get(name, default)
 
     require = get
@@ -259,7 +259,7 @@ class _Adapter:
         self._renderer = renderer
 
     def dispatch(self, name: str, *_: Any, **__: Any) -> Callable[..., Any]:
-        """Return the engine's macro of a name, else the default one."""
+        """Return the variant of a macro for the engine, or the default variant if there is none."""
         return self._renderer.dispatched(name)
 
     def quote(self, name: str) -> str:
@@ -274,7 +274,7 @@ class Renderer:
     """Renders models in one `RenderMode`.
 
     Args:
-        macros: The source of each macro, by name.
+        macros: The source of each macro of the project, by name.
         variables: The vars of ``dbt_project.yml``.
         mode: The engine and mode to render for.
     """
@@ -329,17 +329,17 @@ class Renderer:
         return Rendered(sql, done, dict(self._config), frozenset(self._went))
 
     def dispatched(self, name: str) -> Callable[..., Any]:
-        """Return the macro that dbt dispatches to for a name, or an `Unknown` if the project has none."""
+        """Return the macro that dbt would dispatch to for a name, or an `Unknown` if the project has no such macro."""
         for prefix in (self._mode.engine, "default"):
             if f"{prefix}__{name}" in self._macros:
                 return self._both(name, self._macro(f"{prefix}__{name}"))
         return Unknown(name=name)
 
     def _both(self, name: str, own: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a macro that uses DuckDB's variant if the BigQuery variant returns a whole query.
+        """Return a macro that returns the query of DuckDB's variant if ``own``, BigQuery's variant, returns a query.
 
-        BigQuery's variants pack columns into structs, through which columns cannot be followed. The query gets a filter
-        named after the digest of all variants, so that a change of any of them counts.
+        BigQuery's variants pack columns into structs, through which columns cannot be traced. The query gets a filter
+        that is named after the digest of all variants, so that a change in any variant changes the result.
         """
         if self._mode.engine == "duckdb" or f"duckdb__{name}" not in self._macros:
             return own
@@ -372,7 +372,7 @@ class Renderer:
         return self._loaded[name]
 
     def _sparse(self, name: str, *args: Any, **kwargs: Any) -> str:
-        """Return the condition that stands for such a macro: a call with the compared columns as arguments."""
+        """Return the condition that replaces a call of a sparse macro: a function of the compared columns."""
         given = [*args, *kwargs.values()]
         columns = [str(column) for each in given if isinstance(each, list) for column in each]
         others = [each for each in given if not isinstance(each, list)]
@@ -387,7 +387,7 @@ class Renderer:
         return value
 
     def _do(self, value: Any) -> Any:
-        """Record a call to dbt or the engine, which may have an effect even if its result is not used."""
+        """Return a value, and record a call to dbt or the engine, which may have an effect even if it is not used."""
         if isinstance(value, Unknown) and "(" in value.sql:
             self._done.append(" ".join(value.sql.split()))
         return value

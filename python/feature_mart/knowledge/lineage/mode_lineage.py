@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from feature_mart.knowledge.lineage.project import Project
 
 _HOOKS = ("pre_hook", "post_hook")
-#: Results for all projects, since a change leaves most models as they were: of rendering, by renderer and code.
+#: Caches shared by all projects, because a change leaves most models as they were. Rendered models by renderer and
+#: code; None for code that cannot be rendered.
 _rendered: dict[tuple[Renderer, str], Rendered | None] = {}
-#: Digests of columns, or of a model's rows under None, by the state of their model.
+#: Digests of columns by mode, then by the model's state and the column's name. The name None is for the model's rows.
 _digests: dict[RenderMode, dict[tuple[str, str | None], str]] = {}
 
 
@@ -56,7 +57,7 @@ class ModeLineage:
         self._digests = Digests(self._leaf)
         self._states: dict[str, str] = {}
         self._read: dict[str, tuple[str, ...]] = {}
-        # With `rest`, the shared cache cannot be used: its key, a model's state, does not cover what `rest` supplies.
+        # With `rest`, do not use the shared cache: its key, a model's state, does not cover what `rest` supplies.
         self._known = {} if rest else _digests.setdefault(mode, {})
 
     def column(self, model: str, name: str) -> str:
@@ -108,9 +109,9 @@ class ModeLineage:
         return self._digests.of(summary.rows)
 
     def _state(self, model: str) -> str:
-        """Return a text that is equal for equal models with equal upstream, as a key for caching."""
+        """Return a cache key: a text that is equal for models with equal code, settings and upstream models."""
         if model not in self._states:
-            # A placeholder, which ends the recursion of a model that reads itself.
+            # Set a placeholder, which ends the recursion of a model that reads itself.
             self._states[model] = model
             seed, summary = self._seed(model), self.summary(model)
             if seed is not None:
@@ -126,7 +127,7 @@ class ModeLineage:
         return self._states[model]
 
     def facts(self, model: str) -> Facts:
-        """Return the facts about a model or seed that are needed to analyse a model that reads it."""
+        """Return the facts about a model or seed that the analysis of its readers needs."""
         seed = self._seed(model)
         if seed is not None:
             columns, lines = seed.content
@@ -142,7 +143,7 @@ class ModeLineage:
     def summary(self, model: str) -> Summary | None:
         """Return the lineage of a model's columns and rows, or None if there is no such model."""
         if model not in self._summaries:
-            # A placeholder, which ends the recursion of a model that reads itself.
+            # Set a placeholder, which ends the recursion of a model that reads itself.
             self._summaries[model] = None
             part = self._project.parts.get(PartKey("model", model))
             if part is not None:
@@ -178,10 +179,10 @@ class ModeLineage:
         return self._rendered[model]
 
     def _beside(self, model: str) -> tuple[str, str, frozenset[str] | None]:
-        """Return the digests of what affects a model besides its code, and the columns set by its hooks.
+        """Return two digests of what affects a model besides its code, and the columns that its hooks set.
 
         The first digest is of settings, untaken branches and calls made while rendering, the second of hooks. A digest
-        is empty if there is nothing to hash; the columns are None for all.
+        is empty if there is nothing to hash. The columns are None if the hooks may change any column.
         """
         if model not in self._besides:
             part = self._project.parts.get(PartKey("model", model))
@@ -228,7 +229,7 @@ class ModeLineage:
 
     def _leaf(self, term: Term) -> str:
         if term.kind == "rows":
-            # The test `same_keys_as` guarantees equal keys, so the rows count as those of the other model.
+            # The test `same_keys_as` guarantees that both models have the same keys, so use the other model's rows.
             same_keys = self._project.entry(term.model).same_keys
             return self.rows(same_keys[0] if same_keys else term.model)
         if term.kind == "col":
@@ -241,7 +242,10 @@ class ModeLineage:
         return self._project.parts.get(PartKey("seed", model))
 
     def _seed_digest(self, seed: str, part: ProjectPart, name: str) -> str:
-        """Return the digest of a seed's column, over whole lines: a cell's meaning depends on the cells beside it."""
+        """Return the digest of a seed's column, over whole lines, because a cell's meaning depends on other cells.
+
+        An empty name gives the digest of the seed's rows, and `CONFIGURATION` the digest of the seed's settings.
+        """
         configured = [
             each.content
             for key, each in sorted(self._project.settings.items(), key=str)
@@ -255,7 +259,7 @@ class ModeLineage:
         return text_digest(repr((name, configured, without_notes(lines) if is_data else lines)))
 
     def _foreign(self, model: str) -> str:
-        """Return the text that identifies a source or snapshot: its name and its YAML."""
+        """Return a text that identifies a source or snapshot: its name and its YAML; the name alone without YAML."""
         for kind in ("source", "snapshot"):
             part = self._project.parts.get(PartKey(kind, model))
             if part is not None:
@@ -264,7 +268,11 @@ class ModeLineage:
 
 
 def _holds(folder: list[str], path: str) -> bool:
-    """Return True if the settings of a folder, given as project name and subfolders, apply to a model's file."""
+    """Return True if the settings of a folder apply to a model's file.
+
+    ``folder`` is the name of the project and the subfolders of models/, or a model's name as the last part. ``path`` is
+    the path of the model's file.
+    """
     places = path.removeprefix("models/").rsplit(".", 1)[0].split("/")
     inner = folder[1:]
     return places[: len(inner)] == inner or (bool(inner) and inner[-1] == places[-1])
@@ -275,7 +283,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _updated(hooks: list[str]) -> frozenset[str] | None:
-    """Return the columns that the hooks set, or None if a hook is not an update of the model's own table."""
+    """Return the columns that the hooks set, or None if a hook is not an UPDATE of the model's own table."""
     found: set[str] = set()
     for hook in hooks:
         try:

@@ -23,7 +23,7 @@ _AROUND = (
     *("on-run-start", "on-run-end", "dispatch", "quoting", "flags", "query-comment"),
     *("model-paths", "macro-paths", "seed-paths", "snapshot-paths"),
 )
-#: Settings of a model that change how its table is stored, found or shown, but not its content.
+#: Settings of a model that change how the model's table is stored, found or shown, but not the table's content.
 _KEPT = frozenset(
     {
         *(
@@ -57,7 +57,10 @@ Lines = tuple[tuple[tuple[str, str], ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class PartKey:
-    """The key of a part: `kind` is model, config, macro, var, seed, seed config, source, snapshot or project."""
+    """The key of a part of a project.
+
+    `kind` is model, config, macro, var, seed, seed config, source, snapshot or project.
+    """
 
     kind: str
     name: str
@@ -65,7 +68,7 @@ class PartKey:
 
 @dataclass(frozen=True, slots=True)
 class ProjectPart:
-    """A part of a project: the path of its file, and its content, which is compared to find changes."""
+    """A part of a project: the path of the part's file, and the content, which is compared to find changes."""
 
     path: str
     content: Any
@@ -75,8 +78,8 @@ class ProjectPart:
 class YamlEntry:
     """The YAML entry of a model or seed.
 
-    `unique` are the sets of columns that a test holds unique together. `same_keys` are the model and the key column of
-    a test `same_keys_as`, None without one.
+    `unique` has the sets of columns that are unique together according to a test. `same_keys` has the other model and
+    the key column of a test `same_keys_as`; None if there is no such test.
     """
 
     path: str
@@ -87,7 +90,7 @@ class YamlEntry:
 
 
 def read_parts(files: Mapping[str, str]) -> dict[PartKey, ProjectPart]:
-    """Return the parts of a project, from the text of its files by path."""
+    """Return the parts of a project; ``files`` has the text of the project's files by path."""
     found: dict[PartKey, ProjectPart] = {}
     for path, text in sorted(files.items()):
         for key, content in _parts_of(path, text):
@@ -115,7 +118,7 @@ def _parts_of(path: str, text: str) -> tuple[tuple[PartKey, Any], ...]:
 
 @lru_cache(maxsize=64)
 def read_seed(text: str) -> tuple[tuple[str, ...], Lines]:
-    """Return a seed's columns, and its sorted lines as pairs of column and cell."""
+    """Return a seed's columns, and its lines in sorted order, each as pairs of column and cell."""
     rows = list(csv.reader(io.StringIO(text)))
     header = tuple(rows[0]) if rows else ()
     lines = sorted(tuple(zip(header, row, strict=False)) for row in rows[1:] if row)
@@ -232,7 +235,7 @@ def _entries_of(path: str, text: str) -> dict[str, YamlEntry]:
 
 
 def is_judged(model: str, column: Mapping[str, Any]) -> bool:
-    """Return True if a change of the column needs a reason: if it is a feature or any column of a mart."""
+    """Return True if a change of a column needs a reason: if the column is a feature or belongs to a mart."""
     if model.startswith("mart_"):
         return True
     return model.startswith("feat_") and meta_of(column).get("role") is None
@@ -270,9 +273,9 @@ def is_around(key: PartKey) -> bool:
 
 
 def is_alike(kind: str, one: ProjectPart, other: ProjectPart) -> bool:
-    """Return True if two parts are equal; for macros, apart from comments, layout and local names.
+    """Return True if two parts of a kind are equal, where macros may differ in comments, layout and local names.
 
-    False does not say that their effects differ.
+    Parts that are not alike may still have the same effect.
     """
     if one.content == other.content:
         return True

@@ -1,4 +1,4 @@
-"""Compute a fingerprint of everything upstream of each column of a project, through all models."""
+"""Compute, for each column of a project, a fingerprint of everything upstream of the column."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from feature_mart.knowledge.lineage.parts import (
 )
 from feature_mart.knowledge.lineage.terms import text_digest
 
-#: A judged column: its model and its name.
+#: A column: the name of the model and the name of the column.
 Column = tuple[str, str]
 
-#: Renderers for all projects, by macros and vars.
+#: A cache of renderers, shared by all projects, by macros and vars.
 _renderers: dict[tuple[object, ...], list[Renderer]] = {}
 
 
@@ -33,7 +33,7 @@ class Project:
     Args:
         parts: The project's parts by key.
         entries: The YAML entries of models and seeds, by name.
-        rest: Another project, which supplies columns and models that this one lacks; None for none.
+        rest: Another project, which supplies the columns and models that this project lacks; None if it lacks none.
     """
 
     def __init__(
@@ -80,7 +80,10 @@ class Project:
         return text_digest(" ".join((self._around, *each)))
 
     def own_fingerprint(self, column: Column) -> str:
-        """Return the fingerprint without the parts that affect every model: run hooks, overrides of dbt's macros."""
+        """Return the fingerprint of everything upstream of a column except the parts that affect every model.
+
+        Such parts are, for example, run hooks and overrides of dbt's macros.
+        """
         each = (lineage.column(*column) + lineage.rows(column[0]) for lineage in self.lineages)
         return text_digest(" ".join(each))
 
@@ -90,7 +93,7 @@ class Project:
         return known if known is not None else tuple(self.entry(model).columns)
 
     def judged(self) -> dict[Column, str]:
-        """Return the fingerprints of all columns of which a change needs a reason."""
+        """Return the fingerprints of the feature and mart columns, whose changes need a reason."""
         if self._judged is None:
             self._judged = {
                 (key.name, name): self.fingerprint((key.name, name))
@@ -102,7 +105,7 @@ class Project:
         return self._judged
 
     def unread(self) -> tuple[str, ...]:
-        """Return the models whose code could not be parsed; each of their columns depends on all of the code."""
+        """Return the models whose code could not be parsed. Each column of such a model depends on all of the code."""
         return tuple(
             sorted(
                 {
@@ -116,12 +119,12 @@ class Project:
         )
 
     def untaken(self, model: str, code: str) -> list[str]:
-        """Return as text the branches of a model and its macros that no rendering takes."""
+        """Return, as text, the branches of a model and its macros that no rendering takes."""
         each = (lineage.render(model, code) for lineage in self.lineages)
         return untaken_branches({one for found in each if found for one in found.went})
 
     def entry(self, model: str) -> YamlEntry:
-        """Return a model's entry in YAML, or an empty one."""
+        """Return a model's entry in YAML, or an empty entry if there is none."""
         return self.entries.get(model) or YamlEntry("")
 
 

@@ -22,7 +22,7 @@ _EFFECT = "module statement"
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A function's term, and the parameters that it reads."""
+    """A function's term, and the names of the parameters that the function reads (`needed`)."""
 
     term: Term
     needed: frozenset[str]
@@ -36,9 +36,11 @@ class Module:
         is_left_out: Returns True for a part to leave out. A part sets one named thing (``x["name"] = …``,
             ``{"name": …}``, ``f(name=…)``); the argument is the expression of the name, or the keyword.
         frame: Returns the term of ``dbt.ref(name)``.
-        entries: Returns the term of the needed entries of a constant that a loop iterates over; None for all of them.
-        plain: The module with nothing left out, and the names of the definitions that differ from it. All other
-            definitions are taken from that module, which saves computing them again.
+        entries: Returns the term of the needed entries of a constant that a loop iterates over; None if all entries
+            are needed.
+        plain: The module with nothing left out, and the names of the definitions that differ from it. The terms of all
+            other definitions are taken from the plain module, to avoid computing them again. None if this is the plain
+            module.
     """
 
     def __init__(
@@ -83,16 +85,16 @@ class Module:
                 self._others.setdefault(name, []).append(statement)
 
     def entry(self) -> Term:
-        """Return the term of the function ``model``, and of the statements that run when the module is loaded."""
+        """Return the term of the function ``model``, with the statements that run when the module is loaded."""
         made = self.body("model").term if "model" in self._functions else op("no model")
         return op("module", made, self.other(_EFFECT)) if _EFFECT in self._others else made
 
     def function(self, name: str) -> Function | None:
-        """Return the module's function of a name, or None."""
+        """Return the module's function of a name, or None if there is none."""
         return self._functions.get(name)
 
     def body(self, name: str) -> Body:
-        """Return a function's term; a recursive call in it is the term ``itself``."""
+        """Return a function's term and the parameters that it reads. A recursive call becomes the term ``itself``."""
         if self._plain is not None and name not in self._plain[1]:
             return self._plain[0].body(name)
         if name in self._busy:
@@ -107,10 +109,10 @@ class Module:
         return self._bodies[name]
 
     def with_arguments(self, function: Function, arguments: Mapping[str, Term]) -> Body:
-        """Return a function's term with the given terms in place of its parameters.
+        """Return a function's term with the given terms in place of the parameters.
 
-        Assignments to names that nothing reads are left out. What is read depends on what is left out, so the function
-        is written again until the set of names is stable.
+        Assignments to names that nothing reads are left out. Which names are read depends on the assignments that are
+        left out, so the function is written repeatedly until the set of names does not change.
         """
         live: frozenset[str] = frozenset()
         while True:
@@ -121,7 +123,7 @@ class Module:
             live |= writer.loaded
 
     def is_expression(self, name: str) -> bool:
-        """Return True if a function only returns an expression of its parameters."""
+        """Return True if the body of a function is only the return of an expression."""
         arguments = self._functions[name].args
         if arguments.vararg or arguments.kwarg or self._functions[name].decorator_list:
             return False

@@ -16,7 +16,7 @@ _MOST = 10_000
 
 
 class _NotConstantError(Exception):
-    """The value does not follow from the module's text."""
+    """Raised if the value of an expression does not follow from the module's text."""
 
 
 def looped_over(tree: ast.Module, source: ast.expr) -> list[Any] | None:

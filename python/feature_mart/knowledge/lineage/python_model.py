@@ -1,4 +1,4 @@
-"""Find what each column of a dbt Python model depends on: the module without the parts that only other columns need."""
+"""Find what each column of a dbt Python model depends on, by removing the parts of the module that it does not need."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def summarise_python(
 
     Args:
         code: The module's source.
-        facts: Pairs of name and facts for the models and seeds that it reads.
-        names: Its columns from its YAML.
-        same_keys: The model that has the same keys by the test `same_keys_as`, and the key column. None without one.
+        facts: Pairs of name and facts for the models and seeds that the model reads.
+        names: The model's columns from its YAML.
+        same_keys: The other model and the key column of a test `same_keys_as`; None if there is no such test.
     """
     try:
         tree = ast.parse(code)
@@ -43,7 +43,7 @@ def summarise_python(
 
 @lru_cache(maxsize=512)
 def python_reads(code: str) -> tuple[str, ...]:
-    """Return the distinct models and seeds that a Python model reads, sorted; none if it does not parse."""
+    """Return the distinct models and seeds that a Python model reads, sorted; none if the code does not parse."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError):
@@ -53,7 +53,7 @@ def python_reads(code: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=512)
 def python_config(code: str) -> dict[str, object]:
-    """Return the settings that a Python model makes by ``dbt.config``; a value that is not a literal is an AST dump."""
+    """Return the arguments of ``dbt.config`` in a Python model. A value that is not a literal becomes an AST dump."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError):
@@ -97,7 +97,7 @@ class _Model:
         return self._plain.entry()
 
     def column(self, name: str) -> Term:
-        """Return the term of the module without the parts that set columns on which this one does not depend."""
+        """Return the term of the module without the parts that set only columns on which ``name`` does not depend."""
         kept, size = {name}, 0
         while size < len(kept):
             size = len(kept)
@@ -123,7 +123,7 @@ class _Model:
         return op(f"column {name}", module.entry())
 
     def _differs(self) -> frozenset[str]:
-        """Return the names of the definitions of which a part may be left out, and of those that use them."""
+        """Return the names of the definitions from which a part may be left out, and of those that use them."""
         uses: dict[str, set[str]] = {}
         found: set[str] = set()
         for statement in self._tree.body:
@@ -155,7 +155,7 @@ class _Model:
         return op("frame", rows_of(name), *(column_of(name, each) for each in read))
 
     def _named(self, part: ast.expr | str) -> frozenset[str]:
-        """Return the columns that a key may name; empty if it names something else, or if its value is unknown."""
+        """Return the columns that a key may name; empty if the key is no column, or if its value is unknown."""
         key = part if isinstance(part, str) else id(part)
         if key not in self._keys:
             patterns = [part] if isinstance(part, str) else list(self._patterns(part))
@@ -180,7 +180,7 @@ class _Model:
 
 
 def _loops(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Yield the uses of variables that loop over a module's constant: the id of the node, and the constant's name."""
+    """Yield the uses of loop variables that iterate over a constant: ``id()`` of the node, and the constant's name."""
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef | ast.Module):
             continue
@@ -202,7 +202,7 @@ def _loops(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def _children(function: ast.FunctionDef | ast.Module) -> Iterator[list[ast.AST]]:
-    """Yield the nodes of each statement of a function or module, without functions and classes defined in it."""
+    """Yield the nodes of each statement of a function or module, without the functions and classes defined there."""
     for statement in function.body:
         if not isinstance(statement, ast.FunctionDef | ast.ClassDef):
             yield list(ast.walk(statement))
@@ -215,7 +215,7 @@ def _strings(value: object) -> set[str]:
 
 
 def _parts(tree: ast.AST) -> Iterator[tuple[ast.expr | str, ast.AST]]:
-    """Yield name and value of each part that sets one named thing: an item, a dict's entry, a keyword argument."""
+    """Yield the name and value of each part that sets one named thing: an item, a dict entry or a keyword argument."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
             for target in node.targets:

@@ -33,7 +33,7 @@ def defaults_of(arguments: ast.arguments) -> list[tuple[str, ast.expr]]:
 
 
 def arguments_by_name(node: ast.Call, names: list[str]) -> dict[str, ast.expr] | None:
-    """Return a call's arguments by parameter name, or None if they cannot be matched, as with ``*`` or ``**``."""
+    """Return a call's arguments by parameter name, or None if they cannot be matched, for example because of ``*``."""
     if any(isinstance(each, ast.Starred) for each in node.args) or len(node.args) > len(names):
         return None
     found = dict(zip(names, node.args, strict=False))
@@ -46,10 +46,10 @@ def arguments_by_name(node: ast.Call, names: list[str]) -> dict[str, ast.expr] |
 
 @lru_cache(maxsize=1024)
 def local_names(function: Function) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return a function's local variables in two groups.
+    """Return the names of a function's local variables in two groups.
 
-    The first has the names that are assigned once and never mutated, which can be replaced by their value. The second
-    has all others, in order of assignment.
+    The first group has the variables that are assigned once and never mutated, so that each use can be replaced by the
+    value. The second group has all others, in order of assignment.
     """
     count: dict[str, int] = dict.fromkeys(parameters_of(function), 1)
     changed: set[str] = set()
@@ -81,7 +81,7 @@ def local_names(function: Function) -> tuple[frozenset[str], tuple[str, ...]]:
 
 
 def own_nodes(statements: list[ast.stmt]) -> Iterator[ast.AST]:
-    """Yield the nodes of statements in source order, without the inside of comprehensions, functions and classes."""
+    """Yield the nodes of statements in source order, but not those inside comprehensions, functions and classes."""
     stack: list[ast.AST] = list(reversed(statements))
     while stack:
         node = stack.pop()

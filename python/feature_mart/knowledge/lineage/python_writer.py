@@ -21,7 +21,7 @@ from feature_mart.knowledge.lineage.terms import Term, op
 if TYPE_CHECKING:
     from feature_mart.knowledge.lineage.python_code import Module
 
-#: AST fields that do not affect what the code does.
+#: AST fields that do not affect the result of the code.
 _IDLE = {"ctx", "type_comment", "returns", "annotation", "kind", "type_params", "type_ignores"}
 Known = dict[str, Callable[[], Term]]
 
@@ -30,9 +30,9 @@ class Writer:
     """Writes one function, or one module-level definition if `function` is None, as a term.
 
     Args:
-        module: The module, for names that are not local.
+        module: The module, in which names that are not local are looked up.
         function: The function to write.
-        arguments: The term of each parameter.
+        arguments: The term of each parameter, by name.
         live: The names that are read. Assignments to other local variables are left out.
     """
 
@@ -102,7 +102,7 @@ class Writer:
         if not blocks:
             yield self.key(statement)
             return
-        # Write the blocks first: if they are all empty, the condition or iterator is not needed either.
+        # Write the blocks first: if all of them are empty, leave out the condition or iterator as well.
         saved = set(self.loaded)
         written = [op(name, *self._block(value)) for name, value in blocks]
         is_idle = isinstance(statement, ast.If | ast.For) and not any(w.children for w in written)
@@ -139,7 +139,7 @@ class Writer:
         yield op("Assign", *(self.key(each) for each in statement.targets), self.key(value))
 
     def _later(self, value: ast.expr, label: str | None = None) -> Callable[[], Term]:
-        """Return a function that writes an expression's term when it is first needed, with the names known now."""
+        """Return a function that writes an expression's term later, with the names that are known at this point."""
         known = dict(self._known)
 
         def write() -> Term:
@@ -247,9 +247,9 @@ class Writer:
         return op("Call", body.term, *self._starred(node, names, body.needed))
 
     def _starred(self, node: ast.Call, names: list[str], needed: frozenset[str]) -> Iterator[Term]:
-        """Yield the needed arguments of a call that cannot be matched by name, such as one with ``*``.
+        """Yield the needed arguments of a call whose arguments cannot be matched by name, such as a call with ``*``.
 
-        Arguments before the first ``*`` belong to the first parameters, those after the last ``*`` to the last ones.
+        Arguments before the first ``*`` belong to the first parameters, and those after the last ``*`` to the last.
         """
         stars = [at for at, each in enumerate(node.args) if isinstance(each, ast.Starred)]
         for at, each in enumerate(node.args):
@@ -276,9 +276,9 @@ class Writer:
         return self._bound(names, lambda: self._generic(node, set()))
 
     def _bound(self, names: list[str], write: Callable[[], Term]) -> Term:
-        """Return what `write` returns, with the names replaced by numbered placeholders.
+        """Return the term that `write` returns, with the given names replaced by numbered placeholders.
 
-        They are the names of an inner scope: reading them does not count as reading the function's variables.
+        The names belong to an inner scope, so reading them does not count as reading the function's variables.
         """
         outer, loaded = self._known, set(self.loaded)
         self._known = {**outer, **{n: _constant(op(f"bound {at}")) for at, n in enumerate(names)}}

@@ -1,8 +1,8 @@
 """Find what each column of a SELECT depends on, independent of the names of its CTEs, tables and aliases.
 
-The term of a column is its expression, in which each reference to a column is replaced by that column's term, through
-all CTEs. A CTE that only passes a column on therefore leaves no trace. What decides the rows is a separate term:
-sources, joins, filters and groups. An as-of join and a left join to unique keys neither add nor drop rows.
+The term of a column is the column's expression, in which each reference to a column is replaced by that column's term,
+through all CTEs. A CTE that only passes a column on does not change the term. Another term has what decides the rows:
+sources, joins, filters and groups. As-of joins and left joins to unique keys are not in it: they keep the set of rows.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def summarise(sql: str, facts: tuple[tuple[str, Facts], ...], names: tuple[str, 
 
     Args:
         sql: The model's SQL, in which `ref('x')` is the table ``ref__x``.
-        facts: Pairs of name and facts for the models and seeds that it reads.
-        names: The model's columns from its YAML. If the SQL cannot be parsed, each of them depends on all of it.
+        facts: Pairs of name and facts for the models and seeds that the model reads.
+        names: The model's columns from its YAML. If the SQL cannot be parsed, each column depends on the whole SQL.
     """
     for dialect in ("duckdb", "bigquery"):
         try:
@@ -85,7 +85,7 @@ class _Reader:
         self.compared: set[str] = set()
 
     def query(self, node: exp.Expression, parent: Scope) -> Relation:
-        """Return the relation of a query; `parent` has the visible CTEs and the columns of the enclosing query."""
+        """Return the relation of a query; `parent` is the scope of the enclosing query, with the CTEs visible there."""
         if isinstance(node, exp.Subquery):
             if any(node.args.get(each) for each in ("joins", "pivots", "laterals")):
                 raise NotReadError
@@ -131,7 +131,7 @@ class _Reader:
         return Relation(columns, rows)
 
     def _ordered(self, node: exp.Expression, found: Relation, scope: Scope) -> Relation:
-        """Apply LIMIT and OFFSET to the rows of a relation. ORDER BY only counts together with them."""
+        """Return a relation with LIMIT and OFFSET applied to its rows. ORDER BY counts only together with these."""
         cut = [node.args[each] for each in ("limit", "offset") if node.args.get(each)]
         if not cut:
             return found
@@ -199,14 +199,14 @@ class _Reader:
     def _sources(
         self, node: exp.Select, scope: Scope, where: exp.Expression | None
     ) -> tuple[list[Term], bool, list[frozenset[tuple[str, str]]]]:
-        """Add the sources; return the terms that decide the rows, True if the first's keys stay unique, those keys."""
+        """Add the sources; return the terms that decide rows, True if the first's keys stay unique, and these keys."""
         clause = node.args.get("from_") or node.args.get("from")
         if clause is None:
             return [], False, []
         joins = [*(node.args.get("joins") or ()), *(node.args.get("laterals") or ())]
         alias, relation = self._source(clause.this, scope)
         relation = narrowed(relation, alias, where)
-        # The first source has no tag. So a new join that adds no rows does not change the terms of its columns.
+        # Give the first source no tag, so that a new join that adds no rows does not change the terms of its columns.
         scope.sources[alias] = Source(relation)
         kept, preserved = [relation.rows], True
         for join in joins:
@@ -243,7 +243,7 @@ class _Reader:
     def _projections(
         self, node: exp.Select, scope: Scope
     ) -> tuple[dict[tuple[str, str], str], dict[str, Term], Callable[[str], Term] | None]:
-        """Return the names of columns passed on unchanged, the terms of all, and the function for unlisted columns."""
+        """Return the names of columns passed on unchanged, the terms of all, and a function for columns not listed."""
         plain: dict[tuple[str, str], str] = {}
         columns: dict[str, Term] = {}
         open_columns: Callable[[str], Term] | None = None
@@ -295,7 +295,7 @@ class _Reader:
         return having[0] if len(having) == 1 else None
 
     def _source(self, node: exp.Expression, scope: Scope) -> tuple[str, Relation]:
-        """Return the alias and the relation of a source."""
+        """Return the alias and the relation of a source in FROM or a join."""
         if isinstance(node, exp.Subquery):
             inner = Scope(scope.ctes, scope.parent)
             return node.alias, renamed(self.query(node, inner), node.args.get("alias"))
@@ -330,7 +330,7 @@ class _Reader:
         return Relation(columns, rows_of(name), facts.unique, lines=facts.lines, seed=name)
 
     def key(self, node: exp.Expression, scope: Scope) -> Term:
-        """Return the term of an expression, with each column replaced by its term."""
+        """Return the term of an expression, in which each column is replaced by the column's term."""
         node = node.unnest() if isinstance(node, exp.Paren) else node
         if isinstance(node, exp.Alias):
             return self.key(node.this, scope)

@@ -1,4 +1,4 @@
-"""Types for the lineage of a select, and functions that recognise the SQL patterns that decide its rows."""
+"""Define the types for the lineage of a SELECT, and recognise the SQL patterns that decide the rows of a SELECT."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from feature_mart.knowledge.lineage.terms import Term, column_of, op
 #: The prefixes of the tables that `ref()` and `source()` become in rendered SQL.
 REF = "ref__"
 SOURCE = "source__"
-#: The prefix of the condition that `is_changed` becomes, which drops unchanged rows of an as-of table. The rows left
-#: depend on every compared column. The value of a column at a given time does not, so the condition hides the columns.
+#: The prefix of the condition that replaces `is_changed`, which drops unchanged rows of an as-of table. Which rows are
+#: left depends on every compared column, but the value of a column at a given time does not. The condition therefore
+#: hides the compared columns.
 SPARSE = "sparse_"
-#: The function rendered around `opened_at`. A filter on it selects the rows that a run appends; the final table does
-#: not depend on it.
+#: The function that is rendered around `opened_at`. A filter on `opened_at` selects the rows that a run appends; the
+#: final table does not depend on such a filter.
 OPENED = "opened_since"
 #: The name of a made-up column that stands for a seed's configuration.
 CONFIGURATION = "its configuration"
@@ -29,10 +30,10 @@ _numbers = count()
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known about a model or seed that another model reads.
+    """The facts about a model or seed that the analysis of its readers needs.
 
-    `columns` is None if they are unknown. `unique` are the sets of columns that are unique together. `lines` are a
-    seed's lines, each as pairs of column and cell, and None for a model.
+    `columns` is None if the columns are unknown. `unique` has the sets of columns that are unique together. `lines` has
+    the lines of a seed, each as pairs of column and cell; None for a model.
     """
 
     columns: tuple[str, ...] | None
@@ -58,8 +59,8 @@ class Summary:
 class Relation:
     """A table, CTE or subquery.
 
-    `open` returns the term of a column that `columns` does not list; None if all are listed. `lines` are set for a
-    seed, whose name is `seed`.
+    `open` returns the term of a column that `columns` does not list; it is None if all columns are listed. `lines` and
+    `seed` are the lines and the name of a seed; None and empty for any other relation.
     """
 
     columns: dict[str, Term]
@@ -80,8 +81,8 @@ class Relation:
 class Source:
     """A relation in FROM or a join.
 
-    `tag` is the term of the joined rows, None for the first source. `outer` are the terms of the outer joins that can
-    make its columns NULL.
+    `tag` is the term of the joined rows, None for the first source. `outer` has the terms of the outer joins that can
+    make the source's columns NULL.
     """
 
     relation: Relation
@@ -102,7 +103,7 @@ class Source:
 
 @dataclass(slots=True)
 class Scope:
-    """The names visible in a select: CTEs, sources, column aliases and windows; `parent` is the enclosing scope."""
+    """The names visible in a SELECT: CTEs, sources, column aliases and windows. `parent` is the enclosing scope."""
 
     ctes: dict[str, Relation]
     parent: Scope | None
@@ -112,11 +113,14 @@ class Scope:
 
 
 class NotReadError(Exception):
-    """The SQL has a form that the analysis does not support."""
+    """Raised if the SQL has a form that the analysis does not support."""
 
 
 def sparse(columns: Mapping[str, Term], compared: set[str]) -> dict[str, Term]:
-    """Return a model's columns, and mark those that `is_changed` does not compare: their changes may be dropped."""
+    """Return a model's columns, with those marked that `is_changed` does not compare.
+
+    A row in which only such columns changed is dropped.
+    """
     if not compared:
         return dict(columns)
     return {n: t if n in compared else op("not compared", t) for n, t in columns.items()}
@@ -138,7 +142,7 @@ def is_opened(node: exp.Expression) -> bool:
 
 
 def branch(term: Term, label: str, rows: Term | None = None) -> Term:
-    """Return the term of one side of a union. A nested union of the same kind is returned as it is, to be merged."""
+    """Return the term of one side of a union. The term of a nested union of the same kind is returned unchanged."""
     if term.kind == "bag" and term.label == label:
         return term
     return op("branch", term, rows) if rows is not None else op("branch", term)
@@ -156,7 +160,7 @@ def clause_of(node: exp.Expression, name: str) -> exp.Expression | None:
 
 
 def own_aggregates(node: exp.Select, kind: type[exp.Expression]) -> Iterator[exp.Expression]:
-    """Yield the aggregates of a select, without window functions and without those of subqueries."""
+    """Yield the aggregates of a SELECT, without window functions and without the aggregates of subqueries."""
     for projection in node.expressions:
         for found in projection.find_all(kind):
             window = found.find_ancestor(exp.Window, exp.Select)
@@ -223,7 +227,7 @@ def equated_columns(on: exp.Expression | None, alias: str, relation: Relation) -
 def numbered_keys(
     condition: exp.Expression, plain: Mapping[tuple[str, str], str]
 ) -> set[frozenset[str]]:
-    """Return the keys made unique by ``row_number() over (partition by …) = 1``, as output columns."""
+    """Return the keys that ``row_number() over (partition by …) = 1`` makes unique, as output columns."""
     found = set()
     by_name = {name: out for (_, name), out in plain.items()}
     for each in conjuncts(condition):

@@ -1,7 +1,7 @@
-"""Select what one column of a history depends on, among the facts that the macro `running_sums` sums up.
+"""Find on which of the facts that the macro `running_sums` sums up a column of a history depends.
 
 The macro makes a union of all facts, in which a column is 0 for the facts of other columns. A fact with 0 changes no
-sum, so a column depends on its own facts alone, and the rows of a history are only those at which a column changed.
+sum, so a column depends only on its own facts. A history has rows only for refreshes at which a column changed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def read_apart(
     ctes: Mapping[str, Relation],
     read: Callable[[exp.Expression, dict[str, Relation]], Relation],
 ) -> None:
-    """Let each sum of a relation depend on its own facts alone, and its rows, keys and times on no fact.
+    """Make each sum of a relation depend only on its own facts, and the relation's rows, keys and times on no fact.
 
     Args:
         found: the relation of the CTE `running_sums`, changed in place.
-        queries: the query of that CTE, the last, and of those before it in the same WITH.
-        ctes: the relations of the CTEs before it.
-        read: returns the relation of a query, given the relations of the CTEs before it.
+        queries: the queries of this CTE and of the CTEs before it in the same WITH, by name, in order.
+        ctes: the relations of the CTEs before it, by name.
+        read: returns the relation of a query, given the relations of the CTEs before the query.
     """
     summed = summed_columns(queries)
     if not summed:
@@ -48,7 +48,7 @@ def read_apart(
 
 
 def summed_columns(queries: Mapping[str, exp.Expression]) -> list[str]:
-    """Return the columns of the facts that are summed; none if the queries are not those of the macro."""
+    """Return the names of the columns that the macro sums; none if the queries are not those of the macro."""
     if not {FACTS, DELTAS} <= queries.keys():
         return []
     group = queries[DELTAS].args.get("group")
@@ -59,10 +59,10 @@ def summed_columns(queries: Mapping[str, exp.Expression]) -> list[str]:
 
 
 def queries_of(column: str, queries: Mapping[str, exp.Expression]) -> Queries:
-    """Return the queries to read anew for a column of the sums, each with only what matters to the column.
+    """Return the queries to analyse again for a column of the sums, reduced to what the column depends on.
 
-    Facts for which the column is 0 or NULL are left out. A fact whose column is ``case when a then …`` is read where
-    ``a`` holds, which a wider filter such as ``a or b`` does not change.
+    Facts for which the column is 0 or NULL are left out. A fact whose column is ``case when a then …`` gets the filter
+    ``a``, so that a wider filter of the fact, such as ``a or b``, has no effect on the term.
     """
     found: Queries = {}
     sides = [side for side in _sides(queries[FACTS]) if not _is_nothing(_projection(side, column))]
@@ -86,7 +86,7 @@ def queries_of(column: str, queries: Mapping[str, exp.Expression]) -> Queries:
 
 
 def _sides(query: exp.Expression) -> Iterator[exp.Select]:
-    """Yield the selects of a UNION ALL, or the one select."""
+    """Yield the SELECTs of a UNION ALL, or the query itself if it is a single SELECT."""
     if isinstance(query, exp.Union) and not query.args.get("distinct"):
         yield from _sides(query.left)
         yield from _sides(query.right)
@@ -100,7 +100,7 @@ def _projection(select: exp.Expression, column: str) -> exp.Expression | None:
 
 
 def _is_nothing(node: exp.Expression | None) -> bool:
-    """Return True for 0, NULL and a cast of them."""
+    """Return True for 0, NULL, and a cast of 0 or NULL."""
     while isinstance(node, exp.Cast | exp.Paren):
         node = node.this
     return isinstance(node, exp.Null) or (
@@ -128,7 +128,7 @@ def _filtered(select: exp.Expression, column: str) -> exp.Expression:
 
 
 def _without_null_checks(query: exp.Expression, columns: set[str]) -> exp.Expression:
-    """Return a query without the parts of ``a is not null or b is not null`` that check these columns."""
+    """Return a query without the terms of ``a is not null or b is not null`` that check the given columns."""
     if not any(_null_checks(select) for select in query.find_all(exp.Select)):
         return query
     found = query.copy()
@@ -141,7 +141,7 @@ def _without_null_checks(query: exp.Expression, columns: set[str]) -> exp.Expres
 
 
 def _null_checks(select: exp.Select) -> list[exp.Expression]:
-    """Return the parts of a WHERE such as ``a is not null or b is not null``; empty for another one."""
+    """Return the terms of a WHERE such as ``a is not null or b is not null``; none if the WHERE has another form."""
     where = clause_of(select, "where")
     parts = _disjuncts(where.this) if where is not None else []
     return parts if len(parts) > 1 and all(map(_checked, parts)) else []
@@ -155,7 +155,7 @@ def _disjuncts(node: exp.Expression) -> list[exp.Expression]:
 
 
 def _checked(node: exp.Expression) -> str | None:
-    """Return the column of ``column is not null``, None for another expression."""
+    """Return the column's name of an expression ``column is not null``; None for any other expression."""
     inner = node.this if isinstance(node, exp.Not) else None
     if not isinstance(inner, exp.Is) or not isinstance(inner.expression, exp.Null):
         return None

@@ -1,4 +1,4 @@
-"""Represent what a column depends on as a graph of terms, in which equal subgraphs are one object."""
+"""Represent the dependencies of a column as a graph of terms, in which equal subgraphs are one object."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Term:
     """A node of the graph.
 
     `kind` is ``op`` (ordered children), ``bag`` (unordered children) or one of three leaves that refer to the model
-    `model`: ``col`` (its column `label`), ``rows`` (which rows it has) and ``all`` (all of it).
+    `model`: ``col`` (the column `label`), ``rows`` (the set of the model's rows) and ``all`` (the whole model).
     """
 
     __slots__ = ("children", "kind", "label", "model")
@@ -26,7 +26,7 @@ _known: dict[tuple[object, ...], Term] = {}
 
 
 def _term(kind: str, label: str, model: str, children: tuple[Term, ...]) -> Term:
-    """Return the term of these parts, creating it at most once: equal terms are identical, and are hashed once."""
+    """Return the term with these parts. Equal terms are one object, so that each is hashed only once."""
     key = (kind, label, model, *map(id, children))
     found = _known.get(key)
     if found is None:
@@ -40,9 +40,9 @@ def op(label: str, *children: Term) -> Term:
 
 
 def bag(label: str, *children: Term) -> Term:
-    """Return a term with unordered children. Children that are bags of the same label are merged into it.
+    """Return a term with unordered children. Children that are bags with the same label are replaced by their children.
 
-    A bag of one child is that child.
+    If there is only one child, return this child.
     """
     flat: list[Term] = []
     for child in children:
@@ -62,7 +62,7 @@ def rows_of(model: str) -> Term:
 
 
 def all_of(model: str) -> Term:
-    """Return the leaf that refers to all of a model."""
+    """Return the leaf that refers to a whole model: its columns and its rows."""
     return _term("all", "", model, ())
 
 
@@ -72,14 +72,14 @@ def text_digest(text: str) -> str:
 
 
 class Digests:
-    """Computes and caches digests of terms; `leaf` returns the digest of a leaf."""
+    """Computes and caches digests of terms. `leaf` is a function that returns the digest of a leaf."""
 
     def __init__(self, leaf: Callable[[Term], str]) -> None:
         self._leaf = leaf
         self._known: dict[Term, str] = {}
 
     def of(self, term: Term) -> str:
-        """Return the digest of a term. It does not recurse, since terms are deeper than Python's recursion limit."""
+        """Return the digest of a term. The code is not recursive, because terms can exceed Python's recursion limit."""
         known = self._known
         stack = [term]
         while stack:

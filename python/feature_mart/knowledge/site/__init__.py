@@ -1,7 +1,8 @@
 """The documentation site: dbt's own page, with reasons, evidence, drawings and a catalogue added.
 
-``profiles`` (statistics of columns) → ``plots``; ``facts`` → ``pages`` and ``catalogue`` (Markdown) → ``enrich`` (dbt's
-manifest) → ``build`` (the folder) → ``serve`` and ``publish``.
+``profiles`` measures columns for ``plots``, and ``facts`` collects what is known about consumers. From these, ``pages``
+and ``catalogue`` write Markdown, which ``enrich`` adds to dbt's manifest. ``build`` writes the site's folder; ``serve``
+and ``publish`` make it available.
 """
 
 from feature_mart.knowledge.site.build import build_site

@@ -38,14 +38,14 @@ def build_site(
     complete.
 
     Args:
-        store: the store of snapshots; drawings use the splits of each consumer's last snapshot.
+        store: the store of snapshots. The drawings use the splits of each consumer's last snapshot.
         log: the record of this run, to which the stage is added.
-        progress: called with steps done, steps in all and a text; None for no progress.
+        progress: called with the number of steps done, their total and a text; None for no progress.
 
     Raises:
         UsageError: there is no mart yet.
-        TerminalError: dbt cannot describe the mart, the engine cannot be queried, or the site cannot be moved to its
-            place; the former site is kept.
+        TerminalError: dbt cannot describe the mart, the engine cannot be queried, or the finished site cannot be moved
+            to its place. The former site is kept.
         TransientError: another program has the mart open for writing.
     """
     built = require_built(settings)
@@ -136,7 +136,7 @@ def _gather(
 
 
 def _number(column: str, data_type: str | None) -> str:
-    """Return a feature's column as a SQL expression that is a number on both engines."""
+    """Return a SQL expression for a feature's value as a number, on both engines. Booleans become 1 and 0."""
     if (data_type or "").lower() in {"boolean", "bool"}:
         return f"case when {column} then 1 when not {column} then 0 end"
     return finite(column)
@@ -159,7 +159,7 @@ def _draw(site: Path, consumers: Sequence[ConsumerFacts]) -> list[ConsumerFacts]
 
 
 def _put(site: Path, folder: Path, name: str, svg: str) -> str:
-    """Write a drawing to a file with its hash in the name, and return the link to it."""
+    """Write a drawing to a file whose name contains the drawing's hash, and return the link to the file."""
     content = svg.encode()
     path = folder / f"{name}.{hashlib.sha256(content).hexdigest()[:12]}.svg"
     folder.mkdir(parents=True, exist_ok=True)
@@ -168,7 +168,7 @@ def _put(site: Path, folder: Path, name: str, svg: str) -> str:
 
 
 def _put_candidates(project: Path, site: Path, document: dict[str, Any]) -> None:
-    """Add the committed drawings of candidates, and point the links in descriptions to their hashed file names."""
+    """Copy the committed drawings of candidates to the site, under names with hashes, and update the links to them."""
     links = {
         f"](assets/rejected/{path.name})": _put(
             site, site / "assets" / "rejected", path.stem, path.read_text(encoding="utf-8")
@@ -182,7 +182,7 @@ def _put_candidates(project: Path, site: Path, document: dict[str, Any]) -> None
 
 
 def _tables(document: Mapping[str, Any]) -> list[str]:
-    """Return the names of the feature models and marts that can be queried, which excludes ephemeral ones."""
+    """Return the names of the feature models and marts that can be queried, which are all except ephemeral ones."""
     return [
         str(node["name"])
         for node in document["nodes"].values()
@@ -193,7 +193,7 @@ def _tables(document: Mapping[str, Any]) -> list[str]:
 
 
 def _add_passed_on(document: Mapping[str, Any]) -> None:
-    """Add to each model's columns in a manifest those that it passes on, so that their pages describe them."""
+    """Add to each model in a manifest the columns that it passes on, so that the model's page describes them."""
     models = {
         node["name"]: node
         for node in document["nodes"].values()
@@ -234,7 +234,7 @@ def _swap(staged: Path, site: Path) -> None:
             site.rename(former)
         staged.rename(site)
     except BaseException as error:
-        # BaseException: an interrupt between the two renames must not lose the former site.
+        # Catch BaseException, because an interrupt between the two renames must not lose the former site.
         if former.exists() and not site.exists():
             former.rename(site)
         if not isinstance(error, OSError):

@@ -1,4 +1,4 @@
-"""Write the front page: consumers and their scores, last checks, whom to ask, features, freshness and candidates."""
+"""Write the front page: consumers and their scores, last checks, owners, features, freshness and candidates."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from feature_mart.knowledge.verification import VERIFIED_ALONE
 from feature_mart.knowledge.why import Candidate, Why
 
 _NEWEST_DECISIONS = 5
-#: The title and the first paragraph of the overview, which come before the state of the mart.
+#: The number of the overview's paragraphs before the state of the mart: the title and the introduction.
 _INTRODUCTION = 2
 _AT_REQUEST = "_at_request"
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An ADR: its number, its title, and the first paragraph of the decision, empty if it has none."""
+    """An ADR. `summary` is the first paragraph of the section on the decision, empty if there is none."""
 
     number: str
     title: str
@@ -41,7 +41,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The content of the front page. `as_of_at` is the refresh of the mart; `reasons` and `types` are by feature."""
+    """The content of the front page. `as_of_at` is the refresh of the mart. `reasons` and `types` are by feature."""
 
     warehouse: str
     as_of_at: datetime
@@ -62,9 +62,10 @@ def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str
 
     Args:
         of: the content to generate text from.
-        overview: the title, the introduction and a guide to the site, written by hand; the mart's state comes before
+        of: the content from which text is generated.
+        overview: a title, an introduction and a guide to the site, written by hand. The mart's state is inserted before
             the guide.
-        japanese: the Japanese section at the end, written by hand.
+        japanese: the Japanese section at the end of the page, written by hand.
         links: builds links to other pages.
     """
     clock, zone = of.clock, load_zone(of.clock.timezone)
@@ -105,7 +106,7 @@ def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str
 
 
 def read_decisions(project: Path) -> tuple[Decision, ...]:
-    """Return the newest ADRs of docs/decisions, highest number first."""
+    """Return the newest ADRs of docs/decisions, the highest number first."""
     paths = sorted((project / "docs" / "decisions").glob("[0-9]*.md"), reverse=True)
     return tuple(_decision(path) for path in paths[:_NEWEST_DECISIONS])
 
@@ -137,7 +138,7 @@ def _consumer_line(facts: ConsumerFacts, links: Links) -> str:
 
 
 def _groups(of: Catalogue) -> dict[str, dict[str, list[str]]]:
-    """Return the names of the consumers that use each feature, by feature group and feature."""
+    """Return, by feature group and feature, the names of the consumers that use the feature."""
     groups: dict[str, dict[str, list[str]]] = {}
     for facts in of.consumers:
         for group, names in facts.groups.items():
@@ -153,7 +154,7 @@ def _entity(group: str) -> str:
 
 
 def _owners(of: Catalogue) -> dict[str, list[str]]:
-    """Return the entities whose features an owner is responsible for, by owner."""
+    """Return, by owner, the entities whose features the owner is responsible for."""
     owners: dict[str, dict[str, None]] = {}
     for group, features in _groups(of).items():
         for name in features:

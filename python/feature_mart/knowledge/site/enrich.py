@@ -25,7 +25,7 @@ from feature_mart.knowledge.why import Why, read_reasons
 
 #: The prefixes of models whose columns have reasons.
 TOLD_MODELS = ("feat_", "mart_")
-#: Meta keys removed from the page, because the enriched description contains them.
+#: Meta keys that are removed from the page, because the enriched description already contains their values.
 _TOLD = frozenset(
     {"why", "transform", "unit", "null_means", "serve", "owner", "added", VERIFIED_BY}
 )
@@ -44,8 +44,10 @@ def enrich_manifest(
 
     Args:
         document: dbt's manifest, changed in place.
+        consumers: the facts about each consumer.
+        freshness: the newest row of each feature model.
         checks: the last checks of the mart.
-        catalog: dbt's catalog, which has the types that the columns have in the database.
+        catalog: dbt's catalog, which has the types of the columns in the database.
         as_of_at: the refresh of the built mart.
 
     Raises:
@@ -104,9 +106,9 @@ def enrich_manifest(
 
 
 def known_types(node: Mapping[str, Any], catalog: Mapping[str, Any]) -> dict[str, str]:
-    """Return the type of each column of a model: as the database has it, else as the YAML says.
+    """Return the type of each column of a model, from the catalog of the database or else from the YAML.
 
-    A column without a type in either, such as one of a Python model in an empty catalog, is left out.
+    A column that has no type in either place is left out, such as a column of a Python model if the catalog is empty.
     """
     stored = catalog.get("nodes", {}).get(node["unique_id"], {}).get("columns", {})
     found = {str(name).lower(): str(each["type"]).lower() for name, each in stored.items()}
@@ -121,7 +123,7 @@ def _enrich_model(
     consumers: Sequence[ConsumerFacts],
     links: Links,
 ) -> None:
-    # A mart has the columns of every group. Its consumer's page has their evidence, so none is repeated here.
+    # A mart has the columns of all groups. The page of the consumer has the evidence, so do not repeat it for the mart.
     columns = frozenset() if node["name"].startswith("mart_") else frozenset(node["columns"])
     described = {name: column["description"] for name, column in node["columns"].items()}
     labels = [

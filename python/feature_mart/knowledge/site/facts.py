@@ -1,4 +1,4 @@
-"""Collect the measured facts about each consumer for the site: last snapshot, evidence and column profiles."""
+"""Collect the facts about each consumer for the site: the last snapshot, the evidence and the column profiles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from feature_mart.knowledge.site.profiles import Profile
 from feature_mart.snapshot_files import parse_instant
 from feature_mart.storage import Store
 
-#: The one split used for a consumer without a snapshot.
+#: The only split of a consumer without a snapshot: all rows.
 _ALWAYS = Window(
     "all", datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 2, tzinfo=UTC), label_known_until=None
 )
@@ -22,11 +22,12 @@ _ALWAYS = Window(
 
 @dataclass(frozen=True, slots=True)
 class ConsumerFacts:
-    """The facts about one consumer; `exposure` is the name of its dbt exposure.
+    """The facts about one consumer.
 
-    `owner` is the team of the exposure, `contact` the team and its address. `groups` are its features by feature group.
-    `snapshot` is the manifest of its last snapshot, None if there is none or it cannot be read; `problem` says what to
-    do if it cannot be read, else it is None. `evidence` are its documents in docs/evidence, from all warehouses.
+    `exposure` is the name of the consumer's dbt exposure, `owner` the team that the exposure names, and `contact` this
+    team with its address. `groups` has the consumer's features by feature group. `snapshot` is the manifest of the
+    consumer's last snapshot; None if there is no snapshot or it cannot be read. `problem` says what to do if it cannot
+    be read, otherwise it is None. `evidence` has the consumer's documents in docs/evidence, from all warehouses.
     `profiles` and `drawings` (links) are by feature. A feature without known values has no drawing.
     """
 
@@ -50,10 +51,10 @@ class ConsumerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How fresh a built model is.
+    """The freshness of a built model.
 
-    `newest` is the time of its newest row, None if it has no such column or no rows. `fails_after_days` is the limit of
-    its freshness test, None without one.
+    `newest` is the time of the model's newest row; None if the model has no time column or no rows. `fails_after_days`
+    is the limit of the model's freshness test; None if there is no such test.
     """
 
     model: str
@@ -65,7 +66,7 @@ class Freshness:
 def last_snapshot(
     store: Store, consumer: str, warehouse_id: str
 ) -> tuple[Mapping[str, Any] | None, str | None]:
-    """Return the manifest of the snapshot that latest.json names, and a hint if it cannot be read.
+    """Return the manifest of the snapshot that latest.json names, and a hint if the snapshot cannot be read.
 
     Both are None if this warehouse has no snapshot of the consumer. A snapshot that cannot be read is not an error,
     because the site can be built without it.

@@ -1,7 +1,7 @@
-"""Complete dbt's documentation page: put the data into it, and add a style sheet and a script of our own.
+"""Complete dbt's documentation page: insert the data, and add a style sheet and a script.
 
-The data are inline because browsers block a page opened from disk from fetching files. ``page.css`` names Japanese
-fonts; ``page.js`` ranks the results of the search and hides tests in the graph.
+The data are inline because browsers do not let a page opened from disk fetch files. ``page.css`` names Japanese fonts;
+``page.js`` ranks the results of the search and hides tests in the graph.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from feature_mart.core.errors import TerminalError
 
 _PLACES = {"manifest": '"MANIFEST.JSON INLINE DATA"', "catalog": '"CATALOG.JSON INLINE DATA"'}
-#: Replacements for template placeholders in dbt's page that browsers would request from the host as addresses.
+#: Replacements for placeholders in dbt's page that browsers would take for addresses and request from the host.
 _FALSE_ADDRESSES = {
     'xlink:href="{{ getIcon(': 'ng-attr-href="{{ getIcon(',
     "${require('./assets/favicons/favicon.ico')}": "data:,",
@@ -34,7 +34,7 @@ def assemble_page(template: str, manifest: Mapping[str, Any], catalog: Mapping[s
     page = template
     for wrong, right in _FALSE_ADDRESSES.items():
         page = page.replace(wrong, right)
-    # Before the end of the head: after dbt's own script, and before AngularJS starts on the finished page.
+    # Insert at the end of the head: after dbt's own script, and before AngularJS starts on the complete page.
     page = page.replace("</head>", f"{_additions()}</head>", 1)
     for document, place in ((manifest, _PLACES["manifest"]), (catalog, _PLACES["catalog"])):
         before, found, after = page.partition(place)
@@ -48,9 +48,9 @@ def assemble_page(template: str, manifest: Mapping[str, Any], catalog: Mapping[s
 
 
 def anonymous(manifest: dict[str, Any]) -> None:
-    """Remove paths of this machine from a manifest, and turn off dbt's usage tracking; changes it in place."""
+    """Remove paths of this machine from a manifest, in place, and turn off dbt's usage tracking."""
     manifest["metadata"]["send_anonymous_usage_stats"] = False
-    # Operations are the hooks of this run. They contain the paths of the files read, and the page does not show them.
+    # Remove operations, which are the hooks of this run: they contain paths of files, and the page does not show them.
     manifest["nodes"] = {
         key: node for key, node in manifest["nodes"].items() if node["resource_type"] != "operation"
     }
@@ -62,7 +62,7 @@ def anonymous(manifest: dict[str, Any]) -> None:
 
 
 def without_remote_images(manifest: dict[str, Any]) -> None:
-    """Replace images on other hosts by links in all descriptions of a manifest, changed in place."""
+    """Replace images on other hosts by links, in all descriptions of a manifest, in place."""
     for kind in ("nodes", "sources", "exposures", "macros"):
         for node in manifest[kind].values():
             for each in (node, *(node.get("columns") or {}).values()):

@@ -1,4 +1,4 @@
-"""Write the site's text on a column, model, consumer or candidate, as Markdown for dbt's page."""
+"""Write the site's text about a column, model, consumer or candidate, as Markdown for dbt's page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from feature_mart.snapshot_files.left_out import count_left_out, explain_left_ou
 
 _CANDIDATE = re.compile(r"`?analyses/rejected/(\w+)\.sql`?")
 _VERDICT = re.compile(r"(Rejected|Not taken)(?: on (\d{4}-\d\d-\d\d))?\.")
-#: The headings of a model's reasons. ``page.js`` knows the second one and the start of a caption, "**Drawing".
+#: The headings of a model's reasons. ``page.js`` searches for the second heading and for "**Drawing", with which a
+#: caption starts.
 REASONS, ELSEWHERE = "Reasons by column", "Columns explained elsewhere"
 
 
@@ -58,7 +59,7 @@ class Links:
 def column_page(
     why: Why, description: str, consumers: Sequence[ConsumerFacts], links: Links, model: str
 ) -> str:
-    """Return the text on a feature's column in a model: reasons, consumers, evidence, candidates and drawings."""
+    """Return the text about a feature in a model: reasons, consumers, evidence, candidates and drawings."""
     paragraphs = _reasons(why, description, consumers, links)
     if why.model != model:
         paragraphs.append(f"**Explained in** {links.model(why.model)}: {links.feature(why)}")
@@ -68,7 +69,7 @@ def column_page(
         for each in why.rejected
         if why.column in each.lost_to
     ]
-    # The page of a mart has only the drawing for its own consumer's label; a feature model's has one per consumer.
+    # The page of a mart has only the drawing for its consumer's label, the page of a feature model one per consumer.
     own = [facts for facts in consumers if f"_{facts.consumer.name}__" in model] or consumers
     paragraphs += [line for facts in own for line in _drawing(why.column, facts, links)]
     return "\n\n".join(paragraphs)
@@ -82,14 +83,14 @@ def reasons_section(
     consumers: Sequence[ConsumerFacts],
     links: Links,
 ) -> str:
-    """Return what a model's label is, and the reasons for its columns, as Markdown; empty for a model without either.
+    """Return the section about a model's labels and the reasons for its columns, as Markdown; empty if there are none.
 
-    A column that the model explains has a heading. Those that other models explain are in a table.
+    A column that the model explains has a heading. The columns that other models explain are in a table.
 
     Args:
         columns: the description of each column by name.
-        labels: those of the columns that are labels.
-        explained: everything that is known about each column that has a reason.
+        labels: the names of the columns that are labels.
+        explained: everything that is known about each column with a reason, by column name.
     """
     known = {name: explained[name] for name in columns if name in explained}
     known = {name: why for name, why in known.items() if why.meta.get("why")}
@@ -99,7 +100,7 @@ def reasons_section(
         parts += [f"### {name}", columns[name]]
     parts += [f"## {REASONS}"] if own else []
     for name, why in own.items():
-        # The heading has no backticks: dbt's page makes its address from it.
+        # Write the heading without backticks, because dbt's page derives the address of the section from the heading.
         parts += [f"### {name}", *_reasons(why, columns[name], consumers, links)]
     lines = [
         [links.feature(why), str(why.meta["why"])] for name, why in known.items() if name not in own
@@ -112,7 +113,7 @@ def reasons_section(
 def model_page(
     notes: str, columns: Set[str], consumers: Sequence[ConsumerFacts], links: Links
 ) -> str:
-    """Return a model's notes, with links to candidates and a table of the evidence for its columns' groups."""
+    """Return a model's notes, with links to candidates and a table of the evidence for the columns' feature groups."""
     linked = _CANDIDATE.sub(lambda found: links.candidate(found[1]), notes)
     lines = [
         _group_line(document, group)
@@ -128,7 +129,7 @@ def model_page(
 
 
 def consumer_page(facts: ConsumerFacts, links: Links, zone: ZoneInfo) -> str:
-    """Return the text on a consumer: label, features, splits, last snapshot, and evidence for each feature group."""
+    """Return the text about a consumer: label, features, splits, last snapshot, and evidence for each feature group."""
     consumer = facts.consumer
     horizon = consumer.label_horizon_days
     paragraphs = [
@@ -170,7 +171,7 @@ def evidencetable(document: Mapping[str, Any]) -> str:
 def candidate_page(
     candidate: Candidate, description: str, links: Links, explained: Mapping[str, Why]
 ) -> str:
-    """Return a candidate's description, followed by links to the columns that it lost to."""
+    """Return a candidate's description, with links to the columns that the candidate was to replace or complement."""
     lost = ", ".join(
         f"{links.feature(explained[name])} in {links.model(explained[name].model)}"
         for name in candidate.lost_to
@@ -180,7 +181,7 @@ def candidate_page(
 
 
 def verdict_of(candidate: Candidate) -> str:
-    """Return the verdict and date at the start of a candidate's description, or "Tried" if it has none."""
+    """Return the verdict and date at the start of a candidate's description, or "Tried" if there are none."""
     found = _VERDICT.match(candidate.description)
     return " on ".join(filter(None, found.groups())) if found else "Tried"
 
@@ -224,7 +225,7 @@ def _group_line(document: Mapping[str, Any], group: Mapping[str, Any]) -> list[s
 def _reasons(
     why: Why, description: str, consumers: Sequence[ConsumerFacts], links: Links
 ) -> list[str]:
-    """Return what a column is, why it is there, how it is served, and which consumers use it."""
+    """Return paragraphs about a column: its description, reasons, serving and owner, and the consumers that use it."""
     meta = why.meta
     paragraphs = [description or why.description]
     paragraphs += [
@@ -251,7 +252,7 @@ def _reasons(
 
 
 def _drawing(column: str, facts: ConsumerFacts, links: Links) -> list[str]:
-    """Return a column's drawing and its caption, which starts with the word that the search skips."""
+    """Return a column's drawing and caption. The caption starts with "**Drawing", by which page.js recognizes it."""
     profile = facts.profiles.get(column)
     if profile is None:
         return []
@@ -260,7 +261,7 @@ def _drawing(column: str, facts: ConsumerFacts, links: Links) -> list[str]:
         return [caption]
     rows = _counted({name: profile.rows(name) for name in profile.bins})
     splits = "." if facts.snapshot is None else f"; splits of {facts.snapshot['id']}."
-    # The words of the alternative are few, because the caption says the same as the drawing.
+    # Keep the text alternative short, because the caption already describes the drawing in words.
     picture = f"![Drawing of {column} for {facts.consumer.name}, in words below]({facts.drawings[column]})"
     return [picture, f"{caption} Rows: {rows}{splits}"]
 
@@ -291,7 +292,10 @@ def _snapshot_lines(facts: ConsumerFacts, zone: ZoneInfo) -> list[str]:
 
 
 def _left_out(snapshot: Mapping[str, Any]) -> list[str]:
-    """Return a paragraph that explains each kind of row that was left out of a snapshot; none if no row was."""
+    """Return a paragraph that explains each kind of row that was left out of a snapshot; none if no row was left out.
+
+    The paragraph is in a list, to be joined with others.
+    """
     counts = count_left_out(snapshot["excluded"], snapshot["purged"].values())
     meanings = [f"`{name}`: {text}" for name, text in explain_left_out(counts)]
     return [f"**Left out.** {'. '.join(meanings)}."] if meanings else []

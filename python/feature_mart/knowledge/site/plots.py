@@ -21,9 +21,9 @@ from feature_mart.knowledge.svg import STYLE, figure_size, svg_text
 _HEIGHT = 150
 _LINES = ("-", "--", ":")
 _PROCESSES = 2
-#: The fewest known rows of a month whose median is mentioned in the description.
+#: The minimum number of known rows of a month whose median the description mentions.
 _ENOUGH = 30
-#: Below this number of drawings, starting processes takes longer than drawing.
+#: The number of drawings from which parallel processes save time. With fewer, starting them takes longer than drawing.
 _WORTH_A_PROCESS = 40
 _STYLE: Any = {
     **STYLE,
@@ -58,7 +58,10 @@ def draw_profiles(profiles: Sequence[tuple[Profile, str]]) -> list[str]:
 
 
 def draw_profile(profile: Profile, label: str) -> str:
-    """Return an SVG 480 pixels wide, whose title and description say in words what it shows."""
+    """Return a column's drawing as an SVG 480 pixels wide, with a title and a description in words.
+
+    ``label`` is the name of the label.
+    """
     from matplotlib.style import context
 
     # The default style overrides the machine's matplotlibrc, so the drawing is the same everywhere.
@@ -77,7 +80,7 @@ def draw_profile(profile: Profile, label: str) -> str:
 
 
 def describe_profile(profile: Profile, label: str) -> str:
-    """Describe in one sentence what the drawing shows, for use as text alternative."""
+    """Describe in one sentence what the drawing of a profile shows, for use as text alternative."""
     split = next(iter(profile.bins))
     if not profile.edges:
         return f"{profile.column} is never known in these rows."
@@ -113,7 +116,7 @@ def _middle(profile: Profile, split: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Paper:
-    """A figure and its axes. `unknown` is behind `months` and has the limits 0 and 1."""
+    """A figure and its axes. The axes `unknown` are behind the axes `months` and have the limits 0 and 1."""
 
     figure: Any
     splits: Any
@@ -124,7 +127,7 @@ class _Paper:
 
 @lru_cache(maxsize=1)
 def _paper() -> _Paper:
-    """Return the figure for all drawings. It is reused, because creating axes takes longer than drawing on them."""
+    """Return the figure for all drawings, which is reused because creating axes takes longer than drawing on them."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -161,12 +164,12 @@ def _draw_months(axes: Any, behind: Any, profile: Profile) -> Iterator[Any]:
     at = [month.number / 12 for month in profile.months]
     shares = [month.unknown / month.rows for month in profile.months]
     yield behind.fill_between(at, shares, color="0.8", step="mid", linewidth=0)
-    # Codes have no order, and therefore no median.
+    # Leave out the median of codes, which have no order.
     medians = [
         math.nan if month.median is None or profile.is_categorical else month.median
         for month in profile.months
     ]
-    # A month without known neighbours is not visible as part of a line: draw a point.
+    # Draw a point for a month whose neighbours have no known values, because a line needs two points.
     padded = [math.nan, *medians, math.nan]
     alone = [
         place
@@ -203,7 +206,7 @@ def _fit(axes: Any, across: Sequence[float], up: Sequence[float]) -> None:
     """Set the limits of both axes to the values with a margin of 5%; an axis without values is from 0 to 1."""
     for values, limit in ((across, axes.set_xlim), (up, axes.set_ylim)):
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
-        # If the values hardly differ, keep the margin above the resolution of a float.
+        # If the values differ very little, keep the margin above the resolution of a float.
         room = max((high - low) / 20, abs(high) * 1e-9) or 0.5
         limit(low - room, high + room)
 

@@ -1,8 +1,8 @@
 """Measure the distribution of feature columns on the engine: by split, by month, and against the label.
 
-There are two kinds of query, in SQL that DuckDB and BigQuery share: one for the range of every column, then others that
-count rows by split, month and bin. Bins have equal width. They span the mean ± three standard deviations, or the
-minimum and maximum where those are nearer. Values outside are counted in the first or last bin.
+There are two kinds of queries, in SQL that runs on DuckDB and BigQuery: first one for the ranges of all columns, then
+several that count rows by split, month and bin. Bins have equal width. They span the mean ± three standard deviations,
+limited to the minimum and maximum. Values outside are counted in the first or last bin.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any
 from feature_mart.exporter import Window
 
 Ask = Callable[[str], Sequence[tuple[Any, ...]]]
-"""Runs a query on one training mart, for which the query says {table}, and returns the rows."""
+"""Runs a query on a training mart and returns the rows. In the text of the query, {table} stands for the mart."""
 
 _BINS = 40
-#: The most bins of a whole-number column. A smaller range has one bin per number.
+#: The maximum number of bins of a column of whole numbers. A column with a smaller range has one bin per number.
 _WHOLE_BINS = 120
-#: In standard deviations from the mean. Of a normal distribution, 0.3% lie outside.
+#: The range of the bins, in standard deviations from the mean. Of a normal distribution, 0.3% is outside.
 _REACH = 3
-#: Greater values count as unknown, because the sum of their squares would overflow.
+#: The maximum absolute value. Greater values count as unknown, because the sum of their squares would overflow.
 _MOST = 1e100
-#: The number of columns in one query. Both engines plan such a query in well under a second.
+#: The number of columns in one query. Both engines plan a query of this size in well under a second.
 _AT_ONCE = 16
 #: The number of groups of rows for which the mean label is shown.
 _GROUPS = 10
@@ -34,10 +34,10 @@ _GROUPS = 10
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """One month (UTC) of a column: the number of rows, how many are unknown, and the median of the known ones.
+    """One month (UTC) of a column: the numbers of rows and of unknown values, and the median of the known values.
 
-    `number` is 12 × year + month − 1. The median comes from the bins and is exact to a bin's width; None if no value is
-    known.
+    `number` is 12 × year + month − 1. `median` is computed from the bins, so it is exact to a bin's width; None if no
+    value is known.
     """
 
     number: int
@@ -48,7 +48,7 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The number of known values in each bin, and their sum."""
+    """The number of known values in each bin (`rows`), and the sum of these values (`sums`)."""
 
     rows: tuple[int, ...]
     sums: tuple[float, ...]
@@ -61,10 +61,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The bins of a column: lower bound, width of a bin, and number, which is 0 for a column without known values.
+    """The bins of a column.
 
-    `is_exact` is True if each bin has one distinct value, `is_whole` if all values are whole numbers. The values are
-    between `least` and `greatest`.
+    `low` is the lower bound of the first bin, `width` the width of each bin, and `bins` their number, 0 for a column
+    without known values. `is_exact` is True if each bin has at most one distinct value, `is_whole` if all values are
+    whole numbers. `least` and `greatest` are the minimum and maximum of the values.
     """
 
     low: float
@@ -77,18 +78,18 @@ class Extent:
 
     @property
     def edges(self) -> tuple[float, ...]:
-        """Return the bounds of the bins, one more than bins; empty without bins."""
+        """Return the bounds of the bins, one more than there are bins; empty if there are no bins."""
         count = self.bins + 1 if self.bins else 0
         return tuple(self.low + self.width * each for each in range(count))
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The distribution of one column; `bins` and `unknown` (rows) are by split.
+    """The distribution of one column. `bins` and `unknown` (the number of rows without a known value) are by split.
 
-    `label_groups` are tuples of mean value, mean label and rows over the first split: about ten groups of equal size in
-    order of the values, or one group per code of a categorical column. `label_mean` and `label_deviation` are of all
-    rows that are not excluded.
+    `label_groups` has tuples of mean value, mean label and number of rows in the first split: about ten groups of equal
+    size in order of the values, or one group per code of a categorical column. `label_mean` and `label_deviation` are
+    the mean and standard deviation of the label over all rows that are not excluded.
     """
 
     column: str
@@ -103,15 +104,15 @@ class Profile:
 
     @property
     def edges(self) -> tuple[float, ...]:
-        """Return the bounds of the bins, one more than bins; empty for a column without known values."""
+        """Return the bounds of the bins, one more than there are bins; empty for a column without known values."""
         return self.extent.edges
 
     def rows(self, split: str) -> int:
-        """Return the number of rows of a split, including unknown ones."""
+        """Return the number of rows of a split, including rows without a known value."""
         return self.bins[split].known + self.unknown[split]
 
     def quantile(self, split: str, share: float) -> float | None:
-        """Return a quantile (`share` from 0 to 1) of a split's known values from the bins; None if none is known."""
+        """Return a quantile (`share` from 0 to 1) of a split's known values; None if no value is known."""
         return _quantile(self.bins[split], self.extent, share)
 
 
@@ -128,7 +129,7 @@ def measure_profiles(
         ask: runs a query on the training mart.
         columns: the columns by name, as SQL expressions that are numbers.
         label: the column of the label.
-        splits: the splits by time; rows outside of them are not counted.
+        splits: the splits by time. Rows outside of the splits are not counted.
         categorical: the names of columns whose values are codes without an order.
     """
     extents, names = _extents(ask, columns), tuple(columns)
@@ -205,7 +206,7 @@ def _count_sql(
 
 
 def _bucket(value: str, extent: Extent) -> str:
-    # A literal with an exponent is a double on both engines.
+    # Write literals with an exponent, which are floats on both engines; 0.5 would be an exact decimal on DuckDB.
     low, high = extent.low + extent.width, extent.low + extent.width * (extent.bins - 1)
     return (
         f"case when {value} is null then null when {value} < {low:.17e} then 0e0 "
@@ -283,9 +284,9 @@ class _Tally:
 def _label_groups(
     train: Counts, labels: Sequence[float], *, is_each: bool
 ) -> Iterator[tuple[float, float, int]]:
-    """Yield mean value, mean label and rows of groups of neighbouring bins.
+    """Yield the mean value, the mean label and the number of rows of groups of neighbouring bins.
 
-    A group is complete when it has a tenth of the rows. With `is_each`, every non-empty bin is a group.
+    A group is complete when it has a tenth of the rows. If `is_each`, every non-empty bin is a group.
     """
     wanted = 0.0 if is_each else train.known / _GROUPS
     rows, values, total, left = 0, 0.0, 0.0, train.known
@@ -298,10 +299,10 @@ def _label_groups(
 
 
 def _quantile(counts: Counts, extent: Extent, share: float) -> float | None:
-    """Return a quantile from the bins, or None if they are empty.
+    """Return a quantile that is computed from the bins, or None if all bins are empty.
 
-    Values in a bin are assumed to be uniform around their mean, up to the nearer edge of the bin on both sides. A bin
-    whose values are nearly all at one edge therefore gives about that value.
+    The values in a bin are assumed to be uniform around their mean, up to the distance of the nearer edge. If nearly
+    all values of a bin are at one edge, the quantile is therefore close to this edge.
     """
     before = 0
     for place, (rows, value_sum) in enumerate(zip(counts.rows, counts.sums, strict=True)):

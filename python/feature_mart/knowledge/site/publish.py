@@ -16,9 +16,9 @@ _TYPES = {
     ".json": "application/json; charset=utf-8",
     ".svg": "image/svg+xml; charset=utf-8",
 }
-#: The browser revalidates the file and gets a 304 if it has not changed.
+#: Cache-Control of the front page: the browser revalidates the page and gets a 304 if it has not changed.
 _ASK = "no-cache"
-#: The name of a drawing contains its hash, so its content never changes and may be cached for ever.
+#: Cache-Control of drawings: the name of a drawing contains its hash, so the browser may cache it for ever.
 _KEEP = "public, max-age=31536000, immutable"
 
 
@@ -32,10 +32,10 @@ class Published:
 
 
 def check_place(store: Store) -> None:
-    """Check that a store can be read, to report a wrong address, account or bucket before the site is built.
+    """Check that a store can be read, so that a wrong address, account or bucket is reported before the site is built.
 
     Raises:
-        FeatureMartError: the store refuses.
+        FeatureMartError: the store refuses access.
         UsageError: the folder cannot be used.
     """
     try:
@@ -45,14 +45,14 @@ def check_place(store: Store) -> None:
 
 
 def publish_site(site: Path, store: Store) -> Published:
-    """Copy every file of the site into a bucket or folder. Existing files are replaced, but none is deleted.
+    """Copy every file of the site to a bucket or folder. Existing files are replaced, and no file is deleted.
 
-    The front page is written last, when everything that it links to is there. Links are relative, so the site works
-    under any prefix.
+    The front page is written last, after everything that it links to. Links are relative, so the site works under any
+    prefix.
 
     Raises:
         UsageError: there is no site yet.
-        FeatureMartError: the store refuses; the former front page and its drawings stay.
+        FeatureMartError: the store refuses access. The former front page and its drawings are kept.
     """
     if not (site / _PAGE).is_file():
         raise UsageError(f"There is no site at {site} yet: run `mart docs` first.")

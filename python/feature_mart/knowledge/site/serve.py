@@ -15,7 +15,7 @@ from feature_mart.runner.state import check_address
 
 
 class _Server(http.server.ThreadingHTTPServer):
-    """An HTTP server that ignores connections closed by the browser during a response."""
+    """An HTTP server that ignores errors of connections that the browser closes during a response."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):
@@ -23,7 +23,7 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 def written_at(settings: Settings) -> datetime | None:
-    """Return when the site was written; None if there is none yet.
+    """Return the time at which the site was written; None if there is no site yet.
 
     Raises:
         UsageError: the state folder belongs to another warehouse of the same name.
@@ -53,7 +53,7 @@ def open_site(settings: Settings, port: int) -> http.server.ThreadingHTTPServer:
 
 
 def check_port(port: int) -> None:
-    """Check that a port is free, to fail before the site is built.
+    """Check that a port is free, so that a port in use is reported before the site is built.
 
     Raises:
         UsageError: the port cannot be used.

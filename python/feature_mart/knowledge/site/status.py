@@ -1,4 +1,4 @@
-"""Write the mart's state for the front page: the consumers' scores and trends, the last checks, and whom to ask."""
+"""Write the mart's state for the front page: the consumers' scores and trends, the last checks, and the owners."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What a run record says about a build: the counts of its checks, and the ids of nodes that warned or failed."""
+    """The part of a build's run record about checks: their counts, and the ids of the nodes that warned or failed."""
 
     run_id: str
     tests: CheckCounts
@@ -36,7 +36,7 @@ class RunRecord:
 
     @property
     def started_at(self) -> datetime | None:
-        """Return the time at the start of the run's id, None for an id of another form."""
+        """Return the time at which the run started, from the beginning of `run_id`; None if the id has another form."""
         try:
             return datetime.strptime(self.run_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         except ValueError:
@@ -45,7 +45,10 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class LastChecks:
-    """The checks of the build that made the present mart, and the newest failed build after it, None without one."""
+    """The checks of the build that made the present mart (`built`), and of the newest failed build after it.
+
+    `failed_since` is None if no later build failed.
+    """
 
     built: RunRecord
     failed_since: RunRecord | None = None
@@ -79,7 +82,7 @@ def read_last_checks(settings: Settings, built: BuiltMart, log: RunLog) -> LastC
 
 
 def read_owned_paths(project: Path) -> tuple[OwnedPath, ...]:
-    """Return the lines of CODEOWNERS in file order, none without such a file."""
+    """Return the lines of CODEOWNERS in file order; none if there is no such file."""
     found = (project / folder / "CODEOWNERS" for folder in (".github", ".", "docs"))
     path = next((each for each in found if each.is_file()), None)
     if path is None:
@@ -90,9 +93,9 @@ def read_owned_paths(project: Path) -> tuple[OwnedPath, ...]:
 
 
 def scores_text(consumers: Sequence[ConsumerFacts], warehouse: str, links: Links) -> str:
-    """Return each consumer's score on every warehouse where it was measured, as Markdown, this warehouse first.
+    """Return the scores of each consumer on all warehouses as Markdown, this warehouse first.
 
-    A consumer without a score on this warehouse, or whose last snapshot has none, is told how to measure it.
+    If a consumer has no score on this warehouse, or none for its last snapshot, the text names the command to run.
     """
     lines, todo = [], []
     for facts in consumers:
@@ -111,7 +114,7 @@ def scores_text(consumers: Sequence[ConsumerFacts], warehouse: str, links: Links
 
 
 def checks_text(checks: LastChecks, links: Links, zone: ZoneInfo) -> str:
-    """Return the last checks as Markdown: when they ran, how many passed, warned or failed, and which."""
+    """Return the last checks as Markdown: their time, the numbers by result, and which checks warned or failed."""
     built, later = checks.built, checks.failed_since
     if built.tests == CheckCounts():
         text = f"The mart was built by run `{built.run_id}` without checks: run `mart build`."
@@ -135,10 +138,10 @@ def owners_table(
     paths: Sequence[OwnedPath],
     links: Links,
 ) -> str:
-    """Return whom to ask about consumers, features and files.
+    """Return a Markdown table of the teams to ask about consumers, features and files.
 
     Args:
-        owners: the entities whose features an owner (`meta.owner`) is responsible for, by owner.
+        owners: by owner (`meta.owner`), the entities whose features the owner is responsible for.
         paths: the lines of CODEOWNERS.
     """
     lines = [
@@ -190,7 +193,7 @@ def _read_records(folder: Path) -> Iterator[RunRecord]:
         try:
             yield _parse_record(json.loads(path.read_bytes()))
         except (OSError, ValueError, KeyError, TypeError):
-            # A record in another format, or one cut short, says nothing about checks.
+            # Skip a record that is in another format or truncated.
             continue
 
 
