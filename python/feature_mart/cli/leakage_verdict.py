@@ -241,7 +241,7 @@ def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
         for table in report.untimed
     ]
     lines += [
-        f"  the load clock's line of {verdict.table}: too few of its keys were loaded as usual to compare it with"
+        f"  the load clock line of {verdict.table}: too few keys were loaded as usual to compare the line with"
         for verdict in report.load_clock
         if verdict.moved.keys and verdict.lags is None
     ]

@@ -129,10 +129,10 @@ def signed(value: float | None) -> str:
 
 def _effect(document: Document, group: Mapping[str, Any]) -> str:
     if group["is_empty"]:
-        return f"none: {group['name']}, its group, is never known there"
+        return f"none: the feature group {group['name']} is never known there"
     return (
-        f"{group['name']}, its group, adds {signed(group['adds']['validation'])} {document['metric']} on validation to "
-        f"all features, which reach {score(document['all']['validation'])}; alone it reaches "
+        f"the feature group {group['name']} adds {signed(group['adds']['validation'])} {document['metric']} on "
+        f"validation; all features reach {score(document['all']['validation'])}, and the group alone reaches "
         f"{score(group['alone']['validation'])} ({document['seeds']} seeds, snapshot {document['snapshot']})"
     )
 

@@ -85,12 +85,12 @@ def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str
             *(["## How to read this site", *guide] if guide else ()),
             "## Features by entity",
             *_feature_tables(of, links),
-            "## How fresh they are",
+            "## Freshness",
             f"The mart is as of {local(of.as_of_at, zone)} {clock.timezone}. It refreshes every day at "
             f"{clock.refresh_hour}:00 in that time zone, and the rows of a refresh may be used "
             f"{clock.publish_lag_minutes} minutes later. A row of a feature's history is valid until the next one, "
-            "and there is none where nothing changed, so an old row is not a fault. The features at a request "
-            "(`feat_job__…`) have one row per request.",
+            "and a history has no row for a refresh at which nothing changed, so an old row is not a fault. The "
+            "features at a request (`feat_job__…`) have one row per request.",
             _freshness_table(of.freshness, links, zone),
             "## Money",
             f"All amounts are in whole units of {of.currency}, rounded half away from zero, also the prices behind "

@@ -125,7 +125,7 @@ def model_page(
     if not lines:
         return linked
     measured = table(_GROUP_HEAD, lines)
-    return f"{linked.rstrip()}\n\nMeasured, the groups that these features are in:\n\n{measured}"
+    return f"{linked.rstrip()}\n\nMeasured effects of the feature groups of these features:\n\n{measured}"
 
 
 def consumer_page(facts: ConsumerFacts, links: Links, zone: ZoneInfo) -> str:
@@ -161,9 +161,9 @@ def evidencetable(document: Mapping[str, Any]) -> str:
     return (
         f"**Evidence on {document['warehouse_id']}.** {document['metric']} of {document['seeds']} seeds, mean ± "
         f"standard deviation; {document['from'][:10]} to {document['to'][:10]}, rows: {_counted(document['rows'])}; "
-        f"snapshot {document['snapshot']}. Adds: the score of all features less the score without the group; two "
-        "figures nearer than their spreads are the same. Chosen by validation; test is only reported. Trend of all "
-        f"features on validation: {trend_of(document)}.\n\n"
+        f"snapshot {document['snapshot']}. Adds: the score of all features minus the score without the group. Scores "
+        "that differ by less than their spreads count as equal. Features are chosen by the validation score; the test "
+        f"score is only reported. Trend of all features on validation: {trend_of(document)}.\n\n"
         f"{table(_GROUP_HEAD[1:], lines)}"
     )
 
