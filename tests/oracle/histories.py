@@ -11,7 +11,6 @@ contract never changes. The price of an active or completed contract is above 0 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from random import Random
@@ -22,6 +21,7 @@ from hypothesis import strategies as st
 
 from . import voices
 from .clock import Clock, LoadClockLine, Row, World
+from .shapes import FLAGS, Shape, random_shape
 from .warehouse import COLUMNS
 
 Universe = dict[str, list[Row]]
@@ -47,61 +47,6 @@ US, MINUTE, HOUR, DAY = (timedelta(microseconds=us) for us in (1, 60e6, 3600e6, 
 # Days of events, counted from the first day of a universe; most are near the ends of the 90- and 365-day windows.
 DAYS = (0, 0, 0, 1, 1, 2, 3, 30, 88, 89, 90, 90, 91, 180, 363, 364, 365, 365, 366, 367, 400)
 TITLES = ("", "ＬＰ制作 3枚", "<b>記事作成</b> 10記事", "翻訳𠮷野家", "  bug fix ")
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Limit the size of a universe and select its irregularities; the defaults are the minimum.
-
-    Attributes:
-        jobs: the number of jobs.
-        contracts: the number of contracts.
-        versions: the maximum number of versions of a key.
-        clients: the number of clients.
-        categories: the number of categories.
-        is_bulk_loaded: events before TRUSTED_FROM are loaded in bulk, so there are initial versions.
-        has_second_bulk: events before AGAIN_TO are loaded in bulk in the second period of the load clock.
-        has_late: some rows are loaded months after their event.
-        has_future: some rows are loaded before their event.
-        has_changes: later versions change prices, times, statuses, clients or categories.
-        has_deletes: some keys are deleted, and undeleted again.
-        has_duplicates: some rows have exact duplicates.
-        has_nulls: nullable columns contain NULLs.
-        has_ties: all events happen at a few times.
-        has_strangers: some contracts have an unknown job, and some clients have no row.
-    """
-
-    jobs: int = 1
-    contracts: int = 0
-    versions: int = 1
-    clients: int = 1
-    categories: int = 1
-    is_bulk_loaded: bool = False
-    has_second_bulk: bool = False
-    has_late: bool = False
-    has_future: bool = False
-    has_changes: bool = False
-    has_deletes: bool = False
-    has_duplicates: bool = False
-    has_nulls: bool = False
-    has_ties: bool = False
-    has_strangers: bool = False
-
-
-FLAGS = tuple(item.name for item in fields(Shape) if item.name.startswith(("is_", "has_")))
-
-
-def random_shape(rng: Random) -> Shape:
-    """Return a random shape, with each irregularity at a probability of 1/2."""
-    flags = {name: rng.random() < 0.5 for name in FLAGS}
-    return Shape(
-        jobs=rng.randint(1, 5),
-        contracts=rng.randint(0, 6),
-        versions=rng.randint(1, 4),
-        clients=rng.randint(1, 2),
-        categories=rng.randint(1, 2),
-        **flags,
-    )
 
 
 def random_universe(rng: Random, prefix: str, world: World = WORLD) -> Universe:

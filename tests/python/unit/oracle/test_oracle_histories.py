@@ -15,8 +15,9 @@ from oracle.chain import by_key, state_changes
 from oracle.changes import only_changes
 from oracle.client_history import NO_HISTORY, chains_by_value, state_of_client
 from oracle.contracts import frozen_category
-from oracle.histories import WORLD, Shape, merged, random_universe, universe_of, universes
+from oracle.histories import WORLD, merged, random_universe, universe_of, universes
 from oracle.reviews import reviews_by_client
+from oracle.shapes import Shape
 from oracle.staging import row_versions
 
 

@@ -1,0 +1,61 @@
+"""Choose the size and the irregularities of a random history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Limit the size of a universe and select its irregularities; the defaults are the minimum.
+
+    Attributes:
+        jobs: the number of jobs.
+        contracts: the number of contracts.
+        versions: the maximum number of versions of a key.
+        clients: the number of clients.
+        categories: the number of categories.
+        is_bulk_loaded: events before TRUSTED_FROM are loaded in bulk, so there are initial versions.
+        has_second_bulk: events before AGAIN_TO are loaded in bulk in the second period of the load clock.
+        has_late: some rows are loaded months after their event.
+        has_future: some rows are loaded before their event.
+        has_changes: later versions change prices, times, statuses, clients or categories.
+        has_deletes: some keys are deleted, and undeleted again.
+        has_duplicates: some rows have exact duplicates.
+        has_nulls: nullable columns contain NULLs.
+        has_ties: all events happen at a few times.
+        has_strangers: some contracts have an unknown job, and some clients have no row.
+    """
+
+    jobs: int = 1
+    contracts: int = 0
+    versions: int = 1
+    clients: int = 1
+    categories: int = 1
+    is_bulk_loaded: bool = False
+    has_second_bulk: bool = False
+    has_late: bool = False
+    has_future: bool = False
+    has_changes: bool = False
+    has_deletes: bool = False
+    has_duplicates: bool = False
+    has_nulls: bool = False
+    has_ties: bool = False
+    has_strangers: bool = False
+
+
+FLAGS = tuple(item.name for item in fields(Shape) if item.name.startswith(("is_", "has_")))
+
+
+def random_shape(rng: Random) -> Shape:
+    """Return a random shape, with each irregularity at a probability of 1/2."""
+    flags = {name: rng.random() < 0.5 for name in FLAGS}
+    return Shape(
+        jobs=rng.randint(1, 5),
+        contracts=rng.randint(0, 6),
+        versions=rng.randint(1, 4),
+        clients=rng.randint(1, 2),
+        categories=rng.randint(1, 2),
+        **flags,
+    )
