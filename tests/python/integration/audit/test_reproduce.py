@@ -139,7 +139,7 @@ def test_a_snapshot_is_rebuilt_the_same_after_later_data_and_a_backfill(
             "from the warehouse other, not from toy",
         ),
         ({}, "price_estimate", 2, "is not a snapshot: name one"),
-        ({}, "20990101T0000Z-000000000000", 2, "The last snapshots are 20261103T1800Z-"),
+        ({}, "20990101T0000Z-000000000000", 2, "has price_estimation (20261103T1800Z-"),
     ],
 )
 def test_what_cannot_be_rebuilt_is_said_in_one_line(

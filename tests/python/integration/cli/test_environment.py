@@ -182,4 +182,4 @@ def test_a_name_that_cannot_work_is_refused_in_one_line(
     done = call("build")
     assert done.exit_code == 2, done.output
     assert done.stderr.startswith(f"mart: {variable} is ") and done.stderr.count("\n") == 1
-    assert "rename one of the two warehouse folders" in done.stderr
+    assert "rename the folder" in done.stderr

@@ -305,7 +305,7 @@ QUESTIONS = (
         "exclusion_reason",
         "mart_price_estimation__training",
         "exclusion_reason",
-        "label_not_yet_known: no contract is known yet.*void, cancelled: what became of the contract",
+        "label_not_yet_known: no contract is known.*void, cancelled: the status of the contract",
     ),
     Question(
         "Why is the status of a job no feature?",
