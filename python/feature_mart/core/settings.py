@@ -38,7 +38,7 @@ _FIRST_YEAR, _LAST_YEAR = 1971, 2199
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The refreshes: every business day at `refresh_hour` in `timezone`.
+    """The refreshes: every day at `refresh_hour` in `timezone`.
 
     A row of a refresh may be used `publish_lag_minutes` later.
     """
