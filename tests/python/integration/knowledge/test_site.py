@@ -149,7 +149,7 @@ def test_the_front_page_lists_every_feature_once_and_every_consumer(site: Site) 
         "Last checks",
         "Whom to ask",
         "Features by entity",
-        "How fresh",
+        "Freshness",
         "Tried and not taken",
         "Newest dec",
     ):

@@ -87,7 +87,9 @@ WHY = "The client's own idea of the price"
         why("job_title_char_count"),
         section("feat_job__posting.md", "job_title_char_count"),
         section("feat_job__text.md", "job_budget_log"),
-        put("feat_job__posting.md", "Logs for money", "Halved logs for money"),
+        put(
+            "feat_job__posting.md", "Amounts of money are logs", "Amounts of money are halved logs"
+        ),
         describe("feat_job__posting.yml", "job_budget_log"),
         put("feat_job__posting.yml", "{{ doc('feat_job__posting') }}", "{{ doc('other') }}"),
     ],
