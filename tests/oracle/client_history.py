@@ -42,7 +42,7 @@ class Known:
         return [row for row in self.jobs if is_in_window(row["posted_at"], self.at, days)]
 
     def counted(self, days: int | None = None) -> list[Row]:
-        """Return the active and completed contracts signed in the last `days` days; all of them if None."""
+        """Return the active and completed contracts signed in the last `days` days; with None, signed at any time."""
         within = [r for r in self.contracts if is_in_window(r["contracted_at"], self.at, days)]
         return [row for row in within if is_counted(row)]
 

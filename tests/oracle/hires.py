@@ -50,7 +50,7 @@ NOT_YET = "label_not_yet_known"
 def hire(
     request: Row, job_versions: list[Row], contracts: list[list[Row]], known_at: datetime
 ) -> tuple[bool, str | None]:
-    """Return whether somebody was hired, and the exclusion reason.
+    """Return True if somebody was hired within 14 days, and the reason for an exclusion.
 
     Args:
         request: the spine row.

@@ -269,7 +269,7 @@ class _Builder:
         return self.built_jobs[number]
 
     def voices(self, make: Any, of: str, universe: Universe) -> list[Row]:
-        """Return the proposals or reviews, drawn from a random generator that only they use."""
+        """Return the proposals for jobs or the reviews of contracts, drawn from a random generator of their own."""
         return list(
             make(self.rng(of, "voices"), self.prefix, universe[of], self.event_at, self.loads)
         )

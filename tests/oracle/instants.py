@@ -187,7 +187,7 @@ def random_universe(rng: Random, prefix: str) -> dict[str, list[Row]]:
         ]
         rows = _versions(rng, first, "contracted_at", changes)
         if rng.random() < 0.2:
-            # A tie: two contracts are first known at the same time.
+            # A tie: this contract is loaded at the same time as another one.
             others = [row["loaded_at"] for row in out["contracts"]]
             if others and not any(row["loaded_at"] in others for row in rows[1:]):
                 newest = max(row["loaded_at"] for row in rows)

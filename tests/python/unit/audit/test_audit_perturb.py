@@ -16,7 +16,7 @@ from feature_mart.sample import write_sample
 
 UNTIMED = ("categories", "job_skills")
 STORM = datetime(2025, 6, 1, tzinfo=UTC)
-#: Late rows of one key are loaded up to two months after its first load.
+#: No row loaded by this time differs in the copies: late rows of a key follow its first load by up to two months.
 CALM = STORM - timedelta(days=61)
 
 

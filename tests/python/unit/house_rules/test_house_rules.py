@@ -223,7 +223,7 @@ def test_text_that_no_file_may_hold_is_found(rule: str, text: str) -> None:
 
 
 def test_text_that_only_looks_like_it_is_let_through() -> None:
-    # In two pieces, as above, so that this file does not break the rule.
+    # The strings are split, so that this file does not break the rules.
     text = "".join(("../shared/wo", "rk/x todos ~/ho", "me/anna/ --index-url\n"))
     assert not list(check_text("README.md", text))
 

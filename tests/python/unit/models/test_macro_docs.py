@@ -1,4 +1,4 @@
-"""Test that the YAML beside the macros describes each of them, with its arguments: dbt's site shows both."""
+"""Test that the YAML beside the macros describes each macro and its arguments, which dbt's site shows."""
 
 from __future__ import annotations
 

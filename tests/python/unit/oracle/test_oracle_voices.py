@@ -24,14 +24,14 @@ def demand(tables: Tables) -> list[tuple[datetime, *tuple[Any, ...]]]:
 
 
 def hired(contracts: list[Row], jobs: list[Row] | None = None) -> tuple[int | None, str | None]:
-    """The label of the default job and why it is excluded."""
+    """Return the hire label of the default job, and its exclusion reason."""
     tables = {"jobs": jobs or [job()], "contracts": contracts}
     (row,) = expected_tables(tables, world())["int_job__hire_label"]
     return row["is_hired_within_14d"], row["exclusion_reason"]
 
 
 def own(contract_id: str = "d1", /, **given: Any) -> Row:
-    """A contract of the default job, a day after it was posted."""
+    """Return a contract of the default job, signed the day after the job was posted."""
     return contract(
         contract_id, **{"job_id": "j1", "contracted_at": at("2024-05-11 12:00")} | given
     )
