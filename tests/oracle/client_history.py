@@ -51,7 +51,7 @@ class Known:
         return [row for row in self.contracts if is_cancelled(row)]
 
 
-#: Functions that compute each column from a `Known`. A column whose name ends in `_<n>d` has a window of n days.
+#: Functions that compute each column from what is known. A column whose name ends in `_<n>d` has a window of n days.
 COLUMNS: dict[str, Callable[[Known], Any]] = {
     "client_posting_count_90d": lambda now: len(now.posted(90)),
     "client_contract_count_365d": lambda now: len(now.counted(365)),
@@ -95,7 +95,7 @@ def client_history(
 
 
 def chains_by_value(chains: Chains, column: str) -> dict[str, list[list[Row]]]:
-    """Return the version chains by value of a column; a chain is listed under each value it ever had, except NULL."""
+    """Return the version chains by value of a column; a chain is listed under every non-NULL value in it."""
     found: dict[str, list[list[Row]]] = defaultdict(list)
     for versions in chains.values():
         for value in {version[column] for version in versions} - {None}:
@@ -111,7 +111,7 @@ def one_client(
     reviews: Reviews,
     world: World,
 ) -> list[Row]:
-    """Return the rows of one client, from all jobs and contracts that ever belonged to the client."""
+    """Return the rows of one client, from all jobs, contracts and reviews that ever belonged to the client."""
 
     def state_at(as_of_at: datetime) -> Row:
         return state_of_client(client_id, client_versions, jobs, contracts, reviews, as_of_at)

@@ -18,7 +18,7 @@ LEVELS = 64
 
 
 def log_price(contract: Row | None, at: datetime) -> int | None:
-    """Return the log price of a contract in millionths; None if it does not count by `at` or has no price above 0."""
+    """Return the log price of a contract in millionths; None if the contract does not count by `at` or has none."""
     if contract is None or not is_counted(contract) or contract["contracted_at"] > at:
         return None
     logs = fixed_log_prices([contract])
@@ -156,7 +156,7 @@ def client_category_at_request(
 
 
 def job_type_of(request: Row) -> str | None:
-    """Return the type of a job, trimmed and in lower case; None if the request has none."""
+    """Return the type of a job, trimmed and in lower case; None if the request has no type."""
     job_type = request["job_type"]
     return None if job_type is None else job_type.strip().lower()
 

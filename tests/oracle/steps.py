@@ -15,11 +15,11 @@ Step = tuple[datetime, Any]
 def steps(
     instants: Iterable[datetime | None], value_at: Callable[[datetime], Any], world: World
 ) -> list[Step]:
-    """Return the values of one fact, each with the refresh from which it holds.
+    """Return the values of one fact, each with the refresh from which the fact has the value.
 
     Args:
         instants: times at which the value can change; None entries are ignored.
-        value_at: the value at a refresh; None if the fact does not count then.
+        value_at: computes the value at a refresh; None if the fact does not count then.
         world: the settings of the build.
     """
     refreshes = {world.clock.refresh(instant) for instant in instants if instant is not None}

@@ -1,4 +1,4 @@
-"""Test that numbers in seeds and vars that follow a label are found, and unrelated ones raise no alarm."""
+"""Test that numbers in seeds and vars that follow a label are found, and that unrelated numbers raise no alarm."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from feature_mart.runner.state import hold_state
 from feature_mart.sample import write_empty
 from toy_project import job, write_project, write_warehouse
 
-#: Command lines that must fail. RAW is a valid warehouse, EMPTY one without jobs; `names` has the path of each.
+#: Command lines that must fail. RAW is a valid warehouse, EMPTY one without rows; `names` has the path of each.
 WRONG = [
     *(
         (command, "--dwh", "/not/there")

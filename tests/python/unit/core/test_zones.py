@@ -1,4 +1,4 @@
-"""Test zone rules: Python's come from one package, and a build stops if the engine's differ."""
+"""Test zone rules: Python reads them from one package, and a build stops if the engine's rules differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test the ablation of feature groups: trained, measured, and written in one piece."""
+"""Test the ablation of feature groups: the measured effects, and refusals to measure or to write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test that a change of anything upstream of a feature needs a reason, by a table of changes of the project's texts."""
+"""Test that a change of anything upstream of a feature needs a reason, for a list of changes of the project's files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Test that both models read any text in time linear in its length, not quadratic.
 
-CPU time is compared with the CPU time of a text four times as long, so that a slow or loaded machine does not matter:
-linear time gives 4, quadratic 16, and a ratio of 8 or more fails if it is measured five times.
+The CPU time of a text is compared with the CPU time of a text four times as long, so that a slow or loaded machine does
+not matter: linear time gives a ratio of 4, quadratic time 16. A test fails if the ratio is still 8 or more after five
+measurements.
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ LOG_1000 = 6.907755
 
 
 def history(tables: Tables, *columns: str, client_id: str = "c1") -> Changes:
-    """Return the changes of columns of a client's history."""
+    """Return the refreshes at which columns of a client's history changed, with the new values."""
     return changes("feat_client__history", tables, *columns, client_id=client_id)
 
 
 def prices(tables: Tables, *columns: str, category_id: str = "k1") -> Changes:
-    """Return the changes of columns of a category's prices."""
+    """Return the refreshes at which columns of a category's prices changed, with the new values."""
     return changes("feat_category__prices", tables, *columns, category_id=category_id)
 
 

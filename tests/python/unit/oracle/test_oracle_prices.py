@@ -17,7 +17,7 @@ MAY_2, MAY_11 = at("2024-05-02 03:00"), at("2024-05-11 03:00")
 
 
 def history(table: str, tables: Tables, column: str) -> list[tuple[datetime, Any]]:
-    """Return the changes of a column of a table."""
+    """Return the refreshes at which a column of a table changed, with the new values."""
     return changes(table, tables, column)
 
 
@@ -47,7 +47,7 @@ def test_market_means_the_prices_of_contracts_that_count() -> None:
         ]
     }
     assert history("feat_market__prices", tables, "market_log_price_mean_all") == [
-        (MAY_2, 8.863767),  # (10,819,778 + 6,907,755) / 2, half away from zero
+        (MAY_2, 8.863767),  # mean of 10,819,778 and 6,907,755, rounded half away from zero
         (at("2024-05-06 03:00"), LOG_50000),
     ]
     assert history("feat_market__prices", tables, "market_contract_count_all")[0] == (MAY_2, 2)

@@ -13,12 +13,12 @@ DEADLINE = "2024-05-24 12:00"  # 14 days after the default job was posted
 
 
 def ratings(tables: Tables, client_id: str = "c1") -> list[tuple[datetime, Any]]:
-    """Return the changes of a client's mean rating."""
+    """Return the refreshes at which a client's mean rating changed, with the new ratings."""
     return changes("feat_client__history", tables, "client_rating_mean_all", client_id=client_id)
 
 
 def demand(tables: Tables) -> list[tuple[datetime, *tuple[Any, ...]]]:
-    """Return the changes of the demand for category k1."""
+    """Return the refreshes at which the demand for category k1 changed, with the new values."""
     names = ("category_posting_count_90d", "category_proposals_per_posting_90d")
     return changes("feat_category__demand", tables, *names, "category_fill_ratio_90d")
 

@@ -120,7 +120,7 @@ def test_the_seed_has_the_load_clock_lines() -> None:
     assert {line.table for line in LOAD_CLOCK} == set(KEYS)
 
 
-# Arguments and interruptions.
+# Bad arguments and interruptions.
 
 
 @pytest.mark.parametrize("jobs", [0, -1, 50_000_001])

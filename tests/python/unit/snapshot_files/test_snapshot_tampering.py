@@ -39,7 +39,7 @@ COLUMNS = "columns"
 REWRITTEN = "one of the two was rewritten"
 UNSEEN = ""
 
-#: The change, and words of the error of verify, load_snapshot and the training program; UNSEEN without an error.
+#: The change, and words of the errors of verify, load_snapshot and the training program; UNSEEN means no error.
 WAYS: list[tuple[Callable[[Tampered], None], str, str, str]] = [
     (way.swap_train_and_test, BOUNDS, CONTENT, CONTENT),
     (way.swap_data_alone, CONTENT, CONTENT, CONTENT),
@@ -163,7 +163,7 @@ def test_latest_names_the_manifest_that_it_was_moved_to(whole: Path, tmp_path: P
     snapshot = tmp_path / "place" / whole.relative_to(whole.parents[2])
     assert REWRITTEN in verified(snapshot)
     assert loaded(snapshot) == ""
-    # Without the SHA-256 of a manifest, if broken, or with the id of another snapshot, latest.json is not compared.
+    # latest.json is not compared if it is broken, lacks the SHA-256 of a manifest, or names another snapshot.
     del document["manifest_sha256"]
     for data in (
         encode_document(document),

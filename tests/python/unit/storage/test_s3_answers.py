@@ -86,7 +86,7 @@ CONDITIONAL: dict[str, Act] = {
 }
 ALL: dict[str, Act] = {**READS, **WRITES, **CONDITIONAL}
 
-#: HTTP status, S3 error code, exit code, and the remedy in the message; empty for a transient error.
+#: HTTP status, S3 error code, expected exit code, and words of the remedy in the message; "" if none is expected.
 ANSWERS: list[tuple[int, str, int, str]] = [
     (500, "InternalError", LATER, ""),
     (500, "NotImplemented", STAYS, ""),

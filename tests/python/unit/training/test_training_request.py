@@ -1,4 +1,4 @@
-"""Test the request for a training job against SageMaker's own description of it."""
+"""Test the request for a training job against botocore's description of the SageMaker API."""
 
 import json
 import re
