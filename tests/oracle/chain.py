@@ -57,7 +57,7 @@ def moments(versions: Iterable[Row], event: str, windows: Iterable[int]) -> set[
 def state_changes(
     instants: Iterable[datetime], state_at: Callable[[datetime], Row], nothing: Row, world: World
 ) -> list[Row]:
-    """Return one row per refresh at which the state differs from the state before it.
+    """Return one row per refresh at which the state of an entity differs from the state before.
 
     Args:
         instants: times at which the state can change; each is moved to the first refresh at or after it.

@@ -187,7 +187,7 @@ class _Builder:
         return None if is_null and self.shape.has_nulls else value
 
     def client_id(self, rng: Random) -> str:
-        """Return the id of a client of the universe, or sometimes of one without rows if the shape has strangers."""
+        """Return the id of a client of the universe; if the shape has strangers, sometimes of a client without rows."""
         number = rng.randrange(1000)
         if self.shape.has_strangers and number < 100:
             return f"{self.prefix}-unseen"
@@ -210,7 +210,7 @@ class _Builder:
         return Decimal(amount) if self.or_null(rng, True) else None
 
     def versions(self, rng: Random, first: Row, loads: list[datetime], change: Any) -> list[Row]:
-        """Return a row for each load time: the first one as given, each later one with a change or none."""
+        """Return a row for each load time: the given row, then copies of the previous row with or without a change."""
         rows = [first | {"loaded_at": loads[0]}]
         for loaded_at in loads[1:]:
             row = rows[-1] | {"loaded_at": loaded_at}
@@ -263,7 +263,7 @@ class _Builder:
         return self.versions(rng, first, self.loads(rng, registered_at), lambda _row: {})
 
     def job(self, number: int) -> list[Row]:
-        """Return the rows of a job, in the order of their loads; built once."""
+        """Return the rows of a job, in the order of their loads; every call returns the same rows."""
         if number not in self.built_jobs:
             self.built_jobs[number] = self.build_job(number)
         return self.built_jobs[number]

@@ -50,7 +50,7 @@ def market_prices(jobs: Chains, contracts: Chains, world: World) -> list[Row]:
 
 
 def seen_versions(versions: list[Row], at: datetime, world: World) -> list[Row]:
-    """Return the versions that were the last known one at some refresh up to `at`."""
+    """Return the versions of a key that were the last known version at some refresh up to `at`."""
     refreshes = {world.clock.refresh(row["known_at"]) for row in versions}
     found = [latest_known(versions, refresh) for refresh in sorted(refreshes) if refresh <= at]
     return [row for row in found if row is not None]

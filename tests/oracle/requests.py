@@ -68,7 +68,7 @@ def job_skills(requests: list[Row], tables: Tables) -> list[Row]:
 
 
 def identity(request: Row) -> Row:
-    """Return the columns that every table with one row per request has."""
+    """Return the columns that all tables with one row per request have."""
     return {name: request[name] for name in ("job_id", "requested_at", "entered_at")}
 
 

@@ -1,4 +1,4 @@
-"""Compute the state of an entity at each refresh, from the values that its facts have then."""
+"""Compute the state of an entity at each refresh, from the values of the entity's facts at that refresh."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def steps(
 def recounted(
     things: Iterable[list[Step]], state_of: Callable[[list[Any]], Row], nothing: Row, world: World
 ) -> list[Row]:
-    """Return one row per refresh at which the state differs from the state before.
+    """Return one row per refresh at which the state of an entity differs from the state before.
 
     Args:
         things: the steps of each fact of the entity.

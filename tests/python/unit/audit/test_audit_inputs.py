@@ -1,4 +1,4 @@
-"""Test that seeds and dbt vars without a time or a reason are faults of the leakage audit, and others are not."""
+"""Test that the leakage audit reports seeds and dbt vars without a time or a reason, and reports no others."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ WAYS: list[tuple[Callable[[Tampered], None], str, str, str]] = [
     (way.rewrite_bounds, ID, ID, ID),
     (way.rehash_only(way.change_a_label), ID, ID, ID),
     (way.rehash_only(way.take_an_older_part), ID, ID, ID),
-    # These changes also rewrite the id. A training job does not see the folder's name, which has the original id.
+    # These changes also rewrite the id. A training job cannot see the name of the snapshot's folder.
     (way.reidentified(way.change_a_label), FOLDER, FOLDER, UNSEEN),
     (way.everything(way.swap_train_and_test), BOUNDS, BOUNDS, BOUNDS),
     (way.everything(way.double_a_row), ORDER, ORDER, ORDER),
