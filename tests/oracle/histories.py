@@ -57,7 +57,7 @@ def random_universe(rng: Random, prefix: str, world: World = WORLD) -> Universe:
 
 @st.composite
 def universes(draw: st.DrawFn, prefix: str = "u0", world: World = WORLD) -> Universe:
-    """Draw a universe from a shape and a seed; hypothesis shrinks it to fewer rows and irregularities."""
+    """Draw a universe from a shape and a seed; hypothesis shrinks a universe to fewer rows and irregularities."""
     shape = Shape(
         jobs=draw(st.integers(1, 5)),
         contracts=draw(st.integers(0, 6)),
@@ -318,7 +318,7 @@ class _Builder:
         return voices.skill_sets(self.rng("skills", number), self.job(number)[0], self.is_deleted)
 
     def contract(self, number: int) -> list[Row]:
-        """Return the rows of a contract; its job and its currency never change."""
+        """Return the rows of a contract, whose job and currency never change."""
         rng = self.rng("contract", number)
         job_number = rng.randrange(1000)
         if self.shape.has_strangers and job_number < 50:

@@ -25,7 +25,7 @@ def prices_by(
     contracts: Chains,
     world: World,
 ) -> list[Row]:
-    """Return one row per term or skill and refresh at which its prices or lifts changed.
+    """Return one row per term or skill and refresh at which the prices or lifts of the term or skill changed.
 
     Args:
         entity: ``term`` or ``skill``.

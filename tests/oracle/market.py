@@ -183,7 +183,7 @@ def job_type_codes(requests: list[Row], world: World) -> list[Row]:
 def job_type_prices(
     requests: list[Row], jobs: Chains, contracts: Chains, world: World
 ) -> list[Row]:
-    """Return one row per type of job and refresh at which its prices over 365 days changed."""
+    """Return one row per type of job and refresh at which the prices of the type over 365 days changed."""
     request_of = {request["job_id"]: request for request in requests}
     things: dict[str, list[list[Step]]] = defaultdict(list)
     for versions in contracts.values():

@@ -1,4 +1,4 @@
-"""Test each check of `verify_snapshot` on a snapshot that it has to refuse."""
+"""Test each check of `verify_snapshot` on a snapshot that the check must refuse."""
 
 import hashlib
 import json

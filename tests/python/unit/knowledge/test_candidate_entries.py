@@ -1,4 +1,4 @@
-"""Test that every rejected candidate has its figures: expected, seen, verdict, plot, and what would reopen it."""
+"""Test that every rejected candidate has its figures: expected, seen, verdict, plot and condition for reopening."""
 
 from __future__ import annotations
 

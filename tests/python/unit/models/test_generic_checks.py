@@ -16,9 +16,9 @@ GENERIC = Path(__file__).resolve().parents[3] / "generic"
 
 
 MACROS = rendered_macros.load_macros("duckdb")
-#: Tests that read int_mart__profiles; integration/test_quality.py has a failing case for each test.
+#: Tests that read int_mart__profiles; integration/models/test_quality.py has a failing case for each test.
 OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
-#: Tests that read several models; integration/test_quality.py has a failing case for each test.
+#: Tests that read several models; integration/models/test_quality.py has a failing case for each test.
 OF_SEVERAL = {"reasons_borne_out"}
 #: Tests that compare shares of rows; test_grown_shares.py has their cases.
 SHARES = {"stays_filled", "steady_exclusions"}

@@ -1,4 +1,4 @@
-"""Test what a build prints besides its failures: hints, warnings with rows, and the values that no check could judge."""
+"""Test what a build prints besides its failures: hints, warnings with rows, and values that no check could judge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test every response of a service to every kind of request: which are transient, and which remedy the others name.
+"""Test every response of a service to every kind of request: which errors are transient, and which remedies are named.
 
 The proxy itself answers all requests; there is no S3 behind the proxy.
 """

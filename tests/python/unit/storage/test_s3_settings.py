@@ -1,4 +1,4 @@
-"""Test that AWS settings cannot change the meaning of a request, and that messages name settings that redirect it."""
+"""Test that AWS settings cannot change the meaning of a request; messages name settings that redirect requests."""
 
 from __future__ import annotations
 
