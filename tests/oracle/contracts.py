@@ -28,7 +28,7 @@ def fixed_log_prices(counted: list[Row]) -> list[int]:
 def frozen_category(
     contract_versions: list[Row], job_versions: list[Row], clock: Clock
 ) -> tuple[datetime, str | None] | None:
-    """Return the refresh at which a contract first counts, and the contract's category; None if the contract never counts.
+    """Return the refresh at which a contract first counts, and its category; None if the contract never counts.
 
     A contract first counts at the first refresh at which its job is known, and the contract is known, counted and
     signed. The category is the one in the version of the job known at that refresh, and does not change afterwards.
