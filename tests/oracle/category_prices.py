@@ -51,7 +51,7 @@ def category_prices(jobs: Chains, contracts: Chains, world: World) -> list[Row]:
 def one_category(
     category_id: str, contracts: list[tuple[datetime, list[Row]]], world: World
 ) -> list[Row]:
-    """Return the rows of one category, from its contracts, each with the refresh from which it counts."""
+    """Return the rows of one category, from its contracts and the refresh from which each contract counts."""
 
     def state_at(as_of_at: datetime) -> Row:
         return state_of_category(contracts, as_of_at)
@@ -86,7 +86,7 @@ def state_of_category(contracts: list[tuple[datetime, list[Row]]], as_of_at: dat
 def category_codes(jobs: Chains, world: World) -> list[Row]:
     """Return one row for each of the first 64 categories, ordered by when a job in the category was first known.
 
-    Ties go to the lower category_id. A version that is the last known one at no refresh does not count.
+    Ties go to the lower category_id. A job version counts only if it is the last known version at some refresh.
     """
     first_known: dict[str, datetime] = {}
     for versions in jobs.values():

@@ -38,7 +38,8 @@ def is_in_window(event_at: datetime, at: datetime, days: int | None) -> bool:
 def moments(versions: Iterable[Row], event: str, windows: Iterable[int]) -> set[datetime]:
     """Return all times at which the contribution of a key can change.
 
-    These are the times at which a version becomes known, its event happens, or the event leaves a window.
+    For each version, these are the time at which the version becomes known, the time of its event, and the times at
+    which the event leaves a window.
 
     Args:
         versions: the versions of the key.
@@ -56,7 +57,7 @@ def moments(versions: Iterable[Row], event: str, windows: Iterable[int]) -> set[
 def state_changes(
     instants: Iterable[datetime], state_at: Callable[[datetime], Row], nothing: Row, world: World
 ) -> list[Row]:
-    """Return one row per refresh at which the state differs from the state before it.
+    """Return one row per refresh at which the state of an entity differs from the state before.
 
     Args:
         instants: times at which the state can change; each is moved to the first refresh at or after it.
@@ -92,6 +93,6 @@ def by_key(rows: list[Row], key: str) -> dict[Any, list[Row]]:
 
 
 def values_at(rows: list[Row], at: datetime, columns: Row) -> Row:
-    """Return columns of the newest as-of row available at a timestamp; without a row, the values of `columns`."""
+    """Return columns of the newest as-of row available at a timestamp; without such a row, the values of `columns`."""
     row = latest_available(rows, at)
     return {name: default if row is None else row[name] for name, default in columns.items()}

@@ -24,7 +24,7 @@ class Known:
 
     Attributes:
         at: the refresh.
-        client: the client's own row; None if it is unknown or deleted.
+        client: the client's own row; None if the client is unknown or deleted.
         jobs: the last known version of each of the client's jobs that were posted by the refresh and are not deleted.
         contracts: the last known version of each of the client's contracts that were signed by the refresh and are not
             deleted, whatever the status.
@@ -42,7 +42,7 @@ class Known:
         return [row for row in self.jobs if is_in_window(row["posted_at"], self.at, days)]
 
     def counted(self, days: int | None = None) -> list[Row]:
-        """Return the active and completed contracts signed in the last `days` days; all of them if None."""
+        """Return the active and completed contracts signed in the last `days` days; with None, signed at any time."""
         within = [r for r in self.contracts if is_in_window(r["contracted_at"], self.at, days)]
         return [row for row in within if is_counted(row)]
 
@@ -51,7 +51,7 @@ class Known:
         return [row for row in self.contracts if is_cancelled(row)]
 
 
-#: Functions that compute each column from a `Known`. A column whose name ends in `_<n>d` has a window of n days.
+#: Functions that compute each column from what is known. A column whose name ends in `_<n>d` has a window of n days.
 COLUMNS: dict[str, Callable[[Known], Any]] = {
     "client_posting_count_90d": lambda now: len(now.posted(90)),
     "client_contract_count_365d": lambda now: len(now.counted(365)),
@@ -95,7 +95,7 @@ def client_history(
 
 
 def chains_by_value(chains: Chains, column: str) -> dict[str, list[list[Row]]]:
-    """Return the version chains by value of a column; a chain is listed under each value it ever had, except NULL."""
+    """Return the version chains by value of a column; a chain is listed under every non-NULL value in the chain."""
     found: dict[str, list[list[Row]]] = defaultdict(list)
     for versions in chains.values():
         for value in {version[column] for version in versions} - {None}:
@@ -111,7 +111,7 @@ def one_client(
     reviews: Reviews,
     world: World,
 ) -> list[Row]:
-    """Return the rows of one client, from all jobs and contracts that ever belonged to the client."""
+    """Return the rows of one client, from all jobs, contracts and reviews that ever belonged to the client."""
 
     def state_at(as_of_at: datetime) -> Row:
         return state_of_client(client_id, client_versions, jobs, contracts, reviews, as_of_at)

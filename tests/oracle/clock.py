@@ -74,12 +74,12 @@ class LoadClockLine:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Hold the settings of a build: everything that it reads besides the raw rows.
+    """Hold the settings of a build, which are everything that a build reads besides the raw rows.
 
     Attributes:
         as_of: the build's refresh is the last one at or before this time.
         clock: the times of the refreshes.
-        load_clock: by table, one line or several that do not overlap; a table without a line has correct load times.
+        load_clock: by table, one line or several lines without overlap; a table without a line has correct load times.
         label_lag_days: dbt var ``price_label_lag_days``.
         hire_label_lag_days: dbt var ``hire_label_lag_days``.
         currency: dbt var ``currency``.
@@ -99,7 +99,7 @@ class World:
     lift_prior_count: int = 5
 
     def load_clock_lines(self, table: str) -> Sequence[LoadClockLine]:
-        """Return the load clock's lines for a table; an empty sequence if all its load times are correct."""
+        """Return the load clock's lines for a table; an empty sequence if all load times of the table are correct."""
         lines = self.load_clock.get(table, ())
         return (lines,) if isinstance(lines, LoadClockLine) else lines
 

@@ -28,11 +28,10 @@ def fixed_log_prices(counted: list[Row]) -> list[int]:
 def frozen_category(
     contract_versions: list[Row], job_versions: list[Row], clock: Clock
 ) -> tuple[datetime, str | None] | None:
-    """Return the refresh at which a contract first counts in a category, and the category.
+    """Return the refresh at which a contract first counts, and its category; None if the contract never counts.
 
     A contract first counts at the first refresh at which its job is known, and the contract is known, counted and
-    signed. Its category is that of the job as known at that refresh, and does not change afterwards. The result is
-    None if the contract never counts.
+    signed. The category is the one in the version of the job known at that refresh, and does not change afterwards.
     """
     instants = {job_versions[0]["known_at"]} if job_versions else set()
     instants |= {version["known_at"] for version in contract_versions}

@@ -12,7 +12,7 @@ HORIZON = timedelta(days=14)
 
 
 def hire_labels(requests: list[Row], jobs: Chains, contracts: Chains, world: World) -> list[Row]:
-    """Return a row for each request, with the label, the time at which it is read, and the exclusion reason."""
+    """Return a row for each request, with the label, the time at which the label is read, and the exclusion reason."""
     firsts_of_job = by_key([versions[0] for versions in contracts.values()], "job_id")
     rows = []
     for request in requests:
@@ -50,7 +50,7 @@ NOT_YET = "label_not_yet_known"
 def hire(
     request: Row, job_versions: list[Row], contracts: list[list[Row]], known_at: datetime
 ) -> tuple[bool, str | None]:
-    """Return whether somebody was hired, and the exclusion reason.
+    """Return True if somebody was hired within 14 days, and the reason for an exclusion.
 
     Args:
         request: the spine row.

@@ -57,7 +57,7 @@ def random_universe(rng: Random, prefix: str, world: World = WORLD) -> Universe:
 
 @st.composite
 def universes(draw: st.DrawFn, prefix: str = "u0", world: World = WORLD) -> Universe:
-    """Draw a universe from a shape and a seed; hypothesis shrinks it to fewer rows and irregularities."""
+    """Draw a universe from a shape and a seed; hypothesis shrinks a universe to fewer rows and irregularities."""
     shape = Shape(
         jobs=draw(st.integers(1, 5)),
         contracts=draw(st.integers(0, 6)),
@@ -187,7 +187,7 @@ class _Builder:
         return None if is_null and self.shape.has_nulls else value
 
     def client_id(self, rng: Random) -> str:
-        """Return the id of a client of the universe, or sometimes of one without rows if the shape has strangers."""
+        """Return the id of a client of the universe; if the shape has strangers, sometimes of a client without rows."""
         number = rng.randrange(1000)
         if self.shape.has_strangers and number < 100:
             return f"{self.prefix}-unseen"
@@ -210,7 +210,7 @@ class _Builder:
         return Decimal(amount) if self.or_null(rng, True) else None
 
     def versions(self, rng: Random, first: Row, loads: list[datetime], change: Any) -> list[Row]:
-        """Return a row for each load time: the first one as given, each later one with a change or none."""
+        """Return a row for each load time: the given row, then copies of the previous row with or without a change."""
         rows = [first | {"loaded_at": loads[0]}]
         for loaded_at in loads[1:]:
             row = rows[-1] | {"loaded_at": loaded_at}
@@ -263,13 +263,13 @@ class _Builder:
         return self.versions(rng, first, self.loads(rng, registered_at), lambda _row: {})
 
     def job(self, number: int) -> list[Row]:
-        """Return the rows of a job, in the order of their loads; built once."""
+        """Return the rows of a job, in the order of their loads; every call returns the same rows."""
         if number not in self.built_jobs:
             self.built_jobs[number] = self.build_job(number)
         return self.built_jobs[number]
 
     def voices(self, make: Any, of: str, universe: Universe) -> list[Row]:
-        """Return the proposals or reviews, drawn from a random generator that only they use."""
+        """Return the proposals for jobs or the reviews of contracts, drawn from a random generator of their own."""
         return list(
             make(self.rng(of, "voices"), self.prefix, universe[of], self.event_at, self.loads)
         )
@@ -318,7 +318,7 @@ class _Builder:
         return voices.skill_sets(self.rng("skills", number), self.job(number)[0], self.is_deleted)
 
     def contract(self, number: int) -> list[Row]:
-        """Return the rows of a contract; its job and its currency never change."""
+        """Return the rows of a contract, whose job and currency never change."""
         rng = self.rng("contract", number)
         job_number = rng.randrange(1000)
         if self.shape.has_strangers and job_number < 50:

@@ -50,7 +50,7 @@ def instant(rng: Random) -> datetime:
 
 
 def _load_after(rng: Random, event: datetime) -> datetime:
-    """Return a load time: usually soon after the event, sometimes long after it or before it."""
+    """Return a load time: usually soon after the event, sometimes long after or before the event."""
     kind = rng.randrange(10)
     if kind < 6:
         return event + timedelta(seconds=rng.randrange(1, 90_000))
@@ -66,7 +66,7 @@ def _versions(rng: Random, first: Row, event: str, changes: list[tuple[str, obje
         rng: the random generator.
         first: the first row, without ``loaded_at``.
         event: the column with the time of the event.
-        changes: pairs of a column and a value, or a function that draws one; each later version applies one pair.
+        changes: pairs of a column and a value, or a function that draws a value; each later version applies one pair.
     """
     rows = [first | {"loaded_at": _load_after(rng, first[event] or instant(rng))}]
     for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
@@ -187,7 +187,7 @@ def random_universe(rng: Random, prefix: str) -> dict[str, list[Row]]:
         ]
         rows = _versions(rng, first, "contracted_at", changes)
         if rng.random() < 0.2:
-            # A tie: two contracts are first known at the same time.
+            # A tie: this contract is loaded at the same time as another contract.
             others = [row["loaded_at"] for row in out["contracts"]]
             if others and not any(row["loaded_at"] in others for row in rows[1:]):
                 newest = max(row["loaded_at"] for row in rows)

@@ -1,4 +1,4 @@
-"""Compute prices and lifts of terms and skills, and combine those of a request."""
+"""Compute prices and lifts of terms and skills, and combine the values of a request's terms or skills."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def prices_by(
     contracts: Chains,
     world: World,
 ) -> list[Row]:
-    """Return one row per term or skill and refresh at which its prices or lifts changed.
+    """Return one row per term or skill and refresh at which the prices or lifts of the term or skill changed.
 
     Args:
         entity: ``term`` or ``skill``.
@@ -95,13 +95,13 @@ def contract_steps(
 
 
 def lift_variance(count: int, total: int, squares: int, prior_count: int) -> int:
-    """Return the variance of lifts, in millionths, shrunk to 2.
+    """Return the variance of lifts, in millionths, shrunk towards a variance of 2.
 
     Args:
         count: the number of lifts.
         total: the sum of the lifts, in millionths.
         squares: the sum of the squares of the lifts, in millionths.
-        prior_count: the weight of the variance 2, in observations.
+        prior_count: the number of observations that the variance 2 counts for.
     """
     freedom = count - 1 + prior_count
     if freedom <= 0:
@@ -137,7 +137,7 @@ def at_request(
 
 
 def combined(entity: str, supported: list[Row], market_mean: float | None, world: World) -> Row:
-    """Return the columns that combine the rows of a request's supported terms or skills."""
+    """Return the columns of a request, from the rows of its supported terms or skills."""
     names = (
         *("log_price_weighted_mean_all", "log_price_mean_all", "log_price_min_all"),
         *("log_price_max_all", "rarest_contract_count_all", "rarest_log_price_mean_all"),

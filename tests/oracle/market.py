@@ -18,7 +18,7 @@ LEVELS = 64
 
 
 def log_price(contract: Row | None, at: datetime) -> int | None:
-    """Return the log price of a contract in millionths; None if it does not count by `at` or has no price above 0."""
+    """Return the log price of a contract in millionths; None if the contract does not count by `at` or has none."""
     if contract is None or not is_counted(contract) or contract["contracted_at"] > at:
         return None
     logs = fixed_log_prices([contract])
@@ -50,7 +50,7 @@ def market_prices(jobs: Chains, contracts: Chains, world: World) -> list[Row]:
 
 
 def seen_versions(versions: list[Row], at: datetime, world: World) -> list[Row]:
-    """Return the versions that were the last known one at some refresh up to `at`."""
+    """Return the versions of a key that were the last known version at some refresh up to `at`."""
     refreshes = {world.clock.refresh(row["known_at"]) for row in versions}
     found = [latest_known(versions, refresh) for refresh in sorted(refreshes) if refresh <= at]
     return [row for row in found if row is not None]
@@ -156,7 +156,7 @@ def client_category_at_request(
 
 
 def job_type_of(request: Row) -> str | None:
-    """Return the type of a job, trimmed and in lower case; None if the request has none."""
+    """Return the type of a job, trimmed and in lower case; None if the request has no type."""
     job_type = request["job_type"]
     return None if job_type is None else job_type.strip().lower()
 
@@ -183,7 +183,7 @@ def job_type_codes(requests: list[Row], world: World) -> list[Row]:
 def job_type_prices(
     requests: list[Row], jobs: Chains, contracts: Chains, world: World
 ) -> list[Row]:
-    """Return one row per type of job and refresh at which its prices over 365 days changed."""
+    """Return one row per type of job and refresh at which the prices of the type over 365 days changed."""
     request_of = {request["job_id"]: request for request in requests}
     things: dict[str, list[list[Step]]] = defaultdict(list)
     for versions in contracts.values():

@@ -32,7 +32,7 @@ def mean_log(fixed_logs: list[int]) -> float | None:
 
 
 def quantile_log(fixed_logs: Iterable[int], numerator: int, denominator: int) -> float | None:
-    """Return a quantile of logs as the midpoint of its bucket; None if there are no logs.
+    """Return a quantile of logs, as the midpoint of the bucket of the quantile; None if there are no logs.
 
     Args:
         fixed_logs: logs in millionths.

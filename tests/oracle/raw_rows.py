@@ -26,7 +26,7 @@ def world(as_of: str = "2026-01-01 03:00", **load_clock: LoadClockLine) -> World
 
 
 def job(job_id: str = "j1", /, **given: Any) -> Row:
-    """Return a raw job, posted on 10 May 2024 and loaded at that time."""
+    """Return a raw job, posted and loaded on 10 May 2024 at 12:00, or at a given `posted_at`."""
     posted_at = given.get("posted_at", at("2024-05-10 12:00"))
     row = {
         "job_id": job_id,
@@ -66,7 +66,7 @@ def contract(contract_id: str = "d1", /, **given: Any) -> Row:
 
 
 def client(client_id: str = "c1", /, **given: Any) -> Row:
-    """Return a raw client, registered and loaded on 1 April 2024."""
+    """Return a raw client, registered and loaded on 1 April 2024 at 12:00."""
     row = {
         "client_id": client_id,
         "client_kind": "corporate",
@@ -79,7 +79,7 @@ def client(client_id: str = "c1", /, **given: Any) -> Row:
 
 
 def proposal(proposal_id: str = "p1", /, **given: Any) -> Row:
-    """Return a raw proposal for job j1, made the day after the job was posted and loaded at that time."""
+    """Return a raw proposal for job j1, made and loaded on 11 May 2024 at 12:00."""
     proposed_at = given.get("proposed_at", at("2024-05-11 12:00"))
     row = {
         "proposal_id": proposal_id,
@@ -94,7 +94,7 @@ def proposal(proposal_id: str = "p1", /, **given: Any) -> Row:
 
 
 def review(review_id: str = "r1", /, **given: Any) -> Row:
-    """Return a freelancer's raw review of contract d1: rating 5, a week after the contract, loaded at that time."""
+    """Return a raw review of contract d1 by a freelancer: rating 5, made and loaded on 8 May 2024."""
     reviewed_at = given.get("reviewed_at", at("2024-05-08 09:00"))
     row = {
         "review_id": review_id,

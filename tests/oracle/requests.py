@@ -43,7 +43,7 @@ def job_requests(jobs: Chains, world: World) -> list[Row]:
 
 
 def job_skills(requests: list[Row], tables: Tables) -> list[Row]:
-    """Return job_id, entered_at and skill for each skill of a job's first known set, if known when the job entered."""
+    """Return job_id, entered_at and skill of the first known skill set of each job, if the set was known at entry."""
     raw_of: dict[str, list[Row]] = defaultdict(list)
     for raw in tables.get("job_skills", []):
         raw_of[raw["job_id"]].append(cleaned(raw))
@@ -68,7 +68,7 @@ def job_skills(requests: list[Row], tables: Tables) -> list[Row]:
 
 
 def identity(request: Row) -> Row:
-    """Return the columns that every table with one row per request has."""
+    """Return the columns that all tables with one row per request have."""
     return {name: request[name] for name in ("job_id", "requested_at", "entered_at")}
 
 

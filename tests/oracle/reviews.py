@@ -25,7 +25,7 @@ def frozen_client(
 ) -> tuple[datetime, str | None] | None:
     """Return the refresh at which a review first counts, and its client; None if the review never counts.
 
-    The client is that of the contract as known at that refresh, and does not change afterwards.
+    The client is the one in the version of the contract known at that refresh, and does not change afterwards.
     """
     instants = {row["known_at"] for row in contract_versions[:1]}
     instants |= {row[name] for row in review_versions for name in ("known_at", "reviewed_at")}

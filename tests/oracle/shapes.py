@@ -16,15 +16,15 @@ class Shape:
         versions: the maximum number of versions of a key.
         clients: the number of clients.
         categories: the number of categories.
-        is_bulk_loaded: events before TRUSTED_FROM are loaded in bulk, so there are initial versions.
-        has_second_bulk: events before AGAIN_TO are loaded in bulk in the second period of the load clock.
+        is_bulk_loaded: most keys with an event before TRUSTED_FROM are loaded in bulk, so they have initial versions.
+        has_second_bulk: many keys with an event before AGAIN_TO are loaded in bulk, in the load clock's second period.
         has_late: some rows are loaded months after their event.
         has_future: some rows are loaded before their event.
         has_changes: later versions change prices, times, statuses, clients or categories.
-        has_deletes: some keys are deleted, and undeleted again.
+        has_deletes: some keys are deleted, and some of these are undeleted later.
         has_duplicates: some rows have exact duplicates.
         has_nulls: nullable columns contain NULLs.
-        has_ties: all events happen at a few times.
+        has_ties: all events happen exactly at midnights, refreshes and times of ``available_at``.
         has_strangers: some contracts have an unknown job, and some clients have no row.
     """
 
@@ -49,7 +49,7 @@ FLAGS = tuple(item.name for item in fields(Shape) if item.name.startswith(("is_"
 
 
 def random_shape(rng: Random) -> Shape:
-    """Return a random shape, with each irregularity at a probability of 1/2."""
+    """Return a random shape that has each irregularity with a probability of 1/2."""
     flags = {name: rng.random() < 0.5 for name in FLAGS}
     return Shape(
         jobs=rng.randint(1, 5),

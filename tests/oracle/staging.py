@@ -88,10 +88,10 @@ def row_versions(table: str, tables: Tables, world: World) -> dict[str, list[Row
 
 
 def initial_version(table: str, first_row: Row, lines: Sequence[LoadClockLine]) -> Row | None:
-    """Return the assumed initial version of a key, or None.
+    """Return the assumed initial version of a key; None if the key has no initial version.
 
-    There is one only if the key was first loaded in a period of the load clock, and the event plus the lag of that
-    period is earlier than the load. Reviews never have one.
+    A key has an initial version only if the key was first loaded in a period of the load clock, and the event plus the
+    lag of the period is earlier than the load. Reviews never have an initial version.
 
     Args:
         table: the raw table.

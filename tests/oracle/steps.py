@@ -1,4 +1,4 @@
-"""Compute the state of an entity at each refresh, from the values that its facts have then."""
+"""Compute the state of an entity at each refresh, from the values of the entity's facts at that refresh."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Step = tuple[datetime, Any]
 def steps(
     instants: Iterable[datetime | None], value_at: Callable[[datetime], Any], world: World
 ) -> list[Step]:
-    """Return the values of one fact, each with the refresh from which it holds.
+    """Return the values of one fact, each with the refresh from which the fact has the value.
 
     Args:
         instants: times at which the value can change; None entries are ignored.
-        value_at: the value at a refresh; None if the fact does not count then.
+        value_at: computes the value at a refresh; None if the fact does not count then.
         world: the settings of the build.
     """
     refreshes = {world.clock.refresh(instant) for instant in instants if instant is not None}
@@ -29,7 +29,7 @@ def steps(
 def recounted(
     things: Iterable[list[Step]], state_of: Callable[[list[Any]], Row], nothing: Row, world: World
 ) -> list[Row]:
-    """Return one row per refresh at which the state differs from the state before.
+    """Return one row per refresh at which the state of an entity differs from the state before.
 
     Args:
         things: the steps of each fact of the entity.

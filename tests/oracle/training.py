@@ -53,7 +53,7 @@ def label_contract(first_versions: list[Row], contracts: Chains) -> list[Row]:
 
 
 def label_known_at(contract_versions: list[Row], world: World) -> datetime | None:
-    """Return the refresh at which the label is read; None without a contract or if the refresh is after the build's."""
+    """Return the refresh at which the label is read; None without a contract or if the build's refresh is earlier."""
     if not contract_versions:
         return None
     lag = timedelta(days=world.label_lag_days)
@@ -73,7 +73,7 @@ def exclusion_reason(
     contract_versions: list[Row],
     known_at: datetime | None,
 ) -> str | None:
-    """Return the first reason that applies why a row must not be trained on; None if the row may be used."""
+    """Return the first applicable reason to exclude a row from training; None if the row may be used."""
     if known_at is None:
         return "label_not_yet_known"
     job = latest_known(job_versions, known_at)

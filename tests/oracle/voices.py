@@ -8,7 +8,7 @@ from random import Random
 
 from .clock import Row
 
-#: Draws the load times of a key, ascending and distinct, from the time of its event.
+#: A function that draws the load times of a key, ascending and distinct, from the time of the event.
 Loads = Callable[[Random, datetime], list[datetime]]
 Instant = Callable[[Random], datetime]
 

@@ -17,7 +17,7 @@ _RANGES = {
 
 
 def script(character: str) -> str | None:
-    """Return the script of a character of a normalized title; None if it separates terms."""
+    """Return the script of a character of a normalized title; None if the character separates terms."""
     if character in "々〇":
         return "kanji"
     point = ord(character)
@@ -47,7 +47,7 @@ def title_terms(title: str | None) -> set[str]:
 
 
 def job_terms(requests: list[Row]) -> list[Row]:
-    """Return a row with job_id, entered_at and term for each request and term of its title."""
+    """Return a row with job_id, entered_at and term for each request and each term of the request's title."""
     return [
         {"job_id": request["job_id"], "entered_at": request["entered_at"], "term": term}
         for request in requests

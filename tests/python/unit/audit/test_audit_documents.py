@@ -1,4 +1,4 @@
-"""Test the comparison of a snapshot's manifest with that of its rebuild: each difference is named, and nothing else."""
+"""Test the comparison of a snapshot's manifest with the manifest of its rebuild: exactly the differences are named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test which zone the times of a file are taken to be in."""
+"""Test that the zone of the times in a file is detected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def shifted(
     written: str = "requested_at",
     keys: tuple[str, ...] = ("client_id",),
 ) -> tuple[list[tuple[str, float]], int]:
-    """Write requests as the wall clock of a zone, and return the zones found with the number of their rows."""
+    """Return the zones and hours found in a file with wall-clock times of ``zone``, and the number of shifted rows."""
     with duckdb.connect() as con:
         con.execute(f"set TimeZone = '{ZONE}'; attach ':memory:' as mart")
         con.execute(

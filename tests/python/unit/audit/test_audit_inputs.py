@@ -1,4 +1,4 @@
-"""Test that seeds and dbt vars without a time or a reason are faults of the leakage audit, and others are not."""
+"""Test that the leakage audit reports seeds and dbt vars without a time or a reason, and reports no others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BARE = "k,v\na,1\n"
 
 
 def project(folder: Path, *, given: str = "", seed: str = BARE, **files: str) -> Path:
-    """Write a project with the vars ``given``; ``files`` are models by name."""
+    """Write a project with the dbt vars ``given``, a seed and ``files`` (model SQL by name); return its folder."""
     texts = {
         "dbt_project.yml": f"name: toy\nvars:\n  # Where.\n  business_timezone: UTC\n{given}models: {{}}\n",
         "seeds/levels.csv": seed,

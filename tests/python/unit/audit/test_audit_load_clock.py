@@ -82,7 +82,7 @@ def test_a_lag_below_the_median_of_the_usual_is_wrong(tmp_path: Path, hours: int
     assert verdict.is_short and verdict.sound is None and verdict.lags is not None
     (said,) = describe_faults(verdict)
     assert f"known {hours} hours after their events, for example contract_id=k" in said
-    # The period stays; the lag is one that nine of ten rows kept.
+    # The corrected line has the same period, and the lag within which nine of ten usual rows were loaded.
     assert fields(verdict.corrected[0])[2:4] == [
         "2024-03-06 01:00:00+00",
         str(verdict.lags.hours),

@@ -1,4 +1,4 @@
-"""Test the perturbed copy of a warehouse: what happens in it and when, and that earlier rows are unchanged."""
+"""Test the perturbed copy of a warehouse: the kinds and times of its changes, and that earlier rows are unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from feature_mart.sample import write_sample
 
 UNTIMED = ("categories", "job_skills")
 STORM = datetime(2025, 6, 1, tzinfo=UTC)
-#: Late rows of one key are loaded up to two months after its first load.
+#: The copy moves some loads from up to 60 days before STORM, so only rows loaded by this time must be unchanged.
 CALM = STORM - timedelta(days=61)
 
 

@@ -1,4 +1,4 @@
-"""Test that synthetic requests are at the intended times, and are rows like others."""
+"""Test that synthetic requests are at the intended times, and that their rows look like other rows."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_only_the_first_of_a_key_s_untrusted_rows_stands_in_for_it(tmp_path: Pat
 def test_a_period_in_mid_history_holds_only_keys_first_loaded_in_it(tmp_path: Path) -> None:
     period = (january(8), january(9))
     rows = [
-        # Loaded late, before the period: known since then, whatever is loaded within the period.
+        # First loaded before the period: known from that load on, although a later version is loaded in the period.
         contract("before", january(2), january(7)),
         contract("before", january(2), january(8, 12), status="void"),
         contract("start", january(2), period[0], status="void"),

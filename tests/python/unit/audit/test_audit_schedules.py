@@ -1,4 +1,4 @@
-"""Test schedules of refreshes: what each must contain, and that a seed draws the same schedule again."""
+"""Test schedules of refreshes: what a schedule must contain, and that a seed draws the same schedule again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test which rows a change moves for a consumer: each way of moving, by label, compared with the other rows."""
+"""Test which rows a change moves for a consumer: each kind of move, by label, compared with the other rows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write_build(
     spine: Sequence[str] | None = None,
     features: Sequence[str] | None = None,
 ) -> Side:
-    """Write a mart as a build leaves it; spine and features mart have the same jobs unless others are named."""
+    """Write a mart as a build would. ``spine`` and ``features`` list the jobs of these tables; None for all jobs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with connect(path) as con:
         con.execute(
@@ -62,13 +62,13 @@ def write_build(
 
 
 def _values(rows: Sequence[tuple[str | float | None, ...]]) -> str:
-    """Return rows as SQL after VALUES."""
+    """Return rows as the SQL list that follows VALUES."""
     cells = (["null" if cell is None else repr(cell) for cell in row] for row in rows)
     return ", ".join(f"({', '.join(row)})" for row in cells)
 
 
 def moved(folder: Path, after: Mapping[str, Row], **other: Sequence[str]) -> dict[str, int]:
-    """Return the rows that moved against ROWS, by the kind of move."""
+    """Return the number of rows that moved compared with ROWS, by kind of move."""
     report = report_of(folder, after, **other)
     return {f"{each.what}: {each.detail}".rstrip(": "): each.rows for each in report.moves}
 
@@ -195,7 +195,7 @@ def test_a_row_has_the_label_it_had_before_or_else_after(tmp_path: Path) -> None
 
 
 def test_splits_are_those_of_an_export(tmp_path: Path) -> None:
-    """Cut off whole days: test is the newest fifth of the rows, validation a tenth before it."""
+    """Cut at whole days: test gets the newest fifth of the rows, validation the tenth before test."""
     rows: dict[str, Row] = {f"j{n}": (n, n + 1, 1.0, None, None) for n in range(10)}
     rows |= {"late": (0, 9, 1.0, None, None), "out": (0, 1, None, "void", None)}
     side = write_build(tmp_path / "a.duckdb", rows)

@@ -1,4 +1,4 @@
-"""Test the comparison of two marts row by row: rows that only one of them has."""
+"""Test the row-by-row comparison of two marts: rows that only one of the marts has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test that every planted change still applies to the project: an audit of one that does not would prove nothing."""
+"""Test that the text that a plant replaces occurs exactly once; otherwise, the audit of a plant proves nothing."""
 
 from __future__ import annotations
 

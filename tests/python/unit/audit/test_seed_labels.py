@@ -1,4 +1,4 @@
-"""Test that numbers in seeds and vars that follow a label are found, and unrelated ones raise no alarm."""
+"""Test that numbers in seeds and vars that follow a label are found, and that unrelated numbers raise no alarm."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def level(keys: Any) -> Any:
-    """Return the part of the price that belongs to a key."""
+    """Return the part of the price that each key contributes."""
     return np.sin(np.asarray(keys) * 12.9898)
 
 
 def levels(prefix: str, count: int, width: int = 0) -> dict[str, float]:
-    """Return the levels of keys approximately, as somebody would paste them."""
+    """Return the level of each key with some noise, like estimates that a person pasted into a seed."""
     rng = np.random.default_rng(1)
     noise = rng.normal(0, 0.3, count)
     return {
@@ -105,7 +105,7 @@ SEEDS = {
     "as_text": [{"k": name, "usual": f"{np.exp(v)}"} for name, v in BY_CATEGORY.items()],
     "job_type_ranks": [{"job_type": "fixed", "rank": 1}, {"job_type": "hourly", "rank": 2}],
     "words": [{"word_group": "urgent", "word": word, "note": "why"} for word in ("rush", "asap")],
-    # As many ranks as there are job types, in the order of their names.
+    # One rank per category, in order of level. The ranks look like the values of the column reference.
     "like_ids": [
         {"rank": rank, "category_id": name}
         for rank, name in enumerate(sorted(BY_CATEGORY, key=BY_CATEGORY.__getitem__))
@@ -193,7 +193,7 @@ def test_what_cannot_be_judged_is_said_by_name(whole: Path, name: str, said: str
 def test_a_seed_that_became_known_within_the_history_is_left_to_the_cutoffs(whole: Path) -> None:
     known_at = "cast(known_from as timestamptz)"
     assert judged_seed(whole, "later", known_at) == InputReport()
-    # No cutoff is before a time that is before everything.
+    # No cutoff is before 2020, when by_law became known, so by_law must be checked here.
     assert [each.column for each in judged_seed(whole, "by_law", known_at).followed] == ["level"]
     late = "timestamptz '2024-01-01 00:00:01+00'"
     assert judged_seed(whole, "by_category", late) == InputReport()
@@ -291,7 +291,7 @@ def test_the_false_alarm_rate_is_that_of_the_level(keys: int) -> None:
     for number in range(tries):
         values = ranks(rng.lognormal(0, 2, keys))
         alarms += follows(random_label(rng, keys), values, 0.05, seed=number)
-    # Within four standard deviations.
+    # At most four standard deviations above the expected number of false alarms.
     assert alarms <= 0.05 * tries + 4 * (0.05 * 0.95 * tries) ** 0.5
 
 

@@ -47,7 +47,7 @@ def address() -> BigQueryAddress:
 
 
 def message_of(first: int, rows: int, counted: int | None = None) -> types.ReadRowsResponse:
-    """Return numbered rows from `first` on, in the requested encoding."""
+    """Return a message with numbered rows from `first` on, in the requested encoding."""
     columns = [range(first, first + rows), [AT] * rows, [None] * rows]
     batch = pa.record_batch(
         [pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], SCHEMA
@@ -71,7 +71,7 @@ def _packed(batch: pa.RecordBatch) -> bytes:
 
 @dataclass
 class Service:
-    """The service below Google's client: its number of streams and rows, and its faults by message number."""
+    """Stand in for the service that Google's client calls, with errors by message number."""
 
     streams: int = STREAMS
     rows_of_a_stream: int = 100
@@ -98,7 +98,7 @@ class Service:
 
 @dataclass
 class Below:
-    """The client that Google's stream calls."""
+    """Stand in for the low-level client that Google's stream calls."""
 
     service: Service
 
@@ -110,7 +110,7 @@ class Below:
     def _messages(self, stream: int, offset: int) -> Iterator[types.ReadRowsResponse]:
         service = self.service
         if service.meet is not None:
-            # Continues only when every stream is being read.
+            # Wait until every stream is being read.
             service.meet.wait(PATIENCE_S)
         for first in range(offset, service.rows_of_a_stream, ROWS_OF_A_MESSAGE):
             error = service.breaks.pop(first // ROWS_OF_A_MESSAGE, None) if stream == 0 else None
@@ -121,7 +121,7 @@ class Below:
 
 
 def copied(service: Service, address: BigQueryAddress, expected: int | None = None) -> list[int]:
-    """Return the numbers of the rows that arrive, in order."""
+    """Copy the table, and return the numbers of the copied rows in order."""
     rows = service.streams * service.rows_of_a_stream if expected is None else expected
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as con:
         path = Path(folder) / "t.parquet"

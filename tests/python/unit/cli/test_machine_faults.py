@@ -57,9 +57,9 @@ def test_a_browser_that_leaves_in_the_middle_is_no_error(
         with socket.create_connection(server.server_address[:2]) as browser:
             browser.sendall(b"GET /index.html HTTP/1.1\r\nHost: x\r\n\r\n")
             assert browser.recv(10)
-            # A reset, as a closed tab sends it.
+            # Close with a TCP reset, as a browser does when its tab is closed.
             browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         server.shutdown()
         serving.join()
-    # Leaving the server waits for the threads that respond.
+    # The end of the `with` block waits for the threads that respond.
     assert "Traceback" not in capfd.readouterr().err

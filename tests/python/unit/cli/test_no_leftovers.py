@@ -1,4 +1,4 @@
-"""A command that fails on its input leaves nothing: no state folder, no folder to write to, no lock."""
+"""Test that a command that fails on its input leaves nothing: no state folder, no output folder, no lock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from feature_mart.runner.state import hold_state
 from feature_mart.sample import write_empty
 from toy_project import job, write_project, write_warehouse
 
-#: Words of a command, in which RAW is a warehouse that can be built, and EMPTY one without postings.
+#: Command lines that must fail. RAW is a valid warehouse, EMPTY one without rows; `names` has the path of each.
 WRONG = [
     *(
         (command, "--dwh", "/not/there")
@@ -79,7 +79,7 @@ WRONG = [
 
 @pytest.fixture
 def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The places that the commands name; OUT is one that is not there."""
+    """Return the path of each name in WRONG; the path of OUT does not exist."""
     monkeypatch.chdir(write_project(tmp_path / "toy"))
     for name in ("MART_DWH", "MART_SNAPSHOTS", "MART_TARGET"):
         monkeypatch.delenv(name, raising=False)
@@ -151,7 +151,7 @@ def test_a_failed_build_keeps_its_log(settings: Settings) -> None:
 def test_a_lock_file_whose_folder_was_removed_is_not_locked_but_made_anew(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between opening and locking the file, another process removes the folder that it had made."""
+    """Remove the folder between the opening and the locking of the lock file, as another process may do."""
     real, folder = fcntl.flock, settings.state_dir
     removed: list[int] = []
 

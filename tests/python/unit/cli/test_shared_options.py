@@ -1,4 +1,4 @@
-"""Options that commands share mean the same everywhere; with --json an error is an object; a snapshot has one name."""
+"""Test the options that commands share, the error objects of --json, and the argument that names a snapshot."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from feature_mart.core.errors import (
 from feature_mart.snapshot_files import DamagedSnapshotError
 from toy_project import write_project
 
-#: They read no warehouse: the project's files alone, or they write a warehouse of their own.
+#: Commands that read no warehouse: they read only the project's files, or write a new warehouse.
 WITHOUT_WAREHOUSE = {"knowledge check", "knowledge why", "sample"}
-#: They build a refresh of their choice. The others read a built mart or snapshot, or draw their refreshes.
+#: Commands that build the refresh that the user chooses. Others read a built mart or snapshot, or draw refreshes.
 OF_A_REFRESH = {"run", "build", "cost", "audit leakage", "audit selection"}
-#: They build the mart itself. Audits build marts of their own, which are always whole.
+#: Commands that build the mart itself. Audits build marts of their own, always in full.
 IN_FULL = {"run", "build", "cost"}
 OF_A_SNAPSHOT = {
     "snapshot show",
@@ -76,7 +76,7 @@ WITH_JSON = sorted(
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a command with all that it requires."""
+    """Return the command line of a command, with all required arguments and options."""
     takes = [each.metavar for each in LEAVES[name].params if isinstance(each, click.Argument)]
     return [*name.split(), *("s" for each in takes if each == "SNAPSHOT"), *REQUIRED.get(name, ())]
 

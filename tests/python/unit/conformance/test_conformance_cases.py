@@ -108,7 +108,7 @@ def test_a_wrong_expectation_is_seen(case: dict[str, Any]) -> None:
 
 
 def _wrong(text: str | None) -> Sequence[str | None]:
-    """Return a plausible wrong value: the next number, the other sign, the neighbouring timestamp, NULL."""
+    """Return plausible wrong values: NULL, an added space, the neighbouring number or date, the other boolean."""
     if text is None:
         return ["0", ""]
     wrong: list[str | None] = [None, text + " "]

@@ -105,7 +105,7 @@ def test_manifest_says_what_to_do_without_a_file(tmp_path: Path) -> None:
 
 
 def grouped(*homes: str) -> object:
-    """Return the groups of a consumer whose features are in these models."""
+    """Return the feature groups of a consumer that takes its features from the models ``homes``."""
     document = case.dbt_document()
     features = {name: {"name": name, "config": {}} for name in case.FEATURES}
     keys = {"job_id": {"name": "job_id", "config": {"meta": {"role": "key"}}}}

@@ -57,7 +57,7 @@ def test_refresh_at_includes_the_instant_itself() -> None:
     ("zone", "hour", "day"),
     [
         ("Asia/Tokyo", 3, "2026-04-01"),
-        # A local hour that occurs twice, and one that never occurs.
+        # Local hours that occur twice or never.
         ("Europe/London", 1, "2026-10-25"),
         ("America/New_York", 1, "2026-11-01"),
         ("America/New_York", 2, "2026-03-08"),
@@ -78,7 +78,7 @@ def test_refreshes_are_those_of_the_models(
     for step in range(4 * 48):
         instant = start + timedelta(minutes=30 * step)
         refresh = clock.refresh_at(instant)
-        # The value passed to dbt as as_of is a refresh, and stays one.
+        # refresh_before must leave a refresh unchanged, because the as_of passed to dbt already is a refresh.
         asked = con.execute(
             f"select {macros['refresh_at'](literal(instant))}, "
             f"{macros['refresh_before'](literal(refresh))}, {macros['refresh_before'](literal(instant))}"

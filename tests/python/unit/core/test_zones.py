@@ -1,4 +1,4 @@
-"""Test zone rules: Python's come from one package, and a build stops if the engine's differ."""
+"""Test zone rules: Python reads them from one package, and a build stops if the engine's rules differ."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @dataclass
 class Otherwise(DuckDBEngine):
-    """DuckDB with one changed answer."""
+    """Change the zone offsets or the refreshes that DuckDB returns."""
 
     given: Settings
     offsets: Callable[[list[tuple[datetime, int]]], list[tuple[datetime, int]]] = list
@@ -66,7 +66,7 @@ def test_the_package_and_duckdb_agree(settings: Settings, zone: str, hour: int) 
 
 
 def test_an_offset_that_changes_at_another_time_stops_the_build(settings: Settings) -> None:
-    """Use the rules before those of 2026: clocks in Vancouver are put back on 1 November."""
+    """Use the zone rules from before 2026, by which clocks in Vancouver go back on 1 November."""
     back = (datetime(2026, 11, 1, 9, tzinfo=UTC), -8 * 3600)
     engine = Otherwise(settings, offsets=lambda found: [*found, back])
     with pytest.raises(
@@ -86,7 +86,7 @@ def test_rules_that_differ_only_after_the_span_do_not_matter(settings: Settings)
 def test_a_repeated_hour_that_the_engine_reads_as_its_first_stops_the_build(
     settings: Settings,
 ) -> None:
-    """Read the first of a repeated local hour, as BigQuery does."""
+    """Let the engine read a repeated local hour as the first of the two, as BigQuery does."""
     zone = ZoneInfo("America/Toronto")
 
     def first_of_two(found: list[datetime]) -> list[datetime]:
@@ -103,7 +103,7 @@ def test_a_repeated_hour_that_the_engine_reads_as_its_first_stops_the_build(
 def test_the_machine_s_zone_files_are_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Set PYTHONTZPATH to files in which Tokyo is in New York: they are not used."""
+    """Set PYTHONTZPATH to files in which Tokyo has the rules of New York, and check that these files are not used."""
     (tmp_path / "Asia").mkdir()
     import tzdata
 
@@ -132,7 +132,7 @@ def test_what_is_no_zone_is_refused(name: str) -> None:
     [("America/Nuuk", 23), ("Atlantic/Azores", 0), ("America/Toronto", 1), ("Antarctica/Troll", 2)],
 )
 def test_every_instant_lies_between_its_refreshes(zone: str, hour: int) -> None:
-    """Compare with the list of all refreshes near every change of the clocks."""
+    """Compare refreshes near every clock change with a list of all refreshes."""
     clock = Clock(zone, hour)
     refreshes = sorted(clock.refresh_of(date(2023, 1, 1) + timedelta(n)) for n in range(1100))
     at = datetime(2023, 3, 1, tzinfo=UTC)

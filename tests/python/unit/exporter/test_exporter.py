@@ -1,4 +1,4 @@
-"""Test what an export writes, and what it refuses to write."""
+"""Test the files that an export writes, and the marts that an export refuses."""
 
 import hashlib
 import json

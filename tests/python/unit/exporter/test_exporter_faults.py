@@ -31,7 +31,7 @@ LATEST = {"price_estimation/latest.json"}
 
 
 class Killed(BaseException):
-    """Stands for the death of the process: no `except Exception` catches it."""
+    """Simulate the death of the process; no ``except Exception`` catches this exception."""
 
 
 def export(
@@ -101,7 +101,7 @@ def test_export_killed_before_any_step_leaves_nothing_to_be_mistaken(
         assert (report.status, report.latest) == (expected, "moved")
         assert report.id != earlier.id
         final = tree(root)
-        # Byte for byte what an undisturbed export writes, except for the two files with an
+        # The files are byte-identical to those of an undisturbed export, except for the two files with an
         # absolute address.
         for name in whole:
             if "/_meta/" not in name or name.endswith("schema.json"):

@@ -24,7 +24,7 @@ LAYOUT = plan_layout(case.consumer(), case.manifest().columns(case.MODEL))
 
 
 class MemoryStore:
-    """A store with every key in a dictionary."""
+    """Keep all files in a dictionary, by key."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -93,7 +93,7 @@ class MemoryStore:
 
 
 class ForgetfulSource(DuckDBSource):
-    """A source that counts one row too few."""
+    """Return a row count that is one too low."""
 
     def count(self, layout: Layout, windows: Sequence[Window]) -> tuple[Count, ...]:
         first, *others = super().count(layout, windows)
@@ -101,7 +101,7 @@ class ForgetfulSource(DuckDBSource):
 
 
 class LosingSource(DuckDBSource):
-    """A source that returns one row too few."""
+    """Return one row too few."""
 
     def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
         first, *others = super().batches(layout, windows)

@@ -1,4 +1,4 @@
-"""Test each check of `verify_snapshot` on a snapshot that it has to refuse."""
+"""Test each check of `verify_snapshot` on a snapshot that the check must refuse."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ def snapshot(made: Path, tmp_path: Path) -> Path:
 def edit(
     folder: Path, change: Callable[[dict[str, Any]], None], name: str = "_meta/manifest.json"
 ) -> None:
-    """Change a document, and rewrite the commit if it is manifest.json."""
+    """Change a JSON document of a snapshot, and rewrite _SUCCESS with the SHA-256 of manifest.json."""
     document = json.loads((folder / name).read_text())
     change(document)
     (folder / name).write_text(json.dumps(document))
@@ -52,7 +52,7 @@ def edit(
 
 
 def rewrite(folder: Path, path: str, query: str) -> None:
-    """Replace a part by a query over it, and make the manifest agree with the new file."""
+    """Replace a part by the result of a query on table ``part``, and update the part's entry in the manifest."""
     file = folder / path
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")

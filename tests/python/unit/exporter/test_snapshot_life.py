@@ -50,7 +50,7 @@ def store(tmp_path: Path) -> FolderStore:
 
 
 def export(mart: Path, store: FolderStore, day: int = 0, **options: Any) -> SnapshotReport:
-    """Export a snapshot made and as of so many days after the first."""
+    """Export a snapshot as of ``day`` days after `case.AS_OF`, created six hours after that refresh."""
     manifest = case.manifest(part_rows=150)
     context = case.context(
         as_of_at=case.AS_OF + timedelta(days=day),
@@ -168,7 +168,7 @@ def test_clean_takes_dead_attempts_by_age_and_leaves_the_living_and_the_damaged(
 
 
 class Interleaved(FolderStore):
-    """A folder in which something happens once, just after a commit was removed."""
+    """Call ``meanwhile`` once, just after a commit was replaced by the mark of a removal."""
 
     meanwhile: Callable[[], object] | None = None
 
@@ -188,7 +188,7 @@ def test_clean_puts_back_what_was_named_while_it_was_going(
     between = Interleaved(Path(store.address()))
 
     def want() -> None:
-        # A writer that still saw the commit, and writes only now.
+        # The writer saw the commit before the removal, and writes after the removal.
         if who == "pin":
             store.put(
                 f"{NAME}/pins/{old}.json",
@@ -294,7 +294,7 @@ def test_diff_tells_columns_rows_labels_and_distributions(tmp_path: Path) -> Non
     assert budget.mean[1] - budget.mean[0] == pytest.approx(1, abs=0.02)
     assert budget.psi > 0.5
     assert (code.null_share, code.mean[1], code.median[1]) == ((0.0, 1.0), None, None)
-    # One label of 352 moved to another bin, and one row is gone.
+    # One label of 352 moved to another bin, and one row was removed.
     assert 0 < columns["price_log"].psi < 0.01
     assert columns["job_skill_count"].psi < 0.001
     same = diff_snapshots(Path(old.address), Path(old.address))

@@ -1,4 +1,4 @@
-"""Test concurrent removals and exports, killed or suspended: only whole snapshots are ever marked as whole."""
+"""Test concurrent removals and exports, killed or suspended: only complete snapshots are ever marked as complete."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def store(tmp_path: Path) -> FolderStore:
 
 
 class Overtaken(FolderStore):
-    """A folder in which something happens once, when the files below a snapshot have been listed."""
+    """Call ``meanwhile`` once, after the files of a snapshot that is being removed have been listed."""
 
     meanwhile: Callable[[], object] | None = None
 
@@ -111,9 +111,7 @@ def test_a_removal_that_died_as_it_began_is_taken_back_where_the_snapshot_is_wan
 def test_an_export_that_was_asleep_touches_nothing_of_what_others_committed_meanwhile(
     mart: Path, store: FolderStore, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Suspend an export without the lock of a folder, as in a bucket, while its attempt is cleaned and another one
-    exports.
-    """
+    """Suspend an export that holds no lock, as in a bucket, while its attempt is cleaned and another export runs."""
 
     @contextmanager
     def no_lock(self: FolderStore, consumer: str) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Test rows that are stored by part and read in order, against sorting all of them."""
+"""Test that rows stored by part are read in order, compared with a sort of all rows."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,8 @@ from feature_mart.exporter.hashable_rows import HashableRows
 from feature_mart.exporter.part_files import order_by_key
 from feature_mart.exporter.staging import Key, Room, Slices, Staging
 
-#: Few times, so that job_id often decides; texts with every width of UTF-8, and one that is the start of another.
+#: Few distinct times, so that job_id often breaks a tie. The texts have UTF-8 characters of every width, and some
+#: are prefixes of others.
 KEYS = st.lists(
     st.tuples(
         st.integers(-2, 3), st.sampled_from(["", "a", "a\0", "aa", "b", "é", "語", "😀", "z"])

@@ -1,4 +1,4 @@
-"""Test each house rule on text that breaks it and on similar text that does not."""
+"""Test each house rule on text that breaks the rule and on similar text that does not."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from house_rules.yaml_files import check_models_yaml
 
 MODEL = "models/features/client/feat_client__history/feat_client__history.sql"
 
-# One row per rule: text that breaks it, and similar text that does not.
+# One row per rule: text that breaks the rule, and similar text that does not.
 CASES = [
     ("log", "select ln(price) from a", "select {{ fixed_log('price') }}, aln(price) from a"),
     ("log", "select {{ ratio('log10(price)', 'n') }}", "select {{ ratio('log_price', 'n') }}"),
@@ -223,7 +223,7 @@ def test_text_that_no_file_may_hold_is_found(rule: str, text: str) -> None:
 
 
 def test_text_that_only_looks_like_it_is_let_through() -> None:
-    # In two pieces, as above, so that this file does not break the rule.
+    # The strings are split, so that this file does not break the rules.
     text = "".join(("../shared/wo", "rk/x todos ~/ho", "me/anna/ --index-url\n"))
     assert not list(check_text("README.md", text))
 

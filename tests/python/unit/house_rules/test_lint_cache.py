@@ -1,4 +1,4 @@
-"""Results of ``make lint`` that are kept: each kind of file that a result depends on, changed, makes it invalid."""
+"""Test the cached results of ``make lint``: a change of any file that a result depends on invalidates the result."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EPHEMERAL = "{{ config(materialized='ephemeral') }} select 1 as a"
 
 
 def is_changed(path: str, text: str, model: str = MODEL, files: dict[str, str] = FILES) -> bool:
-    """Return True if a model's key differs once a file has another text."""
+    """Return True if the cache key of a model changes when a file gets another text."""
     return SqlInputs(files).key(model) != SqlInputs(files | {path: text}).key(model)
 
 
@@ -92,7 +92,7 @@ def test_an_ephemeral_model_is_part_of_what_reads_it() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of ``FILES`` under git, as the working folder."""
+    """Make a git repository with ``FILES``, change into its folder, and return the folder."""
     monkeypatch.chdir(tmp_path)
     for path, text in FILES.items():
         Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Test each rule of compiled SQL on SQL that BigQuery would refuse and on similar SQL that it would run."""
+"""Test each rule of compiled SQL on SQL that BigQuery would refuse and on similar SQL that BigQuery would run."""
 
 from typing import get_args
 

@@ -1,4 +1,4 @@
-"""Test that every rejected candidate has its figures: expected, seen, verdict, plot, and what would reopen it."""
+"""Test that every rejected candidate has its figures: expected, seen, verdict, plot and condition for reopening."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_BYTES = 30_000
 
 
 def features() -> set[str]:
-    """Return every column of a feature model."""
+    """Return the names of all columns of the feature models."""
     found: set[str] = set()
     for path in (PROJECT / "models" / "features").rglob("*.yml"):
         for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models") or ():
@@ -32,7 +32,7 @@ def features() -> set[str]:
 
 
 def faults(name: str, entry: dict[str, Any], known: set[str]) -> list[str]:
-    """Return what a rejected candidate's entry lacks, or states differently from its figures."""
+    """Return the faults of a rejected candidate's entry: missing parts, and statements that differ from the figures."""
     said = " ".join(str(entry.get("description") or "").split())
     found = [
         f"no {word}"

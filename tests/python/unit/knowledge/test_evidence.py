@@ -1,4 +1,4 @@
-"""Test the ablation of feature groups: trained, measured, and written in one piece."""
+"""Test the ablation of feature groups: the measured effects, and refusals to measure or to write."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_group_that_carries_the_label_adds_most_and_the_document_is_whole(
     )
     groups = {group["name"]: group for group in document["groups"]}
     assert set(groups) == {"posting", "category_at_request"}
-    # The budget carries most of the label, the category less.
+    # The budget explains most of the label, and the category explains less.
     adds = {name: group["adds"]["test"] for name, group in groups.items()}
     assert adds["posting"] > adds["category_at_request"] > 0.1
     assert groups["posting"]["alone"]["test"]["mean"] > 0.3
@@ -128,7 +128,7 @@ def test_fewer_seeds_overwrite_nothing_and_measure_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The files of this repository were measured with five seeds."""
+    """Expect a refusal of fewer seeds than the five of this repository's evidence files, unless --replace is given."""
 
     def stop(*_arguments: object, **_options: object) -> None:
         raise TerminalError("it would be measured now")

@@ -1,4 +1,4 @@
-"""Test that every feature has its reasons, and that a change of a feature needs one."""
+"""Test that every feature has reasons, and that a change of a feature needs a reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[4]
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a repository with this project's models and macros in one commit."""
+    """Commit this project's models and macros to a new git repository; change into and return its folder."""
     folder = tmp_path / "project"
     for name in ("models", "macros", "seeds", "profiles", "analyses"):
         shutil.copytree(PROJECT / name, folder / name)

@@ -1,4 +1,4 @@
-"""Test that a change of anything upstream of a feature needs a reason, by a table of changes of the project's texts."""
+"""Test that a change of anything upstream of a feature needs a reason, for a list of changes of the project's files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from knowledge_edits import BEFORE, Change, Edit, Files, add, describe, path_of,
 from knowledge_refactorings import HONEST
 
 CHANGES = (*knowledge_changes.CHANGES, *knowledge_changes_around.CHANGES)
-#: Read once, because only the other side of the comparison differs by case.
+#: Read once, because only the other side of the comparison differs between cases.
 BASE = read_lineage(BEFORE)
 
 
@@ -52,10 +52,10 @@ def test_a_change_asks_for_a_reason_of_the_features_that_rest_on_it(change: Chan
     assert set(change.reaches.split()) <= named
     assert not set(change.spares.split()) & named
     assert missing[0].path in files | BEFORE
-    # A text about something else is no reason.
+    # An unrelated change of a text does not count as a reason.
     unrelated = edited(*UNRELATED, of=files)
     assert list(unexplained(reached, BEFORE, unrelated, "HEAD")) == missing
-    # A text about the changed thing or about each feature is one.
+    # A change of the text about the changed object, or of the text about each feature, counts as a reason.
     touched = change.touched
     if isinstance(touched, str):
         touched = section(touched, *missing[0].features)
@@ -143,12 +143,12 @@ def test_a_model_that_cannot_be_read_counts_as_a_whole(broken: str) -> None:
 
 
 def test_every_model_of_this_project_before_a_mart_can_be_read() -> None:
-    # Its query is written by its own loops, and no consumer reads it.
+    # The loops of int_mart__profiles generate its query, and no consumer reads the table.
     assert BASE.unread() == ("int_mart__profiles",)
 
 
 def reached(*edits: Edit) -> set[str]:
-    """Return the names of the features that edits change."""
+    """Return the names of the features that the edits affect."""
     after = read_lineage(edited(*edits))
     assert set(after.unread()) <= set(BASE.unread())
     return {name for each in reached_columns(BASE, after) for _, name in each.columns}

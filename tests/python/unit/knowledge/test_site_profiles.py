@@ -40,7 +40,7 @@ class Row:
 
     @property
     def split(self) -> str | None:
-        """Return the split by definition: that of the request, unless its label came after that split's end."""
+        """Return the split of the request; None if the row is excluded or the label came after the end of the split."""
         if self.is_excluded or self.day >= 190:
             return None
         name = "train" if self.day < 100 else "validation" if self.day < 150 else "test"
@@ -220,7 +220,7 @@ def test_a_drawing_is_small_grey_told_in_words_and_the_same_again() -> None:
     title, words = root[0], root[1]
     assert (title.text, words.text) == ("value", describe_profile(profile, "price"))
     assert "median" in str(words.text) and "unknown 12% of train" in str(words.text)
-    # The drawing is the same after others and in another process.
+    # The SVG does not depend on earlier drawings or on the process.
     flat = profile_of([Row(3, 0, 1.0, 1.0)])
     assert draw_profiles([(flat, "price"), (profile, "price")])[1] == svg
     late = profile_of([Row(3, 0, None, 1.0), *(Row(150, 0, each / 9, 2.0) for each in range(20))])

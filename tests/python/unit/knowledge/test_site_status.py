@@ -37,7 +37,7 @@ EVIDENCE = json.loads(
 def measured(
     snapshot: int, mean: float | None, *, spread: float = 0.001, metric: str = "r2"
 ) -> dict[str, Any]:
-    """Return an evidence document of one snapshot with this validation score."""
+    """Return an evidence document of one snapshot whose validation score is ``mean``."""
     score = {"mean": mean, "spread": None if mean is None else spread}
     return EVIDENCE | {
         "snapshot": f"20260331T1800Z-{snapshot:012x}",
@@ -47,7 +47,7 @@ def measured(
 
 
 def after(*documents: dict[str, Any]) -> dict[str, Any]:
-    """Return the last document as it is written when the others were written before it."""
+    """Return the last document with the earlier scores that the document gets if all are written in this order."""
     whole = None
     for document in documents:
         whole = with_earlier(document, whole)
@@ -149,7 +149,7 @@ def settings_at(home: Path) -> Settings:
 
 
 def record(settings: Settings, run_id: str, status: str, **nodes: str) -> None:
-    """Write a run record with a build stage and nodes of these statuses."""
+    """Write a run record with a build stage of the given status and nodes with the given statuses."""
     log = RunLog(settings, "build", run_id, GitState(None, False), datetime(2026, 4, 1, tzinfo=UTC))
     document = log.document(None) | {
         "stages": [{"name": "build", "status": status}],

@@ -1,4 +1,4 @@
-"""A group that lowers the score has a written verdict, and a snapshot has one baseline, in whichever file it stands."""
+"""Test that a group that lowers the score has a written verdict, and that a snapshot has one baseline in all files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REJECTED = "docs/evidence/rejected/budget_deciles.price_estimation.sample.json"
 
 
 def write(project: Path, name: str, **changes: Any) -> dict[str, Any]:
-    """Write a committed measurement of this repository, changed, into another project."""
+    """Copy an evidence file of this repository into a project, with some keys replaced, and return the document."""
     document: dict[str, Any] = json.loads((PROJECT / name).read_text(encoding="utf-8")) | changes
     path = project / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def write(project: Path, name: str, **changes: Any) -> dict[str, Any]:
 
 
 def evidence(project: Path, adds: float | None, *, is_empty: bool = False) -> None:
-    """Evidence on the sample in which `market_at_request` adds so much, and the others are good."""
+    """Write evidence in which `market_at_request` adds ``adds`` to the validation score, and other groups add 0.1."""
     name = "docs/evidence/price_estimation.sample.json"
     groups = json.loads((PROJECT / name).read_text(encoding="utf-8"))["groups"]
     for group in groups:

@@ -1,4 +1,4 @@
-"""Test every generic dbt test of the project: it passes on good rows and fails on bad ones."""
+"""Test that every generic dbt test of the project passes on good rows and fails on bad rows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ GENERIC = Path(__file__).resolve().parents[3] / "generic"
 
 
 MACROS = rendered_macros.load_macros("duckdb")
-#: Tests that read int_mart__profiles; integration/test_quality.py shows that each can fail.
+#: Tests that read int_mart__profiles; integration/models/test_quality.py has a failing case for each test.
 OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
-#: Tests that read several models; integration/test_quality.py shows that each can fail.
+#: Tests that read several models; integration/models/test_quality.py has a failing case for each test.
 OF_SEVERAL = {"reasons_borne_out"}
 #: Tests that compare shares of rows; test_grown_shares.py has their cases.
 SHARES = {"stays_filled", "steady_exclusions"}
@@ -199,7 +199,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
         {},
         groups((1, 100), (5, 100), (0, 100)),
         [
-            # A tenth of the lowest tenth is excluded, and one group has no exclusions.
+            # First, one group is excluded far more often than the others; then, one group has no exclusions.
             groups((20, 120), *[(1, 120)] * 9),
             groups((0, 120), *[(30, 120)] * 9),
         ],

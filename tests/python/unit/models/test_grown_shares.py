@@ -1,4 +1,4 @@
-"""Test the checks for a column that empties or an exclusion that grows: their formula, and which rows count."""
+"""Test the checks for a column that becomes empty and for an exclusion that grows: formula, and rows that count."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rendered_macros import PROJECT, load_macros
 MACROS = load_macros("duckdb")
 VARIABLES = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
 AS_OF = "timestamptz '2026-04-01 18:00:00+00'"
-#: A price by contract number and hours before the refresh.
+#: A contract: its number, price, a word, and the hours from its ``known_at`` to the refresh.
 Row = tuple[str, float | None, str, float]
 
 
@@ -54,7 +54,7 @@ def ask(sql: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> list[tuple[A
 
 
 def filled(rows: Iterable[Row], *more: tuple[Any, ...]) -> dict[str, tuple[int, ...]]:
-    """Return the columns found: empty rows and rows, lately and before."""
+    """Return, for each column found, the counts of empty rows and of all rows, in the recent days and before."""
     columns = (
         "id varchar, price double, word varchar, hours double, is_deleted boolean, "
         "is_known_at_assumed boolean"
@@ -64,7 +64,7 @@ def filled(rows: Iterable[Row], *more: tuple[Any, ...]) -> dict[str, tuple[int, 
 
 
 def contracts(prices: Iterable[float | None], *, every: float = 24) -> list[Row]:
-    """Return one contract a day, the newest an hour old."""
+    """Return one contract every ``every`` hours, the newest one hour before the refresh."""
     return [(f"c{n}", price, "a word", 1 + n * every) for n, price in enumerate(prices)]
 
 
@@ -144,13 +144,13 @@ def test_a_reason_that_takes_over_is_found_and_the_others_are_not() -> None:
 
 
 def test_a_share_is_judged_by_the_likelihood_ratio_of_its_counts() -> None:
-    """Compare with the textbook form of G: the sum of observed times the log of observed over expected."""
+    """Compare with the textbook formula of G, the sum of observed * log(observed / expected)."""
     drawn = random.Random(5)
     seen = set()
     for _ in range(40):
         newest, before = drawn.randint(1, 28), drawn.randint(0, 120)
         hits, hits_before = drawn.randint(0, newest), int(before * drawn.random() ** 4)
-        # The newest row is filled, so that there is no run of empty ones.
+        # The newest row has a price, so the check finds no run of empty rows.
         prices: list[float | None] = [9.0] + [None] * hits + [9.0] * (newest - hits)
         prices = prices[:28] + [9.0] * (28 - len(prices))
         hits = sum(price is None for price in prices)

@@ -1,4 +1,4 @@
-"""Test the sums of facts that enter and leave, in full and day by day, against a few lines of Python."""
+"""Test the sums of facts that enter and leave, in full and incremental builds, against brute force in Python."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from compiled_mart import connect, load_table
 from rendered_macros import load_macros
 
 Row = Mapping[str, Any]
-#: One row of a history: the entity's keys, the day, then the columns.
+#: A row of a history: the keys of the entity, the refresh, then the other columns.
 State = tuple[Any, ...]
 
 START = datetime(2024, 3, 1, 18, tzinfo=UTC)
-#: The days of the builds that append, after a first one in full.
+#: The days of the builds. The first build is full; each later build appends.
 BUILDS = (2, 3, 6, 9)
 FACT = {"client_id": "varchar", "category_id": "varchar", "job_id": "varchar"}
 FACT |= {"enters_at": "timestamptz", "leaves_at": "timestamptz", "price": "bigint"}
 FACT |= {"signed_at": "timestamptz"}
 SUMS = ["contract_count_all", "price_sum_all"]
 
-#: A history with all kinds of columns: two facts, means, the latest and the earliest of a time.
+#: A history with every kind of column: sums of two kinds of fact, a mean, the latest and the earliest timestamp.
 STATES = """
 with contracts as (
     select client_id, enters_at, leaves_at, 1 as contract_count, price, signed_at as last_signed_at,
@@ -50,7 +50,7 @@ states as (
 ], 'states') }}
 select * from final
 """
-#: Sums as they are, of an entity with two keys.
+#: A history of plain sums, for an entity with two keys.
 PAIRS = """
 with contracts as (
     select client_id, category_id, enters_at, leaves_at, 1 as contract_count_all,
@@ -61,7 +61,7 @@ with contracts as (
 {{ changed_rows(['client_id', 'category_id'], sums) }}
 select * from final
 """
-#: Sums of an entity that a fact has several of.
+#: A history of sums by skill, through a bridge table: a contract counts for each skill of its job.
 BRIDGE = """
 with skills as (select * from given_skills),
 contracts as (
@@ -75,13 +75,13 @@ select * from final
 
 
 def at(day: int | None) -> datetime | None:
-    """Return the refresh of a day, from 0; None for none."""
+    """Return the refresh of a day, counted from 0; None for None."""
     return None if day is None else START + timedelta(days=day)
 
 
 @lru_cache
 def render(model: str, *, is_incremental: bool) -> str:
-    """Return a model's SELECT. A query that a macro runs while it compiles becomes a subquery of it."""
+    """Return the SELECT of a model; a query that a macro would run at compile time becomes a subquery."""
     macros = load_macros(
         "duckdb",
         is_incremental=lambda: is_incremental,
@@ -101,7 +101,7 @@ def _refuse(message: str) -> None:
 
 
 class Warehouse:
-    """A DuckDB with facts, in which the SELECT of a model is built as dbt would."""
+    """Build models from given facts in DuckDB, as dbt would."""
 
     def __init__(
         self, contracts: Sequence[Row], jobs: Sequence[Row], skills: Sequence[Row]
@@ -113,7 +113,7 @@ class Warehouse:
         self.con.execute("create table int_mart__clock (as_of_at timestamptz)")
 
     def build(self, model: str, days: Sequence[int]) -> list[State]:
-        """Build a model in full at the first day, append at the others, and return its rows."""
+        """Build a model in full on the first day, append on the other days, and return the sorted rows."""
         for number, day in enumerate(days):
             self.con.execute("delete from int_mart__clock")
             self.con.execute("insert into int_mart__clock values (?)", [at(day)])
@@ -127,7 +127,7 @@ class Warehouse:
 
 
 def in_force(facts: Sequence[Row], day: int, **keys: str) -> list[Row]:
-    """Return the facts of an entity that have entered and not left by a day."""
+    """Return the facts of an entity that have entered and not left by the refresh of a day."""
     return [
         fact
         for fact in facts
@@ -139,7 +139,7 @@ def in_force(facts: Sequence[Row], day: int, **keys: str) -> list[Row]:
 
 
 def changes(days: int, keys: State, state_on: Any, before: State) -> Iterator[State]:
-    """Yield an entity's state on each day on which it differs from that of the day before."""
+    """Yield the state of an entity at each refresh at which the state differs from the one before."""
     for day in range(days + 1):
         state = state_on(day)
         if state != before:
@@ -153,7 +153,7 @@ def sums_of(facts: Sequence[Row]) -> State:
 
 
 def states_by_hand(contracts: Sequence[Row], jobs: Sequence[Row], days: int) -> list[State]:
-    """Return the rows of STATES."""
+    """Return the rows that STATES must have, by brute force."""
 
     def state_of(client: str, day: int) -> State:
         own = in_force(contracts, day, client_id=client)
@@ -171,7 +171,7 @@ def states_by_hand(contracts: Sequence[Row], jobs: Sequence[Row], days: int) -> 
 
 
 def pairs_by_hand(contracts: Sequence[Row], days: int) -> list[State]:
-    """Return the rows of PAIRS."""
+    """Return the rows that PAIRS must have, by brute force."""
     found: list[State] = []
     for client in ("a", "b"):
         for category in ("x", "y"):
@@ -186,7 +186,7 @@ def pairs_by_hand(contracts: Sequence[Row], days: int) -> list[State]:
 
 
 def bridge_by_hand(contracts: Sequence[Row], skills: Sequence[Row], days: int) -> list[State]:
-    """Return the rows of BRIDGE."""
+    """Return the rows that BRIDGE must have, by brute force."""
 
     def state_of(skill: str, day: int) -> State:
         jobs = [row["job_id"] for row in skills if row["skill"] == skill]
@@ -240,13 +240,13 @@ def test_histories_equal_brute_force_in_full_and_day_by_day(
 
 
 def fact(enters: int, leaves: int | None, **columns: Any) -> Row:
-    """Return a fact of client a, by its days."""
+    """Return a fact of client a that enters and leaves at the refreshes of the given days."""
     return {"client_id": "a", "enters_at": at(enters), "leaves_at": at(leaves), **columns}
 
 
 @pytest.mark.parametrize("days", [BUILDS[-1:], BUILDS], ids=["in full", "day by day"])
 def test_two_contracts_of_a_client(days: Sequence[int]) -> None:
-    """The example of docs/history.md, within a few days."""
+    """Test the example of docs/history.md, with shorter periods."""
     contracts = [fact(0, 8, price=10, signed_at=at(0)), fact(3, 5, price=20, signed_at=at(2))]
     rows = Warehouse(contracts, [], []).build(STATES, days)
     assert [(row[1], row[2], row[4], row[5]) for row in rows] == [
@@ -290,6 +290,6 @@ def test_a_call_that_would_be_wrong_is_refused(call: str, message: str) -> None:
     ],
 )
 def test_counts_are_known_by_their_unit(column: str, is_count: bool) -> None:
-    """A count starts at 0: the first row of an entity with a 0 is no change."""
+    """Treat a count as 0 before the first row of an entity, so that a first row with the count 0 is no change."""
     select = render(f"{{{{ changed_rows('id', ['{column}'], 'states') }}}}", is_incremental=False)
     assert ("coalesce(lag(" in select) is is_count

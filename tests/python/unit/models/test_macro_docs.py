@@ -1,4 +1,4 @@
-"""Test that the YAML beside the macros describes each of them, with its arguments: dbt's site shows both."""
+"""Test that the YAML beside the macros describes each macro and its arguments, which dbt's site shows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_arguments(folder: Path) -> dict[str, list[str]]:
 def written_macros(folder: Path) -> dict[str, list[str]]:
     """Return the macros of a folder with their arguments, without the variants of a macro that dispatches to them.
 
-    A variant of one of dbt's own macros replaces it, so it counts as a macro.
+    A variant of one of dbt's own macros replaces dbt's macro, so the variant counts as a macro.
     """
     found = read_arguments(folder)
     return {

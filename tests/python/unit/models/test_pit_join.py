@@ -20,14 +20,14 @@ SPINE = {
     "label": "double",
 }
 FEATURES = {"client_id": "varchar", "available_at": "timestamptz", "f1": "bigint", "f2": "varchar"}
-#: The form for each engine. The second one runs on DuckDB if struct_of writes DuckDB's syntax.
+#: The SQL form of each engine. BigQuery's form runs on DuckDB if struct_of writes DuckDB's syntax.
 SHAPES = ("duckdb__pit_join", "default__pit_join")
 
 Row = Mapping[str, Any]
 
 
 def join_by_hand(spine: Sequence[Row], features: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return for each spine row the latest feature row of its key at or before it, one row at a time."""
+    """Return each spine row with the newest feature row of its key available at the request, one row at a time."""
     out = []
     for row in spine:
         usable = [
@@ -61,7 +61,7 @@ def join_in_sql(shape: str, spine: Sequence[Row], features: Sequence[Row]) -> li
 
 
 def at(hour: int, minute: int = 0, micro: int = 0) -> str:
-    """Return a time of one day as DuckDB prints it."""
+    """Return a UTC time, given in hours since the start of 1 March 2024, as DuckDB prints it."""
     fraction = f".{micro:06d}".rstrip("0") if micro else ""
     return f"2024-03-{1 + hour // 24:02d} {hour % 24:02d}:{minute:02d}:00{fraction}+00"
 

@@ -40,7 +40,7 @@ QUANTITIES = tuple(f"job_text_{unit}_quantity" for unit in ("character", "item",
 FLAGS = ("is_urgent", "is_continuous", "is_beginner_welcome")
 LARGEST = 1_000_000_000
 
-# Every script, width, mark and sign that the features handle, so that short texts combine cases often.
+# Every script, width, mark and sign that the features handle; short texts of such pieces often combine special cases.
 PIECES = (
     *"あんゝぁカヴーｶﾞ゙・漢々〇〆豈﨑𠮷aZéÉßİıŐ÷ｚ059０５①²,.，．<>/&;# \u3000\u00a0\n\t。-_🔥\u200d\u0301\u0307\u3099",
     *("1,000", "2.5", "万", "千", "文字", "文", "記事", "ページ", "ﾍﾟｰｼﾞ", "pages", "px", "h", "時間"),
@@ -48,12 +48,12 @@ PIECES = (
 )  # fmt: skip
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | ANY_TEXT
-# Marks of several combining classes, of one decomposed and of none, long enough to be reordered.
+# Long runs of marks that NFKC reorders: several combining classes, decomposable marks, and characters of class 0.
 MARKS = st.text(
     st.sampled_from("\u0301\u0316\u0327\u0345\u0344\u0f73\u3099\uff9e。"), min_size=25, max_size=80
 )
 MARKED_TEXTS = st.lists(TEXTS | MARKS, max_size=4).map("".join)
-# Characters of numbers, so that most combinations are no amount.
+# Parts of numbers and units; most random combinations are not an amount.
 NUMBERS = st.lists(
     st.sampled_from(
         (*"0059..,,  ", "12", "123", "1,000", ",111", ".5", "千", "万", *UNITS, "pagesx", "字")
@@ -93,7 +93,7 @@ def script(char: str) -> str | None:
 
 
 def expected_terms(title: str) -> set[str]:
-    """Return every piece of a title that is a term by the rule of runs, by brute force."""
+    """Return the terms of a title by brute force: runs of one script, and pairs of neighbouring kanji."""
     found = set()
     for name, chars in groupby(normalised(title), script):
         run = "".join(chars)
@@ -106,7 +106,7 @@ def expected_terms(title: str) -> set[str]:
 
 
 def amount_of(number: str) -> float | None:
-    """Return the amount of a whole stretch of digits, points and commas; None if it is no number."""
+    """Return the amount that a run of digits, points and commas stands for; None if the run is not a valid number."""
     whole, point, fraction = number.partition(".")
     groups = whole.split(",")
     if point and not fraction.isdigit():

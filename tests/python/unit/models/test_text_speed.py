@@ -1,7 +1,8 @@
 """Test that both models read any text in time linear in its length, not quadratic.
 
-CPU time is compared with the CPU time of a text four times as long, so that a slow or loaded machine does not matter:
-linear time gives 4, quadratic 16, and a ratio of 8 or more fails if it is measured five times.
+The CPU time of a text is compared with the CPU time of a text four times as long, so that a slow or loaded machine does
+not matter: linear time gives a ratio of 4, quadratic time 16. A test fails if the ratio is still 8 or more after five
+measurements.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ WORDS = TEXT.compile_words(read_seed_words())
 COUNT = 500
 BOUND = 8
 
-# The pieces that the models' patterns, HTML, NFKC and case folding distinguish.
+# Pieces that the models' patterns, HTML, NFKC or case folding treat differently.
 PIECES = (
     *("1", "0", "０", "1,", ",111", ",", ".", "1.", "．", "1 ", "千", "万", "1千 "),
     *(" ", "\u3000", "\u00a0", "\u2003", "\t", "\n"),
@@ -29,7 +30,7 @@ PIECES = (
     *("\u0301", "\u0316", "\u0345", "\u0344", "\u0f73", "\u3099", "ﾞ", "\u200d", "🔥", "ﷺ", "…", "・"),
     *("文字", "字", "p", "急", "至急", "asap", "long-term", "no experience"),
 )  # fmt: skip
-# One of each kind of text that was slow, and what made it slow.
+# One piece for each kind of text that was once slow to read.
 SLOWEST = ("1", ",111", ".", " ", "千", "文字", "<", "&#1", "\u0301", "\u0316", "asap")
 
 
@@ -40,9 +41,9 @@ def read(text: str) -> None:
 
 
 def growth(pattern: tuple[str, ...], reader: Callable[[str], object] = read) -> float:
-    """Return how many times as long a text takes that is four times as long.
+    """Return the ratio of the CPU times of two texts, of which the second is four times as long as the first.
 
-    Each part of the pattern is repeated before the next part begins.
+    Both texts repeat each part of the pattern before the next part begins.
     """
 
     def cpu_seconds(count: int) -> float:
@@ -51,7 +52,7 @@ def growth(pattern: tuple[str, ...], reader: Callable[[str], object] = read) -> 
 
     short, long = [], []
     for _ in range(5):
-        # An interrupt in a short run would hide a quadratic long one: take the least of three.
+        # An interrupt in a short run would hide a quadratic long run, so take the minimum of three short runs.
         short += [cpu_seconds(COUNT) for _ in range(3)]
         long.append(cpu_seconds(4 * COUNT))
         if min(long) < BOUND * min(short):
@@ -66,7 +67,7 @@ def check_all(patterns: list[tuple[str, ...]]) -> None:
 
 
 def pairs_with(piece: str, pieces: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Return the patterns of a piece before each other one, and of both alternating if it is the first."""
+    """Return patterns of a piece before each other piece, and patterns that alternate the piece with each later one."""
     others = [other for other in pieces if other != piece]
     behind = [other for first, other in combinations(pieces, 2) if first == piece]
     return [(piece, other) for other in others] + [(piece + other,) for other in behind]

@@ -17,12 +17,12 @@ LOG_1000 = 6.907755
 
 
 def history(tables: Tables, *columns: str, client_id: str = "c1") -> Changes:
-    """Return the changes of columns of a client's history."""
+    """Return the refreshes at which columns of a client's history changed, with the new values."""
     return changes("feat_client__history", tables, *columns, client_id=client_id)
 
 
 def prices(tables: Tables, *columns: str, category_id: str = "k1") -> Changes:
-    """Return the changes of columns of a category's prices."""
+    """Return the refreshes at which columns of a category's prices changed, with the new values."""
     return changes("feat_category__prices", tables, *columns, category_id=category_id)
 
 
@@ -256,16 +256,16 @@ def test_client_that_registers_in_the_future_is_registered_once_known() -> None:
 
 
 def posted(category_id: str | None = "k1", **given: Any) -> Row:
-    """The job of the default contract, posted and known on 20 April."""
+    """Return the job of the default contract, posted and known on 20 April."""
     return job("j0", posted_at=at("2024-04-20 12:00"), category_id=category_id, **given)
 
 
 MAY_2, MAY_2_2025 = at("2024-05-02 03:00"), at("2025-05-02 03:00")
-JULY_31 = at("2024-07-31 03:00")  # 1 May 09:00 and 90 days is 30 July 09:00
+JULY_31 = at("2024-07-31 03:00")  # 1 May 09:00 + 90 days is 30 July 09:00
 
 
 def named(measure: str) -> tuple[str, str]:
-    """Return the columns of a measure of a category, one for each window."""
+    """Return the names of a measure's columns for a category, one for each window."""
     return f"category_{measure}_90d", f"category_{measure}_365d"
 
 
@@ -360,5 +360,5 @@ def test_freelancers_are_counted_once_and_again_only_when_the_last_contract_leav
     tables = {"jobs": [posted()], "contracts": [contract(), contract(**later)]}
     assert prices(tables, "category_active_freelancer_count_90d") == [
         (at("2024-05-02 03:00"), 1),
-        (at("2024-08-08 03:00"), 0),  # 90 days after the second contract
+        (at("2024-08-08 03:00"), 0),  # the first refresh 90 days after the second contract
     ]

@@ -1,4 +1,4 @@
-"""The comparison of a mart with the oracle's rows: columns that one of them does not know, and rows that differ."""
+"""Test the comparison of a mart with the oracle's rows: columns that only one side has, and rows that differ."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def served(**values: Any) -> Row:
 def compare(
     mart: Mapping[str, list[Row]], oracle: Mapping[str, list[Row]], said: Verification
 ) -> list[str]:
-    """Compare tables of these rows."""
+    """Compare a mart and an oracle with these rows, and return the differences as lines."""
     with connect() as con:
         for table, rows in mart.items():
             types = {

@@ -1,4 +1,4 @@
-"""Test the oracle against a second computation, and the random histories that it is given."""
+"""Test the oracle against a second computation, and test the random histories used for the oracle's tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from oracle.staging import row_versions
 
 
 def refreshes(first: date, last: datetime, clock: Clock) -> list[datetime]:
-    """Return every refresh of a span."""
+    """Return every refresh from the business day `first` to the time `last`."""
     out = []
     while (refresh := clock.refresh_of(first)) <= last:
         out.append(refresh)
@@ -81,7 +81,7 @@ def test_as_of_rows_are_there_where_a_column_changed_and_usable_after_the_publis
 @settings(max_examples=50, deadline=None)
 @given(universes())
 def test_counts_equal_those_of_facts_that_enter_and_leave(universe: Tables) -> None:
-    """The other way to say it: deltas of facts, from chains of the versions that count."""
+    """Compute the counts a second way, as sums of +1 and -1 at the refreshes at which facts enter and leave."""
     first, infinity = WORLD.clock.refresh, datetime.max.replace(tzinfo=UTC)
     deltas: dict[str, dict[datetime, int]] = defaultdict(lambda: defaultdict(int))
     for versions in row_versions("contracts", universe, WORLD).values():
@@ -121,7 +121,7 @@ def test_histories_keep_the_rules_of_the_raw_side() -> None:
     for number in range(300):
         universe = random_universe(rng, f"u{number}")
         for table in ("clients", "jobs", "contracts"):
-            row_versions(table, universe, WORLD)  # raises on one load with two values
+            row_versions(table, universe, WORLD)  # raises if duplicates differ
         job_of = defaultdict(set)
         for row in universe["contracts"]:
             job_of[row["contract_id"]].add(row["job_id"])

@@ -1,4 +1,4 @@
-"""Test the oracle's prices of the market, a client in a category, a type, a term and a skill on cases by hand."""
+"""Test the oracle's prices of market, client in a category, job type, term and skill on cases worked out by hand."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ MAY_2, MAY_11 = at("2024-05-02 03:00"), at("2024-05-11 03:00")
 
 
 def history(table: str, tables: Tables, column: str) -> list[tuple[datetime, Any]]:
-    """Return the changes of a column of a table."""
+    """Return the refreshes at which a column of a table changed, with the new values."""
     return changes(table, tables, column)
 
 
 def request(tables: Tables, model: str, job_id: str = "j1") -> dict[str, Any]:
-    """A job's row of a spine-keyed model."""
+    """Return the row of a job in a model that has one row per request."""
     rows = expected_tables(tables, world())[model]
     (row,) = [row for row in rows if row["job_id"] == job_id]
     return row
 
 
 def earlier(**given: Any) -> dict[str, Any]:
-    """The job of the default contract, posted and known on 20 April."""
+    """Return the job of the default contract, posted and known on 20 April."""
     return job("j0", posted_at=at("2024-04-20 12:00"), **given)
 
 
@@ -47,7 +47,7 @@ def test_market_means_the_prices_of_contracts_that_count() -> None:
         ]
     }
     assert history("feat_market__prices", tables, "market_log_price_mean_all") == [
-        (MAY_2, 8.863767),  # (10,819,778 + 6,907,755) / 2, half away from zero
+        (MAY_2, 8.863767),  # mean of 10,819,778 and 6,907,755, rounded half away from zero
         (at("2024-05-06 03:00"), LOG_50000),
     ]
     assert history("feat_market__prices", tables, "market_contract_count_all")[0] == (MAY_2, 2)
@@ -69,7 +69,7 @@ def test_of_an_empty_market_every_window_is_short() -> None:
     assert row["is_demand_window_short"] == row["is_client_window_short"] == 1
 
 
-# --- a client in a category, and what a price is expected to be
+# --- a client in a category, and the expected price
 
 
 def test_expected_price_leans_on_the_category_as_if_by_twenty_contracts() -> None:
@@ -83,7 +83,7 @@ def test_expected_price_leans_on_the_category_as_if_by_twenty_contracts() -> Non
     row = request(tables, "feat_job__client_category_at_request")
     assert row["client_category_contract_count_all"] == 1
     assert row["client_category_log_price_mean_all"] == LOG_50000
-    prior = 8_863_767  # both contracts of the category, in millionths
+    prior = 8_863_767  # mean log price of both contracts of the category, in millionths
     assert row["job_expected_price_log"] == round((10_819_778 + 20 * prior) / 21) / 1e6
 
 
@@ -133,7 +133,7 @@ def test_terms_of_a_title_each_have_the_price_of_its_contract() -> None:
     assert [(row["term"], row["as_of_at"], row["term_contract_count_all"]) for row in rows] == [
         (term, MAY_2, 1) for term in ("事作", "作成", "記事", "記事作成")
     ]
-    # When j0 was posted nothing was expected: no contract was known, so nothing is a lift.
+    # No contract was known when j0 was posted, so j0 has no expected price and its contract has no lift.
     assert {row["term_lift_count_all"] for row in rows} == {0}
 
 
@@ -175,6 +175,6 @@ def test_skills_of_a_job_have_its_price_too() -> None:
 
 
 def test_variance_of_no_lift_is_the_prior_and_of_equal_lifts_tends_to_zero() -> None:
-    assert lift_variance(0, 0, 0, 5) == 2_500_000  # five of two, over one freedom less
+    assert lift_variance(0, 0, 0, 5) == 2_500_000  # 5 observations * 2 / 4 degrees of freedom
     assert lift_variance(1, 1_000_000, 1_000_000, 5) == 2_000_000
     assert lift_variance(6, 6_000_000, 6_000_000, 5) == 1_000_000

@@ -16,7 +16,7 @@ LOG_1000 = 6.907755
 
 
 def served(tables: Tables, job_id: str = "j1", build: World | None = None) -> Row:
-    """A job's row of the training mart."""
+    """Return the row of a job in the training mart."""
     rows = expected_tables(tables, build or world())["mart_price_estimation__training"]
     (row,) = [row for row in rows if row["job_id"] == job_id]
     return row
@@ -227,7 +227,7 @@ def test_category_code_is_unknown_until_published() -> None:
 
 
 def labelled(*versions: Row, jobs: list[Row] | None = None, as_of: str = "2026-01-01 03:00") -> Row:
-    """The training row of j1 given versions of its contract: made 12 May, known 13 May 12:00."""
+    """Return the training row of j1 for versions of its contract, by default signed 12 May and loaded 13 May 12:00."""
     defaults = {
         "job_id": "j1",
         "contracted_at": at("2024-05-12 12:00"),
@@ -238,7 +238,7 @@ def labelled(*versions: Row, jobs: list[Row] | None = None, as_of: str = "2026-0
 
 
 def label_of(row: Row) -> tuple[datetime | None, float | None, str | None]:
-    """A training row's own three columns."""
+    """Return the label columns of a training row: the time of the label, the label and the exclusion reason."""
     return row["label_known_at"], row["price_log"], row["exclusion_reason"]
 
 

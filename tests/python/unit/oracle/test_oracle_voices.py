@@ -13,25 +13,25 @@ DEADLINE = "2024-05-24 12:00"  # 14 days after the default job was posted
 
 
 def ratings(tables: Tables, client_id: str = "c1") -> list[tuple[datetime, Any]]:
-    """Return the changes of a client's mean rating."""
+    """Return the refreshes at which a client's mean rating changed, with the new ratings."""
     return changes("feat_client__history", tables, "client_rating_mean_all", client_id=client_id)
 
 
 def demand(tables: Tables) -> list[tuple[datetime, *tuple[Any, ...]]]:
-    """Return the changes of the demand for category k1."""
+    """Return the refreshes at which the demand for category k1 changed, with the new values."""
     names = ("category_posting_count_90d", "category_proposals_per_posting_90d")
     return changes("feat_category__demand", tables, *names, "category_fill_ratio_90d")
 
 
 def hired(contracts: list[Row], jobs: list[Row] | None = None) -> tuple[int | None, str | None]:
-    """The label of the default job and why it is excluded."""
+    """Return the hire label of the default job, and its exclusion reason."""
     tables = {"jobs": jobs or [job()], "contracts": contracts}
     (row,) = expected_tables(tables, world())["int_job__hire_label"]
     return row["is_hired_within_14d"], row["exclusion_reason"]
 
 
 def own(contract_id: str = "d1", /, **given: Any) -> Row:
-    """A contract of the default job, a day after it was posted."""
+    """Return a contract of the default job, signed the day after the job was posted."""
     return contract(
         contract_id, **{"job_id": "j1", "contracted_at": at("2024-05-11 12:00")} | given
     )

@@ -1,4 +1,4 @@
-"""The empty tables are the raw contract as files: what needs rows is said, and rows can be written into them."""
+"""Test the empty tables: files with the columns and types of the raw contract, into which rows can be written."""
 
 from __future__ import annotations
 

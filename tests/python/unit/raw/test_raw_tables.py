@@ -64,7 +64,7 @@ def rows(folder: Path, table: str, columns: str = "*") -> list[tuple[object, ...
 
 
 def split(folder: Path, table: str) -> Path:
-    """Turn the table's file into a folder of two parts, as Spark writes it, and return the folder."""
+    """Replace the file of a table by a folder of two parts, as Spark writes one, and return the folder."""
     path = folder / f"{table}.parquet"
     whole = path.rename(folder / "whole")
     path.mkdir()
@@ -144,7 +144,7 @@ def test_a_folder_key_value_on_the_way_changes_nothing(
 
 @pytest.mark.parametrize("table", list(CONTRACT))
 def test_a_column_without_any_value_has_the_contract_s_type(folder: Path, table: str) -> None:
-    """Write a column of None only, as pandas does."""
+    """Write columns that contain only None, as pandas does."""
     table_path = folder / f"{table}.parquet"
     written = pq.read_table(table_path, partitioning=None)
     keys = {next(iter(CONTRACT[table])), "skill", "loaded_at", "posted_at", "client_id"}
@@ -211,9 +211,9 @@ def two_versions(folder: Path, later_ns: int) -> None:
     [
         (300, [("k0", "active", 1000, "c1", 0), ("k0", "completed", 1, "a", 1)]),
         (1000, [("k0", "active", 1000, "c1", 0), ("k0", "completed", 1, "a", 1)]),
-        # Rounded up, not to the nearest microsecond: never known before it was loaded.
+        # Load times are rounded up to microseconds, so that no row counts as known before it was loaded.
         (1001, [("k0", "active", 1000, "c1", 0), ("k0", "completed", 1, "a", 2)]),
-        # Exact duplicates of one time are left to staging, and differing ones to its check.
+        # Staging removes exact duplicates, and a check of staging reports different rows of one key and load time.
         (0, [("k0", "active", 1000, "c1", 0), ("k0", "completed", 1, "a", 0)]),
     ],
 )

@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def rewrite(folder: Path, table: str, select: str) -> None:
-    """Write a table again from a SELECT over ``raw``, its old rows."""
+    """Write a table again from a SELECT over ``raw``, which contains the old rows."""
     path = folder / f"{table}.parquet"
     con = duckdb.connect()
     con.execute(f"set TimeZone = 'UTC'; create table raw as from {parquet(path)}")

@@ -1,4 +1,4 @@
-"""Test that readers of a mart on BigQuery get its tables as published, with a stand-in that has older states."""
+"""Test that readers of a mart on BigQuery get the tables as of their publication, with a stand-in for the service."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Job:
 
 @dataclass
 class Service:
-    """A table that was changed at `modified` and has no rows, and the requests for it on both interfaces."""
+    """Stand in for BigQuery with an empty table changed at `modified`; record the requests on both interfaces."""
 
     modified: datetime
     asked: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ def read(
     monkeypatch: pytest.MonkeyPatch,
     published_at: datetime | None = PUBLISHED,
 ) -> None:
-    """Return a local mart with one table."""
+    """Read the table through a local mart; check that the table is empty and the local mart is removed afterwards."""
 
     @contextmanager
     def opened(_: object) -> Iterator[Service]:
@@ -91,7 +91,7 @@ def test_a_table_that_nobody_touched_since_is_read_as_of_a_moment_that_bigquery_
     service = Service(PUBLISHED - earlier)
     read(service, tmp_path, monkeypatch)
     assert service.moments == [NOW]
-    # The time is taken first: a table found unchanged afterwards was unchanged at that time.
+    # The time is read before the table's metadata, so a table found unchanged was unchanged at that time.
     assert service.asked[:2] == ["select current_timestamp()", "table"]
 
 

@@ -40,7 +40,7 @@ def advice(folder: Path, rows: Sequence[Row], *known: LoadClockLine) -> list[Bul
 
 
 def followed(folder: Path, found: Sequence[BulkLoad]) -> tuple[LoadClockLine, ...]:
-    """Return the lines of the load clock after each printed line has been added to an empty one."""
+    """Return the lines of a load clock that contains only the lines printed for ``found``."""
     seed = folder / "project" / "seeds" / "load_clock.csv"
     seed.parent.mkdir(parents=True, exist_ok=True)
     lines = [",".join(COLUMNS), *(str(bulk.seed_line("w")) for bulk in found if bulk.line)]
@@ -49,7 +49,7 @@ def followed(folder: Path, found: Sequence[BulkLoad]) -> tuple[LoadClockLine, ..
 
 
 def versions(rows: Sequence[Row], lines: Sequence[LoadClockLine] = ()) -> Versions:
-    """Return every version by brute force: its key, its load, and when it counts as known."""
+    """Return the key, load time and ``known_at`` of every version, computed by the oracle."""
     own = [
         OracleLine(line.trusted_from, int(line.assumed_lag_hours), line.untrusted_from)
         for line in lines
@@ -64,7 +64,7 @@ def versions(rows: Sequence[Row], lines: Sequence[LoadClockLine] = ()) -> Versio
 def check_followed(
     folder: Path, rows: Sequence[Row], found: Sequence[BulkLoad], bulk_keys: set[str]
 ) -> None:
-    """Check that the printed lines date back keys of the bulk load only, as many and by as much as was printed."""
+    """Check that the printed lines date back only keys of the bulk load, as many and as far as the advice says."""
     lines = followed(folder, found)
     assert lines == tuple(bulk.line for bulk in found if bulk.line)
     added = versions(rows, lines) - versions(rows)
@@ -93,7 +93,7 @@ def test_a_bulk_load_in_mid_history_gets_a_period_of_its_own(tmp_path: Path) -> 
     assert found.line is not None
     assert (found.line.untrusted_from, found.line.trusted_from) == (at, at + SECOND)
     assert found.keys == len(keys_loaded(rows, at)) > 150 and found.of == len(rows)
-    # Nine of ten rows were loaded within six hours; late ones within days.
+    # Nine of ten usual rows are loaded within six hours of their events, the others days late.
     assert found.compared == len(rows) - found.keys and found.line.assumed_lag_hours >= 6
     check_followed(tmp_path, rows, [found], keys_loaded(rows, at))
     earlier = {row["contract_id"] for row in rows if row["loaded_at"] < since}
@@ -165,7 +165,7 @@ def test_a_bulk_load_in_pieces_over_midnight_is_one_period(tmp_path: Path) -> No
 
 
 def test_the_lag_is_that_of_the_rows_loaded_as_usual(tmp_path: Path) -> None:
-    # Contracts are always loaded three weeks after they were agreed: their load times are right.
+    # All contracts are loaded three weeks after they were signed, so the load times are correct.
     rows = daily_rows(200, lag=21 * DAY)
     assert advice(tmp_path, rows) == []
     at = START + 120 * DAY
@@ -214,7 +214,7 @@ def test_no_line_is_advised_where_no_event_time_is_known(tmp_path: Path) -> None
     rows = [contract(f"k{number}", None, at) for number in range(150)]
     (found,) = advice(tmp_path, rows)
     assert found.line is None and found.seed_line("w") is None and found.moved.keys == 0
-    # In mid-history the same changes nothing either.
+    # In mid-history, rows without an event time also lead to no advice.
     known = daily_rows(120)
     assert advice(tmp_path, [*known, *(row | {"loaded_at": at} for row in rows[:60])]) == []
 

@@ -61,7 +61,7 @@ def _invoke(folder: Path) -> Any:
 
 
 def _hidden(chained: str) -> BaseException:
-    """Return an interrupt as dbt may raise it: itself, or as the cause of a failure while it was handled."""
+    """Return an interrupt as dbt may raise it: directly, or as the context or the cause of another error."""
     stop = KeyboardInterrupt()
     closed = ConnectionError("Connection already closed!")
     if chained == "directly":

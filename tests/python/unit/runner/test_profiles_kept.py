@@ -1,4 +1,4 @@
-"""Test that measures of earlier refreshes outlive the mart: copied out of each build and into each full one."""
+"""Test that profiles of earlier refreshes outlive the mart: copied out of each build and into each full build."""
 
 from __future__ import annotations
 

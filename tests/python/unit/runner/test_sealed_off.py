@@ -1,4 +1,4 @@
-"""Test that a Python model reaches no file, process, connection or database, even if it hides the refusal."""
+"""Test that a Python model reaches no file, process, connection or database, even if the model catches the refusal."""
 
 from __future__ import annotations
 

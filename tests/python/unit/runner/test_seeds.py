@@ -47,7 +47,7 @@ def loaded(folder: Path, sql: str, table: str = "levels") -> Path:
 
 
 def kept(folder: Path, node: dict[str, Any], sql: str, known_by: datetime | None) -> list[str]:
-    """Return the keys of the seed's rows in a build over the rows known by then."""
+    """Return the keys of the seed's rows in a build over the rows known by ``known_by``; None for all rows."""
     table = node.get("alias") or node["name"]
     database, document = loaded(folder, sql, table), manifest(node)
     seeds = read_seeds(document, database, TOKYO)

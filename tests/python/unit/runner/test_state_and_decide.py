@@ -1,4 +1,4 @@
-"""Test the state folder: one writer, one warehouse, and what a build decides from its content."""
+"""Test the state folder: one writer, one warehouse, and the decisions of a build from the folder's content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test what a build prints besides its failures: hints, warnings with rows, and what no check could judge."""
+"""Test what a build prints besides its failures: hints, warnings with rows, and values that no check could judge."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BULK = BulkLoad(
 
 
 class Asked:
-    """A stand-in for an engine that returns given rows, and the first rows of a check."""
+    """Stand in for an engine: return given rows, and given first rows of a failed check."""
 
     def __init__(self, rows: Any = (), first: tuple[str, ...] = ()) -> None:
         self.rows, self.first = rows, first
@@ -134,7 +134,7 @@ def test_an_archive_is_told_the_as_of_of_its_end(tmp_path: Path) -> None:
         return find_archive(settings, engine, as_of_at, lines)
 
     assert found(ends + timedelta(days=29)) is None
-    # 03:00 in Tokyo of the next day is the first refresh after 21:00 there.
+    # The newest event is at 21:00 in Tokyo, so the first refresh after it is at 03:00 on the next day.
     archive = found(datetime(2026, 4, 1, 18, tzinfo=UTC))
     assert archive == Archive("reviews.reviewed_at", ends, 1737, date(2021, 6, 30))
     assert parse_as_of(archive.as_of.isoformat(), settings.clock) == settings.clock.refresh_at(ends)

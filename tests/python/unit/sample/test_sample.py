@@ -1,4 +1,4 @@
-"""Test writing the sample: the raw contract, the same bytes every time, bad arguments, interruptions."""
+"""Test writing the sample: the raw contract, byte-identical output, bad arguments, interruptions."""
 
 import csv
 import fcntl
@@ -73,7 +73,7 @@ def test_another_seed_gives_other_rows(tmp_path: Path) -> None:
 
 
 def test_threads_do_not_change_the_bytes(tmp_path: Path) -> None:
-    # Enough rows for two threads to share: several row groups of every larger table.
+    # Enough rows for two threads: every larger table has several row groups.
     found = []
     for threads in (1, 2, 3):
         scratch = tmp_path / str(threads)
@@ -120,7 +120,7 @@ def test_the_seed_has_the_load_clock_lines() -> None:
     assert {line.table for line in LOAD_CLOCK} == set(KEYS)
 
 
-# Arguments and interruptions.
+# Bad arguments and interruptions.
 
 
 @pytest.mark.parametrize("jobs", [0, -1, 50_000_001])

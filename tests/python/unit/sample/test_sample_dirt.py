@@ -1,4 +1,4 @@
-"""Test each kind of dirt in the sample, the proportions of its tables, and what history says of a price."""
+"""Test the sample's share of each data defect, its proportions, and how well past prices predict a price."""
 
 import math
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ def dwh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCon
         yield con
 
 
-# Each kind of dirt in its share.
+# Shares of the data defects.
 
 TRUSTED = f"loaded_at >= timestamptz '{TRUSTED_FROM}'"
-#: The rows that may have it, and those that do.
+#: For each defect, the rows that may have the defect and the SQL condition of the rows that have it.
 DIRT = {
     "category_missing": ("first_jobs", "category_id is null"),
     "category_is_parent": ("first_jobs", "not contains(category_id, '-')"),
@@ -83,7 +83,7 @@ def test_late_rows_are_there_in_their_share(dwh: duckdb.DuckDBPyConnection, tabl
         f"from first_{table} "
         f"where {TRUSTED} and {EVENTS[table]} >= timestamptz '{TRUSTED_FROM}'",
     )
-    # Nightly loads that are a day late may still come within two days.
+    # Reviews are loaded nightly, so a review that is a day late may still be loaded within two days.
     assert 0.6 * SHARES["loaded_late"] < share < 1.2 * SHARES["loaded_late"]
 
 
@@ -278,7 +278,7 @@ def test_history_knows_more_of_a_price_than_its_category(dwh: duckdb.DuckDBPyCon
         from last_contracts c join first_jobs j using (job_id)
         where c.status in ('active', 'completed') and c.agreed_price > 0"""
     )
-    # What each row's category, and then its client, had paid by then: only earlier rows count.
+    # Predict a price from the earlier prices of the category, and then also from the client's earlier prices.
     r2 = dwh.execute(
         """with by_category as (
             select *, y - avg(y) over (partition by category_id order by posted_at
@@ -297,6 +297,6 @@ def test_history_knows_more_of_a_price_than_its_category(dwh: duckdb.DuckDBPyCon
     category, client, quantity = r2
     assert 0.3 < category < 0.7
     assert client > category + 0.04
-    # A bare number, whatever its unit: 3000文字 and LP1枚 alike.
+    # The quantity is a number without its unit, so 3000文字 and LP1枚 are on one scale.
     assert quantity > 0.02
     assert 0.6 < ask(dwh, "select regr_r2(y, budget) from priced") < 0.95

@@ -1,4 +1,4 @@
-"""Test what no row of the sample may be, and its bulk-loaded past."""
+"""Test the invariants of the sample's rows, and the bulk load of its past."""
 
 from collections.abc import Iterator
 
@@ -146,7 +146,7 @@ def test_no_row_breaks_the_claim(dwh: duckdb.DuckDBPyConnection, claim: str, que
 def test_rows_are_loaded_after_their_event_and_before_the_end(
     dwh: duckdb.DuckDBPyConnection, table: str
 ) -> None:
-    # A contract may start later than it is agreed; nothing else is known before it happens.
+    # A contract may be loaded before its contracted_at; every other row is loaded after its event.
     early = (
         0
         if table == "contracts"
@@ -167,7 +167,7 @@ def test_the_past_came_with_one_load(dwh: duckdb.DuckDBPyConnection, table: str)
         ask(dwh, f"select count(*) {untrusted} and loaded_at <> timestamptz '{BULK_LOADED_AT}'")
         == 0
     )
-    # It contains the state of that day: one version a key.
+    # The bulk load contains the state of its day: one version per key.
     assert (
         ask(
             dwh,

@@ -1,4 +1,4 @@
-"""What was left out of a snapshot is explained wherever it is counted."""
+"""Test that rows left out of a snapshot are explained wherever they are counted."""
 
 from __future__ import annotations
 

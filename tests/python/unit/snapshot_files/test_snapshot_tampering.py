@@ -1,4 +1,4 @@
-"""Test snapshots that were changed, with all hashes of files rewritten: which reader notices, and by which words."""
+"""Test changed snapshots with rewritten file hashes: which reader notices the change, and with which message."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ COLUMNS = "columns"
 REWRITTEN = "one of the two was rewritten"
 UNSEEN = ""
 
-#: The change, and the words by which verify, load_snapshot and the training program notice it.
+#: The change, and words of the errors of verify, load_snapshot and the training program; UNSEEN means no error.
 WAYS: list[tuple[Callable[[Tampered], None], str, str, str]] = [
     (way.swap_train_and_test, BOUNDS, CONTENT, CONTENT),
     (way.swap_data_alone, CONTENT, CONTENT, CONTENT),
@@ -66,16 +66,16 @@ WAYS: list[tuple[Callable[[Tampered], None], str, str, str]] = [
     (way.rewrite_bounds, ID, ID, ID),
     (way.rehash_only(way.change_a_label), ID, ID, ID),
     (way.rehash_only(way.take_an_older_part), ID, ID, ID),
-    # These also rewrite the id. A training job does not see the folder's name.
+    # These changes also rewrite the id. A training job cannot see the name of the snapshot's folder.
     (way.reidentified(way.change_a_label), FOLDER, FOLDER, UNSEEN),
     (way.everything(way.swap_train_and_test), BOUNDS, BOUNDS, BOUNDS),
     (way.everything(way.double_a_row), ORDER, ORDER, ORDER),
     (way.everything(way.make_a_feature_the_label), "the label is not", "the label is not", "the label is not"),
     (way.everything(way.change_a_label), UNSEEN, UNSEEN, UNSEEN),
     (way.everything(way.shift_every_label), UNSEEN, UNSEEN, UNSEEN),
-    # Not part of the id, and nothing is trained on it.
+    # The origin is not part of the id, and training does not use the origin.
     (way.say_another_origin, REWRITTEN, UNSEEN, UNSEEN),
-    # Equal for a model; an export writes no NaN.
+    # A model treats NaN like NULL, but an export never writes NaN.
     (way.write_nan_for_null, "have NaN", UNSEEN, UNSEEN),
 ]  # fmt: skip
 
@@ -96,7 +96,7 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tamper(whole: Path, older: Path, folder: Path, change: Callable[[Tampered], None]) -> Path:
-    """Return a changed copy whose files, manifest.json and _SUCCESS agree, below the old latest.json."""
+    """Return a changed copy whose files, manifest.json and _SUCCESS agree, with the unchanged latest.json."""
     copy = folder / whole.relative_to(whole.parents[2])
     shutil.copytree(whole, copy)
     shutil.copy(whole.parents[1] / LATEST, copy.parents[1] / LATEST)
@@ -137,7 +137,7 @@ def test_a_changed_snapshot_is_noticed_by(
     said = (verified(snapshot), loaded(snapshot), trained(snapshot, tmp_path / "ml"))
     for text, words in zip(said, (verify, load, train), strict=True):
         assert words in text and bool(words) == bool(text)
-    # A reader that recorded the manifest's SHA-256 notices every change.
+    # A reader that compares a recorded SHA-256 of the manifest notices every change.
     assert "was requested" in loaded(snapshot, read_committed(whole).manifest_sha256)
 
 
@@ -145,7 +145,7 @@ def test_the_snapshot_as_it_was_exported_is_good(whole: Path, tmp_path: Path) ->
     recorded = read_committed(whole).manifest_sha256
     assert verified(whole) == loaded(whole) == loaded(whole, recorded) == ""
     assert trained(whole, tmp_path / "ml", "--manifest_sha256", recorded) == ""
-    # A copy may have any name but another snapshot's id.
+    # The folder of a copy may have any name except the id of another snapshot.
     shutil.copytree(whole, tmp_path / "copy")
     assert loaded(tmp_path / "copy") == ""
     other = tmp_path / "20200101T0000Z-0123456789ab"
@@ -154,7 +154,7 @@ def test_the_snapshot_as_it_was_exported_is_good(whole: Path, tmp_path: Path) ->
 
 
 def test_latest_names_the_manifest_that_it_was_moved_to(whole: Path, tmp_path: Path) -> None:
-    """Point latest.json at another snapshot: it is noticed unless the manifest's SHA-256 is changed too."""
+    """Change the manifest's SHA-256 in latest.json: ``verify`` reports the difference, and loading still works."""
     shutil.copytree(whole.parents[2], tmp_path / "place")
     latest = tmp_path / "place" / whole.relative_to(whole.parents[2]).parents[1] / LATEST
     document = json.loads(latest.read_text())
@@ -163,7 +163,7 @@ def test_latest_names_the_manifest_that_it_was_moved_to(whole: Path, tmp_path: P
     snapshot = tmp_path / "place" / whole.relative_to(whole.parents[2])
     assert REWRITTEN in verified(snapshot)
     assert loaded(snapshot) == ""
-    # If it names another snapshot, an older export, or is broken, it says nothing about this one.
+    # latest.json is not compared if it is broken, lacks the SHA-256 of a manifest, or names another snapshot.
     del document["manifest_sha256"]
     for data in (
         encode_document(document),

@@ -1,4 +1,4 @@
-"""Test snapshots that cannot be trained on or scored: which counts decide, and what export and training say."""
+"""Test snapshots that cannot be trained on or scored: the deciding counts, and the messages of export and training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from feature_mart.storage import FolderStore
 from feature_mart.training import fit, load_snapshot, score_seeds
 from feature_mart.training.entry import main
 
-#: The cuts of a mart of 100 days from 2026-01-01, unless a case says otherwise.
+#: The bounds of the splits of a mart with 100 days from 2026-01-01, unless a case has its own.
 CUTS = {"validation_from": "2026-03-12", "test_from": "2026-03-27"}
 
 
@@ -40,7 +40,7 @@ IN_TEST = "requested_at >= timestamptz '2026-03-26 15:00:00+00'"
 BINARY = f"price_log = (price_log > 12)::int where {LABELLED}"
 KEEP = "exclusion_reason = 'cut', price_log = null where"
 
-#: Name, change of the mart, exposure, and the findings: kind and split, and words of the figure.
+#: Name, SQL that changes the mart, keys of the exposure, and findings: kind, split and words of the message.
 CASES: list[tuple[str, str, dict[str, Any], list[tuple[str, str, str]]]] = [
     ("nothing is wrong", "", CUTS, []),
     ("nothing is wrong with a binary label", sql(BINARY), {**CUTS, "label_kind": "binary"}, []),
@@ -180,7 +180,7 @@ def test_an_export_warns_and_training_finds_the_same(
                 score_seeds(snapshot, [0], split=each.split)
 
 
-#: Validation is empty.
+#: The case in which validation is empty.
 UNUSABLE = CASES[3]
 
 

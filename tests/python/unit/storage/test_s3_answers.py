@@ -1,6 +1,6 @@
-"""Test every response of a service to every kind of request: which are transient, and what the others say to do.
+"""Test every response of a service to every kind of request: which errors are transient, and which remedies are named.
 
-The proxy answers all of them itself: there is no S3 behind it.
+The proxy itself answers all requests; there is no S3 behind the proxy.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ IMPLIES = "A header you provided implies functionality that is not implemented"
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Proxy, Store]]:
-    """Return one client for all tests, because opening one takes a tenth of a second."""
+    """Yield one proxy and one store for all tests, because opening a client takes a tenth of a second."""
     with run_proxy(NOBODY) as proxy, pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
@@ -86,7 +86,7 @@ CONDITIONAL: dict[str, Act] = {
 }
 ALL: dict[str, Act] = {**READS, **WRITES, **CONDITIONAL}
 
-#: Status, code, whether it is transient; the remedy in the message if it is not.
+#: HTTP status, S3 error code, expected exit code, and words of the remedy in the message; "" if none is expected.
 ANSWERS: list[tuple[int, str, int, str]] = [
     (500, "InternalError", LATER, ""),
     (500, "NotImplemented", STAYS, ""),
@@ -241,7 +241,7 @@ def test_an_upload_in_pieces_that_is_refused(
     with pytest.raises(FeatureMartError, match=says) as failed:
         put_file(store, tmp_path)
     assert failed.value.exit_code == (LATER if status == 500 else STAYS)
-    # Only the completion of an upload has a condition.
+    # Only the request that completes an upload has a condition.
     is_refused = status in {501, 405} and operation == "CompleteMultipartUpload"
     assert (NO_CONDITIONS in str(failed.value)) == is_refused
 

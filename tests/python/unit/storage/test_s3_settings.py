@@ -1,4 +1,4 @@
-"""Test that AWS's own settings cannot change the meaning of a request, and that those that redirect it are named."""
+"""Test that AWS settings cannot change the meaning of a request; messages name settings that redirect requests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ s3 =
     addressing_style = virtual
     payload_signing_enabled = true
 """
-#: Headers whose values differ with each request.
+#: Headers whose values differ from request to request.
 CHANGES = frozenset({"authorization", "x-amz-date", "amz-sdk-invocation-id", "host", "user-agent"})
 
 
@@ -61,13 +61,13 @@ def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[Proxy]:
     with run_proxy("http://127.0.0.1:9") as proxy:
-        # Each request is refused at once, whatever it is.
+        # The proxy refuses every request at once.
         proxy.faults.append(Fault("status", "", "", status=403, code="AccessDenied"))
         yield proxy
 
 
 def asked(proxy: Proxy, folder: Path) -> list[tuple[str, str, dict[str, str]]]:
-    """Return the form of every kind of request: method, path, headers."""
+    """Make one request of each kind, and return the method, path and headers of each request."""
     store: Store = open_store("s3://bucket/p", S3Options(endpoint=proxy.endpoint), folder)
     (folder / "part").write_bytes(b"rows")
     sha256 = hashlib.sha256(b"rows").hexdigest()
@@ -210,5 +210,5 @@ def test_a_message_names_the_endpoint_that_a_variable_chose(proxy: Proxy, tmp_pa
     with pytest.raises(FeatureMartError) as failed:
         open_store("s3://bucket/p", options, tmp_path).read("key")
     assert f"through {proxy.endpoint} (AWS_ENDPOINT_URL_S3)" in str(failed.value)
-    # The bucket is in the path, because no host below the endpoint's name has an address.
+    # The bucket is in the path, because a host name of bucket and endpoint would have no address.
     assert proxy.requests[-1].path == "/bucket/p/key"

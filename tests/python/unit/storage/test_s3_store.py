@@ -1,4 +1,4 @@
-"""Test S3's errors as messages with a remedy, and the store on an S3 within this process."""
+"""Test that S3's errors become messages with a remedy, and test the store on an S3 within this process."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_settings_of_aws_that_cannot_be_meant_are_refused(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    # boto3 caches settings in its default session.
+    # boto3 caches settings in its default session, so discard the session.
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     Path("broken").write_text("no settings")
     for name, value in wrong.items():
@@ -137,7 +137,7 @@ def test_several_threads_open_one_connection(tmp_path: Path) -> None:
 
     def connect() -> Empty:
         opened.append(1)
-        # If a second writer is let in, both continue at once; otherwise the first waits in vain.
+        # If a second thread also connects, both continue at once; otherwise the wait of the first times out.
         with suppress(BrokenBarrierError):
             second.wait(0.2)
         return Empty()

@@ -1,4 +1,4 @@
-"""The suite on a busy machine: what it does about an interpreter that fails, and how long examples may take."""
+"""Test how the test suite copes with a busy machine: retries of a failing parser, and no deadline for examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test what a group of features adds: a positive amount if it carries the label, nothing if it is empty."""
+"""Test the ablation result of a feature group: positive if the group carries the label, zero if the group is empty."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Test loading, fitting, scoring, and what cannot be fitted."""
+"""Test loading, fitting and scoring, and the refusal of what cannot be fitted."""
 
 import sys
 from dataclasses import replace

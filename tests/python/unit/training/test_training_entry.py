@@ -53,7 +53,7 @@ def base(folder: Path, tmp_path: Path) -> Path:
 
 
 def values(output: str, label_kind: str = "regression") -> dict[str, float]:
-    """Return the metrics that SageMaker would parse from the log, line by line."""
+    """Return the metrics that SageMaker would parse from the lines of the log."""
     found: dict[str, float] = {}
     for definition in metric_definitions(label_kind):
         for line in output.splitlines():

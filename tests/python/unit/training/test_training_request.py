@@ -1,4 +1,4 @@
-"""Test the request for a training job against SageMaker's own description of it."""
+"""Test the request for a training job against botocore's description of the SageMaker API."""
 
 import json
 import re
@@ -55,9 +55,9 @@ def root(manifest: dict[str, Any]) -> str:
 
 
 def broken(value: Any, shape: Any, where: str = "request") -> list[str]:
-    """Return the paths at which a value breaks the pattern, the length or the list of its shape.
+    """Return the paths of strings that break the pattern, the maximum length or the enum of their shape.
 
-    botocore's validator leaves these three to the service, which is not called here.
+    botocore's validator leaves these three checks to the service, which is not called here.
     """
     if shape.type_name == "structure":
         return [

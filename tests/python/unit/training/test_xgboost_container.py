@@ -43,7 +43,7 @@ def csv_matrix(folder: Path) -> xgboost.DMatrix:
 
 
 def dense(matrix: xgboost.DMatrix) -> np.ndarray[Any, Any]:
-    """Return label and features with NaN for missing values; rows in any order."""
+    """Return label and features as an array in a fixed order of rows, with NaN for missing values."""
     stored = matrix.get_data()
     found = np.full((matrix.num_row(), matrix.num_col() + 1), np.nan, dtype=np.float32)
     found[:, 0] = matrix.get_label()
@@ -84,7 +84,7 @@ def test_a_parquet_folder_reads_as_label_and_features_in_the_snapshots_order(par
 def test_a_csv_folder_reads_the_same_rows_and_an_empty_field_as_missing(text: Path) -> None:
     train = load_snapshot(text).splits["train"]
     found = dense(csv_matrix(text / "data/train"))
-    # Its parser is off by the last bit at times, and reads the parts in no order.
+    # XGBoost's CSV parser may be off by the last bit, and reads the parts in no fixed order.
     assert np.allclose(found, rows_of(train), rtol=3e-7, atol=0, equal_nan=True)
     missing = np.isnan(train.features).sum()
     assert np.isnan(found).sum() == missing > 0
