@@ -121,7 +121,8 @@ def _compare_all(
             if name.endswith(_TRAINING):
                 columns = [each for each in columns if each.role in (None, "key")]
             found, seen = _compare(con, name, columns, condition, is_brief=is_brief)
-            # A training mart may contain labelled rows only, and their number grows.
+            # Missing rows are not a leak: a training mart may contain only labelled rows, so a later build can have
+            # more.
             differences += [each for each in found if each.column or not name.endswith(_TRAINING)]
             compared.append(seen)
     return differences, compared

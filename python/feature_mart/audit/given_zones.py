@@ -37,7 +37,8 @@ _MOST = 3
 class Shift:
     """Rows of the temp table ``shifted`` that match requests if read in `zone`.
 
-    `hours` is the most frequent difference: positive if the times are early, negative if they are late.
+    `hours` is the most frequent difference between a time read in `zone` and the time as written: positive if the
+    written times are early, negative if they are late.
     """
 
     zone: str
@@ -114,5 +115,8 @@ def _best_zone(con: duckdb.DuckDBPyConnection, same: str, zone: str) -> str | No
 
 
 def _may_be(name: str, zone: str) -> str:
-    """Return the SQL condition for the times to try in a zone: all in the business zone, else those without offset."""
+    """Return the SQL condition for the times to try in zone ``name``.
+
+    All times are tried in the business zone ``zone``, and only times without an offset in other zones.
+    """
     return "true" if name == zone else "g.is_local"

@@ -79,7 +79,7 @@ def audit_incremental(
 
     Raises:
         UsageError: the warehouse cannot be audited, or ``universes`` is set and the warehouse is not the sample.
-        TerminalError: a build that was not killed failed.
+        TerminalError: a build failed, other than because the audit killed it.
     """
     if universes and not settings.is_sample:
         raise UsageError(

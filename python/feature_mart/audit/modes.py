@@ -70,10 +70,11 @@ class Built:
 
 
 def first_refresh(raw: RawWarehouse, clock: Clock, as_of_at: datetime) -> datetime | None:
-    """Return the refresh of the first build. Later load times are trusted, and about a third of the postings follow.
+    """Return the refresh of the first build: all load times after it are trusted, and about a third of the jobs follow.
 
-    Return None if the load clock trusts no load before the newest refresh, because then every row is known only by
-    assumption.
+    Return None if there is no such refresh before ``as_of_at``, for example because the load clock trusts no load
+    before
+    ``as_of_at``.
     """
     with connect() as con:
         row = con.execute(
@@ -152,7 +153,7 @@ def _build_undated(
 
 
 def write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None:
-    """Write the rows loaded by ``loaded_by`` into the folder ``dwh``, or all rows if ``loaded_by`` is None."""
+    """Replace the folder ``dwh`` by one with the rows loaded by ``loaded_by``, or with all rows if it is None."""
     shutil.rmtree(dwh, ignore_errors=True)
     dwh.mkdir(parents=True)
     with connect() as con:

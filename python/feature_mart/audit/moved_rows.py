@@ -16,8 +16,8 @@ from feature_mart.exporter import Assignment
 
 #: Labels with at most this many distinct values are counted by value, others by decile.
 _CLASSES = 10
-#: Thresholds of the dbt check even_exclusions (macros/quality/grown_shares.sql): evidence, and difference of the
-#: shares.
+#: Thresholds of the dbt check even_exclusions (macros/quality/grown_shares.sql): minimum evidence, and minimum
+#: difference of the two shares.
 _EVIDENCE, _DIFFERENCE = 12.0, 0.05
 
 

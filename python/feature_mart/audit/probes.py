@@ -1,6 +1,6 @@
 """Add synthetic requests at times at which a warehouse has few requests, to find leaks limited to such times.
 
-Few requests fall between a refresh and its publication, one hour a night. `add_probes` adds requests there, for clients
+Few requests fall into the hour between a refresh and its publication. `add_probes` adds requests there, for clients
 with new rows in that refresh. A correct mart serves them the values published the night before.
 
 A leak limited to one evening of the week, to month ends or to one week shows only if there is a request at that time.
@@ -74,7 +74,7 @@ def add_requests(raw: RawWarehouse, cutoffs: Sequence[datetime], clock: Clock, o
     """Add copies of jobs, with skills and a contract each, to the probes in the folder ``out``, which may be empty.
 
     A job posted by a cutoff is copied. The copy is posted at a random time before the next refresh, and loaded within
-    the hour. Its contract follows within 20 days, at another price.
+    an hour. Its contract follows within 20 days, at another price.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows = raw.every_row()

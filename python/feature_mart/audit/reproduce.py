@@ -1,4 +1,4 @@
-"""Implement `mart audit reproduce`: rebuild a snapshot with the code of its commit, and compare the two."""
+"""Implement `mart audit reproduce`: rebuild a snapshot with the code of its commit, and compare the manifests."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ class ReproduceReport:
 def audit_reproduce(
     settings: Settings, log: RunLog, address: str, progress: Progress | None = None
 ) -> ReproduceReport:
-    """Rebuild a snapshot with the code of its commit, as of its refresh, and compare the two, inside `open_run`.
+    """Rebuild a snapshot with the code of its commit and compare the manifests, inside `open_run`.
+
+    The rebuild is as of the snapshot's refresh, and the snapshot's own files are verified first.
 
     All project code, including the runner and the exporter, is the commit's. Installed packages are the current ones.
     The raw warehouse may have grown since, because later rows do not change what was known at a refresh.
@@ -146,7 +148,7 @@ class _Rebuild:
         return done.stdout
 
     def export(self, then: Mapping[str, Any], file_format: str) -> Mapping[str, Any]:
-        """Export the rebuilt mart in as many parts as the first snapshot, and return the manifest."""
+        """Export the rebuilt mart in as many parts as the original snapshot, and return the manifest."""
         parts = max(_count_parts(then["parts"], split["name"]) for split in then["splits"])
         arguments = ["export", then["consumer"], "--to", str(self.snapshots), "--json"]
         if then["allow_failed"]:

@@ -1,9 +1,9 @@
 """Test whether a number in a seed or dbt var follows a label of a training mart more closely than chance allows.
 
 A number that was computed from labels and pasted into a file is the same in every build, so the comparison at cutoffs
-cannot find it. If a seed has keys of an attribute of requests, a permutation test over the keys compares its numbers,
-and its choice of keys, with each label. Seed rows dated within the history are not tested, because the cutoffs cover
-them.
+cannot find it. If a seed has keys of an attribute of requests, a permutation test over the keys compares the seed's
+numbers, and the choice of the keys, with each label. Seed rows dated within the history are not tested, because the
+cutoffs cover them.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class NotCompared:
 
 @dataclass(frozen=True, slots=True)
 class InputReport:
-    """The seeds and vars that follow a label, and what could not be judged."""
+    """The seeds and vars that follow a label, and those that were not judged, with the reasons."""
 
     followed: tuple[Followed, ...] = ()
     unjudged: tuple[NotCompared, ...] = ()

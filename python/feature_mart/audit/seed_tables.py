@@ -12,7 +12,7 @@ from feature_mart.audit.compare import SPINE
 from feature_mart.core.dbt_vars import OwnVar
 from feature_mart.runner.seeds import LOAD_CLOCK, Seed
 
-#: Minimum share of a column's values that must be keys for it to count as a key column.
+#: Minimum share of keys among the distinct values of a column that counts as a key column.
 _MATCHING = 0.5
 TERMS = "int_job__terms"
 #: Minimum number of requests per value of a column whose label means are subtracted.
@@ -58,9 +58,10 @@ class SeedKey:
 
 
 def seed_tables(con: duckdb.DuckDBPyConnection, seeds: Sequence[Seed]) -> Iterator[SeedTable]:
-    """Create a table for each seed and yield it.
+    """Create a table for each seed, and yield the table.
 
-    The table has the rows known before the first request, and those without a date. The load clock is left out.
+    The table has the rows known by the time of the first request, and the rows without a date. The load clock is left
+    out.
     """
     for seed in seeds:
         if seed.name == LOAD_CLOCK or not columns_of(con, seed.table):
@@ -79,7 +80,7 @@ def seed_tables(con: duckdb.DuckDBPyConnection, seeds: Sequence[Seed]) -> Iterat
 
 
 def var_tables(con: duckdb.DuckDBPyConnection, own_vars: Sequence[OwnVar]) -> Iterator[SeedTable]:
-    """Create a table for each var that is a list or a mapping, and yield it."""
+    """Create a table for each var that is a list or a mapping, and yield the table."""
     for var in own_vars:
         rows = list(_rows(var.value))
         if not rows:

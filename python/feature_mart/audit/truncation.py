@@ -130,8 +130,8 @@ class LeakageReport:
 class _Build:
     """A build as of a refresh.
 
-    The build contains all rows if `known_by` is None, else the rows known by then. If `requests_until` is set, the
-    build also contains the requests made before that time.
+    The build contains all rows if `known_by` is None, otherwise the rows known by that time. If `requests_until` is
+    set, the build also contains the requests made before that time.
     """
 
     as_of_at: datetime
@@ -167,7 +167,10 @@ def build_whole(
     base: Path | None = None,
     changed: Collection[str] = (),
 ) -> Path:
-    """Build the mart over all rows, with which all other builds are compared, and return its path."""
+    """Build the mart over all rows, with which all other builds are compared, and return the path of the file.
+
+    ``base`` and ``changed`` are as in `compare_cutoffs`.
+    """
     build = _Build(as_of_at)
     _make(project, raw, build, folder, base, changed, threads=2)
     return build.path(folder)
@@ -248,7 +251,7 @@ def compare_each(
     is_small: bool = False,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Compare as `compare_cutoffs` does, without (c), and delete each cutoff's builds to save space.
+    """Compare as `compare_cutoffs` does, without comparison (c), and delete each cutoff's builds to save space.
 
     `build_whole` must have run before. With ``is_small`` all builds are made in this process.
     """
@@ -288,7 +291,7 @@ def _make_and_judge(
 
 
 def open_pool() -> Executor:
-    """Start two worker processes, which import dbt (two seconds) while the caller does other work."""
+    """Return a pool of two worker processes, which import dbt (two seconds) while the caller does other work."""
     pool = ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn"))
     for _ in range(_WORKERS):
         pool.submit(load_dbt)

@@ -1,4 +1,4 @@
-"""Compare a feature's values over time with those of a file."""
+"""Compare a feature's values over time with the values in a file."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ _KNOWN = (
 
 
 def is_transient(text: str) -> bool:
-    """Return True if the error with this text may not occur again on a later retry."""
+    """Return True if the error with this text is transient, so that a later retry may succeed."""
     return _TRANSIENT.search(text) is not None
 
 

@@ -32,7 +32,7 @@ class Assignment:
 def assign_splits(
     mart_path: Path, consumer: Consumer, columns: Sequence[Column], zone: ZoneInfo
 ) -> Assignment:
-    """Cut a consumer's training mart in a DuckDB file into splits.
+    """Return the splits of a consumer's training mart in a DuckDB file.
 
     Args:
         columns: the columns of the training model, from its contract.

@@ -37,7 +37,7 @@ class SplitDiff:
 
 @dataclass(frozen=True, slots=True)
 class ColumnDiff:
-    """The distribution of one column over all splits, in A and in B.
+    """The distribution of one column over all splits, in snapshot A and in snapshot B.
 
     Means and medians are None if every value is NULL. Medians and the edges of the bins are approximate (t-digest).
 

@@ -27,7 +27,7 @@ from feature_mart.snapshot_files.content import add_sums, content_hash, word_sum
 from feature_mart.snapshot_files.row_hash import EPOCH, micros
 from feature_mart.snapshot_files.usability import Shortcoming, SplitCounts, judge_snapshot
 
-#: Batches that may wait to be processed.
+#: Maximum number of batches that wait to be processed.
 _WAITING = 2
 
 

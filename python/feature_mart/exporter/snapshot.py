@@ -105,8 +105,8 @@ def export_snapshot(
 
     The export is idempotent: if the same content is there already, no snapshot is written. Each split has about one
     part per `part_rows` rows, at least `min_parts`, but never more than it has rows; an empty split has one part of 0
-    rows. A snapshot in CSV has another id than the same one in Parquet, and latest.json never names it. A snapshot that
-    cannot be trained on or scored is written with warnings, or refused if `strict`.
+    rows. A snapshot in CSV has another id than one of the same rows in Parquet, and latest.json never names it. A
+    snapshot that cannot be trained on or scored is written with warnings, or refused if `strict`.
 
     Args:
         context: facts about the build, for manifest.json.

@@ -28,11 +28,11 @@ class Window:
 def plan_windows(
     days: Sequence[tuple[date, int]], consumer: Consumer, zone: ZoneInfo
 ) -> tuple[Window, ...]:
-    """Cut the labelled rows into the three splits.
+    """Return the windows of the three splits of the labelled rows.
 
     A share is counted from the newest row back, before purging, and cut at the midnight that begins the business day on
-    which the share is reached. If the consumer sets dates, these replace its shares. A window may be empty, since one
-    day can hold both shares; an empty window does not purge rows of earlier windows.
+    which the share is reached. If the consumer sets dates, the dates replace the shares. A window may be empty, since
+    one day can hold both shares; an empty window does not purge rows of earlier windows.
 
     Args:
         days: (business day, labelled rows), at least one.

@@ -83,7 +83,10 @@ def proposals(jobs: int) -> str:
 
 
 def contract_facts(jobs: int) -> str:
-    """Return the SELECT of facts about contracts, one row per contract. Times are in seconds; load times ascend."""
+    """Return the SELECT of facts about contracts, one row per contract.
+
+    Times are in seconds since `STARTS_AT`. Each version of a contract is loaded after the version before.
+    """
     there = members_there(freelancer_count(jobs), f"posted // {DAY}")
     void, cancelled = SHARES["contract_void"], SHARES["contract_cancelled"]
     active = SHARES["contract_left_active"]

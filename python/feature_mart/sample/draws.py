@@ -2,8 +2,9 @@
 
 The arithmetic is on 32-bit whole numbers, so the values do not depend on the DuckDB version, the threads or the order
 of rows. A row's number is mixed once (`lowbias32` of C. Wellons, hash-prospector, public domain). Each draw of the row
-takes the middle bits of its product with an odd multiplier of the draw (multiply-shift hashing, Dietzfelbinger 1996).
-This is one multiplication and names the row's number once, which keeps nested expressions short.
+multiplies the mixed number by an odd number that belongs to the draw, and takes the middle bits of the product
+(multiply-shift hashing, Dietzfelbinger 1996). The expression contains the mixed number only once, which keeps nested
+expressions short.
 
 Times are whole seconds since `STARTS_AT`, a midnight in Tokyo, which has no summer time. The day is therefore a
 quotient, and the second of the day a remainder.
@@ -140,16 +141,19 @@ def shown_load(load: str) -> str:
 
 
 def is_shown(load: str, next_load: str) -> str:
-    """Return a condition for versions in the warehouse: loaded by `ENDS_AT`, and of the bulk load only the last one."""
+    """Return a condition for the versions that the warehouse contains.
+
+    These are the versions loaded by `ENDS_AT`, without those that were replaced before the bulk load.
+    """
     return (
         f"{load} <= {_END} and ({load} >= {_TRUSTED} or coalesce({next_load} >= {_TRUSTED}, true))"
     )
 
 
 def copies(what: str, number: str, share: float, seed: str = "h") -> str:
-    """Return an expression that repeats some rows.
+    """Return an expression that writes the share ``share`` of the rows twice.
 
-    The share ``share`` is repeated. ``number`` differs between rows with the same seed.
+    ``number`` differs between rows with the same seed.
     """
     # 2654435768 is even, so the multiplier stays odd.
     multiplier = f"(({_salt(what)}::ubigint + {number}::ubigint * 2654435768::ubigint) & {_MASK})"

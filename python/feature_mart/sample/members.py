@@ -1,7 +1,7 @@
 """Build the SQL of the sample's categories, clients and freelancers, and draw the members of a job.
 
-Members are numbered in the order of registration: 15% before the first posting, the rest evenly over the three years.
-The number of members on a day is therefore a formula, and no join is needed.
+Members are numbered in the order of registration. Of all members, 15% register before the first posting, and the rest
+evenly over the three years. The number of members on a day is therefore a formula, and no join is needed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write the tables of the sample, one COPY each, and replace the folder with all of them at once."""
+"""Write each table of the sample with one COPY, and replace the folder after all tables are written."""
 
 from __future__ import annotations
 

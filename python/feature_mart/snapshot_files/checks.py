@@ -86,7 +86,7 @@ class Bounds:
         sums: tuple[int, int],
         last: Key | None = None,
     ) -> Found:
-        """Count rows of the split that follow the row with the key `last`.
+        """Count rows of the split that follow the row with the key `last`; None if there is no row before.
 
         Args:
             requested_at, label_known_at: microseconds since 1970. Shape: (n,).

@@ -1,4 +1,4 @@
-"""A store in a local folder."""
+"""Store files in a local folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FolderStore:
         self._known: dict[str, tuple[tuple[int, int, int], str]] = {}
 
     def address(self, key: str = "") -> str:
-        """Return the absolute path."""
+        """Return the absolute path of a key."""
         return str(self._root / key)
 
     def through(self) -> str:
@@ -91,7 +91,7 @@ class FolderStore:
         yield path if path.is_file() else None
 
     def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:  # noqa: ARG002
-        """Sync the file, then rename it. Other bytes are replaced, since `exclusive` locks out their writer."""
+        """Sync the file, then rename it. Replace a file with other bytes: `exclusive` locks out its writer."""
         target = self._root / key
         if self.sha256(key) == sha256:
             return False
@@ -124,7 +124,7 @@ class FolderStore:
         return True
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
-        """Compare and replace under a lock for the key."""
+        """Compare and replace the file under a lock for the key."""
         name = hashlib.sha256(key.encode()).hexdigest()[:12]
         with hold_lock(self._private / f"swap-{name}.lock"):
             if self.read(key) != expected:

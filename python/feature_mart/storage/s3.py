@@ -43,7 +43,8 @@ PIECE = 16 * 2**20
 _WHOLE_UP_TO = 4 * PIECE
 _AT_ONCE = 4
 _ATTEMPTS = 6
-#: Metadata key. For a multipart upload, S3 keeps only a checksum of checksums, and other services keep none.
+#: Metadata key of a file's SHA-256. For a multipart upload, S3 keeps only a checksum of checksums, and other services
+#: keep no checksum.
 _SHA256 = "feature-mart-sha256"
 _ABSENT, _SAME = "If-None-Match", "If-Match"
 #: An ETag that no object has.
@@ -148,12 +149,15 @@ class S3Store:
         return None if found is None else found[0]
 
     def sha256(self, key: str) -> str | None:
-        """Return the SHA-256 of the whole file that S3 holds, else the one in the metadata, else an empty string."""
+        """Return the SHA-256 of the whole file, or None if the file is missing.
+
+        The SHA-256 is the checksum that S3 holds, else the one in the metadata, else an empty string.
+        """
         return self._stored_sha256(self._head(key))
 
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path | None]:
-        """Download the file, and remove the copy afterwards."""
+        """Yield the path of a downloaded copy, or None if the file is missing. The copy is removed at the end."""
         # Imported here to delay loading boto3, which takes 0.2 s.
         from boto3.exceptions import Boto3Error
 

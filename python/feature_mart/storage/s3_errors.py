@@ -28,14 +28,14 @@ from botocore.exceptions import (
 
 from feature_mart.core.errors import FeatureMartError, TerminalError, TransientError, UsageError
 
-#: The body changed in transit.
+#: Error codes for a body that changed in transit.
 CHANGED_ON_THE_WAY = frozenset(
     {
         *("BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"),
         *("InvalidDigest", "IncompleteBody"),
     }
 )
-#: Another writer is writing the key (S3 answers 409), or has written it (412).
+#: Error codes for a key that another writer is writing (409), has written (412), or that is missing (404).
 CONFLICT = frozenset({"ConditionalRequestConflict", "409"})
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
@@ -104,7 +104,7 @@ _CONDITIONAL = frozenset({"PutObject", "CompleteMultipartUpload"})
 
 
 def error_code(error: ClientError) -> str:
-    """Return S3's error code, or the HTTP status of an answer without a body (to a HEAD)."""
+    """Return S3's error code, or the HTTP status of a response without a body (to a HEAD request)."""
     return str(error.response.get("Error", {}).get("Code") or _status(error))
 
 
@@ -117,7 +117,7 @@ def explained_errors(
     Args:
         where: the address of the request.
         condition: the header that makes the write conditional; empty for any other request.
-        through: returns the endpoint and the setting that names it; empty for Amazon's own.
+        through: returns the endpoint and the setting that names it; an empty string for Amazon's own endpoints.
 
     Raises:
         TransientError: the request may succeed later.
@@ -163,10 +163,11 @@ def explained_errors(
 def cut_short(error: Exception, where: str, through: str = "") -> FeatureMartError:
     """Return the error for a connection that failed or broke off, and what to do about it.
 
-    It is a TerminalError if a retry would meet the same certificate, port or proxy, else a TransientError.
+    The error is a TerminalError if its cause is the certificate, the port or a refusing proxy, which a retry would meet
+    again. Otherwise, the error is a TransientError.
     """
     what = f"{where}: S3 could not be reached{via(through)} ({error})"
-    # For a refusing proxy, botocore keeps the reason beside its message.
+    # If a proxy refuses the connection, botocore has the reason in `kwargs`, not in the message.
     reason = f"{error} {getattr(error, 'kwargs', {}).get('error', '')}"
     if _NO_WAY.search(reason):
         return TerminalError(

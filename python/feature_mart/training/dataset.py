@@ -290,7 +290,7 @@ def _load(
     paths: Mapping[str, tuple[Sequence[Path], Sequence[Path]]],
     where: str,
 ) -> Snapshot:
-    """Read and check every split; `paths` has the data parts and the key parts of each."""
+    """Read and check every split; `paths` has the data parts and the key parts of each split."""
     manifest, schema = committed.manifest, committed.schema
     columns = _features(schema)
     names = [column["name"] for column in schema["columns"]]

@@ -13,7 +13,7 @@ from typing import Any
 from feature_mart.core.errors import UsageError
 from feature_mart.training.model import TRAIN, TRAIN_AND_VALIDATION
 
-#: Prefix of SageMaker's own hyperparameters, which it passes to the script with the others.
+#: Prefix of SageMaker's own hyperparameters, which the program gets together with the user's.
 RESERVED = "sagemaker_"
 
 XGBOOST: Mapping[str, type] = {

@@ -81,7 +81,7 @@ def _auc(truth: NDArray[np.bool_], guess: Floats) -> float:
 
 
 def _average_precision(truth: NDArray[np.bool_], guess: Floats) -> float:
-    """Return the precision at each threshold, weighted by the added recall; equal scores share a threshold."""
+    """Return the mean precision over the thresholds, weighted by the added recall; equal scores share a threshold."""
     order = np.argsort(-guess, kind="stable")
     ranked = guess[order]
     last = np.append(ranked[1:] != ranked[:-1], True)

@@ -72,7 +72,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class GroupMedian:
-    """One number per group: the median label (regression) or the share of positives (binary)."""
+    """A baseline that predicts the median label (regression) or the ratio of positives (binary) of each row's group."""
 
     column: str
     groups: Mapping[float, float]

@@ -32,7 +32,8 @@ CONTENT_TYPES = {".parquet": "application/x-parquet", ".csv": "text/csv"}
 
 _NAME_LENGTH = 63
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+", re.ASCII)
-# The built-in algorithm's names for our hyperparameters. It does not support those in _NOT_BUILT_IN.
+# Names of hyperparameters in the built-in algorithm, where they differ. The algorithm does not support those in
+# _NOT_BUILT_IN.
 _BUILT_IN = {"learning_rate": "eta", "reg_alpha": "alpha", "reg_lambda": "lambda"}
 _NOT_BUILT_IN = frozenset({"max_cat_to_onehot", "max_cat_threshold"})
 

@@ -1,4 +1,4 @@
-"""Score a model over several seeds, because a mean without its spread says little."""
+"""Fit and score a model once for each of several seeds, to measure how much its metrics vary with the seed."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -101,7 +101,7 @@ def _shown(value: float | None) -> str:
 def _line(is_shown: bool | None) -> Progress:
     """Return a function that writes the progress to one line of stderr, or a function that does nothing."""
     if is_shown is None:
-        # The stderr of a notebook is not a terminal, but can show one line, too.
+        # The stderr of a notebook is not a terminal, but a notebook can overwrite a line as well.
         is_shown = sys.stderr.isatty() or "ipykernel" in sys.modules
     if not is_shown:
         return lambda _done, _total, _what: None

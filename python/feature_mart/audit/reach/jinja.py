@@ -34,7 +34,7 @@ _ASKING = frozenset(
         *("store_raw_result", "store_result", "run_sql", "scalar_instant"),
     }
 )
-#: dbt vars that differ from run to run, and the alternative.
+#: dbt vars that differ from run to run, and what to use instead.
 _RUN_VARS = {
     "as_of": "read as_of_at of int_mart__clock",
     "snapshot_at": "read as_of_at of int_mart__clock",
