@@ -40,9 +40,9 @@ def choose_cutoffs(
 
     ``whole`` is the file of a full build of at least LABEL_MODEL.
 
-    The first five are a load time, the microsecond before it, a business midnight, a label time, and a random time
-    before the end of the first period that the load clock distrusts. Without labels or such a period, random times take
-    their place. All further cutoffs are random times.
+    The first five are a load time, the microsecond before the load, a business midnight, a label time, and a random
+    time before the end of the first period that the load clock distrusts. Without labels or such a period, random times
+    are used instead. All further cutoffs are random times.
 
     Raises:
         UsageError: no contract or job was loaded between the quantiles _FROM and _TO of the posting times, for example

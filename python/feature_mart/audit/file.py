@@ -30,8 +30,8 @@ _FITS = 0.5
 class Example:
     """A row whose value differs from the mart's value.
 
-    `known_at` is the first time after `at` from which the mart could serve the file's value. It is None if there is no
-    such time. Unless the column leaks, it is also None if the mart could serve the value before `at`.
+    `known_at` is the first time after `at` from which the mart could serve the file's value. `known_at` is None if
+    there is no such time, and, unless the column leaks, if the mart could serve the value before `at`.
     """
 
     entity: str
@@ -64,7 +64,7 @@ class ColumnVerdict:
         lead_median, lead_most: median and maximum time from a row until its `later` value became known.
         fit: the shift in time that explains the most differing rows; None if no shift explains any.
         unreadable: rows whose value cannot be parsed or is ambiguous.
-        advice: how to write values such as `unreadable_example`.
+        advice: a text that says how to write values such as `unreadable_example`.
         skipped: rows for whose time the mart has no value.
         nan: rows whose value is NaN, which counts as missing.
         valued: compared rows with a value in the file.
@@ -176,7 +176,8 @@ def judge_file(
 ) -> FileReport:
     """Compare a file with what the mart at ``mart`` could serve at each row's time.
 
-    ``as_of_at`` is the refresh of the mart. Rows later than its publication are not compared.
+    ``as_of_at`` is the refresh of the mart. Rows later than the publication of this refresh are
+    not compared.
 
     Raises:
         UsageError: the file cannot be read, or the question names a column, key or feature that does not exist.

@@ -24,7 +24,7 @@ _UNREADABLE = "whose time cannot be read"
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """Rows with one fault: their number, an example, and advice if there is any."""
+    """The number of rows with one fault, an example of such a row, and advice, which may be empty."""
 
     about: str
     rows: int

@@ -48,7 +48,7 @@ class Shift:
 def find_shifts(
     con: duckdb.DuckDBPyConnection, keys: Sequence[str], zone: str
 ) -> tuple[Shift, ...]:
-    """Return the zones in which times of ``sorted`` match requests that they do not match as written.
+    """Return the zones in which times of ``sorted`` match requests, although the times as written do not.
 
     Times without an offset are tried in every zone, times with an offset only as local times of ``zone``. The
     matching rows are written to the temp table ``shifted``, as row number ``n`` and zone ``read_in``.
@@ -94,7 +94,7 @@ def _best_zone(con: duckdb.DuckDBPyConnection, same: str, zone: str) -> str | No
     con.execute(
         f"create or replace temp table tried as from unfit_times order by hash(n) limit {_TRIED}"
     )
-    # Limit the requests to the keys tried, because they are scanned once for each zone.
+    # Limit the requests to the keys tried, because the requests are scanned once for each zone.
     con.execute(
         f"create or replace temp table asked_of_tried as from asked_times a semi join tried g on {same}"
     )

@@ -34,7 +34,7 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class LineVerdict:
-    """The effect of a line of the load clock, and its faults.
+    """The effect and the faults of a line of the load clock.
 
     Attributes:
         moved: the keys that the line makes known earlier.
@@ -104,7 +104,7 @@ def _corrected(
 ) -> tuple[str, ...]:
     """Return the lines to write instead of a wrong line.
 
-    These are one line for each bulk load in the period of the wrong line, or the wrong line with another lag.
+    The result has one line for each bulk load in the period of the wrong line, or the wrong line with another lag.
     """
     line = verdict.line
     hours = lags.hours if verdict.is_short else line.assumed_lag_hours
@@ -130,7 +130,7 @@ def _sound(line: LoadClockLine, loads: FirstLoads, history: LoadHistory) -> Soun
 
 
 def describe_faults(verdict: LineVerdict) -> Sequence[str]:
-    """Return one text with the faults of a line, an example key and the corrected lines, or no text if it is right."""
+    """Return one text with the faults of a line, an example key and the corrected lines; empty for a right line."""
     faults = []
     if verdict.sound is not None:
         faults.append(

@@ -45,8 +45,8 @@ class Move:
 
     Attributes:
         by_group: the number of moved rows in each label group, in the order of the groups.
-        is_selected: for each group, True if it has a larger share of the moved rows than of the other rows, beyond
-            chance.
+        is_selected: for each group, True if the group's share of the moved rows is larger than its share of the other
+            rows, beyond chance.
     """
 
     what: str
@@ -58,7 +58,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerMoves:
-    """The effect of a change on one consumer: rows of its training mart before and after, and the rows that moved."""
+    """The effect of a change on one consumer: rows of the training mart before and after, and the rows that moved."""
 
     consumer: str
     label: str

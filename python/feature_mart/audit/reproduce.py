@@ -50,7 +50,7 @@ def audit_reproduce(
     The rebuild is as of the snapshot's refresh, and the snapshot's own files are verified first.
 
     All project code, including the runner and the exporter, is the commit's. Installed packages are the current ones.
-    The raw warehouse may have grown since, because later rows do not change what was known at a refresh.
+    The raw warehouse may have grown since the export, because later rows do not change what was known at a refresh.
 
     Raises:
         UsageError: the snapshot is of another warehouse, or has no commit.
@@ -113,7 +113,7 @@ def _extract(project: Path, commit: str, out: Path) -> Path:
 
 
 class _Rebuild:
-    """Runs commands of an older commit on the same raw warehouse, with a separate state folder."""
+    """Commands of an older commit on the same raw warehouse, with a separate state folder."""
 
     def __init__(self, settings: Settings, code: Path, folder: Path) -> None:
         self.code, self.snapshots = code, folder / "snapshots"

@@ -79,7 +79,7 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class NotCompared:
-    """A seed or var, or a part of it, that was not compared with any label, and the reason."""
+    """The reason why a seed or var, or a part of a seed or var, was not compared with any label."""
 
     name: str
     why: str

@@ -15,7 +15,7 @@ from feature_mart.runner.seeds import LOAD_CLOCK, Seed
 #: Minimum share of keys among the distinct values of a column that counts as a key column.
 _MATCHING = 0.5
 TERMS = "int_job__terms"
-#: Minimum number of requests per value of a column whose label means are subtracted.
+#: Minimum mean number of requests per combination of values of the columns whose label means are subtracted.
 _ROWS_PER_VALUE = 20
 #: Models whose text columns are attributes of requests, each with the column of the spine to join it by. Ties go to the
 #: first model.
@@ -202,8 +202,8 @@ def find_keys(
 ) -> list[SeedKey]:
     """Return the columns of an input that hold keys of attributes of requests.
 
-    If some columns have the name of their attribute, only these are returned. Other columns may look like keys by
-    chance, because ids can be small numbers. Terms are tried last, because titles contain numbers too.
+    If some columns have the name of their attribute, only these columns are returned. Other columns may look like keys
+    by chance, because ids can be small numbers. Terms are tried last, because titles contain numbers too.
     """
     for models in (_LOOKED_UP[:-1], _LOOKED_UP[-1:]):
         names = [model for model, _ in models]
@@ -293,7 +293,7 @@ def is_number(data_type: str) -> bool:
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    """Return the columns of a table or view and their types; an empty mapping if it does not exist."""
+    """Return the columns of a table or view by name, with their types; empty if the table does not exist."""
     try:
         rows = con.execute(
             f"describe {table if '.' in table else f'main.{quoted_name(table)}'}"

@@ -78,9 +78,9 @@ class LeakageReport:
         faults: accesses to something other than a model's inputs. If there are any, nothing was built.
         modes: the result of each mode in which dbt builds.
         covered: the number of pairs of a row and a varying column with a cutoff within a day after the row, at which a
-            leak of one day shows, and the number of all pairs. None if they were not counted.
-        inputs: seeds and dbt vars that follow a label. Cutoffs cannot show them, because they are the same in every
-            build.
+            leak of one day shows, and the number of all pairs. None if the pairs were not counted.
+        inputs: seeds and dbt vars that follow a label. Cutoffs cannot find such inputs, because an input is the same
+            in every build.
     """
 
     as_of_at: datetime
@@ -305,14 +305,14 @@ def _pool(is_small: bool) -> Executor:
 def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:
     """Return the three builds of a cutoff: one for (a), (c) and (d), one for (b), and one over all rows for (c).
 
-    The first build contains no row known after its refresh, so cutoffs of one day share it.
+    The first build contains no row known after its refresh, so cutoffs of one day share this build.
     """
     last = min(clock.refresh_before(at), as_of_at)
     return _Build(last, last), _Build(as_of_at, at, next_served_at(clock, at)), _Build(last)
 
 
 def next_served_at(clock: Clock, at: datetime) -> datetime:
-    """Return the time at which the first refresh after ``at`` is published, from which its values are served."""
+    """Return the time at which the first refresh after ``at`` is published and its values can be served."""
     return clock.refresh_after(at) + timedelta(minutes=clock.publish_lag_minutes)
 
 

@@ -21,8 +21,8 @@ class Assignment:
 
     Attributes:
         windows: the splits; empty without labelled rows.
-        expression: gives the name of the split, `purged` for a labelled row that its split leaves out, and NULL for an
-            excluded row.
+        expression: gives the name of the split, `purged` for a labelled row that is purged from its split, and NULL
+            for an excluded row.
     """
 
     windows: tuple[Window, ...]

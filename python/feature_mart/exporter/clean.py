@@ -21,7 +21,7 @@ class Rule:
     """The retention rule: a snapshot may be removed if it is older than `keep_days` and not among the newest `keep`.
 
     If one of the two is None, only the other one applies; if both are None, no snapshot is removed. An uncommitted
-    attempt is removed if nothing was written to it for `attempt_hours`, and an unfinished upload if it is older.
+    attempt is removed if nothing was written to it for `attempt_hours`, and an unfinished upload if it began earlier.
     """
 
     keep: int | None = None
@@ -133,7 +133,7 @@ def _outlived(lines: Sequence[SnapshotLine], rule: Rule, now: datetime) -> Itera
         assert line.created_at is not None
         place = rank[line.file_format] = rank.get(line.file_format, 0) + 1
         is_old = rule.keep_days is None or now - line.created_at > timedelta(days=rule.keep_days)
-        # Keep the newest even if latest.json is missing.
+        # Keep the newest snapshot even if latest.json is missing.
         is_far = place > max(rule.keep or 1, 1)
         if is_old and is_far and not line.is_latest and line.pinned is None:
             yield line

@@ -32,7 +32,7 @@ class HashableRows:
 def read_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> HashableRows:
     """Return the rows of an Arrow batch that has the three keys, none of them NULL, and `columns` as floats.
 
-    NaN, infinite values and values beyond the range of float32 are read too; `unfit` finds them.
+    NaN, infinite values and values beyond the range of float32 are read too; `unfit` finds such values.
     """
     bits = np.empty((len(columns), batch.num_rows), np.uint32)
     for number, name in enumerate(columns):

@@ -114,7 +114,7 @@ def measure_splits(
     slices: Slices,
     staging: Staging | None,
 ) -> SnapshotMeasures:
-    """Read every kept row, write it to `staging` if that is not None, and return the measures of all splits.
+    """Read every kept row, write the rows to `staging` unless it is None, and return the measures of all splits.
 
     Raises:
         TerminalError: a value is not a finite float32, or the number of rows differs from `counts`.

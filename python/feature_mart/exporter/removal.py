@@ -50,8 +50,8 @@ def remove_snapshot(store: Store, prefix: str, is_wanted: Callable[[], bool]) ->
         return False
     assert data is not None
     # Avoid a race with moving latest.json and with pinning: these operations write first and then check the commit,
-    # while this function invalidates the commit and then checks for them. At least one of the two sees the other's
-    # change.
+    # while this function invalidates the commit and then checks latest.json and the pins. At least one of the two sees
+    # the other's change.
     try:
         is_kept = is_wanted()
     except BaseException:
@@ -64,7 +64,7 @@ def remove_snapshot(store: Store, prefix: str, is_wanted: Callable[[], bool]) ->
 
 
 def restore_snapshot(store: Store, prefix: str, *, dry_run: bool = False) -> bool:
-    """Undo a removal that was interrupted before it deleted anything; return False if it had deleted the manifest.
+    """Undo a removal that was interrupted before it deleted anything; return False if the manifest was deleted.
 
     With ``dry_run``, write nothing, and return True if the removal can be undone.
     """

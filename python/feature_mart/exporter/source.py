@@ -26,7 +26,8 @@ _BATCH_ROWS = 61_440
 #: Microseconds in a day and in a quarter of an hour.
 _DAY = 86_400_000_000
 _QUARTER = 900_000_000
-#: Microseconds from 1970 to 1973. Until 1972, the offset of Liberia was 44.5 minutes.
+#: The end of 1972 in microseconds since 1970. Until 1972, the offset of Liberia was 44.5 minutes, which is not a
+#: multiple of 15 minutes.
 _QUARTERS_SINCE = 3 * 365 * _DAY
 
 

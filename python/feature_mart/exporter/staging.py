@@ -35,7 +35,7 @@ Numbers = npt.NDArray[np.intp]
 class Slices:
     """The bounds of every part of a snapshot, in order.
 
-    `starts` has the first key of each part but the first; an empty part starts where the next one does.
+    `starts` has the first key of each part but the first; an empty part has the same start as the next part.
     """
 
     starts: tuple[Key, ...]
@@ -82,7 +82,7 @@ class Room:
         self._room: dict[str, npt.NDArray[Any]] = {}
 
     def take(self, name: str, shape: tuple[int, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
-        """Return an uninitialised array of the given shape. The same name gives the same memory."""
+        """Return an uninitialised array of the given shape. Calls with the same name return the same memory."""
         size = math.prod(shape)
         if name not in self._room or len(self._room[name]) < size:
             self._room[name] = np.empty(size, kind)
@@ -100,7 +100,7 @@ class Staging:
         self._room = Room()
 
     def close(self) -> None:
-        """Close and remove the file. Freeing the disk space is slow, so call this while other threads work."""
+        """Close and remove the file. Freeing the disk space is slow, so call this method while other threads work."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 

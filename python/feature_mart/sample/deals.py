@@ -28,7 +28,7 @@ from feature_mart.sample.members import (
 from feature_mart.sample.shares import SHARES
 
 _LATE = SHARES["loaded_late"]
-#: Upper bound, excluded, of the number of an offer within a job.
+#: Exclusive upper bound of an offer's number within the job.
 _OFFERS = 16
 
 

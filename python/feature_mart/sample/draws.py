@@ -37,19 +37,19 @@ def macros(seed: int) -> tuple[str, ...]:
         f" & {_MASK})))",
         f"create macro draw(h, salt) as ((h * salt::ubigint) >> 16) & {_MASK}",
         f"create macro uniform(h, salt) as draw(h, salt)::double / {_SPACE}.0",
-        # Approximately normal: the sum of three uniform 10-bit numbers, scaled to mean 0 and deviation 1, within ±3.
+        # The sum of three uniform 10-bit numbers is approximately normal; it is scaled to mean 0 and deviation 1.
         "create macro bell(h, salt) as ((draw(h, salt) & 1023)::double + ((draw(h, salt) >> 11) & 1023)::double"
         " + ((draw(h, salt) >> 22) & 1023)::double - 1534.5) / 512.0",
         "create macro below(h, salt, n) as ((draw(h, salt) * n::ubigint) >> 32)::bigint",
         "create macro waiting(h, salt) as -ln(1.0 - uniform(h, salt))",
         f"create macro instant(t) as make_timestamptz({start} + t::bigint * 1000000)",
-        # Round as people do: to hundreds, five hundreds, thousands …
+        # Round prices as people do, to multiples that grow with the price.
         """create macro round_yen(yen) as case
             when yen < 10000 then greatest(500, round(yen / 100) * 100)
             when yen < 50000 then round(yen / 500) * 500
             when yen < 300000 then round(yen / 1000) * 1000
             else round(yen / 10000) * 10000 end""",
-        # Digits, capitals and a few signs in full width.
+        # Convert digits, capitals and a few signs to full width.
         """create macro full_width(t) as translate(t, '0123456789,ABCDEFGHIJKLMNOPQRSTUVWXYZ() ',
             '０１２３４５６７８９，ＡＢＣＤＥＦＧＨＩＪＫＬＭＮＯＰＱＲＳＴＵＶＷＸＹＺ（）　')""",
     )

@@ -37,7 +37,7 @@ class Found:
     Attributes:
         sums: the two sums of the rows' hashes.
         outside: rows requested outside the split.
-        late: rows whose label was known too late for the split; they should have been purged.
+        late: rows that should have been purged, because their label was known too late for the split.
         misplaced: rows whose key is not greater than the key of the row before.
         last: the key of the last row; None without rows.
     """

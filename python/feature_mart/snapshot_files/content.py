@@ -21,7 +21,7 @@ def word_sums(hashes: Words) -> tuple[int, int]:
 
 
 def add_sums(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
-    """Add two pairs of sums modulo 2**64, which gives the sums for the rows of both."""
+    """Add two pairs of sums modulo 2**64. The result is the pair of sums over the rows of both."""
     return (one[0] + other[0]) % 2**64, (one[1] + other[1]) % 2**64
 
 

@@ -26,9 +26,9 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         """Create the store. The first write creates the folder."""
         self._root = root.absolute()
-        # Below the root, because a rename is atomic only within one file system.
+        # The folder is below the root, because a rename is atomic only within one file system.
         self._private = self._root / ".scratch"
-        # SHA-256 of the files stored by this object, each with inode, size and time to notice later changes.
+        # SHA-256 of each file stored by this object, with the inode, size and modification time, which reveal changes.
         self._known: dict[str, tuple[tuple[int, int, int], str]] = {}
 
     def address(self, key: str = "") -> str:
@@ -40,7 +40,7 @@ class FolderStore:
         return ""
 
     def require_conditions(self, key: str) -> None:
-        """Do nothing: links and locks belong to the file system, which raises at once if it has none."""
+        """Do nothing, because a file system without links or locks raises an error at the first write."""
 
     def scratch(self) -> AbstractContextManager[Path]:
         """Return a context manager that yields a folder on the file system of the stored files."""

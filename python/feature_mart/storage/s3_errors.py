@@ -60,7 +60,7 @@ _NO_WAY = re.compile(
 )
 _LATER = "Try again later; files that were already uploaded are not sent again."
 #: Transient statuses. All others are permanent: 501 and 505 refuse the request itself, 506, 508 and 510 are faults of
-#: the service, 507 is a full disk, 511 a login page. 520 to 524 come from a CDN that does not reach the service.
+#: the service, 507 is a full disk, 511 is a login page. 520 to 524 come from a CDN that does not reach the service.
 _PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504, 509, *range(520, 525), 529})
 _PASSING = frozenset(
     {
@@ -93,11 +93,11 @@ _FULL = frozenset(
 _NOT_DONE = frozenset(
     {"NotImplemented", "MethodNotAllowed", "UnsupportedOperation", "NotSupported", "501", "405"}
 )
-#: Messages that refuse a header, whatever the error code.
+#: Matches messages about a header that the service does not support, for any error code.
 _REFUSES_HEADER = re.compile(
     r"if-(none-)?match|conditional|implies functionality|not (implemented|supported)", re.IGNORECASE
 )
-#: Codes that may refuse a condition, but also something else.
+#: Error codes for a refused condition that are used for other faults as well.
 _UNCLEAR = frozenset({"InvalidArgument", "InvalidRequest", "BadRequest", "400"})
 #: Operations that can be conditional.
 _CONDITIONAL = frozenset({"PutObject", "CompleteMultipartUpload"})

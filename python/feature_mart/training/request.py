@@ -58,9 +58,9 @@ def training_request(
 ) -> dict[str, Any]:
     """Return the keyword arguments of boto3's ``create_training_job``.
 
-    The job's name is made from consumer and snapshot, so SageMaker refuses the same request the second time;
-    `name_suffix` allows several jobs on one snapshot. A split without rows gets no channel. With the built-in algorithm
-    on several instances, each instance gets a share of the train parts.
+    The job's name is made from consumer and snapshot, so SageMaker refuses to run the same request twice; `name_suffix`
+    allows several jobs on one snapshot. A split without rows gets no channel. With the built-in algorithm on several
+    instances, each instance gets a share of the train parts.
 
     Args:
         manifest: the snapshot's manifest.json.
