@@ -121,7 +121,7 @@ def _compare_all(
             if name.endswith(_TRAINING):
                 columns = [each for each in columns if each.role in (None, "key")]
             found, seen = _compare(con, name, columns, condition, is_brief=is_brief)
-            # Missing rows are not a leak, because a training mart may contain labelled rows only.
+            # An extra row is not a leak: a training mart with labelled rows only has more rows in a later build.
             differences += [each for each in found if each.column or not name.endswith(_TRAINING)]
             compared.append(seen)
     return differences, compared

@@ -27,7 +27,7 @@ _AS_SAID = "as its manifest says"
 
 @dataclass(frozen=True, slots=True)
 class ReproduceReport:
-    """The comparison of a snapshot with its rebuild, and what could not be compared."""
+    """The comparison of a snapshot with its rebuild, and texts about the entries that could not be compared."""
 
     id: str
     address: str

@@ -207,7 +207,7 @@ def _prepare(
     labels: Sequence[Label],
     unjudged: list[NotCompared],
 ) -> Iterator[_Test]:
-    """Yield the tests of one input, and add what cannot be compared to ``unjudged``."""
+    """Yield the tests of one input, and add the parts that cannot be compared to ``unjudged``."""
     types = columns_of(con, given.table)
     row = con.execute(f"select count(*) from {given.table}").fetchone()
     if row is None or row[0] == 0:

@@ -39,7 +39,7 @@ class SeedTable:
 
     Attributes:
         excuse: the documented reason why the input may follow labels; empty if there is none.
-        remedy: what to do if the input follows a label.
+        remedy: advice for an input that follows a label.
     """
 
     name: str

@@ -69,7 +69,7 @@ class CutoffReport:
 
 @dataclass(frozen=True, slots=True)
 class LeakageReport:
-    """The result of a leakage audit, including what could not be judged.
+    """The result of a leakage audit, including the parts that could not be judged.
 
     Attributes:
         constant: by model, the feature columns that had only one value in the rows compared.

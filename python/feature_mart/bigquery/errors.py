@@ -101,7 +101,7 @@ def is_transient(text: str) -> bool:
 
 
 def remedy(text: str, address: BigQueryAddress) -> str | None:
-    """Return what to do about the error with this text; None if no remedy is known."""
+    """Return advice on the error with this text; None if no remedy is known."""
     if is_transient(text):
         return "BigQuery is temporarily unavailable: try again later; nothing was written twice"
     return next((known.remedy(address) for known in _KNOWN if known.pattern.search(text)), None)

@@ -21,7 +21,8 @@ class Rule:
     """The retention rule: a snapshot may be removed if it is older than `keep_days` and not among the newest `keep`.
 
     If one of the two is None, only the other one applies; if both are None, no snapshot is removed. An uncommitted
-    attempt is removed if nothing was written to it for `attempt_hours`, and an unfinished upload if it began earlier.
+    attempt is removed if nothing was written to it for `attempt_hours`, and an unfinished upload if it is older
+    than `attempt_hours`.
     """
 
     keep: int | None = None
@@ -79,7 +80,7 @@ def clean_snapshots(
     dead_before = now - timedelta(hours=rule.attempt_hours)
     for name in store.folders("") if consumer is None else (consumer,):
         lines = list_snapshots(store, name)
-        # This fails if latest.json or a pin is unreadable, because then the protected snapshots are unknown.
+        # Fail if latest.json or a pin is unreadable, because then the protected snapshots are unknown.
         if lines:
             _is_wanted(store, name, "")
         going = {line.id for line in _outlived(lines, rule, now)}

@@ -34,9 +34,9 @@ class SnapshotLine:
 
     Attributes:
         pinned: the reason of the pin; None if the snapshot is not pinned.
-        problem: why the folder is not a committed snapshot with intact documents; None if it is one. With a problem,
-            the fields below are empty. Only `verify_snapshot` reads the parts.
-        warnings: why the snapshot is of little use.
+        problem: the reason why the folder is not a committed snapshot with intact documents; None if it is one. With a
+            problem, the fields below are empty. Only `verify_snapshot` reads the parts.
+        warnings: the reasons why the snapshot is of little use.
     """
 
     consumer: str

@@ -71,7 +71,10 @@ class Uploads:
         self._pool.shutdown(cancel_futures=True)
 
     def add(self, path: str, local: Path, rows: int, *, is_first: bool) -> None:
-        """Upload a file to `path`. Raises the error of an earlier upload that failed."""
+        """Start the upload of a file to `path`, and wait for its end if `is_first`.
+
+        The error of a failed upload is raised here or in `finish`.
+        """
         self._wait(0 if is_first else _WAITING)
         self._waiting.append(self._pool.submit(self._put, path, local, rows))
         if is_first:

@@ -29,7 +29,7 @@ class Verdict:
 
     Attributes:
         id: the id of the snapshot; None if the manifest could not be read.
-        warnings: why an intact snapshot is of little use.
+        warnings: the reasons why an intact snapshot is of little use.
         manifest_sha256: SHA-256 of manifest.json, which a model's about/training.json records.
     """
 

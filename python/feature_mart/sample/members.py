@@ -60,7 +60,7 @@ def freelancer_drawn(there: str, seed: str) -> str:
 
 
 def freelancer_of(drawn: str, there: str, category: str, seed: str) -> str:
-    """Return an expression that replaces 80% of the drawn freelancers by a near number in the job's category."""
+    """Return an expression that replaces 80% of the drawn freelancers by one with a near number, in the category."""
     own = f"({drawn} // 32 * 32 + {category})"
     return f"""case when {own} < {there} and {chance("keeps", 0.8, seed)} then {own} else {drawn} end"""
 

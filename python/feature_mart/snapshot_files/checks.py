@@ -86,12 +86,13 @@ class Bounds:
         sums: tuple[int, int],
         last: Key | None = None,
     ) -> Found:
-        """Count rows of the split that follow the row with the key `last`; None if there is no row before.
+        """Count rows of the split, and the faults in the keys of these rows.
 
         Args:
             requested_at, label_known_at: microseconds since 1970. Shape: (n,).
             job_id: returns the job_id of a row by its number.
             sums: the two sums of the rows' hashes.
+            last: the key of the row before; None if there is none.
         """
         size = len(requested_at)
         if not size:

@@ -49,7 +49,7 @@ class Shortcoming:
     Attributes:
         split: the split or splits concerned.
         what: the measured figure, and its consequence.
-        remedy: how to fix it.
+        remedy: advice on how to fix the shortcoming.
         is_final: True if nothing can be fitted (train) or scored (validation, test); False if the figures mislead.
     """
 

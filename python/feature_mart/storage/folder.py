@@ -76,7 +76,10 @@ class FolderStore:
             return None
 
     def sha256(self, key: str) -> str | None:
-        """Hash the file, or return the known hash if this object stored the file and it is unchanged."""
+        """Return the SHA-256 of the file, or None if it is missing.
+
+        A file is not hashed again if this object stored it and it is unchanged.
+        """
         path = self._root / key
         try:
             mark, sha256 = self._known.get(key, (None, ""))

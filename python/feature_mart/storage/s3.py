@@ -124,7 +124,7 @@ class S3Store:
         yield
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
-        """List the keys below a prefix, a thousand per request."""
+        """Return every key below a prefix, sorted. One request lists a thousand keys."""
         start, found = f"{self._key(prefix)}/".lstrip("/"), []
         for page in self._pages("list_objects_v2", Prefix=start):
             for each in page.get("Contents", ()):
@@ -136,7 +136,7 @@ class S3Store:
         return tuple(sorted(found, key=lambda entry: entry.key))
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """List the common prefixes, by requests with a delimiter."""
+        """Return the common prefixes of the keys, sorted, from requests with a delimiter."""
         start = f"{self._key(prefix)}/".lstrip("/")
         pages = self._pages("list_objects_v2", Prefix=start, Delimiter="/")
         found = [str(each["Prefix"]) for page in pages for each in page.get("CommonPrefixes", ())]

@@ -161,7 +161,7 @@ def explained_errors(
 
 
 def cut_short(error: Exception, where: str, through: str = "") -> FeatureMartError:
-    """Return the error for a connection that failed or broke off, and what to do about it.
+    """Return the error, with advice, for a connection that failed or broke off.
 
     The error is a TerminalError if its cause is the certificate, the port or a refusing proxy, which a retry would meet
     again. Otherwise, the error is a TransientError.

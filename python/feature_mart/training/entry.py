@@ -113,7 +113,7 @@ def read_job(argv: Sequence[str], environ: Mapping[str, str]) -> Job:
 
 
 def train(job: Job) -> None:
-    """Check the snapshot, fit, print the metrics, and save the model.
+    """Check the snapshot, fit a model, print the metrics, and save the model.
 
     Raises:
         UsageError: the job has several instances, or as in `parse_hyperparameters`, `load_channels` and `fit`.

@@ -24,7 +24,7 @@ class SeedScores:
         rounds: the number of trees by seed.
         mean: the mean over the seeds, by metric; None if the metric has no value.
         spread: the standard deviation over the seeds; 0.0 for one seed, None if the metric has no value.
-        warnings: why the figures mislead, for example because the split has few rows.
+        warnings: the reasons why the figures may mislead, for example that the split has few rows.
     """
 
     on: tuple[str, ...]

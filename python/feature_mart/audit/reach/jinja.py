@@ -40,7 +40,7 @@ _RUN_VARS = {
     "snapshot_at": "read as_of_at of int_mart__clock",
     "warehouse": "definitions must not depend on the warehouse; put the difference into seeds/load_clock.csv",
 }
-#: Models and macros that may use some of these names. Each comment gives the use, on which no feature value depends.
+#: Models and macros that may use some of these names. The comments name the uses; no feature value depends on them.
 _ALLOWED = {
     # Read the watermark after which a run appends.
     "scalar_instant": {"execute", "flags", "run_query"},
