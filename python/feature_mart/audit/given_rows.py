@@ -24,7 +24,7 @@ _UNREADABLE = "whose time cannot be read"
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """The number of rows with one fault, an example of such a row, and advice, which may be empty."""
+    """A fault of rows in a file: the number of rows, an example, and advice, which may be empty."""
 
     about: str
     rows: int

@@ -90,7 +90,7 @@ def find_shifts(
 
 
 def _best_zone(con: duckdb.DuckDBPyConnection, same: str, zone: str) -> str | None:
-    """Return the zone in which most of the remaining times match, or None if too few match in any."""
+    """Return the zone in which most of the remaining times match, or None if too few times match in every zone."""
     con.execute(
         f"create or replace temp table tried as from unfit_times order by hash(n) limit {_TRIED}"
     )

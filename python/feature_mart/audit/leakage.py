@@ -150,7 +150,7 @@ def audit_leakage(
 
 
 def _choose(subject: Subject, count: int, seed: int) -> tuple[Cutoff, ...]:
-    """Choose the cutoffs from a build of the label model and its ancestors."""
+    """Return the cutoffs, chosen from a build of the label model and the models that it reads."""
     project, labels = subject.project, subject.folder / "labels.duckdb"
     rows, only = subject.raw.every_row(), project.upstream(LABEL_MODEL)
     build_compiled(project, labels, rows, subject.as_of_at, only=only)

@@ -94,7 +94,7 @@ def perturb_warehouse(
 
 
 class _Table:
-    """One raw table during perturbation."""
+    """A raw table in the database in which a copy of the warehouse is perturbed."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, table: str, seed: int) -> None:
         self.con, self.table, self.seed = con, table, seed
@@ -157,7 +157,7 @@ class _Table:
         )
 
     def load_in_bulk(self) -> None:
-        """Move the load of some keys with a single row from up to 60 days before a timestamp to an hour after it."""
+        """Move the load of some keys to one hour after a timestamp, if the only row was loaded within 60 days before."""
         self.con.execute(
             f"update {self.table} set loaded_at = i.storm_at + interval 1 hour from instants i "
             f"where i.number = {self.draw('bulk/at', 1_000_003)} % (select count(*) from instants) "

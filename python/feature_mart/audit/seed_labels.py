@@ -70,7 +70,7 @@ class Followed:
     remedy: str
 
     def __str__(self) -> str:
-        """Return the line of the report."""
+        """Return the finding as one line of the report."""
         return (
             f"{self.name}: {self.column or _CHOICE} follows {self.label} beyond chance, over {self.keys:,} values of "
             f"{self.key} (correlation {self.correlation:.2f}); {self.remedy}"
@@ -85,7 +85,7 @@ class NotCompared:
     why: str
 
     def __str__(self) -> str:
-        """Return the line of the report."""
+        """Return the finding as one line of the report."""
         return f"{self.name}: {self.why}"
 
 

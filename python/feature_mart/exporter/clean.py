@@ -125,7 +125,7 @@ def _is_of_snapshot(key: str) -> bool:
 
 
 def _outlived(lines: Sequence[SnapshotLine], rule: Rule, now: datetime) -> Iterator[SnapshotLine]:
-    """Yield the intact snapshots that the rule allows to remove; the newest are counted per file format."""
+    """Yield the intact snapshots that the rule allows to remove. `keep` is counted separately for each file format."""
     if rule.keep is None and rule.keep_days is None:
         return
     rank: dict[str | None, int] = {}

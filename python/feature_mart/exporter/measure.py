@@ -33,7 +33,7 @@ _WAITING = 2
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """The number of rows in a set, and the two sums of the row hashes."""
+    """The number of some rows, and the two sums of the hashes of these rows."""
 
     rows: int
     words: tuple[int, int]

@@ -61,7 +61,7 @@ def row_seed(number: str, stream: str) -> str:
 
 
 def uniform(what: str, seed: str = "h") -> str:
-    """Return an expression for a uniformly distributed number from 0 to below 1."""
+    """Return an expression for a uniformly distributed number of at least 0 and less than 1."""
     return f"uniform({seed}, {_salt(what)})"
 
 
@@ -71,7 +71,7 @@ def bell(what: str, seed: str = "h") -> str:
 
 
 def below(what: str, n: int | str, seed: str = "h") -> str:
-    """Return an expression for a whole number from 0 to below ``n``, which is less than 2^32."""
+    """Return an expression for a whole number from 0 to ``n`` - 1; ``n`` must be less than 2^32."""
     return f"below({seed}, {_salt(what)}, {n})"
 
 
@@ -86,7 +86,7 @@ def chance(what: str, share: float, seed: str = "h") -> str:
 
 
 def pick(what: str, words: Sequence[str], seed: str = "h") -> str:
-    """Return an expression for one of the words, each equally likely."""
+    """Return an expression for a word drawn from ``words`` with equal probabilities."""
     return f"{word_list(words)}[1 + {below(what, len(words), seed)}]"
 
 

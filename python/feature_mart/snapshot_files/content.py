@@ -26,7 +26,7 @@ def add_sums(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
 
 
 def content_hash(sums: Sequence[int]) -> str:
-    """Return a split's content hash: 32 hex digits."""
+    """Return a split's content hash as 32 hex digits, from the two sums of the row hashes."""
     return "".join(f"{value:016x}" for value in sums)
 
 

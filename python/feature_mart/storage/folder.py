@@ -47,7 +47,7 @@ class FolderStore:
         return open_scratch(self._private)
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
-        """Return a context manager that holds a file lock."""
+        """Return a context manager that holds the file lock of ``name``."""
         return hold_lock(self._private / f"{name}.lock")
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
@@ -94,7 +94,7 @@ class FolderStore:
         yield path if path.is_file() else None
 
     def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:  # noqa: ARG002
-        """Sync the file, then rename it. Replace a file with other bytes: `exclusive` locks out its writer."""
+        """Sync the file, then rename it. Other bytes are replaced, because `exclusive` excludes other writers."""
         target = self._root / key
         if self.sha256(key) == sha256:
             return False

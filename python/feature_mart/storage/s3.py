@@ -115,7 +115,7 @@ class S3Store:
             )
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """Return a context manager that yields a local folder."""
+        """Return a context manager that yields a local folder for files that wait to be sent."""
         return open_scratch(self._scratch)
 
     @contextmanager

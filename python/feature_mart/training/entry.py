@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
 
 
 def read_job(argv: Sequence[str], environ: Mapping[str, str]) -> Job:
-    """Read the job from arguments, the environment and files below /opt/ml. Raises: UsageError if one is malformed."""
+    """Read the job from arguments, the environment and files below /opt/ml. Raises: UsageError if malformed."""
     base = _base(environ)
     config = base / "input/config"
     given = _json(environ.get("SM_HPS"), "SM_HPS", config / "hyperparameters.json")

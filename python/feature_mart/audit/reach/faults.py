@@ -59,7 +59,7 @@ class Fault:
     what: str
 
     def __str__(self) -> str:
-        """Return the line of the report."""
+        """Return the finding as one line of the report."""
         return f"{self.path}: {self.name} {self.what}"
 
 
