@@ -157,7 +157,7 @@ class _Table:
         )
 
     def load_in_bulk(self) -> None:
-        """Move the load of some keys to one hour after a timestamp, if the only row was loaded within 60 days before."""
+        """Load some keys with a single row one hour after a timestamp instead of up to 60 days before the timestamp."""
         self.con.execute(
             f"update {self.table} set loaded_at = i.storm_at + interval 1 hour from instants i "
             f"where i.number = {self.draw('bulk/at', 1_000_003)} % (select count(*) from instants) "

@@ -21,8 +21,8 @@ class Rule:
     """The retention rule: a snapshot may be removed if it is older than `keep_days` and not among the newest `keep`.
 
     If one of the two is None, only the other one applies; if both are None, no snapshot is removed. An uncommitted
-    attempt is removed if nothing was written to it for `attempt_hours`, and an unfinished upload if it is older
-    than `attempt_hours`.
+    attempt is removed if nothing was written to it for `attempt_hours`, and an unfinished upload if it is older than
+    `attempt_hours`.
     """
 
     keep: int | None = None

@@ -1,12 +1,12 @@
 """Remove snapshots and abandoned attempts while exports and readers are running.
 
-`_SUCCESS` decides between a commit and a removal. An export writes the SHA-256 of its manifest there, only if the file
-is absent. A removal writes `REMOVED` there, only if the file is absent or, for a committed snapshot, unchanged. Readers
-accept a snapshot only if the hash is there.
+`_SUCCESS` decides between a commit and a removal. An export commits by writing the SHA-256 of the manifest to
+`_SUCCESS`, only if the file is absent. A removal writes `REMOVED` to `_SUCCESS`, only if the file is absent or, for a
+committed snapshot, unchanged. Readers accept a snapshot only if `_SUCCESS` has the hash.
 
 A removal deletes the manifest first and `_SUCCESS` last, so a commit never exists with only some of the files. Before
 each deletion, the removal checks that `_SUCCESS` still holds `REMOVED`. If not, another removal has finished, and this
-one stops.
+removal stops.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Hyperparameters:
     """The arguments of `fit`.
 
     Attributes:
-        rounds: the number of trees; None to choose it on validation.
+        rounds: the number of trees; None if it is chosen on validation.
         params: the parameters of xgboost.
         manifest_sha256: SHA-256 of the manifest.json to train on; None accepts any.
     """
