@@ -1,4 +1,4 @@
-"""Compare the rows of one consumer in two builds: their presence in the mart, labels, exclusions and splits."""
+"""Compare the rows of one consumer in two builds: presence in the mart, labels, exclusions and splits."""
 
 from __future__ import annotations
 

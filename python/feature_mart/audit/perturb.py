@@ -117,7 +117,7 @@ class _Table:
         )
 
     def draw(self, salt: object, below: int) -> str:
-        """Return SQL for a pseudo-random whole number from 0 to below - 1, determined by the key."""
+        """Return SQL for a pseudo-random whole number from 0 to ``below`` - 1, determined by the key and ``salt``."""
         return f"cast(hash({self.key}, '{self.seed}/{self.table}/{salt}') % {below} as bigint)"
 
     def others(self, number: int) -> dict[str, str]:

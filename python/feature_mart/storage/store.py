@@ -39,7 +39,7 @@ class OccupiedError(Exception):
 class Store(Protocol):
     """A place for files. Writes are atomic: no key ever shows a partly written file.
 
-    Every method raises OSError if the disk refuses, and TerminalError or TransientError if the service does.
+    Every method raises OSError for an error of the disk, and TerminalError or TransientError for one of the service.
     """
 
     def address(self, key: str = "") -> str:
