@@ -2,9 +2,10 @@
 
 =========================  =========================================================================
 ``audit_leakage()``         no value before a cutoff changes when later raw rows are removed
+``audit_every_refresh()``   a leakage audit of a small generated warehouse with a cutoff at every refresh
 ``audit_incremental()``     random schedules of builds through dbt give the rows of one full build
 ``audit_conservation()``    every raw row is in the mart and the snapshot, or is left out for a reason
-``audit_reproduce()``       a snapshot rebuilt from its manifest with the code of its commit is the same
+``audit_reproduce()``       a snapshot rebuilt from its manifest, with the code of its commit, is unchanged
 ``audit_selection()``       the rows that a change of the project affects, by label
 ``judge_file()``            values of a training file made elsewhere that could not have been known
 ``perturb_warehouse()``     a copy of a raw warehouse with many corrected, late and duplicated rows

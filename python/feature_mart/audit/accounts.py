@@ -39,7 +39,7 @@ class Account:
     Attributes:
         lines: named amounts whose sum is `expected`.
         found: the amount in the table.
-        example: a key that only one side has; None if there is none.
+        example: text about one missing or unexpected key; None if there is none.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ConservationReport:
-    """The accounts of a conservation audit, and what could not be judged."""
+    """The accounts of a conservation audit, and texts about the snapshots that could not be judged."""
 
     as_of_at: datetime
     accounts: tuple[Account, ...]
@@ -81,7 +81,7 @@ def take_accounts(
     manifest: Manifest,
     snapshots: Mapping[str, Path],
 ) -> ConservationReport:
-    """Account for every raw row in a mart as of a refresh, and for its rows in the snapshots.
+    """Account for every raw row in a mart as of a refresh, and for the mart's training rows in the snapshots.
 
     ``snapshots`` maps consumers to folders. A consumer without a snapshot, or with a snapshot of another refresh, is
     reported as not judged.
@@ -236,7 +236,7 @@ def _spine(
 
 
 def _facts(con: duckdb.DuckDBPyConnection, as_of_at: datetime) -> Iterator[Account]:
-    """Yield the accounts of counted contracts: in the prices of the market, and in the histories of all clients."""
+    """Yield the accounts of counted contracts in the prices of the market and in the histories of all clients."""
     con.execute(
         "create temp table counted as select distinct on (contract_id) * from seen_contracts "
         "order by contract_id, seen_at desc"
@@ -280,7 +280,7 @@ def _labels(con: duckdb.DuckDBPyConnection, consumer: Consumer) -> Iterator[Acco
 def _prices(con: duckdb.DuckDBPyConnection) -> Account:
     """Return the account of price labels.
 
-    Each label must be an agreed price of a contract of the job, known by `label_known_at`.
+    Each label must be the logarithm of a price that a contract of the job had, known by `label_known_at`.
     """
     labels = "mart.main.int_job__price_label"
     (labelled,) = _row(con, f"select count(*) from {labels} where price_log is not null")
@@ -301,7 +301,7 @@ def _snapshot(
 ) -> Iterator[Account]:
     """Yield the accounts of a snapshot.
 
-    Each labelled row is in exactly one split or purged, and its label is unchanged.
+    Each row without an exclusion must be in the snapshot once or be purged. The sum of the labels must be unchanged.
     """
     document = read_committed(folder).manifest
     model, label = consumer.training_model, consumer.label

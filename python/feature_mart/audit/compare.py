@@ -26,8 +26,8 @@ class Difference:
     """One column of a model that differs in `rows` rows, with an example.
 
     Attributes:
-        column: empty if rows are in one build only; the build without the row then has the value "no row".
-        entity, whole, truncated: key of one differing row, and its value in each build.
+        column: empty if the rows exist in one build only. The value of the other build is then "no row".
+        entity, whole, truncated: the key of one differing row, and the column's value in each build.
     """
 
     model: str
@@ -65,8 +65,8 @@ def compare_features(
     """Compare the as-of rows up to ``at``, and the rows of jobs requested and known by ``at``, in two builds.
 
     ``names`` are the models, in the order in which they are reported. In a training mart only the features are
-    compared, because its labels become known later. With ``is_brief``, the varying columns of equal models are not
-    determined.
+    compared, because its labels become known later. With ``is_brief``, the varying columns of models without a
+    difference are not determined.
     """
     instant = f"timestamptz '{at.isoformat()}'"
     conditions = {
@@ -121,7 +121,7 @@ def _compare_all(
             if name.endswith(_TRAINING):
                 columns = [each for each in columns if each.role in (None, "key")]
             found, seen = _compare(con, name, columns, condition, is_brief=is_brief)
-            # A training mart may contain labelled rows only, and their number grows.
+            # An extra row is not a leak: a training mart with labelled rows only has more rows in a later build.
             differences += [each for each in found if each.column or not name.endswith(_TRAINING)]
             compared.append(seen)
     return differences, compared
@@ -307,8 +307,8 @@ def _states(
 ) -> list[Difference]:
     """Return a difference for each column whose value in force differs at the time of an as-of row of either build.
 
-    An as-of row is in force until the next one. An extra row alone therefore does not show which columns differ, but a
-    comparison with the row in force on the other side does.
+    An as-of row is in force until the next one. An extra row alone therefore does not show which columns differ. The
+    function compares it with the row in force in the other build.
     """
     entity = [part for part in key if part != _AS_OF_AT]
     e = " || chr(31) || ".join(f"coalesce({part}::varchar, '')" for part in entity)

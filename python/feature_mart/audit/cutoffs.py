@@ -1,4 +1,4 @@
-"""Choose random cutoffs for the leakage audit, near times at which time errors are likely."""
+"""Choose random cutoffs for the leakage audit, some of them at times at which leaks are likely."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ LABEL_MODEL = "int_job__price_label"
 #: Cutoffs lie between these quantiles of the posting times, so that there are rows before and after each cutoff.
 _FROM, _TO = 0.3, 0.97
 _EARLY = 0.02
-#: Maximum time from a cutoff to a later bulk load in mid-history. The rows of a bulk load are known
-#: earlier only by assumption.
+#: A cutoff for a bulk load in mid-history lies at most this long before the `untrusted_from` of the load. The rows of
+#: the bulk load are known earlier only by assumption.
 _BEFORE = timedelta(days=30)
 
 
@@ -40,12 +40,13 @@ def choose_cutoffs(
 
     ``whole`` is the file of a full build of at least LABEL_MODEL.
 
-    The first five are a load time, the microsecond before it, a business midnight, a label time, and a random time
-    before the end of the first period that the load clock distrusts. Without labels or such a period, random times take
-    their place. All further cutoffs are random times.
+    The first five are a load time, the microsecond before the load, a business midnight, a label time, and a random
+    time before the end of the first period that the load clock distrusts. Without labels or such a period, random times
+    are used instead. All further cutoffs are random times.
 
     Raises:
-        UsageError: all rows of the warehouse were loaded at once.
+        UsageError: no contract or job was loaded between the quantiles _FROM and _TO of the posting times, for example
+            because all rows were loaded at once.
     """
     rng = Random(seed)
     with connect(whole, read_only=True) as con:

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """An entry of two manifests, with its value in the older one (`then`) and in the newer one (`now`) as text."""
+    """An entry of two manifests, with the value in the older manifest (`then`) and in the newer one (`now`) as text."""
 
     name: str
     then: str
@@ -24,7 +24,7 @@ class ManifestEntry:
 def compare_manifests(
     then: Mapping[str, Any], now: Mapping[str, Any]
 ) -> tuple[tuple[ManifestEntry, ...], tuple[str, ...]]:
-    """Compare an older manifest with a newer one. Return the entries, and texts about what could not be compared.
+    """Return the entries of an older and a newer manifest, and texts about entries that could not be compared.
 
     Content hashes are always compared. SHA-256 of files and the engine's hash of the raw keys are compared only if both
     snapshots were made by the same version of the same engine.

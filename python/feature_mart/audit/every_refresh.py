@@ -1,4 +1,4 @@
-"""Audit a small warehouse with a cutoff at every refresh, for leaks in one week, entity or row.
+"""Audit a small warehouse with a cutoff at every refresh, for leaks that affect only one week, entity or row.
 
 Five cutoffs find a leak that is present all year. A leak in a single week or a few rows shows only at a cutoff shortly
 afterwards, so this audit has a cutoff at every refresh. The warehouse must be small, because it is built about a
@@ -100,7 +100,7 @@ def small_subject(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list
 def _covered(
     subject: Subject, report: LeakageReport, cutoffs: list[Cutoff], whole: Path
 ) -> tuple[int, int]:
-    """Return the number of (row, column) pairs with a cutoff within a day after the row's time, and of all pairs.
+    """Return the numbers of (row, column) pairs with a cutoff within a day after the row's time, and of all pairs.
 
     Constant columns are not counted.
     """

@@ -28,10 +28,10 @@ _FITS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A row whose value differs from the mart's.
+    """A row whose value differs from the mart's value.
 
-    `known_at` is the first time after `at` from which the mart could serve the file's value. It is None if there is no
-    such time. Unless the column leaks, it is also None if the mart could serve the value before `at`.
+    `known_at` is the first time after `at` from which the mart could serve the file's value. `known_at` is None if
+    there is no such time, and, unless the column leaks, if the mart could serve the value before `at`.
     """
 
     entity: str
@@ -64,12 +64,12 @@ class ColumnVerdict:
         lead_median, lead_most: median and maximum time from a row until its `later` value became known.
         fit: the shift in time that explains the most differing rows; None if no shift explains any.
         unreadable: rows whose value cannot be parsed or is ambiguous.
-        advice: how to write values such as `unreadable_example`.
+        advice: a text that says how to write values such as `unreadable_example`.
         skipped: rows for whose time the mart has no value.
         nan: rows whose value is NaN, which counts as missing.
         valued: compared rows with a value in the file.
         known: compared rows for which the mart had a value.
-        order: rank correlation with later values; None unless the column is ordered like them without being a copy.
+        order: rank correlation with later values; None unless the column is ordered like later values.
     """
 
     column: str
@@ -101,9 +101,10 @@ class ColumnVerdict:
 
     @property
     def verdict(self) -> Verdict:
-        """Return the verdict on the column; for differing values, it depends on when the mart could serve them.
+        """Return the verdict on the column, which depends on when the mart could serve the differing values.
 
-        A column without a leak is judged only if every row was compared, both sides had values, and `order` is not set.
+        A column without a leak is judged only if every row was compared, the file and the mart both had values, and
+        `order` is not set.
         """
         explained = self._explained
         if self.valued and explained == "leaks":
@@ -116,10 +117,11 @@ class ColumnVerdict:
     def _explained(self) -> Verdict:
         """Return the verdict on the compared rows.
 
-        If a shift in time explains at least half of the differing rows, the shift decides. Otherwise, the rows decide
-        whose value the mart had only later or only earlier. A column with another definition matches later values by
+        If a shift in time explains at least half of the differing rows, the shift decides. Otherwise, the rows whose
+        value the mart had only later or only earlier decide. A column with another definition matches later values by
         chance as often as older ones. Therefore, a column leaks only if more rows match later values than older ones,
-        and these rows are at least a fifth of the differing rows.
+        and these rows are at least a fifth of the differing rows. A column is stale by the same rule, with later and
+        older exchanged.
         """
         wrong = self.judged - self.same
         if wrong == 0:
@@ -174,7 +176,8 @@ def judge_file(
 ) -> FileReport:
     """Compare a file with what the mart at ``mart`` could serve at each row's time.
 
-    ``as_of_at`` is the refresh of the mart. Rows later than its publication are not compared.
+    ``as_of_at`` is the refresh of the mart. Rows later than the publication of this refresh are
+    not compared.
 
     Raises:
         UsageError: the file cannot be read, or the question names a column, key or feature that does not exist.
@@ -214,7 +217,7 @@ def _judge(
             "asof left join feature_versions v on j.e = v.e and j.t >= v.available_at"
         )
     elif given.keys == (JOB,):
-        # Without versions, compare with the value at the request, for rows of the request's time.
+        # Without versions, the mart has only values at requests, so only rows at the time of a request are compared.
         source = (
             f'select {own}, null as e, false as is_empty, r."{feature.name}" as right_value '
             f"from read_values j join mart.main.{feature.job_model} r on j.job_id = r.job_id "
@@ -304,7 +307,11 @@ def _fit(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Fit | No
 
 
 def _place(con: duckdb.DuckDBPyConnection, *, has_versions: bool) -> None:
-    """Create the table ``placed``: differing values, with the next and the last time at which each was right."""
+    """Create the table ``placed`` of differing values with ``later_at`` and ``older_at``.
+
+    These are the first time after the row and the last time before it from which the mart could serve the value. They
+    are NULL if there is no such time or the feature has no versions.
+    """
     if not has_versions:
         never = "null::timestamptz"
         con.execute(

@@ -22,8 +22,8 @@ def csv_as_text(path: Path, wanted: Collection[str]) -> str:
     The delimiter is the one with which the first line contains most of the ``wanted`` columns.
 
     Raises:
-        UsageError: the file is not UTF-8, has no header line, has a column without a name, or two columns with the same
-            name.
+        UsageError: the file cannot be read, is not UTF-8, or has no header line; a column has no name, or two columns
+            have the same name.
     """
     _require_utf8(path)
     names, delimiter = _header(path, wanted)

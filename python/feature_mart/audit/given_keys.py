@@ -10,14 +10,14 @@ import duckdb
 
 from feature_mart.core.duckdb_files import quoted
 
-#: Maximum number of distinct keys compared in other spellings.
+#: Maximum number of distinct unknown keys that are compared in other spellings.
 _MOST = 200_000
 
 
 def load_known(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
     """Load every value of each key that occurs in the mart's intermediate and feature models into ``known_<key>``.
 
-    This includes entities without a history yet, which occur only in requests or in their own tables.
+    The keys include those of entities without a history yet, which occur only in requests or in their own tables.
     """
     for key in keys:
         tables = con.execute(
@@ -36,7 +36,7 @@ def load_known(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
 
 
 def spelling_advice(con: duckdb.DuckDBPyConnection, key: str, source: str) -> str:
-    """Return the spelling in which most unknown keys of ``source`` would match, and an example key of the mart."""
+    """Return a text with the spelling in which most rows of ``source`` would match, and an example key of the mart."""
     example = con.execute(f"select min(k) from known_{key}").fetchone()
     if example is None or example[0] is None:
         return f"the mart has no {key}"

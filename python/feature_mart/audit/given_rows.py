@@ -24,7 +24,7 @@ _UNREADABLE = "whose time cannot be read"
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """Rows with one fault: their number, an example, and advice if there is any."""
+    """A fault of rows in a file: the number of rows, an example, and advice, which may be empty."""
 
     about: str
     rows: int
@@ -148,10 +148,11 @@ def _shift_fault(con: duckdb.DuckDBPyConnection, shift: Shift, shown: str) -> Ro
 
 
 def _lost(con: duckdb.DuckDBPyConnection, manifest: Manifest, *, is_sample: bool) -> RowFault:
-    """Return the jobs requested between the first and the last request of the file that the file lacks.
+    """Return the fault for jobs that the file lacks although they were requested during the time that the file covers.
 
-    Jobs that a consumer excludes from training are not counted. With ``is_sample``, missing jobs are not an error,
-    because the question states that the file omits jobs on purpose.
+    The time is from the first to the last request of the judged rows. Jobs that a consumer excludes from training are
+    not counted. With ``is_sample``, missing jobs are not an error, because the question states that the file omits jobs
+    on purpose.
     """
     excluded = " union ".join(
         f"select job_id from mart.main.{consumer.training_model} where exclusion_reason is not null"

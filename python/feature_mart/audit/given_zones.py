@@ -37,7 +37,8 @@ _MOST = 3
 class Shift:
     """Rows of the temp table ``shifted`` that match requests if read in `zone`.
 
-    `hours` is the most frequent difference: positive if the times are early, negative if they are late.
+    `hours` is the most frequent difference between a time read in `zone` and the time as written: positive if the
+    written times are early, negative if they are late.
     """
 
     zone: str
@@ -47,7 +48,7 @@ class Shift:
 def find_shifts(
     con: duckdb.DuckDBPyConnection, keys: Sequence[str], zone: str
 ) -> tuple[Shift, ...]:
-    """Return the zones in which times of ``sorted`` match requests that they do not match as written.
+    """Return the zones in which times of ``sorted`` match requests, although the times as written do not.
 
     Times without an offset are tried in every zone, times with an offset only as local times of ``zone``. The
     matching rows are written to the temp table ``shifted``, as row number ``n`` and zone ``read_in``.
@@ -89,11 +90,11 @@ def find_shifts(
 
 
 def _best_zone(con: duckdb.DuckDBPyConnection, same: str, zone: str) -> str | None:
-    """Return the zone in which most of the remaining times match, or None if too few match in any."""
+    """Return the zone in which most of the remaining times match, or None if too few times match in every zone."""
     con.execute(
         f"create or replace temp table tried as from unfit_times order by hash(n) limit {_TRIED}"
     )
-    # Limit the requests to the keys tried, because they are scanned once for each zone.
+    # Limit the requests to the keys tried, because the requests are scanned once for each zone.
     con.execute(
         f"create or replace temp table asked_of_tried as from asked_times a semi join tried g on {same}"
     )
@@ -114,5 +115,8 @@ def _best_zone(con: duckdb.DuckDBPyConnection, same: str, zone: str) -> str | No
 
 
 def _may_be(name: str, zone: str) -> str:
-    """Return the SQL condition for the times to try in a zone: all in the business zone, else those without offset."""
+    """Return the SQL condition for the times to try in zone ``name``.
+
+    All times are tried in the business zone ``zone``, and only times without an offset in other zones.
+    """
     return "true" if name == zone else "g.is_local"

@@ -74,12 +74,12 @@ def audit_incremental(
 ) -> IncrementalReport:
     """Run random schedules of builds through dbt and compare each mart with a full build, inside `open_run`.
 
-    The raw rows come from the warehouse or, with ``perturb`` (a seed), from a perturbed copy. With ``universes``, they
-    come instead from that many generated warehouses of ``jobs`` postings each, disjoint and perturbed.
+    The raw rows come from the warehouse or, with ``perturb`` (a seed), from a perturbed copy. With ``universes``, the
+    raw rows come instead from this number of generated warehouses, disjoint and perturbed, of ``jobs`` postings each.
 
     Raises:
         UsageError: the warehouse cannot be audited, or ``universes`` is set and the warehouse is not the sample.
-        TerminalError: a build that was not killed failed.
+        TerminalError: a build failed, other than because the audit killed it.
     """
     if universes and not settings.is_sample:
         raise UsageError(
@@ -163,7 +163,7 @@ def _run_schedule(
 
 
 def _build_and_kill(settings: Settings, refresh: Refresh, after_s: float) -> None:
-    """Start `mart build` in a subprocess, and kill it ``after_s`` seconds after it has created the draft.
+    """Start `mart build` in a subprocess, and kill the process ``after_s`` seconds after the draft appears.
 
     Raises:
         TerminalError: the build failed before it was killed.

@@ -1,8 +1,8 @@
-"""Find columns that are not copies of a feature's later values but are ordered like them.
+"""Find columns that are ordered like a feature's later values without being copies of the values.
 
 Such a column may be rounded, rescaled or a logarithm. The mart does not contain its values, so they cannot be compared
-one by one. Their order can: on rows whose feature changed after the row's time, the column is ordered like either the
-right values or the later ones.
+one by one. Their order can be compared. On rows whose feature changed after the row's time, the column is ordered like
+either the right values or the later ones.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class Order:
 
 
 def find_order(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Order | None:
-    """Return the strongest correlation of the rows of ``compared`` with later values, or None if none is suspicious."""
+    """Return the strongest correlation of the rows of ``compared`` with later values.
+
+    Return None if no correlation is suspicious or the feature is a text.
+    """
     if kind == "text":
         return None
     con.execute(

@@ -48,9 +48,10 @@ class Subject:
 
 @contextmanager
 def open_subject(settings: Settings, log: RunLog, as_of: str | None) -> Iterator[Subject]:
-    """Compile the project and read the load clock, inside `open_run`. The mart itself is not changed.
+    """Compile the project, read the load clock and yield the subject of an audit, inside `open_run`.
 
-    ``as_of`` names the refresh to build; None is the one that a build would choose.
+    The mart itself is not changed. ``as_of`` names the refresh to build; None means the refresh that a build would
+    choose.
 
     Raises:
         UsageError: the raw warehouse or the load clock violates its contract, or a source is overwritten.
@@ -149,7 +150,7 @@ def audit_leakage(
 
 
 def _choose(subject: Subject, count: int, seed: int) -> tuple[Cutoff, ...]:
-    """Choose the cutoffs from a build of the label model and its ancestors."""
+    """Return the cutoffs, chosen from a build of the label model and the models that it reads."""
     project, labels = subject.project, subject.folder / "labels.duckdb"
     rows, only = subject.raw.every_row(), project.upstream(LABEL_MODEL)
     build_compiled(project, labels, rows, subject.as_of_at, only=only)

@@ -34,13 +34,14 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class LineVerdict:
-    """The effect of a line of the load clock, and its faults.
+    """The effect and the faults of a line of the load clock.
 
     Attributes:
         moved: the keys that the line makes known earlier.
         sound: the plausible load times that the line overrides; None if there are none.
-        lags: lags of the keys loaded as usual; None if there are too few such keys to compare the assumed lag with.
-        corrected: the lines to write instead of a wrong line; empty if the line should be dropped.
+        lags: lags from event to load of the keys loaded as usual; None if there are too few such keys to compare the
+            assumed lag with.
+        corrected: the lines to write instead of a wrong line; empty if the line is right or should be removed.
     """
 
     table: str
@@ -103,7 +104,7 @@ def _corrected(
 ) -> tuple[str, ...]:
     """Return the lines to write instead of a wrong line.
 
-    These are one line for each bulk load in the period of the wrong line, or the wrong line with another lag.
+    The result has one line for each bulk load in the period of the wrong line, or the wrong line with another lag.
     """
     line = verdict.line
     hours = lags.hours if verdict.is_short else line.assumed_lag_hours
@@ -116,7 +117,10 @@ def _corrected(
 
 
 def _sound(line: LoadClockLine, loads: FirstLoads, history: LoadHistory) -> Sound | None:
-    """Return the keys that a line moves on days without a bulk load, or None if no ordinary day lies in its period."""
+    """Return the number of keys that a line moves on days without a bulk load.
+
+    Return None if there are no such keys or the line's period has no ordinary day.
+    """
     days = [day for day in loads.period_days(line) if day.day not in history.bulk_days]
     ordinary = history.ordinary_days & {day.day for day in days}
     moved = [day for day in days if day.moved]
@@ -126,7 +130,7 @@ def _sound(line: LoadClockLine, loads: FirstLoads, history: LoadHistory) -> Soun
 
 
 def describe_faults(verdict: LineVerdict) -> Sequence[str]:
-    """Return one text with the faults of a line, an example key and the corrected line; empty if the line is right."""
+    """Return one text with the faults of a line, an example key and the corrected lines; empty for a right line."""
     faults = []
     if verdict.sound is not None:
         faults.append(

@@ -70,10 +70,12 @@ class Built:
 
 
 def first_refresh(raw: RawWarehouse, clock: Clock, as_of_at: datetime) -> datetime | None:
-    """Return the refresh of the first build. Later load times are trusted, and about a third of the postings follow.
+    """Return the refresh of the first build.
 
-    Return None if the load clock trusts no load before the newest refresh, because then every row is known only by
-    assumption.
+    All later load times are trusted, and at most about a third of the jobs are posted later.
+
+    Return None if there is no such refresh before ``as_of_at``, for example because the load clock trusts no earlier
+    load.
     """
     with connect() as con:
         row = con.execute(
@@ -134,7 +136,8 @@ def _build_undated(
 ) -> Built:
     """Build the mart in full, without the dbt var as_of.
 
-    Rows loaded later are left out, because dbt would use their refresh. A perturbed warehouse has such rows.
+    Rows loaded after ``as_of_at``, which a perturbed warehouse has, are left out, because dbt would choose the refresh
+    of these rows.
     """
     shutil.rmtree(folder, ignore_errors=True)
     own = _settings(settings, folder)
@@ -152,7 +155,7 @@ def _build_undated(
 
 
 def write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None:
-    """Write the rows loaded by ``loaded_by`` into the folder ``dwh``, or all rows if ``loaded_by`` is None."""
+    """Replace the folder ``dwh`` by the rows loaded by ``loaded_by``, or by all rows if ``loaded_by`` is None."""
     shutil.rmtree(dwh, ignore_errors=True)
     dwh.mkdir(parents=True)
     with connect() as con:

@@ -1,4 +1,4 @@
-"""Compare the rows of one consumer in two builds: their presence in the mart, labels, exclusions and splits."""
+"""Compare the rows of one consumer in two builds: presence in the mart, labels, exclusions and splits."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from feature_mart.exporter import Assignment
 
 #: Labels with at most this many distinct values are counted by value, others by decile.
 _CLASSES = 10
-#: Thresholds of the dbt check even_exclusions (macros/quality/grown_shares.sql): evidence, and difference of the
-#: shares.
+#: Thresholds of the dbt check even_exclusions (macros/quality/grown_shares.sql): minimum evidence, and minimum
+#: difference of the two shares.
 _EVIDENCE, _DIFFERENCE = 12.0, 0.05
 
 
@@ -45,8 +45,8 @@ class Move:
 
     Attributes:
         by_group: the number of moved rows in each label group, in the order of the groups.
-        is_selected: for each group, True if it has a larger share of the moved rows than of the other rows, beyond
-            chance.
+        is_selected: for each group, True if the group's share of the moved rows is larger than its share of the other
+            rows, beyond chance.
     """
 
     what: str
@@ -58,7 +58,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerMoves:
-    """The effect of a change on one consumer: rows of its training mart before and after, and the rows that moved."""
+    """The effect of a change on one consumer: rows of the training mart before and after, and the rows that moved."""
 
     consumer: str
     label: str

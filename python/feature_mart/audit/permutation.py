@@ -1,8 +1,8 @@
 """Test by permutation whether numbers that belong to keys follow a label more closely than chance allows.
 
-The numbers are shuffled among the keys. If they are independent of the label, every arrangement is as likely as the
-observed one, whatever the distribution of the numbers, of the label, and of the rows per key. (P. Good, Permutation,
-Parametric and Bootstrap Tests of Hypotheses, ch. 3.)
+The numbers are shuffled among the keys. If the numbers are independent of the label, every arrangement is as likely as
+the observed one, whatever the distribution of the numbers, of the label, and of the rows per key. (P. Good,
+Permutation, Parametric and Bootstrap Tests of Hypotheses, ch. 3.)
 
 Keys are weighted by the precision of their mean, as in a random-effects model (DerSimonian and Laird, 1986). With
 weights by rows, one key with half of the rows would decide the result. With equal weights, a key with a single row
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 
-#: A test ends once this many arrangements follow the label as closely as the observed one: it cannot become
-#: significant.
+#: A test ends once this many arrangements follow the label as closely as the observed one, because the result can no
+#: longer become significant.
 _ENOUGH = 10
 _BATCH = 500
 #: From this number of keys on, rotations replace random arrangements.

@@ -2,8 +2,9 @@
 
 A real warehouse has few rows that would reveal an error at one timestamp. In the copy, just after each timestamp, a
 share of all keys is corrected, cancelled, repriced, deleted or recategorised, and rows arrive late, early, twice and in
-bulk. Rows loaded by the timestamp stay, apart from duplicates and a bulk load of recent rows. The raw contract holds:
-rows with the same key and load time are equal, a contract keeps its job, and an active contract has no price of zero.
+bulk. Rows loaded by the timestamp stay, except that some are duplicated and some recent ones are loaded later, in bulk.
+The raw contract holds: rows with the same key and load time are equal, a contract keeps its job, and an active contract
+has no price of zero.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _VERSIONS: dict[str, tuple[tuple[float, str], ...]] = {
 }
 
 #: New keys that copy an existing one: share of the keys, and the greatest distance in days from the timestamp to the
-#: event.
+#: event, negative for events before the timestamp.
 _COPIES: dict[str, tuple[tuple[float, int], ...]] = {
     "jobs": ((0.04, -100), (0.08, -1), (0.05, 0), (0.02, 60)),
     "contracts": ((0.05, -30), (0.04, 0), (0.02, 60)),
@@ -68,7 +69,7 @@ def perturb_warehouse(
 ) -> RawWarehouse:
     """Write a perturbed copy of a warehouse into the folder ``out``, and return the copy.
 
-    ``around`` has one or more timestamps; rows change just after each. The same seed gives the same rows.
+    ``around`` has one or more timestamps; rows change just after each timestamp. The same seed gives the same rows.
     """
     out.mkdir(parents=True, exist_ok=True)
     with connect() as con:
@@ -93,7 +94,7 @@ def perturb_warehouse(
 
 
 class _Table:
-    """One raw table during perturbation."""
+    """A raw table in the database in which a copy of the warehouse is perturbed."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, table: str, seed: int) -> None:
         self.con, self.table, self.seed = con, table, seed
@@ -116,11 +117,11 @@ class _Table:
         )
 
     def draw(self, salt: object, below: int) -> str:
-        """Return SQL for a pseudo-random whole number from 0 to below - 1, determined by the key."""
+        """Return SQL for a pseudo-random whole number from 0 to ``below`` - 1, determined by the key and ``salt``."""
         return f"cast(hash({self.key}, '{self.seed}/{self.table}/{salt}') % {below} as bigint)"
 
     def others(self, number: int) -> dict[str, str]:
-        """Return SQL expressions for another category and another client."""
+        """Return SQL expressions for a pseudo-random category and client, by their names in _VERSIONS."""
         return {
             f"other_{name}": f"(select o.{name}_id from other_{table} o where o.number = "
             f"{self.draw(f'{number}/{name}', 1_000_003)} % (select count(*) from other_{table}))"
@@ -128,7 +129,10 @@ class _Table:
         }
 
     def copy(self, number: int, days: int) -> str:
-        """Return SQL for a new key and for the time of its event, before, at or after the timestamp."""
+        """Return SQL for a new key and for the time of its event.
+
+        The event is up to ``days`` days after the timestamp, or before the timestamp if ``days`` is negative.
+        """
         apart = self.draw(f"{number}/days", abs(days) * _DAY_US) if days else "0"
         sign = "-" if days < 0 else "+"
         return (
@@ -153,7 +157,7 @@ class _Table:
         )
 
     def load_in_bulk(self) -> None:
-        """Move the load of some keys with a single row from up to 60 days before a timestamp to an hour after it."""
+        """Load some keys with a single row one hour after a timestamp instead of up to 60 days before the timestamp."""
         self.con.execute(
             f"update {self.table} set loaded_at = i.storm_at + interval 1 hour from instants i "
             f"where i.number = {self.draw('bulk/at', 1_000_003)} % (select count(*) from instants) "

@@ -1,7 +1,7 @@
 """Add synthetic requests at times at which a warehouse has few requests, to find leaks limited to such times.
 
-Few requests fall between a refresh and its publication, one hour a night. `add_probes` adds requests there, for clients
-with new rows in that refresh. A correct mart serves them the values published the night before.
+Few requests fall into the hour between a refresh and its publication. `add_probes` adds requests there, for clients
+with new rows in that refresh. A correct mart serves these requests the values published the night before.
 
 A leak limited to one evening of the week, to month ends or to one week shows only if there is a request at that time.
 `add_requests` adds requests, with their own contracts, in every night of a small warehouse.
@@ -28,10 +28,10 @@ _LEARNED = {"contracts": "client_id", "jobs": "client_id", "clients": "client_id
 def add_probes(
     raw: RawWarehouse, cutoffs: Sequence[datetime], clock: Clock, out: Path
 ) -> RawWarehouse:
-    """Write probes into the folder ``out``, and return the warehouse with them.
+    """Write probes into the folder ``out``, and return the warehouse with the probes.
 
-    A probe is a copy of a client's newest job with its own id. It is posted between the first refresh after a cutoff
-    and its publication, and loaded ten minutes later. Without a publish lag there are no probes.
+    A probe is a copy of a client's newest job with another id. The probe is posted between the first refresh after a
+    cutoff and the publication of this refresh, and loaded ten minutes later. Without a publish lag there are no probes.
     """
     if clock.publish_lag_minutes == 0 or "jobs" in raw.untimed:
         return raw
@@ -74,7 +74,7 @@ def add_requests(raw: RawWarehouse, cutoffs: Sequence[datetime], clock: Clock, o
     """Add copies of jobs, with skills and a contract each, to the probes in the folder ``out``, which may be empty.
 
     A job posted by a cutoff is copied. The copy is posted at a random time before the next refresh, and loaded within
-    the hour. Its contract follows within 20 days, at another price.
+    an hour. The contract of the copy follows within 20 days, at another price.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows = raw.every_row()

@@ -19,8 +19,8 @@ class RawWarehouse:
 
     Attributes:
         load_clock: the lines of the load clock, by table.
-        untimed: tables without load times. All of their rows count as known from the start.
-        probes: a folder with further rows, one Parquet file a table; None if there are none.
+        untimed: tables without load times. All rows of these tables count as known from the start.
+        probes: a folder with further rows, one Parquet file per table; None if there are none.
     """
 
     folder: Path

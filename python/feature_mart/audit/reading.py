@@ -14,7 +14,7 @@ _FLOATS = {"DOUBLE": 2**53, "FLOAT": 2**24}
 _WITH_ZONE = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 _WITHOUT_ZONE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 _NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
-#: Year first, because the order of month and day is then always the same.
+#: Matches times with the year first, because the order of month and day is then always the same.
 _TIME = (
     r"^([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})"
     r"(?:[T ]([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?)?"
@@ -122,7 +122,7 @@ def _bounded(raw: str, value: str, is_local: str) -> ValueSql:
 
 
 def _text(column: str) -> str:
-    """Return SQL for a cell without surrounding blanks; NULL if it is then empty."""
+    """Return SQL for a cell without surrounding blanks; NULL if the rest is empty."""
     return f"nullif(trim(cast({column} as varchar), {_BLANKS}), '')"
 
 

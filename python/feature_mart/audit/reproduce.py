@@ -1,4 +1,4 @@
-"""Implement `mart audit reproduce`: rebuild a snapshot with the code of its commit, and compare the two."""
+"""Implement `mart audit reproduce`: rebuild a snapshot with the code of its commit, and compare the manifests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _AS_SAID = "as its manifest says"
 
 @dataclass(frozen=True, slots=True)
 class ReproduceReport:
-    """The comparison of a snapshot with its rebuild, and what could not be compared."""
+    """The comparison of a snapshot with its rebuild, and texts about the entries that could not be compared."""
 
     id: str
     address: str
@@ -45,10 +45,12 @@ class ReproduceReport:
 def audit_reproduce(
     settings: Settings, log: RunLog, address: str, progress: Progress | None = None
 ) -> ReproduceReport:
-    """Rebuild a snapshot with the code of its commit, as of its refresh, and compare the two, inside `open_run`.
+    """Rebuild a snapshot with the code of its commit and compare the manifests, inside `open_run`.
+
+    The rebuild is as of the snapshot's refresh, and the snapshot's own files are verified first.
 
     All project code, including the runner and the exporter, is the commit's. Installed packages are the current ones.
-    The raw warehouse may have grown since, because later rows do not change what was known at a refresh.
+    The raw warehouse may have grown since the export, because later rows do not change what was known at a refresh.
 
     Raises:
         UsageError: the snapshot is of another warehouse, or has no commit.
@@ -111,7 +113,7 @@ def _extract(project: Path, commit: str, out: Path) -> Path:
 
 
 class _Rebuild:
-    """Runs commands of an older commit on the same raw warehouse, with a separate state folder."""
+    """Commands of an older commit on the same raw warehouse, with a separate state folder."""
 
     def __init__(self, settings: Settings, code: Path, folder: Path) -> None:
         self.code, self.snapshots = code, folder / "snapshots"
@@ -146,7 +148,7 @@ class _Rebuild:
         return done.stdout
 
     def export(self, then: Mapping[str, Any], file_format: str) -> Mapping[str, Any]:
-        """Export the rebuilt mart in as many parts as the first snapshot, and return the manifest."""
+        """Export the rebuilt mart in as many parts as the original snapshot, and return the manifest."""
         parts = max(_count_parts(then["parts"], split["name"]) for split in then["splits"])
         arguments = ["export", then["consumer"], "--to", str(self.snapshots), "--json"]
         if then["allow_failed"]:

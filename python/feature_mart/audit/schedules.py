@@ -9,7 +9,7 @@ from random import Random
 
 from feature_mart.core.settings import Clock
 
-#: Days from one refresh to the next; with more than one, the days between are skipped.
+#: Days from one refresh to the next. The days between two refreshes are skipped.
 _GAPS = (1, 1, 1, 1, 2, 3, 7, 30)
 _REPEATED, _KILLED = 0.2, 0.2
 _MOST_DELAY_S = 6 * 3600
@@ -19,7 +19,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """One build: its refresh, the time at which it ran, and True in `is_killed` if it was killed.
+    """One build: its refresh, the time at which it ran, and whether it was killed.
 
     Raw rows loaded between `as_of_at` and `ran_at` exist when the build runs, and must not be used.
     """
@@ -45,7 +45,7 @@ class Schedule:
     is_backfill: bool
 
     def count(self) -> dict[str, int]:
-        """Return the numbers of built, repeated and killed refreshes, and of the days skipped between them."""
+        """Return the numbers of built, repeated and killed refreshes, and of the days without a refresh."""
         built = [refresh.as_of_at for refresh in self.refreshes if not refresh.is_killed]
         distinct = sorted(set(built))
         return {
@@ -59,9 +59,9 @@ class Schedule:
 def draw_schedule(
     number: int, seed: int, clock: Clock, span: Sequence[datetime], builds: int, is_backfill: bool
 ) -> Schedule:
-    """Return a schedule with ``builds`` refreshes that succeed (at least two), within the two timestamps of ``span``.
+    """Return a schedule with ``builds`` different refreshes that succeed, within the two timestamps of ``span``.
 
-    At least one refresh is killed and at least one is repeated.
+    ``builds`` is at least two. At least one refresh is killed and at least one is repeated.
     """
     rng = Random(f"{seed}/{number}")
     gaps = [rng.choice(_GAPS) for _ in range(builds - 1)]

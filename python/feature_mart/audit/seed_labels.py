@@ -1,9 +1,9 @@
 """Test whether a number in a seed or dbt var follows a label of a training mart more closely than chance allows.
 
 A number that was computed from labels and pasted into a file is the same in every build, so the comparison at cutoffs
-cannot find it. If a seed has keys of an attribute of requests, a permutation test over the keys compares its numbers,
-and its choice of keys, with each label. Seed rows dated within the history are not tested, because the cutoffs cover
-them.
+cannot find it. If a seed has keys of an attribute of requests, a permutation test over the keys compares the seed's
+numbers, and the choice of the keys, with each label. Seed rows dated within the history are not tested, because the
+cutoffs cover them.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Followed:
     remedy: str
 
     def __str__(self) -> str:
-        """Return the line of the report."""
+        """Return the finding as one line of the report."""
         return (
             f"{self.name}: {self.column or _CHOICE} follows {self.label} beyond chance, over {self.keys:,} values of "
             f"{self.key} (correlation {self.correlation:.2f}); {self.remedy}"
@@ -79,19 +79,19 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class NotCompared:
-    """A seed or var, or a part of it, that was not compared with any label, and the reason."""
+    """The reason why a seed or var, or a part of a seed or var, was not compared with any label."""
 
     name: str
     why: str
 
     def __str__(self) -> str:
-        """Return the line of the report."""
+        """Return the finding as one line of the report."""
         return f"{self.name}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
 class InputReport:
-    """The seeds and vars that follow a label, and what could not be judged."""
+    """The seeds and vars that follow a label, and those that were not judged, with the reasons."""
 
     followed: tuple[Followed, ...] = ()
     unjudged: tuple[NotCompared, ...] = ()
@@ -207,7 +207,7 @@ def _prepare(
     labels: Sequence[Label],
     unjudged: list[NotCompared],
 ) -> Iterator[_Test]:
-    """Yield the tests of one input, and add what cannot be compared to ``unjudged``."""
+    """Yield the tests of one input, and add the parts that cannot be compared to ``unjudged``."""
     types = columns_of(con, given.table)
     row = con.execute(f"select count(*) from {given.table}").fetchone()
     if row is None or row[0] == 0:

@@ -12,10 +12,10 @@ from feature_mart.audit.compare import SPINE
 from feature_mart.core.dbt_vars import OwnVar
 from feature_mart.runner.seeds import LOAD_CLOCK, Seed
 
-#: Minimum share of a column's values that must be keys for it to count as a key column.
+#: Minimum share of keys among the distinct values of a column that counts as a key column.
 _MATCHING = 0.5
 TERMS = "int_job__terms"
-#: Minimum number of requests per value of a column whose label means are subtracted.
+#: Minimum mean number of requests per combination of values of the columns whose label means are subtracted.
 _ROWS_PER_VALUE = 20
 #: Models whose text columns are attributes of requests, each with the column of the spine to join it by. Ties go to the
 #: first model.
@@ -39,7 +39,7 @@ class SeedTable:
 
     Attributes:
         excuse: the documented reason why the input may follow labels; empty if there is none.
-        remedy: what to do if the input follows a label.
+        remedy: advice for an input that follows a label.
     """
 
     name: str
@@ -58,9 +58,10 @@ class SeedKey:
 
 
 def seed_tables(con: duckdb.DuckDBPyConnection, seeds: Sequence[Seed]) -> Iterator[SeedTable]:
-    """Create a table for each seed and yield it.
+    """Create a table for each seed, and yield the table.
 
-    The table has the rows known before the first request, and those without a date. The load clock is left out.
+    The table has the rows known by the time of the first request, and the rows without a date. The load clock is left
+    out.
     """
     for seed in seeds:
         if seed.name == LOAD_CLOCK or not columns_of(con, seed.table):
@@ -79,7 +80,7 @@ def seed_tables(con: duckdb.DuckDBPyConnection, seeds: Sequence[Seed]) -> Iterat
 
 
 def var_tables(con: duckdb.DuckDBPyConnection, own_vars: Sequence[OwnVar]) -> Iterator[SeedTable]:
-    """Create a table for each var that is a list or a mapping, and yield it."""
+    """Create a table for each var that is a list or a mapping, and yield the table."""
     for var in own_vars:
         rows = list(_rows(var.value))
         if not rows:
@@ -201,8 +202,8 @@ def find_keys(
 ) -> list[SeedKey]:
     """Return the columns of an input that hold keys of attributes of requests.
 
-    If some columns have the name of their attribute, only these are returned. Other columns may look like keys by
-    chance, because ids can be small numbers. Terms are tried last, because titles contain numbers too.
+    If some columns have the name of their attribute, only these columns are returned. Other columns may look like keys
+    by chance, because ids can be small numbers. Terms are tried last, because titles contain numbers too.
     """
     for models in (_LOOKED_UP[:-1], _LOOKED_UP[-1:]):
         names = [model for model, _ in models]
@@ -292,7 +293,7 @@ def is_number(data_type: str) -> bool:
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    """Return the columns of a table or view and their types; an empty mapping if it does not exist."""
+    """Return the columns of a table or view by name, with their types; empty if the table does not exist."""
     try:
         rows = con.execute(
             f"describe {table if '.' in table else f'main.{quoted_name(table)}'}"

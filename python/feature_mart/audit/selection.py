@@ -27,7 +27,10 @@ _STEPS = 5
 
 @dataclass(frozen=True, slots=True)
 class ConsumerReport:
-    """The rows that a change moves for one consumer, and its split windows before and after; () without labels."""
+    """The rows that a change moves for one consumer, and the consumer's split windows before and after the change.
+
+    The windows of a mart without labelled rows are empty.
+    """
 
     moved: ConsumerMoves
     windows_before: tuple[Window, ...]

@@ -69,7 +69,7 @@ class CutoffReport:
 
 @dataclass(frozen=True, slots=True)
 class LeakageReport:
-    """The result of a leakage audit, including what could not be judged.
+    """The result of a leakage audit, including the parts that could not be judged.
 
     Attributes:
         constant: by model, the feature columns that had only one value in the rows compared.
@@ -78,9 +78,9 @@ class LeakageReport:
         faults: accesses to something other than a model's inputs. If there are any, nothing was built.
         modes: the result of each mode in which dbt builds.
         covered: the number of pairs of a row and a varying column with a cutoff within a day after the row, at which a
-            leak of one day shows, and the number of all pairs. None if they were not counted.
-        inputs: seeds and dbt vars that follow a label. Cutoffs cannot show them, because they are the same in every
-            build.
+            leak of one day shows, and the number of all pairs. None if the pairs were not counted.
+        inputs: seeds and dbt vars that follow a label. Cutoffs cannot find such inputs, because an input is the same
+            in every build.
     """
 
     as_of_at: datetime
@@ -130,8 +130,8 @@ class LeakageReport:
 class _Build:
     """A build as of a refresh.
 
-    The build contains all rows if `known_by` is None, else the rows known by then. If `requests_until` is set, the
-    build also contains the requests made before that time.
+    The build contains all rows if `known_by` is None, otherwise the rows known by that time. If `requests_until` is
+    set, the build also contains the requests made before that time.
     """
 
     as_of_at: datetime
@@ -167,7 +167,10 @@ def build_whole(
     base: Path | None = None,
     changed: Collection[str] = (),
 ) -> Path:
-    """Build the mart over all rows, with which all other builds are compared, and return its path."""
+    """Build the mart over all rows, with which all other builds are compared, and return the path of the file.
+
+    ``base`` and ``changed`` are as in `compare_cutoffs`.
+    """
     build = _Build(as_of_at)
     _make(project, raw, build, folder, base, changed, threads=2)
     return build.path(folder)
@@ -248,7 +251,7 @@ def compare_each(
     is_small: bool = False,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Compare as `compare_cutoffs` does, without (c), and delete each cutoff's builds to save space.
+    """Compare as `compare_cutoffs` does, without comparison (c), and delete each cutoff's builds to save space.
 
     `build_whole` must have run before. With ``is_small`` all builds are made in this process.
     """
@@ -288,7 +291,7 @@ def _make_and_judge(
 
 
 def open_pool() -> Executor:
-    """Start two worker processes, which import dbt (two seconds) while the caller does other work."""
+    """Return a pool of two worker processes, which import dbt (two seconds) while the caller does other work."""
     pool = ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn"))
     for _ in range(_WORKERS):
         pool.submit(load_dbt)
@@ -302,14 +305,14 @@ def _pool(is_small: bool) -> Executor:
 def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:
     """Return the three builds of a cutoff: one for (a), (c) and (d), one for (b), and one over all rows for (c).
 
-    The first build contains no row known after its refresh, so cutoffs of one day share it.
+    The first build contains no row known after its refresh, so cutoffs of one day share this build.
     """
     last = min(clock.refresh_before(at), as_of_at)
     return _Build(last, last), _Build(as_of_at, at, next_served_at(clock, at)), _Build(last)
 
 
 def next_served_at(clock: Clock, at: datetime) -> datetime:
-    """Return the time at which the first refresh after ``at`` is published, from which its values are served."""
+    """Return the time at which the first refresh after ``at`` is published and its values can be served."""
     return clock.refresh_after(at) + timedelta(minutes=clock.publish_lag_minutes)
 
 

@@ -1,4 +1,4 @@
-"""Compare a feature's values over time with those of a file."""
+"""Compare a feature's values over time with the values in a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from feature_mart.audit.reading import WHOLE, ValueSql, is_number, read_number, 
 #: Numbers count as equal if they differ by at most two millionths, relative above one and absolute below. Whole numbers
 #: are compared exactly.
 TOLERANCE = 2e-6
-#: SQL for the entity of a model that has only one, such as the market.
+#: SQL for the entity of a model with a single entity, such as the market.
 _ONE = "''"
 _REQUESTS = "mart.main.int_job__requests"
 
@@ -124,7 +124,9 @@ def _request_columns(con: duckdb.DuckDBPyConnection) -> set[str]:
 def _empty_value(
     con: duckdb.DuckDBPyConnection, feature: Feature, entity: str, kind: str
 ) -> str | None:
-    """Return SQL for the value served for an entity without a version, or None if versions do not explain it.
+    """Return SQL for the value served for an entity without a version.
+
+    Return None if the versions do not explain the served values.
 
     The value is NULL for entities that no request has, such as a skill.
     """

@@ -96,12 +96,12 @@ _KNOWN = (
 
 
 def is_transient(text: str) -> bool:
-    """Return True if the error with this text may not occur again on a later retry."""
+    """Return True if the error with this text is transient, so that a later retry may succeed."""
     return _TRANSIENT.search(text) is not None
 
 
 def remedy(text: str, address: BigQueryAddress) -> str | None:
-    """Return what to do about the error with this text; None if no remedy is known."""
+    """Return advice on the error with this text; None if no remedy is known."""
     if is_transient(text):
         return "BigQuery is temporarily unavailable: try again later; nothing was written twice"
     return next((known.remedy(address) for known in _KNOWN if known.pattern.search(text)), None)

@@ -108,7 +108,7 @@ _FIRST_LOADS = """
 def sample_loaded_at(client: Any, address: BigQueryAddress) -> datetime | None:
     """Return the latest load time of a raw dataset that `mart sample` created; None for any other dataset.
 
-    No rows are added to a sample, so its latest load time decides what is known, not the wall clock.
+    No rows are added to a sample, so the latest load time, not the wall clock, decides which rows are known.
 
     Raises:
         FeatureMartError: a request to BigQuery failed.

@@ -122,7 +122,7 @@ def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> 
 
 
 def _create_session(reader: Any, address: BigQueryAddress, name: str, at: datetime) -> Any:
-    """Create a read session of all columns. Columns that are not exported decide which rows are exported."""
+    """Create a read session of all columns, because columns that are not exported decide which rows are exported."""
     from google.cloud.bigquery_storage_v1 import types
 
     packed = types.ArrowSerializationOptions(
@@ -176,7 +176,10 @@ class _Funnel:
         return True
 
     def end(self, failure: BaseException | None = None) -> None:
-        """Record the end of a stream; None if the stream was read completely. The first failure ends the whole copy."""
+        """Record the end of a stream. The first failure ends the whole copy.
+
+        ``failure`` is the error that ended the stream; None if the stream was read completely.
+        """
         with self._changed:
             self._streams -= 1
             self.failure = self.failure or failure
@@ -258,8 +261,8 @@ def _retry(address: BigQueryAddress) -> Any:
 def _patience(limit_s: float) -> Any:
     """Return a callback that limits the waits that BigQuery requests in a stream to ``limit_s`` seconds in all.
 
-    Google's client calls it with each wait in seconds, and has no limit of its own. Beyond the limit, the callback
-    raises a TransientError.
+    Google's client calls the callback with each wait in seconds, and has no limit of its own. Beyond the limit, the
+    callback raises a TransientError.
     """
     waited = 0.0
 

@@ -6,9 +6,9 @@
 ``list_snapshots(store)``               list the snapshots in a store
 ``find_snapshot(store, wanted)``        return the address of the snapshot that a user names
 ``diff_snapshots(a, b)``                compare columns, rows, labels and distributions
-``pin_snapshot``, ``unpin_snapshot``    protect a snapshot from cleaning, or stop doing so
+``pin_snapshot``, ``unpin_snapshot``    add or remove a pin, which prevents cleaning
 ``clean_snapshots(store, rule)``        remove old snapshots and abandoned exports
-``roll_back``, ``release``              move latest.json back and hold it there; release it
+``roll_back``, ``release``              move latest.json back and hold it; end the hold
 ``assign_splits(...)``                  return the split that each row of a training mart would be in
 ``read_seals(mart_path)``               read the seals of the raw tables from a mart
 ======================================  ==========================================================

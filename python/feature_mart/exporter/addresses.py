@@ -58,7 +58,7 @@ class StoredSnapshot:
         return self.store.local(f"{self.prefix}/{name}", scratch)
 
     def committed(self) -> Documents:
-        """Return the parsed documents. Raises: DamagedSnapshotError unless they are committed and unchanged."""
+        """Return the parsed documents. Raises: DamagedSnapshotError unless committed and unchanged."""
         return committed_documents(self.read, self.address)
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:

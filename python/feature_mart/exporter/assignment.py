@@ -21,8 +21,8 @@ class Assignment:
 
     Attributes:
         windows: the splits; empty without labelled rows.
-        expression: gives the name of the split, `purged` for a labelled row that its split leaves out, and NULL for an
-            excluded row.
+        expression: gives the name of the split, `purged` for a labelled row that is purged from its split, and NULL
+            for an excluded row.
     """
 
     windows: tuple[Window, ...]
@@ -32,7 +32,7 @@ class Assignment:
 def assign_splits(
     mart_path: Path, consumer: Consumer, columns: Sequence[Column], zone: ZoneInfo
 ) -> Assignment:
-    """Cut a consumer's training mart in a DuckDB file into splits.
+    """Return the splits of a consumer's training mart in a DuckDB file.
 
     Args:
         columns: the columns of the training model, from its contract.

@@ -21,7 +21,8 @@ class Rule:
     """The retention rule: a snapshot may be removed if it is older than `keep_days` and not among the newest `keep`.
 
     If one of the two is None, only the other one applies; if both are None, no snapshot is removed. An uncommitted
-    attempt is removed if nothing was written to it for `attempt_hours`, and an unfinished upload if it is older.
+    attempt is removed if nothing was written to it for `attempt_hours`, and an unfinished upload if it is older than
+    `attempt_hours`.
     """
 
     keep: int | None = None
@@ -79,7 +80,7 @@ def clean_snapshots(
     dead_before = now - timedelta(hours=rule.attempt_hours)
     for name in store.folders("") if consumer is None else (consumer,):
         lines = list_snapshots(store, name)
-        # This fails if latest.json or a pin is unreadable, because then the protected snapshots are unknown.
+        # Fail if latest.json or a pin is unreadable, because then the protected snapshots are unknown.
         if lines:
             _is_wanted(store, name, "")
         going = {line.id for line in _outlived(lines, rule, now)}
@@ -124,7 +125,7 @@ def _is_of_snapshot(key: str) -> bool:
 
 
 def _outlived(lines: Sequence[SnapshotLine], rule: Rule, now: datetime) -> Iterator[SnapshotLine]:
-    """Yield the intact snapshots that the rule allows to remove; the newest are counted per file format."""
+    """Yield the intact snapshots that the rule allows to remove. `keep` is counted separately for each file format."""
     if rule.keep is None and rule.keep_days is None:
         return
     rank: dict[str | None, int] = {}
@@ -133,7 +134,7 @@ def _outlived(lines: Sequence[SnapshotLine], rule: Rule, now: datetime) -> Itera
         assert line.created_at is not None
         place = rank[line.file_format] = rank.get(line.file_format, 0) + 1
         is_old = rule.keep_days is None or now - line.created_at > timedelta(days=rule.keep_days)
-        # Keep the newest even if latest.json is missing.
+        # Keep the newest snapshot even if latest.json is missing.
         is_far = place > max(rule.keep or 1, 1)
         if is_old and is_far and not line.is_latest and line.pinned is None:
             yield line

@@ -11,7 +11,7 @@ from feature_mart.exporter.uploads import begun_otherwise
 from feature_mart.snapshot_files import MANIFEST, REMOVED, SUCCESS, decode_document, encode_document
 from feature_mart.storage import Entry, Store
 
-#: Concurrent checksum requests.
+#: Maximum number of concurrent checksum requests.
 _AT_ONCE = 4
 
 Step = Callable[[str], None]

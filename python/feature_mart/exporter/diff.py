@@ -37,14 +37,14 @@ class SplitDiff:
 
 @dataclass(frozen=True, slots=True)
 class ColumnDiff:
-    """The distribution of one column over all splits, in A and in B.
+    """The distribution of one column over all splits, in snapshot A and in snapshot B.
 
     Means and medians are None if every value is NULL. Medians and the edges of the bins are approximate (t-digest).
 
     `psi` is the population stability index: the sum of ``(b - a) * ln(b / a)`` over ten bins and NULL, where a and b
-    are the shares of a bin. The edges are A's deciles. Half a row is added to each bin to avoid empty bins. Below 0.1
-    counts as stable and above 0.25 as a shift (Siddiqi, Credit Risk Scorecards, 2006). The index of a leak may be far
-    smaller.
+    are the shares of a bin. The edges are A's deciles. Half a row is added to each bin to avoid empty bins. An index
+    below 0.1 counts as stable, and an index above 0.25 as a shift (Siddiqi, Credit Risk Scorecards, 2006). A leak may
+    have a far smaller index.
     """
 
     name: str

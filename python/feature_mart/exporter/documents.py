@@ -1,4 +1,4 @@
-"""Build the documents in `_meta` of a snapshot: manifest.json and SageMaker's lists of parts."""
+"""Build the documents in `_meta` of a snapshot: manifest.json and the SageMaker manifest files."""
 
 import json
 from collections.abc import Sequence
@@ -89,7 +89,7 @@ def manifest_document(
 
 
 def parts_list(store: Store, prefix: str, split: str, parts: Sequence[StoredPart]) -> bytes:
-    """Return SageMaker's list of a split's data parts, encoded as JSON."""
+    """Return a SageMaker manifest file (S3DataType ManifestFile) of a split's data parts, as JSON."""
     folder = f"data/{split}/"
     names = [part.path.removeprefix(folder) for part in parts if part.path.startswith(folder)]
     listed = [{"prefix": f"{store.address(f'{prefix}/data/{split}')}/"}, *names]

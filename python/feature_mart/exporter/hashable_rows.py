@@ -32,7 +32,7 @@ class HashableRows:
 def read_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> HashableRows:
     """Return the rows of an Arrow batch that has the three keys, none of them NULL, and `columns` as floats.
 
-    NaN, infinite values and values beyond the range of float32 are read too; `unfit` finds them.
+    NaN, infinite values and values beyond the range of float32 are read too; `unfit` finds such values.
     """
     bits = np.empty((len(columns), batch.num_rows), np.uint32)
     for number, name in enumerate(columns):
@@ -55,7 +55,10 @@ def read_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> HashableRows:
 def unfit(
     rows: HashableRows, columns: Sequence[str], batch: pa.RecordBatch
 ) -> npt.NDArray[np.bool_]:
-    """Return a mask of the rows, as read from `batch`, that have a value that is not a finite float32. Shape: (n,)."""
+    """Return a mask of the rows with a value that is neither NULL nor a finite float32. Shape: (n,).
+
+    `batch` is the Arrow batch that the rows were read from.
+    """
     found = np.zeros(len(rows), np.bool_)
     for name, bits in zip(columns, rows.bits, strict=True):
         found |= unfit_values(bits, batch.column(name))

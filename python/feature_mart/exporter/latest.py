@@ -23,9 +23,10 @@ from feature_mart.storage import Store
 LatestOutcome = Literal["moved", "already", "held", "newer", "fenced", "csv"]
 """The effect of an export on latest.json.
 
-moved: latest.json names the snapshot now. already: it named the snapshot before. held: a rollback holds it. newer: it
-names a snapshot of a later refresh. fenced: it was written under a newer lease. csv: the snapshot is in CSV, and
-latest.json names only Parquet snapshots.
+moved: latest.json now names the snapshot. For all other outcomes, latest.json names the same snapshot as before.
+already: latest.json named this snapshot before. held: a rollback holds latest.json. newer: latest.json names a snapshot
+of a later refresh. fenced: latest.json was written under a newer lease. csv: the snapshot is in CSV, and latest.json
+names only Parquet snapshots.
 """
 
 _ATTEMPTS = 10
@@ -89,8 +90,8 @@ def move_latest(
 
     Args:
         fencing: the number of the lease; 0 means no lease and is never refused. The number in the file never decreases.
-        is_new: True if this export committed the snapshot. If latest.json names its id already, an earlier snapshot of
-            the same id was removed by hand, and the SHA-256 of the new manifest is written.
+        is_new: True if this export committed the snapshot. If latest.json names the snapshot's id already, an earlier
+            snapshot of this id was removed by hand, and the SHA-256 of the new manifest is written.
 
     Raises:
         TerminalError: latest.json belongs to another warehouse.
@@ -154,7 +155,10 @@ def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | Non
 
 
 def release(store: Store, consumer: str) -> Latest | None:
-    """Release a held latest.json, which exports may then move, and return its content; None if it was not held."""
+    """Release a held latest.json, which exports may then move again.
+
+    Return the new content, or None if latest.json was missing or not held.
+    """
     seen: list[bytes | None] = []
     for before, now in _attempts(store, consumer, seen):
         if now is None or not now.held:

@@ -18,7 +18,7 @@ FileFormat = Literal["parquet", "csv"]
 class Layout:
     """The columns of the data parts, all float32: the label, then the features in the order of the contract.
 
-    `declared` is the whole contract as (name, data type); the table must match it.
+    `declared` is the whole contract as (name, data type); the table must have these columns.
     """
 
     consumer: str
@@ -37,7 +37,8 @@ class Layout:
 
     def schema_document(self) -> dict[str, Any]:
         """Return the content of _meta/schema.json."""
-        # The id is a hash over this document. Parquet is left out to keep the ids of older snapshots.
+        # The snapshot's id contains a hash over this document. The format Parquet is not written, because it would
+        # change the ids of older snapshots.
         said = {} if self.file_format == "parquet" else {"format": self.file_format}
         return {
             "schema": 1,

@@ -34,9 +34,9 @@ class SnapshotLine:
 
     Attributes:
         pinned: the reason of the pin; None if the snapshot is not pinned.
-        problem: why the folder is not a committed snapshot with intact documents; None if it is one. With a problem,
-            the fields below are empty. Parts are not read; `verify_snapshot` reads them.
-        warnings: why the snapshot is of little use.
+        problem: the reason why the folder is not a committed snapshot with intact documents; None if it is one. With a
+            problem, the fields below are empty. Only `verify_snapshot` reads the parts.
+        warnings: the reasons why the snapshot is of little use.
     """
 
     consumer: str
@@ -58,8 +58,8 @@ class SnapshotLine:
 def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotLine, ...]:
     """Return every snapshot of a store, sorted by consumer and id; the newest refresh comes last.
 
-    Folders whose name is not a snapshot id are ignored. If a consumer's latest.json or a pin is unreadable, a line with
-    ``latest.json`` or ``pins`` as its id says so.
+    Folders whose name is not a snapshot id are ignored. If a consumer's latest.json or a pin is unreadable, the result
+    has a line with the id ``latest.json`` or ``pins`` and the problem.
     """
     lines: list[SnapshotLine] = []
     for name in store.folders("") if consumer is None else (consumer,):

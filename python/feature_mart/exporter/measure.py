@@ -27,13 +27,13 @@ from feature_mart.snapshot_files.content import add_sums, content_hash, word_sum
 from feature_mart.snapshot_files.row_hash import EPOCH, micros
 from feature_mart.snapshot_files.usability import Shortcoming, SplitCounts, judge_snapshot
 
-#: Batches that may wait to be processed.
+#: Maximum number of batches that wait to be processed.
 _WAITING = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """The number of rows in a set, and the two sums of the row hashes."""
+    """The number of some rows, and the two sums of the hashes of these rows."""
 
     rows: int
     words: tuple[int, int]
@@ -114,7 +114,7 @@ def measure_splits(
     slices: Slices,
     staging: Staging | None,
 ) -> SnapshotMeasures:
-    """Read every kept row, write it to `staging` if that is not None, and return the measures of all splits.
+    """Read every kept row, write the rows to `staging` unless it is None, and return the measures of all splits.
 
     Raises:
         TerminalError: a value is not a finite float32, or the number of rows differs from `counts`.

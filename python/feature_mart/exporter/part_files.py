@@ -43,7 +43,7 @@ class PartWriter:
         self._con.close()
 
     def write(self, layout: Layout, rows: HashableRows, data: Path, keys: Path, room: Room) -> int:
-        """Write the data and the key file of a part in the same order, and return how many rows DuckDB wrote.
+        """Write the data and the key file of a part in the same order, and return the number of rows that DuckDB wrote.
 
         The caller may reuse `room` afterwards.
 

@@ -14,13 +14,13 @@ from feature_mart.exporter.staging import Room, Staging
 from feature_mart.exporter.uploads import Uploads
 from feature_mart.snapshot_files import part_path
 
-#: Parts written at the same time; each keeps about one core busy.
+#: Number of parts written at the same time; writing one part keeps about one core busy.
 _AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part: numbers of the part, of its split and within the split; paths and local files of its data and keys."""
+    """A part: its number in the snapshot, the number of its split, its number in the split, and its two files."""
 
     number: int
     split: int

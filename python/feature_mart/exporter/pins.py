@@ -1,4 +1,4 @@
-"""Read and write pins. A pin is a file beside the snapshots that protects one of them from cleaning, with a reason."""
+"""Read and write pins. A pin is a file with a reason, which protects a snapshot from cleaning."""
 
 from __future__ import annotations
 

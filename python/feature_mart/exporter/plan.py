@@ -47,7 +47,7 @@ def plan_snapshot(
     min_parts: int,
     step: Callable[[str], None],
 ) -> Plan:
-    """Count the rows, cut them into splits and parts, and hash them.
+    """Return the plan of a snapshot: count the rows, cut them into splits and parts, and hash them.
 
     Args:
         staging: receives the rows, by part; None on a dry run.

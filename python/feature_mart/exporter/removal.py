@@ -1,12 +1,12 @@
 """Remove snapshots and abandoned attempts while exports and readers are running.
 
-`_SUCCESS` decides between a commit and a removal. An export writes the SHA-256 of its manifest there, only if the file
-is absent. A removal writes `REMOVED` there, only if the file is absent or, for a committed snapshot, unchanged. Readers
-accept a snapshot only if the hash is there.
+`_SUCCESS` decides between a commit and a removal. An export commits by writing the SHA-256 of the manifest to
+`_SUCCESS`, only if the file is absent. A removal writes `REMOVED` to `_SUCCESS`, only if the file is absent or, for a
+committed snapshot, unchanged. Readers accept a snapshot only if `_SUCCESS` has the hash.
 
 A removal deletes the manifest first and `_SUCCESS` last, so a commit never exists with only some of the files. Before
 each deletion, the removal checks that `_SUCCESS` still holds `REMOVED`. If not, another removal has finished, and this
-one stops.
+removal stops.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def remove_snapshot(store: Store, prefix: str, is_wanted: Callable[[], bool]) ->
         return False
     assert data is not None
     # Avoid a race with moving latest.json and with pinning: these operations write first and then check the commit,
-    # while this function invalidates the commit and then checks for them. At least one of the two sees the other's
-    # change.
+    # while this function invalidates the commit and then checks latest.json and the pins. At least one of the two sees
+    # the other's change.
     try:
         is_kept = is_wanted()
     except BaseException:
@@ -64,7 +64,7 @@ def remove_snapshot(store: Store, prefix: str, is_wanted: Callable[[], bool]) ->
 
 
 def restore_snapshot(store: Store, prefix: str, *, dry_run: bool = False) -> bool:
-    """Undo a removal that was interrupted before it deleted anything; return False if it had deleted the manifest.
+    """Undo a removal that was interrupted before it deleted anything; return False if the manifest was deleted.
 
     With ``dry_run``, write nothing, and return True if the removal can be undone.
     """

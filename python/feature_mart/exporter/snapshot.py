@@ -67,7 +67,7 @@ class SnapshotReport:
         parts, bytes: number and size of the parts; None on a dry run that would write a new snapshot.
         latest: the effect on latest.json; None on a dry run.
         sent_bytes: size of the parts that this export wrote; parts that were in place do not count.
-        warnings: why the snapshot is of little use.
+        warnings: the reasons why the snapshot is of little use.
         through: endpoint, region, profile and proxy of a bucket, as text; empty for a folder.
     """
 
@@ -105,8 +105,8 @@ def export_snapshot(
 
     The export is idempotent: if the same content is there already, no snapshot is written. Each split has about one
     part per `part_rows` rows, at least `min_parts`, but never more than it has rows; an empty split has one part of 0
-    rows. A snapshot in CSV has another id than the same one in Parquet, and latest.json never names it. A snapshot that
-    cannot be trained on or scored is written with warnings, or refused if `strict`.
+    rows. A snapshot in CSV has another id than one of the same rows in Parquet, and latest.json never names it. A
+    snapshot that cannot be trained on or scored is written with warnings, or refused if `strict`.
 
     Args:
         context: facts about the build, for manifest.json.
@@ -142,7 +142,7 @@ def export_snapshot(
                 source, layout, consumer, store, scratch, context, show, min_parts, strict=strict
             )
     except OSError as error:
-        # For a bucket this is the local disk, where the parts are written before upload.
+        # For a bucket, the error comes from the local disk, where the parts are written before upload.
         raise TerminalError(
             f"Writing to {store.address()}, or its parts to local disk, failed: {error}. Nothing was committed. Make "
             "room or correct the cause, then export again."

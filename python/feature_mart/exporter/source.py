@@ -26,7 +26,8 @@ _BATCH_ROWS = 61_440
 #: Microseconds in a day and in a quarter of an hour.
 _DAY = 86_400_000_000
 _QUARTER = 900_000_000
-#: Microseconds from 1970 to 1973. Until 1972, the offset of Liberia was 44.5 minutes.
+#: The end of 1972 in microseconds since 1970. Until 1972, the offset of Liberia was 44.5 minutes, which is not a
+#: multiple of 15 minutes.
 _QUARTERS_SINCE = 3 * 365 * _DAY
 
 
@@ -161,7 +162,7 @@ class DuckDBSource:
                 )
 
     def survey(self, layout: Layout, zone: ZoneInfo) -> Survey:
-        """Count in two scans, each of two columns. Raises: TerminalError if a labelled row lacks `requested_at`."""
+        """Count in two scans of at most two columns. Raises: TerminalError if a labelled row lacks `requested_at`."""
         ((first,),) = self._rows(f"select min(epoch_us(requested_at)) from {_table(layout)}")
         # Computing the business day costs more than the scan. It is computed once per quarter of an hour: since 1972
         # every zone's offset from UTC is a multiple of 15 minutes.
@@ -181,7 +182,7 @@ class DuckDBSource:
         return Survey(sum(count for _, _, count in rows), excluded, days)
 
     def count(self, layout: Layout, windows: Sequence[Window]) -> tuple[Count, ...]:
-        """Count in two scans of the keys, one of them by split."""
+        """Count in two scans, the first for missing labels and keys, the second for the rows of each split."""
         needed = ("job_id", "label_known_at", layout.label)
         missing = ", ".join(f'count(*) - count("{name}")' for name in needed)
         ((*counts,),) = self._rows(
@@ -232,7 +233,7 @@ class DuckDBSource:
         )
 
     def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
-        """Scan the table once."""
+        """Yield the kept rows from one scan of the table."""
         # Each thread holds one or two blocks of every column. More memory would only cache the file.
         ((threads,),) = self._rows("select current_setting('threads')")
         self._con.execute(f"set memory_limit = '{192 + len(layout.columns) * threads}MB'")

@@ -28,11 +28,11 @@ class Window:
 def plan_windows(
     days: Sequence[tuple[date, int]], consumer: Consumer, zone: ZoneInfo
 ) -> tuple[Window, ...]:
-    """Cut the labelled rows into the three splits.
+    """Return the windows of the three splits of the labelled rows.
 
     A share is counted from the newest row back, before purging, and cut at the midnight that begins the business day on
-    which the share is reached. If the consumer sets dates, these replace its shares. A window may be empty, since one
-    day can hold both shares; an empty window does not purge rows of earlier windows.
+    which the share is reached. If the consumer sets dates, the dates replace the shares. A window may be empty, since
+    one day can hold both shares; an empty window does not purge rows of earlier windows.
 
     Args:
         days: (business day, labelled rows), at least one.
@@ -53,7 +53,7 @@ def plan_windows(
             )
         first, end = min(first, cuts[0]), max(end, cuts[1])
     else:
-        # Decimal, because as floats 0.1 + 0.2 is more than 0.3 and would move a cut by a day.
+        # Use Decimal, because as floats 0.1 + 0.2 is more than 0.3, which would move a cut by a day.
         test = Decimal(str(consumer.test_share))
         both = test + Decimal(str(consumer.validation_share))
         cuts = (_cut(ordered, both, end), _cut(ordered, test, end))
@@ -64,7 +64,7 @@ def plan_windows(
 def windows_between(edges: Sequence[datetime], embargo_days: int) -> tuple[Window, ...]:
     """Return the three windows between four ascending timestamps.
 
-    Given the bounds and the embargo of a snapshot, these are the windows into which its rows were cut.
+    For the bounds and the embargo of a snapshot, the result is the windows into which the snapshot's rows were cut.
     """
     embargo = timedelta(days=embargo_days)
     windows = []

@@ -25,7 +25,7 @@ from feature_mart.exporter.hashable_rows import HashableRows, text_offsets
 Key = tuple[int, str]
 """(requested_at in microseconds since 1970, job_id): the order of a snapshot's rows."""
 
-#: Number of arrays passed to one system call, which accepts up to 1024.
+#: Maximum number of arrays passed to one system call, which accepts up to 1024.
 _AT_ONCE = 512
 
 Numbers = npt.NDArray[np.intp]
@@ -35,7 +35,7 @@ Numbers = npt.NDArray[np.intp]
 class Slices:
     """The bounds of every part of a snapshot, in order.
 
-    `starts` has the first key of each part but the first; an empty part starts where the next one does.
+    `starts` has the first key of each part but the first; an empty part has the same start as the next part.
     """
 
     starts: tuple[Key, ...]
@@ -65,7 +65,7 @@ class Slices:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Rows of one part from one batch: their byte offset in the file, their number, and the bytes of their texts."""
+    """Rows of one part from one batch: byte offset in the file, number of rows, and total bytes of the job_ids."""
 
     at: int
     rows: int
@@ -73,13 +73,16 @@ class _Piece:
 
 
 class Room:
-    """Memory for the rows of a part, reused by one thread. Fresh pages would take as long as the work itself."""
+    """Memory for the rows of a part, reused by one thread.
+
+    Allocating new memory for each part would take as long as the work itself.
+    """
 
     def __init__(self) -> None:
         self._room: dict[str, npt.NDArray[Any]] = {}
 
     def take(self, name: str, shape: tuple[int, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
-        """Return an uninitialised array of the given shape. The same name gives the same memory."""
+        """Return an uninitialised array of the given shape. Calls with the same name return the same memory."""
         size = math.prod(shape)
         if name not in self._room or len(self._room[name]) < size:
             self._room[name] = np.empty(size, kind)
@@ -97,7 +100,7 @@ class Staging:
         self._room = Room()
 
     def close(self) -> None:
-        """Close and remove the file. Freeing the disk space is slow, so call this while other threads work."""
+        """Close and remove the file. Freeing the disk space is slow, so call this method while other threads work."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 
@@ -108,7 +111,7 @@ class Staging:
         self.close()
 
     def put(self, rows: HashableRows, numbers: Numbers) -> None:
-        """Write rows to the parts in `numbers`. Only one thread may call this at a time."""
+        """Write rows to the parts in `numbers`. Only one thread may call this method at a time."""
         if not len(rows):
             return
         order = np.argsort(
@@ -138,7 +141,7 @@ class Staging:
     def take(self, part: int, room: Room) -> HashableRows:
         """Return all rows of a part, in no order, as arrays in `room`.
 
-        Several threads may call this at a time, once all rows were put.
+        Several threads may call this method at a time, after the last call of `put`.
         """
         pieces = self._pieces.get(part, [])
         size, text_size = (

@@ -16,7 +16,7 @@ from feature_mart.storage import OccupiedError, Store
 Meter = Callable[[int, int], None]
 
 _AT_ONCE = 2
-#: Parts that wait on local disk, besides the one that is being written.
+#: Maximum number of unfinished uploads when `add` starts another one.
 _WAITING = 4
 
 
@@ -53,7 +53,7 @@ class Uploads:
         """Prepare the uploads; `add` starts them.
 
         Args:
-            begun: SHA-256 by path from the manifest of an uncommitted attempt, None without one.
+            begun: SHA-256 by path from the manifest of an uncommitted attempt; None if there is no such manifest.
             there: keys that a listing of the snapshot's folder has just found.
             meter: called with the rows and bytes in place after each part.
         """
@@ -71,7 +71,10 @@ class Uploads:
         self._pool.shutdown(cancel_futures=True)
 
     def add(self, path: str, local: Path, rows: int, *, is_first: bool) -> None:
-        """Upload a file to `path`. Raises the error of an earlier upload that failed."""
+        """Start the upload of a file to `path`, and wait for its end if `is_first`.
+
+        The error of a failed upload is raised here or in `finish`.
+        """
         self._wait(0 if is_first else _WAITING)
         self._waiting.append(self._pool.submit(self._put, path, local, rows))
         if is_first:

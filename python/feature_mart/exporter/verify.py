@@ -29,8 +29,8 @@ class Verdict:
 
     Attributes:
         id: the id of the snapshot; None if the manifest could not be read.
-        warnings: why an intact snapshot is of little use.
-        manifest_sha256: SHA-256 of manifest.json. A model's about/training.json records it.
+        warnings: the reasons why an intact snapshot is of little use.
+        manifest_sha256: SHA-256 of manifest.json, which a model's about/training.json records.
     """
 
     address: str
@@ -59,7 +59,7 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
     - every `requested_at` is inside its split, and no row should have been purged
     - every value is finite or NULL
     - the data and key folders have no other files
-    - SageMaker's lists of parts
+    - the SageMaker manifest files list the data parts
 
     From a bucket, one pair of parts at a time is kept on local disk.
 
@@ -98,7 +98,7 @@ def contradicted_by_latest(place: StoredSnapshot, committed: Documents) -> str |
     try:
         latest = decode_document(data or b"", "latest", LATEST)
     except TerminalError:
-        # A missing or damaged latest.json says nothing about this snapshot.
+        # A missing or damaged latest.json does not contradict this snapshot.
         return None
     recorded = latest.get("manifest_sha256", committed.manifest_sha256)
     if latest["id"] != committed.manifest["id"] or recorded == committed.manifest_sha256:

@@ -101,7 +101,7 @@ def check_split(
             rows = _read_rows(read, key_file, columns, bounds, total.last)
             yield from _judge_rows(rows, data_path, keys_path, bounds)
             total = add_found(total, rows.found)
-    # If a part is bad, the content hash of its split adds nothing.
+    # Skip the content hash if a part is bad: it would differ too, and the part is already reported.
     if is_whole:
         yield from (Problem(split["name"], what) for what in content_faults(total, split))
 
@@ -148,7 +148,10 @@ def _check_part(
 def _read_rows(
     data_sql: str, keys: Path, columns: Sequence[str], bounds: Bounds, last: Key | None
 ) -> _Rows:
-    """Read one pair of parts. `last` is the key of the row before the pair, None if there is none."""
+    """Read one pair of parts, and count the rows and faults.
+
+    `last` is the key of the row before the pair; None if there is none.
+    """
     total, unfit_rows, unkeyed = Found(last=last), 0, 0
     with connect(memory_limit=MEMORY_LIMIT) as con:
         reader = con.sql(f"from {data_sql} positional join {parquet(keys)}").to_arrow_reader(

@@ -28,7 +28,7 @@ from feature_mart.sample.members import (
 from feature_mart.sample.shares import SHARES
 
 _LATE = SHARES["loaded_late"]
-#: Upper bound, excluded, of the number of an offer within a job.
+#: Exclusive upper bound of an offer's number within the job.
 _OFFERS = 16
 
 
@@ -83,7 +83,10 @@ def proposals(jobs: int) -> str:
 
 
 def contract_facts(jobs: int) -> str:
-    """Return the SELECT of facts about contracts, one row per contract. Times are in seconds; load times ascend."""
+    """Return the SELECT of facts about contracts, one row per contract.
+
+    Times are in seconds since `STARTS_AT`. Each version of a contract is loaded after the version before.
+    """
     there = members_there(freelancer_count(jobs), f"posted // {DAY}")
     void, cancelled = SHARES["contract_void"], SHARES["contract_cancelled"]
     active = SHARES["contract_left_active"]

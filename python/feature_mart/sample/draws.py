@@ -2,8 +2,9 @@
 
 The arithmetic is on 32-bit whole numbers, so the values do not depend on the DuckDB version, the threads or the order
 of rows. A row's number is mixed once (`lowbias32` of C. Wellons, hash-prospector, public domain). Each draw of the row
-takes the middle bits of its product with an odd multiplier of the draw (multiply-shift hashing, Dietzfelbinger 1996).
-This is one multiplication and names the row's number once, which keeps nested expressions short.
+multiplies the mixed number by an odd number that belongs to the draw, and takes the middle bits of the product
+(multiply-shift hashing, Dietzfelbinger 1996). The expression contains the mixed number only once, which keeps nested
+expressions short.
 
 Times are whole seconds since `STARTS_AT`, a midnight in Tokyo, which has no summer time. The day is therefore a
 quotient, and the second of the day a remainder.
@@ -36,19 +37,19 @@ def macros(seed: int) -> tuple[str, ...]:
         f" & {_MASK})))",
         f"create macro draw(h, salt) as ((h * salt::ubigint) >> 16) & {_MASK}",
         f"create macro uniform(h, salt) as draw(h, salt)::double / {_SPACE}.0",
-        # Approximately normal: the sum of three uniform 10-bit numbers, scaled to mean 0 and deviation 1, within ±3.
+        # The sum of three uniform 10-bit numbers is approximately normal; it is scaled to mean 0 and deviation 1.
         "create macro bell(h, salt) as ((draw(h, salt) & 1023)::double + ((draw(h, salt) >> 11) & 1023)::double"
         " + ((draw(h, salt) >> 22) & 1023)::double - 1534.5) / 512.0",
         "create macro below(h, salt, n) as ((draw(h, salt) * n::ubigint) >> 32)::bigint",
         "create macro waiting(h, salt) as -ln(1.0 - uniform(h, salt))",
         f"create macro instant(t) as make_timestamptz({start} + t::bigint * 1000000)",
-        # Round as people do: to hundreds, five hundreds, thousands …
+        # Round prices as people do, to multiples that grow with the price.
         """create macro round_yen(yen) as case
             when yen < 10000 then greatest(500, round(yen / 100) * 100)
             when yen < 50000 then round(yen / 500) * 500
             when yen < 300000 then round(yen / 1000) * 1000
             else round(yen / 10000) * 10000 end""",
-        # Digits, capitals and a few signs in full width.
+        # Convert digits, capitals and a few signs to full width.
         """create macro full_width(t) as translate(t, '0123456789,ABCDEFGHIJKLMNOPQRSTUVWXYZ() ',
             '０１２３４５６７８９，ＡＢＣＤＥＦＧＨＩＪＫＬＭＮＯＰＱＲＳＴＵＶＷＸＹＺ（）　')""",
     )
@@ -60,7 +61,7 @@ def row_seed(number: str, stream: str) -> str:
 
 
 def uniform(what: str, seed: str = "h") -> str:
-    """Return an expression for a uniformly distributed number from 0 to below 1."""
+    """Return an expression for a uniformly distributed number of at least 0 and less than 1."""
     return f"uniform({seed}, {_salt(what)})"
 
 
@@ -70,7 +71,7 @@ def bell(what: str, seed: str = "h") -> str:
 
 
 def below(what: str, n: int | str, seed: str = "h") -> str:
-    """Return an expression for a whole number from 0 to below ``n``, which is less than 2^32."""
+    """Return an expression for a whole number from 0 to ``n`` - 1; ``n`` must be less than 2^32."""
     return f"below({seed}, {_salt(what)}, {n})"
 
 
@@ -85,7 +86,7 @@ def chance(what: str, share: float, seed: str = "h") -> str:
 
 
 def pick(what: str, words: Sequence[str], seed: str = "h") -> str:
-    """Return an expression for one of the words, each equally likely."""
+    """Return an expression for a word drawn from ``words`` with equal probabilities."""
     return f"{word_list(words)}[1 + {below(what, len(words), seed)}]"
 
 
@@ -140,16 +141,19 @@ def shown_load(load: str) -> str:
 
 
 def is_shown(load: str, next_load: str) -> str:
-    """Return a condition for versions in the warehouse: loaded by `ENDS_AT`, and of the bulk load only the last one."""
+    """Return a condition for the versions that the warehouse contains.
+
+    These are the versions loaded by `ENDS_AT`, without those that were replaced before the bulk load.
+    """
     return (
         f"{load} <= {_END} and ({load} >= {_TRUSTED} or coalesce({next_load} >= {_TRUSTED}, true))"
     )
 
 
 def copies(what: str, number: str, share: float, seed: str = "h") -> str:
-    """Return an expression that repeats some rows.
+    """Return an expression that writes the share ``share`` of the rows twice.
 
-    The share ``share`` is repeated. ``number`` differs between rows with the same seed.
+    ``number`` differs between rows with the same seed.
     """
     # 2654435768 is even, so the multiplier stays odd.
     multiplier = f"(({_salt(what)}::ubigint + {number}::ubigint * 2654435768::ubigint) & {_MASK})"

@@ -36,8 +36,8 @@ _NOISE = 0.42
 def facts(jobs: int) -> str:
     """Return the SELECT of facts about jobs, one row per job, from which the other tables are drawn.
 
-    Times are in seconds. The log price is the sum of the effects of category, quantity, skills, prefix of the title,
-    client and trend, and of noise.
+    Times are in seconds since `STARTS_AT`, durations in seconds. The log price is the sum of the effects of category,
+    quantity, skills, prefix of the title, client and trend, and of noise.
     """
     quantities = number_list(list(chain.from_iterable(work.quantities for work in WORKS)))
     usual = number_list([work.quantities[3] for work in WORKS])

@@ -1,7 +1,7 @@
 """Build the SQL of the sample's categories, clients and freelancers, and draw the members of a job.
 
-Members are numbered in the order of registration: 15% before the first posting, the rest evenly over the three years.
-The number of members on a day is therefore a formula, and no join is needed.
+Members are numbered in the order of registration. Of all members, 15% register before the first posting, and the rest
+evenly over the three years. The number of members on a day is therefore a formula, and no join is needed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def freelancer_drawn(there: str, seed: str) -> str:
 
 
 def freelancer_of(drawn: str, there: str, category: str, seed: str) -> str:
-    """Return an expression that replaces 80% of the drawn freelancers by a near number in the job's category."""
+    """Return an expression that replaces 80% of the drawn freelancers by one with a near number, in the category."""
     own = f"({drawn} // 32 * 32 + {category})"
     return f"""case when {own} < {there} and {chance("keeps", 0.8, seed)} then {own} else {drawn} end"""
 

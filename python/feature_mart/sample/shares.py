@@ -57,7 +57,7 @@ LOAD_CLOCK = tuple(
 #: The share of rows with each kind of fault or event, of the rows (jobs, contracts …) that can have it.
 SHARES: Mapping[str, float] = MappingProxyType(
     {
-        # Loads: more than a day after the event, or the same row twice.
+        # Rows loaded more than a day after the event, or twice.
         "loaded_late": 0.08,
         "exact_duplicate": 0.005,
         # Clients and freelancers.

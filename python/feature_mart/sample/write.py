@@ -1,4 +1,4 @@
-"""Write the tables of the sample, one COPY each, and replace the folder with all of them at once."""
+"""Write each table of the sample with one COPY, and replace the folder after all tables are written."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def write_sample(
 
     Args:
         out: a folder that does not exist, is empty, or contains an earlier sample.
-        jobs: the number of job postings, 1 to 50 million. The sizes of the other tables follow from it.
+        jobs: the number of job postings, 1 to 50 million. The sizes of the other tables follow from this number.
         seed: a whole number, 0 to 2^64 - 1.
         progress: called with the name of each table before it is written.
 
@@ -121,7 +121,7 @@ def write_tables(
 
 
 def _statements(job_count: int) -> Iterator[tuple[str, str]]:
-    """Yield the name and SELECT of each table, in an order in which they can be run."""
+    """Yield the name and SELECT of each table, in an order in which the statements can be run."""
     yield "categories", members.categories()
     yield "clients", members.clients(members.client_count(job_count))
     yield "freelancers", members.freelancers(members.freelancer_count(job_count))
@@ -136,7 +136,7 @@ def _statements(job_count: int) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _scratch_beside(out: Path) -> Iterator[Path]:
-    """Yield a locked scratch folder on the same file system, and remove the unlocked ones of killed runs."""
+    """Yield a locked scratch folder on the same file system, and remove the unlocked folders of killed runs."""
     for stale in out.parent.glob(f".{glob.escape(out.name)}.sample-*"):
         with (stale / "lock").open("a") as handle:
             try:

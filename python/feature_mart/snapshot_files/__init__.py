@@ -1,6 +1,6 @@
 """The files of a snapshot: their names, their JSON Schemas, and how to recognise a committed one.
 
-Writers (`exporter`) and readers (`training`) share this package and nothing else.
+This package is the interface between writers (`exporter`) and readers (`training`), which do not import each other.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """The documents of a committed snapshot, parsed and validated; `manifest_sha256` is the content of `_SUCCESS`."""
+    """The documents of a committed snapshot, parsed and validated, with the SHA-256 of manifest.json."""
 
     manifest: dict[str, Any]
     schema: dict[str, Any]
@@ -64,7 +64,7 @@ class Documents:
 
 
 def split_manifest(split: str) -> str:
-    """Return the path of SageMaker's list of a split's data parts."""
+    """Return the path of the SageMaker manifest file that lists a split's data parts."""
     return f"_meta/{split}.manifest"
 
 
@@ -84,7 +84,7 @@ def parse_instant(text: str) -> datetime:
 
 
 def encode_document(document: Mapping[str, Any]) -> bytes:
-    """Return a document as JSON: indented, fields in their own order, with a final line feed."""
+    """Return a document as indented JSON with a final line feed; the order of the fields is kept."""
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 

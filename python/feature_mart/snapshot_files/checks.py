@@ -37,7 +37,7 @@ class Found:
     Attributes:
         sums: the two sums of the rows' hashes.
         outside: rows requested outside the split.
-        late: rows whose label was known too late for the split; they should have been purged.
+        late: rows that should have been purged, because their label was known too late for the split.
         misplaced: rows whose key is not greater than the key of the row before.
         last: the key of the last row; None without rows.
     """
@@ -86,12 +86,13 @@ class Bounds:
         sums: tuple[int, int],
         last: Key | None = None,
     ) -> Found:
-        """Count rows of the split that follow the row with the key `last`.
+        """Count rows of the split, and the faults in the keys of these rows.
 
         Args:
             requested_at, label_known_at: microseconds since 1970. Shape: (n,).
             job_id: returns the job_id of a row by its number.
             sums: the two sums of the rows' hashes.
+            last: the key of the row before; None if there is none.
         """
         size = len(requested_at)
         if not size:

@@ -21,12 +21,12 @@ def word_sums(hashes: Words) -> tuple[int, int]:
 
 
 def add_sums(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
-    """Add two pairs of sums modulo 2**64, which gives the sums for the rows of both."""
+    """Add two pairs of sums modulo 2**64. The result is the pair of sums over the rows of both."""
     return (one[0] + other[0]) % 2**64, (one[1] + other[1]) % 2**64
 
 
 def content_hash(sums: Sequence[int]) -> str:
-    """Return a split's content hash: 32 hex digits."""
+    """Return a split's content hash as 32 hex digits, from the two sums of the row hashes."""
     return "".join(f"{value:016x}" for value in sums)
 
 

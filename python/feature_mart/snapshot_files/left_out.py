@@ -35,7 +35,7 @@ def explain_left_out(counts: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
 def count_left_out(
     excluded: Mapping[str, int], purged: Iterable[int], into: Mapping[str, int] | None = None
 ) -> dict[str, int]:
-    """Return the number of rows left out by reason, added to the counts in ``into``."""
+    """Return the number of left-out rows for each reason, added to the counts in ``into``."""
     counts = dict(into or {})
     for name, rows in (*excluded.items(), (PURGED, sum(purged))):
         counts[name] = counts.get(name, 0) + rows

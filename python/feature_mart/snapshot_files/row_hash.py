@@ -157,7 +157,7 @@ def _hash_block(
 
 
 def _add_texts(texts: Utf8Texts, lengths: npt.NDArray[Any], number: int, out: Words) -> None:
-    """Add the words of the texts' bytes to `out`, texts of one length at a time, because they form a table."""
+    """Add the words of the texts' bytes to `out`, texts of one length at a time, because they form an array."""
     offsets, octets = texts.offsets, texts.octets
     if offsets[0] == offsets[-1]:
         return

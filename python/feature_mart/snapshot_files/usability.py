@@ -48,8 +48,8 @@ class Shortcoming:
 
     Attributes:
         split: the split or splits concerned.
-        what: the figure and its consequence.
-        remedy: how to fix it.
+        what: the measured figure, and its consequence.
+        remedy: advice on how to fix the shortcoming.
         is_final: True if nothing can be fitted (train) or scored (validation, test); False if the figures mislead.
     """
 
@@ -113,7 +113,7 @@ def judge_fit(
 
 
 def judge_score(label: str, label_kind: str, split: SplitCounts) -> tuple[Shortcoming, ...]:
-    """Return why a model has no score on a split, or an unreliable one. Arguments as in `judge_snapshot`."""
+    """Return why a model has no score on a split, or an unreliable score. Arguments as in `judge_snapshot`."""
     if not split.rows:
         return (_no_rows(split, "there are no rows to score"),)
     lost = "auc has no value" if label_kind == "binary" else "r2 has no value"

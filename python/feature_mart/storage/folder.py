@@ -1,4 +1,4 @@
-"""A store in a local folder."""
+"""Store files in a local folder."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         """Create the store. The first write creates the folder."""
         self._root = root.absolute()
-        # Below the root, because a rename is atomic only within one file system.
+        # The folder is below the root, because a rename is atomic only within one file system.
         self._private = self._root / ".scratch"
-        # SHA-256 of the files stored by this object, each with inode, size and time to notice later changes.
+        # SHA-256 of each file stored by this object, with the inode, size and modification time, which reveal changes.
         self._known: dict[str, tuple[tuple[int, int, int], str]] = {}
 
     def address(self, key: str = "") -> str:
-        """Return the absolute path."""
+        """Return the absolute path of a key."""
         return str(self._root / key)
 
     def through(self) -> str:
@@ -40,14 +40,14 @@ class FolderStore:
         return ""
 
     def require_conditions(self, key: str) -> None:
-        """Do nothing: links and locks belong to the file system, which raises at once if it has none."""
+        """Do nothing, because a file system without links or locks raises an error at the first write."""
 
     def scratch(self) -> AbstractContextManager[Path]:
         """Return a context manager that yields a folder on the file system of the stored files."""
         return open_scratch(self._private)
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
-        """Return a context manager that holds a file lock."""
+        """Return a context manager that holds the file lock of ``name``."""
         return hold_lock(self._private / f"{name}.lock")
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
@@ -76,7 +76,10 @@ class FolderStore:
             return None
 
     def sha256(self, key: str) -> str | None:
-        """Hash the file, or return the known hash if this object stored the file and it is unchanged."""
+        """Return the SHA-256 of the file, or None if it is missing.
+
+        A file is not hashed again if this object stored it and it is unchanged.
+        """
         path = self._root / key
         try:
             mark, sha256 = self._known.get(key, (None, ""))
@@ -91,7 +94,7 @@ class FolderStore:
         yield path if path.is_file() else None
 
     def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:  # noqa: ARG002
-        """Sync the file, then rename it. Other bytes are replaced, since `exclusive` locks out their writer."""
+        """Sync the file, then rename it. Other bytes are replaced, because `exclusive` excludes other writers."""
         target = self._root / key
         if self.sha256(key) == sha256:
             return False
@@ -124,7 +127,7 @@ class FolderStore:
         return True
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
-        """Compare and replace under a lock for the key."""
+        """Compare and replace the file under a lock for the key."""
         name = hashlib.sha256(key.encode()).hexdigest()[:12]
         with hold_lock(self._private / f"swap-{name}.lock"):
             if self.read(key) != expected:

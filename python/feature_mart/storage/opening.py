@@ -51,8 +51,8 @@ def open_store(root: str, options: S3Options, scratch: Path) -> Store:
         raise UsageError(
             f"{root} is not a folder or an S3 address: use a folder, or s3://bucket/prefix."
         )
-    # Imported here, and the client is opened at the first request: importing boto3 takes 0.2 s, and a folder does not
-    # need it.
+    # Import boto3 here and open the client at the first request, because the import takes 0.2 s and a folder needs no
+    # boto3.
     from feature_mart.storage.s3 import S3Store
 
     return S3Store(partial(open_s3_client, options), bucket, prefix, scratch, options)
@@ -73,7 +73,7 @@ def open_s3_client(options: S3Options) -> Any:
     from botocore.exceptions import BotoCoreError
 
     try:
-        # Create a session, because the default session is shared between threads.
+        # Create a new session, because the default session is shared between threads.
         core = botocore.session.get_session()
         endpoint = options.endpoint or _configured_endpoint(core)
         config = Config(
@@ -153,7 +153,7 @@ def _not_elsewhere(**_: Any) -> tuple[Any, dict[str, Any]]:
     """Answer botocore's HeadBucket request with 404 without sending it.
 
     After a redirect, botocore asks for the bucket's region by HeadBucket. Only Amazon has other regions. If a service
-    redirects HeadBucket too, botocore sends it again until Python's recursion limit.
+    redirects HeadBucket too, botocore repeats the request until Python's recursion limit.
     """
     answer = {"HTTPStatusCode": HTTPStatus.NOT_FOUND, "HTTPHeaders": {}}
     return SimpleNamespace(status_code=HTTPStatus.NOT_FOUND), {"ResponseMetadata": answer}

@@ -43,7 +43,8 @@ PIECE = 16 * 2**20
 _WHOLE_UP_TO = 4 * PIECE
 _AT_ONCE = 4
 _ATTEMPTS = 6
-#: Metadata key. For a multipart upload, S3 keeps only a checksum of checksums, and other services keep none.
+#: Metadata key of a file's SHA-256. For a multipart upload, S3 keeps only a checksum of checksums, and other services
+#: keep no checksum.
 _SHA256 = "feature-mart-sha256"
 _ABSENT, _SAME = "If-None-Match", "If-Match"
 #: An ETag that no object has.
@@ -114,7 +115,7 @@ class S3Store:
             )
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """Return a context manager that yields a local folder."""
+        """Return a context manager that yields a local folder for files that wait to be sent."""
         return open_scratch(self._scratch)
 
     @contextmanager
@@ -123,7 +124,7 @@ class S3Store:
         yield
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
-        """List the keys below a prefix, a thousand per request."""
+        """Return every key below a prefix, sorted. One request lists a thousand keys."""
         start, found = f"{self._key(prefix)}/".lstrip("/"), []
         for page in self._pages("list_objects_v2", Prefix=start):
             for each in page.get("Contents", ()):
@@ -135,7 +136,7 @@ class S3Store:
         return tuple(sorted(found, key=lambda entry: entry.key))
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """List the common prefixes, by requests with a delimiter."""
+        """Return the common prefixes of the keys, sorted, from requests with a delimiter."""
         start = f"{self._key(prefix)}/".lstrip("/")
         pages = self._pages("list_objects_v2", Prefix=start, Delimiter="/")
         found = [str(each["Prefix"]) for page in pages for each in page.get("CommonPrefixes", ())]
@@ -148,12 +149,15 @@ class S3Store:
         return None if found is None else found[0]
 
     def sha256(self, key: str) -> str | None:
-        """Return the SHA-256 of the whole file that S3 holds, else the one in the metadata, else an empty string."""
+        """Return the SHA-256 of the whole file, or None if the file is missing.
+
+        The SHA-256 is the checksum that S3 holds, else the one in the metadata, else an empty string.
+        """
         return self._stored_sha256(self._head(key))
 
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path | None]:
-        """Download the file, and remove the copy afterwards."""
+        """Yield the path of a downloaded copy, or None if the file is missing. The copy is removed at the end."""
         # Imported here to delay loading boto3, which takes 0.2 s.
         from boto3.exceptions import Boto3Error
 

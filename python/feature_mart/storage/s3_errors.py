@@ -28,14 +28,14 @@ from botocore.exceptions import (
 
 from feature_mart.core.errors import FeatureMartError, TerminalError, TransientError, UsageError
 
-#: The body changed in transit.
+#: Error codes for a body that changed in transit.
 CHANGED_ON_THE_WAY = frozenset(
     {
         *("BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"),
         *("InvalidDigest", "IncompleteBody"),
     }
 )
-#: Another writer is writing the key (S3 answers 409), or has written it (412).
+#: Error codes for a key that another writer is writing (409), has written (412), or that is missing (404).
 CONFLICT = frozenset({"ConditionalRequestConflict", "409"})
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
@@ -60,7 +60,7 @@ _NO_WAY = re.compile(
 )
 _LATER = "Try again later; files that were already uploaded are not sent again."
 #: Transient statuses. All others are permanent: 501 and 505 refuse the request itself, 506, 508 and 510 are faults of
-#: the service, 507 is a full disk, 511 a login page. 520 to 524 come from a CDN that does not reach the service.
+#: the service, 507 is a full disk, 511 is a login page. 520 to 524 come from a CDN that does not reach the service.
 _PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504, 509, *range(520, 525), 529})
 _PASSING = frozenset(
     {
@@ -93,18 +93,18 @@ _FULL = frozenset(
 _NOT_DONE = frozenset(
     {"NotImplemented", "MethodNotAllowed", "UnsupportedOperation", "NotSupported", "501", "405"}
 )
-#: Messages that refuse a header, whatever the error code.
+#: Matches messages about a header that the service does not support, for any error code.
 _REFUSES_HEADER = re.compile(
     r"if-(none-)?match|conditional|implies functionality|not (implemented|supported)", re.IGNORECASE
 )
-#: Codes that may refuse a condition, but also something else.
+#: Error codes for a refused condition that are used for other faults as well.
 _UNCLEAR = frozenset({"InvalidArgument", "InvalidRequest", "BadRequest", "400"})
 #: Operations that can be conditional.
 _CONDITIONAL = frozenset({"PutObject", "CompleteMultipartUpload"})
 
 
 def error_code(error: ClientError) -> str:
-    """Return S3's error code, or the HTTP status of an answer without a body (to a HEAD)."""
+    """Return S3's error code, or the HTTP status of a response without a body (to a HEAD request)."""
     return str(error.response.get("Error", {}).get("Code") or _status(error))
 
 
@@ -117,7 +117,7 @@ def explained_errors(
     Args:
         where: the address of the request.
         condition: the header that makes the write conditional; empty for any other request.
-        through: returns the endpoint and the setting that names it; empty for Amazon's own.
+        through: returns the endpoint and the setting that names it; an empty string for Amazon's own endpoints.
 
     Raises:
         TransientError: the request may succeed later.
@@ -161,12 +161,13 @@ def explained_errors(
 
 
 def cut_short(error: Exception, where: str, through: str = "") -> FeatureMartError:
-    """Return the error for a connection that failed or broke off, and what to do about it.
+    """Return the error, with advice, for a connection that failed or broke off.
 
-    It is a TerminalError if a retry would meet the same certificate, port or proxy, else a TransientError.
+    The error is a TerminalError if its cause is the certificate, the port or a refusing proxy, which a retry would meet
+    again. Otherwise, the error is a TransientError.
     """
     what = f"{where}: S3 could not be reached{via(through)} ({error})"
-    # For a refusing proxy, botocore keeps the reason beside its message.
+    # If a proxy refuses the connection, botocore has the reason in `kwargs`, not in the message.
     reason = f"{error} {getattr(error, 'kwargs', {}).get('error', '')}"
     if _NO_WAY.search(reason):
         return TerminalError(

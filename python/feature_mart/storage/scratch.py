@@ -32,7 +32,7 @@ def open_scratch(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Wait for a file lock and hold it; the operating system releases it if the process dies."""
+    """Wait for a file lock, and hold it inside the `with` block. The lock is released if the process dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     held = _lock(path)
     try:

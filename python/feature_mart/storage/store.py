@@ -17,7 +17,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One key below a prefix: its size in bytes, and its time of writing (UTC, by the clock of the store)."""
+    """A stored file: its key, its size in bytes, and its time of writing (UTC, by the clock of the store)."""
 
     key: str
     bytes: int
@@ -39,7 +39,7 @@ class OccupiedError(Exception):
 class Store(Protocol):
     """A place for files. Writes are atomic: no key ever shows a partly written file.
 
-    Every method raises OSError if the disk refuses, and TerminalError or TransientError if the service does.
+    Every method raises OSError for an error of the disk, and TerminalError or TransientError for one of the service.
     """
 
     def address(self, key: str = "") -> str:
@@ -127,7 +127,7 @@ class Store(Protocol):
         ...
 
     def drop_uploads(self, prefix: str, before: datetime, is_ours: Callable[[str], bool]) -> int:
-        """Abort uploads of large files that began before a time and never finished; return how many.
+        """Abort uploads of large files that began before a time and never finished, and return their number.
 
         `is_ours` gets each key; only uploads for which it returns True are aborted.
         """

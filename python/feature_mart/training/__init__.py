@@ -1,8 +1,8 @@
-"""Train a model on a snapshot. `fit` and everything after it need the extra ``train`` (xgboost).
+"""Train a model on a snapshot. Boosted trees need the extra ``train`` (xgboost).
 
 =============================  ==============================================================
-``load_snapshot(address)``     load features, label and keys of each split, if it is committed
-``load_channels(meta, …)``     do the same from the folders of a training job
+``load_snapshot(address)``     load the splits of a committed snapshot, and verify them
+``load_channels(meta, …)``     load a snapshot from the folders of a training job
 ``fit(snapshot, seed=0)``      fit boosted trees on train, or on train and validation
 ``evaluate(snapshot, model)``  compute the metrics on the test split
 ``score_seeds(snapshot)``      fit with five seeds; return mean and spread of the metrics

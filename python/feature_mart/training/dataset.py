@@ -100,7 +100,7 @@ class Snapshot:
         )
 
     def shortcomings(self, on: Sequence[str]) -> tuple[Shortcoming, ...]:
-        """Return why a fit on the splits `on`, or a score on another split, is impossible or unreliable."""
+        """Return the reasons why a fit on the splits `on`, or a score on another split, is impossible or unreliable."""
         found = list(self.judge_fit(on))
         for name in self.splits:
             if name not in on:
@@ -108,12 +108,12 @@ class Snapshot:
         return tuple(found)
 
     def judge_fit(self, on: Sequence[str]) -> tuple[Shortcoming, ...]:
-        """Return why a model cannot be fitted on the splits `on`, or would overfit."""
+        """Return the reasons why a model cannot be fitted on the splits `on`, or would overfit."""
         varying = count_varying(self.joined(on).features)
         return judge_fit(self.label, self.label_kind, len(self.columns), varying, self.counts(on))
 
     def judge_score(self, split: str) -> tuple[Shortcoming, ...]:
-        """Return why a model has no score on a split, or an unreliable one."""
+        """Return the reasons why a model has no score on a split, or an unreliable one."""
         return judge_score(self.label, self.label_kind, self.counts((split,)))
 
     def joined(self, names: Sequence[str]) -> Split:
@@ -290,7 +290,7 @@ def _load(
     paths: Mapping[str, tuple[Sequence[Path], Sequence[Path]]],
     where: str,
 ) -> Snapshot:
-    """Read and check every split; `paths` has the data parts and the key parts of each."""
+    """Read and check every split; `paths` has the data parts and the key parts of each split."""
     manifest, schema = committed.manifest, committed.schema
     columns = _features(schema)
     names = [column["name"] for column in schema["columns"]]

@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
 
 
 def read_job(argv: Sequence[str], environ: Mapping[str, str]) -> Job:
-    """Read the job from arguments, variables and the files below /opt/ml. Raises: UsageError if one is malformed."""
+    """Read the job from arguments, the environment and files below /opt/ml. Raises: UsageError if malformed."""
     base = _base(environ)
     config = base / "input/config"
     given = _json(environ.get("SM_HPS"), "SM_HPS", config / "hyperparameters.json")
@@ -113,10 +113,11 @@ def read_job(argv: Sequence[str], environ: Mapping[str, str]) -> Job:
 
 
 def train(job: Job) -> None:
-    """Check the snapshot, fit, print the metrics, and save the model.
+    """Check the snapshot, fit a model, print the metrics, and save the model.
 
     Raises:
-        UsageError, TerminalError: as in `parse_hyperparameters`, `load_channels` and `fit`.
+        UsageError: the job has several instances, or as in `parse_hyperparameters`, `load_channels` and `fit`.
+        TerminalError: as in `load_channels` and `fit`.
     """
     if len(job.hosts) > 1:
         raise UsageError(

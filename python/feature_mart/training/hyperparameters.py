@@ -13,7 +13,7 @@ from typing import Any
 from feature_mart.core.errors import UsageError
 from feature_mart.training.model import TRAIN, TRAIN_AND_VALIDATION
 
-#: Prefix of SageMaker's own hyperparameters, which it passes to the script with the others.
+#: Prefix of SageMaker's own hyperparameters, which the program gets together with the user's.
 RESERVED = "sagemaker_"
 
 XGBOOST: Mapping[str, type] = {
@@ -50,7 +50,7 @@ class Hyperparameters:
     """The arguments of `fit`.
 
     Attributes:
-        rounds: the number of trees; None to choose it on validation.
+        rounds: the number of trees; None if it is chosen on validation.
         params: the parameters of xgboost.
         manifest_sha256: SHA-256 of the manifest.json to train on; None accepts any.
     """

@@ -19,7 +19,7 @@ LOG_REGRESSION = ("ape_mean", "ape_median")
 BINARY = ("auc", "logloss", "average_precision", "positive_ratio")
 
 SPLITS = ("validation", "test")
-#: Rounds between two of xgboost's lines.
+#: Number of rounds between two lines of xgboost's output.
 EVERY = 50
 
 _NUMBER = r"([-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)"
@@ -81,7 +81,7 @@ def _auc(truth: NDArray[np.bool_], guess: Floats) -> float:
 
 
 def _average_precision(truth: NDArray[np.bool_], guess: Floats) -> float:
-    """Return the precision at each threshold, weighted by the added recall; equal scores share a threshold."""
+    """Return the mean precision over the thresholds, weighted by the added recall; equal scores share a threshold."""
     order = np.argsort(-guess, kind="stable")
     ranked = guess[order]
     last = np.append(ranked[1:] != ranked[:-1], True)
@@ -92,7 +92,7 @@ def _average_precision(truth: NDArray[np.bool_], guess: Floats) -> float:
 
 
 def metric_line(group: str, name: str, value: float) -> str:
-    """Return the line of one metric, with all digits of the number, so that it parses back to the same value."""
+    """Return the line of one metric, with all digits of the number, so that parsing returns the same value."""
     return f"{group}:{name}={value!r};"
 
 

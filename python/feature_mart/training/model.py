@@ -42,7 +42,7 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A fitted booster. `rounds` is its number of trees; `on` are the splits it was fitted on."""
+    """A fitted booster. `rounds` is the number of trees; `on` are the splits that the booster was fitted on."""
 
     booster: Any
     rounds: int
@@ -72,7 +72,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class GroupMedian:
-    """One number per group: the median label (regression) or the share of positives (binary)."""
+    """A baseline that predicts the median label (regression) or the ratio of positives (binary) of each row's group."""
 
     column: str
     groups: Mapping[float, float]
@@ -97,9 +97,9 @@ def fit(
 ) -> Model:
     """Fit boosted trees; the same seed gives the same model.
 
-    On train, boosting stops early by the error on validation. On train and validation, the number of rounds is the one
-    that the same seed and parameters choose on train. Without validation rows, it is 300. Categorical columns are
-    passed as categories, because their codes have no order.
+    On train, boosting stops early by the error on validation. On train and validation, the number of rounds is that of
+    a fit with the same seed and parameters on train. Without validation rows, the number of rounds is 300. Categorical
+    columns are passed as categories, because their codes have no order.
 
     Args:
         params: xgboost parameters that override the defaults.
@@ -203,7 +203,7 @@ def _check_fit(snapshot: Snapshot, on: tuple[str, ...]) -> None:
 
 
 def check_score(snapshot: Snapshot, split: str) -> None:
-    """Raise TerminalError if no model has a score on a split: it has no rows, or all labels are the same."""
+    """Raise TerminalError if no model has a score on a split, because it has no rows or all labels are the same."""
     for each in snapshot.judge_score(split):
         if each.is_final:
             raise TerminalError(f"{snapshot.id}, {each.split}: {each.what}. {_advised(each)}")

@@ -114,7 +114,7 @@ def _read_columns(
     file_format: str | None,
 ) -> tuple[NDArray[np.float32], ...]:
     if file_format == "csv":
-        # Read by position: there is no header, and an empty field is NULL.
+        # Read the columns by position, because the file has no header. An empty field is NULL.
         types = ", ".join(f"'{index}': 'float'" for index in range(len(names)))
         options = "auto_detect = false, header = false, delim = ',', quote = '', escape = '', nullstr = ''"
         read = csv(paths, f"{options}, columns = {{{types}}}")

@@ -32,7 +32,8 @@ CONTENT_TYPES = {".parquet": "application/x-parquet", ".csv": "text/csv"}
 
 _NAME_LENGTH = 63
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+", re.ASCII)
-# The built-in algorithm's names for our hyperparameters. It does not support those in _NOT_BUILT_IN.
+# Names of hyperparameters in the built-in algorithm, where they differ. The algorithm does not support those in
+# _NOT_BUILT_IN.
 _BUILT_IN = {"learning_rate": "eta", "reg_alpha": "alpha", "reg_lambda": "lambda"}
 _NOT_BUILT_IN = frozenset({"max_cat_to_onehot", "max_cat_threshold"})
 
@@ -57,9 +58,9 @@ def training_request(
 ) -> dict[str, Any]:
     """Return the keyword arguments of boto3's ``create_training_job``.
 
-    The job's name is made from consumer and snapshot, so SageMaker refuses the same request the second time;
-    `name_suffix` allows several jobs on one snapshot. A split without rows gets no channel. With the built-in algorithm
-    on several instances, each instance gets a share of the train parts.
+    The job's name is made from consumer and snapshot, so SageMaker refuses to run the same request twice; `name_suffix`
+    allows several jobs on one snapshot. A split without rows gets no channel. With the built-in algorithm on several
+    instances, each instance gets a share of the train parts.
 
     Args:
         manifest: the snapshot's manifest.json.

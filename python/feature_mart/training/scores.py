@@ -1,4 +1,4 @@
-"""Score a model over several seeds, because a mean without its spread says little."""
+"""Fit and score a model once for each of several seeds, to measure how much its metrics vary with the seed."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ class SeedScores:
         rounds: the number of trees by seed.
         mean: the mean over the seeds, by metric; None if the metric has no value.
         spread: the standard deviation over the seeds; 0.0 for one seed, None if the metric has no value.
-        warnings: why the figures mislead, for example because the split has few rows.
+        warnings: the reasons why the figures may mislead, for example that the split has few rows.
     """
 
     on: tuple[str, ...]
@@ -101,7 +101,7 @@ def _shown(value: float | None) -> str:
 def _line(is_shown: bool | None) -> Progress:
     """Return a function that writes the progress to one line of stderr, or a function that does nothing."""
     if is_shown is None:
-        # The stderr of a notebook is not a terminal, but can show one line, too.
+        # The stderr of a notebook is not a terminal, but a notebook can overwrite a line as well.
         is_shown = sys.stderr.isatty() or "ipykernel" in sys.modules
     if not is_shown:
         return lambda _done, _total, _what: None

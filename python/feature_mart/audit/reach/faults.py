@@ -46,7 +46,7 @@ _BUILTINS = frozenset(
     {"ref", "source", "config", "var", "env_var", "this", "return", "is_incremental"}
 )
 _ENGINES = ("duckdb__", "bigquery__", "default__")
-#: Prefix of models that measure builds; no feature reads them.
+#: Prefix of models about the build itself, which may have no reader and no exposure.
 _MEASURES = "int_mart__"
 
 
@@ -59,7 +59,7 @@ class Fault:
     what: str
 
     def __str__(self) -> str:
-        """Return the line of the report."""
+        """Return the finding as one line of the report."""
         return f"{self.path}: {self.name} {self.what}"
 
 
@@ -121,7 +121,7 @@ def _macro_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _called_macros(document: Mapping[str, Any]) -> set[str]:
-    """Return the names, without engine prefix, of the macros that nodes call, directly or not."""
+    """Return the names, without engine prefix, of the macros that nodes call, directly or through other macros."""
     macros = document["macros"]
     waiting = {
         each

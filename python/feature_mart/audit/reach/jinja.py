@@ -34,13 +34,13 @@ _ASKING = frozenset(
         *("store_raw_result", "store_result", "run_sql", "scalar_instant"),
     }
 )
-#: dbt vars that differ from run to run, and the alternative.
+#: dbt vars that differ from run to run, and what to use instead.
 _RUN_VARS = {
     "as_of": "read as_of_at of int_mart__clock",
     "snapshot_at": "read as_of_at of int_mart__clock",
     "warehouse": "definitions must not depend on the warehouse; put the difference into seeds/load_clock.csv",
 }
-#: Models and macros that may use some of these names. Each comment says why no feature value depends on it.
+#: Models and macros that may use some of these names. The comments name the uses; no feature value depends on them.
 _ALLOWED = {
     # Read the watermark after which a run appends.
     "scalar_instant": {"execute", "flags", "run_query"},
@@ -56,12 +56,12 @@ _ALLOWED = {
     "generate_schema_name": {"target"},
     # Defines the refresh of the build.
     "int_mart__clock": {"target", "as_of"},
-    # Measure a build; no feature reads them.
+    # Measure a build; no feature reads these models.
     "int_mart__profiles": {"as_of"},
     "profiled_columns": {"graph", "execute"},
     "described_columns": {"graph"},
     "grown_shares": {"as_of"},
-    # Tests, whose SQL writes no rows.
+    # Run tests, whose SQL writes no rows.
     "test_stays_filled": {"as_of"},
     "test_one_version_per_load": {"execute", "flags", "get_columns_in_relation"},
 }

@@ -44,7 +44,7 @@ def sql_faults(sql: str, allowed: Sequence[str]) -> Iterator[str]:
         ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
         for table in tree.find_all(exp.Table):
             if isinstance(table.this, exp.Func):
-                continue  # Checked by _function_faults.
+                continue  # _function_faults checks table functions.
             name = ".".join(part.name for part in table.parts).lower()
             if (name in ctes and len(table.parts) == 1) or name in known:
                 continue
