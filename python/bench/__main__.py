@@ -91,7 +91,8 @@ class Warehouse:
     def days(self) -> tuple[str, str]:
         """Return two successive refreshes: `LAST_DAY` and the next one, or earlier ones if the newest job is older.
 
-        In a small sample, the newest job may have been loaded long before `LAST_DAY`; then the freshness check fails.
+        The earlier refreshes are for small samples: if the newest job was loaded long before `LAST_DAY`, the freshness
+        check would fail as of `LAST_DAY`.
         """
         with connect() as con:
             row = con.execute(
@@ -103,7 +104,7 @@ class Warehouse:
         return first.isoformat(), (first + _DAY).isoformat()
 
     def sample(self) -> Measured:
-        """Write the sample warehouse."""
+        """Write the sample warehouse, and return the measures of the process."""
         code = (
             "from pathlib import Path; from feature_mart.sample import write_sample; "
             f"write_sample(Path({str(self.folder / 'dwh')!r}), {self.jobs})"
@@ -112,7 +113,7 @@ class Warehouse:
         return measure([sys.executable, "-c", code], {})
 
     def dbt(self, *arguments: str, as_of: str) -> Measured:
-        """Run a dbt command as of a refresh."""
+        """Run a dbt command as of a refresh, and return the measures of the process."""
         return measure(
             [
                 *(sys.executable, "-m", "dbt.cli.main", *arguments),

@@ -114,7 +114,7 @@ class SqlInputs:
         return _digest(f"{path}\n{text}" for path, text in sorted(self._texts.items()))
 
     def _settings(self) -> Iterator[str]:
-        """Yield a text for each node, with the node's name and the settings that decide the node's relation."""
+        """Yield a text for each file with nodes: the nodes' names, and the settings that decide their relations."""
         for path, text in sorted(self._texts.items()):
             if not path.startswith(NAMED):
                 continue

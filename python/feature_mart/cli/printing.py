@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 _WIDE = 250
-#: Names of columns with counts, in addition to names that begin with "rows" or "that".
+#: Names of columns with counts. A name that begins with "rows" or "that" also names a column with counts.
 COUNTS = ("built", "skipped", "repeated", "killed")
 
 

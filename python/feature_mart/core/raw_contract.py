@@ -100,7 +100,7 @@ OPTIONAL: Mapping[str, Mapping[str, Kind]] = {
 }
 
 
-#: The message for a table jobs without rows. It is the only table that must have rows.
+#: The message for a table jobs without rows. No other table has to have rows.
 NO_JOBS = (
     "jobs: the table has no rows, and it is the one that needs some: write a row for each job posting; the other seven "
     "tables may stay empty"
@@ -123,8 +123,9 @@ EVENTS: Mapping[str, str] = {
     "reviews": "reviewed_at",
 }
 
-#: For each table whose rows the load clock may assume known before they were loaded: the columns that change later, and
-#: as SQL the initial value that each has from the assumed time until the load time.
+#: The columns whose values may change after the event, by table, and the initial value of each column as SQL. If the
+#: load clock assumes that a row was known before it was loaded, the initial values apply from the assumed time until
+#: the load time. The load clock does not apply to tables that are not listed.
 INITIAL_STATE: Mapping[str, Mapping[str, str]] = {
     "clients": {"client_kind": "null", "prefecture": "null"},
     "freelancers": {"freelancer_kind": "null"},

@@ -257,7 +257,7 @@ def _folder_place(home: Path, given: str | None) -> dict[str, Any]:
     if not warehouse:
         raise UsageError(f"MART_DWH is {given!r}: name the folder that holds the Parquet files.")
     check_path(folder, "MART_DWH")
-    # The state folder has the name of the warehouse, and the mart, a DuckDB database, is in it.
+    # The state folder has the name of the warehouse and contains the mart, which is a DuckDB database.
     check_path(home / warehouse, "MART_DWH", holds_database=True)
     is_sample = folder == home / SAMPLE / "dwh"
     if is_sample:

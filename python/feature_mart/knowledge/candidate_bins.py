@@ -1,4 +1,4 @@
-"""Find the candidate column that best separates the labels, and the mean label in each of its bins."""
+"""Find the candidate column that best separates the labels, and compute the mean label in each bin of the column."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ class _Selection:
 
     @cached_property
     def _raw(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return the column entries of each model. A description may be a reference to a docs block, not its text."""
+        """Return the column entries of each model. A description may be a reference to a docs block."""
         return {
             name: columns for name, (_, columns) in read_columns(self.files, is_raw=True).items()
         }

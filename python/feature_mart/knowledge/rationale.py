@@ -169,7 +169,7 @@ def check_models(models: Sequence[ModelFiles]) -> Iterator[Missing]:
 
 @lru_cache(maxsize=1024)
 def read_yaml(text: str) -> dict[str, Any]:
-    """Return a YAML document that is a mapping, or an empty dict if it is not one or does not parse.
+    """Return a YAML document that is a mapping; empty if the text has another form or does not parse.
 
     The result is cached: callers must not change it. The linters report invalid YAML.
     """

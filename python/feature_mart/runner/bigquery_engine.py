@@ -1,8 +1,9 @@
 """Build and read the mart on BigQuery. dbt builds in the mart's dataset; a record has the time of the last publication.
 
-There is no second copy. Readers use time travel: they read each table as of the record's `published_at`, so they see no
-part of a build that is running or has failed. A build writes a mark first and the record last, which replaces the mark.
-If the mark is still there, the tables may contain rows of an unfinished build, and the next build is a full one.
+The dataset has no second copy of the mart. Readers use time travel: they read each table as of the record's
+`published_at`, so they see no part of a build that is running or has failed. A build writes a mark first and the record
+last, which replaces the mark. If the mark is still there, the tables may contain rows of an unfinished build, and the
+next build is a full one.
 """
 
 from __future__ import annotations

@@ -182,9 +182,9 @@ def build_compiled(
 
     Args:
         raw: a SELECT for each raw table.
-        conditions: the wall clock and the random number that a model would get.
-        known_by: rows of seeds that were known only later are left out; None to keep all. ``raw`` must leave out raw
-            rows itself.
+        conditions: the wall clock and the random numbers that the models get.
+        known_by: the time after which known rows of seeds are left out; None to keep all. Raw rows are not filtered:
+            the SELECTs in ``raw`` must leave them out.
         base: an earlier build over the same raw rows and refresh. Only the models in ``only`` are built, over copies of
             the tables in ``base`` that they read. None to build over ``raw`` alone.
         only: the models to build; empty for all if ``base`` is None.
@@ -233,7 +233,7 @@ def _leave_alone(
 ) -> None:
     """Disable external access, and define the clock and random functions of ``conditions``.
 
-    They are macros in the schema, which DuckDB prefers to its own functions of the same names.
+    The functions are macros in the schema. DuckDB prefers a macro to its own function of the same name.
     """
     wall = f"timestamptz '{(as_of_at + conditions.built_after).isoformat()}'"
     for name in ("now", "get_current_timestamp", "transaction_timestamp"):

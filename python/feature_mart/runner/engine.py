@@ -43,7 +43,7 @@ class Engine(Protocol):
         ...
 
     def first_time(self) -> datetime | None:
-        """Return the earliest time in the raw rows; None if finding it would need a paid scan."""
+        """Return the earliest time in the raw rows; None if there are no rows, or if a paid scan would be needed."""
         ...
 
     def newest_event(self) -> tuple[str, datetime] | None:

@@ -40,8 +40,8 @@ def sealed_off(name: str) -> Iterator[None]:
     """Refuse file, process and network access to the code inside the context; ``name`` is the model in the message.
 
     Raises:
-        TerminalError: the code tried to access one of them. The error is raised at the end of the context, even if the
-            code caught the refusal.
+        TerminalError: the code tried to access a file, a process or the network. The error is raised at the end of the
+            context, even if the code caught the refusal.
     """
     _watch()
     tried: list[str] = []

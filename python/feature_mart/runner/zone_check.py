@@ -16,7 +16,9 @@ _YEARS = timedelta(days=3653)
 
 
 def check_zone(engine: Engine, clock: Clock, as_of_at: datetime) -> None:
-    """Compare Python's and the engine's UTC offsets and refreshes, from the first raw row to ``as_of_at``.
+    """Compare Python's and the engine's UTC offsets and refreshes.
+
+    The period is from the earliest time in the raw rows to a day after ``as_of_at``.
 
     Raises:
         TerminalError: an offset or a refresh differs, so the refreshes in the mart would differ from those in settings

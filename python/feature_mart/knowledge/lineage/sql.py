@@ -131,7 +131,7 @@ class _Reader:
         return Relation(columns, rows)
 
     def _ordered(self, node: exp.Expression, found: Relation, scope: Scope) -> Relation:
-        """Return a relation with LIMIT and OFFSET applied to its rows. ORDER BY counts only together with these."""
+        """Return a relation with LIMIT and OFFSET applied to its rows. Without them, ORDER BY is ignored."""
         cut = [node.args[each] for each in ("limit", "offset") if node.args.get(each)]
         if not cut:
             return found
@@ -199,7 +199,11 @@ class _Reader:
     def _sources(
         self, node: exp.Select, scope: Scope, where: exp.Expression | None
     ) -> tuple[list[Term], bool, list[frozenset[tuple[str, str]]]]:
-        """Add the sources; return the terms that decide rows, True if the first's keys stay unique, and these keys."""
+        """Add the sources in FROM and the joins to ``scope``, and return three values about the rows.
+
+        The values are the terms that decide which rows there are; True if no join repeats a row of the first source;
+        and the unique keys of the first source, each as pairs of alias and column.
+        """
         clause = node.args.get("from_") or node.args.get("from")
         if clause is None:
             return [], False, []
@@ -243,7 +247,12 @@ class _Reader:
     def _projections(
         self, node: exp.Select, scope: Scope
     ) -> tuple[dict[tuple[str, str], str], dict[str, Term], Callable[[str], Term] | None]:
-        """Return the names of columns passed on unchanged, the terms of all, and a function for columns not listed."""
+        """Return three values about the output columns of a SELECT.
+
+        The values are the output name of each column that is passed on unchanged, by alias of the source and column;
+        the term of each output column; and a function that returns the term of a column that a ``*`` passes on from a
+        relation of unknown columns, None if there is no such relation.
+        """
         plain: dict[tuple[str, str], str] = {}
         columns: dict[str, Term] = {}
         open_columns: Callable[[str], Term] | None = None
