@@ -126,9 +126,9 @@ class Warehouse:
         )
 
     def build(self) -> dict[str, Measured]:
-        """Build all models in full, SQL and Python separately, then append one more refresh, and run all checks.
+        """Build all models in full, SQL and Python separately, then append one more refresh and run the data tests.
 
-        Return the measures of each step by name.
+        Unit tests do not run. Return the measures of each step by name.
         """
         self.database.unlink(missing_ok=True)
         day, next_day = self.days
@@ -147,7 +147,7 @@ class Warehouse:
 
 
 def pit_join_ratio(warehouse: Warehouse) -> tuple[float, float]:
-    """Return the duration in seconds of the compiled model `feat_job__client_at_request`, and of a bare ASOF join."""
+    """Return the shortest run, in seconds, of the compiled `feat_job__client_at_request` and of a bare ASOF join."""
     nodes = json.loads((warehouse.folder / "target" / "manifest.json").read_text())["nodes"]
     compiled = next(
         node["compiled_code"]

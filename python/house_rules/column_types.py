@@ -90,7 +90,7 @@ _FIXED: dict[type, Type] = {
 
 
 def infer(node: exp.Expression, of: Callable[[exp.Expression], Type]) -> Type:
-    """Return the type of an expression that is not a column or subquery. ``of`` returns the type of a part of it."""
+    """Return the type of an expression that is not a column or subquery. ``of`` returns the type of a subexpression."""
     if (fixed := _FIXED.get(type(node))) is not None:
         return fixed
     if isinstance(node, _OF_FIRST):

@@ -64,7 +64,7 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def _kind(error: FeatureMartError) -> str:
-    """Return the kind of an error for JSON: the name of its class in snake case without "Error", as in ``lease_held``.
+    """Return the kind of an error for JSON: the class name in snake case without "Error", as in ``lease_held``.
 
     For a subclass of a class of `core.errors`, such as UsageError, the class of `core.errors` gives the kind.
     """

@@ -96,7 +96,7 @@ class Manifest:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Return the names of all models, in the order of the manifest."""
+        """Return the names of all models, seeds and snapshots, in the order of the manifest."""
         return tuple(self._columns)
 
     def consumer(self, name: str) -> Consumer:

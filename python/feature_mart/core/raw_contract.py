@@ -17,7 +17,8 @@ class Kind(Enum):
     FLAG = "a boolean"
 
 
-#: Each table's columns and their types. The first column is the key.
+#: The columns of each table and the type of each column. The first column is the key of the table. Only job_skills has
+#: a key of two columns, job_id and skill.
 CONTRACT: Mapping[str, Mapping[str, Kind]] = {
     "categories": {"category_id": Kind.TEXT, "parent_category_id": Kind.TEXT, "name": Kind.TEXT},
     "clients": {
@@ -108,7 +109,7 @@ NO_JOBS = (
 
 
 def version_key(table: str) -> tuple[str, ...]:
-    """Return the columns that, together with the load time, identify a row of a raw table."""
+    """Return the columns that, together with the load time, identify a row version of a raw table."""
     return ("job_id", "skill") if table == "job_skills" else (next(iter(CONTRACT[table])),)
 
 

@@ -28,7 +28,7 @@ def telling_column(
 
     Args:
         columns: the candidate's columns.
-        texts: the values of each text column. The snapshot has the position of a value in them instead of the text.
+        texts: the values of each text column. ``snapshot`` has the index of a value in this list instead of the text.
 
     Returns:
         A dict with ``column``, ``is_text`` and ``bins``, each bin with ``name``, ``rows`` and the label's ``mean``;

@@ -84,7 +84,7 @@ def last_snapshot(
 
 
 def splits_of(snapshot: Mapping[str, Any] | None) -> tuple[Window, ...]:
-    """Return the splits of a snapshot, or one split of all rows for None."""
+    """Return the splits of a snapshot; one split with all rows if ``snapshot`` is None."""
     if snapshot is None:
         return (_ALWAYS,)
     cut = [parse_instant(split["from"]) for split in snapshot["splits"]]

@@ -203,7 +203,7 @@ def _draw_label(axes: Any, profile: Profile) -> Iterator[Any]:
 
 
 def _fit(axes: Any, across: Sequence[float], up: Sequence[float]) -> None:
-    """Set the limits of both axes to the values with a margin of 5%; an axis without values is from 0 to 1."""
+    """Set the limits of both axes to the range of the values (0 to 1 without values), with a margin of 5%."""
     for values, limit in ((across, axes.set_xlim), (up, axes.set_ylim)):
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
         # If the values differ very little, keep the margin above the resolution of a float.
