@@ -34,7 +34,7 @@ _READS_OWN = re.compile(r"\bmodel\s*[.\[]|\bconfig\s*\.")
 class SqlInputs:
     """The texts of the project's files, with which :meth:`key` finds out what a rendered file depends on.
 
-    A file depends on the macros that it mentions by name, and in turn on the macros that these mention. It also depends
+    A file depends on the macros that it mentions by name, and on the macros that those macros mention. It also depends
     on the names and settings of all models, because ``ref`` renders them, on the project's settings, and on the YAML of
     the models whose properties the SQL reads. A macro that no file mentions overrides a macro of dbt, so every file
     depends on it.

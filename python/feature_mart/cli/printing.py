@@ -60,7 +60,7 @@ def own_name() -> str:
 
 
 def make_table(*names: str) -> Table:
-    """Return an empty table with these columns; columns of counts are right-aligned."""
+    """Return an empty table with the columns ``names``. Columns of counts are right-aligned."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name in names:
         is_number = name.startswith(("rows", "that")) or name in COUNTS

@@ -220,7 +220,7 @@ def comments_of(text: str, name: str, *, apart_from: Collection[str] = ()) -> It
                 break
             top -= 1
             if _depth(lines[top + 1]) < depth:
-                # A comment above a key applies to its settings.
+                # A comment above a key applies to the settings below the key.
                 break
         above: list[str] = []
         while top >= 0 and lines[top].lstrip().startswith("#"):

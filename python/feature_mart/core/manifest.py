@@ -100,7 +100,7 @@ class Manifest:
         return tuple(self._columns)
 
     def consumer(self, name: str) -> Consumer:
-        """Return the consumer of that name.
+        """Return the consumer ``name``.
 
         Raises:
             UsageError: there is no such consumer; the message lists the known ones.

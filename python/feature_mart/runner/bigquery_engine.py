@@ -205,8 +205,8 @@ class BigQueryEngine:
     def _moment(self, name: str, published_at: datetime | None, asked_at: datetime) -> datetime:
         """Return the timestamp as of which to read a table.
 
-        This is `asked_at` if the table has not changed since `published_at` or `published_at` is None, and otherwise
-        `published_at`. Because each read gives a timestamp, it sees no rows of a build that starts meanwhile, and all
+        The result is `asked_at` if `published_at` is None or the table has not changed since, and otherwise
+        `published_at`. Because each read gives a timestamp, no read sees rows of a build that starts meanwhile, and all
         tables of an export belong to one publication. BigQuery keeps former states for only two to seven days, so a
         mart that is a month old can be exported only as of `asked_at`. The caller must take `asked_at` before this
         call, when an unchanged table still had its published rows.

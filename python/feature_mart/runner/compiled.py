@@ -89,7 +89,7 @@ class CompiledProject:
         return document
 
     def downstream(self, names: Collection[str]) -> frozenset[str]:
-        """Return the named models and all models that read them, directly or through others."""
+        """Return ``names`` and the names of all models that read these models, directly or through others."""
         found = set(names)
         for model in self.models:
             if model.parents & found:
@@ -97,7 +97,7 @@ class CompiledProject:
         return frozenset(found)
 
     def upstream(self, name: str) -> frozenset[str]:
-        """Return the named model and all that it reads, directly or through others."""
+        """Return ``name`` and the names of all models that this model reads, directly or through others."""
         found = {name}
         for model in reversed(self.models):
             if model.name in found:
@@ -105,7 +105,7 @@ class CompiledProject:
         return frozenset(found)
 
     def read_by(self, names: Collection[str]) -> frozenset[str]:
-        """Return what the named models read directly, without the named models themselves."""
+        """Return the names of the models that the models ``names`` read directly, without ``names``."""
         parents = (model.parents for model in self.models if model.name in names)
         return frozenset().union(*parents) - frozenset(names)
 
@@ -258,7 +258,7 @@ class FullBuild:
         """Do nothing: a build without dbt has no configuration."""
 
     def ref(self, name: str) -> duckdb.DuckDBPyRelation:
-        """Return the table of that name."""
+        """Return the table of the model or seed ``name``."""
         return self.con.table(f"main.{name}")
 
 

@@ -70,7 +70,7 @@ class PeriodDay:
     """A day of a load clock line's period.
 
     `keys` is the number of keys first loaded on the day, and `moved` the number of those that the line makes known
-    earlier. `example` is one of the latter, None if there is none.
+    earlier. `example` is one of the moved keys, None if there is none.
     """
 
     day: str

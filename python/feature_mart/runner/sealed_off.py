@@ -95,7 +95,7 @@ def _refuse(what: str) -> None:
 def _is_python_s(path: object) -> bool:
     """Return True if a path belongs to Python, to an installed package, or to a module on sys.path.
 
-    An import inside a function opens such files.
+    An import inside a function opens files at such paths.
     """
     text = os.path.realpath(os.fsdecode(path) if isinstance(path, str | bytes) else "")
     if text.startswith(_folders()):

@@ -90,7 +90,7 @@ class Module:
         return op("module", made, self.other(_EFFECT)) if _EFFECT in self._others else made
 
     def function(self, name: str) -> Function | None:
-        """Return the module's function of a name, or None if there is none."""
+        """Return the function ``name`` of the module, or None if there is no such function."""
         return self._functions.get(name)
 
     def body(self, name: str) -> Body:

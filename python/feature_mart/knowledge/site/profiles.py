@@ -156,7 +156,7 @@ def measure_profiles(
 def finite(value: str) -> str:
     """Return SQL for a number that is NULL if it is infinite, NaN or too great to be summed.
 
-    The comparison is false for NaN.
+    NaN becomes NULL, because a comparison with NaN is false.
     """
     return f"case when abs({value}) < {_MOST:e} then {value} end"
 
