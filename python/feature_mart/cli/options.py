@@ -46,7 +46,7 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             _stop(is_json, "interrupted", "interrupted; no partial results were kept", 130)
         except OSError as error:
-            # For example a full disk or a folder without write permission; the error names the cause.
+            # The machine causes such an error, for example a full disk. The message of the error names the cause.
             _stop(is_json, "machine", f"{error}; {_UNCHANGED}", 1)
         except Exception as error:
             # DuckDB's errors of the machine are recognized by name, to avoid importing DuckDB.

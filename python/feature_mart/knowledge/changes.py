@@ -169,8 +169,8 @@ class _Reasons:
     def is_touched(self, column: Column) -> bool:
         """Return True if a text about a column itself was changed.
 
-        The texts are the sections of the notes and the reason; for a column with a role, the description instead of the
-        reason.
+        The texts are the sections of the notes that name the column, and the reason of the column. For a column with a
+        role, the description takes the place of the reason.
         """
         if column not in self._known:
             model, name = column

@@ -46,7 +46,7 @@ def rejected_path(project: Path, candidate: str, consumer: str, warehouse: str) 
 
 
 def check_seeds(path: Path, schema: str, seeds: int) -> None:
-    """Check that a measurement with ``seeds`` seeds may overwrite a file. Call this first: a measurement takes minutes.
+    """Check that a measurement with ``seeds`` seeds may overwrite a file, before the measurement, which takes minutes.
 
     Raises:
         UsageError: the file was measured with more seeds.

@@ -148,7 +148,7 @@ class _Selection:
             try:
                 tree = sqlglot.parse_one(rendered.sql if rendered else "", read="duckdb")
             except SqlglotError:
-                # The linters of SQL report the syntax.
+                # Report nothing here, because the SQL linters report invalid syntax.
                 return {}
             tables = {cte.alias: cte.this for cte in tree.find_all(exp.CTE)}
             self._selected[model] = self._select(tree, tables)

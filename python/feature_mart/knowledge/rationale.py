@@ -29,7 +29,7 @@ ROLES = frozenset({"key", "label", "audit"})
 KEYS = ("owner", "serve", "unit", "null_means", "why", "transform", "added")
 #: The meta keys that a feature must have in models that only select it.
 HANDED_ON = ("serve", "unit", "null_means")
-#: The meta key, and its only value, of a column that is not compared with tests/oracle (`verification`).
+#: The meta key of a column that is not compared with tests/oracle, and the only valid value (see `verification`).
 VERIFIED_BY, UNIT_TESTS = "verified_by", "unit tests"
 _SHORTEST_WHY = 20
 _DOCS = re.compile(r"\{%-?\s*docs\s+(\w+)\s*-?%\}(.*?)\{%-?\s*enddocs\s*-?%\}", re.DOTALL)
@@ -89,7 +89,7 @@ def read_project(project: Path) -> dict[str, str]:
 def read_models(files: Mapping[str, str]) -> Iterator[ModelFiles]:
     """Yield the feature and mart models among a project's files, given as text by path.
 
-    A model whose YAML does not parse has no columns; the linters report the syntax.
+    A model whose YAML does not parse has no columns. The linters report invalid YAML.
     """
     described = read_columns(files)
     for path, code in sorted(files.items()):

@@ -48,7 +48,7 @@ MODES = (
 
 @dataclass(slots=True)
 class Rendered:
-    """A rendered model: its SQL, the calls in `do` and `set`, the arguments of `config()`, and conditions' outcomes."""
+    """A rendered model: the SQL, the calls in `do` and `set`, the arguments of `config()`, and conditions' outcomes."""
 
     sql: str
     done: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Draw one small SVG per feature column: distribution by split, median by month, and mean label along its values.
+"""Draw one small SVG per feature column: distribution by split, median by month, and mean label by value.
 
 Splits are distinguished by line style, and the share of unknown values is grey.
 """
@@ -197,7 +197,7 @@ def _draw_label(axes: Any, profile: Profile) -> Iterator[Any]:
         yield from axes.plot(values, means, color="black", linewidth=0.5)
     yield axes.axhline(profile.label_mean, color="0.6", linewidth=0.5, linestyle="--")
     yield axes.scatter(values, means, s=sizes, color="black")
-    # Include half a standard deviation of the label on both sides of its mean, so that a weak effect looks weak.
+    # Include half a standard deviation of the label on both sides of the mean, so that a weak effect looks weak.
     reach = profile.label_deviation / 2
     _fit(axes, values, (*means, profile.label_mean - reach, profile.label_mean + reach))
 
