@@ -194,7 +194,7 @@ def _limits(
     aliases: list[str],
     outer: Bounds,
 ) -> dict[str, Bounds]:
-    """Return the lower bounds by source: those in ``terms``, and those in ``outer`` that can be pushed down."""
+    """Return the lower bounds by source, from ``terms`` and from the bounds in ``outer`` that can be pushed down."""
     found: dict[str, Bounds] = defaultdict(dict)
 
     def limit(column: exp.Expression, days: float) -> None:

@@ -1,8 +1,9 @@
 """Find what each column of a SELECT depends on, independent of the names of its CTEs, tables and aliases.
 
 The term of a column is the column's expression, in which each reference to a column is replaced by that column's term,
-through all CTEs. A CTE that only passes a column on does not change the term. Another term has what decides the rows:
-sources, joins, filters and groups. As-of joins and left joins to unique keys are not in it: they keep the set of rows.
+through all CTEs. A CTE that only passes a column on does not change the term. Another term contains what decides
+the rows: sources, joins, filters and groups. As-of joins and left joins to unique keys are not part of this term,
+because they keep the set of rows.
 """
 
 from __future__ import annotations
