@@ -180,7 +180,7 @@ def _seconds(con: duckdb.DuckDBPyConnection, select: str) -> float:
 
 
 def main(sizes: list[int]) -> None:
-    """Measure every size and print a table."""
+    """Measure the stages for every size, and print a table of the measures."""
     nothing = Warehouse(1)
     nothing.sample()
     own = nothing.build()

@@ -128,7 +128,10 @@ def _own(clause: exp.Expression, kind: type[exp.Expression]) -> Iterator[Any]:
 
 
 def _clauses(query: exp.Expression, needed: set[str] | None) -> Iterator[exp.Expression]:
-    """Yield the parts of a SELECT that read columns: projections in ``needed`` (all if None), other clauses."""
+    """Yield the parts of a SELECT that read columns: the needed projections, and all other clauses.
+
+    ``needed`` has the names of the needed projections; None for all.
+    """
     for projection in query.expressions:
         if needed is None or projection.alias_or_name in needed or projection.is_star:
             yield projection

@@ -38,7 +38,7 @@ _FIRST_YEAR, _LAST_YEAR = 1971, 2199
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The refreshes: every business day at `refresh_hour` in `timezone`.
+    """The times of the refreshes: every business day at `refresh_hour` in `timezone`.
 
     A row of a refresh may be used `publish_lag_minutes` later.
     """
@@ -155,7 +155,7 @@ class Settings:
 
     @property
     def runs_dir(self) -> Path:
-        """Return the folder of the run records, one JSON file a run."""
+        """Return the folder of the run records, one JSON file per run."""
         return self.state_dir / "runs"
 
     @property

@@ -20,7 +20,7 @@ OTHERS = "others"
 def telling_column(
     snapshot: Snapshot, columns: Sequence[str], texts: Mapping[str, Sequence[str]]
 ) -> dict[str, Any] | None:
-    """Return the column whose bins explain most of the label's variance on train, with the bins.
+    """Return the column whose bins explain more of the label's variance on train than those of any other column.
 
     A numeric column of few distinct values has one bin per value. Other numeric columns have quantile bins, each
     named after its median. A text column has one bin for each of its most frequent values, and one for all others.

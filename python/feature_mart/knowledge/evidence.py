@@ -177,5 +177,5 @@ def _difference(full: LiftLine, without: LiftLine, split: str) -> float | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    """Round a score to six decimal places, as its spread over the seeds is in the third or fourth. Keep None."""
+    """Round a score to six decimal places; return None for None. The spread over seeds is in the third or fourth."""
     return None if value is None else round(value, 6)

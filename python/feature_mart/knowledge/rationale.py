@@ -44,8 +44,8 @@ _EMPTY_WORDS = re.compile(
 class Missing:
     """A finding about something that is missing: the path of the file, the column, and a sentence about the fault.
 
-    `column` is None if the finding is about the whole file. `features` has the altered columns without a new reason;
-    it is set only if the finding is about a change.
+    `column` is None if the finding is about the whole file. `features` has the altered columns without a new reason,
+    and is empty if the finding is not about a change.
     """
 
     path: str
@@ -59,7 +59,7 @@ class ModelFiles:
     """The texts of a feature or mart model's files.
 
     `code` is the model's SQL or Python, and `notes` its Markdown, None if there is no such file. `columns` has the
-    column entries of the model's YAML by name, in file order, with the columns that it passes on from other models.
+    column entries of the model's YAML by name, in file order, with the columns that the model passes on.
     """
 
     name: str

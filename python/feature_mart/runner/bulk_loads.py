@@ -183,7 +183,7 @@ def _next_bulk(days: Sequence[LoadDay]) -> int | None:
         middle = (len(days) - 1) // 2
         usual_keys = days[middle if middle < number else middle + 1].keys if len(days) > 1 else 0
         if not is_most and day.keys < max(_LEAST_KEYS, _TIMES * usual_keys):
-            return None  # All further days have fewer keys.
+            return None  # The remaining days have fewer keys, so none has a bulk load.
         if day.lag is None or day.lag <= OVERDUE:
             continue
         others = [*days[:number], *days[number + 1 :]]

@@ -84,7 +84,7 @@ class CompiledProject:
     seed_list: tuple[Seed, ...]
 
     def read_document(self) -> dict[str, Any]:
-        """Return dbt's manifest.json, parsed."""
+        """Return the content of dbt's manifest.json."""
         document: dict[str, Any] = json.loads(self.document.read_text(encoding="utf-8"))
         return document
 
@@ -119,7 +119,7 @@ def compile_project(
         UsageError: a seed's known_from cannot be read.
         TerminalError: dbt could not compile the project; the message has dbt's reason.
     """
-    seeds = folder / "mart.duckdb"  # Compiled SQL names its catalog after the file.
+    seeds = folder / "mart.duckdb"  # The compiled SQL has the file's name as the catalog.
     variables = {"as_of": as_of_at.isoformat(), "warehouse": settings.warehouse}
     commands = [_SEED, _COMPILE] if not seeds.exists() else [_COMPILE]
     for arguments in commands:
@@ -183,8 +183,8 @@ def build_compiled(
     Args:
         raw: a SELECT for each raw table.
         conditions: the wall clock and the random numbers that the models get.
-        known_by: the time after which known rows of seeds are left out; None to keep all. Raw rows are not filtered:
-            the SELECTs in ``raw`` must leave them out.
+        known_by: the time by which a seed's row must have been known to be kept; None to keep all rows. Raw rows are
+            not filtered by this time.
         base: an earlier build over the same raw rows and refresh. Only the models in ``only`` are built, over copies of
             the tables in ``base`` that they read. None to build over ``raw`` alone.
         only: the models to build; empty for all if ``base`` is None.

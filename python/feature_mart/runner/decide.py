@@ -1,4 +1,4 @@
-"""Decide, before a build begins, which refresh it builds and whether it is a full build."""
+"""Decide, before a build begins, which refresh to build, and between a full and an incremental build."""
 
 from __future__ import annotations
 

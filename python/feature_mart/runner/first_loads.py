@@ -1,4 +1,4 @@
-"""Query the first loads of a table's keys: by day and minute, the lags, and what a load clock line would change.
+"""Query the first loads of a table's keys by day and minute, the lags of the keys, and the effect of a load clock line.
 
 A line of seeds/load_clock.csv changes only keys that were first loaded in the line's period, so only the first row of
 each key is read. Each engine provides these rows as a SELECT of whole numbers. The queries over this SELECT are the

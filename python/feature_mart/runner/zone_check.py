@@ -11,7 +11,7 @@ from feature_mart.core.zones import load_zone
 from feature_mart.runner.engine import Engine
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-#: The period to compare, up to the refresh, if the engine does not return the earliest time of the raw rows.
+#: The length of the compared period before the refresh, if the engine does not return the earliest raw time.
 _YEARS = timedelta(days=3653)
 
 

@@ -248,7 +248,7 @@ class _Config:
         return ""
 
     def get(self, name: str, default: Any = None, **_: Any) -> Any:
-        """Return a setting that the template has made so far, or the default."""
+        """Return the value of a setting that the template has set so far, or the default."""
         return self._given.get(name, default)
 
     require = get

@@ -123,7 +123,7 @@ class Module:
             live |= writer.loaded
 
     def is_expression(self, name: str) -> bool:
-        """Return True if the body of a function is only the return of an expression."""
+        """Return True if a function is only a return statement, without decorators, ``*args`` and ``**kwargs``."""
         arguments = self._functions[name].args
         if arguments.vararg or arguments.kwarg or self._functions[name].decorator_list:
             return False

@@ -286,7 +286,8 @@ def _label_groups(
 ) -> Iterator[tuple[float, float, int]]:
     """Yield the mean value, the mean label and the number of rows of groups of neighbouring bins.
 
-    A group is complete when it has a tenth of the rows. If `is_each`, every non-empty bin is a group.
+    A group is complete when it has a tenth of the rows with a known value. If `is_each`, each non-empty bin is a
+    group.
     """
     wanted = 0.0 if is_each else train.known / _GROUPS
     rows, values, total, left = 0, 0.0, 0.0, train.known
