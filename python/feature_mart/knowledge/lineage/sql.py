@@ -1,9 +1,8 @@
 """Find what each column of a SELECT depends on, independent of the names of its CTEs, tables and aliases.
 
 The term of a column is the column's expression, in which each reference to a column is replaced by that column's term,
-through all CTEs. A CTE that only passes a column on does not change the term. Another term contains what decides
-the rows: sources, joins, filters and groups. As-of joins and left joins to unique keys are not part of this term,
-because they keep the set of rows.
+through all CTEs. A CTE that only passes a column on does not change the term. Another term has what decides the rows:
+sources, joins, filters and groups. It omits as-of joins and left joins to unique keys, which keep the set of rows.
 """
 
 from __future__ import annotations
@@ -200,11 +199,7 @@ class _Reader:
     def _sources(
         self, node: exp.Select, scope: Scope, where: exp.Expression | None
     ) -> tuple[list[Term], bool, list[frozenset[tuple[str, str]]]]:
-        """Add the sources in FROM and the joins to ``scope``, and return three values about the rows.
-
-        The values are the terms that decide which rows there are; True if no join repeats a row of the first source;
-        and the unique keys of the first source, each as pairs of alias and column.
-        """
+        """Add the sources. Return the terms of the rows, True if no join repeats rows of the first source, its keys."""
         clause = node.args.get("from_") or node.args.get("from")
         if clause is None:
             return [], False, []
@@ -248,12 +243,7 @@ class _Reader:
     def _projections(
         self, node: exp.Select, scope: Scope
     ) -> tuple[dict[tuple[str, str], str], dict[str, Term], Callable[[str], Term] | None]:
-        """Return three values about the output columns of a SELECT.
-
-        The values are the output name of each column that is passed on unchanged, by alias of the source and column;
-        the term of each output column; and a function that returns the term of a column that a ``*`` passes on from a
-        relation of unknown columns, None if there is no such relation.
-        """
+        """Return the output names of unchanged columns, all columns' terms, and a function for columns not listed."""
         plain: dict[tuple[str, str], str] = {}
         columns: dict[str, Term] = {}
         open_columns: Callable[[str], Term] | None = None
