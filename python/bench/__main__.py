@@ -91,7 +91,8 @@ class Warehouse:
     def days(self) -> tuple[str, str]:
         """Return two successive refreshes: `LAST_DAY` and the next one, or earlier ones if the newest job is older.
 
-        In a small sample, the newest job may have been loaded long before `LAST_DAY`; then the freshness check fails.
+        The earlier refreshes are for small samples: if the newest job was loaded long before `LAST_DAY`, the freshness
+        check would fail as of `LAST_DAY`.
         """
         with connect() as con:
             row = con.execute(
@@ -103,7 +104,7 @@ class Warehouse:
         return first.isoformat(), (first + _DAY).isoformat()
 
     def sample(self) -> Measured:
-        """Write the sample warehouse."""
+        """Write the sample warehouse, and return the measures of the process."""
         code = (
             "from pathlib import Path; from feature_mart.sample import write_sample; "
             f"write_sample(Path({str(self.folder / 'dwh')!r}), {self.jobs})"
@@ -112,7 +113,7 @@ class Warehouse:
         return measure([sys.executable, "-c", code], {})
 
     def dbt(self, *arguments: str, as_of: str) -> Measured:
-        """Run a dbt command as of a refresh."""
+        """Run a dbt command as of a refresh, and return the measures of the process."""
         return measure(
             [
                 *(sys.executable, "-m", "dbt.cli.main", *arguments),
@@ -125,9 +126,9 @@ class Warehouse:
         )
 
     def build(self) -> dict[str, Measured]:
-        """Build all models in full, SQL and Python separately, then append one more refresh, and run all checks.
+        """Build all models in full, SQL and Python separately, then append one more refresh and run the data tests.
 
-        Return the measures of each step by name.
+        Unit tests do not run. Return the measures of each step by name.
         """
         self.database.unlink(missing_ok=True)
         day, next_day = self.days
@@ -146,7 +147,7 @@ class Warehouse:
 
 
 def pit_join_ratio(warehouse: Warehouse) -> tuple[float, float]:
-    """Return the duration in seconds of the compiled model `feat_job__client_at_request`, and of a bare ASOF join."""
+    """Return the shortest run, in seconds, of the compiled `feat_job__client_at_request` and of a bare ASOF join."""
     nodes = json.loads((warehouse.folder / "target" / "manifest.json").read_text())["nodes"]
     compiled = next(
         node["compiled_code"]
@@ -179,7 +180,7 @@ def _seconds(con: duckdb.DuckDBPyConnection, select: str) -> float:
 
 
 def main(sizes: list[int]) -> None:
-    """Measure every size and print a table."""
+    """Measure the stages for every size, and print a table of the measures."""
     nothing = Warehouse(1)
     nothing.sample()
     own = nothing.build()

@@ -1,4 +1,4 @@
-"""Find out from the text of a query which columns and rows of its tables BigQuery would read, for ``bench.scan``."""
+"""Estimate from the text of a query which columns and rows BigQuery would read, for ``bench.scan``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlglot import exp
 
-#: The lower bound of each bounded column, in days before the watermark (`opened_at`).
+#: Lower bounds by column name, in days before the watermark (`opened_at`).
 Bounds = dict[str, float]
 
 
@@ -39,10 +39,10 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Finds what a query reads of tables, through views and common table expressions.
+    """Finds the columns and rows of tables that a query reads, through views and common table expressions.
 
     Each use of a table expression is counted separately, as BigQuery plans it. A use reads only the columns that are
-    needed, within the constant lower bounds that can be pushed down. A subquery is not a constant. A bound is pushed
+    needed, within the constant lower bounds that can be pushed down; a subquery is not a constant. A bound is pushed
     down through an aggregate or a window only if the bounded column is one of the keys. `partitions` has, by table, the
     partitioning column and the length of a partition in days. `days` is the length of the history.
     """
@@ -110,7 +110,8 @@ class Reader:
             column, length = self.partitions.get(name, ("", 0.0))
             share = 1.0
             if column in bounds:
-                # The partition that contains the bound is read as a whole, and the new day is read in addition.
+                # Add the rows before the bound in its partition (half a partition on average, at least a day) and the
+                # new day.
                 share = min(1.0, (bounds[column] + max(1.0, length / 2) + 1) / self.days)
             yield Read(name, frozenset(own if needed is None else own & needed), share)
         else:
@@ -127,7 +128,10 @@ def _own(clause: exp.Expression, kind: type[exp.Expression]) -> Iterator[Any]:
 
 
 def _clauses(query: exp.Expression, needed: set[str] | None) -> Iterator[exp.Expression]:
-    """Yield the parts of a SELECT that read columns: the needed projections, and all other clauses."""
+    """Yield the parts of a SELECT that read columns: the needed projections, and all other clauses.
+
+    ``needed`` has the names of the needed projections; None for all.
+    """
     for projection in query.expressions:
         if needed is None or projection.alias_or_name in needed or projection.is_star:
             yield projection
@@ -171,7 +175,7 @@ def _used(
     for clause in _clauses(query, needed):
         star = clause.text("table") if clause.is_star else None
         if star is not None and star in {"", *sources}:
-            # A star over a source uses only the columns needed outside. A star over a struct, below, uses all of it.
+            # A star over a source uses only the needed columns. A star over a struct uses the whole struct (see below).
             for alias in [star] if star else sources:
                 use(alias, needed)
             continue
@@ -179,7 +183,7 @@ def _used(
             if column.table in sources:
                 use(column.table, {column.name})
             elif column.name in sources and not column.table:
-                # The name of the source is used as a value, which is the whole row.
+                # The name of a source, used as a value, stands for the whole row.
                 use(column.name, None)
             else:
                 for alias in sources:
@@ -193,7 +197,7 @@ def _limits(
     aliases: list[str],
     outer: Bounds,
 ) -> dict[str, Bounds]:
-    """Return the lower bounds by source: those in the SELECT, and those in ``outer`` that can be pushed down."""
+    """Return the lower bounds by source, from ``terms`` and from the bounds in ``outer`` that can be pushed down."""
     found: dict[str, Bounds] = defaultdict(dict)
 
     def limit(column: exp.Expression, days: float) -> None:
@@ -207,7 +211,7 @@ def _limits(
         elif not isinstance(term, (exp.GT, exp.GTE, exp.EQ)):
             continue
         is_constant = not any(_own(value, exp.Column)) and not any(_own(value, exp.Query))
-        # The literal 1970 is the watermark of a full build, which is no bound.
+        # A literal of the year 1970 is the watermark of a full build, which excludes no rows.
         is_constant = is_constant and not any(
             "1970-" in text.name for text in _own(value, exp.Literal)
         )
@@ -229,7 +233,7 @@ def _limits(
 
 
 def _days_back(value: exp.Expression) -> float:
-    """Return how many days before the watermark a timestamp is.
+    """Return how many days before the watermark the timestamp of an expression is.
 
     Only hours that are subtracted as a product of numbers are counted; the result is 0 for any other expression.
     """

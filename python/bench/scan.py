@@ -27,22 +27,22 @@ from bench.reads import Read, Reader, Table
 from house_rules.sqlfluff import forget_bigquery
 
 GIB, TIB = 2**30, 2**40
-#: The on-demand price of reading 1 TiB in asia-northeast1, 2026, in US dollars; it is 6.25 in the US.
+#: The on-demand price of reading 1 TiB in asia-northeast1 in 2026, in US dollars. In the location US, it is 6.25.
 USD_PER_TIB = 7.50
 #: The minimum number of bytes that BigQuery bills for each table that a query names.
 LEAST = 10 * 2**20
 #: The logical bytes of a value by type. A NULL has 0 bytes, and a STRING has 2 plus the length of its UTF-8.
 SIZES = {"BOOLEAN": 1, "BIGINT": 8, "INTEGER": 8, "DOUBLE": 8, "TIMESTAMP WITH TIME ZONE": 8}
-#: Tables with such a key grow with the number of jobs. Other tables keep their keys, with at most one row per key and
-#: day.
+#: A table with one of these columns grows with the number of jobs. Other tables keep their number of rows, except as-of
+#: tables, which grow to at most one row per key and day.
 GROWING = re.compile(r"(job|client|contract|proposal|review|freelancer)_id")
 PARTITION_DAYS = {"hour": 1 / 24, "day": 1.0, "month": 30.0, "year": 365.0}
 #: The partitioning that is assumed for raw tables if the mart's tables are partitioned: column and days.
 RAW_PARTITION = ("loaded_at", 1.0)
-#: The macro calls that read a watermark. The group is the column of the watermark; if it is empty, as_of_at.
+#: The macro calls that read a watermark. The group is the name of the watermark column; an empty group means as_of_at.
 _OPENED = re.compile(r"\b(?:opened_at\((?:'(\w+)')?\)|running_sums\(|fact_moves\()")
 MONTH_DAYS = 30
-#: The dbt vars, as `mart` passes them. The value of the refresh has no effect here.
+#: The dbt vars of the compilation. The refresh has no effect on the estimate.
 VARIABLES = '{"as_of": "2026-01-01T18:00:00+00:00"}'
 
 Node = dict[str, Any]
@@ -93,7 +93,7 @@ def compiled(full_refresh: bool) -> dict[str, Node]:
     """Return dbt's nodes, compiled for BigQuery without network access."""
     from dbt.cli.main import dbtRunner
 
-    # With an endpoint the client needs no credentials. No service listens at this one.
+    # The BigQuery client needs no credentials if an endpoint is set. No service listens at this endpoint.
     os.environ |= {"MART_BQ_API_ENDPOINT": "http://127.0.0.1:9", "MART_GCP_LOCATION": "US"}
     forget_bigquery()
     with tempfile.TemporaryDirectory() as scratch:
@@ -123,7 +123,10 @@ class Run:
     is_daily: bool
 
     def bytes_by_node(self) -> dict[str, float]:
-        """Return the billed bytes by model, and those of all checks under ``checks``. Views count in their readers."""
+        """Return the billed bytes by name of the model, and the sum over all checks under ``checks``.
+
+        The bytes of a view are counted for each model or check that reads the view.
+        """
         views = {
             node["name"]: parse_one(node["compiled_code"], dialect="bigquery")
             for node in self.nodes.values()
@@ -195,7 +198,7 @@ def configured(nodes: dict[str, Node], raw: Iterable[str]) -> Partitions:
 
 
 def main(mart: Path, jobs: int, days: float | None, usd_per_tib: float) -> None:
-    """Print the table, and the additional bytes of a day if the raw tables had no partitions."""
+    """Print the estimated bytes and prices, and the additional bytes of a daily run if raw tables had no partitions."""
     tables, history = measure(mart, jobs, days)
     full, daily = compiled(full_refresh=True), compiled(full_refresh=False)
     raw = [name for name in tables if name not in {node["name"] for node in daily.values()}]

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from house_rules.query_names import Block, Problem, Reading, own
 
-# The reserved keywords of GoogleSQL's lexical structure.
+# The reserved keywords of GoogleSQL, from the page "Lexical structure" of BigQuery's documentation.
 _RESERVED = """
 all and any array as asc assert_rows_modified at between by case cast collate contains create cross cube current
 default define desc distinct else end enum escape except exclude exists extract false fetch following for from full
@@ -57,7 +57,7 @@ def conjuncts(condition: exp.Expression | None) -> list[exp.Expression]:
 
 
 def _sides(reading: Reading, node: exp.Expression) -> set[tuple[int, str]]:
-    """Return the ``id()`` of the block and the source of each column in an expression; ``(0, "")`` if unknown."""
+    """Return, for each column in an expression, the ``id()`` of its block and its source; ``(0, "")`` if unknown."""
     return {
         (id(origin[0]), origin[1]) if origin is not None else (0, "")
         for column in node.find_all(exp.Column)
@@ -206,7 +206,7 @@ def _definition(select: exp.Select, window: exp.Window) -> exp.Expression:
 
 
 def _is_aggregate(function: exp.Expression) -> bool:
-    # sqlglot counts functions that exist only as window functions among the aggregates.
+    # sqlglot classifies functions that exist only as window functions as aggregates.
     alone = (*FRAMELESS, exp.FirstValue, exp.LastValue, exp.NthValue)
     return isinstance(function, exp.AggFunc) and not isinstance(function, alone)
 

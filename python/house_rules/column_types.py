@@ -13,7 +13,7 @@ from sqlglot import exp
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A type.
+    """A type of BigQuery, or one of the three types that exist only in this module.
 
     `fields` has pairs of name and type: the fields of a STRUCT, or the element of an ARRAY with an empty name.
     """
@@ -90,7 +90,7 @@ _FIXED: dict[type, Type] = {
 
 
 def infer(node: exp.Expression, of: Callable[[exp.Expression], Type]) -> Type:
-    """Return the type of an expression that is not a column or subquery. ``of`` returns the type of a nested one."""
+    """Return the type of an expression that is not a column or subquery. ``of`` returns the type of a subexpression."""
     if (fixed := _FIXED.get(type(node))) is not None:
         return fixed
     if isinstance(node, _OF_FIRST):

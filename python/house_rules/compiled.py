@@ -9,7 +9,7 @@ from typing import Any
 
 from house_rules.column_types import UNKNOWN, Type, named
 
-# The selectors of the generic tests that are part of dbt. They are half of all nodes, and their SQL is not ours.
+# The selectors of dbt's own generic tests. These tests are half of all nodes, and dbt writes their SQL.
 TESTS_OF_DBT = tuple(
     f"test_name:{name}" for name in ("not_null", "unique", "relationships", "accepted_values")
 )
@@ -24,7 +24,7 @@ class Compiled:
         source: the text of the file.
         sql: the compiled SQL; empty for a Python model or a seed.
         table: ``dataset.name`` in lower case; empty if the node creates no table.
-        declared: the types that the YAML states, by column. The columns of a Python model are known only from here.
+        declared: the types that the YAML states, by column. The columns of a Python model are known only from the YAML.
     """
 
     path: str
@@ -41,7 +41,7 @@ def compile_project(
     paths: Sequence[str] = (),
     manifest: Any = None,
 ) -> list[Compiled]:
-    """Compile the project, and return the models, seeds, analyses and the project's own tests, parents first.
+    """Compile the project, and return models, snapshots, seeds, analyses and the project's own tests, parents first.
 
     Call ``forget_bigquery`` first, so that dbt does not query a warehouse.
 

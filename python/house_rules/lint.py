@@ -142,7 +142,7 @@ def main(argv: list[str]) -> int:
 
 
 def _narrow(waiting: Sequence[Check], kept: Kept) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return, by name of the check, the changed SQL files that the check reads, and a text about what it leaves out."""
+    """Return, by name of the check, the changed SQL files to read, and a text that says which files are left out."""
     changed = set(changed_files())
     paths: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}
@@ -150,7 +150,7 @@ def _narrow(waiting: Sequence[Check], kept: Kept) -> tuple[dict[str, list[str]],
         if not check.dialect:
             continue
         unread = kept.unread(check)
-        # The findings of this check are about the project as a whole.
+        # Leave out `reach` altogether, because its findings are about the project as a whole.
         paths[check.name] = (
             [path for path in unread if path in changed] if check.name != "reach" else []
         )

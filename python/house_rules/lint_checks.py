@@ -25,10 +25,10 @@ RENDERED = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A linter.
+    """A check of ``make lint``.
 
     Attributes:
-        name: the name of the check in ONLY=….
+        name: the name of the check on the command line, as in ``make lint ONLY=…``.
         about: a description of the check.
         commands: the commands to run, in order; none for a check of rendered SQL.
         inputs: patterns of the files that the result depends on. ``module:<name>`` stands for the files that a module

@@ -21,7 +21,7 @@ def blank(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a file, each of the file's length.
+    """The parts of a file, each as long as the file.
 
     Attributes:
         sql: the SQL, with comments and the inside of strings blank, and Jinja expressions as ``jinja``.

@@ -109,7 +109,7 @@ def findings(paths: Sequence[str] = (), manifest: Any = None) -> list[Finding]:
     """
     catalog: dict[str, Columns] = {}
     found: dict[tuple[str, int, str], Finding] = {}
-    # Check the first build first, because a later run reads its tables.
+    # Check the first build before the later run, which reads the tables of the first build.
     for is_there in (False, True):
         forget_bigquery(is_there=is_there)
         # In a later run compile only the models: the SQL of other nodes does not depend on whether tables exist.

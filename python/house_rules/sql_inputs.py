@@ -34,7 +34,7 @@ _READS_OWN = re.compile(r"\bmodel\s*[.\[]|\bconfig\s*\.")
 class SqlInputs:
     """The texts of the project's files, with which :meth:`key` finds out what a rendered file depends on.
 
-    A file depends on the macros that it mentions by name, and in turn on the macros that these mention. It also depends
+    A file depends on the macros that it mentions by name, and on the macros that those macros mention. It also depends
     on the names and settings of all models, because ``ref`` renders them, on the project's settings, and on the YAML of
     the models whose properties the SQL reads. A macro that no file mentions overrides a macro of dbt, so every file
     depends on it.
@@ -114,7 +114,7 @@ class SqlInputs:
         return _digest(f"{path}\n{text}" for path, text in sorted(self._texts.items()))
 
     def _settings(self) -> Iterator[str]:
-        """Yield a text for each node, with the node's name and the settings that decide the node's relation."""
+        """Yield a text for each file with nodes: the nodes' names, and the settings that decide their relations."""
         for path, text in sorted(self._texts.items()):
             if not path.startswith(NAMED):
                 continue

@@ -48,7 +48,7 @@ def scratch_environment(dialect: str, scratch: str) -> dict[str, str]:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "MART_DUCKDB_PATH": f"{scratch}/mart.duckdb",
         "MART_HISTORY_PATH": f"{scratch}/history.duckdb",
-        # The profile requires a value. Any value will do, because nothing is sent to BigQuery.
+        # profiles.yml requires a location. Any location will do, because nothing is sent to BigQuery.
         "MART_GCP_LOCATION": "US",
     }
 

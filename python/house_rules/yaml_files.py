@@ -69,6 +69,6 @@ def _unit_tests(path: str, text: str, tests: Sequence[Mapping[str, Any]]) -> Ite
 
 
 def _line(text: str, name: str) -> int:
-    """Return the number of the line with an entry of that name; 0 if there is no such entry."""
+    """Return the number of the line with the entry ``name``; 0 if there is no such entry."""
     found = re.compile(rf"(?:- |\{{)name: {re.escape(name)}\b")
     return next((n for n, line in enumerate(text.splitlines(), 1) if found.search(line)), 0)

@@ -1,4 +1,4 @@
-"""`mart audit` and its commands. Each prints a verdict and what was not judged; a fault gives exit code 1."""
+"""`mart audit` and its commands, which print a verdict and what was not judged. A fault gives exit code 1."""
 
 from __future__ import annotations
 

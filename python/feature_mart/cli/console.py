@@ -55,7 +55,7 @@ class Console:
         bar, task = self._bar, self._bar.add_task("", total=None, stage=name)
 
         def show(done: int, total: int, what: str) -> None:
-            # dbt numbers nodes when they start, and they may finish in another order: never move the bar back.
+            # dbt numbers nodes when they start. Nodes may finish in another order, so never move the bar back.
             so_far = max(done, int(bar.tasks[task].completed))
             bar.update(task, completed=so_far, total=total or None, description=what[:90])
 

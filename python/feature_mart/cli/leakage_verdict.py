@@ -177,7 +177,7 @@ def _line_verdict(verdict: LineVerdict) -> str:
 
 
 def _print_differences(report: LeakageReport, zone: ZoneInfo) -> None:
-    """Print a line per differing column, in build order, because models inherit the leaks of those that they read."""
+    """Print a line per differing column, in build order, because a model inherits leaks of the models that it reads."""
     first: dict[tuple[str, str], tuple[Any, Any]] = {}
     for each in report.cutoffs:
         for difference in each.differences:

@@ -40,7 +40,8 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-#: Environment variables that change Python itself. They take effect before this program starts, so it only warns.
+#: Environment variables that change Python itself. Python has read them before this program starts, so the program
+#: only warns.
 _PYTHON = {
     "PYTHONPATH": "modules in these folders take precedence over installed ones",
     "PYTHONHOME": "the standard library is loaded from there",

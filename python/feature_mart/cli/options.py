@@ -46,7 +46,7 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             _stop(is_json, "interrupted", "interrupted; no partial results were kept", 130)
         except OSError as error:
-            # For example a full disk or a folder without write permission; the error names the cause.
+            # The machine causes such an error, for example a full disk. The message of the error names the cause.
             _stop(is_json, "machine", f"{error}; {_UNCHANGED}", 1)
         except Exception as error:
             # DuckDB's errors of the machine are recognized by name, to avoid importing DuckDB.
@@ -64,7 +64,7 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def _kind(error: FeatureMartError) -> str:
-    """Return the kind of an error for JSON: the name of its class in snake case without "Error", as in ``lease_held``.
+    """Return the kind of an error for JSON: the class name in snake case without "Error", as in ``lease_held``.
 
     For a subclass of a class of `core.errors`, such as UsageError, the class of `core.errors` gives the kind.
     """

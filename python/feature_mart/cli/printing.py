@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 _WIDE = 250
-#: Names of columns with counts, in addition to names that begin with "rows" or "that".
+#: Names of columns with counts. A name that begins with "rows" or "that" also names a column with counts.
 COUNTS = ("built", "skipped", "repeated", "killed")
 
 
@@ -60,7 +60,7 @@ def own_name() -> str:
 
 
 def make_table(*names: str) -> Table:
-    """Return an empty table with these columns; columns of counts are right-aligned."""
+    """Return an empty table with the columns ``names``. Columns of counts are right-aligned."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name in names:
         is_number = name.startswith(("rows", "that")) or name in COUNTS

@@ -85,7 +85,7 @@ def _table(report: ConsumerReport) -> Table:
 
 
 def _names(groups: Sequence[LabelGroup]) -> list[str]:
-    """Return a column name for each label group: the group's only value, or its upper bound."""
+    """Return a column name for each label group: the only value of the group, or the upper bound of its values."""
     return [
         "none"
         if group.greatest is None

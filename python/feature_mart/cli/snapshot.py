@@ -160,7 +160,7 @@ def unpin(wanted: str, dwh: str | None, as_json: bool) -> None:
 
     settings = resolve_settings(dwh=dwh)
     store = pipeline.snapshot_store(settings)
-    # Find the pin first: it still exists if its snapshot was removed by hand.
+    # Look for a pin first, because a pin still exists if its snapshot was removed by hand.
     consumer, name = find_pin(store, wanted), wanted
     if consumer is None:
         consumer, name = find_in_store(store, wanted, settings.s3)

@@ -194,7 +194,7 @@ def print_snapshot(done: SnapshotReport, settings: Settings) -> None:
         lines.append(f"  latest     {_LATEST[done.latest]}")
     if done.through:
         lines.append(f"  through    {done.through}")
-    # Print the address: the channels of a training job are its folders data/train/, data/validation/ and data/test/.
+    # Print the address, because a training job needs the folders data/train/, data/validation/ and data/test/ in it.
     say(*lines, f"  address    {near(done.address)}")
 
 

@@ -22,6 +22,9 @@ _FLOATS = frozenset({"DOUBLE", "FLOAT"})
 class TableComparison:
     """The comparison of one table on both engines.
 
+    If the tables have different columns, their rows are not compared: `rows` is 0, `differences` is at least 1, and
+    `example` names the columns that only one table has.
+
     Attributes:
         rows, columns: the numbers of rows and columns in the DuckDB mart.
         differences: the number of rows that only one mart has, or in which a value differs.
@@ -41,7 +44,7 @@ class TableComparison:
 def compare_engines(
     client: Any, address: BigQueryAddress, mart: Path, models: Sequence[str]
 ) -> tuple[TableComparison, ...]:
-    """Compare every row of these tables: floats within `TOLERANCE`, all other values exactly.
+    """Compare every row of the tables ``models``: floats within `TOLERANCE`, all other values exactly.
 
     Whole tables are read into memory, so this is meant for a sample.
 

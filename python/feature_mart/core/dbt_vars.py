@@ -1,6 +1,4 @@
-"""Read the vars of dbt_project.yml and check them before dbt starts.
-
-===================  ===================================================="""
+"""Read the vars of dbt_project.yml and check them before dbt starts."""
 
 from __future__ import annotations
 
@@ -55,9 +53,9 @@ _VAR = re.compile(r"(?<![\w.])var\s*\(\s*(?:(['\"])(?P<name>\w+)\1\s*(?P<end>[,)
 class OwnVar:
     """A var that the project reads and that is not in `DEFAULTS`.
 
-    `path` is a file that reads the var. `name` is empty if that file computes the name. `value` is None and `is_set`
-    False if dbt_project.yml does not set the var. `reason` is the comment beside the var in dbt_project.yml, empty if
-    there is none.
+    `path` is a file that reads the var. `name` is empty if the file computes the name of the var. `value` is None
+    and `is_set` False if dbt_project.yml does not set the var. `reason` is the comment beside the var in
+    dbt_project.yml, empty if there is none.
     """
 
     name: str
@@ -73,8 +71,9 @@ def read_vars(project: Path) -> dict[str, Any]:
     ``project`` is the folder of dbt_project.yml.
 
     Raises:
-        UsageError: the file is not valid YAML or has no settings, a value is not valid, a var is read by no file of the
-            project, or a var that the models read is not set.
+        UsageError: dbt_project.yml is not valid YAML or has no settings, a value is not valid, dbt_project.yml sets a
+            var that no file of the project reads, or it does not set a var of `DEFAULTS` that a file reads without a
+            default.
     """
     path = project / "dbt_project.yml"
     given = _given(path)
@@ -147,7 +146,9 @@ def _read_by(project: Path) -> dict[str, bool]:
 
 
 def read_own_vars(project: Path) -> tuple[OwnVar, ...]:
-    """Return the vars other than those in `DEFAULTS` that models, macros, seeds and snapshots read, by name.
+    """Return the vars that dbt_project.yml, models, macros, seeds and snapshots read, without those in `DEFAULTS`.
+
+    The vars are sorted by name.
 
     Raises:
         UsageError: dbt_project.yml cannot be read.
@@ -219,7 +220,7 @@ def comments_of(text: str, name: str, *, apart_from: Collection[str] = ()) -> It
                 break
             top -= 1
             if _depth(lines[top + 1]) < depth:
-                # A comment above a key applies to its settings.
+                # A comment above a key applies to the settings below the key.
                 break
         above: list[str] = []
         while top >= 0 and lines[top].lstrip().startswith("#"):

@@ -15,7 +15,7 @@ def sha256_file(path: Path) -> str:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file atomically: write a temporary file beside it, then rename that. Missing folders are created."""
+    """Write a file atomically, by renaming a temporary file in the same folder. Missing folders are created."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     temporary.write_bytes(content)

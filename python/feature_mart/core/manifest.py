@@ -23,7 +23,8 @@ SERVED = ("feat_", "mart_")
 #: DuckDB's name, which the rest of the package uses, for each type name that YAML may state.
 _TYPES = {"string": "varchar", "timestamp": "timestamptz", "float64": "double", "int64": "bigint"}
 
-#: The meta keys that apply only in the model that computes a column. Models that pass the column on inherit the others.
+#: The meta keys that apply only in the model that computes a column. A model that passes the column on inherits the
+#: other meta keys.
 KEPT_AT_HOME = ("owner", "why", "transform", "added", "bins", "passed_on", "verified_by")
 
 # The keys of a node that decide its rows. Paths, times and compiled code are left out, because they differ between
@@ -95,11 +96,11 @@ class Manifest:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Return the names of all models, in the order of the manifest."""
+        """Return the names of all models, seeds and snapshots, in the order of the manifest."""
         return tuple(self._columns)
 
     def consumer(self, name: str) -> Consumer:
-        """Return the consumer of that name.
+        """Return the consumer ``name``.
 
         Raises:
             UsageError: there is no such consumer; the message lists the known ones.
@@ -251,7 +252,7 @@ def passed_column(column: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str
 
 
 def read_nodes(document: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
-    """Return the ids of the nodes that a node reads: its parents and, of each ephemeral parent, the parents as well.
+    """Return the ids of the nodes that a node reads: the node's parents, and the parents of each ephemeral parent.
 
     The SQL of an ephemeral model is part of the nodes that read it. ``document`` is dbt's manifest.json, ``node`` one
     of its nodes.

@@ -17,7 +17,8 @@ class Kind(Enum):
     FLAG = "a boolean"
 
 
-#: Each table's columns and their types. The first column is the key.
+#: The columns of each table and the type of each column. The first column is the key of the table. Only job_skills has
+#: a key of two columns, job_id and skill.
 CONTRACT: Mapping[str, Mapping[str, Kind]] = {
     "categories": {"category_id": Kind.TEXT, "parent_category_id": Kind.TEXT, "name": Kind.TEXT},
     "clients": {
@@ -100,7 +101,7 @@ OPTIONAL: Mapping[str, Mapping[str, Kind]] = {
 }
 
 
-#: The message for a table jobs without rows. It is the only table that must have rows.
+#: The message for a table jobs without rows. No other table has to have rows.
 NO_JOBS = (
     "jobs: the table has no rows, and it is the one that needs some: write a row for each job posting; the other seven "
     "tables may stay empty"
@@ -108,7 +109,7 @@ NO_JOBS = (
 
 
 def version_key(table: str) -> tuple[str, ...]:
-    """Return the columns that, together with the load time, identify a row of a raw table."""
+    """Return the columns that, together with the load time, identify a row version of a raw table."""
     return ("job_id", "skill") if table == "job_skills" else (next(iter(CONTRACT[table])),)
 
 
@@ -123,8 +124,9 @@ EVENTS: Mapping[str, str] = {
     "reviews": "reviewed_at",
 }
 
-#: For each table whose rows the load clock may assume known before they were loaded: the columns that change later, and
-#: as SQL the initial value that each has from the assumed time until the load time.
+#: The columns whose values may change after the event, by table, and the initial value of each column as SQL. If the
+#: load clock assumes that a row was known before it was loaded, the initial values apply from the assumed time until
+#: the load time. The load clock does not apply to tables that are not listed.
 INITIAL_STATE: Mapping[str, Mapping[str, str]] = {
     "clients": {"client_kind": "null", "prefecture": "null"},
     "freelancers": {"freelancer_kind": "null"},

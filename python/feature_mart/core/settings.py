@@ -38,7 +38,7 @@ _FIRST_YEAR, _LAST_YEAR = 1971, 2199
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The refreshes: every day at `refresh_hour` in `timezone`.
+    """The times of the refreshes: every day at `refresh_hour` in `timezone`.
 
     A row of a refresh may be used `publish_lag_minutes` later.
     """
@@ -155,7 +155,7 @@ class Settings:
 
     @property
     def runs_dir(self) -> Path:
-        """Return the folder of the run records, one JSON file a run."""
+        """Return the folder of the run records, one JSON file per run."""
         return self.state_dir / "runs"
 
     @property
@@ -257,7 +257,7 @@ def _folder_place(home: Path, given: str | None) -> dict[str, Any]:
     if not warehouse:
         raise UsageError(f"MART_DWH is {given!r}: name the folder that holds the Parquet files.")
     check_path(folder, "MART_DWH")
-    # The state folder has the name of the warehouse, and the mart, a DuckDB database, is in it.
+    # The state folder has the name of the warehouse and contains the mart, which is a DuckDB database.
     check_path(home / warehouse, "MART_DWH", holds_database=True)
     is_sample = folder == home / SAMPLE / "dwh"
     if is_sample:

@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 
 @cache
 def load_zone(name: str) -> ZoneInfo:
-    """Return the zone of that name in the IANA database, such as ``Asia/Tokyo``.
+    """Return the zone ``name`` of the IANA database, such as ``Asia/Tokyo``.
 
     Raises:
         ValueError: the database has no such zone.

@@ -139,7 +139,7 @@ def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | Non
             f"{to} is in CSV, and latest.json names Parquet snapshots only: choose another snapshot."
         )
     seen: list[bytes | None] = []
-    for before, now in _attempts(store, consumer, seen, is_mending=True):
+    for before, now in _attempts(store, consumer, seen, replaces_unreadable=True):
         moved = Latest(
             to,
             parse_instant(manifest["as_of_at"]),
@@ -170,13 +170,13 @@ def release(store: Store, consumer: str) -> Latest | None:
 
 
 def _attempts(
-    store: Store, consumer: str, seen: list[bytes | None], *, is_mending: bool = False
+    store: Store, consumer: str, seen: list[bytes | None], *, replaces_unreadable: bool = False
 ) -> Iterator[tuple[bytes | None, Latest | None]]:
     """Yield the raw and the parsed content of latest.json, once for each attempt to replace it.
 
     Args:
         seen: the list to which each raw content is appended.
-        is_mending: treat an unreadable file as missing instead of raising DamagedFileError.
+        replaces_unreadable: treat an unreadable file as missing instead of raising DamagedFileError.
     """
     for _ in range(_ATTEMPTS):
         before = store.read(f"{consumer}/{LATEST}")
@@ -184,7 +184,7 @@ def _attempts(
         try:
             now = None if before is None else _parse(store, consumer, before)
         except DamagedFileError:
-            if not is_mending:
+            if not replaces_unreadable:
                 raise
             now = None
         yield before, now

@@ -112,7 +112,7 @@ def measure_candidate(
 
     Raises:
         UsageError: the snapshot belongs to another consumer or warehouse, one of its jobs has no row in the candidate,
-            or the snapshot already has a column of the same name.
+            or the snapshot already has a column with the name of a candidate's column.
         TerminalError: the candidate is NULL or constant in all of train, a split is empty, or no model can be fitted.
     """
     snapshot = load_snapshot(address)
@@ -157,7 +157,8 @@ def join_candidate(snapshot: Snapshot, rows: CandidateRows) -> Snapshot:
     """Return a snapshot's train and validation splits with a candidate's columns appended to the features.
 
     Raises:
-        UsageError: a job has no row in the candidate, or the snapshot already has a column of the same name.
+        UsageError: a job has no row in the candidate, or the snapshot already has a column with the name of a
+            candidate's column.
         TerminalError: a split is empty.
     """
     taken = [column for column in rows.columns if column in {*snapshot.columns, snapshot.label}]

@@ -1,4 +1,4 @@
-"""Find the candidate column that best separates the labels, and the mean label in each of its bins."""
+"""Find the candidate column that best separates the labels, and compute the mean label in each bin of the column."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHERS = "others"
 def telling_column(
     snapshot: Snapshot, columns: Sequence[str], texts: Mapping[str, Sequence[str]]
 ) -> dict[str, Any] | None:
-    """Return the column whose bins explain most of the label's variance on train, with the bins.
+    """Return the column whose bins explain more of the label's variance on train than those of any other column.
 
     A numeric column of few distinct values has one bin per value. Other numeric columns have quantile bins, each
     named after its median. A text column has one bin for each of its most frequent values, and one for all others.
@@ -28,7 +28,7 @@ def telling_column(
 
     Args:
         columns: the candidate's columns.
-        texts: the values of each text column. The snapshot has the position of a value in them instead of the text.
+        texts: the values of each text column. ``snapshot`` has the index of a value in this list instead of the text.
 
     Returns:
         A dict with ``column``, ``is_text`` and ``bins``, each bin with ``name``, ``rows`` and the label's ``mean``;

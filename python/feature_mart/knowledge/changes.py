@@ -61,7 +61,7 @@ def check_changes(
 
 
 def read_lineage(files: Mapping[str, str]) -> Project:
-    """Return the project with the given files, text by path. Models are rendered lazily, at the first query."""
+    """Return the project with ``files``, the text of each file by path. Models are rendered at the first query."""
     return Project(read_parts(files), read_entries(files))
 
 
@@ -169,8 +169,8 @@ class _Reasons:
     def is_touched(self, column: Column) -> bool:
         """Return True if a text about a column itself was changed.
 
-        The texts are the sections of the notes and the reason; for a column with a role, the description instead of the
-        reason.
+        The texts are the sections of the notes that name the column, and the reason of the column. For a column with a
+        role, the description takes the place of the reason.
         """
         if column not in self._known:
             model, name = column

@@ -60,8 +60,8 @@ def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ..
 def check_evidence(project: Path, models: Sequence[ModelFiles]) -> Iterator[Missing]:
     """Yield a finding for each fault in the section Evidence of a model's notes.
 
-    Faults are: the section cites no file although the model's columns were measured, cites a file that does not exist,
-    or does not say that nothing was measured.
+    There is a fault if the section cites no file although the model's columns were measured, if the section cites a
+    file that does not exist, or if nothing was measured and the section does not say so.
     """
     documents = read_evidence(project)
     for model in models:
@@ -90,9 +90,9 @@ def check_evidence(project: Path, models: Sequence[ModelFiles]) -> Iterator[Miss
 def check_verdicts(project: Path, models: Sequence[ModelFiles]) -> Iterator[Missing]:
     """Yield a finding for each feature group that lowers a validation score and has no verdict in the model's notes.
 
-    A verdict is a sentence ``Verdict on <consumer>.<warehouse>: kept because …`` in the section Evidence. It is
-    required for every effect below 0, even within the spread, so that the author decides if noise explains the effect.
-    A group that is NULL in a whole warehouse was not measured and needs no verdict.
+    A verdict is a sentence ``Verdict on <consumer>.<warehouse>: kept because …`` (or removed) in the section
+    Evidence. It is required for every effect below 0, even within the spread, so that the author decides if noise
+    explains the effect. A group that is NULL in a whole warehouse was not measured and needs no verdict.
     """
     by_name = {model.name: model for model in models}
     for document in read_evidence(project):

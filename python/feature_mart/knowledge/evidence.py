@@ -44,7 +44,7 @@ def measure_evidence(
         name: the consumer of the snapshot.
         warehouse_id: the warehouse of the snapshot.
         seeds: the number of random seeds.
-        progress: called after each set of features, with the number of models done, their total and a name.
+        progress: called after each set of features, with the number of sets done, their total and the set's name.
 
     Returns:
         A document of the schema evidence.json.
@@ -177,5 +177,5 @@ def _difference(full: LiftLine, without: LiftLine, split: str) -> float | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    """Round to six decimal places. The spread over seeds is in the third or fourth place. Return None for None."""
+    """Round a score to six decimal places; return None for None. The spread over seeds is in the third or fourth."""
     return None if value is None else round(value, 6)

@@ -46,7 +46,7 @@ def rejected_path(project: Path, candidate: str, consumer: str, warehouse: str) 
 
 
 def check_seeds(path: Path, schema: str, seeds: int) -> None:
-    """Check that a measurement with ``seeds`` seeds may overwrite a file. Call this first: a measurement takes minutes.
+    """Check that a measurement with ``seeds`` seeds may overwrite a file, before the measurement, which takes minutes.
 
     Raises:
         UsageError: the file was measured with more seeds.
@@ -96,9 +96,10 @@ def with_earlier(document: Document, former: Document | None) -> dict[str, Any]:
 
 
 def trend_of(document: Document) -> str:
-    """Describe how the validation score changed since the previous measurement, and list all scores, oldest first.
+    """Describe the change of the validation score since the previous measurement, and list the scores, oldest first.
 
-    Return "first measurement" if there is no earlier score by the same metric.
+    Only scores by the metric of ``document`` are used. Return "first measurement" if there is no earlier score, or if
+    the newest score has no value.
     """
     before = [each for each in measurements_of(document) if each["metric"] == document["metric"]]
     *earlier, last = [each["all"]["validation"] for each in before]

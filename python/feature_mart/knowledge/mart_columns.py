@@ -148,7 +148,7 @@ class _Selection:
             try:
                 tree = sqlglot.parse_one(rendered.sql if rendered else "", read="duckdb")
             except SqlglotError:
-                # The linters of SQL report the syntax.
+                # Report nothing here, because the SQL linters report invalid syntax.
                 return {}
             tables = {cte.alias: cte.this for cte in tree.find_all(exp.CTE)}
             self._selected[model] = self._select(tree, tables)
@@ -181,7 +181,7 @@ class _Selection:
 
     @cached_property
     def _raw(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return the column entries of each model. A description may be a reference to a docs block, not its text."""
+        """Return the column entries of each model. A description may be a reference to a docs block."""
         return {
             name: columns for name, (_, columns) in read_columns(self.files, is_raw=True).items()
         }

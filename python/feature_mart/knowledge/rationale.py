@@ -29,7 +29,7 @@ ROLES = frozenset({"key", "label", "audit"})
 KEYS = ("owner", "serve", "unit", "null_means", "why", "transform", "added")
 #: The meta keys that a feature must have in models that only select it.
 HANDED_ON = ("serve", "unit", "null_means")
-#: The meta key, and its only value, of a column that is not compared with tests/oracle (`verification`).
+#: The meta key of a column that is not compared with tests/oracle, and the only valid value (see `verification`).
 VERIFIED_BY, UNIT_TESTS = "verified_by", "unit tests"
 _SHORTEST_WHY = 20
 _DOCS = re.compile(r"\{%-?\s*docs\s+(\w+)\s*-?%\}(.*?)\{%-?\s*enddocs\s*-?%\}", re.DOTALL)
@@ -44,8 +44,8 @@ _EMPTY_WORDS = re.compile(
 class Missing:
     """A finding about something that is missing: the path of the file, the column, and a sentence about the fault.
 
-    `column` is None if the finding is about the whole file. `features` has the altered columns without a new reason;
-    it is set only if the finding is about a change.
+    `column` is None if the finding is about the whole file. `features` has the altered columns without a new reason,
+    and is empty if the finding is not about a change.
     """
 
     path: str
@@ -59,7 +59,7 @@ class ModelFiles:
     """The texts of a feature or mart model's files.
 
     `code` is the model's SQL or Python, and `notes` its Markdown, None if there is no such file. `columns` has the
-    column entries of the model's YAML by name, in file order, with the columns that it passes on from other models.
+    column entries of the model's YAML by name, in file order, with the columns that the model passes on.
     """
 
     name: str
@@ -89,7 +89,7 @@ def read_project(project: Path) -> dict[str, str]:
 def read_models(files: Mapping[str, str]) -> Iterator[ModelFiles]:
     """Yield the feature and mart models among a project's files, given as text by path.
 
-    A model whose YAML does not parse has no columns; the linters report the syntax.
+    A model whose YAML does not parse has no columns. The linters report invalid YAML.
     """
     described = read_columns(files)
     for path, code in sorted(files.items()):
@@ -169,7 +169,7 @@ def check_models(models: Sequence[ModelFiles]) -> Iterator[Missing]:
 
 @lru_cache(maxsize=1024)
 def read_yaml(text: str) -> dict[str, Any]:
-    """Return a YAML document that is a mapping, or an empty dict if it is not one or does not parse.
+    """Return a YAML document that is a mapping; empty if the text has another form or does not parse.
 
     The result is cached: callers must not change it. The linters report invalid YAML.
     """

@@ -13,7 +13,7 @@ import re
 from html import escape
 from typing import Any
 
-#: The width of a drawing in CSS pixels, of which an inch has 96.
+#: The width of a drawing in CSS pixels (96 pixels per inch).
 WIDTH = 480
 STYLE: Any = {
     "svg.fonttype": "none",

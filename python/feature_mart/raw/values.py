@@ -12,8 +12,8 @@ from feature_mart.core.raw_contract import CONTRACT, OPTIONAL, Kind, version_key
 #: The largest amount of money. Whole numbers up to this amount are exact in a 64-bit float, and sums of a billion such
 #: amounts fit in 128 bits.
 MOST_MONEY = 10**15
-#: Times must lie between these two. Times outside are placeholders for "unknown" or "never": 0001-01-01, the epoch,
-#: 9999-12-31, infinity.
+#: Times must be after FIRST_TIME and before LAST_TIME. Other times are placeholders for "unknown" or "never":
+#: 0001-01-01, the epoch, 9999-12-31, infinity.
 FIRST_TIME, LAST_TIME = "1970-01-01 00:00:00+00", "2200-01-01 00:00:00+00"
 _COUNTS = "lower(trim(status)) in ('active', 'completed') and not coalesce(is_deleted, false)"
 #: Numeric columns that do not contain amounts of money.
@@ -33,7 +33,7 @@ class _Fault:
 def value_faults(con: duckdb.DuckDBPyConnection, table: str, select: str) -> list[str]:
     """Return a message for each kind of unusable value in each column: the number of rows, an example, and what to do.
 
-    ``select`` is a SELECT of the table's rows. One query checks all columns, and reads only the columns that it checks.
+    ``select`` is a SELECT of the table's rows. One query checks all columns, and reads only them and the key.
     """
     present = {str(row[0]).lower() for row in con.execute(f"describe {select}").fetchall()}
     faults = [fault for fault in _faults(table) if fault.column in present]

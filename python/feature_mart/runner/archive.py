@@ -1,4 +1,4 @@
-"""Recognize a warehouse whose data end long before the refresh, and propose the refresh at their end."""
+"""Recognize a warehouse whose data end long before the refresh, and propose a refresh at the end of the data."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ QUIET_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A warehouse whose newest event, of `column` (``table.column``), is `days` days before the refresh.
+    """A warehouse whose newest event is `days` days before the refresh.
 
-    `ends_at` is the time of this event, and `as_of` the business day of the first refresh that contains the event, for
-    use with --as-of.
+    `ends_at` is the time of this event, `column` the column with this time (``table.column``), and `as_of` the
+    business day of the first refresh that contains the event, for use with --as-of.
     """
 
     column: str

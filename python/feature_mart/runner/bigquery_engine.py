@@ -1,8 +1,9 @@
 """Build and read the mart on BigQuery. dbt builds in the mart's dataset; a record has the time of the last publication.
 
-There is no second copy. Readers use time travel: they read each table as of the record's `published_at`, so they see no
-part of a build that is running or has failed. A build writes a mark first and the record last, which replaces the mark.
-If the mark is still there, the tables may contain rows of an unfinished build, and the next build is a full one.
+The dataset has no second copy of the mart. Readers use time travel: they read each table as of the record's
+`published_at`, so they see no part of a build that is running or has failed. A build writes a mark first and the record
+last, which replaces the mark. If the mark is still there, the tables may contain rows of an unfinished build, and the
+next build is a full one.
 """
 
 from __future__ import annotations
@@ -204,8 +205,8 @@ class BigQueryEngine:
     def _moment(self, name: str, published_at: datetime | None, asked_at: datetime) -> datetime:
         """Return the timestamp as of which to read a table.
 
-        This is `asked_at` if the table has not changed since `published_at` or `published_at` is None, and otherwise
-        `published_at`. Because each read gives a timestamp, it sees no rows of a build that starts meanwhile, and all
+        The result is `asked_at` if `published_at` is None or the table has not changed since, and otherwise
+        `published_at`. Because each read gives a timestamp, no read sees rows of a build that starts meanwhile, and all
         tables of an export belong to one publication. BigQuery keeps former states for only two to seven days, so a
         mart that is a month old can be exported only as of `asked_at`. The caller must take `asked_at` before this
         call, when an unchanged table still had its published rows.

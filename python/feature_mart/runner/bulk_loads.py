@@ -12,8 +12,9 @@ from feature_mart.runner.load_clock import LoadClockLine
 #: A day contains a bulk load if it fulfils two conditions. First, over half of the keys were first loaded on it, or at
 #: least _LEAST_KEYS keys that are at least _TIMES as many as on the median load day.
 _LEAST_KEYS, _TIMES = 20, 7
-#: Second, the upper quartile of the day's lags exceeds the usual lag by more than OVERDUE. If there are fewer than
-#: _LEAST_DAYS other days, the usual lag counts as unknown.
+#: Second, the upper quartile of the day's lags exceeds the usual lag of the other days (at least 0) by more than
+#: OVERDUE. If there are fewer than _LEAST_DAYS other days, only a day with over half of the keys counts, and the usual
+#: lag is assumed to be 0.
 OVERDUE, _LEAST_DAYS = timedelta(hours=24), 7
 #: Overdue loads less than _APART apart form one piece. Pieces at most _JOINED_WITHIN apart may belong to one bulk load.
 #: Minutes and pieces with less than the share _FEW of the keys of the largest one are left out as stragglers.
@@ -182,7 +183,7 @@ def _next_bulk(days: Sequence[LoadDay]) -> int | None:
         middle = (len(days) - 1) // 2
         usual_keys = days[middle if middle < number else middle + 1].keys if len(days) > 1 else 0
         if not is_most and day.keys < max(_LEAST_KEYS, _TIMES * usual_keys):
-            return None  # All further days have fewer keys.
+            return None  # The remaining days have fewer keys, so none has a bulk load.
         if day.lag is None or day.lag <= OVERDUE:
             continue
         others = [*days[:number], *days[number + 1 :]]

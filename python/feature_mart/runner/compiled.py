@@ -84,12 +84,12 @@ class CompiledProject:
     seed_list: tuple[Seed, ...]
 
     def read_document(self) -> dict[str, Any]:
-        """Return dbt's manifest.json, parsed."""
+        """Return the content of dbt's manifest.json."""
         document: dict[str, Any] = json.loads(self.document.read_text(encoding="utf-8"))
         return document
 
     def downstream(self, names: Collection[str]) -> frozenset[str]:
-        """Return the named models and all models that read them, directly or through others."""
+        """Return ``names`` and the names of all models that read these models, directly or through others."""
         found = set(names)
         for model in self.models:
             if model.parents & found:
@@ -97,7 +97,7 @@ class CompiledProject:
         return frozenset(found)
 
     def upstream(self, name: str) -> frozenset[str]:
-        """Return the named model and all that it reads, directly or through others."""
+        """Return ``name`` and the names of all models that this model reads, directly or through others."""
         found = {name}
         for model in reversed(self.models):
             if model.name in found:
@@ -105,7 +105,7 @@ class CompiledProject:
         return frozenset(found)
 
     def read_by(self, names: Collection[str]) -> frozenset[str]:
-        """Return what the named models read directly, without the named models themselves."""
+        """Return the names of the models that the models ``names`` read directly, without ``names``."""
         parents = (model.parents for model in self.models if model.name in names)
         return frozenset().union(*parents) - frozenset(names)
 
@@ -119,7 +119,7 @@ def compile_project(
         UsageError: a seed's known_from cannot be read.
         TerminalError: dbt could not compile the project; the message has dbt's reason.
     """
-    seeds = folder / "mart.duckdb"  # Compiled SQL names its catalog after the file.
+    seeds = folder / "mart.duckdb"  # The compiled SQL has the file's name as the catalog.
     variables = {"as_of": as_of_at.isoformat(), "warehouse": settings.warehouse}
     commands = [_SEED, _COMPILE] if not seeds.exists() else [_COMPILE]
     for arguments in commands:
@@ -182,9 +182,9 @@ def build_compiled(
 
     Args:
         raw: a SELECT for each raw table.
-        conditions: the wall clock and the random number that a model would get.
-        known_by: rows of seeds that were known only later are left out; None to keep all. ``raw`` must leave out raw
-            rows itself.
+        conditions: the wall clock and the random numbers that the models get.
+        known_by: the time by which a seed's row must have been known to be kept; None to keep all rows. Raw rows are
+            not filtered by this time.
         base: an earlier build over the same raw rows and refresh. Only the models in ``only`` are built, over copies of
             the tables in ``base`` that they read. None to build over ``raw`` alone.
         only: the models to build; empty for all if ``base`` is None.
@@ -233,7 +233,7 @@ def _leave_alone(
 ) -> None:
     """Disable external access, and define the clock and random functions of ``conditions``.
 
-    They are macros in the schema, which DuckDB prefers to its own functions of the same names.
+    The functions are macros in the schema. DuckDB prefers a macro to its own function of the same name.
     """
     wall = f"timestamptz '{(as_of_at + conditions.built_after).isoformat()}'"
     for name in ("now", "get_current_timestamp", "transaction_timestamp"):
@@ -258,7 +258,7 @@ class FullBuild:
         """Do nothing: a build without dbt has no configuration."""
 
     def ref(self, name: str) -> duckdb.DuckDBPyRelation:
-        """Return the table of that name."""
+        """Return the table of the model or seed ``name``."""
         return self.con.table(f"main.{name}")
 
 

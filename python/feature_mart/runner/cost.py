@@ -142,7 +142,7 @@ def _dry_run(
     config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
 
     def ask(node: Node) -> int:
-        # Creating a view reads nothing; the bytes of the view count in each query that uses it.
+        # Creating a view reads nothing. The bytes of a view are counted in each query that uses the view.
         if node.materialized == "view" and node.kind == "model":
             return 0
         with explained_errors(address):

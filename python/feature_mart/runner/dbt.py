@@ -29,9 +29,9 @@ class Node:
     """One node of a dbt run.
 
     `kind` is model, seed, snapshot, test, unit_test, exposure or operation. `status` is dbt's own word. `rows` is None
-    if the adapter reports no number of rows, `failures` if the node is not a test. `about` is what a test checks, as
-    ``model`` or ``model.column``; empty for other nodes. `compiled` is the compiled SQL, None if there is none. `path`
-    is the node's file in the project.
+    if the adapter reports no number of rows. `failures` is None if the node is not a test. `about` is what a test
+    checks, as ``model`` or ``model.column``; empty for other nodes. `compiled` is the compiled SQL, None if there is
+    none. `path` is the node's file in the project.
     """
 
     id: str
@@ -81,7 +81,7 @@ def invoke_dbt(
     ``database`` is the DuckDB file for dbt, and ``variables`` are dbt vars.
 
     Raises:
-        KeyboardInterrupt: the process was interrupted. dbt cancels its queries before this is raised.
+        KeyboardInterrupt: the process was interrupted. dbt cancels its queries first.
     """
     # Importing dbt takes seconds, so only the commands that run dbt import it.
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
@@ -274,7 +274,7 @@ def _bigquery_environment(address: BigQueryAddress) -> dict[str, str]:
 def _labels(settings: Settings) -> dict[str, str]:
     """Return the variables with the labels of BigQuery jobs, by which a run's jobs can be found.
 
-    macros/project/job_labels.sql reads them.
+    macros/project/job_labels.sql reads the variables.
     """
     commit = read_git(settings.project).commit
     return {

@@ -1,4 +1,4 @@
-"""Decide, before a build begins, which refresh it builds and whether it is a full build."""
+"""Decide, before a build begins, which refresh to build, and between a full and an incremental build."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def choose_refresh(
     full_refresh: bool = False,
     select: Sequence[str] = (),
 ) -> datetime:
-    """Return the refresh to build: that of --as-of or dbt var as_of if one is given, else the newest.
+    """Return the refresh to build: the one that --as-of or dbt var as_of names, or else the newest.
 
     The newest refresh is the last one that the wall clock has reached, or the first that contains every raw row if that
     is earlier. It is never earlier than the mart's refresh, unless ``full_refresh``. ``newest_load`` is the latest load

@@ -43,7 +43,7 @@ class Engine(Protocol):
         ...
 
     def first_time(self) -> datetime | None:
-        """Return the earliest time in the raw rows; None if finding it would need a paid scan."""
+        """Return the earliest time in the raw rows; None if there are no rows, or if a paid scan would be needed."""
         ...
 
     def newest_event(self) -> tuple[str, datetime] | None:
@@ -114,7 +114,7 @@ class Engine(Protocol):
     def local_mart(
         self, tables: Sequence[str], published_at: datetime | None
     ) -> AbstractContextManager[Path]:
-        """Yield the path of a DuckDB file with at least these tables as published, for use inside the context."""
+        """Yield the path of a DuckDB file with at least ``tables`` as published, for use inside the context."""
         ...
 
     def ask(self, table: str, sql: str, published_at: datetime | None) -> Sequence[tuple[Any, ...]]:

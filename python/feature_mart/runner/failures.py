@@ -116,7 +116,7 @@ def _key(columns: Mapping[str, Any]) -> list[str]:
 
 
 def describe_check(node: Node) -> str:
-    """Return one line about a check: its message or name, the model it tests, and the number of rows found."""
+    """Return one line about a check: the message or name, what the check tests, and the number of rows found."""
     what = str(node.meta.get("message") or f"check {node.name}")
     about = f" ({node.about})" if node.about else f" ({node.path})"
     rows = f": {node.failures:,} rows" if node.failures is not None else ""

@@ -1,4 +1,4 @@
-"""Query the first loads of a table's keys: by day and minute, the lags, and what a load clock line would change.
+"""Query the first loads of a table's keys by day and minute, the lags of the keys, and the effect of a load clock line.
 
 A line of seeds/load_clock.csv changes only keys that were first loaded in the line's period, so only the first row of
 each key is read. Each engine provides these rows as a SELECT of whole numbers. The queries over this SELECT are the
@@ -54,7 +54,8 @@ class Lags:
 class Moved:
     """The keys that a load clock line makes known earlier.
 
-    `keys` is the number of keys. `median` and `greatest` are of the times by which the keys become known earlier.
+    `keys` is the number of keys. `median` and `greatest` are the median and the maximum of the durations by which keys
+    become known earlier.
     `example` is one of the keys, None if there is none.
     """
 
@@ -69,7 +70,7 @@ class PeriodDay:
     """A day of a load clock line's period.
 
     `keys` is the number of keys first loaded on the day, and `moved` the number of those that the line makes known
-    earlier. `example` is one of the latter, None if there is none.
+    earlier. `example` is one of the moved keys, None if there is none.
     """
 
     day: str
@@ -126,7 +127,7 @@ order by firsts.load_day"""
         return [LoadDay(str(day), _int(keys), _span(lag)) for day, keys, lag in rows]
 
     def minutes(self, days: Sequence[str], over: timedelta) -> list[Minute]:
-        """Return the minutes of these days in order. Keys whose lag exceeds ``over`` are separate from the others."""
+        """Return the minutes of ``days`` in order. Keys whose lag exceeds ``over`` are counted in separate minutes."""
         listed = ", ".join(f"'{day}'" for day in days)
         rows = self._query(
             f"""
@@ -236,7 +237,7 @@ def _lag_us(line: LoadClockLine) -> int:
 
 
 def _quantile(by: str, of: int, parts: int) -> str:
-    """Return a SELECT of the ``of``/``parts`` quantile of ``lag_us`` in ``ranked``, by group, without interpolation."""
+    """Return a SELECT of the ``of``/``parts`` quantile of ``lag_us`` in ``ranked`` by group, not interpolated."""
     past = f"{parts} * place - {of} * lag_count"
     return (
         f"select {by}, max(case when {past} >= 0 and {past} < {parts} then lag_us end) as quantile_us "

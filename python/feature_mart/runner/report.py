@@ -105,7 +105,7 @@ def open_run(settings: Settings, command: str) -> Iterator[RunLog]:
 
     Raises:
         LeaseHeldError: another process holds the lock.
-        UsageError: there is no such warehouse, or the folder belongs to another of the same name.
+        UsageError: there is no such warehouse, or the folder belongs to another warehouse of the same name.
         StopRequestedError: the process received SIGTERM.
     """
     check_address(settings)

@@ -40,8 +40,8 @@ def sealed_off(name: str) -> Iterator[None]:
     """Refuse file, process and network access to the code inside the context; ``name`` is the model in the message.
 
     Raises:
-        TerminalError: the code tried to access one of them. The error is raised at the end of the context, even if the
-            code caught the refusal.
+        TerminalError: the code tried to access a file, a process or the network. The error is raised at the end of the
+            context, even if the code caught the refusal.
     """
     _watch()
     tried: list[str] = []
@@ -95,7 +95,7 @@ def _refuse(what: str) -> None:
 def _is_python_s(path: object) -> bool:
     """Return True if a path belongs to Python, to an installed package, or to a module on sys.path.
 
-    An import inside a function opens such files.
+    An import inside a function opens files at such paths.
     """
     text = os.path.realpath(os.fsdecode(path) if isinstance(path, str | bytes) else "")
     if text.startswith(_folders()):

@@ -1,4 +1,4 @@
-"""Read from when on the rows of the project's seeds were known, and find rows that give no reason.
+"""Read the times from which the rows of the project's seeds were known, and find rows without a reason.
 
 A seed has `config.meta.known_from` in its YAML, or a column `known_from`: a date, which means midnight in the business
 zone, or a timestamp with offset. An audit that removes raw rows not yet known also removes seed rows not yet known.

@@ -20,7 +20,7 @@ from feature_mart.runner.dbt import invoke_dbt, require_success
 def take_snapshots(
     settings: Settings, database: Path, variables: Mapping[str, object], *, is_taken: bool
 ) -> None:
-    """Take the dbt snapshots of the overwritten sources, once a refresh.
+    """Take the dbt snapshots of the overwritten sources, once per refresh.
 
     If ``is_taken``, the mart is already at the refresh and its seals cover the rows of the snapshots, so they are taken
     only if the history file is missing. The snapshots are kept even if the build fails.

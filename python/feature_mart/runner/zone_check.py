@@ -11,12 +11,14 @@ from feature_mart.core.zones import load_zone
 from feature_mart.runner.engine import Engine
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-#: The period to compare, up to the refresh, if the engine does not return the earliest time of the raw rows.
+#: The length of the compared period before the refresh, if the engine does not return the earliest raw time.
 _YEARS = timedelta(days=3653)
 
 
 def check_zone(engine: Engine, clock: Clock, as_of_at: datetime) -> None:
-    """Compare Python's and the engine's UTC offsets and refreshes, from the first raw row to ``as_of_at``.
+    """Compare Python's and the engine's UTC offsets and refreshes.
+
+    The period is from the earliest time in the raw rows to a day after ``as_of_at``.
 
     Raises:
         TerminalError: an offset or a refresh differs, so the refreshes in the mart would differ from those in settings

@@ -26,7 +26,7 @@ _QUERY = re.compile(r"\s*(select|with)\b", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
 #: The macros with which models drop unchanged rows of as-of tables.
 _SPARSE_MACROS = frozenset({"is_changed", "is_moved"})
-#: The macro that gives the low-water mark of an incremental build.
+#: The macro that returns the watermark of an incremental build.
 _OPENED_AT = "opened_at"
 
 
@@ -48,7 +48,7 @@ MODES = (
 
 @dataclass(slots=True)
 class Rendered:
-    """A rendered model: its SQL, the calls in `do` and `set`, the arguments of `config()`, and conditions' outcomes."""
+    """A rendered model: the SQL, the calls in `do` and `set`, the arguments of `config()`, and conditions' outcomes."""
 
     sql: str
     done: tuple[str, ...] = ()
@@ -248,7 +248,7 @@ class _Config:
         return ""
 
     def get(self, name: str, default: Any = None, **_: Any) -> Any:
-        """Return a setting that the template has made so far, or the default."""
+        """Return the value of a setting that the template has set so far, or the default."""
         return self._given.get(name, default)
 
     require = get
@@ -336,7 +336,7 @@ class Renderer:
         return Unknown(name=name)
 
     def _both(self, name: str, own: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a macro that returns the query of DuckDB's variant if ``own``, BigQuery's variant, returns a query.
+        """Return a macro that calls ``own``, BigQuery's variant, and replaces a query with that of DuckDB's variant.
 
         BigQuery's variants pack columns into structs, through which columns cannot be traced. The query gets a filter
         that is named after the digest of all variants, so that a change in any variant changes the result.

@@ -57,7 +57,7 @@ class ModeLineage:
         self._digests = Digests(self._leaf)
         self._states: dict[str, str] = {}
         self._read: dict[str, tuple[str, ...]] = {}
-        # With `rest`, do not use the shared cache: its key, a model's state, does not cover what `rest` supplies.
+        # With `rest`, do not use the shared cache, because the cache key (a model's state) does not cover `rest`.
         self._known = {} if rest else _digests.setdefault(mode, {})
 
     def column(self, model: str, name: str) -> str:
@@ -179,7 +179,7 @@ class ModeLineage:
         return self._rendered[model]
 
     def _beside(self, model: str) -> tuple[str, str, frozenset[str] | None]:
-        """Return two digests of what affects a model besides its code, and the columns that its hooks set.
+        """Return two digests of what affects a model besides the code, and the columns that the model's hooks set.
 
         The first digest is of settings, untaken branches and calls made while rendering, the second of hooks. A digest
         is empty if there is nothing to hash. The columns are None if the hooks may change any column.
@@ -259,7 +259,7 @@ class ModeLineage:
         return text_digest(repr((name, configured, without_notes(lines) if is_data else lines)))
 
     def _foreign(self, model: str) -> str:
-        """Return a text that identifies a source or snapshot: its name and its YAML; the name alone without YAML."""
+        """Return a text that identifies a source or snapshot: the name, and the content of the YAML if there is any."""
         for kind in ("source", "snapshot"):
             part = self._project.parts.get(PartKey(kind, model))
             if part is not None:

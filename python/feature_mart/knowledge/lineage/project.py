@@ -33,7 +33,7 @@ class Project:
     Args:
         parts: The project's parts by key.
         entries: The YAML entries of models and seeds, by name.
-        rest: Another project, which supplies the columns and models that this project lacks; None if it lacks none.
+        rest: Another project, which supplies the columns and models that this project lacks; None for no other project.
     """
 
     def __init__(

@@ -90,7 +90,7 @@ class Module:
         return op("module", made, self.other(_EFFECT)) if _EFFECT in self._others else made
 
     def function(self, name: str) -> Function | None:
-        """Return the module's function of a name, or None if there is none."""
+        """Return the function ``name`` of the module, or None if there is no such function."""
         return self._functions.get(name)
 
     def body(self, name: str) -> Body:
@@ -123,7 +123,7 @@ class Module:
             live |= writer.loaded
 
     def is_expression(self, name: str) -> bool:
-        """Return True if the body of a function is only the return of an expression."""
+        """Return True if a function is only a return statement, without decorators, ``*args`` and ``**kwargs``."""
         arguments = self._functions[name].args
         if arguments.vararg or arguments.kwarg or self._functions[name].decorator_list:
             return False

@@ -37,7 +37,7 @@ def looped_over(tree: ast.Module, source: ast.expr) -> list[Any] | None:
 
 @lru_cache(maxsize=64)
 def _assigned(tree: ast.Module) -> dict[str, ast.expr]:
-    """Return the values of the module-level names that are assigned exactly once."""
+    """Return the expression that is assigned to each module-level name, for names that are assigned exactly once."""
     found: dict[str, list[ast.expr]] = {}
     for statement in tree.body:
         if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:

@@ -147,7 +147,10 @@ class _Model:
         return frozenset(found)
 
     def _frame(self, name: str) -> Term:
-        """Return the term of a model that is read: the columns whose names occur in the module, or all if none does."""
+        """Return the term of a model that the module reads.
+
+        The term has the columns whose names occur in the module, or all columns if none of the names occurs.
+        """
         columns = self._facts.get(name, Facts(None)).columns
         read = [each for each in columns or () if each in self._words]
         if not read:
@@ -155,7 +158,7 @@ class _Model:
         return op("frame", rows_of(name), *(column_of(name, each) for each in read))
 
     def _named(self, part: ast.expr | str) -> frozenset[str]:
-        """Return the columns that a key may name; empty if the key is no column, or if its value is unknown."""
+        """Return the columns that a key may name; empty if no column fits or the key's value is unknown."""
         key = part if isinstance(part, str) else id(part)
         if key not in self._keys:
             patterns = [part] if isinstance(part, str) else list(self._patterns(part))

@@ -2,7 +2,7 @@
 
 The term of a column is the column's expression, in which each reference to a column is replaced by that column's term,
 through all CTEs. A CTE that only passes a column on does not change the term. Another term has what decides the rows:
-sources, joins, filters and groups. As-of joins and left joins to unique keys are not in it: they keep the set of rows.
+sources, joins, filters and groups. It omits as-of joins and left joins to unique keys, which keep the set of rows.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class _Reader:
         return Relation(columns, rows)
 
     def _ordered(self, node: exp.Expression, found: Relation, scope: Scope) -> Relation:
-        """Return a relation with LIMIT and OFFSET applied to its rows. ORDER BY counts only together with these."""
+        """Return a relation with LIMIT and OFFSET applied to its rows. Without them, ORDER BY is ignored."""
         cut = [node.args[each] for each in ("limit", "offset") if node.args.get(each)]
         if not cut:
             return found
@@ -199,7 +199,7 @@ class _Reader:
     def _sources(
         self, node: exp.Select, scope: Scope, where: exp.Expression | None
     ) -> tuple[list[Term], bool, list[frozenset[tuple[str, str]]]]:
-        """Add the sources; return the terms that decide rows, True if the first's keys stay unique, and these keys."""
+        """Add the sources. Return the terms of the rows, True if no join repeats rows of the first source, its keys."""
         clause = node.args.get("from_") or node.args.get("from")
         if clause is None:
             return [], False, []
@@ -243,7 +243,7 @@ class _Reader:
     def _projections(
         self, node: exp.Select, scope: Scope
     ) -> tuple[dict[tuple[str, str], str], dict[str, Term], Callable[[str], Term] | None]:
-        """Return the names of columns passed on unchanged, the terms of all, and a function for columns not listed."""
+        """Return the output names of unchanged columns, all columns' terms, and a function for columns not listed."""
         plain: dict[tuple[str, str], str] = {}
         columns: dict[str, Term] = {}
         open_columns: Callable[[str], Term] | None = None

@@ -117,9 +117,9 @@ class NotReadError(Exception):
 
 
 def sparse(columns: Mapping[str, Term], compared: set[str]) -> dict[str, Term]:
-    """Return a model's columns, with those marked that `is_changed` does not compare.
+    """Return a model's columns, and mark the terms of the columns that `is_changed` does not compare.
 
-    A row in which only such columns changed is dropped.
+    `is_changed` drops a row in which only such columns changed. If ``compared`` is empty, no column is marked.
     """
     if not compared:
         return dict(columns)

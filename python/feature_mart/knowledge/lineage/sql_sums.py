@@ -1,4 +1,4 @@
-"""Find on which of the facts that the macro `running_sums` sums up a column of a history depends.
+"""Find the facts on which a column of a history depends, among the facts that the macro `running_sums` adds up.
 
 The macro makes a union of all facts, in which a column is 0 for the facts of other columns. A fact with 0 changes no
 sum, so a column depends only on its own facts. A history has rows only for refreshes at which a column changed.
@@ -25,7 +25,7 @@ def read_apart(
     ctes: Mapping[str, Relation],
     read: Callable[[exp.Expression, dict[str, Relation]], Relation],
 ) -> None:
-    """Make each sum of a relation depend only on its own facts, and the relation's rows, keys and times on no fact.
+    """Make each sum of a relation depend only on the facts of this sum, and the other columns and the rows on no fact.
 
     Args:
         found: the relation of the CTE `running_sums`, changed in place.

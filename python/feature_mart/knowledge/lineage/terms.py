@@ -26,7 +26,7 @@ _known: dict[tuple[object, ...], Term] = {}
 
 
 def _term(kind: str, label: str, model: str, children: tuple[Term, ...]) -> Term:
-    """Return the term with these parts. Equal terms are one object, so that each is hashed only once."""
+    """Return the term with these parts. Equal terms are one object, so that each term is hashed only once."""
     key = (kind, label, model, *map(id, children))
     found = _known.get(key)
     if found is None:

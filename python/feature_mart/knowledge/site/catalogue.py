@@ -61,8 +61,7 @@ def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str
     """Return the front page as Markdown. A feature that several consumers share is listed once.
 
     Args:
-        of: the content to generate text from.
-        of: the content from which text is generated.
+        of: the content of the page.
         overview: a title, an introduction and a guide to the site, written by hand. The mart's state is inserted before
             the guide.
         japanese: the Japanese section at the end of the page, written by hand.

@@ -45,7 +45,7 @@ def enrich_manifest(
     Args:
         document: dbt's manifest, changed in place.
         consumers: the facts about each consumer.
-        freshness: the newest row of each feature model.
+        freshness: the freshness of each feature model and mart.
         checks: the last checks of the mart.
         catalog: dbt's catalog, which has the types of the columns in the database.
         as_of_at: the refresh of the built mart.

@@ -14,7 +14,7 @@ from feature_mart.knowledge.site.profiles import Profile
 from feature_mart.snapshot_files import parse_instant
 from feature_mart.storage import Store
 
-#: The only split of a consumer without a snapshot: all rows.
+#: The split to use for a consumer without a snapshot. It contains all rows.
 _ALWAYS = Window(
     "all", datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 2, tzinfo=UTC), label_known_until=None
 )
@@ -84,7 +84,7 @@ def last_snapshot(
 
 
 def splits_of(snapshot: Mapping[str, Any] | None) -> tuple[Window, ...]:
-    """Return the splits of a snapshot, or one split of all rows for None."""
+    """Return the splits of a snapshot; one split with all rows if ``snapshot`` is None."""
     if snapshot is None:
         return (_ALWAYS,)
     cut = [parse_instant(split["from"]) for split in snapshot["splits"]]

@@ -69,7 +69,7 @@ def column_page(
         for each in why.rejected
         if why.column in each.lost_to
     ]
-    # The page of a mart has only the drawing for its consumer's label, the page of a feature model one per consumer.
+    # The page of a mart shows the drawing for the mart's consumer. The page of a feature model shows one per consumer.
     own = [facts for facts in consumers if f"_{facts.consumer.name}__" in model] or consumers
     paragraphs += [line for facts in own for line in _drawing(why.column, facts, links)]
     return "\n\n".join(paragraphs)

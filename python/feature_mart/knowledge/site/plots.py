@@ -1,4 +1,4 @@
-"""Draw one small SVG per feature column: distribution by split, median by month, and mean label along its values.
+"""Draw one small SVG per feature column: distribution by split, median by month, and mean label by value.
 
 Splits are distinguished by line style, and the share of unknown values is grey.
 """
@@ -197,13 +197,13 @@ def _draw_label(axes: Any, profile: Profile) -> Iterator[Any]:
         yield from axes.plot(values, means, color="black", linewidth=0.5)
     yield axes.axhline(profile.label_mean, color="0.6", linewidth=0.5, linestyle="--")
     yield axes.scatter(values, means, s=sizes, color="black")
-    # Include half a standard deviation of the label on both sides of its mean, so that a weak effect looks weak.
+    # Include half a standard deviation of the label on both sides of the mean, so that a weak effect looks weak.
     reach = profile.label_deviation / 2
     _fit(axes, values, (*means, profile.label_mean - reach, profile.label_mean + reach))
 
 
 def _fit(axes: Any, across: Sequence[float], up: Sequence[float]) -> None:
-    """Set the limits of both axes to the values with a margin of 5%; an axis without values is from 0 to 1."""
+    """Set the limits of both axes to the range of the values (0 to 1 without values), with a margin of 5%."""
     for values, limit in ((across, axes.set_xlim), (up, axes.set_ylim)):
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
         # If the values differ very little, keep the margin above the resolution of a float.

@@ -156,7 +156,7 @@ def measure_profiles(
 def finite(value: str) -> str:
     """Return SQL for a number that is NULL if it is infinite, NaN or too great to be summed.
 
-    The comparison is false for NaN.
+    NaN becomes NULL, because a comparison with NaN is false.
     """
     return f"case when abs({value}) < {_MOST:e} then {value} end"
 
@@ -286,7 +286,8 @@ def _label_groups(
 ) -> Iterator[tuple[float, float, int]]:
     """Yield the mean value, the mean label and the number of rows of groups of neighbouring bins.
 
-    A group is complete when it has a tenth of the rows. If `is_each`, every non-empty bin is a group.
+    A group is complete when it has a tenth of the rows with a known value. If `is_each`, each non-empty bin is a
+    group.
     """
     wanted = 0.0 if is_each else train.known / _GROUPS
     rows, values, total, left = 0, 0.0, 0.0, train.known

@@ -26,7 +26,7 @@ _MOST_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """The part of a build's run record about checks: their counts, and the ids of the nodes that warned or failed."""
+    """The checks in a build's run record: the counts by result, and the ids of the nodes that warned or failed."""
 
     run_id: str
     tests: CheckCounts
