@@ -202,8 +202,8 @@ open_facts as (
 
 ),
 
-{#- A fact that left by opened_at does not enter before it leaves here, and is dropped. The filter
-    is not in the CTE above, because DuckDB would then compute the end of a window twice. -#}
+{#- The filter drops facts that left by opened_at: here they do not enter before they leave. The
+    filter is not in the CTE above, because DuckDB would then compute the end of a window twice. -#}
 moves as (
 
     select

@@ -69,8 +69,8 @@
 
 {#- Write CTEs that end with `profiles`: the measurements of int_mart__profiles for a model and
     column (all, if none is given) at the refresh that is built, and at the newest refresh before
-    its days, by bin. Empty while the history is too short to compare, unless `is_compared` is
-    false. -#}
+    its days, by bin. `profiles` is empty while the history is too short to compare, unless
+    `is_compared` is false. -#}
 {% macro compared_profiles(model=none, column_name=none, is_compared=true) -%}
 measured as (
 

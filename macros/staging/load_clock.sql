@@ -1,6 +1,6 @@
-{#- Write a SELECT of the periods in which the load times of a raw table are wrong by
-    seeds/load_clock.csv, one per row; empty if no line of this warehouse names the table. Periods
-    do not overlap (assert_load_clock__periods_are_apart). -#}
+{#- Write a SELECT of the periods in which the load times of a raw table are wrong, one per row, as
+    listed in seeds/load_clock.csv. The result is empty if no line of this warehouse names the
+    table. Periods do not overlap (assert_load_clock__periods_are_apart). -#}
 {% macro untrusted_periods(table) -%}
     select
         load_clock.untrusted_from,
@@ -10,8 +10,8 @@
     where {{ is_line_of(table) }}
 {%- endmacro %}
 
-{#- Write a condition that is true if a line is for the table, and for this warehouse or for all.
-    -#}
+{#- Write a condition that is true if a line of the load clock names the table, and either names
+    this warehouse or applies to all warehouses. -#}
 {% macro is_line_of(table) -%}
     load_clock.{{ adapter.quote('table') }} = '{{ table }}'
     and coalesce(load_clock.warehouse, '') in ('', {{ text_literal(var('warehouse')) }})

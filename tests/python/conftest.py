@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, settings
 
 from busy_machine import parse_again
 
-# Manifests and syntax trees are large graphs: at its default rate the collector takes a tenth of the suite's time.
+# With the default thresholds, garbage collection takes a tenth of the suite's time, because manifests and syntax trees
+# are large object graphs.
 gc.set_threshold(100_000, 50, 100)
 
 #: Integration tests that build whole marts, the longest first. All other modules come after them.
@@ -28,7 +29,7 @@ _LONGEST = (
     "test_environment.py",
 )
 
-# How long an example takes says how busy the machine is, and nothing about the code.
+# The time of an example depends on the load of the machine, so there is no deadline.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
@@ -38,7 +39,7 @@ if sys.version_info < (3, 11, 8):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of the longest modules first; within a module their order stays."""
+    """Put the tests of the longest modules first, and keep the order within each module."""
 
     def rank(item: pytest.Item) -> int:
         is_long = "integration" in item.path.parts and item.path.name in _LONGEST

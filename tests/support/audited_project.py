@@ -1,4 +1,4 @@
-"""Write a dbt project with one feature, one consumer and its label, which an audit judges within seconds."""
+"""Write a dbt project with one feature, one label and one consumer, small enough to be audited within seconds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ vars:
 flags:
   send_anonymous_usage_stats: false
 """
-#: The refresh that was named, or the first one at or after the newest load: 18:00 UTC is 3:00 in Tokyo.
+#: The model of the refresh that is built: dbt var `as_of` or, without one, the first refresh at or after the newest
+#: load. Refreshes are at 18:00 UTC, which is 3:00 in Tokyo.
 _CLOCK_MODEL = """
 {% if var('as_of') -%}
 select cast('{{ var("as_of") }}' as timestamptz) as as_of_at
@@ -65,10 +66,11 @@ select client_id, known_at as as_of_at, count(*) over seen as client_job_count
 from {{ ref('int_job__requests') }}
 window seen as (partition by client_id order by known_at, job_id WINDOW)
 """
-#: The rows that a client's job count includes: those known so far, or all of them.
+#: Window frames of a client's job count: the jobs known so far, or also the later ones, which is a leak.
 _SO_FAR = "range between unbounded preceding and current row"
 _ALL = "rows between unbounded preceding and unbounded following"
-#: The last refresh of the existing table in a build that appends, or by mistake a day before it.
+#: The filter of an incremental build. APART is the time by which it reaches back before the watermark: 0 days, or,
+#: as a mistake, 3 days, which append rows twice.
 _APPENDED = """
 {% if is_incremental() %}
 qualify known_at > (select max(as_of_at) - interval APART from {{ this }})
@@ -133,9 +135,13 @@ _CLOCK = "warehouse,table,trusted_from,assumed_lag_hours,note,untrusted_from\not
 def write_audited_project(
     folder: Path, *, leaks: bool = False, overlaps: bool = False, clock: str = ""
 ) -> Path:
-    """Write the project into ``folder``; it ``leaks`` all of a client's jobs, or appends some of them twice.
+    """Write the project into ``folder``, and return the folder.
 
-    ``clock`` are lines of the load clock, in addition to one for another warehouse.
+    Args:
+        folder: is created if necessary.
+        leaks: if True, the feature also counts the client's later jobs.
+        overlaps: if True, an incremental build appends some rows that the table already has.
+        clock: CSV lines of the load clock, in addition to one line for another warehouse.
     """
     window = _ALL if leaks else _SO_FAR
     appended = _APPENDED.replace("APART", "3 day" if overlaps else "0 day")
@@ -160,7 +166,7 @@ def write_audited_project(
 
 
 def write_audited_warehouse(folder: Path, days: int = 120) -> Path:
-    """Write two jobs a day of seven clients, loaded a night later, and a contract for every second job a week later."""
+    """Write two jobs a day, each loaded the next day, and a contract six days after every second job."""
     start = datetime(2024, 1, 1, tzinfo=UTC)
     jobs: list[dict[str, Any]] = []
     contracts: list[dict[str, Any]] = []

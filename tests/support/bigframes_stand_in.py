@@ -1,4 +1,4 @@
-"""Replace the notebook service and BigFrames by a stand-in that runs dbt's Python models here, against the emulator.
+"""Run dbt's Python models in this process against the emulator, in place of the notebook service and BigFrames.
 
 dbt-bigquery compiles a Python model into one script and sends it to a notebook in the cloud. The stand-in runs the same
 script in this process, where this module takes the place of ``bigframes.pandas``: its frames are pandas frames, read
@@ -24,7 +24,7 @@ from feature_mart.bigquery.raw import schema_of
 
 
 class Frame:
-    """The methods of a BigFrames frame that the models use."""
+    """A stand-in for a BigFrames frame, with only the methods that the models use."""
 
     def __init__(self, session: Session, rows: pd.DataFrame) -> None:
         self._session, self._rows = session, rows
@@ -49,7 +49,7 @@ class Frame:
 
 
 class Session:
-    """The session that ``bigframes.pandas.get_global_session()`` returns."""
+    """A stand-in for the session that ``bigframes.pandas.get_global_session()`` returns."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -58,7 +58,7 @@ class Session:
     def read_gbq(self, name: str) -> Frame:
         table = self._client.get_table(name.replace("`", ""))
         rows = self._client.list_rows(table).to_arrow(create_bqstorage_client=False)
-        # BigFrames has Arrow types.
+        # The columns of a BigFrames frame have Arrow types.
         return Frame(self, rows.to_pandas(types_mapper=pd.ArrowDtype))
 
     def read_pandas(self, rows: pd.DataFrame) -> Frame:
@@ -120,7 +120,7 @@ def run_script(script: str, client: Any) -> Session:
 
 @contextmanager
 def notebooks(client: Any) -> Iterator[list[str]]:
-    """Run the scripts that dbt sends to the notebook service here, and yield the growing list of them."""
+    """Run in this process the scripts that dbt sends to the notebook service, and yield the list of scripts so far."""
     from dbt.adapters.bigquery.impl import BigQueryAdapter
     from dbt.adapters.bigquery.python_submissions import PythonSubmissionResult
 

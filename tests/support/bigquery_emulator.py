@@ -1,4 +1,4 @@
-"""Serve BigQuery's REST and Storage Read interfaces on loopback, by an emulator that runs on DuckDB; for tests only.
+"""Serve BigQuery's REST and Storage Read interfaces on loopback for tests, by an emulator that runs on DuckDB.
 
 ``python tests/support/bigquery_emulator.py READY`` serves until it is stopped or its parent process ends, and writes
 its two ports as ``rest grpc`` to the file READY. Where the emulator cannot do what the mart needs, it is patched here;
@@ -33,21 +33,21 @@ class Emulator:
 
     @property
     def endpoint(self) -> str:
-        """Return the value for ``MART_BQ_API_ENDPOINT``, which needs the scheme."""
+        """Return the value for ``MART_BQ_API_ENDPOINT``, a URL with its scheme."""
         return f"http://127.0.0.1:{self.rest_port}"
 
     @property
     def storage_endpoint(self) -> str:
-        """Return the value for ``MART_BQ_STORAGE_ENDPOINT``, without transport security."""
+        """Return the value for ``MART_BQ_STORAGE_ENDPOINT``, a ``host:port`` without TLS."""
         return f"127.0.0.1:{self.grpc_port}"
 
 
 @contextmanager
 def run_emulator() -> Iterator[Emulator]:
-    """Yield an emulator that runs in a process of its own, and stop it at the end.
+    """Start the emulator in a process of its own, yield its ports, and stop the process on exit.
 
     Raises:
-        RuntimeError: it did not start; the message has its output.
+        RuntimeError: the emulator did not start. The message contains the output of its process.
     """
     with run_process("the emulator", [sys.executable, __file__]) as ports:
         rest, grpc = ports.split()
@@ -55,7 +55,7 @@ def run_emulator() -> Iterator[Emulator]:
 
 
 def patch_boot() -> None:
-    """Skip GEOGRAPHY: it needs an extension that cannot be downloaded here, and the emulator would not start."""
+    """Start without GEOGRAPHY, whose DuckDB extension cannot be downloaded here; without it, the emulator exits."""
     import duckdb
     from bqemulator.storage.engine import DuckDBEngine
 
@@ -69,7 +69,7 @@ def patch_boot() -> None:
 
 
 def patch_contracts() -> None:
-    """Remove the parentheses that dbt writes around the SELECT of a table with a contract: the emulator ignores it."""
+    """Find the SELECT of a table with a contract inside dbt's parentheses, where the emulator does not look for it."""
     from bqemulator.sql.rewriter import create_table_schema_ctas
     from sqlglot import exp
 
@@ -84,14 +84,14 @@ def patch_contracts() -> None:
 
 
 def patch_null_order() -> None:
-    """Keep NULLS LAST in windows: a library that the emulator rewrites SQL with drops it."""
+    """Keep NULLS LAST in window functions. SQLGlot, with which the emulator rewrites SQL, drops these words."""
     from sqlglot.generators.bigquery import BigQueryGenerator
 
     BigQueryGenerator.NULL_ORDERING_SUPPORTED = True
 
 
 def patch_literals() -> None:
-    """Mark float literals correctly beside triple quotes and comments; the emulator looks for quotes only."""
+    """Mark float literals by their tokens. The emulator's own search fails beside triple quotes and comments."""
     import sqlglot
     from bqemulator.sql import translator
     from sqlglot.tokens import TokenType
@@ -109,9 +109,9 @@ def patch_literals() -> None:
 
 
 def patch_reads() -> None:
-    """Send a stream from the requested offset, in messages that gRPC accepts.
+    """Send the rows of a stream from the requested offset on, in messages that gRPC accepts.
 
-    The emulator sends each stream from its beginning, and wide rows in messages that are too large.
+    The emulator ignores the offset, and its messages exceed gRPC's size limit if the rows are wide.
     """
     from bqemulator.grpc_api import read_servicer
     from bqemulator.streaming.read_session import get_session
@@ -142,9 +142,9 @@ def patch_reads() -> None:
 
 
 def spare_parsing() -> None:
-    """Parse each statement once.
+    """Cache the parsed statements.
 
-    This is a speed-up and no patch: the emulator spends most of its time on parsing a dozen times.
+    This saves time and fixes no fault: the emulator parses a statement a dozen times, which takes most of its time.
     """
     import sqlglot
 

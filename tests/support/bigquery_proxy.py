@@ -1,4 +1,4 @@
-"""A proxy on loopback in front of the emulator that injects BigQuery's faults and gives dry runs a number of bytes."""
+"""A proxy on loopback in front of the emulator. It injects BigQuery's faults and the byte counts of dry runs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ _DUPLICATE = (
 
 @dataclass(slots=True)
 class Fault:
-    """A fault for requests whose body or path contains `on`: the first `times` of them, after `spared` that pass.
+    """A fault for requests whose method, path or body contains `on`.
 
-    `how` is ``status``, ``hang`` (no response), ``cut`` (the request never arrives and the connection breaks) or
-    ``lost`` (the request is carried out, and the response breaks off in its middle).
+    The first `spared` such requests pass, and the next `times` of them fail. `how` is ``status`` (an error response),
+    ``hang`` (no response), ``cut`` (the request is not forwarded, and the connection is closed) or ``lost`` (the
+    request is carried out, and the connection is closed in the middle of the response). `seen` counts the requests.
     """
 
     how: str
@@ -41,7 +42,10 @@ class Fault:
 
 @dataclass(slots=True)
 class Proxy:
-    """The proxy's address, the faults of its requests, and the bytes of a dry run by its text."""
+    """A running proxy: its address, the faults that it injects, and the requests and jobs that it has received.
+
+    `bytes_by_text` are pairs of a text and a byte count. A dry run gets the count of the first text in its request.
+    """
 
     endpoint: str
     faults: list[Fault] = field(default_factory=list)
@@ -52,7 +56,7 @@ class Proxy:
 
 @contextmanager
 def run_proxy(port: int) -> Iterator[Proxy]:
-    """Yield a proxy in front of the emulator at that port, and stop it at the end."""
+    """Yield a proxy in front of the emulator's REST port ``port``, and stop the proxy on exit."""
     released = threading.Event()
     lock = threading.Lock()
     job_ids: set[str | None] = set()
@@ -102,7 +106,7 @@ def run_proxy(port: int) -> Iterator[Proxy]:
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
 
         def _is_new(self, body: bytes) -> bool:
-            """Return True if a job's id is new. BigQuery accepts an id once; the emulator would run the job again."""
+            """Return False if the body starts a job with a used id, which BigQuery refuses and the emulator runs."""
             if self.command != "POST" or not self.path.split("?")[0].endswith("/jobs"):
                 return True
             reference = json.loads(body).get("jobReference") or {}
@@ -131,7 +135,7 @@ def run_proxy(port: int) -> Iterator[Proxy]:
                 answer = there.getresponse()
                 location = answer.getheader("Location")
                 if location:
-                    # A client resumes an upload at this address, so it has to be the proxy's.
+                    # A client resumes an upload at this address, so the address must be that of the proxy.
                     self.upload_to = location.replace(f":{port}", f":{self.server.server_port}")
                 kind = answer.getheader("Content-Type") or "application/json"
                 return answer.status, answer.read(), kind

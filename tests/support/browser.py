@@ -1,4 +1,4 @@
-"""Open pages of the site in headless Chromium, and record its requests and the messages of its console."""
+"""Open pages of the site in headless Chromium, and record the browser's requests and console messages."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from busy_machine import PATIENCE_S
 
-#: The size of the window in CSS pixels. Pictures are scaled so that a README can show them.
+#: The size of the window in CSS pixels, and the device pixels per CSS pixel, which keeps screenshots small.
 WIDTH, HEIGHT, SCALE = 1400, 1200, 0.6
 _FLAGS = (
     "--headless=new",
-    # Chromium has no sandbox as root in a container. Only our own pages are opened.
+    # Chromium's sandbox does not work as root in a container. The tests open only the project's own pages.
     "--no-sandbox",
     "--disable-dev-shm-usage",
     "--disable-gpu",
@@ -41,9 +41,9 @@ _FLAGS = (
 
 @dataclass(slots=True)
 class Browser:
-    """A window on one site.
+    """A browser window on the site at `root`.
 
-    `asked` are the addresses of all requests so far, `complaints` the messages of the console.
+    `asked` are the URLs of the requests, `complaints` the warnings and errors of the console; `look` adds new ones.
     """
 
     driver: Any
@@ -52,13 +52,13 @@ class Browser:
     complaints: list[str] = field(default_factory=list)
 
     def visit(self, place: str) -> None:
-        """Open a page of the site anew, and wait until its data are loaded."""
+        """Load a page of the site without the state of the previous page, and wait until its data are loaded."""
         self.driver.get("about:blank")
         self.driver.get(f"{self.root}#!/{place}")
         self.wait_for("app-root .app-body, .app-content, .panel")
 
     def wait_for(self, selector: str) -> WebElement:
-        """Return the first element of that kind once one exists and is visible."""
+        """Wait until an element that matches the CSS selector is visible, and return the first one."""
 
         def seen(driver: Any) -> WebElement | None:
             found = driver.find_elements(By.CSS_SELECTOR, selector)
@@ -72,11 +72,11 @@ class Browser:
         return str(self.driver.execute_script("return document.body.innerText"))
 
     def wait_for_text(self, text: str) -> None:
-        """Wait until the page shows a text. Raises: TimeoutException if it never does."""
+        """Wait until the page shows ``text``. Raise TimeoutException if the text does not appear."""
         WebDriverWait(self.driver, PATIENCE_S).until(lambda _: text in self.text())
 
     def search(self, words: str, wanted: str) -> list[str]:
-        """Type into the search box, wait until a name is among the results, and return the names as they are shown."""
+        """Type ``words`` into the search box, wait for the result ``wanted``, and return the names in display order."""
         box = self.wait_for("input[type=search], input[placeholder^=Search]")
         box.send_keys(Keys.CONTROL, "a")
         box.send_keys(words)
@@ -94,7 +94,7 @@ class Browser:
         return names
 
     def find_first(self, queries: Sequence[str]) -> dict[str, list[str]]:
-        """Return the names of all results of each query, best first, from the search itself without its box."""
+        """Return the names of all results of each query, best first, from the search function itself."""
         found: dict[str, list[str]] = self.driver.execute_script(
             "const project = angular.element(document.body).injector().get('project');"
             "const best = q => project.search(q).sort((a, b) => b.overallWeight - a.overallWeight);"
@@ -111,7 +111,7 @@ class Browser:
         return set(self.driver.execute_script(script))
 
     def draws(self, characters: str) -> bool:
-        """Return True if each character has a glyph of its own; without a font all of them look like the same box."""
+        """Return True if each character has its own glyph. Characters without a font are all drawn as the same box."""
         different: int = self.driver.execute_script(
             """const font = getComputedStyle(document.body).fontFamily;
             const pictures = [...arguments[0]].map(character => {
@@ -128,7 +128,11 @@ class Browser:
         return different == len(set(characters))
 
     def wait_until_in_view(self, selector: str) -> None:
-        """Wait until an element can be seen: neither scrolled away nor under another one. Raises: TimeoutException."""
+        """Wait until an element is neither scrolled out of view nor covered by another element.
+
+        Raises:
+            TimeoutException: the element does not come into view.
+        """
         script = """const element = document.querySelector(arguments[0]);
             if (!element) return false;
             const box = element.getBoundingClientRect();
@@ -139,7 +143,7 @@ class Browser:
         )
 
     def open_found(self, name: str) -> None:
-        """Open a result of the search."""
+        """Click the search result with this name, and wait for its page."""
         for each in self.driver.find_elements(By.CSS_SELECTOR, ".result-body h4"):
             if each.find_element(By.TAG_NAME, "span").text == name:
                 each.click()
@@ -148,7 +152,7 @@ class Browser:
         raise AssertionError(f"the search shows no {name}")
 
     def open_column(self, name: str) -> str:
-        """Open a column's row on a model's page, and return the text that appears."""
+        """Expand a column's row on a model's page, and return the text of the details."""
         for row in self.driver.find_elements(By.CSS_SELECTOR, "tr.column-row"):
             cells = row.find_elements(By.TAG_NAME, "td")
             if cells and cells[0].get_attribute("textContent").strip() == name:
@@ -160,7 +164,7 @@ class Browser:
         raise AssertionError(f"the page has no column {name}")
 
     def images(self) -> dict[str, int]:
-        """Return the natural width of every image on the page by its address; 0 for one that did not load."""
+        """Return the natural width of every image on the page by URL; 0 for an image that did not load."""
         found: dict[str, int] = self.driver.execute_script(
             "return Object.fromEntries([...document.images].map(i => [i.src, i.complete ? i.naturalWidth : 0]))"
         )
@@ -175,7 +179,7 @@ class Browser:
         )
 
     def look(self) -> None:
-        """Return and forget the requests and messages since the last call."""
+        """Add the requests and console messages since the last call to `asked` and `complaints`."""
         for line in self.driver.get_log("performance"):
             event = json.loads(line["message"])["message"]
             if event["method"] == "Network.requestWillBeSent":
@@ -187,20 +191,20 @@ class Browser:
         ]
 
     def show(self, path: str) -> None:
-        """Scroll until the first visible element of an XPath is at the lower end of the window."""
+        """Scroll until the first visible element that matches the XPath is at the bottom of the window."""
         found = self.driver.find_elements(By.XPATH, path)
         element = next(each for each in found if each.is_displayed())
         self.driver.execute_script("arguments[0].scrollIntoView({block: 'end'})", element)
 
     def picture(self, path: Path) -> None:
-        """Save a screenshot as PNG."""
+        """Save a screenshot as a PNG file at ``path``."""
         path.parent.mkdir(parents=True, exist_ok=True)
         assert self.driver.save_screenshot(str(path))
 
 
 @contextmanager
 def open_browser(root: str) -> Iterator[Browser]:
-    """Yield a window on the site at that address; skip the test without Chromium, but fail it on a CI."""
+    """Yield a window on the site at the URL ``root``. Without Chromium, skip the test, or fail it on CI."""
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if program is None or driver is None:
         reason = "no Chromium with its driver: install Debian's chromium and chromium-driver (.ci/chromium)"

@@ -1,4 +1,4 @@
-"""Build a small sample from the compiled SQL, without dbt's own build, for tests that read a mart."""
+"""Build the mart of a small sample from the compiled SQL, without a dbt build, for tests that read a mart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write small contracts tables with bulk loads, for tests of the advice on them and of the load clock's audit."""
+"""Write small contracts tables with bulk loads, for tests of the advice on bulk loads and the audit of load clocks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def contract(name: str, contracted_at: datetime | None, loaded_at: datetime) -> 
 
 
 def daily_rows(days: int, a_day: int = 8, lag: timedelta = 6 * HOUR, seed: int = 0) -> list[Row]:
-    """Return rows loaded between half of ``lag`` and ``lag`` after their events, as usual; one in twelve days late."""
+    """Return ``a_day`` contracts per day, each loaded between half of ``lag`` and ``lag`` after its event.
+
+    One contract in twelve is loaded another one to six days later.
+    """
     rng = Random(seed)
     rows = []
     for number in range(days * a_day):
@@ -50,7 +53,7 @@ def daily_rows(days: int, a_day: int = 8, lag: timedelta = 6 * HOUR, seed: int =
 def loaded_at_once(
     rows: Sequence[Row], since: datetime, until: datetime, at: datetime | None = None
 ) -> list[Row]:
-    """Return the rows, with those loaded in a span moved to one load ``at`` a time, by default the end of the span."""
+    """Return the rows; those loaded from ``since`` to before ``until`` get the load time ``at`` (None: ``until``)."""
     return [
         row | {"loaded_at": at or until} if since <= row["loaded_at"] < until else row
         for row in rows
@@ -58,7 +61,7 @@ def loaded_at_once(
 
 
 def write_contracts(folder: Path, rows: Sequence[Row]) -> Path:
-    """Write a warehouse with these contracts and no other rows."""
+    """Write a warehouse whose only rows are these contracts, and return its folder."""
     empty_warehouse(folder)
     columns = RAW_TABLES["contracts"]
     given = pa.table({name: pa.array([row.get(name) for row in rows]) for name in columns})
@@ -71,7 +74,7 @@ def write_contracts(folder: Path, rows: Sequence[Row]) -> Path:
 
 @contextmanager
 def first_loads_of(folder: Path, rows: Sequence[Row]) -> Iterator[FirstLoads]:
-    """Return the first loads of these contracts, with days in Tokyo."""
+    """Yield the first loads of these contracts, by day in Tokyo."""
     raw = warehouse_of(folder, rows)
     with open_first_loads(raw.every_row()["contracts"], "contracts", "Asia/Tokyo") as loads:
         yield loads

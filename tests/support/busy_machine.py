@@ -1,4 +1,4 @@
-"""What lets the suite pass on a machine that other work keeps busy."""
+"""Let the suite pass on a machine that is busy with other work: a generous timeout, and a retry of `ast.parse`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-#: How long a test waits for another thread or process before it takes it for dead, in seconds. With other work on the
-#: machine a step may take a hundred times as long as it should; this only decides when a suite that hangs ends.
+#: Seconds that a test waits for another thread or process before it fails. On a busy machine a step may take a hundred
+#: times as long as usual, so the value only limits the time of a suite that hangs.
 PATIENCE_S = 600
 
 
 def parse_again(parse: Callable[..., ast.AST]) -> Callable[..., ast.AST]:
-    """Wrap ``ast.parse`` to parse again if the interpreter miscounts its own recursion.
+    """Wrap ``ast.parse`` to retry if the interpreter miscounts the recursion depth.
 
-    Before 3.11.8, CPython keeps one such count for all threads. It raises SystemError, "AST constructor recursion depth
-    mismatch", if two threads parse at once. pytest parses the files of a traceback to show a failure, and would crash.
+    CPython before 3.11.8 has one depth counter for all threads. If two threads parse at once, it raises SystemError,
+    "AST constructor recursion depth mismatch". pytest parses the files of a traceback to show a failure, and would
+    crash.
     """
 
     @wraps(parse)

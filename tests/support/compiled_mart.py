@@ -1,7 +1,7 @@
 """Run the mart's own SQL, compiled once by dbt, on tables that a test supplies.
 
 A dbt build takes seconds; the compiled SELECTs of a full build run on an in-memory DuckDB in fractions of a second.
-This allows property tests over thousands of histories, and the same SQL is to answer online requests.
+This makes property tests over thousands of histories possible.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 _TEXT, _MONEY, _INSTANT, _FLAG = "varchar", "decimal(18,3)", "timestamptz", "boolean"
 _LIFE = {"is_deleted": _FLAG, "loaded_at": _INSTANT}
 
-#: Every column of the raw contract, by table.
+#: The type of every column of the raw contract, by table and column.
 RAW_TABLES: Mapping[str, Mapping[str, str]] = {
     "categories": {"category_id": _TEXT, "parent_category_id": _TEXT, "name": _TEXT, **_LIFE},
     "clients": {
@@ -87,7 +87,7 @@ RAW_TABLES: Mapping[str, Mapping[str, str]] = {
 
 
 def empty_warehouse(folder: Path) -> Path:
-    """Write the eight raw tables without rows, with every column, as Parquet files into ``folder``."""
+    """Write the eight raw tables, with every column and no rows, as Parquet files into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     con = connect()
     for table, columns in RAW_TABLES.items():
@@ -111,7 +111,7 @@ def load_table(
     columns: Mapping[str, str],
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Create table ``name`` (schema included) with these columns and rows; a column that a row lacks is NULL."""
+    """Create table ``name``, given as ``schema.table``. A column that is missing from a row becomes NULL."""
     typed = ", ".join(f'"{column}" {type_}' for column, type_ in columns.items())
     con.execute(f"create table {name} ({typed})")
     if rows:
@@ -123,7 +123,7 @@ def load_table(
 
 
 def load_text_words(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the seed that Python models read."""
+    """Create the seed ``text_words``, which Python models read."""
     seed = PROJECT / "seeds" / "text_words.csv"
     con.execute(f"create table main.text_words as select * from {csv(seed, 'header = true')}")
 
@@ -133,10 +133,10 @@ class CompiledMart:
     """Compiled SELECTs and Python models of the mart, in an order in which they can be built.
 
     Attributes:
-        sql: by model name, in dependency order; for a Python model the text of its file.
-        parents: by model name, the models and seeds that it reads.
+        sql: the compiled SELECT, or the text of a Python model's file, by model name in dependency order.
+        parents: the models and seeds that a model reads, by model name.
         python: the names of the Python models.
-        analyses: compiled SELECTs of the analyses, by name.
+        analyses: the compiled SELECT of each analysis, by name.
     """
 
     sql: Mapping[str, str]
@@ -151,7 +151,7 @@ class CompiledMart:
         given: Collection[str] = (),
         only: Collection[str] | None = None,
     ) -> None:
-        """Create every model except ``given`` as a table of ``main``; with ``only``, create no others."""
+        """Create every model except ``given`` as a table in schema ``main``, or only the models in ``only``."""
         for name, select in self.sql.items():
             if name in given or (only is not None and name not in only):
                 continue
@@ -161,14 +161,14 @@ class CompiledMart:
                 con.execute(f"create table main.{name} as {select}")
 
     def run_python(self, con: duckdb.DuckDBPyConnection, name: str) -> None:
-        """Create a Python model's table by calling its `model()` on the tables that exist."""
+        """Create a Python model's table by calling its `model()` on the tables already built."""
         rows = load_python_model(name, self.sql[name]).model(FullBuild(con), con)
         con.register("python_rows", rows)
         con.execute(f"create table main.{name} as select * from python_rows")
         con.unregister("python_rows")
 
     def upstream(self, name: str, leaves: Collection[str]) -> list[str]:
-        """Return ``name`` and the models upstream of it down to ``leaves``, which are left out, in build order."""
+        """Return ``name`` and its upstream models in build order, without ``leaves`` and models read only by them."""
         wanted: set[str] = set()
         queue = [name]
         while queue:
@@ -181,7 +181,7 @@ class CompiledMart:
 
 
 def compile_mart(folder: Path, **variables: object) -> CompiledMart:
-    """Compile the project for a full build on DuckDB; ``folder`` is for an empty warehouse and dbt's files."""
+    """Compile the project for a full build on DuckDB, and write an empty warehouse and dbt's files into ``folder``."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
@@ -199,7 +199,7 @@ def compile_mart(folder: Path, **variables: object) -> CompiledMart:
         *("--vars", json.dumps(variables), "--quiet"),
     ]
     try:
-        # Building the seed also opens the raw views, which compiling alone does not do.
+        # The seed command also creates the views of the raw tables; the compile command alone does not.
         for command in (["seed"], ["compile", "--full-refresh"]):
             result = dbtRunner().invoke([*command, *common])
             if not result.success:

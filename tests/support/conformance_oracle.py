@@ -24,7 +24,7 @@ ZONE = ZoneInfo(VARIABLES["business_timezone"])
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
-#: Hashes differ by engine, so their values are not expected.
+#: Hash values differ between engines, so the cases contain no expected values for these macros.
 HASHES = {"hash_to_text", "hash_from_text", "row_hash", "order_free_hash"}
 
 Value = int | float | str | bool | Decimal | datetime | None
@@ -43,7 +43,7 @@ def read_literal(text: str) -> Value:
     """Return the value of a SQL literal in a case's ``given``.
 
     Raises:
-        ValueError: the literal has no known form.
+        ValueError: the form of the literal is unknown.
     """
     instant = re.fullmatch(r"\{\{ instant\('(.*)'\) \}\}", text)
     if instant is not None:
@@ -80,7 +80,7 @@ def rows_given(case: Mapping[str, Any]) -> list[dict[str, Value]]:
 
 
 class Oracle:
-    """The macros over one row, written from BigQuery's documentation and the macros' descriptions."""
+    """The macros over one row in Python, written after BigQuery's documentation and the macros' descriptions."""
 
     def __init__(self, row: Row) -> None:
         self._row = row
@@ -109,7 +109,7 @@ class Oracle:
         with localcontext(prec=60):
             log = Decimal(float(value)).ln()
             exact = int(half_away(log * 10**6))
-        # No engine promises the last bit of LN: either float64 next to the true value is right.
+        # No engine guarantees the last bit of LN, so the result must be the same for the neighbouring float64 values.
         nearest = float(log)
         near = (nearest, *(math.nextafter(nearest, side) for side in (math.inf, -math.inf)))
         reached = {int(half_away(Decimal(candidate * 1e6))) for candidate in near}
@@ -163,7 +163,7 @@ class Oracle:
 
     def whole_amount(self, price: Value) -> int | None:
         value = self._value(price)
-        # A Decimal made from a float is exactly that float.
+        # Decimal(float) is exact, so only the two roundings below change the value.
         return None if value is None else int(half_away(half_away(Decimal(value), 9)))
 
     def code_word(self, text: Value) -> str | None:
@@ -254,7 +254,7 @@ class Oracle:
 
 
 class _Null:
-    """NULL: the result of any sum or product with it is NULL."""
+    """SQL's NULL: a sum or product with NULL is NULL."""
 
     def _null(self, _: object) -> _Null:
         return self
@@ -272,7 +272,7 @@ def _refreshes_about(at: datetime) -> list[datetime]:
 
 
 def as_text(value: Value) -> str | None:
-    """Return a value as the cases write it."""
+    """Return a value as text in the notation of the cases; None for NULL."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -286,7 +286,7 @@ def as_text(value: Value) -> str | None:
 
 
 class OtherFormError(Exception):
-    """Raised if a case has another form."""
+    """Raised by a function below if the case does not have the form that the function can compute."""
 
 
 def by_macro(case: Mapping[str, Any]) -> str | None:
@@ -302,7 +302,7 @@ def by_macro(case: Mapping[str, Any]) -> str | None:
 
 
 def by_value(case: Mapping[str, Any]) -> str | None:
-    """Compute a case that is a column as it was given: the value of its literal."""
+    """Compute a case whose expression is one column, optionally cast to a float."""
     column = re.fullmatch(
         r"(?:cast\()?given\.(\w+)(?: as \{\{ type_double\(\) \}\}\))?", case.get("sql", "")
     )
@@ -339,7 +339,7 @@ def by_sum(case: Mapping[str, Any]) -> str | None:
 
 
 def by_least(case: Mapping[str, Any]) -> str | None:
-    """Compute a case that takes the value of the least row."""
+    """Compute a case that calls the macro `value_of_least`."""
     if "value_of_least" not in case.get("sql", ""):
         raise OtherFormError
     rows = rows_given(case)
@@ -352,7 +352,7 @@ WAYS = (by_macro, by_value, by_equality, by_difference, by_sum, by_least)
 
 
 def recomputed(case: Mapping[str, Any]) -> str | None:
-    """Return what the case should expect.
+    """Return the expected result of a case, as text.
 
     Raises:
         OtherFormError: the case has no form that can be computed again.

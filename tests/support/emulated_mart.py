@@ -30,7 +30,7 @@ PROJECT_ID = "mart-test"
 
 
 def environment_of(emulator: Emulator, home: Path, **others: str) -> dict[str, str]:
-    """Return a user's settings, with the address of the emulator and short waits."""
+    """Return environment variables for a mart on the emulator, with short waits between retries."""
     return {
         "MART_TARGET": "bigquery_ci",
         "MART_GCP_PROJECT": PROJECT_ID,
@@ -41,7 +41,7 @@ def environment_of(emulator: Emulator, home: Path, **others: str) -> dict[str, s
         "MART_BQ_TIMEOUT_S": "120",
         "MART_BQ_RETRY_S": "10",
         "MART_BQ_RETRIES": "0",
-        # The emulator has one connection, and refuses two calls at once.
+        # The emulator has one database connection and refuses concurrent calls.
         "MART_BQ_THREADS": "1",
         "MART_HOME": str(home),
         **others,
@@ -50,7 +50,7 @@ def environment_of(emulator: Emulator, home: Path, **others: str) -> dict[str, s
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Return the process's environment with these variables and without any other MART_ name."""
+    """Set these environment variables and unset every other MART_ variable; restore the environment on exit."""
     saved = dict(os.environ)
     for name in [name for name in os.environ if name.startswith("MART_")]:
         del os.environ[name]
@@ -63,7 +63,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def call(variables: Mapping[str, str], *arguments: str) -> Result:
-    """Run a command of `mart` with the stand-in for notebooks."""
+    """Run a `mart` command in this process, with the stand-in for the notebook service."""
     with environment(variables):
         address = resolve_settings().bigquery
         assert address is not None
@@ -72,7 +72,7 @@ def call(variables: Mapping[str, str], *arguments: str) -> Result:
 
 
 def result_of(variables: Mapping[str, str], *arguments: str) -> dict[str, Any]:
-    """Run a command that has to succeed, and return the JSON that it prints."""
+    """Run a `mart` command with `--json`, assert that it succeeds, and return the object that it prints."""
     done = call(variables, *arguments, "--json")
     assert done.exit_code == 0, done.output
     document: dict[str, Any] = json.loads(done.stdout)
@@ -81,7 +81,7 @@ def result_of(variables: Mapping[str, str], *arguments: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class EmulatedMart:
-    """A mart on the emulator, and its raw rows as files."""
+    """A mart on the emulator; `raw` is a folder with its raw tables as Parquet files."""
 
     variables: Mapping[str, str]
     settings: Settings
@@ -93,12 +93,12 @@ class EmulatedMart:
         return open_client(self.settings.bigquery)
 
     def load(self, dataset: str) -> None:
-        """Load the raw rows into a dataset, which is created if necessary."""
+        """Load the raw tables into a dataset, and create the dataset if necessary."""
         assert self.settings.bigquery is not None
         load_folder(self.client, self.settings.bigquery, self.raw, dataset)
 
     def build(self, as_of: str, *, full_refresh: bool = False) -> None:
-        """Build without checks."""
+        """Build the mart as of a refresh, without running the checks."""
         with (
             environment(self.variables),
             notebooks(self.client),
@@ -107,7 +107,7 @@ class EmulatedMart:
             build_mart(self.settings, log, as_of=as_of, full_refresh=full_refresh, is_checked=False)
 
     def compare(self, as_of_at: datetime, folder: Path) -> tuple[TableComparison, ...]:
-        """Compare every table with that of one full build on DuckDB."""
+        """Compare every table with the same table of one full build on DuckDB."""
         variables = {"MART_HOME": str(folder / "home")}
         here = resolve_settings(dwh=str(self.raw), environment=variables)
         here = replace(here, warehouse=self.settings.warehouse)
@@ -121,12 +121,12 @@ class EmulatedMart:
 
 
 def emulated_mart(variables: Mapping[str, str], raw: Path) -> EmulatedMart:
-    """Return a mart of that environment over those raw rows; nothing is loaded or built yet."""
+    """Return a mart with these environment variables and the raw tables in ``raw``. Do not load or build anything."""
     return EmulatedMart(variables, resolve_settings(environment=variables), raw)
 
 
 def write_slice(source: Path, out: Path, jobs: int) -> Path:
-    """Write a warehouse with the last jobs of another one and all rows that belong to them."""
+    """Write a warehouse with the last ``jobs`` jobs of another warehouse and all rows that belong to these jobs."""
     out.mkdir(parents=True)
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")

@@ -25,7 +25,7 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """A built sample, the tables that a notebook reads from it, and a folder for its file."""
+    """A built sample, the tables that a notebook reads from the sample, and a folder for the training file."""
 
     sample: BuiltSample
     notebook: Notebook
@@ -50,7 +50,7 @@ class Desk:
 
 
 def right_file(notebook: Notebook) -> pd.DataFrame:
-    """Write a correct file of one feature."""
+    """Return a training file with one feature and correct values."""
     return notebook.file(**{COUNT: notebook.join(COUNT, NOW)})
 
 
@@ -68,7 +68,7 @@ def predate(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def table(notebook: Notebook, key: str, ahead: pd.Timedelta = NOW) -> pd.DataFrame:
-    """Return two client features as of each request, or ``later`` after it."""
+    """Return a training file keyed by ``key`` with two client features, as of the time ``ahead`` after each request."""
     rows = notebook.requests[[JOB, CLIENT, "requested_at"]]
     values = {COUNT: notebook.join(COUNT, ahead, 0), PRICE: notebook.join(PRICE, ahead, None)}
     rows = rows.assign(**{name: rows.job_id.map(column) for name, column in values.items()})
@@ -89,7 +89,7 @@ def shifts(report: FileReport) -> dict[str, tuple[int, str]]:
 
 
 def month_starts(sample: BuiltSample, notebook: Notebook) -> pd.DataFrame:
-    """Return each client's contracts at month starts, in the business zone and without an offset."""
+    """Return each client's contract count at the start of each month, with times in the business zone and no offset."""
     starts = pd.date_range("2024-01-01", periods=8, freq="MS", tz=ZONE).tz_convert("UTC")
     history = notebook.clients[[CLIENT, "available_at", COUNT]].sort_values("available_at")
     first = history.groupby(CLIENT).available_at.min()
@@ -142,7 +142,7 @@ TRANSFORMS: dict[str, Callable[[pd.Series], pd.Series]] = {
     "rank": lambda v: v.rank(pct=True),
 }
 
-#: The question, and a part of the answer.
+#: Wrong arguments of an audit, and a part of the expected message.
 ODD_QUESTIONS: list[tuple[Any, str]] = [
     (({"job": "job_id"}, "requested_at", {}), "has no column 'job'; similar columns: job_id"),
     (({"job_id": "job_id"}, "requested", {}), "has no column 'requested'"),
@@ -152,7 +152,7 @@ ODD_QUESTIONS: list[tuple[Any, str]] = [
     (({"a": "job_id"}, "requested_at", {}), "has none of the file's job_ids"),
     (({"job_id": "job_id"}, "a", {}), "must be a date"),
 ]  # fmt: skip
-#: The content of a CSV file, and a part of the answer.
+#: The content of a CSV file, and a part of the expected message.
 ODD_CSV: list[tuple[bytes, str]] = [
      (b"job_id,requested_at,job_skill_count\nJ1,03/04/2025,1\n", "2025-04-03 or 2025-03-04"),
      (b"job_id,requested_at,job_skill_count\nJ1,1694000000,1\n", "look like seconds since 1970"),
@@ -164,6 +164,6 @@ ODD_CSV: list[tuple[bytes, str]] = [
 
 
 def leaking_text(notebook: Notebook) -> pd.DataFrame:
-    """Return values of 30 days later, by client and as text, as a CSV file contains them."""
+    """Return a file keyed by client with the values of 30 days after each request, as text as in a CSV file."""
     rows = table(notebook, CLIENT, 30 * DAY).dropna().head(300)
     return rows.assign(**{COUNT: rows[COUNT].astype(int).astype(str), PRICE: rows[PRICE].map(repr)})

@@ -1,4 +1,4 @@
-"""Additions to histories, requests and marts, which change no existing feature, and changes that do."""
+"""Additions to histories, requests and marts that change no existing feature, and edits that do change features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CANCELLED = "        case when is_cancelled then 1 else 0 end as cancelled_coun
 
 
 def summed(fact: str, column: str) -> Edit:
-    """Have a column of a fact summed up."""
+    """Add a column to the sums over a fact of the client's history."""
     return put(HISTORY, f"    '{fact}': [", f"    '{fact}': ['{column}', ")
 
 
@@ -30,7 +30,7 @@ def stated(column: str, expression: str) -> tuple[Edit, ...]:
 
 
 def served(column: str) -> tuple[Edit, ...]:
-    """Add a column of the client's history to what a request is given."""
+    """Add a column of the client's history to the features at the request."""
     joined = "{%- set history_columns = [\n"
     line = "        coalesce(client_posting_count_90d, 0) as client_posting_count_90d,\n"
     return (
@@ -40,7 +40,7 @@ def served(column: str) -> tuple[Edit, ...]:
 
 
 def selected(column: str) -> tuple[Edit, ...]:
-    """Add a column of the client to one mart."""
+    """Add a feature of the client to the features mart of price_estimation."""
     line = "        client.client_posting_count_90d,\n"
     return (put("mart_price_estimation__features.sql", line, f"{line}        client.{column},\n"),)
 
@@ -78,7 +78,7 @@ IN_A_WIDER_FACT = (
     *stated("client_void_contract_count_all", "void_count_all"),
 )
 
-#: Nothing that is there means something else: no reason is asked for.
+#: Additions that change the meaning of no existing feature, so that the check asks for no reason.
 ADDITIONS: Mapping[str, tuple[Edit, ...]] = {
     "a column of a fact, served to one consumer": (
         put(
@@ -142,7 +142,7 @@ ADDITIONS: Mapping[str, tuple[Edit, ...]] = {
     ),
 }  # fmt: skip
 
-#: By name: the edits, and the features whose meaning they change.
+#: Edits by name, with the features whose meaning the edits change.
 CHANGES: Mapping[str, tuple[tuple[Edit, ...], str]] = {
     "a fact takes in fewer rows": (
         (put(HISTORY, _FILTER, "where is_counted\n"),),

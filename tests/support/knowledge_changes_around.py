@@ -1,4 +1,4 @@
-"""Changes of seeds, vars, macros, hooks and modes, with the expected answer of `mart knowledge check --base`."""
+"""Changes of seeds, vars, macros, hooks and modes, with the expected result of `mart knowledge check --base`."""
 
 from knowledge_edits import (
     CLIENT,
@@ -190,7 +190,7 @@ CHANGES = (
             "the state of an as-of row grows or differs",
         ),
     ),
-    # Hooks, configuration and what dbt builds with.
+    # Hooks, configuration, and the packages that dbt uses.
     Change(
         "a post-hook",
         (

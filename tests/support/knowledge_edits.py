@@ -1,4 +1,4 @@
-"""Edits of the project's own texts, for tests of the knowledge check."""
+"""Edits of the project's files, for tests of the knowledge check."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Edit = Callable[[Files], None]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change that needs a reason.
+    """A change for which the knowledge check demands a reason.
 
-    `reaches` are features that must be named, `spares` some that must not be, `touched` the text that satisfies the
-    check.
+    `reaches` are features that the check must name, `spares` features that it must not name, and `touched` is the edit
+    after which the check passes.
     """
 
     name: str
@@ -31,13 +31,13 @@ class Change:
 
 
 def path_of(files: Mapping[str, str], name: str) -> str:
-    """Return the only path that ends with a name."""
+    """Return the path of the only file with this name."""
     (path,) = [each for each in files if each == name or each.endswith(f"/{name}")]
     return path
 
 
 def put(name: str, old: str, new: str, count: int = -1) -> Edit:
-    """Replace a text in a file."""
+    """Replace the first ``count`` occurrences of a text in a file; -1 for all of them."""
 
     def edit(files: Files) -> None:
         path = path_of(files, name)
@@ -48,7 +48,7 @@ def put(name: str, old: str, new: str, count: int = -1) -> Edit:
 
 
 def add(path: str, text: str) -> Edit:
-    """Add a file, or append text to one."""
+    """Append text to a file, which is created if necessary."""
     return lambda files: files.__setitem__(path, files.get(path, "") + text)
 
 
@@ -80,7 +80,7 @@ def describe(name: str, column: str | None = None) -> Edit:
 
 
 def section(name: str, *columns: str) -> Edit:
-    """Append a section that names columns to a model's notes."""
+    """Add a section that names columns to a model's Markdown file."""
     named = ", ".join(f"`{each}`" for each in columns)
     return put(
         name, "## Rejected", f"## Since this spring\nOther values of {named}.\n\n## Rejected"
@@ -88,7 +88,7 @@ def section(name: str, *columns: str) -> Edit:
 
 
 def note(name: str, old: str, new: str) -> Edit:
-    """Change a comment."""
+    """Replace the first occurrence of a text, here in a comment."""
     return put(name, old, new, 1)
 
 

@@ -1,4 +1,4 @@
-"""Changes of the project's texts that change no feature, on which `mart knowledge check --base` must be silent."""
+"""Changes of the project's files that change no feature. `mart knowledge check --base` must accept them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from knowledge_edits import (
 
 
 def rename(name: str, old: str, new: str) -> Edit:
-    """Rename a word everywhere in a file."""
+    """Rename a whole word everywhere in a file."""
 
     def edit(files: Files) -> None:
         path = path_of(files, name)
@@ -31,7 +31,7 @@ def rename(name: str, old: str, new: str) -> Edit:
 
 
 def move(name: str, first: str, last: str, before: str) -> Edit:
-    """Move the text between two texts to before a third one."""
+    """Move the text from ``first`` up to ``last`` to the place before ``before``."""
 
     def edit(files: Files) -> None:
         path = path_of(files, name)
@@ -71,7 +71,7 @@ BUDGET = "        {{ ratio('budgets.budget_log_e6', '1000000') }} as job_budget_
 
 
 def rename_model(old: str, new: str) -> Edit:
-    """Rename a model: its files and every reference."""
+    """Rename a model in every path and in every file."""
 
     def edit(files: Files) -> None:
         for path in list(files):

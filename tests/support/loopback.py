@@ -1,4 +1,4 @@
-"""Start servers on loopback for tests, in a process of their own or in threads of this one."""
+"""Start servers on loopback for tests, in a process of their own or in threads of this process."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _POLL_S = 0.05
 def run_process(
     name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """Yield what a command wrote when it was ready, into the file whose path is its last argument; stop it at the end.
+    """Start a command, wait until it is ready, yield the text of its ready file, and stop the process on exit.
 
-    The command gets working and temporary folders of its own, which are removed. Without ``environment`` it gets that
-    of this process.
+    The command gets the path of the ready file as its last argument, and writes the file when it is ready. Its working
+    folder is temporary. Its environment is ``environment``, or that of this process if ``environment`` is None.
 
     Raises:
-        RuntimeError: it did not start; the message has its output.
+        RuntimeError: the command ended before it was ready. The message contains its output.
     """
     with tempfile.TemporaryDirectory() as folder:
         ready, log = Path(folder) / "ready", Path(folder) / "log"
@@ -56,14 +56,14 @@ def run_process(
 
 
 def say_ready(ready: Path, said: str) -> None:
-    """Write the address where this process listens to the file that its parent waits for; called when it is ready."""
+    """Write ``said``, such as the port of this server, to the ready file for which the parent process waits."""
     part = ready.with_suffix(".part")
     part.write_text(said, encoding="ascii")
     part.rename(ready)
 
 
 def watch_for_end() -> Callable[[], None]:
-    """Start a thread that ends this process when it is told to stop or its parent is gone; called first."""
+    """Return a function that waits for SIGTERM or the end of the parent process. Call this before the server starts."""
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     parent = os.getppid()
@@ -77,13 +77,13 @@ def watch_for_end() -> Callable[[], None]:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # If twenty clients connect at once, none should have to retry a second later.
+    # With the default of 5, a client may have to retry after a second if twenty clients connect at once.
     request_queue_size = 128
 
 
 @contextmanager
 def serve_http(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """Yield the address at which a handler answers, with a thread for each connection."""
+    """Serve a handler on a free port with one thread per connection, and yield the URL of the server."""
     server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True)
     thread.start()

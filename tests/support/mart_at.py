@@ -12,7 +12,7 @@ THEN = datetime.fromisoformat(sys.argv.pop(1))
 
 
 class Then(datetime):
-    """A datetime class whose now() is that instant."""
+    """A datetime class whose now() returns the time given on the command line."""
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Then:

@@ -9,7 +9,7 @@ from built_sample import BuiltSample
 
 
 class Notebook:
-    """The tables that a person joins by hand: requests, contracts as loaded, and histories with their times."""
+    """The tables of a built sample that a person would join by hand, as pandas frames."""
 
     def __init__(self, sample: BuiltSample) -> None:
         with duckdb.connect(str(sample.mart), read_only=True) as con:
@@ -34,7 +34,10 @@ class Notebook:
         return frame
 
     def join(self, column: str, shift: pd.Timedelta, empty: float | None = 0) -> pd.Series:
-        """Return a client's column, by job, as of a time after the request."""
+        """Return a column of the client's history by job, as of the time ``shift`` after the request.
+
+        A value that is missing becomes ``empty``, or stays NaN if ``empty`` is None.
+        """
         rows = self.requests.assign(moved=self.requests.requested_at + shift).sort_values("moved")
         rows["moved"] = rows.moved.astype("datetime64[us, UTC]")
         history = self.clients.sort_values("available_at")[["client_id", "available_at", column]]

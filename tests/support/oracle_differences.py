@@ -20,22 +20,22 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @lru_cache(maxsize=1)
 def project_verification() -> Verification:
-    """Return what this project's YAML says of the columns that the oracle does not compute."""
+    """Return the columns that this project's YAML marks as verified by unit tests instead of the oracle."""
     return read_verification(PROJECT)
 
 
 def comparable(value: Any) -> Any:
-    """Return an instant as microseconds, so that equal ones are equal in any zone; other values as they are."""
+    """Return a timestamp as seconds since the epoch, so that its zone does not matter; other values unchanged."""
     return (value - _EPOCH).total_seconds() if isinstance(value, datetime) else value
 
 
 def differences(con: Any, expected: Expected, said: Verification | None = None) -> list[str]:
-    """Return a line for each column that the oracle does not know, else for each row that only one side has.
+    """Return a message for each column that the oracle does not compute or, if there are none, for differing rows.
 
     Args:
         con: a connection to a DuckDB with the mart in its schema `main`.
         expected: the oracle's rows by table.
-        said: which columns unit tests alone verify; None for what this project says.
+        said: the columns that only unit tests verify; None for those marked in this project's YAML.
     """
     said = said or project_verification()
     columns = _columns_of(con)
@@ -54,10 +54,10 @@ def differences(con: Any, expected: Expected, said: Verification | None = None) 
 def unknown_columns(
     columns: Mapping[str, list[str]], expected: Expected, said: Verification
 ) -> list[str]:
-    """Return a message for each column that only the mart or only the oracle has, at the first table that has it.
+    """Return a message for each column that only the mart or only the oracle has, with the first table that has it.
 
-    Columns of which `said` says that unit tests alone verify them are left out, wherever they are passed on. A mart or
-    a table with a row per request may leave out what the oracle passes on to it.
+    Columns that `said` marks as verified only by unit tests are skipped, also in the tables that pass them on. A mart
+    and a table with one row per request need not have every column that the oracle passes on.
     """
     found = {
         table: f"{table}: only the oracle has this table; remove it from tests/oracle/tables.py"
@@ -113,7 +113,7 @@ def _differences(
 ) -> list[str]:
     nothing = TABLES[table].nothing
     if nothing is not None and not is_whole:
-        # A column that is left out makes rows where it alone changes.
+        # The oracle also has as-of rows at which only a skipped column changed; keep only changes of compared columns.
         state = [name for name in names if name in nothing]
         made = [dict(zip(names, row, strict=True)) for row in actual]
         actual = [tuple(row.values()) for row in only_changes(table, made, state)]

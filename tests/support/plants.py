@@ -1,7 +1,7 @@
-"""Plant changes in a copy of the project, and return what the leakage audit says of each.
+"""Plant changes in a copy of the project, and return the results of the leakage audit for each.
 
-Models that a change leaves alone are built once, so that a plant costs seconds: dbt compiles the changed project, and
-only models whose compiled code differs are built again, with all models downstream of them.
+The models of the unchanged project are built once. For each plant, dbt compiles the changed project, and only models
+whose compiled code differs and the models downstream of them are built again, which takes seconds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.sample import write_sample
 
 PLANTS = PROJECT / "tests" / "plants"
-#: Checks of the build that exist to find leaks.
+#: Data tests of the build that detect leaks.
 _CHECKS = (
     *("labels_of", "published", "requests_of"),
     *("even_exclusions", "reasons_borne_out", "every_posting"),
@@ -46,7 +46,8 @@ _CHECKS = (
 _PARTS = ("models", "macros", "seeds", "profiles", "tests/generic", "tests/fixtures")
 
 
-#: For each leak that only the audit at every refresh finds: the first day to look at, and the most refreshes to try.
+#: For each leak that only the audit at every refresh finds, the day of the first refresh to audit and the maximum
+#: number of refreshes.
 RARE_NIGHTS = {
     "skills_in_one_outage_week": ("2025-02-10", 8),
     "market_of_monday_for_sunday_nights": ("2025-06-20", 4),
@@ -58,7 +59,7 @@ RARE_NIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A text that occurs once in a file of the project, and its replacement; without `find` the file is new."""
+    """A text that occurs once in a file of the project, and its replacement. If `find` is None, the file is new."""
 
     file: str
     find: str | None
@@ -67,7 +68,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """One planted change: `columns` are those that must be named, empty for an honest change."""
+    """One planted change. `columns` are the columns that the audit must name; empty for an honest change."""
 
     name: str
     kind: str
@@ -76,7 +77,7 @@ class Plant:
     about: str
 
     def overlaps(self, other: Plant) -> bool:
-        """Return True if both change one file, so that they cannot be in one project."""
+        """Return True if both plants change the same file, so that one copy of the project cannot contain both."""
         return bool(
             {patch.file for patch in self.patches} & {patch.file for patch in other.patches}
         )
@@ -84,11 +85,17 @@ class Plant:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The columns that the audit named, as `model.column`, and the models whose compiled code the change altered.
+    """The results of the leakage audit for one or several plants.
 
-    With `faults`, accesses besides a model's inputs, nothing was built. `refused` is the reason why the project did not
-    compile or build. `by_mode` are the columns that dbt builds otherwise than their SELECTs; `checks` the build's
-    checks that failed; `inputs` seeds and vars that follow a label; `load_clock` wrong lines of the load clock.
+    Attributes:
+        named: columns with a leak, as `model.column`.
+        altered: models whose compiled code the plants change.
+        faults: accesses to something other than a model's inputs; nothing is built if there are any.
+        refused: the reason why the project did not compile or build.
+        by_mode: columns whose values in a dbt build differ from those of the compiled SELECTs.
+        checks: failed data tests of the build.
+        inputs: seeds and vars that follow a label.
+        load_clock: wrong lines of the load clock.
     """
 
     named: frozenset[str] = frozenset()
@@ -129,7 +136,7 @@ def read_plants(name: str) -> list[Plant]:
 
 
 def in_batches(plants: Sequence[Plant]) -> list[list[Plant]]:
-    """Group plants into few batches in which no two change one file."""
+    """Group plants into batches in which no two plants change the same file."""
     batches: list[list[Plant]] = []
     for plant in plants:
         for batch in batches:
@@ -142,7 +149,7 @@ def in_batches(plants: Sequence[Plant]) -> list[list[Plant]]:
 
 
 class ProjectCopy:
-    """A copy of the project in a folder, to plant changes in."""
+    """A copy of the project in which changes are planted."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -151,12 +158,12 @@ class ProjectCopy:
         shutil.copy(PROJECT / "dbt_project.yml", folder)
 
     def seeds_text(self) -> Mapping[str, bytes]:
-        """Return each file of the seeds folder, by name."""
+        """Return the content of each file in the seeds folder, by name."""
         return {path.name: path.read_bytes() for path in sorted((self.folder / "seeds").iterdir())}
 
     @contextmanager
     def planted(self, plants: Sequence[Plant]) -> Iterator[None]:
-        """Plant the changes, and remove them at the end in any case."""
+        """Plant the changes, and undo them on exit, also after an error."""
         before: dict[Path, str | None] = {}
         try:
             for plant in plants:
@@ -182,7 +189,7 @@ class ProjectCopy:
 
 
 class PlantBench:
-    """A small sample in which everything goes wrong, and a copy of the project to plant changes in."""
+    """A small sample with perturbations and probes, and a copy of the project in which changes are planted."""
 
     def __init__(self, folder: Path, jobs: int = 2000, seed: int = 11) -> None:
         dwh = folder / "sample"  # A name that seeds/load_clock.csv contains.
@@ -215,10 +222,10 @@ class PlantBench:
         )
 
     def judge(self, plants: Sequence[Plant], *, has_modes: bool = False) -> Verdict:
-        """Return what the audit names with these changes planted. It ends when all columns that must be named are.
+        """Audit the project with these changes planted, until all columns that must be named have been named.
 
-        With ``has_modes``, a change that no cutoff shows is built by dbt as well, with the checks in _CHECKS, which
-        takes half a minute.
+        If ``has_modes`` is True and no cutoff names a column, dbt builds the project too and runs the data tests in
+        _CHECKS, which takes half a minute.
 
         Raises:
             AssertionError: a text to be replaced does not occur exactly once in its file.
@@ -283,7 +290,7 @@ class PlantBench:
         return tuple(fault for verdict in verdicts for fault in describe_faults(verdict))
 
     def _by_dbt(self, project: CompiledProject, verdict: Verdict) -> Verdict:
-        """Return the verdict with the results of dbt's builds and their checks."""
+        """Return the verdict with the results of the dbt builds and their data tests."""
         whole = build_whole(project, self.raw, self.as_of_at, self.changed)
         found = build_modes(
             self.settings, project, self.raw, self.as_of_at, self.changed, has_newest=True
@@ -310,7 +317,7 @@ class PlantBench:
 
 
 class RareBench:
-    """The small warehouse of the audit at every refresh, and a copy of the project to plant changes in."""
+    """The small warehouse of the audit at every refresh, and a copy of the project in which changes are planted."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -321,9 +328,10 @@ class RareBench:
         self.settings = replace(settings, project=self.copy.folder)
 
     def judge(self, plant: Plant, first: str, count: int) -> frozenset[str]:
-        """Return the columns that differ at ``count`` refreshes from the day ``first`` on.
+        """Return the columns that differ at the first ``count`` refreshes on or after the day ``first``.
 
-        Stop at the first refresh at which one of the plant's own columns differs: tables may differ before the marts.
+        Stop at the first refresh at which one of the plant's columns differs. Other columns may differ earlier,
+        because the plant's columns may be in a mart.
         """
         seen: set[str] = set()
         at = datetime.fromisoformat(first).replace(tzinfo=UTC)
@@ -351,7 +359,7 @@ class RareBench:
 
 
 def _code(model: CompiledModel) -> str:
-    """Return a model's code without layout and, in Python, without comments."""
+    """Return a model's code without layout and comments, and in SQL whether the model is a view."""
     if model.is_python:
         return ast.dump(ast.parse(model.code))
     return re.sub(r"\s+", " ", re.sub(r"--[^\n]*", "", model.code)) + str(model.is_view)

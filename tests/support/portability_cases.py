@@ -1,4 +1,4 @@
-"""SQL that BigQuery refuses or interpretes otherwise, by rule, beside similar SQL that both engines run alike."""
+"""For each rule, SQL that BigQuery refuses or interprets differently, and similar SQL that both engines run alike."""
 
 from house_rules.column_types import BOOL, FLOAT64, INT64, NUMERIC, STRING, TIMESTAMP, Type
 from house_rules.query_names import Columns, Rule
@@ -15,7 +15,7 @@ T: Columns = {
 }
 CATALOG: dict[str, Columns] = {"d.t": T, "d.u": T}
 
-# The rule, a query that breaks it, a query that does not.
+# A rule, a query that breaks the rule, and a query that does not.
 CASES: list[tuple[Rule, str, str]] = [
     (
         "outer-join",

@@ -1,4 +1,4 @@
-"""Write raw warehouses in every way that the contract allows, and spoil them in ways that it does not."""
+"""Write raw warehouses in random forms that the raw contract allows, or with a fault that the contract forbids."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEXTS = (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())
 
 
 def write_anyhow(rng: Random, tables: Tables, folder: Path) -> list[str]:
-    """Write the tables with random types, files and columns but the same meaning, and return what was drawn."""
+    """Write the tables with random types, file layouts and columns but the same values; return the choices made."""
     folder.mkdir(parents=True)
     drawn = []
     for table, types in RAW_TABLES.items():
@@ -104,7 +104,7 @@ def _write(rng: Random, table: pa.Table, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A way to spoil one table, and the words that the message must contain."""
+    """A fault for one table. `spoil` adds it and returns the start of the expected message, or None if impossible."""
 
     about: str
     spoil: Callable[[Random, Path, str], str | None]

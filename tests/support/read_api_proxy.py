@@ -18,7 +18,7 @@ _THREADS = 16
 
 @dataclass(slots=True)
 class ReadFault:
-    """A fault for the first `times` calls of a method: they break with `code`, a stream after `spared` messages."""
+    """A fault for the first `times` calls of a method: an error with `code`, in a stream after `spared` messages."""
 
     method: str
     code: grpc.StatusCode
@@ -30,7 +30,7 @@ class ReadFault:
 
 @dataclass(slots=True)
 class ReadProxy:
-    """The proxy's address, the faults of its calls, and the sessions and streams that were requested."""
+    """A running proxy: its address, the faults that it injects, and the requests for sessions and rows so far."""
 
     endpoint: str = ""
     faults: list[ReadFault] = field(default_factory=list)
@@ -38,7 +38,7 @@ class ReadProxy:
     reads: list[Any] = field(default_factory=list)
 
     def fault(self, method: str) -> ReadFault | None:
-        """Return the fault of this call."""
+        """Count a call of a method, and return the fault to inject; None if there is none."""
         for fault in self.faults:
             if fault.method == method:
                 fault.seen += 1
@@ -49,7 +49,7 @@ class ReadProxy:
 
 @contextmanager
 def run_read_proxy(endpoint: str) -> Iterator[ReadProxy]:
-    """Yield a proxy in front of the server at that ``host:port``, and stop it at the end."""
+    """Yield a proxy in front of the server at ``endpoint``, a ``host:port``, and stop the proxy on exit."""
     proxy, lock = ReadProxy(), threading.Lock()
     there = grpc.insecure_channel(endpoint, [("grpc.max_receive_message_length", -1)])
     create = there.unary_unary(f"{_SERVICE}CreateReadSession")
@@ -72,7 +72,7 @@ def run_read_proxy(endpoint: str) -> Iterator[ReadProxy]:
             proxy.reads.append(types.ReadRowsRequest.deserialize(request))
             fault = proxy.fault("ReadRows")
         try:
-            # Read all of it: a stream that is not read to its end blocks a thread of the emulator forever.
+            # Read the whole stream. A stream that is not read to its end blocks a thread of the emulator forever.
             answers = list(read(request))
         except grpc.RpcError as error:
             context.abort(error.code(), error.details())

@@ -1,4 +1,4 @@
-"""Render the mart's pure SQL macros without dbt, for tests that run them on their own tables."""
+"""Render the mart's pure SQL macros without dbt, for tests that run the SQL on tables of their own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 class _Adapter:
-    """A stand-in for dbt's adapter: dispatches to one dialect's macro, else to the default."""
+    """A stand-in for dbt's adapter. It dispatches a macro to the first dialect that implements the macro."""
 
     def __init__(self, macros: dict[str, Any], dialects: tuple[str, ...]) -> None:
         self._macros = macros
@@ -31,8 +31,8 @@ def load_macros(*dialects: str, **context: object) -> dict[str, Callable[..., st
     """Return every macro that can be rendered without a project, by name.
 
     Args:
-        dialects: in order of preference.
-        context: what dbt would define, such as ``is_incremental`` or ``run_query``.
+        dialects: names of dialects in order of preference, before ``default``.
+        context: names that dbt would define in the Jinja context, such as ``is_incremental`` or ``run_query``.
     """
     variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
     macros: dict[str, Any] = {}
@@ -46,7 +46,7 @@ def load_macros(*dialects: str, **context: object) -> dict[str, Callable[..., st
         **{"return": lambda value: value},
         **context,
     )
-    # Twice, because a file's macros see only those that existed when it was read.
+    # Read the files twice, because the macros of a file see only macros that existed when the file was read.
     for _ in range(2):
         for folder in ("dialect", "expressions", "point_in_time", "quality"):
             for path in sorted((PROJECT / "macros" / folder).glob("*.sql")):

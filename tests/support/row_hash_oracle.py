@@ -1,4 +1,4 @@
-"""Compute the hash of a snapshot's rows one row at a time, from the docstrings of `row_hash` and `content`."""
+"""Compute a snapshot's row hashes and content hash one row at a time, independently of the code under test."""
 
 import hashlib
 import struct
@@ -11,7 +11,7 @@ _MASK = 2**64 - 1
 def row_hash(
     job_id: str, requested_at: datetime, label_known_at: datetime, values: Iterable[float | None]
 ) -> int:
-    """Return the hash of one row. Values are float32 already, the label first."""
+    """Return the hash of one row. The values are float32 numbers, the label first."""
     text = job_id.encode()
     words = [len(text), _micros(requested_at), _micros(label_known_at)]
     bits = [_bits(value) for value in values]

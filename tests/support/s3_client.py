@@ -20,7 +20,7 @@ REGION = "ap-northeast-1"
 def client_at(
     endpoint: str, *, attempts: int = 1, timeout_s: float = PATIENCE_S, **config: Any
 ) -> Any:
-    """Return a boto3 client for an address, with a total number of attempts and a read timeout."""
+    """Return a boto3 client for the URL ``endpoint`` that makes ``attempts`` attempts per request in total."""
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -49,7 +49,7 @@ def body_of(client: Any, bucket: str, key: str) -> bytes:
 
 
 def refusal_of(call: Callable[..., Any], **arguments: Any) -> tuple[int, str]:
-    """Return the status and the code of a call that has to be refused."""
+    """Return the HTTP status and the error code of a call; assert that S3 refuses the call."""
     with pytest.raises(ClientError) as refused:
         call(**arguments)
     answer = refused.value.response
@@ -57,12 +57,12 @@ def refusal_of(call: Callable[..., Any], **arguments: Any) -> tuple[int, str]:
 
 
 def s3_sha256(body: bytes) -> str:
-    """Return a SHA-256 as S3 writes it."""
+    """Return the SHA-256 of ``body`` in S3's encoding, base64."""
     return base64.b64encode(hashlib.sha256(body).digest()).decode()
 
 
 def start_upload(client: Any, bucket: str, key: str, *parts: bytes) -> dict[str, Any]:
-    """Start a multipart upload whose parts are all sent, and return the arguments that complete it."""
+    """Start a multipart upload, send all parts, and return the arguments of the call that completes the upload."""
     at = {"Bucket": bucket, "Key": key}
     at["UploadId"] = client.create_multipart_upload(**at, ChecksumAlgorithm="SHA256")["UploadId"]
     done = []

@@ -1,4 +1,4 @@
-"""A bucket with a committed snapshot, exports into it through the proxy, and readers that watch it meanwhile."""
+"""Export through the proxy into a bucket that has a committed snapshot, while readers check the bucket."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from s3_client import REGION, client_at, make_bucket, s3_sha256
 from s3_proxy import Proxy, Request, run_proxy
 from s3_server import run_s3
 
-#: The time between two looks of the watching reader.
+#: Seconds between two checks by the reader of `Place.watched`.
 _LOOK_S = 0.3
-#: Where the earlier snapshot is made.
+#: The prefix into which the earlier snapshot is exported; `make_place` copies it to other prefixes.
 _FIRST = "first"
 BUCKET = "mart-snapshots"
 CONSUMER = "price_estimation"
-#: Two parts of train, one of each other split.
+#: A part size that gives two parts of train and one of each other split.
 PARTS = {"part_rows": 150}
 EARLIER = {"as_of_at": case.AS_OF - timedelta(days=1)}
-#: The values of `Place.saw`.
+#: Return values of `Place.saw`.
 ALONE = "the earlier alone; latest.json names the earlier"
 ATTEMPT = f"{ALONE}; an attempt"
 COMMITTED = "both whole; latest.json names the earlier"
 BOTH = "both whole; latest.json names the new"
-#: The steps that an export of the mart below reports, with these parts.
+#: The steps that an export of the bench's mart reports, with the part size in PARTS.
 STEPS = [
     "count rows",
     "hash content",
@@ -68,7 +68,7 @@ STEPS = [
     "put _meta/_SUCCESS",
     "move latest.json",
 ]
-#: For boto3 as a user configures it; the server accepts any credentials.
+#: Environment variables by which a user configures boto3. The server accepts any credentials.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -79,15 +79,15 @@ CREDENTIALS = {
 
 
 class Killed(BaseException):
-    """Stands for the death of the process: no `except Exception` catches it."""
+    """Simulates the end of the process. It is a BaseException, so that no `except Exception` catches it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
     """An S3, the proxy in front of it, a mart, and a client that uses neither the proxy nor our code.
 
-    `new_id` is the id of the mart's snapshot, `earlier` the files of a snapshot of an earlier refresh, `hashes` the
-    SHA-256 of every body that was read, by its ETag.
+    `new_id` is the id of the snapshot that the mart gives, `earlier` are the files of a snapshot of an earlier refresh
+    by key, and `hashes` caches the SHA-256 of objects by ETag.
     """
 
     server: str
@@ -101,7 +101,7 @@ class Bench:
 
 @contextmanager
 def run_bench(folder: Path) -> Iterator[Bench]:
-    """Yield a bench, with its credentials in the environment, and stop it at the end."""
+    """Start the servers of a bench, put CREDENTIALS into the environment, and yield the bench. Undo both on exit."""
     with (
         run_s3() as server,
         run_proxy(server.endpoint) as proxy,
@@ -123,7 +123,7 @@ def run_bench(folder: Path) -> Iterator[Bench]:
 
 @dataclass(slots=True)
 class Place:
-    """One prefix of the bucket. `before` is every object of it by key, as it was before the fault."""
+    """One prefix of the bucket. `before` has the ETag and SHA-256 of every object of the earlier snapshot, by key."""
 
     bench: Bench
     prefix: str
@@ -160,11 +160,11 @@ class Place:
         )
 
     def plain(self, **options: Any) -> SnapshotReport:
-        """Export directly, without faults."""
+        """Export without the proxy and therefore without faults."""
         return self.export(self.store(is_proxied=False), **options)
 
     def stop_at(self, fatal: str, **options: Any) -> None:
-        """Export directly, and end before that step."""
+        """Export without the proxy, and simulate the end of the process before the step ``fatal``."""
 
         def kill(step: str) -> None:
             if step == fatal:
@@ -177,11 +177,11 @@ class Place:
         raise AssertionError(f"no step {fatal}")
 
     def objects(self) -> dict[str, str]:
-        """Return the ETag and hash of every object by its key below the prefix."""
+        """Return the ETag and SHA-256 of every object, by key relative to the prefix."""
         return {key: f"{etag} {_sha256(self.body(key))}" for key, etag in self.etags().items()}
 
     def etags(self, below: str = "") -> dict[str, str]:
-        """Return the ETag of every object by its key below the prefix."""
+        """Return the ETag of every object under ``below``, by key relative to the prefix."""
         pages = self.bench.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=f"{self.prefix}/{below}"
         )
@@ -200,7 +200,7 @@ class Place:
         return data
 
     def put(self, key: str, data: bytes) -> str:
-        """Put an object directly, without our code, and return its ETag."""
+        """Put an object without the proxy and without the project's code, and return the ETag."""
         at = {"Bucket": self.bucket, "Key": f"{self.prefix}/{key}"}
         done = self.bench.client.put_object(**at, Body=data, ChecksumSHA256=s3_sha256(data))
         return str(done["ETag"])
@@ -213,11 +213,11 @@ class Place:
         return f"{CONSUMER}/snapshots/{self.new_id}/{path}"
 
     def written(self) -> list[Request]:
-        """Return the requests at the proxy that write or remove."""
+        """Return the requests through the proxy that write or delete objects."""
         return [r for r in self.bench.proxy.requests if r.method not in {"GET", "HEAD"}]
 
     def assert_untouched(self, *, is_latest_free: bool = False) -> None:
-        """Assert that all earlier objects are unchanged, latest.json too unless an export may have moved it."""
+        """Assert that the objects in `before` are unchanged; with ``is_latest_free``, latest.json may differ."""
         etags = self.etags()
         for key, mark in self.before.items():
             if not (is_latest_free and key.endswith("latest.json")):
@@ -225,8 +225,10 @@ class Place:
                 assert now == mark, f"{key} was touched"
 
     def whole(self) -> set[str]:
-        """Return the snapshots that a reader without our code takes for whole; fail on a partial one or a wrong
-        latest.json.
+        """Return the ids of the complete snapshots, as found without the project's code.
+
+        Raises:
+            AssertionError: an incomplete snapshot is marked as complete, or latest.json names no complete snapshot.
         """
         ids = {key.split("/")[2] for key in self.etags(f"{CONSUMER}/snapshots/")}
         found = {name for name in ids if self._is_whole(name)}
@@ -249,7 +251,8 @@ class Place:
             key = f"{at}/{each['path']}"
             if self._hash(key, etags.get(key)) != each["sha256"]:
                 wrong.append(each["path"])
-        # The commit of a snapshot is removed first, so that readers see that it is being removed.
+        # A removal overwrites _SUCCESS before it deletes files, so wrong files are an error only if _SUCCESS is
+        # unchanged.
         if wrong and self.body(f"{at}/_meta/_SUCCESS") == success:
             raise AssertionError(f"{name} says that it is whole, but not so: {', '.join(wrong)}")
         return not wrong
@@ -263,13 +266,13 @@ class Place:
         return hashes[etag]
 
     def saw(self, *, is_verified: bool = True) -> str:
-        """Return in a few words what readers see now, with our code and without it."""
+        """Return the state of the place in words; assert that readers with and without the project's code agree."""
         whole = self.whole()
         lines = list_snapshots(self.store(is_proxied=False), CONSUMER)
         assert {line.id for line in lines if line.problem is None} == whole
         options = S3Options(endpoint=self.bench.server)
         for line in lines:
-            # The earlier snapshot is compared byte for byte.
+            # `assert_untouched` compares the earlier snapshot, so only the new one is verified here.
             if line.id == self.new_id and is_verified:
                 assert verify_snapshot(line.address, options).ok == (line.id in whole)
         latest = {line.id for line in lines if line.is_latest}
@@ -285,7 +288,7 @@ class Place:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Watch with a reader that fails if it ever finds a partial snapshot that is marked as whole."""
+        """Check the bucket in a thread during the block, and fail if an incomplete snapshot was marked as complete."""
         is_over, wrong = threading.Event(), []
         store = self.store(is_proxied=False)
 
@@ -310,11 +313,11 @@ class Place:
 
 
 def make_place(bench: Bench, folder: Path, prefix: str) -> Place:
-    """Return a prefix with an earlier snapshot; the proxy has no faults yet."""
+    """Copy the earlier snapshot to a prefix, and remove all faults and recorded requests from the proxy."""
     bench.proxy.faults.clear()
     place = Place(bench, prefix, folder, bench.mart, new_id=bench.new_id)
     for key, data in bench.earlier.items():
-        # SageMaker's channel lists contain the address of the bucket.
+        # SageMaker's manifest files contain the address of the snapshot, with the prefix.
         there = data.replace(f"/{BUCKET}/{_FIRST}/".encode(), f"/{BUCKET}/{prefix}/".encode())
         place.before[key] = f"{place.put(key, there)} {_sha256(there)}"
     bench.proxy.requests.clear()
@@ -341,7 +344,7 @@ def _sha256(data: bytes | None) -> str:
 
 
 class Meddled:
-    """A store that does something once, before or after a method is called with a given text in its first argument."""
+    """A store that calls ``act`` once, before or after the first call of ``method`` whose argument contains ``on``."""
 
     def __init__(
         self, store: Store, method: str, on: str, act: Callable[[], Any], *, is_after: bool = False
@@ -373,5 +376,5 @@ def at_step(step: str, act: Callable[[], Any]) -> Callable[[str], None]:
 
 
 def soon() -> datetime:
-    """Return a time at which everything that exists is older than nothing."""
+    """Return a time one minute from now, at which every present object is older than an age of zero."""
     return datetime.now(UTC) + timedelta(minutes=1)

@@ -1,6 +1,6 @@
-"""Export in child processes without the proxy, which may be killed or run out of disk.
+"""Export without the proxy in child processes that may be killed or run out of disk space.
 
-``python tests/support/s3_export_child.py JOBS`` is what `run_children` starts.
+`run_children` starts ``python tests/support/s3_export_child.py JOBS``.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ _PATHS = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "python")]
 def run_children(
     places: Sequence[Place], fatal: Sequence[str] = (), limit: int = 0
 ) -> list[tuple[int, str]]:
-    """Export from each place in a process of its own, and return its exit code (minus the signal that ended it) and
-    output.
+    """Export from each place in a process of its own, and return the exit code and output of each process.
+
+    The exit code of a process that was ended by a signal is the negative number of the signal.
 
     Args:
-        fatal: for each process, the step at which it kills itself.
-        limit: the bytes past which it may write no file; 0 for no limit.
+        places: the bucket prefixes to export to.
+        fatal: the step at which the process of each place kills itself; empty if none does.
+        limit: the maximum size of a file that a process may write, in bytes; 0 for no limit.
     """
     jobs = [
         {
@@ -62,7 +64,7 @@ def _run_child(job: Mapping[str, Any]) -> str:
 
 
 def _fork_child(job: Mapping[str, Any]) -> tuple[int, str]:
-    """Fork a process that has imported everything, before any thread is started."""
+    """Export in a fork of this process, which has imported all modules and has no threads yet."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

@@ -1,6 +1,6 @@
 """A proxy on loopback in front of an S3 that injects faults and records requests.
 
-It passes bodies on block by block, so that it never holds a whole part of a snapshot.
+The proxy forwards bodies block by block, so that its memory never contains a whole part of a snapshot.
 """
 
 from __future__ import annotations
@@ -22,22 +22,25 @@ from busy_machine import PATIENCE_S
 from loopback import serve_http
 
 _BLOCK = 256 * 1024
-#: Headers of one connection; the proxy has answered `Expect` itself by then.
+#: Headers that are not forwarded, because they concern one connection. The proxy answers `Expect` itself.
 _OF_ONE_LEG = frozenset({"connection", "keep-alive", "expect", "te"})
 
 
 @dataclass(slots=True)
 class Fault:
-    """A fault for requests of that method (empty: any) whose path or query contains `on`, and that have that header.
+    """A fault for requests with this method and header whose path or query contains `on`.
 
-    `header` is in lower case; empty for any headers.
+    An empty `method` or `header` matches every request; `header` is in lower case. The first `spared` matching requests
+    pass, and the next `times` fail. If several faults match a request, the first in the list applies.
 
-    It applies to the first `times` of them, after `spared` that pass; if several faults apply, the first in the list
-    does. `how` is ``status`` (the request never arrives; the response is S3's error document with `status` and `code`,
-    also with 200, as S3 sends it if it had begun to respond), ``cut`` (the connection breaks half-way through the body,
-    and nothing arrives), ``lost`` (the request is carried out; the response breaks off, or does not come if it is
-    empty), ``hang`` (the request never arrives, and there is no response), ``corrupt`` (it arrives with one bit of its
-    body flipped) or ``blind`` (it arrives without `header`, as if the service did not know it).
+    `how` is one of:
+        status: the request is not forwarded. The response is S3's error document with `status` and `code`. The status
+            may be 200, which S3 sends for an error after the start of its response.
+        cut: the connection is reset in the middle of the body, and nothing is forwarded.
+        lost: the request is carried out. The response ends in its middle; an empty response is not sent.
+        hang: the request is not forwarded, and there is no response.
+        corrupt: the request is forwarded with one bit of its body flipped.
+        blind: the request is forwarded without `header`, as to a service that ignores the header.
     """
 
     how: str
@@ -54,9 +57,10 @@ class Fault:
 
 @dataclass(slots=True)
 class Request:
-    """A request.
+    """A request that the proxy has received.
 
-    Header names are in lower case; `length` is that of the body as sent; `status` is 0 until the response.
+    Header names are in lower case. `length` is the number of bytes of the body, `status` the status of the response, 0
+    if there was none, and `fault` the kind of fault that was injected, empty if there was none.
     """
 
     method: str
@@ -70,20 +74,20 @@ class Request:
 
 @dataclass(slots=True)
 class Proxy:
-    """The proxy's address, the faults of its requests, and the requests so far, in order."""
+    """A running proxy: its address, the faults that it injects, and the requests so far in order."""
 
     endpoint: str
     faults: list[Fault] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
     def asked(self, method: str, on: str = "") -> list[Request]:
-        """Return the requests of a method whose path contains a text."""
+        """Return the requests with this method whose path contains ``on``."""
         return [asked for asked in self.requests if asked.method == method and on in asked.path]
 
 
 @contextmanager
 def run_proxy(endpoint: str) -> Iterator[Proxy]:
-    """Yield a proxy in front of the S3 at that address, and stop it at the end."""
+    """Yield a proxy in front of the S3 at the URL ``endpoint``, and stop the proxy on exit."""
     host = urlsplit(endpoint).netloc
     released = threading.Event()
     lock = threading.Lock()
@@ -107,7 +111,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
             try:
                 self._befall(request, fault)
             except (OSError, http.client.HTTPException):
-                # One side closed the connection; closing it tells the other one.
+                # The client or the server closed its connection. Close the connection to the client as well.
                 self.close_connection = True
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - http.server's names
@@ -141,7 +145,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
             self._refuse(request, fault)
 
         def _body(self, request: Request) -> Iterator[bytes]:
-            """Yield the body block by block and count it; chunked transfer encoding is removed."""
+            """Yield the body block by block without chunked transfer encoding, and count its bytes in the request."""
             if "chunked" in request.headers.get("transfer-encoding", ""):
                 while size := int(self.rfile.readline().split(b";")[0], 16):
                     yield from self._blocks(request, size)
@@ -161,7 +165,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
                 yield block
 
         def _corrupted(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
-            """Return the first block with one bit of its middle byte flipped."""
+            """Yield the blocks, with one bit flipped in the middle byte of the first block."""
             for number, block in enumerate(blocks):
                 if number:
                     yield block
@@ -175,7 +179,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
         ) -> None:
             kept = request.headers.items()
             headers = {n: v for n, v in kept if n not in _OF_ONE_LEG and n.lower() != hidden}
-            # Without a length the client sent chunks, and so does the proxy.
+            # A client that sends chunks gives no length, so the proxy sends chunks too.
             is_chunked = "transfer-encoding" in headers
             body = self._body(request) if is_chunked or "content-length" in headers else None
             if body is not None and is_corrupt:
@@ -236,7 +240,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
                 self.wfile.write(document)
 
         def _reset(self) -> None:
-            """Close the connection by a reset."""
+            """Close the connection with a TCP reset instead of a FIN."""
             self.close_connection = True
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()

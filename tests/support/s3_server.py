@@ -1,8 +1,8 @@
-"""Serve S3 on loopback by an emulator of AWS in an environment of its own; for tests only.
+"""Serve S3 on loopback for tests, by an emulator of AWS that has a virtual environment of its own.
 
 ``.venv-aws/bin/python tests/support/s3_server.py READY`` serves until it is stopped or its parent process ends, and
-writes its port to the file READY. Objects are in memory and are lost at the end.
-tests/python/integration/storage/test_s3_server.py says what it does as S3 does, and what it does not.
+writes its port to the file READY. Objects are in memory and are lost when the process ends.
+tests/python/integration/storage/test_s3_server.py tests which behaviour of S3 the emulator has and which it lacks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from loopback import run_process, say_ready, watch_for_end
 
 _PYTHON = Path(__file__).parents[2] / ".venv-aws" / "bin" / "python"
-#: A clean environment: no profile, no proxy, and no Docker, whose containers it would remove.
+#: A clean environment without an AWS profile, a proxy or Docker. The emulator would remove containers of Docker.
 _ENVIRONMENT = {
     "PATH": os.defpath,
     "BIND_HOST": "127.0.0.1",
@@ -33,17 +33,18 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class S3Server:
-    """The address of a running server, without transport security."""
+    """The URL of a running server, without TLS."""
 
     endpoint: str
 
 
 @contextmanager
 def run_s3() -> Iterator[S3Server]:
-    """Yield an S3 that runs in a process of its own, without a bucket, and stop it at the end.
+    """Start an S3 without buckets in a process of its own, yield its address, and stop the process on exit.
 
     Raises:
-        RuntimeError: its environment is missing, or it did not start; the message has its output.
+        RuntimeError: the virtual environment of the server is missing, or the server did not start. In the latter case
+            the message contains the output of the server.
     """
     if not _PYTHON.exists():
         raise RuntimeError(f"the tests' S3 needs {_PYTHON.parents[1]}, not there: make venv-aws")
@@ -61,13 +62,13 @@ def _serve(ready: Path) -> None:
     from ministack.app import app
 
     async def until_end() -> None:
-        """Write the port and wait for the end; called when the server listens."""
+        """Write the port to the ready file and wait for the end. The server calls this when it listens."""
         say_ready(ready, port)
         await asyncio.to_thread(wait_for_end)
 
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
-    # Longer than a client keeps a connection idle, so that it does not find it closed now and then.
+    # Longer than clients keep idle connections, so that a client does not reuse one that the server has closed.
     config.keep_alive_timeout = 300
     config.graceful_timeout = 0
     config.loglevel = "WARNING"

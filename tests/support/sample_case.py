@@ -1,4 +1,4 @@
-"""A written sample and views of it, for the tests of its content."""
+"""Write a sample and open views of its tables, for tests of its content."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from feature_mart.sample import write_sample
 from feature_mart.sample.write import TABLES
 
 JOBS = 20_000
-#: For each table with versions: its key, and the time of its event.
+#: The key column, and below the column with the event time, of each table with versions.
 KEYS = {
     "clients": "client_id",
     "freelancers": "freelancer_id",
@@ -31,9 +31,9 @@ EVENTS = {
 def open_sample(folder: Path) -> duckdb.DuckDBPyConnection:
     """Write a sample into a folder and open views of its tables.
 
-    first_<table>: a key's first row; last_<table>: its last. settled_<jobs, proposals, contracts>: the rows whose event
-    was after the bulk load and so long before the end that all their versions have been loaded: jobs as first seen, the
-    others as last seen.
+    first_<table> and last_<table> have the first and the last row of each key. settled_jobs, settled_proposals and
+    settled_contracts have one row per key whose event was after the bulk load, and so long before the end of the sample
+    that all versions of the key have been loaded: the first row of a job, the last row of a proposal or contract.
     """
     write_sample(folder, JOBS)
     con = duckdb.connect()
@@ -55,7 +55,7 @@ def open_sample(folder: Path) -> duckdb.DuckDBPyConnection:
 
 
 def ask(con: duckdb.DuckDBPyConnection, query: str) -> float:
-    """Return the one number that a query gives."""
+    """Return the number in the only column of the first row of a query."""
     row = con.execute(query).fetchone()
     assert row is not None and row[0] is not None, query
     return float(row[0])

@@ -1,4 +1,4 @@
-"""The real project with other settings: copied, built by `mart build`, and computed again by the oracle."""
+"""Copy the project, change its settings, build it with `mart build`, and compute the same tables with the oracle."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _FOLDERS = (
 
 @dataclass(frozen=True, slots=True)
 class SetProject:
-    """A copy of the project, a warehouse and a home, in one folder.
+    """A copy of the project, a warehouse and a MART_HOME, in one folder.
 
-    `variables` are those of its dbt_project.yml.
+    `variables` are the dbt vars of the copy.
     """
 
     folder: Path
@@ -44,7 +44,7 @@ class SetProject:
         return self.folder / "home" / self.warehouse.name / "mart.duckdb"
 
     def run(self, *arguments: str, now: datetime | None = None) -> subprocess.CompletedProcess[str]:
-        """Run `mart` in a process of its own, at another wall clock if one is given."""
+        """Run `mart` in a process of its own, with the wall clock at ``now``, or unchanged if ``now`` is None."""
         mart = ["-m", "feature_mart"]
         if now is not None:
             mart = [str(Path(__file__).with_name("mart_at.py")), now.isoformat()]
@@ -59,7 +59,7 @@ class SetProject:
         )
 
     def build(self, *arguments: str, now: datetime | None = None) -> str:
-        """Run `mart build`, which must succeed, and return its output."""
+        """Run `mart build`, assert that it succeeds, and return its stdout."""
         done = self.run("build", *arguments, now=now)
         assert done.returncode == 0, f"{dict(self.variables)}\n{done.stderr[-3000:]}"
         return done.stdout
@@ -72,9 +72,12 @@ class SetProject:
     def expected(
         self, as_of: datetime, raw: Tables | None = None, **others: Any
     ) -> dict[str, list[dict[str, Any]]]:
-        """Return the oracle's tables as of an instant, with these settings or ``others``.
+        """Return the oracle's tables as of the time ``as_of``.
 
-        ``raw`` replaces the rows of the warehouse.
+        Args:
+            as_of: the refresh to compute.
+            raw: rows to use instead of the warehouse; None for the warehouse.
+            others: dbt vars to change.
         """
         world = world_of({**self.variables, **others}, as_of, self.load_clock())
         return expected_tables(self.raw_rows() if raw is None else raw, world)
@@ -106,7 +109,7 @@ class SetProject:
 def world_of(
     variables: Mapping[str, Any], as_of: datetime, load_clock: Mapping[str, Sequence[LoadClockLine]]
 ) -> World:
-    """Return the oracle's settings for the vars of a project."""
+    """Return the oracle's settings that match the dbt vars of a project."""
     start = variables["history_start"]
     return World(
         as_of=as_of,
@@ -128,8 +131,8 @@ def world_of(
 def make_project(folder: Path, sample: Path, name: str = "sample", **changed: Any) -> SetProject:
     """Copy the project and a sample warehouse into ``folder``, with these dbt vars changed.
 
-    The warehouse is called ``name`` and has its amounts in the project's currency; the sample's load clock applies to
-    it.
+    The warehouse is called ``name``, its amounts are in the project's currency, and the sample's lines of the load
+    clock apply to it.
     """
     project = folder / "project"
     for part in _FOLDERS:
@@ -150,7 +153,7 @@ def make_project(folder: Path, sample: Path, name: str = "sample", **changed: An
 
 
 def price_in(path: Path, currency: str) -> None:
-    """Write a raw table again with every currency replaced by one."""
+    """Rewrite a raw table with every currency that is not NULL replaced by ``currency``."""
     table = pq.read_table(path, partitioning=None)
     at = table.schema.get_field_index("currency")
     named = [None if value is None else currency for value in table["currency"].to_pylist()]

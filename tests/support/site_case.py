@@ -1,4 +1,4 @@
-"""Build the facts about a consumer, and a front page, for tests of the site's texts."""
+"""Build the facts about a consumer, and the content of a front page, for tests of the site's texts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,13 @@ PRICE = Consumer(
 
 
 def facts(*evidence: dict[str, Any], snapshot: str | None = None, **others: Any) -> ConsumerFacts:
-    """Return a consumer with these evidence documents, the id of its last snapshot, and other fields of its facts."""
+    """Return the facts about a consumer.
+
+    Args:
+        evidence: evidence documents of the consumer.
+        snapshot: the id of the last snapshot; None if there is none.
+        others: further fields of the facts.
+    """
     columns = {"groups": {"posting": ("job_budget_log",)}, "profiles": {}, "drawings": {}}
     return ConsumerFacts(
         consumer=PRICE,
@@ -38,7 +44,7 @@ def facts(*evidence: dict[str, Any], snapshot: str | None = None, **others: Any)
 
 
 def catalogue(why: Why, consumer: ConsumerFacts) -> Catalogue:
-    """Return the content of a front page with one feature, which that consumer uses."""
+    """Return the content of a front page with one feature, which ``consumer`` uses."""
     return Catalogue(
         warehouse="sample",
         as_of_at=datetime(2026, 3, 31, 18, tzinfo=UTC),
@@ -56,7 +62,7 @@ def catalogue(why: Why, consumer: ConsumerFacts) -> Catalogue:
 
 
 def profile(column: str) -> Profile:
-    """Return the profile of a column that is known in one of two rows of train."""
+    """Return the profile of a column that is not NULL in one of the two rows of train."""
     return Profile(
         column,
         Extent(0.0, 1.0, 1, is_exact=True),

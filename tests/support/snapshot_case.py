@@ -1,4 +1,4 @@
-"""A small hand-made mart, and the dbt manifest that describes it."""
+"""Build a small mart without dbt, and the dbt manifest that describes the mart."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ SEAL = SourceSeal("jobs", 120, datetime(2026, 11, 3, 17, tzinfo=UTC), "1234", 3)
 
 
 def dbt_document(exposure: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return a manifest.json as dbt writes it, with only the parts that are read."""
+    """Return a manifest.json in dbt's format, with only the parts that the package reads."""
     columns = {
         name: {
             "name": name,
@@ -96,9 +96,10 @@ def context(**changes: Any) -> BuildContext:
 
 
 def build_mart(folder: Path, rows: int = 400, change: str = "") -> Path:
-    """Write a training table of `rows` rows over 100 business days: every 10th is void, labels come a day later.
+    """Write a mart whose training table has `rows` rows over 100 days, and return the path of its file.
 
-    The first feature is the label with noise; `change` is SQL that is run at the end.
+    Every 10th row is excluded as void, and a label is known one day after the request. The first feature is the label
+    with noise. `change` is SQL that is run on the finished mart.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "mart.duckdb"

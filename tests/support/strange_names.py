@@ -1,8 +1,8 @@
-"""Names that a file system allows and that SQL, a glob pattern or a partition layout could interpret."""
+"""Names of files that have a special meaning in SQL, glob patterns or partition layouts."""
 
 from __future__ import annotations
 
-#: Each works for a folder and for a file.
+#: Each name is a valid name of a folder and of a file.
 NAMES = (
     "a[2]",
     "a*b",
@@ -29,5 +29,5 @@ NAMES = (
     "a`b",
     "..x",
 )
-#: All of them in one name, for tests that take seconds.
+#: One name with most of the special characters, for slow tests that cannot try every name.
 WORST = "o'brien's [2] * status=active;--{{x}} 日本 \"q\""

@@ -1,4 +1,4 @@
-"""Ways to change a snapshot and to put every file's new SHA-256 into manifest.json and _SUCCESS."""
+"""Change a snapshot, and update the SHA-256 of every file in manifest.json and _SUCCESS to match."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from feature_mart.snapshot_files.content import add_sums, content_hash, snapshot
 
 @dataclass
 class Tampered:
-    """A copy of a snapshot with its documents parsed; `commit` makes documents and files agree again.
+    """A copy of a snapshot with its documents parsed. `commit` makes the documents agree with the files again.
 
-    `older` is another snapshot of the consumer; `false_rows` are added to the count of train.
+    `older` is another snapshot of the same consumer. `false_rows` is added to the row count of train.
     """
 
     folder: Path
@@ -54,21 +54,21 @@ class Tampered:
         pq.write_table(table, self.path(kind, split, number), compression="zstd")
 
     def both(self, split: str, change: Callable[[pa.Table], pa.Table]) -> None:
-        """Change data and keys of a split's first part in the same way."""
+        """Apply the same change to the data and key files of a split's first part."""
         for kind in ("data", "keys"):
             self.write(change(self.read(kind, split)), kind, split)
 
     def column(
         self, name: str, change: Callable[[list[Any]], list[Any]], kind: str = "data"
     ) -> None:
-        """Change one column of train's first part."""
+        """Change the values of one column in the first part of train."""
         table = self.read(kind, "train")
         index = table.schema.get_field_index(name)
         values = pa.array(change(table.column(name).to_pylist()), table.schema.field(name).type)
         self.write(table.set_column(index, name, values), kind, "train")
 
     def recount(self) -> None:
-        """Put the files' own hashes, sizes and rows into manifest.json."""
+        """Put the actual SHA-256, size and row count of each file into manifest.json."""
         rows = {split["name"]: 0 for split in self.manifest["splits"]}
         for part in self.manifest["parts"]:
             path = self.folder / part["path"]
@@ -81,7 +81,7 @@ class Tampered:
         self.manifest["splits"][0]["rows"] += self.false_rows
 
     def rehash(self) -> None:
-        """Put the content hashes of the present rows into manifest.json."""
+        """Put the content hash of each split's present rows into manifest.json."""
         names = [column["name"] for column in self.schema["columns"]]
         for split in self.manifest["splits"]:
             sums = (0, 0)
@@ -94,7 +94,7 @@ class Tampered:
             split["content_hash"] = content_hash(sums)
 
     def reidentify(self) -> None:
-        """Put the id that follows from schema, bounds and hashes into manifest.json, and rename the folder."""
+        """Put the id that results from as_of_at, schema and splits into manifest.json. `rename` renames the folder."""
         as_of_at = parse_instant(self.manifest["as_of_at"])
         self.manifest["id"] = snapshot_id(as_of_at, self.schema, self.manifest["splits"])
 
@@ -102,7 +102,7 @@ class Tampered:
         self.folder = self.folder.rename(self.folder.with_name(self.manifest["id"]))
 
     def commit(self) -> None:
-        """Write the documents and the commit."""
+        """Recount the files, and write manifest.json, the other documents and _SUCCESS."""
         self.recount()
         data = encode_document(self.manifest)
         (self.folder / MANIFEST).write_bytes(data)
@@ -251,7 +251,7 @@ def shift_every_label(it: Tampered) -> None:
 
 
 def rehash_only(change: Callable[[Tampered], None]) -> Callable[[Tampered], None]:
-    """Rewrite the content hashes, but not the id."""
+    """Return the change, followed by an update of the content hashes but not of the id."""
 
     def changed(it: Tampered) -> None:
         change(it)
@@ -263,7 +263,7 @@ def rehash_only(change: Callable[[Tampered], None]) -> Callable[[Tampered], None
 
 
 def reidentified(change: Callable[[Tampered], None]) -> Callable[[Tampered], None]:
-    """Rewrite the content hashes and the id, but not the folder's name."""
+    """Return the change, followed by an update of the content hashes and the id but not of the folder's name."""
 
     def changed(it: Tampered) -> None:
         rehash_only(change)(it)
@@ -274,7 +274,7 @@ def reidentified(change: Callable[[Tampered], None]) -> Callable[[Tampered], Non
 
 
 def everything(change: Callable[[Tampered], None]) -> Callable[[Tampered], None]:
-    """Rewrite everything: content hashes, id and the folder's name."""
+    """Return the change, followed by an update of the content hashes, the id and the folder's name."""
 
     def changed(it: Tampered) -> None:
         reidentified(change)(it)

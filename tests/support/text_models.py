@@ -1,4 +1,4 @@
-"""Load the two dbt Python models that read a posting's text as modules, and read the words of the project's seed."""
+"""Load the two dbt Python models of a posting's text as modules, and read the seed `text_words`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def load_model(path: str) -> ModuleType:
-    """Return the file of a dbt Python model as a module; it is in no package."""
+    """Return the file of a dbt Python model as a module, although the file is in no package."""
     name = f"model_{Path(path).stem}"
     spec = importlib.util.spec_from_file_location(name, ROOT / "models" / path)
     assert spec is not None and spec.loader is not None

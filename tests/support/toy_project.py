@@ -64,7 +64,7 @@ models:
 
 
 def write_project(folder: Path) -> Path:
-    """Write the project into ``folder`` with the mart's own profile."""
+    """Write the project into ``folder``, with a copy of the mart's dbt profile."""
     files = {
         "dbt_project.yml": _PROJECT,
         "models/toy_jobs.sql": _JOBS,
@@ -81,7 +81,7 @@ def write_project(folder: Path) -> Path:
 
 
 def job(number: int, loaded_at: str = "2024-03-01 00:00:00+00", **values: Any) -> dict[str, Any]:
-    """Return one complete raw job; ``values`` replace its columns."""
+    """Return a raw job whose key is ``number``; ``values`` override the defaults and add columns."""
     return {
         "job_id": f"j{number}",
         "client_id": "c1",
@@ -95,7 +95,7 @@ def job(number: int, loaded_at: str = "2024-03-01 00:00:00+00", **values: Any) -
 def write_warehouse(
     folder: Path, jobs: Sequence[dict[str, Any]] = (), **tables: Sequence[dict[str, Any]]
 ) -> Path:
-    """Write the eight raw tables into ``folder``, with these rows in one and none in the others."""
+    """Write the eight raw tables into ``folder``: ``jobs``, the rows in ``tables``, and no rows in the other tables."""
     folder.mkdir(parents=True, exist_ok=True)
     con = connect()
     for name, columns in RAW_TABLES.items():

@@ -1,4 +1,4 @@
-"""A snapshot on disk, and the folders in which a training job finds it."""
+"""Export a snapshot to disk, and copy it to the folders in which a SageMaker training job finds its data."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ def export(
 
 
 def mount(snapshot: Path, base: Path) -> Path:
-    """Copy each channel's prefix below a folder as SageMaker does below /opt/ml."""
+    """Copy each channel of a snapshot into ``base``, in the layout that SageMaker uses in /opt/ml."""
     for split in SPLITS:
         shutil.copytree(snapshot / "data" / split, base / "input/data" / split)
     shutil.copytree(snapshot / "_meta", base / "input/data/meta")
@@ -49,7 +49,7 @@ def mount(snapshot: Path, base: Path) -> Path:
 
 
 def toolkit_variables(base: Path, **changes: str) -> dict[str, str]:
-    """Return the environment that SageMaker's training toolkit gives the script."""
+    """Return the environment variables that SageMaker's training toolkit sets for the script."""
     channels = {
         f"SM_CHANNEL_{name.upper()}": str(base / "input/data" / name)
         for name in (*SPLITS, "meta", "keys")
@@ -70,7 +70,7 @@ def run(
     variables: dict[str, str], *arguments: str, program: tuple[str, ...] = ("-m", "feature_mart.training.entry"),
     path: Path = PYTHON,
 ) -> subprocess.CompletedProcess[str]:  # fmt: skip
-    """Run the entry point as a container does: in a process of its own, with these variables."""
+    """Run the training entry point in a process of its own with only these variables, as a container does."""
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(path), **variables}
     return subprocess.run(
         [sys.executable, *program, *arguments],

@@ -1,4 +1,4 @@
-"""A dbt project whose models keep or break a contract in the types that YAML states, for either engine."""
+"""Write a dbt project whose models fulfil or violate the column types of their contracts, for either engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dbt.cli.main import dbtRunner
 
 from compiled_mart import PROJECT
 
-#: The types of YAML: DuckDB's name, and a type of each engine that breaks the contract.
+#: For each type in YAML, DuckDB's name of the type, and a type of DuckDB and of BigQuery that violates the contract.
 TYPES = {
     "string": ("varchar", "bigint", "int64"),
     "int64": ("bigint", "varchar", "string"),
@@ -22,7 +22,7 @@ RESULTS = {"right": "success", "seeded": "success"} | {f"wrong_{each}": "error" 
 
 
 def write_project(folder: Path, output: Mapping[str, object]) -> None:
-    """Write a dbt project with the project's types: a model that keeps its contract, four that break it, and a seed."""
+    """Write a dbt project of one model that fulfils its contract, four models that violate theirs, and a seed."""
     for name in ("macros", "models", "seeds"):
         (folder / name).mkdir(parents=True)
     for name in ("types", "column_types"):
@@ -54,7 +54,7 @@ def write_project(folder: Path, output: Mapping[str, object]) -> None:
 
 
 def bigquery_output(endpoint: str) -> dict[str, object]:
-    """Return the output of a dbt profile for the emulator of BigQuery at an address."""
+    """Return the output of a dbt profile for the BigQuery emulator at the URL ``endpoint``."""
     access = {"type": "bigquery", "method": "oauth-secrets", "token": "none", "job_retries": 0}
     return access | {"project": "mart-test", "dataset": "typed", "api_endpoint": endpoint}
 

@@ -1,4 +1,4 @@
-"""The worked example of CONTRIBUTING.md, read from its code blocks and followed in a copy of the project."""
+"""Read the worked example of CONTRIBUTING.md from its code blocks, and follow it in a copy of the project."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from compiled_mart import PROJECT
 
 _SECTION = "## A change to a feature\n"
-#: A paragraph, or a block of code.
+#: A diff block, or a paragraph.
 _PART = re.compile(
     r"^```diff\n(?P<diff>.*?)^```$|^(?P<text>\S.*?)$(?=\n\n|\n```)", re.MULTILINE | re.DOTALL
 )
@@ -25,13 +25,13 @@ _COMMAND = re.compile(r"`(mart [^`]+)`")
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A block of changed lines of one file."""
+    """A diff block of the example: the lines to remove from and add to one file."""
 
     path: str
     lines: tuple[str, ...]
 
     def apply(self, project: Path) -> None:
-        """Edit the file in a copy of the project. A block of new lines alone goes to the end of the file."""
+        """Edit the file in a copy of the project. A block with only new lines is appended to the file."""
         path = project / self.path
         text = path.read_text(encoding="utf-8")
         assert all(line[:1] in {" ", "+", "-"} for line in self.lines), self.lines
@@ -50,21 +50,21 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """The example: its edits, the command that follows them, and the edits that let the oracle compute the column."""
+    """The worked example: edits, the command to run after them, and edits by which the oracle computes the column."""
 
     edits: tuple[Edit, ...]
     command: tuple[str, ...]
     oracle: tuple[Edit, ...]
 
     def apply(self, project: Path) -> None:
-        """Follow the example in a copy of the project, without the oracle."""
+        """Make the edits and run the command in a copy of the project, without the edits of the oracle."""
         for edit in self.edits:
             edit.apply(project)
         run(project, *self.command)
 
 
 def read_example() -> Example:
-    """Read the example from CONTRIBUTING.md. The paragraph before a block names its file first."""
+    """Read the example from CONTRIBUTING.md. The first file in the paragraph before a block is the file to edit."""
     text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     section = re.split(r"^## ", text.split(_SECTION, 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
     edits, commands, path = [], [], ""
@@ -83,7 +83,7 @@ def read_example() -> Example:
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy what git knows of this project into a folder, and commit it there."""
+    """Copy the files that git tracks or would add into a new repository in ``folder``, and commit them."""
     listed = git(PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         if (PROJECT / name).is_file():
@@ -97,7 +97,7 @@ def copy_project(folder: Path) -> Path:
 
 
 def git(project: Path, *arguments: str) -> str:
-    """Run git in a folder; return what it printed."""
+    """Run git in a folder, and return its stdout."""
     done = subprocess.run(
         ["git", "-C", str(project), *arguments], check=True, capture_output=True, text=True
     )
@@ -112,10 +112,9 @@ def changed_lines(project: Path) -> dict[str, int]:
 
 
 def run(project: Path, *command: str, **environment: str) -> str:
-    """Run a command in a copy with the copy's own modules; `mart` and `python` are this environment's.
+    """Run a command in a copy of the project, assert that it succeeds, and return its stdout.
 
-    Returns:
-        What it printed; the command must succeed.
+    The copy's modules are imported. `mart` and `python` run with the interpreter of this process.
     """
     done = try_to_run(project, *command, **environment)
     assert done.returncode == 0, (
@@ -127,7 +126,7 @@ def run(project: Path, *command: str, **environment: str) -> str:
 def try_to_run(
     project: Path, *command: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command as `run` does, and return how it ended."""
+    """Run a command as `run` does, but return the finished process, whatever its exit code is."""
     programs: dict[str, Sequence[str]] = {
         "mart": (sys.executable, "-m", "feature_mart"),
         "python": (sys.executable,),

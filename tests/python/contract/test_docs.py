@@ -29,9 +29,9 @@ RAW_CONTRACT = "docs/raw_contract.md"
 KINDS = {Kind.TEXT: "text", Kind.NUMBER: "number", Kind.INSTANT: "instant", Kind.FLAG: "flag"}
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-#: A document by its name or path. `<` and `*` are part of a pattern, `{` of code that makes a name.
+#: The name or path of a document. A name that follows `<`, `*` or `}` is part of a pattern or of code, and is skipped.
 CITED = re.compile(r"(?<![\w<*}/.-])[\w./-]*\w\.md\b")
-#: These contain changes to copies of the project, or made-up names.
+#: Folders whose files may name documents that do not exist, in changes to copies of the project and as made-up names.
 MADE_UP = ("tests/",)
 
 
@@ -50,7 +50,7 @@ def tracked() -> tuple[str, ...]:
 
 @cache
 def read(path: str) -> str:
-    """Return a file as text; empty if it is not text."""
+    """Return a file as text, or an empty string if the file is not UTF-8 text."""
     try:
         return (PROJECT / path).read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -58,7 +58,7 @@ def read(path: str) -> str:
 
 
 def slugs(text: str) -> set[str]:
-    """Return the anchors that GitHub makes of the headings."""
+    """Return the anchors that GitHub creates for the headings of a page."""
     found: set[str] = set()
     for heading in re.findall(r"^#+ +(.+)$", FENCE.sub("", text), re.MULTILINE):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
@@ -69,7 +69,7 @@ def slugs(text: str) -> set[str]:
 
 
 def bad_links(path: str, text: str) -> Iterator[str]:
-    """Return the relative links of a page that lead nowhere."""
+    """Yield the relative links of a page whose file or anchor does not exist."""
     for target in LINK.findall(FENCE.sub("", text)):
         if re.match(r"[a-z]+:", target):
             continue
@@ -82,7 +82,7 @@ def bad_links(path: str, text: str) -> Iterator[str]:
 
 
 def bad_citations(path: str, text: str) -> Iterator[str]:
-    """Return the documents that a file names and the project does not have."""
+    """Yield the documents that a file names and the project does not have."""
     names = {each.rpartition("/")[2] for each in tracked()}
     for cited in CITED.findall(text):
         places = ((PROJECT / path).parent, PROJECT, PROJECT / "docs")
@@ -92,7 +92,7 @@ def bad_citations(path: str, text: str) -> Iterator[str]:
 
 
 def section(page: str, heading: str) -> str:
-    """Return the text under a heading, up to the next one of its level."""
+    """Return the text under a heading, up to the next heading of the same or a higher level."""
     level = heading.split(" ", 1)[0]
     found = re.search(
         rf"^{re.escape(heading)}$(.*?)(?=^#{{1,{len(level)}}} |\Z)", read(page), re.M | re.S
@@ -103,7 +103,7 @@ def section(page: str, heading: str) -> str:
 
 @pytest.mark.parametrize("path", [path for path in tracked() if path.endswith(".md")])
 def test_every_link_leads_somewhere(path: str) -> None:
-    # Those of the models are pages of the site, where paths are the site's own.
+    # The Markdown files of models are pages of the site, where links use the site's own paths.
     if not path.startswith("models/"):
         assert list(bad_links(path, read(path))) == []
 
@@ -163,7 +163,7 @@ def test_every_setting_stands_in_the_docs() -> None:
     }
     pages = (ARCHITECTURE, "docs/bigquery.md", "docs/snapshots.md", "README.md")
     told = set(re.findall(r"`(MART_[A-Z0-9_]+)", "".join(read(page) for page in pages)))
-    # The folder of the site's screenshots is an argument of a test.
+    # MART_SCREENSHOTS, a folder for screenshots of the site, is read only by a test.
     assert names - told - {"MART_SCREENSHOTS"} == set()
     variables = set(re.findall(r"`(\w+)`", section(ARCHITECTURE, "## Settings")))
     assert set(DEFAULTS) - variables == set()
@@ -223,7 +223,7 @@ def test_the_documented_raw_tables_are_those_of_the_contract() -> None:
 
 
 def bad_parts(text: str) -> list[str]:
-    """Return the parts of an ADR if they are not a context, a decision and consequences, in this order."""
+    """Return the parts of an ADR, or an empty list if these are context, decision and consequences in this order."""
     wanted = ["Context", "Decision", "Consequences"]
     parts = [part for part in re.findall(r"^\*\*([^*]+)\.\*\*\s+\S", text, re.M) if part in wanted]
     return [] if parts == wanted else parts or ["none"]

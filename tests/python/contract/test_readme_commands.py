@@ -16,7 +16,7 @@ from feature_mart.core.errors import FeatureMartError, StopRequestedError
 PROJECT = Path(__file__).resolve().parents[3]
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
 READMES = ("README.md", "README.ja.md")
-#: A docs block of the front page, by its language.
+#: The docs blocks of the site's front page, English and Japanese.
 OVERVIEWS = ("__overview__", "overview_ja")
 EXIT_CODES = r"(?:Exit codes|終了コード):"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -70,7 +70,7 @@ def in_table(text: str) -> set[str]:
 
 
 def invocations(text: str) -> Iterator[str]:
-    """Return every ``mart …`` and ``make …`` of a text, in its code spans and in the lines of its blocks."""
+    """Yield every ``mart …`` and ``make …`` command in the code spans and code blocks of a text."""
     for language, body in FENCE.findall(text):
         if language == "":
             for line in body.splitlines():
@@ -83,7 +83,7 @@ def invocations(text: str) -> Iterator[str]:
 
 
 def fault_of_options(command: click.Command, words: list[str]) -> str | None:
-    """Return what is wrong with a command's words, or None. Nothing runs, and no required word may be missing."""
+    """Return the usage error in a command's words, or None. The command does not run."""
     context = click.Context(command, info_name=command.name)
     try:
         given, extra, _ = command.make_parser(context).parse_args(list(words))
@@ -98,7 +98,7 @@ def fault_of_options(command: click.Command, words: list[str]) -> str | None:
 
 
 def has_option(command: click.Command, span: str) -> bool:
-    """Return True if a command has an option; if a value is given, the option must take it."""
+    """Return True if a command has the option in ``span`` and accepts the value that may follow the option."""
     words = shlex.split(span)
     if len(words) > 1:
         return fault_of_options(command, words) is None
@@ -107,7 +107,7 @@ def has_option(command: click.Command, span: str) -> bool:
 
 
 def fault_of_mart(words: list[str]) -> str | None:
-    """Return what is wrong with the words after `mart`, or None."""
+    """Return the usage error in the words after `mart`, or None."""
     command: click.Command = main
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         found = command.commands.get(words[0])
@@ -118,7 +118,7 @@ def fault_of_mart(words: list[str]) -> str | None:
 
 
 def fault_of_make(words: list[str]) -> str | None:
-    """Return what is wrong with the words after `make`, or None: targets, and variables that a recipe reads."""
+    """Return a message if a word after `make` is no target and no variable that a recipe reads, else None."""
     for word in words:
         name, is_variable, _ = word.partition("=")
         if is_variable and f"$({name})" not in MAKEFILE:
@@ -129,13 +129,13 @@ def fault_of_make(words: list[str]) -> str | None:
 
 
 def fault_of(line: str) -> str | None:
-    """Return what is wrong with a ``mart …`` or ``make …``, or None."""
+    """Return the error in a ``mart …`` or ``make …`` command, or None."""
     program, *words = shlex.split(line)
     return fault_of_mart(words) if program == "mart" else fault_of_make(words)
 
 
 def lone_options(text: str) -> Iterator[tuple[str, list[click.Command]]]:
-    """Return options that are named alone, with the commands that may have them: those of the table row, else any."""
+    """Yield each option in a code span of its own, with the commands in its table row, or else with all commands."""
     for line in prose(text).splitlines():
         commands = [leaves()[name] for name in in_table(line) if name in leaves()]
         for span in spans(line):
@@ -151,7 +151,7 @@ def exit_codes(text: str) -> set[int]:
 
 
 def exit_codes_of_errors() -> set[int]:
-    """Return the exit codes of errors, and 0."""
+    """Return 0 and the exit codes of all error classes."""
     kinds: list[type[FeatureMartError]] = [FeatureMartError]
     for kind in kinds:
         kinds += kind.__subclasses__()

@@ -1,4 +1,4 @@
-"""Fixtures for the tests of exports to S3: a bucket with a committed snapshot."""
+"""Provide fixtures for the tests of exports to S3: a bucket with a committed snapshot."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ joined as (
 
 ),
 
--- The prior is the mean of the category or, if that is NULL, of the market.
+-- The prior is the mean of the category, or the mean of the market if the former is NULL.
 priors as (
 
     select

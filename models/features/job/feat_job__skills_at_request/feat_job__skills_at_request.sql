@@ -49,8 +49,8 @@ request_skills as (
 
 ),
 
--- An incremental run reads only the skills of its own spine rows, which are those of one day. Ties
--- between skills go to the skill that sorts first, by the position as a number.
+-- An incremental run reads only the skills of its own spine rows, which are those of one day.
+-- `place` is the position of the skill in sort order: ties between skills go to the lowest place.
 own_prices as (
 
     select

@@ -59,8 +59,8 @@ term_counts as (
 
 ),
 
--- An incremental run reads only the terms of its own spine rows, which are those of one day. Ties
--- between terms go to the term that sorts first, by the position as a number.
+-- An incremental run reads only the terms of its own spine rows, which are those of one day.
+-- `place` is the position of the term in sort order: ties between terms go to the lowest place.
 own_prices as (
 
     select

@@ -1,4 +1,4 @@
-"""One row per spine row: features of its text that need NFKC, which DuckDB does not have."""
+"""One row per spine row: features of the request's text, in Python because DuckDB does not have NFKC."""
 
 import html
 import re
@@ -28,7 +28,7 @@ _COMBINING_DOT = "\u0307"
 # Standard Annex 15. The excluded ranges, Latin and symbols, have no marks and are common in text.
 _MARKS = re.compile(r"[^\w\x00-\u02ff\u2100-\u2bff]{31,}")
 _TAG = re.compile(r"<[^<>]*>")
-# More digits than the highest code point, 1114111, has.
+# A numeric reference with more digits than the highest code point, 1114111.
 _LONG_REFERENCE = re.compile("&#([0-9]{8,})")
 _MULTIPLIERS = {"千": 1_000, "万": 10_000, None: 1}
 _MOST = 1e9
@@ -114,7 +114,7 @@ def compile_words(rows: Iterable[tuple[str, str]]) -> Words:
     """Compile (word_group, word) pairs; words are compared in the spelling of `normalise`.
 
     Raises:
-        ValueError: no feature is computed from a group.
+        ValueError: a group is unknown, so that no feature would use its words.
     """
     groups: dict[str, set[str]] = {group: set() for group in (*QUANTITIES, *MARKS)}
     for group, word in rows:
@@ -210,7 +210,7 @@ def text_features(
 
 
 def _pages(frame: Any) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a DuckDB relation or a BigFrames frame by 50,000, after an empty page.
+    """Yield a DuckDB relation or a BigFrames frame in pages of 50,000 rows, after an empty page.
 
     The empty page provides the columns' types on a day without postings.
     """
@@ -237,7 +237,7 @@ def _rows(page: pd.DataFrame, words: Words) -> pd.DataFrame:
 
 
 def model(dbt: Any, session: Any) -> Any:
-    """Return the features of the spine rows that entered after the rows in the table."""
+    """Return the features of the spine rows that entered after the newest row in the table."""
     dbt.config(
         materialized="incremental",
         submission_method="bigframes",

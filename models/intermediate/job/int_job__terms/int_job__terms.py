@@ -1,4 +1,4 @@
-"""One row per spine row and term of its title, by which the prices of terms are looked up."""
+"""One row per spine row and term of the job's title. Features look up the prices of the terms."""
 
 import re
 import unicodedata
@@ -74,7 +74,7 @@ def terms(title: str | None) -> set[str]:
 
 
 def _pages(frame: Any) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a DuckDB relation or a BigFrames frame by 50,000, after an empty page.
+    """Yield a DuckDB relation or a BigFrames frame in pages of 50,000 rows, after an empty page.
 
     The empty page provides the columns' types on a day without postings.
     """
@@ -88,7 +88,7 @@ def _pages(frame: Any) -> Iterator[pd.DataFrame]:
 
 
 def _rows(page: pd.DataFrame) -> pd.DataFrame:
-    """Return the terms of a page of job_id, title and entered_at, in the order of the page, then sorted."""
+    """Return one row per job of a page and term, in the order of the page and then of the terms."""
     found = [sorted(terms(title if isinstance(title, str) else None)) for title in page["title"]]
     rows = page[["job_id", "entered_at"]].loc[page.index.repeat([len(own) for own in found])]
     rows.insert(1, "term", pd.Series([term for own in found for term in own], rows.index, "str"))
@@ -96,7 +96,7 @@ def _rows(page: pd.DataFrame) -> pd.DataFrame:
 
 
 def model(dbt: Any, session: Any) -> Any:
-    """Return the terms of the spine rows that entered after the rows in the table."""
+    """Return the terms of the spine rows that entered after the newest row in the table."""
     dbt.config(
         materialized="incremental",
         submission_method="bigframes",

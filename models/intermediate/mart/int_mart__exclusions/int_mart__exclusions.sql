@@ -2,7 +2,7 @@
 {%- set price_group_count = 10 -%}
 -- One row per label model and group of jobs by outcome: the number of jobs whose label is due, and
 -- how many of these jobs the label model excludes. The outcome is taken from the newest contract
--- versions instead of the label model, so that excluded rows have one too.
+-- versions instead of the label model, so that excluded jobs have an outcome too.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

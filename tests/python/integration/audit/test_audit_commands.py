@@ -38,7 +38,7 @@ def add_seed(project: Path) -> None:
 def test_a_leak_is_named_by_model_column_entity_cutoff_and_both_values(
     tmp_path: Path, warehouse: Path
 ) -> None:
-    # One more line of the load clock, which distrusts two months of nightly loads.
+    # Add a wrong line of the load clock, which distrusts the correct load times of two months.
     clock = "toy,jobs,2024-03-01 00:00:00+00,24,,\n"
     project = write_audited_project(tmp_path / "toy", leaks=True, clock=clock)
     add_seed(project)

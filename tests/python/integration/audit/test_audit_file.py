@@ -344,7 +344,7 @@ def test_times_written_in_another_zone_are_not_judged_and_the_zone_is_named(
 def test_rows_of_another_zone_among_others_are_left_out_alone(desk: Desk) -> None:
     frame = table(desk.notebook, CLIENT).reset_index(drop=True)
     some, others = frame.index % 5 == 0, frame.index % 7 == 1
-    # The other times are those of no request.
+    # Shift all other times by 7 minutes, so that they match no request.
     times = wall_clock(frame.requested_at, ZONE) + pd.Timedelta(minutes=7)
     times = times.where(~some, wall_clock(frame.requested_at, "UTC"))
     times = times.where(some | ~others, wall_clock(frame.requested_at, "Asia/Kolkata"))

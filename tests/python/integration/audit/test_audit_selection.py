@@ -65,7 +65,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return a copy of the project in a git repository of its own."""
+    """Return a small project in a git repository of its own."""
     project = write_audited_project(tmp_path / "toy")
     (project / "models/sources.yml").write_text(
         "version: 2\nsources:\n  - {name: dwh, schema: dwh, tables: [{name: jobs}, {name: contracts}]}\n"
@@ -96,7 +96,7 @@ def test_a_change_is_listed_with_the_rows_it_moves_by_their_label(
         f"{move['what']}: {move['detail']}".rstrip(": "): (move["rows"], move["by_group"])
         for move in toy["moves"]
     }
-    # Prices from 9,000 to 31,000 in steps of 2,000, without that of the removed job.
+    # The prices are 9,000 to 31,000 in steps of 2,000, which are 12 jobs. One of these jobs has been removed.
     rows, by_group = moves.pop("newly excluded: cheap")
     assert (rows, by_group[0], sum(by_group[2:])) == (11, 11, 0)
     for place in (

@@ -14,17 +14,17 @@ from compiled_mart import PROJECT
 from feature_mart.core.duckdb_files import attach
 from feature_mart.sample import write_sample
 
-#: Days around the bulk load of 2023-09-30 and up to the end; 2023-05-05 occurs twice.
+#: Days before, at and after the bulk load of 2023-09-30, up to the end of the sample; 2023-05-06 is built twice.
 DAYS = (
     *("2023-05-02", "2023-05-03", "2023-05-06", "2023-05-06", "2023-09-30"),
     *("2023-10-01", "2023-10-02", "2025-01-11", "2025-01-12", "2026-03-31"),
 )
-#: Columns that say when a build was made, not what it contains.
+#: Tables whose rows depend on which refreshes were built, so that they are not compared.
 _OF_THE_BUILD = {"int_mart__profiles", "int_mart__seals", "int_mart__unjudged"}
 
 
 def build(home: Path, warehouse: Path, day: str) -> None:
-    """Run `mart build` in a process of its own."""
+    """Run `mart build --as-of DAY` in a process of its own, and assert that it succeeds."""
     done = subprocess.run(
         [sys.executable, "-m", "feature_mart", "build", "--as-of", day],
         env=os.environ | {"MART_HOME": str(home), "MART_DWH": str(warehouse)},

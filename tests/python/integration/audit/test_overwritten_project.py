@@ -1,4 +1,4 @@
-"""Test the real project with each raw table as one without versions, over three refreshes, against the oracle."""
+"""Test the real project with each raw table as an overwritten source, over three refreshes, against the oracle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from settings_project import SetProject, make_project
 KEYS = {table: (next(iter(columns)),) for table, columns in CONTRACT.items()} | {
     "job_skills": ("job_id", "skill")
 }
-#: The refresh that contains the whole sample. A snapshot within the publish lag counts as taken at it.
+#: The first refresh that contains the whole sample. Each build runs 30 minutes after a refresh, within the publish lag,
+#: so its dbt snapshot counts as taken at that refresh.
 FIRST = datetime(2026, 3, 31, 18, tzinfo=UTC)
 DAY, MINUTES = timedelta(days=1), timedelta(minutes=30)
 
@@ -32,7 +33,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Present:
-    """One raw table that keeps only the newest version of each key, and the versions that snapshots of it recorded."""
+    """An overwritten raw table; `seen` has the versions that dbt snapshots of the table recorded."""
 
     def __init__(self, made: SetProject, table: str) -> None:
         self.path, self.key = made.warehouse / f"{table}.parquet", KEYS[table]
@@ -63,7 +64,7 @@ class Present:
         pq.write_table(pa.Table.from_pylist(list(self.rows.values()), schema=schema), self.path)
 
     def take(self, at: datetime) -> None:
-        """Record what a snapshot sees: versions of rows that are new, changed or removed."""
+        """Add the versions that a dbt snapshot at ``at`` records: rows that are new, changed or removed."""
         for key in self.rows.keys() | self.last.keys():
             now, before = self.rows.get(key), self.last.get(key)
             if now != before:

@@ -20,7 +20,7 @@ from plants import Plant, ProjectCopy, in_batches, read_plants
 
 LEAKS = {plant.name: plant for plant in read_plants("merged_leaks") if plant.kind == "selection"}
 HONEST = {plant.name: plant for plant in read_plants("honest_changes") if plant.kind == "selection"}
-#: The rows that each leak moves, and whether they are marked as chosen by the label.
+#: For each leak, a kind of row that it moves, and whether the audit marks these rows as selected by the label.
 MOVED = {
     "cheap_prices_left_out_of_training": ("training row removed", True),
     "deleted_jobs_left_out_of_the_spine": ("spine row removed", False),
@@ -28,20 +28,20 @@ MOVED = {
     "negatives_sampled_by_hash": ("training row removed", True),
     "low_prices_are_called_missing": ("newly excluded: price_missing", True),
     "hire_label_excluded_without_proposals": ("newly excluded: void", False),
-    # Five jobs, none of them hired: too few to be more than chance.
+    # The leak removes only five jobs. None of them was hired, which may be chance.
     "spine_without_clients_who_never_hired": ("spine row removed", False),
     "dear_jobs_are_dated_into_training": ("request time changed: earlier", True),
     "only_jobs_with_offers_in_the_mart": ("features row removed", False),
     "reposted_jobs_keep_the_one_that_was_filled": ("training row removed", False),
     "closed_jobs_filtered_in_staging": ("spine row removed", False),
 }
-#: The rows that honest changes move. All other changes move none in this sample.
+#: The kind of row that each honest change moves. The other honest changes move no rows in this sample.
 MOVED_HONESTLY = {"larger_validation_share": "split changed"}
 STILL = in_batches([plant for name, plant in HONEST.items() if name not in MOVED_HONESTLY])
 
 
 class SelectionBench:
-    """A small sample built by the unchanged project, to compare changed copies of the project with."""
+    """A small sample built by the unchanged project, with which changed copies of the project are compared."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -53,7 +53,7 @@ class SelectionBench:
         self.before = self.sides("base", ())
 
     def sides(self, name: str, plants: Sequence[Plant]) -> dict[str, Side]:
-        """Build the project with these changes, and return its consumers' rows."""
+        """Build a copy of the project with these changes, and return the rows of each consumer."""
         copy = ProjectCopy(self.folder / name)
         with copy.planted(plants):
             settings = replace(self.settings, project=copy.folder)
@@ -64,7 +64,7 @@ class SelectionBench:
         return self._sides(project, built)
 
     def moves(self, plants: Sequence[Plant]) -> dict[str, Move]:
-        """Return the rows that these changes move, for any consumer."""
+        """Return the moves of rows that these changes cause in any consumer, by kind; selected moves come first."""
         after = self.sides("-".join(plant.name for plant in plants)[:60], plants)
         reports = [compare_rows(self.before[name], after[name]) for name in after]
         found: dict[str, Move] = {}

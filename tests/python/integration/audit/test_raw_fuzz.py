@@ -1,6 +1,6 @@
-"""Fuzz the raw contract: what it accepts gives the oracle's values, and what it refuses gets a one-line message.
+"""Fuzz the raw contract: accepted warehouses give the oracle's values, and a refused fault gets a one-line message.
 
-`make audit` asks for 300 warehouses (RAW_WAREHOUSES).
+RAW_WAREHOUSES is the number of warehouses; `make audit` sets it to 300.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def test_what_the_contract_refuses_is_one_line_that_names_table_and_column(tmp_p
         fault = FAULTS[seed % len(FAULTS)]
         tables = _drawn(rng, 3)
         folder = write_warehouse(tmp_path / f"{seed}", tables["jobs"], **_others(tables))
-        # Not every table has such a column, or a row.
+        # Try the tables in random order, because not every table has rows and a column for this fault.
         said = None
         for table in rng.sample(sorted(tables), len(tables)):
             said = said or fault.spoil(rng, folder, table)
@@ -68,15 +68,15 @@ def test_what_the_contract_refuses_is_one_line_that_names_table_and_column(tmp_p
             raise AssertionError(f"seed {seed}: {fault.about} was taken: {said}")
         first, *lines = refused.splitlines()
         assert str(folder) in first and first.endswith(":")
-        # A missing or mistyped key may make a second column unreadable, and a spoiled contract may have had an amount
-        # of another kind: each gets a line of its own.
+        # A fault may give more than one line: a missing or mistyped key may make a second column unreadable, and a
+        # spoiled table of contracts may already contain a refused amount.
         assert lines and lines[0].startswith(f"  - {said}"), (fault.about, seed, said, lines)
         assert all(len(line) < 400 for line in lines) and len(lines) <= 3
     assert set(tried) == {fault.about for fault in FAULTS}
 
 
 def _drawn(rng: Random, universes: int) -> histories.Universe:
-    """Draw a warehouse without the amounts that are refused; other tests try the models on those."""
+    """Draw a warehouse without amounts that the raw contract refuses; other tests run the models on such amounts."""
     tables = histories.merged([histories.random_universe(rng, f"u{n}") for n in range(universes)])
     for table, names in (
         ("jobs", ("budget_min", "budget_max")),

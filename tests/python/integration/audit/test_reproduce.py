@@ -30,7 +30,7 @@ _CACHES = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the project as a git repository with one commit."""
+    """Return a copy of the project as a git repository with one commit."""
     folder = tmp_path_factory.mktemp("repository")
     for part in _PARTS:
         shutil.copytree(PROJECT / part, folder / part, ignore=_CACHES)
@@ -50,7 +50,7 @@ def call(repository: Path, home: Path, *arguments: str, dwh: Path) -> Result:
 
 
 def run(repository: Path, home: Path, *arguments: str, dwh: Path) -> str:
-    """Run a command that has to succeed."""
+    """Run a `mart` command in the repository, assert that it succeeds, and return its stdout."""
     done = subprocess.run(
         [sys.executable, "-m", "feature_mart", *arguments],
         env=os.environ | {"MART_HOME": str(home), "MART_DWH": str(dwh)},
@@ -64,7 +64,10 @@ def run(repository: Path, home: Path, *arguments: str, dwh: Path) -> str:
 
 
 def write_raw(source: Path, out: Path, where: str) -> None:
-    """Write the rows of a warehouse that fit a condition, tables without load times whole, over what is there."""
+    """Write the rows of ``source`` that satisfy ``where`` into ``out``, and replace the files there.
+
+    Tables without load times are written in full.
+    """
     out.mkdir(exist_ok=True)
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
@@ -109,7 +112,7 @@ def test_a_snapshot_is_rebuilt_the_same_after_later_data_and_a_backfill(
     names = {check["name"] for check in report["checks"]}
     assert {"train content hash", "SHA-256 of data/train/part-00000.parquet", "raw jobs"} <= names
 
-    # A raw row that was known then has been removed: the rebuild has to differ.
+    # Remove a raw row that was known at the snapshot's refresh, so that the rebuild must differ.
     with duckdb.connect() as con:
         con.execute(
             f"create table contracts as from {parquet(late)} where contract_id not in (select min(contract_id) "

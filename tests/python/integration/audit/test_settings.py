@@ -66,7 +66,8 @@ TOGETHER: list[dict[str, Any]] = [
         "warehouse": "dünn & lang",
     },
 ]
-#: No table depends on these: which refresh is built, and whose lines of the load clock apply, is tested with others.
+#: Vars for which the oracle's tables do not change. Other tests check `as_of`, which selects the refresh, and
+#: `warehouse`, which selects the lines of the load clock.
 WITHOUT_A_VALUE = {"profile_days", "profile_rows", "share_days", "as_of", "warehouse"}
 
 
@@ -78,7 +79,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def checked(made: SetProject) -> int:
-    """Build, compare with the oracle, and return the number of equal values."""
+    """Build the mart, assert that it equals the oracle's tables, and return the number of values compared."""
     made.build()
     with made.open_mart() as con:
         expected = made.expected(as_of_at(con))
@@ -111,7 +112,7 @@ def test_the_project_builds_at_another_value(
     made = set_project(tmp_path, sample, changed)
     values = checked(made)
     for name in set(changed) - WITHOUT_A_VALUE:
-        # The oracle with the default differs, so the setting had an effect.
+        # The mart must differ from the oracle's tables for the default value, or else the var has no effect.
         with made.open_mart() as con:
             assert differences(con, made.expected(as_of_at(con), **{name: DEFAULTS[name]}))
     print(f"{changed}: {values:,} values, 0 differences")

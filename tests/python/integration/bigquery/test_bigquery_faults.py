@@ -33,10 +33,10 @@ where loaded_at <= timestamp('{{ var("as_of") }}')
 having timestamp('{{ var("as_of") }}') > (select max(as_of_at) from {{ this }})
 {% endif %}
 """
-#: The append of the second day, which must not be done twice.
+#: A part of the statement that appends a day's rows, and of no other request. It must not run twice.
 MERGE = "merge into"
 FIRST_DAY = date(2024, 3, 2)
-#: In tests without a planned fault, the time to wait for a loaded machine.
+#: Retries and timeouts of builds without an injected fault, long enough for a busy machine.
 PATIENT = {"MART_BQ_RETRIES": "5", "MART_BQ_RETRY_S": "120", "MART_BQ_TIMEOUT_S": "120"}
 
 
@@ -53,14 +53,14 @@ def proxy(emulator: Emulator) -> Iterator[Proxy]:
 
 
 class Toy:
-    """A mart of two models behind the proxy, built as of its first day. Each test takes the next day."""
+    """A mart of two models behind the proxy. Each test builds the day after the last one."""
 
     def __init__(self, folder: Path, emulator: Emulator, proxy: Proxy, name: str) -> None:
         self.proxy = proxy
         self.project = project = write_project(folder / "toy")
         (project / "models" / "toy_jobs.sql").write_text(_JOBS.lstrip())
         (project / "models" / "toy_daily.sql").write_text(_DAILY.lstrip())
-        # The labels that the mart sets on every job.
+        # Copy the setting by which the real project labels every BigQuery job.
         settings = project / "dbt_project.yml"
         own = (PROJECT / "dbt_project.yml").read_text(encoding="utf-8")
         labels = own[own.index("query-comment:") : own.index("flags:")]
@@ -89,7 +89,7 @@ class Toy:
         return done
 
     def begin_day(self) -> None:
-        """Take the next day, on a mart to which it can be appended."""
+        """Remove all faults, finish the present day if its build failed, and go on to the next day."""
         self.proxy.faults.clear()
         if not self.is_finished:
             done = self.build(**PATIENT)
@@ -97,7 +97,7 @@ class Toy:
         self.day += timedelta(days=1)
 
     def day_is_there_once(self) -> bool:
-        """Return True if this day's refresh is in the mart once, with both jobs, and no refresh is there twice."""
+        """Return True if the mart has one row for this day's refresh, with both jobs, and no refresh twice."""
         query = (
             "select as_of_at, job_count, count(*) as times "
             f"from `mart-test.{self.name}.toy_daily` group by 1, 2"
@@ -173,7 +173,7 @@ def named(fault: Fault) -> str:
 @pytest.mark.parametrize("fault", PASSING, ids=named)
 def test_what_may_pass_ends_in_75_after_bounded_retries(toy: Toy, fault: Fault) -> None:
     toy.proxy.faults.append(replace(fault))
-    # Only a request without an answer waits so long; any other may be as slow as the machine.
+    # Only a hanging request waits for the timeout. For other faults the timeout allows for a busy machine.
     done = toy.build(**({"MART_BQ_TIMEOUT_S": "4"} if fault.how == "hang" else {}))
     assert done.exit_code == 75, done.output
     assert "try again later" in done.stderr and "Traceback" not in done.stderr
@@ -292,7 +292,7 @@ def test_cost_adds_up_what_dry_runs_say(toy: Toy) -> None:
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     models = {model["model"]: model for model in report["models"]}
-    # BigQuery bills at least ten mebibytes. A view reads nothing by itself; its check does.
+    # BigQuery bills at least 10 MiB for a query. Creating a view reads nothing, but the check of the view does.
     assert models["toy_daily"]["bytes"] == 10 * 2**20 and models["toy_daily"]["is_lower_bound"]
     assert (models["toy_jobs"]["bytes"], models["toy_jobs"]["check_bytes"]) == (0, 3 * gib)
     assert report["bytes"] == sum(m["bytes"] + m["check_bytes"] for m in report["models"])

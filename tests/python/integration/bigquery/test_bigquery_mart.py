@@ -61,7 +61,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def mart(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> EmulatedMart:
-    """Load the sample and build it as of two refreshes: in full without checks, then by `mart build`."""
+    """Load the sample into the emulator, and build the mart in full as of EARLIER, without checks."""
     folder = tmp_path_factory.mktemp("bigquery")
     variables = environment_of(emulator, folder / "home", MART_DWH="sample", MART_DATASET="mart")
     loaded = result_of(variables, "sample", "--to", "bigquery", "--jobs", "800", "--seed", "5")
@@ -76,15 +76,15 @@ def mart(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Emulat
 
 @pytest.fixture(scope="module")
 def built(mart: EmulatedMart) -> None:
-    """Append the next refresh without checks."""
+    """Append the rows up to the refresh LAST, without checks."""
     mart.build(LAST)
 
 
 @pytest.mark.audit
 def test_every_check_passes_on_the_appended_mart(mart: EmulatedMart, built: None) -> None:
-    """Run all checks, unit tests included.
+    """Run all checks, including unit tests.
 
-    Of a sample, the newest refresh is the one that contains all of it, although the wall clock is months ahead.
+    The refresh that is built is the first one that contains the whole sample, although the wall clock is months ahead.
     """
     done = result_of(mart.variables, "build")
     assert done["full_because"] is None
@@ -110,7 +110,7 @@ def test_its_bulk_loads_are_those_that_duckdb_finds(mart: EmulatedMart, tmp_path
 
 
 def sent_sql(folder: Path) -> dict[str, str]:
-    """Return the statement that dbt sent for each model, in one line."""
+    """Return the statement that dbt sent for each model, in lower case and on one line."""
     return {
         path.stem: re.sub(r"\s+", " ", path.read_text(encoding="utf-8")).lower()
         for path in folder.rglob("*.sql")
@@ -147,7 +147,7 @@ def test_a_later_run_only_appends_what_is_new_behind_a_literal(
     assert "when not matched then insert" in history and "when matched" not in history
     compiled = sent_sql(mart.settings.target_dir("build") / "compiled")
     for model in ("feat_client__history", "feat_job__posting", "mart_hire_within_14d__features"):
-        # The low-water mark is a literal, so that BigQuery can prune partitions by it.
+        # The watermark must be a literal, because BigQuery prunes partitions only by constants.
         assert re.search(r"timestamp_micros\(\d{15,}\)", compiled[model]), model
         assert "select max(built" not in compiled[model]
 
@@ -192,7 +192,7 @@ def read_proxy(emulator: Emulator) -> Iterator[ReadProxy]:
 
 
 def snapshot_files(address: str) -> dict[str, bytes]:
-    """Return the content of a snapshot's Parquet files, by name."""
+    """Return the content of a snapshot's Parquet files, by path in the snapshot."""
     folder = Path(address)
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.parquet"))}
 
@@ -360,7 +360,7 @@ def test_overwritten_sources_are_kept_by_dbt_snapshots(emulator: Emulator, tmp_p
     def rows(query: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in mart.client.query(query).result()]
 
-    # Only the present state, one row a client, as such a source has it.
+    # Keep only the newest row of each client, because an overwritten source has no other versions.
     rows(
         "create or replace table over.clients as select * from over.clients where true "
         "qualify row_number() over (partition by client_id order by loaded_at desc) = 1"

@@ -73,7 +73,7 @@ CASES = {
 
 
 def says(code: str, patch: str | None) -> str:
-    """Return what the code prints in a process of its own, with the patch or without it."""
+    """Run code in a process of its own, with the patch or, if ``patch`` is None, without, and return what it prints."""
     head = _HEAD.format(tests=str(PROJECT / "tests" / "support"))
     patched = f"emulator.{patch}()\n" if patch else ""
     done = subprocess.run(

@@ -33,7 +33,7 @@ def emulator() -> Iterator[Emulator]:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A dataset of the mart, behind the proxy."""
+    """A dataset on the emulator, read through the proxy."""
 
     settings: Settings
     proxy: ReadProxy
@@ -49,7 +49,7 @@ class Dataset:
         return now.astimezone(UTC)
 
     def read(self, table: str, select: str, at: datetime | None = None) -> list[tuple[Any, ...]]:
-        """Return what a SELECT finds in the local copy of a table as it was published at a time."""
+        """Run a SELECT on the local copy of a table as published at ``at`` (None: now), and return the rows."""
         assert self.settings.bigquery is not None
         engine = BigQueryEngine(self.settings, self.settings.bigquery)
         with (

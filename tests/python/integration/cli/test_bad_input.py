@@ -44,7 +44,7 @@ class Mart:
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
     def rewrite(self, table: str, select: str) -> None:
-        """Write a raw table again from a SELECT over ``raw``, its old rows."""
+        """Replace a raw table by the result of a SELECT from ``raw``, which has the previous rows of the table."""
         path = self.dwh / f"{table}.parquet"
         con = duckdb.connect()
         con.execute(f"set TimeZone = 'UTC'; create table raw as from {parquet(path)}")
@@ -53,9 +53,9 @@ class Mart:
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mart]:
-    """Run `mart run` on a warehouse without faults, three weeks before its end.
+    """Run `mart run` on a warehouse without faults, as of three weeks before the end of its data.
 
-    It runs in a copy of the project, so that edits of the project during the tests do not matter.
+    The command runs in a copy of the project, so that edits of the project during the tests do not matter.
     """
     mart = Mart(tmp_path_factory.mktemp("sound"))
     project = mart.folder / "project"
@@ -86,7 +86,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mart]:
 
 @pytest.fixture
 def mart(sound: Mart) -> Iterator[Mart]:
-    """Yield that mart, and restore its raw tables afterwards."""
+    """Yield the mart of fixture `sound`, and restore its raw tables after the test."""
     saved = sound.folder / "saved"
     shutil.copytree(sound.dwh, saved)
     before = sound.kept()

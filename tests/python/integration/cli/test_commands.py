@@ -100,7 +100,7 @@ def test_the_first_build_is_full_and_the_next_appends(mart: Mart) -> None:
         2,
     )
     assert first["as_of_at"] == "2024-03-01T18:00:00+00:00"
-    # One day is skipped, and one is built twice.
+    # Skip a day, and build one day twice.
     assert mart.build("--as-of", "2024-03-04")["full_because"] is None
     assert mart.build("--as-of", "2024-03-04")["full_because"] is None
     assert mart.rows("select count(*), max(job_count) from toy_daily") == [(2, 3)]
@@ -243,7 +243,7 @@ def test_a_stopped_build_leaves_nothing_behind(mart: Mart, sent: signal.Signals,
         env={"PATH": "/usr/bin:/bin", **mart.environment},
         stderr=subprocess.PIPE,
         text=True,
-        # If a shell started the tests in the background, they and their children ignore Ctrl-C.
+        # A shell starts background jobs with SIGINT ignored, and child processes inherit this setting.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     started = mart.state / "target" / "build" / "run" / "toy" / "models" / "slow.sql"

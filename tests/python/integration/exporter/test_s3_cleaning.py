@@ -49,7 +49,7 @@ from s3_export_case import (
     ],
 )
 def test_cleaning_takes_an_attempt_away_while_it_is_being_made(step: str, place: Place) -> None:
-    """Clean with an age of zero, which is for times without exports."""
+    """Clean with an attempt age of zero during an export, although this age is only for times without exports."""
 
     def clean() -> None:
         clean_snapshots(place.store(), Rule(keep=5, attempt_hours=0), now=soon())
@@ -180,7 +180,7 @@ def test_a_snapshot_is_removed_while_somebody_comes_to_want_it(how: str, place: 
 
 @pytest.mark.parametrize("spared", [0, 1, 6, 13])
 def test_cleaning_is_killed_before_a_removal(spared: int, place: Place) -> None:
-    """Kill a cleaning: no remaining file says that the snapshot is whole, and the next cleaning removes it."""
+    """Kill a cleaning. The partly removed snapshot must not be marked as complete, and the next cleaning removes it."""
     place.plain()
     deletes = iter(range(spared))
 

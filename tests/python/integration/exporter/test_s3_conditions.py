@@ -20,7 +20,7 @@ PROBE = f"{CONSUMER}/.conditional-writes"
 
 
 def refused(place: Place, fault: Fault) -> str:
-    """Return the message of an export that ends with exit code 1 before it sends a part."""
+    """Return the message of an export with this fault; assert exit code 1 before any part is sent."""
     place.bench.proxy.faults.append(fault)
     with pytest.raises(TerminalError) as failed:
         place.export()
@@ -92,7 +92,7 @@ def test_a_store_that_refuses_a_condition_that_holds_is_not_for_later(place: Pla
 
 
 def test_an_export_asks_no_more_than_it_has_to(place: Place) -> None:
-    """Send each part and document once, and two more requests that test whether conditions are honoured."""
+    """Send each part and document once, and two requests that test whether the store honours conditions."""
     requests = place.bench.proxy.requests
     assert place.export().status == "written"
     assert Counter(request.method for request in requests) == {"GET": 15, "PUT": 17, "HEAD": 8}
@@ -103,7 +103,7 @@ def test_an_export_asks_no_more_than_it_has_to(place: Place) -> None:
 
 
 def test_a_snapshot_copied_from_a_folder_is_whole(place: Place, tmp_path: Path) -> None:
-    """Follow the advice of the message: copy the finished folder by plain writes, `_SUCCESS` last."""
+    """Follow the advice of the error message: export to a folder, and copy its files without conditions."""
     report = place.export(FolderStore(tmp_path / "out"))
     folder = Path(report.address)
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != "_SUCCESS"]

@@ -46,7 +46,7 @@ MANIFEST = "_meta/manifest.json"
 
 @pytest.fixture(scope="module")
 def killed(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Place]:
-    """Return, by step, a place whose export was killed before it."""
+    """Return for each step a place whose export was killed before the step."""
     folder = tmp_path_factory.mktemp("killed")
     places = [make_place(bench, folder / str(n), f"killed-{n}") for n in range(len(STEPS))]
     ends = run_children(places, STEPS)
@@ -88,7 +88,7 @@ def test_an_export_is_killed(step: str, killed: dict[str, Place]) -> None:
     assert (report.status, report.latest) == (expected, "moved")
     assert place.saw(is_verified=False) == BOTH
     place.assert_untouched(is_latest_free=True)
-    # Nothing that was there was sent again: no byte, and no part of the killed export.
+    # The retry sends only the data and key files that the killed export had not written yet.
     parts = json.loads(place.body(place.key(MANIFEST)) or b"")["parts"]
     missing = {
         each["path"]: each["bytes"] for each in parts if place.key(each["path"]) not in there
@@ -99,7 +99,7 @@ def test_an_export_is_killed(step: str, killed: dict[str, Place]) -> None:
 
 
 def put_paths(place: Place) -> set[str]:
-    """Return the files of the new snapshot that were sent through the proxy."""
+    """Return the paths of the new snapshot's files that were sent through the proxy."""
     sent = place.bench.proxy.asked("PUT", f"/{place.new_id}/")
     return {request.path.partition(f"/{place.new_id}/")[2] for request in sent}
 
@@ -217,7 +217,7 @@ def uploads_in(place: Place) -> list[dict[str, Any]]:
 def test_another_upload_of_a_large_part_ends_first(
     may_abort: bool, place: Place, in_pieces: None
 ) -> None:
-    """Finish another upload of the part first: S3 refuses the second completion, and the bytes are the same."""
+    """Write each part before its upload completes. S3 refuses the completion; the export accepts the equal bytes."""
     if not may_abort:
         denied = Fault("status", "DELETE", "uploadId", status=403, code="AccessDenied")
         place.bench.proxy.faults.append(denied)
@@ -250,7 +250,7 @@ def test_uploads_that_a_killed_export_left_go_at_their_age(place: Place) -> None
     assert place.export().status == "written"
     begun: datetime = left["Initiated"]
     for hours, dropped in ((1, 0), (0, 1)):
-        # An attempt begun exactly at the age is not yet older than it.
+        # An upload exactly as old as the limit is kept; one that is a microsecond older is aborted.
         now = begun + timedelta(hours=1, microseconds=1 - hours)
         cleaned = clean_snapshots(place.store(), Rule(attempt_hours=1), now=now)
         assert (cleaned.uploads, len(uploads_in(place))) == (dropped, 1 - dropped)

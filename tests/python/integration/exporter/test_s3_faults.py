@@ -56,13 +56,13 @@ class Case:
     """A fault of an export, and its expected effects.
 
     Attributes:
-        end: the report's status, or the exit code.
-        saw: what readers see then.
-        says: the remedy in the message.
+        end: the status in the report, or the exit code of a failed export.
+        saw: the state of the bucket after the export, as returned by `Place.saw`.
+        says: the advice in the message.
         at: the end of the address in the message.
-        retry: the status of the next export, which has no fault.
-        attempts: the attempts of each request.
-        latest: the state of latest.json if the export ends well.
+        retry: the status of a second export, without the fault.
+        attempts: the maximum number of attempts per request.
+        latest: what the report says about latest.json if the export succeeds.
     """
 
     name: str
@@ -217,7 +217,7 @@ def test_a_request_goes_wrong(
 
 
 def failure_of(place: Place, exit_code: int) -> str:
-    """Return the message of an export that ends with that code."""
+    """Return the message of an export; assert that the export fails with ``exit_code``."""
     with pytest.raises(FeatureMartError) as failed:
         place.export()
     assert failed.value.exit_code == exit_code, str(failed.value)
@@ -226,7 +226,7 @@ def failure_of(place: Place, exit_code: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Nowhere:
-    """An export that cannot connect at all: `environment` has variables to set, or to unset if None."""
+    """A case in which an export cannot reach a bucket. `environment` has variables to set, or to unset if None."""
 
     name: str
     exit_code: int
@@ -272,7 +272,7 @@ def test_there_is_no_way_in(case: Nowhere, place: Place, monkeypatch: pytest.Mon
                 patch.delenv(variable)
             else:
                 patch.setenv(variable, value)
-        # boto3 caches settings in its default session.
+        # Reset boto3's default session, which caches settings of the environment.
         patch.setattr("boto3.DEFAULT_SESSION", None)
         with pytest.raises(FeatureMartError, match=re.escape(case.says)) as failed:
             elsewhere.export(elsewhere.store(endpoint=case.endpoint or place.bench.proxy.endpoint))

@@ -1,4 +1,4 @@
-"""Test concurrent exports to a bucket, with cleaning and rollbacks, and attempts at the age of abandoned ones."""
+"""Test concurrent exports to a bucket, with cleaning and rollbacks, and the age limit of abandoned attempts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from s3_export_case import (
 )
 
 OTHERWISE = "has other part files of an export that was not committed"
-#: Every part of train, validation and test in one file.
+#: A part size that gives one part per split.
 UNCUT = {"part_rows": 1000}
 
 SECOND = timedelta(seconds=1)
@@ -83,7 +83,7 @@ def test_exporters_at_once_of_one_content_cut_differently_make_one_snapshot(
     def run(part_rows: int) -> str:
         mine = replace(place, work=place.work / str(part_rows))
         try:
-            # An export that stops early lets the others continue.
+            # If an export fails, the barrier is aborted below, so that the other exports do not wait for it.
             return mine.export(
                 exposure={"part_rows": part_rows},
                 progress=at_step(step, lambda: gate.wait(PATIENCE_S)),
@@ -107,7 +107,7 @@ def test_exporters_at_once_of_one_content_cut_differently_make_one_snapshot(
 
 
 def export_or_clean(place: Place, part_rows: int) -> str:
-    """Export as the message advises: after a cleaning if another export began with other settings."""
+    """Export. If an attempt with another part size is in the way, clean it as the message advises and export again."""
     exposure = {"part_rows": part_rows}
     try:
         return place.export(exposure=exposure).status
@@ -145,7 +145,7 @@ def test_an_export_is_cut_otherwise_than_a_crashed_one(step: str, place: Place) 
 
 
 def heads(place: Place) -> list[datetime]:
-    """Return when each file of the new snapshot was written."""
+    """Return the time at which each file of the new snapshot was written."""
     prefix = place.key("")
     keys = [key for key in place.etags() if key.startswith(prefix)]
     client, at = place.bench.client, f"{place.prefix}/"
@@ -177,7 +177,7 @@ def test_a_dead_attempt_with_more_parts_leaves_none(place: Place) -> None:
 def test_a_dead_attempt_is_finished_by_one_while_another_replaces_it(
     step: str, place: Place
 ) -> None:
-    """Finish a dead attempt by one export, while another one, with parts of another size, does not use its parts."""
+    """Finish an abandoned attempt while another export, with another part size, replaces its parts."""
     place.stop_at("put _meta/manifest.json")
     context = {"created_at": max(heads(place)) + DEAD_AFTER + SECOND}
     has_begun, is_at_step, is_replaced = threading.Event(), threading.Event(), threading.Event()

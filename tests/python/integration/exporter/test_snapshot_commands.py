@@ -1,4 +1,4 @@
-"""Test the `mart snapshot` commands on a bucket: output, effect, and what they leave unchanged."""
+"""Test the output and effects of the `mart snapshot` commands on a bucket, and that nothing else changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGE = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/mart:1"
 
 
 class Console:
-    """The command line of a project whose snapshots are under one prefix of the bucket."""
+    """Runs `mart` commands of a project whose snapshots are under one prefix of the bucket."""
 
     def __init__(self, bench: Bench, prefix: str, folder: Path) -> None:
         self.address = f"s3://{BUCKET}/{prefix}"

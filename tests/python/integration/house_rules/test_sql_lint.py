@@ -1,4 +1,4 @@
-"""Test sqlfluff over dbt's rendering: both dialects are really parsed, and neither needs a warehouse."""
+"""Test sqlfluff on SQL rendered by dbt: both dialects are parsed, and neither needs a warehouse."""
 
 import os
 import shutil
@@ -82,7 +82,7 @@ def portable(project: Path) -> tuple[int, str]:
 
 
 def run(project: Path, module: str, *arguments: str) -> tuple[int, str]:
-    # No credentials and no network: a model that asked BigQuery anything would fail.
+    # Without credentials and network, a model that queries BigQuery fails.
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(project),
@@ -192,7 +192,7 @@ def test_each_rule_of_layout_still_reads_the_whole_file(tiny: Path) -> None:
 
 
 def test_what_was_clean_is_read_again_once_its_macro_changes(tiny: Path) -> None:
-    """``make lint`` itself: the second run trusts the first, the third doesn't."""
+    """Run the linter three times. The second run uses the cached results; the third reads the model again."""
     subprocess.run(["git", "init", "--quiet", str(tiny)], check=True)
     macro = tiny / "macros" / "more.sql"
     macro.parent.mkdir()
@@ -219,7 +219,7 @@ def test_a_project_that_does_not_parse_fails_each_check(tiny: Path, check: str) 
     assert "nothing" in output
 
 
-# A model that branches, a macro that divides, a generic test that sums, and the fault in each.
+# A model with two branches, a macro with a division and a generic test with a sum. Each of them is not portable.
 BRANCHES = """\
 {{ config(materialized='incremental') }}
 select things.thing_id

@@ -42,7 +42,7 @@ class Site:
     snapshots: dict[str, Any]
 
     def described(self) -> Iterator[tuple[str, str]]:
-        """Return every description by its place."""
+        """Yield (place, description) for every node, exposure and column, and for the front page."""
         for kind in ("nodes", "exposures"):
             for key, node in self.manifest[kind].items():
                 yield key, node.get("description") or ""
@@ -261,7 +261,10 @@ def test_the_page_works_from_a_file(site: Site) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A newcomer's question: what they type, the page that the search leads to, and the text that answers."""
+    """A question `asks` of a newcomer, the search words `types`, the page found, and the text with the answer.
+
+    `column` is the column to open on the page, None if the page itself has the answer.
+    """
 
     asks: str
     types: str

@@ -1,6 +1,6 @@
-"""A contract states one name of a type for both engines, and DuckDB refuses another type than its own.
+"""Test that a contract has one type name for both engines, and that DuckDB refuses a column of another type.
 
-tests/python/integration/bigquery/test_bigquery_mart.py does the same on BigQuery.
+tests/python/integration/bigquery/test_bigquery_mart.py tests the same on BigQuery.
 """
 
 from __future__ import annotations

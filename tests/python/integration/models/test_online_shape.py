@@ -25,10 +25,10 @@ from feature_mart.sample import LOAD_CLOCK, write_sample
 
 MARTS = ("price_estimation", "hire_within_14d")
 TRAINING = "mart_price_estimation__training"
-#: Models that are replaced by the request, or computed from it by its Python functions.
+#: Tables that contain only the request, and the Python models that are computed from these tables.
 REQUEST, SKILLS = "int_job__requests", "int_job__skills"
 PYTHON = ("int_job__terms", "feat_job__text")
-#: Models that are replaced by the store's newest rows: the key of each table, and the request's value of it.
+#: As-of tables that are replaced by the newest rows of a store: for each key column, a query of the request's values.
 STORE = {
     "feat_client__history": {"client_id": f"select client_id from {REQUEST}"},
     "feat_category__prices": {"category_id": f"select category_id from {REQUEST}"},
@@ -56,7 +56,7 @@ def mart(tmp_path_factory: pytest.TempPathFactory) -> CompiledMart:
 def built(
     mart: CompiledMart, tmp_path_factory: pytest.TempPathFactory
 ) -> duckdb.DuckDBPyConnection:
-    """Build the whole mart of a small sample, the batch side."""
+    """Build the whole mart of a small sample. The rows of its training table are the expected answers."""
     folder = tmp_path_factory.mktemp("sample") / "dwh"
     write_sample(folder, jobs=1500, seed=3)
     con = connect()
@@ -92,7 +92,7 @@ def hand_over(
     select: str,
     job_id: str,
 ) -> None:
-    """Copy the rows of a SELECT into a table of the other database, with their types."""
+    """Copy the result of a SELECT with parameter ``job_id`` into the new table ``name`` of database ``target``."""
     found = source.execute(select, [job_id])
     columns = {column[0]: str(column[1]) for column in found.description or []}
     rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
@@ -110,7 +110,7 @@ def serve(
     for model in PYTHON:
         mart.run_python(online, model)
     for table, keys in STORE.items():
-        # The store as it was at the request: the newest row of each key that was published by then.
+        # Fill the store with the newest row of each key that was available at the request.
         newest = (
             f"select {table}.* from {table}, {REQUEST} where {REQUEST}.job_id = ? "
             f"and {table}.available_at <= {REQUEST}.requested_at qualify row_number() over "
@@ -118,7 +118,7 @@ def serve(
             f"order by {table}.available_at desc) = 1"
         )
         hand_over(built, online, f"{table}_store", newest, job_id)
-        # A view filtered by the request's keys: the request reads nothing else.
+        # Filter the store by the keys of the request, so that the models can read no other rows.
         own = " and ".join(f"{key} in ({values})" for key, values in keys.items())
         online.execute(f"create view main.{table} as select * from main.{table}_store where {own}")
     features = f"mart_{consumer}__features"

@@ -1,6 +1,6 @@
 """Test the quality checks over time: the sample keeps the project's thresholds, and each planted fault is named.
 
-The checks are those that dbt compiled from the YAML beside the models, the measures those of the models in MEASURES.
+The checks run as dbt compiled them from the YAML of the models. The models in MEASURES provide the measurements.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHARES = {"stays_filled", "steady_exclusions"}
 SELECTION = {"even_exclusions", "requests_of", "every_posting", "reasons_borne_out"}
 OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
 KINDS = OVER_TIME | SHARES | SELECTION
-#: The models with a build's own measures, in build order.
+#: Models that measure a build for the checks over time, in build order.
 MEASURES = ("int_mart__profiles", "int_mart__unjudged", "int_mart__exclusions")
 PROFILED = PROJECT / "macros" / "quality" / "profiles.sql"
 NEWEST = "loaded_at > (select as_of_at from int_mart__clock) - interval 3 day"
@@ -57,7 +57,7 @@ BREAKAGES = [
     ("update int_job__price_label set exclusion_reason = 'price_missing' where price_log < ln(2000)",
      "even_exclusions int_mart__exclusions"),
 ]  # fmt: skip
-#: Rows left out, excluded or dated by their label, and a check that sees it. Other checks may see it too.
+#: Faults that drop, exclude or date rows by their label, each with a check that fails. Other checks may fail too.
 SELECTIONS = [
     ("update int_job__price_label set exclusion_reason = 'label_not_yet_known' where price_log > ln(400000)",
      "even_exclusions int_mart__exclusions"),
@@ -85,14 +85,14 @@ SELECTIONS = [
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """A built sample, the SELECTs that measure it, and its checks by the names used here."""
+    """A built sample, the SELECTs of the models in MEASURES, and the SELECTs of the checks by a short name."""
 
     sample: BuiltSample
     measures: Mapping[str, str]
     checks: Mapping[str, str]
 
     def red(self, folder: Path, breakage: str = "") -> dict[str, tuple[object, ...]]:
-        """Return the checks that fail after a fault, each with its first row, having read `int_mart__unjudged` too."""
+        """Copy the mart, run the SQL ``breakage``, measure the copy, and return the first row of each failing check."""
         mart = folder / "mart.duckdb"
         mart.unlink(missing_ok=True)
         shutil.copy(self.sample.mart, mart)
@@ -134,7 +134,7 @@ def test_the_sample_is_within_all_thresholds(tmp_path: Path, quality: Quality) -
 
 
 def unjudged(folder: Path) -> list[tuple[object, ...]]:
-    """Return what the last `Quality.red` in this folder could not judge."""
+    """Return the rows of `int_mart__unjudged` after the last `Quality.red` in this folder."""
     with duckdb.connect(str(folder / "mart.duckdb"), read_only=True) as con:
         return con.execute(
             "select model_name, history_days, needed_days, newest_rows, former_rows "
@@ -143,7 +143,7 @@ def unjudged(folder: Path) -> list[tuple[object, ...]]:
 
 
 def entered() -> dict[str, str]:
-    """Return the profiled tables, each with the column that dates its rows."""
+    """Return the column that dates the rows of each profiled table, by table."""
     return dict(re.findall(r"'(\w+)': '(\w+)'", PROFILED.read_text()))
 
 
@@ -151,7 +151,7 @@ def entered() -> dict[str, str]:
 def test_a_young_warehouse_is_compared_with_nothing_and_said_to_be(
     tmp_path: Path, quality: Quality, days: int
 ) -> None:
-    """Load all history at once: the checks have no earlier rows to compare with, and all rows have one category."""
+    """Date all older rows at the start of a young warehouse, so that the checks have no earlier rows to compare."""
     begins = f"((select as_of_at from int_mart__clock) - interval {days} day)"
     changes = [
         f"update {table} set {at} = {begins} where {at} < {begins}"

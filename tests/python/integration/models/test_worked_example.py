@@ -1,4 +1,4 @@
-"""The worked example of CONTRIBUTING.md, followed to the letter: it is short, and every check passes."""
+"""Test that the worked example of CONTRIBUTING.md is short, and that every check passes after its steps."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def example() -> Example:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Path:
-    """A copy of the project with the example's steps done, but not committed."""
+    """Return a copy of the project in which the example was followed and not committed."""
     copy = copy_project(tmp_path_factory.mktemp("example"))
     example.apply(copy)
     return copy
 
 
 def run_tests(project: Path, *arguments: str) -> str:
-    """Run tests in the copy; return what pytest printed."""
+    """Run pytest in a copy of the project, and return its stdout, whether the tests pass or fail."""
     done = try_to_run(
         project,
         *("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments),
@@ -49,7 +49,7 @@ def run_tests(project: Path, *arguments: str) -> str:
 
 
 def oracle_tests(project: Path, wanted: str) -> str:
-    """Run tests of the models against the oracle in the copy; return what pytest printed."""
+    """Run the oracle tests whose names match ``wanted`` in a copy of the project, and return pytest's stdout."""
     return run_tests(project, "-k", wanted, "tests/python/integration/oracle/test_oracle.py")
 
 
@@ -101,7 +101,7 @@ def test_the_example_builds_and_the_oracle_agrees(
     for edit in example.oracle:
         edit.apply(project)
     assert "2 passed" in oracle_tests(project, wanted)
-    # A wrong definition is found.
+    # The tests must find a wrong definition in the oracle.
     path = project / "tests" / "oracle" / "client_history.py"
     path.write_text(path.read_text(encoding="utf-8").replace("rating < 3_0", "rating < 2_0"))
     assert f"'{COLUMN}'" in oracle_tests(project, "wild")

@@ -1,4 +1,4 @@
-"""Test the models against brute force over random histories; a difference names its universe."""
+"""Test the models against the brute-force oracle on random histories. A difference names its universe."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def mart(tmp_path_factory: pytest.TempPathFactory) -> CompiledMart:
 
 
 def build(mart: CompiledMart, tables: Tables, world: World) -> Any:
-    """Build the mart of these raw rows with a world's settings, in memory."""
+    """Build the mart of these raw rows in memory, with the settings of a world."""
     con = connect()
     for table, columns in RAW_TABLES.items():
         load_table(con, f"dwh.{table}", columns, tables.get(table, []))
@@ -74,7 +74,7 @@ def build_on_raw(mart: CompiledMart, con: Any, world: World) -> None:
 
 
 def wild_warehouse(rng: Random) -> tuple[Tables, World]:
-    """Return universes in which each kind of irregularity has even odds, at their last refresh or earlier."""
+    """Return universes with random irregularities, and a world as of their last refresh or up to 420 days earlier."""
     days_back = rng.choice((0, 0, 1, 40, 120, 365, 400, 420))
     as_of = histories.WORLD.as_of - timedelta(days=days_back)
     many = [histories.random_universe(rng, f"u{number}") for number in range(_A_QUERY)]
@@ -82,7 +82,7 @@ def wild_warehouse(rng: Random) -> tuple[Tables, World]:
 
 
 def edgy_warehouse(rng: Random) -> tuple[Tables, World]:
-    """Return universes whose times are on and beside refreshes, midnights and ends of windows."""
+    """Return universes whose times are at or next to refreshes, midnights and ends of windows, and a world."""
     many = [instants.random_universe(rng, f"u{number}") for number in range(_A_QUERY)]
     return instants.merge(many), World(as_of=rng.choice(instants.AS_OF), load_clock=LOAD_CLOCK)
 
@@ -115,7 +115,7 @@ def test_smallest_histories_equal_oracle(mart: CompiledMart, tables: Tables) -> 
 
 
 def test_oracle_knows_every_column_and_random_histories_give_it_a_value(mart: CompiledMart) -> None:
-    """Name the columns that are not verified by `test_models_equal_oracle`, and say what to do."""
+    """Fail, with advice, for a column that the oracle lacks or that is 0 or NULL in all random histories."""
     tables, world = wild_warehouse(Random(1))
     expected = expected_tables(tables, world)
     with build(mart, tables, world) as con:
@@ -132,7 +132,7 @@ def test_oracle_knows_every_column_and_random_histories_give_it_a_value(mart: Co
 
 
 def test_differences_are_seen(mart: CompiledMart) -> None:
-    """Show that the comparison can fail: on a changed value, a lost row and a doubled one."""
+    """Show that the comparison fails for a changed value, a lost row and a duplicated row."""
     tables, world = wild_warehouse(Random(1))
     expected = expected_tables(tables, world)
     with build(mart, tables, world) as con:

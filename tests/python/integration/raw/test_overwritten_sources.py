@@ -1,4 +1,4 @@
-"""Test a source without versions: its history is stored apart from the mart, and survives it."""
+"""Test that the history of an overwritten source is stored outside the mart and survives the loss of the mart."""
 
 from __future__ import annotations
 
@@ -78,18 +78,18 @@ def test_history_is_taken_once_a_refresh_and_outlives_the_mart(
     build("--as-of", "2024-03-02")
     first = [("j1", "c1", "False"), ("j2", "c1", "False")]
     assert seen(tmp_path) == first
-    # The same refresh again sees nothing new: it is sealed.
+    # A second build of the same refresh takes no second snapshot.
     write_warehouse(tmp_path / "dwh", [job(1, client_id="c2")])
     build("--as-of", "2024-03-02")
     assert seen(tmp_path) == first
     build("--as-of", "2024-03-03")
     second = [*first, ("j1", "c2", "False"), ("j2", "c1", "True")]
     assert seen(tmp_path) == sorted(second)
-    # Neither a full refresh nor the loss of everything else changes it.
+    # Neither the loss of the mart nor a full refresh changes the history.
     (state / "mart.duckdb").unlink()
     build("--as-of", "2024-03-03", "--full-refresh")
     assert seen(tmp_path) == sorted(second)
-    # Another version of DuckDB may not read the file; every version reads the Parquet file beside it.
+    # If another version of DuckDB cannot read the history file, it reads the Parquet copy in the same folder.
     history.write_bytes(b"of another DuckDB" * 1000)
     build("--as-of", "2024-03-04")
     assert seen(tmp_path) == sorted(second)

@@ -55,7 +55,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def staged(mart: CompiledMart, folder: Path, seed: Sequence[str]) -> dict[str, Known]:
-    """Return the versions that the staging models make, with these CSV lines as the load clock."""
+    """Return (key, loaded_at, known_at) of the staged rows by table, with these CSV lines as the load clock."""
     con = connect()
     types = {"trusted_from": "timestamptz", "untrusted_from": "timestamptz"}
     typed = ", ".join(f'"{name}" {types.get(name, "varchar")}' for name in COLUMNS)
@@ -82,7 +82,7 @@ def staged(mart: CompiledMart, folder: Path, seed: Sequence[str]) -> dict[str, K
 
 
 def raw_rows(folder: Path, table: str) -> dict[str, list[tuple[datetime, datetime]]]:
-    """Return each key's (load, event) pairs, the first load first."""
+    """Return the (loaded_at, event time) pairs of each key, in order of loaded_at."""
     key = next(iter(CONTRACT[table]))
     with duckdb_files.connect() as con:
         rows: list[Any] = con.execute(

@@ -87,7 +87,7 @@ def test_what_was_asked_is_kept(proxy: Proxy, through: Any) -> None:
 
 
 def test_a_body_in_chunks_goes_through(proxy: Proxy, client: Any) -> None:
-    """Send a body in chunks, as boto3 does if the checksum follows the body."""
+    """Send a body in chunks, as boto3 does if the checksum is sent after the body."""
     body = b"rows in chunks"
     frame = b"%x\r\n%s\r\n0\r\nx-amz-checksum-sha256:%s\r\n\r\n"
     there = http.client.HTTPConnection(urlsplit(proxy.endpoint).netloc)
@@ -129,7 +129,7 @@ def test_a_refusal_reads_as_s3_s(
     assert refusal_of(through.put_object, **at(key), Body=PART) == (status, code)
     assert is_absent(client, key)
     assert [(put.fault, put.status) for put in proxy.requests] == [("status", status)]
-    # No other method and no other key.
+    # The fault affects no other method and no other key.
     assert is_absent(through, key)
     through.put_object(**at(f"other-{status}"), Body=b"")
 
@@ -149,7 +149,7 @@ def test_a_part_is_met_by_its_number(proxy: Proxy, through: Any) -> None:
 
 
 def test_an_error_may_come_with_status_200(proxy: Proxy, through: Any) -> None:
-    """Return an error with status 200, as S3 may once it began to respond to a completion; boto3 takes it for a 500."""
+    """Return an error with status 200, as S3 may during a completion. boto3 treats the error as status 500."""
     upload = start_upload(through, BUCKET, "late error", b"1")
     proxy.faults.append(Fault("status", "POST", "uploadId=", status=200))
     refused = refusal_of(through.complete_multipart_upload, **upload)
@@ -201,7 +201,7 @@ def test_a_corrupted_body_is_seen_by_its_checksum(proxy: Proxy, through: Any, cl
 
 
 def test_a_corrupted_body_without_a_checksum_is_not_checked(proxy: Proxy, client: Any) -> None:
-    """Pass a corrupted body. S3 itself would answer XAmzContentSHA256Mismatch: the signature covers its hash."""
+    """Forward a corrupted body. S3 would refuse it (XAmzContentSHA256Mismatch), because the signature has its hash."""
     proxy.faults.append(Fault("corrupt", "PUT", "unseen"))
     unsure = client_at(proxy.endpoint, request_checksum_calculation="when_required")
     unsure.put_object(**at("unseen"), Body=b"rows")

@@ -1,8 +1,8 @@
 """Test which behaviour of S3 the tests' server has, and which it lacks.
 
-What it accepts wrongly or drops has a test too (`..._is_not_checked`, `..._are_not_given`): a writer's test asserts
-such a thing on the requests that the proxy recorded, not on what can be read back. If one of these fails, the server
-has learned it: assert it there.
+Tests named `..._is_not_checked` and `..._are_not_given` cover behaviour of S3 that the server lacks. Tests of exports
+check such behaviour on the requests recorded by the proxy. If one of the former tests fails, the server has the
+behaviour now; the tests of exports can then check it on the server.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def test_head_gives_back_the_checksum_of_a_put(client: Any) -> None:
     head = client.head_object(**at("sum"), ChecksumMode="ENABLED")
     assert head["ChecksumSHA256"] == s3_sha256(b"rows") and head["ChecksumType"] == "FULL_OBJECT"
     assert "ChecksumSHA256" not in client.head_object(**at("sum"))
-    # S3 has it in the response to the put as well.
+    # S3 returns the checksum in the response to the put too, but the server does not.
     assert "ChecksumSHA256" not in put
 
 
@@ -179,13 +179,13 @@ def test_tags_type_and_encryption_are_read_back(client: Any) -> None:
 
 
 def test_encryption_by_a_key_without_a_name_is_refused(client: Any) -> None:
-    """Ask for encryption by a key without a name: S3 would use the account's default key."""
+    """Request KMS encryption without a key id. The server refuses it; S3 would use the account's default key."""
     put = at("kms", ServerSideEncryption="aws:kms")
     assert refusal_of(client.put_object, **put, Body=b"") == (400, "InvalidArgument")
 
 
 def test_a_bucket_key_and_default_encryption_are_not_given(client: Any) -> None:
-    """Read the bucket key and the default encryption: S3 stores the first, and has an encryption by default."""
+    """Read the bucket key setting and the default encryption. S3 would return both, the server returns neither."""
     client.put_object(**at("bucket key"), **KMS_KEY, Body=b"", BucketKeyEnabled=True)
     assert "BucketKeyEnabled" not in client.head_object(**at("bucket key"))
     client.put_object(**at("plain"), Body=b"")
@@ -193,14 +193,14 @@ def test_a_bucket_key_and_default_encryption_are_not_given(client: Any) -> None:
 
 
 def test_the_owner_of_a_bucket_is_not_checked(client: Any) -> None:
-    """Name a wrong owner of the bucket: S3 would answer 403."""
+    """Send a wrong expected bucket owner. The server ignores it; S3 would respond with 403."""
     wrong = at("owned", ExpectedBucketOwner="999999999999")
     client.put_object(**wrong, Body=b"")
     client.head_object(**wrong)
 
 
 def test_the_size_of_parts_is_not_checked(client: Any) -> None:
-    """Send a small part: S3 answers EntityTooSmall if a part other than the last has less than 5 MiB."""
+    """Send a small first part. The server accepts it; S3 requires 5 MiB for all parts but the last (EntityTooSmall)."""
     client.complete_multipart_upload(**start_upload(client, BUCKET, "small parts", b"1", b"2"))
     assert body_of(client, "small parts") == b"12"
 
@@ -236,5 +236,5 @@ with s3_server.run_s3() as s3:
     port = urlsplit(parent.stdout.readline().strip()).port
     with socket.create_connection(("127.0.0.1", port)) as open_connection:
         parent.communicate()
-        # The connection ends without any data.
+        # An empty read means that the server has ended and the connection is closed.
         assert open_connection.recv(1) == b""

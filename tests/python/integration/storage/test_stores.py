@@ -52,7 +52,7 @@ def store(
     if request.param == "folder":
         yield FolderStore(tmp_path / "root")
     else:
-        # The prefix of one test is the beginning of another's: a listing must not mix them.
+        # Tests may share the first part of the prefix, so a listing must not return the objects of other tests.
         yield s3_store(proxy, tmp_path, f"{request.node.name[:20]}/{os.urandom(4).hex()}")
 
 

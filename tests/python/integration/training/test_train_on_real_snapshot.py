@@ -1,4 +1,4 @@
-"""Train on a real warehouse exported to S3, as SageMaker would: the score is the same as from disk."""
+"""Test that training on a snapshot exported to S3, as on SageMaker, gives the same scores as training from disk."""
 
 from __future__ import annotations
 
