@@ -69,8 +69,8 @@ window seen as (partition by client_id order by known_at, job_id WINDOW)
 #: Window frames of a client's job count: the jobs known so far, or also the later ones, which is a leak.
 _SO_FAR = "range between unbounded preceding and current row"
 _ALL = "rows between unbounded preceding and unbounded following"
-#: The filter of an incremental build. APART is the time by which it reaches back before the watermark: 0 days, or,
-#: as a mistake, 3 days, which append rows twice.
+#: The filter of an incremental build. APART is replaced by 0 days or, as a mistake, by 3 days. In the latter case the
+#: build appends rows again that are at most 3 days older than the watermark.
 _APPENDED = """
 {% if is_incremental() %}
 qualify known_at > (select max(as_of_at) - interval APART from {{ this }})

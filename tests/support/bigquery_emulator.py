@@ -55,7 +55,7 @@ def run_emulator() -> Iterator[Emulator]:
 
 
 def patch_boot() -> None:
-    """Start without GEOGRAPHY, whose DuckDB extension cannot be downloaded here; without it, the emulator exits."""
+    """Ignore a failure to load the extension for GEOGRAPHY, which cannot be downloaded here, so that startup succeeds."""
     import duckdb
     from bqemulator.storage.engine import DuckDBEngine
 
@@ -170,7 +170,7 @@ PATCHES = (
 def _serve(ready: Path) -> None:
     wait_for_end = watch_for_end()
     os.environ["OTEL_SDK_DISABLED"] = "true"
-    # The package's own test helpers import a container library that is not installed.
+    # The emulator package's test helpers import a container library that is not installed, so they are replaced.
     helpers = types.ModuleType("bqemulator.testing.testcontainers")
     helpers.BigQueryEmulatorContainer = object
     sys.modules[helpers.__name__] = helpers

@@ -16,7 +16,7 @@ from feature_mart.sample import write_sample
 
 @dataclass(frozen=True, slots=True)
 class BuiltSample:
-    """A mart as of a refresh before the end of the sample, so that some raw rows were loaded after it."""
+    """A mart as of a refresh before the end of the sample. Some raw rows were loaded after that refresh."""
 
     mart: Path
     raw: RawWarehouse
@@ -26,7 +26,7 @@ class BuiltSample:
 
 
 def build_sample(folder: Path, jobs: int, seed: int) -> BuiltSample:
-    """Write a sample into ``folder`` and build all of its models."""
+    """Write a sample into ``folder``, and build all models as of the last refresh before January of its last year."""
     warehouse = folder / "sample"  # A name that seeds/load_clock.csv contains.
     write_sample(warehouse, jobs=jobs, seed=seed)
     settings = resolve_settings(dwh=str(warehouse), environment={"MART_HOME": str(folder / "home")})

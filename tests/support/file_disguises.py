@@ -1,4 +1,4 @@
-"""Ways to write a training file in which a mart's keys, values or times have another form or type."""
+"""Write the keys, values or times of a training file in another form or type than the mart has them."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from feature_mart.sample import write_sample
 from feature_mart.sample.write import TABLES
 
 JOBS = 20_000
-#: The key column, and below the column with the event time, of each table with versions.
+#: The key column of each table with versions. EVENTS has the column of the event time.
 KEYS = {
     "clients": "client_id",
     "freelancers": "freelancer_id",

@@ -19,7 +19,7 @@ DAYS = (
     *("2023-05-02", "2023-05-03", "2023-05-06", "2023-05-06", "2023-09-30"),
     *("2023-10-01", "2023-10-02", "2025-01-11", "2025-01-12", "2026-03-31"),
 )
-#: Tables whose rows depend on which refreshes were built, so that they are not compared.
+#: Tables whose rows depend on which refreshes were built. They are not compared.
 _OF_THE_BUILD = {"int_mart__profiles", "int_mart__seals", "int_mart__unjudged"}
 
 

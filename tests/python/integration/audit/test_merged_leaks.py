@@ -1,7 +1,7 @@
-"""Test that leaks as a careless author would merge them are found, and that honest changes raise no alarm.
+"""Test that leaks a careless author could merge are found, and that honest changes raise no alarm.
 
-merged_leaks.yml and honest_changes.yml were written by somebody who had not read the audit. Some check has to find each
-leak; those that no check can see are listed here by name, with the reason.
+The author of merged_leaks.yml and honest_changes.yml had not read the code of the audit. Some check must find each leak,
+except the leaks in UNSEEN, which no check can find for the reason given there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Test that the leakage audit names planted leaks by their columns, and raises no alarm on honest changes.
 
-A leak counts as found only if all of its columns are named. leaks.yml and cleans.yml were written by people who had
-not read the audit, leaks_of_the_author.yml by its author.
+A leak counts as found only if the audit names all columns of the leak. The authors of leaks.yml and cleans.yml had not
+read the code of the audit; leaks_of_the_author.yml is by the author of the audit.
 """
 
 from __future__ import annotations

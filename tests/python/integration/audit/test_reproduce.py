@@ -1,4 +1,4 @@
-"""Test that a snapshot is rebuilt by its commit, after later data and a backfill, and the messages if it cannot be."""
+"""Test that a snapshot can be rebuilt from its commit after later data and a backfill, and test the messages if not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test what a build leaves behind, however it ends, on a toy project that builds in a second or two."""
+"""Test the mart, files and run records after successful and failed builds of a toy project."""
 
 from __future__ import annotations
 

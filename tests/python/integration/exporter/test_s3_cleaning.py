@@ -1,4 +1,4 @@
-"""Test cleaning of a bucket while exports, pins and rollbacks run, at the limit of every age, and when it is killed."""
+"""Test `clean_snapshots` on a bucket: during exports, pins and rollbacks, at every age limit, and when killed."""
 
 from __future__ import annotations
 

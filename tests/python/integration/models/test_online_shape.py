@@ -168,7 +168,7 @@ def test_served_row_equals_training_row(
 def test_served_row_differs_when_the_store_does(
     mart: CompiledMart, built: duckdb.DuckDBPyConnection
 ) -> None:
-    """Show that the comparison can fail: the answer for another job is another row."""
+    """Show that the comparison can fail: the rows of two jobs differ in more than the job id."""
     (first,), (second,) = built.execute(
         f"select job_id from {TRAINING} where client_contract_count_all > 0 order by job_id limit 2"
     ).fetchall()

@@ -1,4 +1,4 @@
-"""Test that the SQL of each rejected candidate still runs, and that its recorded measurement matches it."""
+"""Test that the SQL of each rejected candidate still runs, and that its description has a measurement."""
 
 from __future__ import annotations
 
