@@ -55,7 +55,7 @@ def run_emulator() -> Iterator[Emulator]:
 
 
 def patch_boot() -> None:
-    """Ignore a failure to load the extension for GEOGRAPHY, which cannot be downloaded here, so that startup succeeds."""
+    """Start without the DuckDB extension for GEOGRAPHY if the extension cannot be downloaded."""
     import duckdb
     from bqemulator.storage.engine import DuckDBEngine
 

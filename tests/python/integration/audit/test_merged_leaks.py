@@ -1,7 +1,7 @@
 """Test that leaks a careless author could merge are found, and that honest changes raise no alarm.
 
-The author of merged_leaks.yml and honest_changes.yml had not read the code of the audit. Some check must find each leak,
-except the leaks in UNSEEN, which no check can find for the reason given there.
+The author of merged_leaks.yml and honest_changes.yml had not read the code of the audit. Some check must find each
+leak, except the leaks in UNSEEN, which no check can find for the reason given there.
 """
 
 from __future__ import annotations
