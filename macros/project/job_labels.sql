@@ -1,6 +1,6 @@
-{#- Write the purpose of a query as JSON: labels of its job on BigQuery, a comment on DuckDB. dbt
-    converts each label to BigQuery's rules: lower-case letters, digits, - and _, at most 63
-    characters. -#}
+{#- Write the purpose of a query as JSON. dbt uses the JSON as labels of the query's job on BigQuery
+    and as a comment in the query on DuckDB. dbt converts each label to BigQuery's rules: lower-case
+    letters, digits, - and _, at most 63 characters. -#}
 {% macro job_labels(node) -%}
     {%- set labels = {
         'app': 'feature_mart',

@@ -1,4 +1,4 @@
-{#- Warn if neither relation has the currency of any row: all rows then count as the mart's
+{#- Warn if neither relation has the currency of any row, because all rows then count as the mart's
     currency. -#}
 {% test currency_stated(model, column_name, to) %}
 {{ config(severity='warn', meta={

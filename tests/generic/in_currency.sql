@@ -1,5 +1,5 @@
-{#- Fail on rows of another currency than the mart's (dbt var currency); NULL counts as the mart's.
-    -#}
+{#- Fail on rows of another currency than the mart's (dbt var currency). A row without a currency
+    counts as the mart's currency. -#}
 {% test in_currency(model, column_name) %}
 select tested.*
 from {{ model }} as tested

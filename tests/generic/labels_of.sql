@@ -1,5 +1,6 @@
-{#- Fail on labels whose value, known time or exclusion reason differs from that in the label's own
-    model: a mart that drops or changes labels selects rows by their outcome. -#}
+{#- Fail on labels that a mart lacks, or whose value, label_known_at or exclusion reason differs
+    from the label's own model. A mart that drops or changes labels selects rows by their outcome.
+    -#}
 {% test labels_of(model, to, label) %}
 {{ config(meta={
     'message': 'a label differs from its own model',

@@ -1,4 +1,4 @@
-"""Training files for `mart audit file`, and files in which nothing can be judged."""
+"""Create training files for `mart audit file`, some of which the audit cannot judge."""
 
 from __future__ import annotations
 

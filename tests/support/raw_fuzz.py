@@ -104,7 +104,7 @@ def _write(rng: Random, table: pa.Table, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault for one table. `spoil` adds it and returns the start of the expected message, or None if impossible."""
+    """A fault for one table. `spoil` returns the start of the expected message, None if the table cannot have it."""
 
     about: str
     spoil: Callable[[Random, Path, str], str | None]

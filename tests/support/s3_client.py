@@ -1,4 +1,4 @@
-"""A boto3 client and helpers for requests to an S3, directly or through the proxy."""
+"""Create a boto3 client and send requests to an S3 server, directly or through the proxy."""
 
 from __future__ import annotations
 

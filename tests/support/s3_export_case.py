@@ -84,7 +84,7 @@ class Killed(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """An S3, the proxy in front of it, a mart, and a client that uses neither the proxy nor our code.
+    """An S3 server, a proxy in front of the server, a mart, and a client without the proxy and the project's code.
 
     `new_id` is the id of the snapshot that the mart gives, `earlier` are the files of a snapshot of an earlier refresh
     by key, and `hashes` caches the SHA-256 of objects by ETag.

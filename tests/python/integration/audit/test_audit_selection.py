@@ -1,4 +1,4 @@
-"""Test the command `mart audit selection`: a commit of a project is compared with its working tree."""
+"""Test the command `mart audit selection`, which compares a commit of a project with the working tree."""
 
 from __future__ import annotations
 

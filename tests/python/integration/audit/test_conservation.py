@@ -1,4 +1,4 @@
-"""Test the accounts from raw files to snapshots: balanced on a built mart; each fault planted in a copy is named."""
+"""Test the row accounts from raw files to snapshots: a built mart balances, and each planted fault is named."""
 
 from __future__ import annotations
 

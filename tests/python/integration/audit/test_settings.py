@@ -14,7 +14,7 @@ from feature_mart.sample import write_sample
 from oracle_differences import differences
 from settings_project import SetProject, make_project
 
-#: Other values of each var. Refresh hours avoid the hours at which a zone changes its clocks.
+#: Values of each var other than the default. Refresh hours avoid the hours at which a zone changes its clocks.
 MATRIX: list[dict[str, Any]] = [
     *({"business_timezone": zone} for zone in ("America/Toronto", "Europe/Berlin", "UTC")),
     *({"business_timezone": zone} for zone in ("Asia/Kolkata", "Australia/Lord_Howe")),

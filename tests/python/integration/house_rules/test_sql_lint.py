@@ -219,7 +219,7 @@ def test_a_project_that_does_not_parse_fails_each_check(tiny: Path, check: str) 
     assert "nothing" in output
 
 
-# A model with two branches, a macro with a division and a generic test with a sum. Each of them is not portable.
+# A model with two branches, a macro with a division and a generic test with a sum. None of them is portable.
 BRANCHES = """\
 {{ config(materialized='incremental') }}
 select things.thing_id

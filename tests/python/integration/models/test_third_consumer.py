@@ -101,7 +101,7 @@ EXPOSURE = {
 
 
 def write_model(folder: Path, sql: str) -> None:
-    """Write a mart's SQL, and its Markdown with the docs block that its entry in YAML refers to."""
+    """Write a mart's SQL, and a Markdown file with the docs block to which the mart's YAML refers."""
     folder.mkdir(parents=True)
     (folder / f"{folder.name}.sql").write_text(sql)
     docs = f"{{% docs {folder.name} %}}\nA quick price.\n{{% enddocs %}}\n"
@@ -145,7 +145,7 @@ def test_a_third_consumer_is_one_mart_and_one_exposure(
         assert done.returncode == 0, done.stdout + done.stderr
 
     dbt("build", "+mart_quick_price__training", "unit_test test")
-    # Only the data tests of the marts, which their generated YAML has.
+    # Run only the data tests in the generated YAML of the marts.
     dbt("test", "path:models/marts/quick_price", "unit_test")
     ran = json.loads((target / "run_results.json").read_text())["results"]
     assert any(".labels_of_mart_quick_price__training" in each["unique_id"] for each in ran)
