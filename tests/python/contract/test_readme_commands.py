@@ -33,7 +33,7 @@ def read(name: str) -> str:
 
 
 def prose(text: str) -> str:
-    """Return the text without its fenced blocks."""
+    """Return the text without fenced code blocks."""
     return FENCE.sub("", text)
 
 
@@ -43,7 +43,7 @@ def spans(text: str) -> list[str]:
 
 
 def spelled_out(line: str) -> list[str]:
-    """Return the two commands of a text such as `mart snapshot pin|unpin`."""
+    """Return both commands of a text such as `mart snapshot pin|unpin`, or only the text if it has no alternatives."""
     alternatives = re.fullmatch(r"(mart [a-z-]+ )([a-z|-]+)(.*)", line)
     if alternatives is None:
         return [line]
@@ -52,7 +52,7 @@ def spelled_out(line: str) -> list[str]:
 
 
 def leaves() -> dict[str, click.Command]:
-    """Return every command by its full name."""
+    """Return every command by its name without `mart`, such as `snapshot pin`."""
     found: dict[str, click.Command] = {}
     for name, command in main.commands.items():
         if isinstance(command, click.Group):

@@ -54,7 +54,7 @@ class Present:
         self.last: dict[Any, Row] = {}
 
     def change(self, day: int) -> None:
-        """Overwrite the file: the second day removes a row and adds a column, the third day brings the row back."""
+        """Overwrite the file. On day 1, a row is removed and a column added; on day 2, the row is inserted again."""
         if day == 1:
             self.gone = min(self.rows)
             self.row = self.rows.pop(self.gone)

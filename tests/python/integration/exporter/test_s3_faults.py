@@ -53,7 +53,7 @@ CONFLICT: dict[str, Any] = {"how": "status", "status": 409, "code": "Conditional
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A fault of an export, and its expected effects.
+    """A fault during an export, and the expected effects.
 
     Attributes:
         end: the status in the report, or the exit code of a failed export.

@@ -107,7 +107,7 @@ def test_exporters_at_once_of_one_content_cut_differently_make_one_snapshot(
 
 
 def export_or_clean(place: Place, part_rows: int) -> str:
-    """Export. If an attempt with another part size is in the way, clean it as the message advises and export again."""
+    """Export. If an attempt with another part size prevents this, remove it as the message advises and export again."""
     exposure = {"part_rows": part_rows}
     try:
         return place.export(exposure=exposure).status

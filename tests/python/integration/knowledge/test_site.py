@@ -35,7 +35,7 @@ _IMAGE = re.compile(r"!\[([^\]]+)\]\(([^)]+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A built site; `manifest` is its copy of dbt's manifest, `snapshots` the manifest of each consumer's snapshot."""
+    """A built site. `manifest` is the site's dbt manifest, `snapshots` has each consumer's snapshot manifest."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -77,7 +77,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 @contextmanager
 def hosted(site: Site, folder: Path) -> Iterator[str]:
-    """Yield the address of the published site behind a plain file server, under a prefix."""
+    """Publish the site under a prefix of a plain file server, and yield the URL of its front page."""
     publish_site(site.folder, FolderStore(folder / PREFIX))
     handler = functools.partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -261,7 +261,7 @@ def test_the_page_works_from_a_file(site: Site) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question `asks` of a newcomer, the search words `types`, the page found, and the text with the answer.
+    """A newcomer's question: `types` is typed into the search, which must find `page`, where `answer` must be shown.
 
     `column` is the column to open on the page, None if the page itself has the answer.
     """

@@ -102,7 +102,7 @@ def hand_over(
 def serve(
     mart: CompiledMart, built: duckdb.DuckDBPyConnection, job_id: str, consumer: str = MARTS[0]
 ) -> dict[str, Any]:
-    """Answer one job's request from its own values and the newest rows of the store at that time."""
+    """Compute the features of a job's request from the request and the newest rows of the store at that time."""
     online = connect()
     for leaf in (REQUEST, SKILLS):
         hand_over(built, online, leaf, f"select * from {leaf} where job_id = ?", job_id)
