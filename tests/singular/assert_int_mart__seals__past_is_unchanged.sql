@@ -4,8 +4,8 @@
 }) }}
 
 -- One row per sealed refresh whose raw rows have changed; the earliest as_of_at of a table is the
--- day to rebuild from. The two newest seals of a table are checked, and all of them if one of the
--- two fails.
+-- day to rebuild from. The two newest seals of a table are checked, and all seals if one of the two
+-- fails.
 with seals as (
 
     select * from {{ ref('int_mart__seals') }}

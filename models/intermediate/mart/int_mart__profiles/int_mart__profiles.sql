@@ -8,9 +8,9 @@
 {%- set columns, bins = profiled_columns(profiled_tables) -%}
 {%- set days_before = add_hours('clock.as_of_at', -24 * var('profile_days')) -%}
 -- One row per (refresh, feature or label, bin): the distribution of the values in the rows of the
--- last days. A full refresh keeps the measurements of earlier refreshes, with the definitions of
--- their time. If none of them measured the days before, those days are measured now, so that there
--- is always something to compare with.
+-- last days. A full refresh keeps the measurements of earlier refreshes, which were made with the
+-- feature definitions of that time. If no earlier refresh measured the days before the last days,
+-- they are measured now, so that every comparison has two sides.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
