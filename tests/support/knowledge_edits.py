@@ -37,7 +37,7 @@ def path_of(files: Mapping[str, str], name: str) -> str:
 
 
 def put(name: str, old: str, new: str, count: int = -1) -> Edit:
-    """Replace the first ``count`` occurrences of a text in a file; -1 for all of them."""
+    """Return an edit that replaces the first ``count`` occurrences of a text in a file; -1 for all of them."""
 
     def edit(files: Files) -> None:
         path = path_of(files, name)
@@ -48,12 +48,12 @@ def put(name: str, old: str, new: str, count: int = -1) -> Edit:
 
 
 def add(path: str, text: str) -> Edit:
-    """Append text to a file, which is created if necessary."""
+    """Return an edit that appends text to a file, which is created if necessary."""
     return lambda files: files.__setitem__(path, files.get(path, "") + text)
 
 
 def why(*columns: str) -> Edit:
-    """Append a sentence to the reason of each column."""
+    """Return an edit that appends a sentence to the reason of each column."""
 
     def edit(files: Files) -> None:
         for column in columns:
@@ -68,7 +68,7 @@ def why(*columns: str) -> Edit:
 
 
 def describe(name: str, column: str | None = None) -> Edit:
-    """Append a sentence to the description of a model or a column."""
+    """Return an edit that appends a sentence to the description of a model or a column."""
 
     def edit(files: Files) -> None:
         path = path_of(files, name)
@@ -80,7 +80,7 @@ def describe(name: str, column: str | None = None) -> Edit:
 
 
 def section(name: str, *columns: str) -> Edit:
-    """Add a section that names columns to a model's Markdown file."""
+    """Return an edit that adds, to a model's Markdown file, a section about the given columns."""
     named = ", ".join(f"`{each}`" for each in columns)
     return put(
         name, "## Rejected", f"## Since this spring\nOther values of {named}.\n\n## Rejected"
@@ -88,7 +88,7 @@ def section(name: str, *columns: str) -> Edit:
 
 
 def note(name: str, old: str, new: str) -> Edit:
-    """Replace the first occurrence of a text, here in a comment."""
+    """Return an edit that replaces the first occurrence of a text in a comment."""
     return put(name, old, new, 1)
 
 

@@ -178,7 +178,7 @@ def _staging(con: duckdb.DuckDBPyConnection, table: str, is_untimed: bool) -> Ac
 
 
 def _versions(con: duckdb.DuckDBPyConnection, table: str, model: str) -> Iterator[Account]:
-    """Yield the accounts of a version model.
+    """Yield the reconciliations of a version model with its staging table.
 
     If several versions of a key are first seen at the same refresh, the model keeps only the last one.
     """

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 
-#: A test ends once this many arrangements follow the label as closely as the observed one, because the result can no
-#: longer become significant.
+#: Stop a test after this many permutations with a statistic at least as extreme as the observed one, because the
+#: result can no longer become significant.
 _ENOUGH = 10
 _BATCH = 500
 #: From this number of keys on, rotations replace random arrangements.

@@ -50,7 +50,7 @@ class SeedTable:
 
 @dataclass(frozen=True, slots=True)
 class SeedKey:
-    """A column of an input, and the attribute of requests whose keys it contains."""
+    """A column of a seed or var, and the request attribute that it refers to."""
 
     column: str
     model: str
@@ -219,9 +219,10 @@ def find_keys(
 def _find_key(
     con: duckdb.DuckDBPyConnection, given: SeedTable, column: str, models: Sequence[str]
 ) -> SeedKey | None:
-    """Return the attribute of requests whose keys a column contains, or None.
+    """Return the request attribute that a seed column refers to, or None if no attribute has enough of its values.
 
-    An attribute of the same name is preferred, then the one that contains most of the column's values.
+    An attribute with the column's name is preferred, then the attribute that has the largest number of the column's
+    values.
     """
     name = quoted_name(column)
     own = f"select distinct {_plain(column)} as k from {given.table} where {name} is not null"

@@ -124,6 +124,6 @@ def _example(
 
 
 def _row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    # Fetch all rows, because DuckDB cannot run another query on the connection before all rows are fetched.
+    # Fetch all rows, so that a query with more than one row is an error.
     (row,) = con.execute(query).fetchall()
     return tuple(row)

@@ -61,7 +61,7 @@ def check_changes(
 
 
 def read_lineage(files: Mapping[str, str]) -> Project:
-    """Return the project with ``files``, the text of each file by path. Models are rendered at the first query."""
+    """Return the project of ``files`` (text by path). Models are rendered when their lineage is first requested."""
     return Project(read_parts(files), read_entries(files))
 
 

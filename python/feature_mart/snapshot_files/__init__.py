@@ -41,7 +41,7 @@ class DamagedFileError(TerminalError):
 
 
 class DamagedSnapshotError(TerminalError):
-    """A snapshot was never committed, or its documents are not the committed ones."""
+    """A snapshot was never committed, is being removed, or has a document that was changed or is missing."""
 
 
 @dataclass(frozen=True, slots=True)

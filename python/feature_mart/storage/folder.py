@@ -26,7 +26,7 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         """Create the store. The first write creates the folder."""
         self._root = root.absolute()
-        # The folder is below the root, because a rename is atomic only within one file system.
+        # Temporary files are kept below the root, because a rename is atomic only within one file system.
         self._private = self._root / ".scratch"
         # SHA-256 of each file stored by this object, with the inode, size and modification time, which reveal changes.
         self._known: dict[str, tuple[tuple[int, int, int], str]] = {}
@@ -94,7 +94,10 @@ class FolderStore:
         yield path if path.is_file() else None
 
     def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:  # noqa: ARG002
-        """Sync the file, then rename it. Other bytes are replaced, because `exclusive` excludes other writers."""
+        """Sync the file and rename it over the stored one. Return False if the same bytes are already stored.
+
+        Overwriting is safe, because writers hold the lock of `exclusive`.
+        """
         target = self._root / key
         if self.sha256(key) == sha256:
             return False

@@ -102,7 +102,8 @@ def _functions() -> tuple[frozenset[str], frozenset[str]]:
             "bool_or(function_type in ('scalar', 'aggregate', 'window') and stability = 'CONSISTENT') "
             "from duckdb_functions() group by all"
         ).fetchall()
-    # `error` stops a build, so it is harmless; `ago` is a macro that reads the clock.
+    # Two corrections of the catalog: `error` is listed as volatile, but it only fails the build and returns no value;
+    # `ago` reads the clock, but is not listed as volatile, because it is a macro.
     changing = {name for name, _, is_changing, _ in rows if is_changing} - {"error"} | {"ago"}
     reading = {
         name for name, is_table, _, is_scalar in rows if is_table and not is_scalar

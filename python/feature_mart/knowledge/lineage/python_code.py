@@ -33,14 +33,13 @@ class Module:
 
     Args:
         tree: The module.
-        is_left_out: Returns True for a part to leave out. A part sets one named thing (``x["name"] = …``,
-            ``{"name": …}``, ``f(name=…)``); the argument is the expression of the name, or the keyword.
+        is_left_out: Called with the name of each assignment (``x["name"] = …``), dict entry (``{"name": …}``) and
+            keyword argument (``f(name=…)``): an expression, or a str for a keyword. Returns True to leave the item out.
         frame: Returns the term of ``dbt.ref(name)``.
-        entries: Returns the term of the needed entries of a constant that a loop iterates over; None if all entries
-            are needed.
-        plain: The module with nothing left out, and the names of the definitions that differ from it. The terms of all
-            other definitions are taken from the plain module, to avoid computing them again. None if this is the plain
-            module.
+        entries: Called with the iterable of a loop. If the iterable is a constant of which only some entries are
+            needed, returns the term of these entries, else None.
+        plain: The complete module, and the names of the definitions that differ in this one. The terms of all other
+            definitions are reused from the complete module. None if this is the complete module.
     """
 
     def __init__(

@@ -33,7 +33,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Present:
-    """An overwritten raw table; `seen` has the versions that dbt snapshots of the table recorded."""
+    """An overwritten raw table. `seen` has the row versions that dbt snapshots of the table should record."""
 
     def __init__(self, made: SetProject, table: str) -> None:
         self.path, self.key = made.warehouse / f"{table}.parquet", KEYS[table]
