@@ -15,7 +15,7 @@
 """
 
 from feature_mart.exporter.addresses import StoredSnapshot, locate_snapshot, snapshot_on_disk
-from feature_mart.exporter.assignment import PURGED, Assignment, assign_splits
+from feature_mart.exporter.assignment import Assignment, assign_splits
 from feature_mart.exporter.clean import CleanReport, Removed, Rule, clean_snapshots
 from feature_mart.exporter.diff import ColumnDiff, SnapshotDiff, SplitDiff, diff_snapshots
 from feature_mart.exporter.documents import BuildContext
@@ -41,7 +41,6 @@ from feature_mart.exporter.verify import Verdict, contradicted_by_latest, verify
 from feature_mart.exporter.verify_parts import Problem
 
 __all__ = [
-    "PURGED",
     "SEALS",
     "Assignment",
     "BuildContext",
