@@ -46,14 +46,15 @@ def sort_rows(
     until: datetime,
     zone: str,
 ) -> tuple[RowFault, ...]:
-    """Create the view ``judged`` of the rows that can be judged, and return the other rows by fault.
+    """Create the view ``judged`` of the rows that can be judged, and count the other rows by fault.
 
-    If the key is the job, ``judged`` also has the columns of the request.
+    The result also has the faults that no row has. If the key is the job, ``judged`` also has the columns of the
+    request.
 
     ``until`` is the time at which the mart's newest refresh is published; later rows are not judged.
 
     Raises:
-        UsageError: the mart contains none of the file's jobs.
+        UsageError: no job of the file has a request in the mart.
     """
     is_job = given.keys == (JOB,)
     load_known(con, given.keys)

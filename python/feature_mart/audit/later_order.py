@@ -1,7 +1,7 @@
 """Find columns that are ordered like a feature's later values without being copies of the values.
 
-Such a column may be rounded, rescaled or a logarithm. The mart does not contain its values, so they cannot be compared
-one by one. Their order can be compared. On rows whose feature changed after the row's time, the column is ordered like
+Such a column may be rounded, rescaled or a logarithm. The mart does not contain such values, so the values cannot be
+compared one by one, but their order can. On rows whose feature changed after the row's time, the column is ordered like
 either the right values or the later ones.
 """
 
@@ -42,7 +42,7 @@ class Order:
 
 
 def find_order(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Order | None:
-    """Return the strongest correlation of the rows of ``compared`` with later values.
+    """Return the strongest rank correlation of the column in ``compared`` with later values of the feature.
 
     Return None if no correlation is suspicious or the feature is a text.
     """

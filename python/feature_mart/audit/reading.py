@@ -1,4 +1,4 @@
-"""Read the cells of a file as numbers and times; a cell with several possible meanings is unreadable."""
+"""Generate SQL that reads cells of a file as numbers and times. A cell with several possible meanings is unreadable."""
 
 from __future__ import annotations
 
