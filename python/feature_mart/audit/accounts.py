@@ -1,4 +1,4 @@
-"""Account for rows and amounts from the raw files to a snapshot.
+"""Reconcile rows and amounts from the raw files through the mart to the snapshots.
 
 The expected counts are computed from the raw files by independent SQL, written from the raw contract. This SQL shares
 no code with the models, only the names of tables and columns.

@@ -42,7 +42,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The number of rows compared in a model, and the columns that vary or are constant in these rows."""
+    """The number of rows compared in a model, and the columns that vary or are constant in these rows.
+
+    A brief comparison without a difference determines neither, and leaves both sets empty.
+    """
 
     model: str
     rows: int
@@ -67,7 +70,7 @@ def compare_features(
     """Compare the as-of rows up to ``at``, and the rows of jobs requested and known by ``at``, in two builds.
 
     ``names`` are the models, in the order in which they are reported. In a training mart only the features are
-    compared, because its labels become known later. With ``is_brief``, the varying columns of models without a
+    compared, because the labels become known later. With ``is_brief``, the varying columns of models without a
     difference are not determined.
     """
     instant = f"timestamptz '{at.isoformat()}'"

@@ -177,8 +177,8 @@ def judge_file(
 ) -> FileReport:
     """Compare a file with what the mart at ``mart`` could serve at each row's time.
 
-    ``as_of_at`` is the refresh of the mart. Rows later than the publication of this refresh are
-    not compared.
+    ``as_of_at`` is the refresh of the mart. Rows later than the publication of this refresh are not
+    compared.
 
     Raises:
         UsageError: the file cannot be read, or the question names a column, key or feature that does not exist.

@@ -1,4 +1,4 @@
-"""Load a training file that was made elsewhere, with its entities, times and features."""
+"""Load the keys, times and feature values of a training file that was made elsewhere."""
 
 from __future__ import annotations
 

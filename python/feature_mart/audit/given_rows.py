@@ -1,4 +1,4 @@
-"""Select the rows of a file that can be judged, and count the other rows by fault or reason."""
+"""Select the rows of a file that can be judged, and count the other rows by fault."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _shift_fault(con: duckdb.DuckDBPyConnection, shift: Shift, shown: str) -> Ro
 def _lost(con: duckdb.DuckDBPyConnection, manifest: Manifest, *, is_sample: bool) -> RowFault:
     """Return the fault for jobs that the file lacks although they were requested during the time that the file covers.
 
-    The time is from the first to the last request of the judged rows. Jobs that a consumer excludes from training are
+    The covered time is from the first to the last request of the judged rows. Jobs that a consumer excludes from training are
     not counted. With ``is_sample``, missing jobs are not an error, because the question states that the file omits jobs
     on purpose.
     """

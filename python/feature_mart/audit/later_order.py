@@ -13,7 +13,7 @@ import duckdb
 
 from feature_mart.audit.values import Versions, is_same, scaled
 
-#: Offsets in days at which later values are tried; None is the newest value.
+#: Offsets in days of the later values with which a column is compared; None is the newest value.
 _AHEAD = (1, 7, 30, 90, None)
 #: Maximum number of rows ranked.
 _MOST = 50_000

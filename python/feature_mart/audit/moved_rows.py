@@ -69,7 +69,7 @@ class ConsumerMoves:
 
 
 def compare_rows(before: Side, after: Side) -> ConsumerMoves:
-    """Count a consumer's rows that moved between two builds, by the value of their label.
+    """Count a consumer's rows that moved between two builds, by kind of move and label group.
 
     The label comes from the earlier build, or from the later build if the row has no label in the earlier one.
     A job with more rows in the training mart than before counts as an added row, and a job with fewer rows as a removed

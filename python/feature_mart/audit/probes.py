@@ -31,8 +31,8 @@ def add_probes(
     """Write probes into the folder ``out``, and return the warehouse with the probes.
 
     A probe is a copy of a client's newest job with another id. The probe is posted between the first refresh after a
-    cutoff and the publication of this refresh, and loaded ten minutes later. Without
-    a publish lag or load times of jobs there are no probes.
+    cutoff and the publication of this refresh, and loaded ten minutes later. Without a
+    publish lag, or without load times of jobs, there are no probes.
     """
     if clock.publish_lag_minutes == 0 or "jobs" in raw.untimed:
         return raw
@@ -76,7 +76,7 @@ def add_requests(raw: RawWarehouse, cutoffs: Sequence[datetime], clock: Clock, o
 
     For each cutoff, _REQUESTS jobs that were posted by the cutoff are copied. A copy is posted at a random time between
     the cutoff and the next refresh, and loaded within an hour. The contract of the copy follows within 20 days. It is a
-    copy of another contract, with the price multiplied by a random factor.
+    copy of a random contract, with the price multiplied by a random factor.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows = raw.every_row()

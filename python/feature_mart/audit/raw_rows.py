@@ -42,8 +42,8 @@ class RawWarehouse:
     def known_by_with_requests(self, at: datetime, until: datetime) -> dict[str, str]:
         """Return the SELECTs of `known_by`, with the first row of each job posted before ``until``.
 
-        This row is included even if it was loaded after ``at``. A request is known to its caller before it is loaded.
-        Nothing else that happened after ``at`` is known.
+        This row is included even if it was loaded after ``at``, because the caller of a request knows the request
+        before it is loaded. All other rows were known by ``at``.
         """
         known = self.known_by(at)
         instant, end = f"timestamptz '{at.isoformat()}'", f"timestamptz '{until.isoformat()}'"

@@ -28,7 +28,7 @@ _AS_SAID = "as its manifest says"
 
 @dataclass(frozen=True, slots=True)
 class ReproduceReport:
-    """The comparison of a snapshot with its rebuild, and texts about the entries that could not be compared."""
+    """The comparison of a snapshot with its rebuild, and messages about what could not be compared."""
 
     id: str
     address: str
@@ -50,7 +50,8 @@ def audit_reproduce(
 
     The rebuild is as of the snapshot's refresh, and the snapshot's own files are verified first.
 
-    All project code, including the runner and the exporter, is the commit's. Installed packages are the current ones.
+    All project code, including the runner and the exporter, comes from the commit. Installed packages are the current
+    ones.
     The raw warehouse may have grown since the export, because later rows do not change what was known at a refresh.
 
     Raises:

@@ -59,9 +59,9 @@ class Schedule:
 def draw_schedule(
     number: int, seed: int, clock: Clock, span: Sequence[datetime], builds: int, is_backfill: bool
 ) -> Schedule:
-    """Return a schedule with ``builds`` different refreshes that succeed, within the two timestamps of ``span``.
+    """Return a schedule with ``builds`` different refreshes that succeed, starting between the timestamps of ``span``.
 
-    ``builds`` is at least two. At least one refresh is killed and at least one is repeated.
+    ``builds`` is at least two. The schedule also ends in ``span``, unless ``span`` is too short. At least one refresh is killed and at least one is repeated.
     """
     rng = Random(f"{seed}/{number}")
     gaps = [rng.choice(_GAPS) for _ in range(builds - 1)]

@@ -79,7 +79,7 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class NotCompared:
-    """The reason why a seed or var, or a part of a seed or var, was not compared with any label."""
+    """A seed, var, part of one, or label that was not judged, and the reason."""
 
     name: str
     why: str

@@ -106,7 +106,7 @@ def var_name(var: OwnVar) -> str:
 
 
 def _rows(value: object) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a var: the keys of a mapping with their values, or the items of a list."""
+    """Yield the rows of a var: one or more for each entry of a mapping, with the key, or one for each item of a list."""
     if isinstance(value, Mapping):
         for key, each in value.items():
             for row in _rows(each) if isinstance(each, Mapping | list) else [{"value": each}]:
@@ -128,7 +128,7 @@ def _cell(value: object) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label of a mart, minus its mean by the columns of the spine in `less`."""
+    """A label of a mart. If `less` names columns of the spine, the label's mean by these columns is subtracted."""
 
     model: str
     column: str

@@ -10,8 +10,8 @@ import duckdb
 from feature_mart.audit.given_file import JOB, Feature
 from feature_mart.audit.reading import WHOLE, ValueSql, is_number, read_number, read_time
 
-#: Numbers count as equal if they differ by at most two millionths, relative above one and absolute below. Whole numbers
-#: are compared exactly.
+#: Numbers x and y count as equal if they differ by at most about TOLERANCE * (1 + abs(x)). Whole numbers are compared
+#: exactly.
 TOLERANCE = 2e-6
 #: SQL for the entity of a model with a single entity, such as the market.
 _ONE = "''"
@@ -70,8 +70,8 @@ def load_versions(
 ) -> Versions | None:
     """Load a feature's versions into table ``feature_versions``, and indexed by value into ``version_buckets``.
 
-    Return None if the mart has no versions of the feature, if the rows of the file lack a key of the feature's model, or
-    if the versions do not explain the values served at requests.
+    Return None if the mart has no versions of the feature, if the file's rows lack a key of the feature's model, or if
+    the versions do not explain the values served at requests.
     """
     if feature.as_of_model is None:
         return None
@@ -128,7 +128,8 @@ def _empty_value(
 
     Return None if the versions do not explain the served values.
 
-    The value is NULL if the feature is not served at requests, or if requests lack a key of its model, such as a skill.
+    The value is NULL if no request shows it, for example because the feature is not served at requests, or because
+    requests lack a key of the feature's model, such as the skill.
     """
     has_keys = entity == _ONE or set(feature.keys) <= _request_columns(con)
     if feature.job_model is None or not has_keys:

@@ -124,7 +124,7 @@ def _macro_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _called_macros(document: Mapping[str, Any]) -> set[str]:
-    """Return the names, without engine prefix, of the macros that nodes call, directly or through other macros."""
+    """Return the names, without engine prefix, of macros that nodes other than hooks call, even indirectly."""
     macros = document["macros"]
     waiting = {
         each
@@ -136,7 +136,7 @@ def _called_macros(document: Mapping[str, Any]) -> set[str]:
     while waiting:
         bases = {_base(each.rpartition(".")[2]) for each in waiting} - called
         called |= bases
-        # The implementations for all engines count as the dispatched macro.
+        # Include the implementations of a dispatched macro for all engines.
         waiting = {
             each
             for macro in macros.values()

@@ -16,7 +16,7 @@ from feature_mart.core.duckdb_files import connect
 _FROM_ARGUMENTS = frozenset(
     {"unnest", "range", "generate_series", "repeat", "json_each", "json_tree"}
 )
-#: SQL functions that are called without parentheses.
+#: SQL functions that return the time or the session's settings and are called without parentheses.
 _WORDS = frozenset(
     {
         *("current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"),
