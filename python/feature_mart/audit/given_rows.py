@@ -151,9 +151,9 @@ def _shift_fault(con: duckdb.DuckDBPyConnection, shift: Shift, shown: str) -> Ro
 def _lost(con: duckdb.DuckDBPyConnection, manifest: Manifest, *, is_sample: bool) -> RowFault:
     """Return the fault for jobs that the file lacks although they were requested during the time that the file covers.
 
-    The covered time is from the first to the last request of the judged rows. Jobs that a consumer excludes from training are
-    not counted. With ``is_sample``, missing jobs are not an error, because the question states that the file omits jobs
-    on purpose.
+    The covered time is from the first to the last request of the judged rows. Jobs that a consumer excludes from
+    training are not counted. With ``is_sample``, missing jobs are not an error, because the question states that the
+    file omits jobs on purpose.
     """
     excluded = " union ".join(
         f"select job_id from mart.main.{consumer.training_model} where exclusion_reason is not null"

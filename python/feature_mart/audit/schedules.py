@@ -61,7 +61,8 @@ def draw_schedule(
 ) -> Schedule:
     """Return a schedule with ``builds`` different refreshes that succeed, starting between the timestamps of ``span``.
 
-    ``builds`` is at least two. The schedule also ends in ``span``, unless ``span`` is too short. At least one refresh is killed and at least one is repeated.
+    ``builds`` is at least two. At least one refresh is killed and at least one is repeated. The last refresh is later
+    than ``span`` only if the drawn gaps are longer than ``span``.
     """
     rng = Random(f"{seed}/{number}")
     gaps = [rng.choice(_GAPS) for _ in range(builds - 1)]

@@ -106,7 +106,7 @@ def var_name(var: OwnVar) -> str:
 
 
 def _rows(value: object) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a var: one or more for each entry of a mapping, with the key, or one for each item of a list."""
+    """Yield the rows of a var: one or more for each entry of a mapping, with the key, or one for each list item."""
     if isinstance(value, Mapping):
         for key, each in value.items():
             for row in _rows(each) if isinstance(each, Mapping | list) else [{"value": each}]:

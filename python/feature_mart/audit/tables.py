@@ -51,7 +51,7 @@ def compare_tables(
 
 
 def _names(con: duckdb.DuckDBPyConnection, model: str) -> str:
-    """Return the quoted names of a model's columns in the first mart, separated by commas, in the order of the table."""
+    """Return the quoted names of a model's columns in the first mart, separated by commas, in table order."""
     columns = con.execute(f"describe one.main.{model}").fetchall()
     return ", ".join(f'"{column[0]}"' for column in columns)
 
