@@ -72,10 +72,10 @@ def audit_every_refresh(
 
 
 def small_subject(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list[Cutoff]]:
-    """Return a subject for a generated warehouse of ``jobs`` postings with synthetic requests, and the cutoffs.
+    """Return a subject for a generated warehouse with synthetic requests, and the cutoffs.
 
-    The cutoffs are the refreshes between the first and the last posting of ``subject.raw`` that precede the refresh of
-    the build.
+    The warehouse has ``jobs`` generated postings, and the synthetic requests in addition. The cutoffs are the refreshes
+    between the first and the last posting of ``subject.raw`` that precede the refresh of the build.
     """
     clock, folder, rng = subject.settings.clock, subject.folder, Random(seed)
     with connect() as con:

@@ -35,7 +35,7 @@ _MOST = 3
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Rows of the temp table ``shifted`` that match requests if read in `zone`.
+    """Rows of the temp table ``shifted`` whose times match requests only if read in `zone`.
 
     `hours` is the most frequent difference between a time read in `zone` and the time as written: positive if the
     written times are early, negative if they are late.

@@ -27,10 +27,11 @@ _TIMES = 2
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Absolute rank correlations of a column over the `rows` whose feature changed.
+    """Absolute rank correlations of a column with a feature, over the rows whose feature changed later.
 
     Attributes:
         days: the offset of the later values; None is the newest value.
+        rows: the number of rows ranked.
         later: correlation with the later values.
         now: correlation with the right values.
     """
@@ -42,9 +43,9 @@ class Order:
 
 
 def find_order(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Order | None:
-    """Return the strongest rank correlation of the column in ``compared`` with later values of the feature.
+    """Return the strongest suspicious rank correlation of the column in ``compared`` with later values of the feature.
 
-    Return None if no correlation is suspicious or the feature is a text.
+    Return None if there is no such correlation or the feature is a text.
     """
     if kind == "text":
         return None
@@ -82,5 +83,5 @@ def _order(
 
 
 def _rank(name: str) -> str:
-    """Return SQL for the rank of a value, up to a constant; equal values share their mean rank."""
+    """Return SQL for the rank of a column's value, up to a constant. Equal values get the mean of their ranks."""
     return f"rank() over (order by {name}) + (count(*) over (partition by {name})) / 2.0"

@@ -23,7 +23,7 @@ _EVIDENCE, _DIFFERENCE = 12.0, 0.05
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of two builds for a consumer: the DuckDB file, and the splits of its training mart."""
+    """One of two builds for a consumer: the DuckDB file, and the splits of the consumer's training mart."""
 
     database: Path
     consumer: Consumer

@@ -80,7 +80,7 @@ class RawWarehouse:
         )
 
     def _assumed_known_at(self, table: str) -> str:
-        """Return SQL for the time from which a key's first row is assumed known; NULL if its load time is trusted."""
+        """Return SQL for the time from which a key's first row is assumed known; NULL if the load time is trusted."""
         known_at = "cast(null as timestamptz)"
         for line in self.load_clock.get(table, ()):
             lag = f"to_microseconds({int(line.assumed_lag_hours * 3_600_000_000)})"

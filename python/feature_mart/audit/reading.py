@@ -123,7 +123,7 @@ def _bounded(raw: str, value: str, is_local: str) -> ValueSql:
 
 
 def _text(column: str) -> str:
-    """Return SQL for a cell without surrounding blanks; NULL if the rest is empty."""
+    """Return SQL for the text of a cell without surrounding blanks; NULL if the cell is blank."""
     return f"nullif(trim(cast({column} as varchar), {_BLANKS}), '')"
 
 

@@ -155,7 +155,7 @@ class _Build:
 
 
 def whole_path(as_of_at: datetime, folder: Path) -> Path:
-    """Return the path of the build that all others are compared with."""
+    """Return the path of the whole build, the build over all rows as of ``as_of_at``."""
     return _Build(as_of_at).path(folder)
 
 
@@ -192,7 +192,7 @@ def compare_cutoffs(
     modes: Callable[[], list[Built]] | None = None,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Make the builds of each cutoff, two at a time, and compare them.
+    """Make the builds of each cutoff, two at a time, compare them, and return the differences.
 
     The whole build is made unless its file exists in ``folder``. ``pool`` comes from `open_pool`; None opens a new one.
     ``modes`` makes dbt's own builds in a worker process, so it must be picklable.

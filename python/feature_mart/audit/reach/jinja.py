@@ -107,7 +107,7 @@ def hook_faults(sql: str, macros: Mapping[str, str]) -> Iterator[str]:
 
 
 def _names(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield each Jinja name with the tokens before and after it."""
+    """Yield each name in the Jinja code of a text, with the token before and the token after the name."""
     try:
         tokens = [
             (kind, value)
