@@ -100,7 +100,7 @@ def small_subject(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list
 def _covered(
     subject: Subject, report: LeakageReport, cutoffs: list[Cutoff], whole: Path
 ) -> tuple[int, int]:
-    """Return the number of (row, column) pairs with a cutoff within a day after the row's time, and that of all pairs.
+    """Return two counts of (row, column) pairs: pairs with a cutoff within a day after the row's time, and all pairs.
 
     The row's time is `as_of_at`, or `requested_at` for a job. Constant columns are not counted.
     """

@@ -46,10 +46,10 @@ def sort_rows(
     until: datetime,
     zone: str,
 ) -> tuple[RowFault, ...]:
-    """Create the view ``judged`` of the rows that can be judged, and count the other rows by fault.
+    """Create the view ``judged`` of the rows that can be judged, and return the other rows by fault.
 
-    The result also has the faults that no row has. If the key is the job, ``judged`` also has the columns of the
-    request.
+    Faults with zero rows are returned too, and jobs that the file lacks count as a fault. If the key is the job,
+    ``judged`` also has the columns of the request.
 
     ``until`` is the time at which the mart's newest refresh is published; later rows are not judged.
 

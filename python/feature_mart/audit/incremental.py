@@ -124,7 +124,8 @@ def _prepare(
 def _span(raw: RawWarehouse) -> tuple[datetime, datetime, datetime]:
     """Return the earliest start of a backfill, the earliest start of other schedules, and the latest time of both.
 
-    Other schedules start only when the load clock trusts all load times.
+    Other schedules start no earlier than the last `trusted_from` of the load clock, after which all load times are
+    trusted.
     """
     with connect() as con:
         row = con.execute(

@@ -123,7 +123,7 @@ def _corrected(
 
 
 def _sound(line: LoadClockLine, loads: FirstLoads, history: LoadHistory) -> Sound | None:
-    """Return the count of keys that a line makes known earlier although no bulk load was on their load day.
+    """Return the plausible load times that a line overrides: those of keys loaded on days without a bulk load.
 
     Return None if there are no such keys or the line's period has no ordinary day.
     """

@@ -79,7 +79,7 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class NotCompared:
-    """A seed, var, part of one, or label that was not judged, and the reason."""
+    """A seed or var, a part of a seed or var, or a label that was not judged, and the reason."""
 
     name: str
     why: str

@@ -8,8 +8,8 @@ functions then build the mart again. The builds are compared bit by bit:
     mart row, without labels, of a job that was requested and known by that refresh;
 (b) as of the whole build's refresh, with the whole build: every feature row and mart row, without labels, of a job
     requested before the next refresh after T is published. The truncated build contains these requests even if they
-    were loaded after T, but nothing else that became known after T. The limit is the
-    publication, because the values of a refresh are not served before;
+    were loaded after T, but nothing else that became known after T. The limit is the publication, because the values of
+    a refresh are not served before;
 (c) as of the last refresh by T, with a build over all rows as of the same refresh: every training mart, labels
     included, and every model whose key has neither a job nor a refresh;
 (d) as of the last refresh by T, with the whole build: every label that was known by that refresh according to the

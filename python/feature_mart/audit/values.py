@@ -102,7 +102,7 @@ def load_versions(
 def _keys_of_row(
     con: duckdb.DuckDBPyConnection, feature: Feature, keys: Sequence[str]
 ) -> tuple[str, ...] | None:
-    """Return the keys of the feature's model that identify an entity, or None if the file's rows lack one.
+    """Return the keys of the feature's model that identify an entity, or None if the file's rows lack a key.
 
     The result is empty if the model has a single entity, such as the market, and the rows lack the model's key.
     """

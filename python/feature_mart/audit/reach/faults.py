@@ -80,7 +80,7 @@ def find_faults(document: Mapping[str, Any], project: Path) -> tuple[Fault, ...]
 
 
 def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield custom materializations, and macros that override dbt's own without a review.
+    """Yield custom materializations, and overrides of dbt's own macros that are neither harmless nor reviewed.
 
     With such a macro, a table may differ from its model's SELECT.
     """
