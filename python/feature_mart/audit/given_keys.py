@@ -17,7 +17,7 @@ _MOST = 200_000
 def load_known(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
     """Load every value of each key that occurs in the mart's intermediate and feature models into ``known_<key>``.
 
-    Intermediate models are read too, because an entity without a history yet has no row in a feature model.
+    Intermediate models are read too, because an entity without a history yet may have no row in a feature model.
     """
     for key in keys:
         tables = con.execute(
@@ -36,7 +36,7 @@ def load_known(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
 
 
 def spelling_advice(con: duckdb.DuckDBPyConnection, key: str, source: str) -> str:
-    """Return a message with the spelling that matches most rows of ``source``, if any, and an example key of the mart."""
+    """Return a message with the spelling that matches most rows of ``source``, if any, and a key of the mart."""
     example = con.execute(f"select min(k) from known_{key}").fetchone()
     if example is None or example[0] is None:
         return f"the mart has no {key}"
