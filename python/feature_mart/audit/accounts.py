@@ -1,7 +1,7 @@
-"""Account for rows and amounts from the raw files to a snapshot.
+"""Reconcile rows and amounts from the raw files through the mart to the snapshots.
 
-The expected counts are computed from the raw files by independent SQL, written from the raw contract. This SQL and the
-models have only the names of the counted tables in common.
+The expected counts are computed from the raw files by independent SQL, written from the raw contract. This SQL shares
+no code with the models, only the names of tables and columns.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The expected and the actual content of a table.
+    """A reconciliation: the amount that a table should have, and the amount that the table has.
 
     Attributes:
-        lines: named amounts whose sum is `expected`.
+        unit: the unit of all amounts, such as rows.
+        lines: names and amounts whose sum is `expected`; deductions are negative.
         found: the amount in the table.
-        example: text about one missing or unexpected key; None if there is none.
+        example: a message about one missing or unexpected key; None if there is no such key.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ConservationReport:
-    """The accounts of a conservation audit, and texts about the snapshots that could not be judged."""
+    """The accounts of a conservation audit, and messages about the snapshots that could not be judged."""
 
     as_of_at: datetime
     accounts: tuple[Account, ...]
@@ -81,10 +82,10 @@ def take_accounts(
     manifest: Manifest,
     snapshots: Mapping[str, Path],
 ) -> ConservationReport:
-    """Account for every raw row in a mart as of a refresh, and for the mart's training rows in the snapshots.
+    """Reconcile the raw tables with a mart as of a refresh, and the mart's training rows with the snapshots.
 
-    ``snapshots`` maps consumers to folders. A consumer without a snapshot, or with a snapshot of another refresh, is
-    reported as not judged.
+    ``snapshots`` maps the names of consumers to snapshot folders. A consumer without a snapshot, or with a snapshot of
+    another refresh, is reported as not judged.
     """
     not_judged: list[str] = []
     with connect() as con:
@@ -118,7 +119,7 @@ def _text(at: datetime) -> str:
 def _load_refreshes(con: duckdb.DuckDBPyConnection, clock: Clock, as_of_at: datetime) -> None:
     """Load every refresh from 1970 to ``as_of_at`` into table ``refreshes``.
 
-    A version is seen at the first refresh at or after its ``known_at``.
+    The refreshes determine `seen_at`: the first refresh at or after a version's `known_at`.
     """
     refreshes = [as_of_at]
     while refreshes[-1] > _EPOCH:
@@ -130,7 +131,10 @@ def _load_refreshes(con: duckdb.DuckDBPyConnection, clock: Clock, as_of_at: date
 def _load_raw(
     con: duckdb.DuckDBPyConnection, table: str, raw: RawWarehouse, as_of_at: datetime
 ) -> None:
-    """Load all rows of a raw table into ``file_<table>``, and its known versions into ``known_<table>``."""
+    """Load a raw table's rows into ``file_<table>``, and the versions known by ``as_of_at`` into ``known_<table>``.
+
+    The known versions include the initial versions that the load clock assumes.
+    """
     key = next(iter(CONTRACT[table]))
     con.execute(f"create temp table file_{table} as {raw.every_row()[table]}")
     known = (
@@ -236,7 +240,7 @@ def _spine(
 
 
 def _facts(con: duckdb.DuckDBPyConnection, as_of_at: datetime) -> Iterator[Account]:
-    """Yield the accounts of counted contracts in the prices of the market and in the histories of all clients."""
+    """Yield the reconciliations of counted contracts with the counts in the market prices and the client histories."""
     con.execute(
         "create temp table counted as select distinct on (contract_id) * from seen_contracts "
         "order by contract_id, seen_at desc"
@@ -278,9 +282,10 @@ def _labels(con: duckdb.DuckDBPyConnection, consumer: Consumer) -> Iterator[Acco
 
 
 def _prices(con: duckdb.DuckDBPyConnection) -> Account:
-    """Return the account of price labels.
+    """Return the reconciliation of the price labels with the contracts.
 
-    Each label must be the logarithm of a price that a contract of the job had, known by `label_known_at`.
+    Each label must be the logarithm of the agreed price in a version of one of the job's contracts, and this version
+    must have been known by `label_known_at`.
     """
     labels = "mart.main.int_job__price_label"
     (labelled,) = _row(con, f"select count(*) from {labels} where price_log is not null")
@@ -299,9 +304,10 @@ def _prices(con: duckdb.DuckDBPyConnection) -> Account:
 def _snapshot(
     con: duckdb.DuckDBPyConnection, consumer: Consumer, folder: Path
 ) -> Iterator[Account]:
-    """Yield the accounts of a snapshot.
+    """Yield the reconciliations of a training mart with its snapshot.
 
-    Each row without an exclusion must be in the snapshot once or be purged. The sum of the labels must be unchanged.
+    Each row of the mart without an exclusion must be in the snapshot once or be purged. The sum of the labels in the
+    snapshot must equal the sum over the same rows of the mart.
     """
     document = read_committed(folder).manifest
     model, label = consumer.training_model, consumer.label
@@ -341,7 +347,7 @@ def _snapshot(
 def _apart(
     con: duckdb.DuckDBPyConnection, expected: str, found: str, key: Sequence[str]
 ) -> str | None:
-    """Return a key that one relation has more often than the other, as text; None if the keys are the same."""
+    """Return a message about a key that one relation has more often than the other, or None if all keys match."""
     columns = ", ".join(key)
     for one, other, where in (
         (expected, found, "is missing"),

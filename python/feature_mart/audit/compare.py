@@ -23,11 +23,13 @@ _AS_OF_AT, _AVAILABLE = "as_of_at", "available_at"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One column of a model that differs in `rows` rows, with an example.
+    """A column of a model that differs in `rows` rows between two builds, with an example.
 
     Attributes:
-        column: empty if the rows exist in one build only. The value of the other build is then "no row".
-        entity, whole, truncated: the key of one differing row, and the column's value in each build.
+        column: the name of the column; empty if some rows exist in one build only. `whole` and `truncated` then say
+            which build has the row of the example, or are empty.
+        entity: the key of one differing row.
+        whole, truncated: the column's value in that row in each of the two builds, as text.
     """
 
     model: str
@@ -40,7 +42,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The number of rows compared in a model, and the columns that vary or are constant in these rows."""
+    """The number of rows compared in a model, and the columns that vary or are constant in these rows.
+
+    A brief comparison without a difference determines neither, and leaves both sets empty.
+    """
 
     model: str
     rows: int
@@ -65,7 +70,7 @@ def compare_features(
     """Compare the as-of rows up to ``at``, and the rows of jobs requested and known by ``at``, in two builds.
 
     ``names`` are the models, in the order in which they are reported. In a training mart only the features are
-    compared, because its labels become known later. With ``is_brief``, the varying columns of models without a
+    compared, because the labels become known later. With ``is_brief``, the varying columns of models without a
     difference are not determined.
     """
     instant = f"timestamptz '{at.isoformat()}'"
@@ -121,7 +126,8 @@ def _compare_all(
             if name.endswith(_TRAINING):
                 columns = [each for each in columns if each.role in (None, "key")]
             found, seen = _compare(con, name, columns, condition, is_brief=is_brief)
-            # An extra row is not a leak: a training mart with labelled rows only has more rows in a later build.
+            # A row that only one build has is not a leak in a training mart. If the mart contains only labelled rows, a
+            # later build has more rows.
             differences += [each for each in found if each.column or not name.endswith(_TRAINING)]
             compared.append(seen)
     return differences, compared
@@ -132,7 +138,7 @@ def compare_marts(
 ) -> tuple[list[Difference], list[Compared]]:
     """Compare every row of the training marts, labels included, in two builds of the same refresh.
 
-    Models of grain OTHER are compared too, because all their rows were known by the refresh.
+    Models of grain OTHER are compared too, because all rows of these models were known by the refresh.
     """
     differences: list[Difference] = []
     compared: list[Compared] = []
@@ -180,7 +186,7 @@ def compare_builds(
 ) -> list[Difference]:
     """Compare every column of the models ``names`` in two builds that should be equal.
 
-    The differences report ``other`` as `truncated`. Models without a key are left out.
+    In each difference, `truncated` is the value in ``other``. Models without a key are left out.
     """
     differences: list[Difference] = []
     with _both(whole, other) as con:
@@ -192,7 +198,7 @@ def compare_builds(
 
 
 def _columns(con: duckdb.DuckDBPyConnection, manifest: Manifest, name: str) -> list[Column]:
-    """Return the declared columns of a model, then the undeclared ones in the build.
+    """Return the declared columns of a model, then the undeclared columns of the table in the whole build.
 
     A Python model can have undeclared columns, because its contract is not enforced.
     """
@@ -305,10 +311,10 @@ def _compare(
 def _states(
     con: duckdb.DuckDBPyConnection, name: str, key: Sequence[str], values: Sequence[str]
 ) -> list[Difference]:
-    """Return a difference for each column whose value in force differs at the time of an as-of row of either build.
+    """Return a difference for each column whose values in force differ between the builds at the time of any as-of row.
 
-    An as-of row is in force until the next one. An extra row alone therefore does not show which columns differ. The
-    function compares it with the row in force in the other build.
+    An as-of row is in force until the next row of the entity. A row that only one build has does not show by itself
+    which columns differ, so the row is compared with the row in force in the other build at the same time.
     """
     entity = [part for part in key if part != _AS_OF_AT]
     e = " || chr(31) || ".join(f"coalesce({part}::varchar, '')" for part in entity)
@@ -367,9 +373,9 @@ def _example(
 def _difference(
     name: str, column: str, rows: int, key: Sequence[str], example: Sequence[object]
 ) -> Difference:
-    """Build a `Difference`.
+    """Return a `Difference`.
 
-    ``example`` has the values of the key, then the value of the column in each build.
+    ``example`` has the values of the key, then the column's value in the whole and in the truncated build.
     """
     entity = ", ".join(f"{part}={value}" for part, value in zip(key, example[:-2], strict=True))
     return Difference(name, column, rows, entity, str(example[-2]), str(example[-1]))

@@ -27,7 +27,7 @@ def audit_conservation(
     perturb: int | None = None,
     progress: Progress | None = None,
 ) -> ConservationReport:
-    """Account for every raw row in the built mart and in the latest snapshots of a store, inside `open_run`.
+    """Reconcile the raw tables with the built mart and with the latest snapshots of a store, inside `open_run`.
 
     With ``perturb`` (a seed), the audit builds and judges a mart from a perturbed copy of the warehouse, without
     snapshots.

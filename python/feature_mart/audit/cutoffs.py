@@ -15,13 +15,14 @@ from feature_mart.core.errors import UsageError
 from feature_mart.core.settings import Clock
 from feature_mart.core.zones import load_zone
 
-#: The model from which the cutoff at a label time is drawn.
+#: The model whose `label_known_at` values are candidates for the cutoff at a label time.
 LABEL_MODEL = "int_job__price_label"
-#: Cutoffs lie between these quantiles of the posting times, so that there are rows before and after each cutoff.
+#: Cutoffs lie between these quantiles of the posting times, so that there are rows before and after each cutoff. The
+#: cutoff in a period that the load clock distrusts may lie earlier, but not before the quantile _EARLY.
 _FROM, _TO = 0.3, 0.97
 _EARLY = 0.02
-#: A cutoff for a bulk load in mid-history lies at most this long before the `untrusted_from` of the load. The rows of
-#: the bulk load are known earlier only by assumption.
+#: The cutoff for a bulk load in mid-history lies at most this long before `untrusted_from`. Before that time,
+#: the rows of the bulk load are known only by assumption.
 _BEFORE = timedelta(days=30)
 
 
@@ -36,13 +37,13 @@ class Cutoff:
 def choose_cutoffs(
     warehouse: RawWarehouse, whole: Path, clock: Clock, count: int, seed: int
 ) -> tuple[Cutoff, ...]:
-    """Return distinct cutoffs, the earliest first.
+    """Return at most ``count`` distinct cutoffs, the earliest first.
 
-    ``whole`` is the file of a full build of at least LABEL_MODEL.
+    ``whole`` is the DuckDB file of a full build that contains at least the raw tables and LABEL_MODEL.
 
-    The first five are a load time, the microsecond before the load, a business midnight, a label time, and a random
-    time before the end of the first period that the load clock distrusts. Without labels or such a period, random times
-    are used instead. All further cutoffs are random times.
+    The candidates are, in this order: a load time, the microsecond before the load, a business midnight, a label time,
+    and a random time before the end of the first period that the load clock distrusts. Without labels or such a period,
+    random times are used instead. All further candidates are random times.
 
     Raises:
         UsageError: no contract or job was loaded between the quantiles _FROM and _TO of the posting times, for example
@@ -91,7 +92,7 @@ def _just_before(instant: datetime) -> datetime:
 
 
 def _span(con: duckdb.DuckDBPyConnection, share: float) -> datetime:
-    """Return the quantile ``share`` of the posting times."""
+    """Return the posting time at the quantile ``share`` (0 to 1)."""
     row = con.execute("select quantile_disc(posted_at, ?) from dwh.jobs", [share]).fetchone()
     assert row is not None
     at: datetime = row[0]

@@ -24,7 +24,7 @@ class ManifestEntry:
 def compare_manifests(
     then: Mapping[str, Any], now: Mapping[str, Any]
 ) -> tuple[tuple[ManifestEntry, ...], tuple[str, ...]]:
-    """Return the entries of an older and a newer manifest, and texts about entries that could not be compared.
+    """Return the entries of an older and a newer manifest, and messages about what could not be compared.
 
     Content hashes are always compared. SHA-256 of files and the engine's hash of the raw keys are compared only if both
     snapshots were made by the same version of the same engine.

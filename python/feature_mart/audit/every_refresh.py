@@ -40,7 +40,7 @@ def audit_every_refresh(
 ) -> LeakageReport:
     """Audit the project at every refresh of a generated warehouse of ``jobs`` postings, inside `open_run`.
 
-    ``nights`` limits the audit to the newest refreshes; None audits all of them.
+    ``nights`` is the number of newest refreshes to audit. None audits all refreshes between the first and last posting.
 
     Raises:
         UsageError: MART_DWH is set. The generated warehouse uses the sample's load clock.
@@ -72,10 +72,10 @@ def audit_every_refresh(
 
 
 def small_subject(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list[Cutoff]]:
-    """Return a subject for a generated warehouse of ``jobs`` postings with synthetic requests, and the cutoffs.
+    """Return a subject for a generated warehouse with synthetic requests, and the cutoffs.
 
-    The cutoffs are the refreshes between the first and the last posting of ``subject.raw`` that precede the refresh of
-    the build.
+    The warehouse has ``jobs`` generated postings, and the synthetic requests in addition. The cutoffs are the refreshes
+    between the first and the last posting of ``subject.raw`` that precede the refresh of the build.
     """
     clock, folder, rng = subject.settings.clock, subject.folder, Random(seed)
     with connect() as con:
@@ -100,9 +100,9 @@ def small_subject(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list
 def _covered(
     subject: Subject, report: LeakageReport, cutoffs: list[Cutoff], whole: Path
 ) -> tuple[int, int]:
-    """Return the numbers of (row, column) pairs with a cutoff within a day after the row's time, and of all pairs.
+    """Return two counts of (row, column) pairs: pairs with a cutoff within a day after the row's time, and all pairs.
 
-    Constant columns are not counted.
+    The row's time is `as_of_at`, or `requested_at` for a job. Constant columns are not counted.
     """
     manifest = subject.project.manifest
     instants = [cutoff.at for cutoff in cutoffs]

@@ -1,4 +1,4 @@
-"""Implement `mart audit file`: find values of a training file that could not have been known, with the right values."""
+"""Implement `mart audit file`: find values of a training file that could not have been known at the row's time."""
 
 from __future__ import annotations
 
@@ -61,11 +61,12 @@ class ColumnVerdict:
         same: rows with the value that the mart could serve at the time of the row.
         later, older, either, neither: differing rows whose value the mart could serve only after the time of the row,
             only before it, both before and after it, or never.
-        lead_median, lead_most: median and maximum time from a row until its `later` value became known.
+        lead_median, lead_most: median and maximum time from a `later` row until the mart could serve the row's value;
+            None if there are no such rows.
         fit: the shift in time that explains the most differing rows; None if no shift explains any.
         unreadable: rows whose value cannot be parsed or is ambiguous.
         advice: a text that says how to write values such as `unreadable_example`.
-        skipped: rows for whose time the mart has no value.
+        skipped: rows that were not compared, because the mart has no value at the time of the row.
         nan: rows whose value is NaN, which counts as missing.
         valued: compared rows with a value in the file.
         known: compared rows for which the mart had a value.
@@ -137,7 +138,7 @@ class ColumnVerdict:
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """The verdict on a file.
+    """The result of the audit of a file: the faults of rows, and a verdict for each compared column.
 
     `is_local` is True if some times of the file had no offset. `unjudged` lists the columns that match no feature.
     """
@@ -154,7 +155,7 @@ class FileReport:
 
     @property
     def verdict(self) -> FileVerdict:
-        """Return the worst finding: a leak, then a wrong row, then a row or value that could not be judged."""
+        """Return the verdict of the worst finding: a leak, a wrong row, or a row or value that could not be judged."""
         if any(column.verdict == "leaks" for column in self.columns):
             return "leaks"
         if any(fault.rows for fault in self.faults if fault.kind == "wrong"):
@@ -176,8 +177,8 @@ def judge_file(
 ) -> FileReport:
     """Compare a file with what the mart at ``mart`` could serve at each row's time.
 
-    ``as_of_at`` is the refresh of the mart. Rows later than the publication of this refresh are
-    not compared.
+    ``as_of_at`` is the refresh of the mart. Rows later than the publication of this refresh are not
+    compared.
 
     Raises:
         UsageError: the file cannot be read, or the question names a column, key or feature that does not exist.
@@ -307,10 +308,11 @@ def _fit(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Fit | No
 
 
 def _place(con: duckdb.DuckDBPyConnection, *, has_versions: bool) -> None:
-    """Create the table ``placed`` of differing values with ``later_at`` and ``older_at``.
+    """Create the table ``placed``: the differing values, with ``later_at`` and ``older_at``.
 
-    These are the first time after the row and the last time before it from which the mart could serve the value. They
-    are NULL if there is no such time or the feature has no versions.
+    ``later_at`` is the first time after the row's time from which the mart could serve the value, and ``older_at`` the
+    last such time before or at the row's time. Both are NULL if the feature has no versions, and each is NULL if there
+    is no such time.
     """
     if not has_versions:
         never = "null::timestamptz"

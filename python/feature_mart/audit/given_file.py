@@ -1,4 +1,4 @@
-"""Load a training file that was made elsewhere, with its entities, times and features."""
+"""Load the keys, times and feature values of a training file that was made elsewhere."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _AS_OF = "as_of_at"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The meaning of a file's columns.
+    """A training file to audit, and the meaning of its columns.
 
     Attributes:
-        entity: maps columns of the file to keys of the mart.
+        entity: maps key columns of the file to keys of the mart.
         time: the column with the time of each row.
         columns: maps columns of the file to features, written as ``column`` or ``model.column``. Columns named like a
             feature need no entry.
@@ -193,7 +193,11 @@ def _features(
 
 
 def _known_features(manifest: Manifest, keys: Sequence[str]) -> dict[str, Feature]:
-    """Return the features of the entities in ``keys`` by name; for a job, all features at requests."""
+    """Return the features of the entities in ``keys`` by name. If the key is the job, return all features at requests.
+
+    Raises:
+        UsageError: the mart has no features of these entities.
+    """
     models = [name for name in manifest.models if name.startswith("feat_")]
     as_of: dict[str, tuple[str | None, tuple[str, ...]]] = {}
     at_request: dict[str, str] = {}

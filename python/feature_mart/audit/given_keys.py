@@ -17,7 +17,7 @@ _MOST = 200_000
 def load_known(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
     """Load every value of each key that occurs in the mart's intermediate and feature models into ``known_<key>``.
 
-    The keys include those of entities without a history yet, which occur only in requests or in their own tables.
+    Intermediate models are read too, because an entity without a history yet may have no row in a feature model.
     """
     for key in keys:
         tables = con.execute(
@@ -36,7 +36,7 @@ def load_known(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
 
 
 def spelling_advice(con: duckdb.DuckDBPyConnection, key: str, source: str) -> str:
-    """Return a text with the spelling in which most rows of ``source`` would match, and an example key of the mart."""
+    """Return a message with the spelling that matches most rows of ``source``, if any, and a key of the mart."""
     example = con.execute(f"select min(k) from known_{key}").fetchone()
     if example is None or example[0] is None:
         return f"the mart has no {key}"
@@ -62,7 +62,7 @@ def spelling_advice(con: duckdb.DuckDBPyConnection, key: str, source: str) -> st
 
 
 def _without_zeros(text: str) -> str:
-    """Return the text without leading zeros in any of its numbers."""
+    """Return the text with the leading zeros of every number removed."""
     return re.sub(r"(?<![0-9])0+(?=[0-9])", "", text)
 
 
@@ -80,7 +80,7 @@ _SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("without the decimals of a float", lambda text: re.sub(r"\.0*$", "", text)),
     ("without the quotes", lambda text: text.strip().strip("'\"")),
 )
-#: Spellings that change the keys of both the file and the mart.
+#: Normalizations that are applied to the keys of both the file and the mart.
 _CANONICAL: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("regardless of case", str.casefold),
     ("with other leading zeros", lambda text: _without_zeros(re.sub(r"\.0*$", "", text))),

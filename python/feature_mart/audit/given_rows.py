@@ -1,4 +1,4 @@
-"""Select the rows of a file that can be judged, and count the other rows by fault or reason."""
+"""Select the rows of a file that can be judged, and count the other rows by fault."""
 
 from __future__ import annotations
 
@@ -48,12 +48,13 @@ def sort_rows(
 ) -> tuple[RowFault, ...]:
     """Create the view ``judged`` of the rows that can be judged, and return the other rows by fault.
 
-    If the key is the job, ``judged`` also has the columns of the request.
+    Faults with zero rows are returned too, and jobs that the file lacks count as a fault. If the key is the job,
+    ``judged`` also has the columns of the request.
 
     ``until`` is the time at which the mart's newest refresh is published; later rows are not judged.
 
     Raises:
-        UsageError: the mart contains none of the file's jobs.
+        UsageError: no job of the file has a request in the mart.
     """
     is_job = given.keys == (JOB,)
     load_known(con, given.keys)
@@ -150,9 +151,9 @@ def _shift_fault(con: duckdb.DuckDBPyConnection, shift: Shift, shown: str) -> Ro
 def _lost(con: duckdb.DuckDBPyConnection, manifest: Manifest, *, is_sample: bool) -> RowFault:
     """Return the fault for jobs that the file lacks although they were requested during the time that the file covers.
 
-    The time is from the first to the last request of the judged rows. Jobs that a consumer excludes from training are
-    not counted. With ``is_sample``, missing jobs are not an error, because the question states that the file omits jobs
-    on purpose.
+    The covered time is from the first to the last request of the judged rows. Jobs that a consumer excludes from
+    training are not counted. With ``is_sample``, missing jobs are not an error, because the question states that the
+    file omits jobs on purpose.
     """
     excluded = " union ".join(
         f"select job_id from mart.main.{consumer.training_model} where exclusion_reason is not null"

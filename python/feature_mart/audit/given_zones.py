@@ -15,7 +15,7 @@ import duckdb
 from feature_mart.core.duckdb_files import quoted
 
 _REQUESTS = "mart.main.int_job__requests"
-#: Zones that cover every UTC offset in use and the different summer times; ties go to the first zone listed.
+#: Zones with the common UTC offsets and the different rules of summer time. Ties go to the first zone listed.
 _ZONES = (
     "UTC", "America/New_York", "Europe/Berlin", "Europe/London", "America/Los_Angeles", "America/Chicago",
     "America/Denver", "America/Phoenix", "America/Halifax", "America/St_Johns", "America/Sao_Paulo",
@@ -26,8 +26,8 @@ _ZONES = (
 )  # fmt: skip
 #: Maximum number of rows sampled to choose a zone.
 _TRIED = 20_000
-#: Minimum number of rows that a zone must match, and their minimum share of the rows that match no request as written.
-#: Fewer matches may be due to chance.
+#: Minimum number and minimum share of the sampled rows that a zone must match. The sampled rows match no request as
+#: written. Fewer matches may be due to chance.
 _FEWEST, _SHARE = 3, 0.05
 #: Maximum number of zones found in one file.
 _MOST = 3
@@ -35,7 +35,7 @@ _MOST = 3
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Rows of the temp table ``shifted`` that match requests if read in `zone`.
+    """Rows of the temp table ``shifted`` whose times match requests only if read in `zone`.
 
     `hours` is the most frequent difference between a time read in `zone` and the time as written: positive if the
     written times are early, negative if they are late.
@@ -90,7 +90,7 @@ def find_shifts(
 
 
 def _best_zone(con: duckdb.DuckDBPyConnection, same: str, zone: str) -> str | None:
-    """Return the zone in which most of the remaining times match, or None if too few times match in every zone."""
+    """Return the zone in which most of the remaining times match, or None if too few times match in any zone."""
     con.execute(
         f"create or replace temp table tried as from unfit_times order by hash(n) limit {_TRIED}"
     )

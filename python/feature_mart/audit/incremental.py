@@ -102,7 +102,7 @@ def audit_incremental(
 def _prepare(
     subject: Subject, number: int, universes: int, jobs: int, seed: int, perturb: int | None
 ) -> tuple[Schedule, RawWarehouse]:
-    """Return a schedule, and all raw rows that its builds load."""
+    """Return the schedule with this number, and a warehouse with all raw rows that the builds of the schedule load."""
     folder = subject.folder / "raw"
     shutil.rmtree(folder, ignore_errors=True)
     clock = subject.settings.clock
@@ -122,7 +122,11 @@ def _prepare(
 
 
 def _span(raw: RawWarehouse) -> tuple[datetime, datetime, datetime]:
-    """Return the earliest starts of a backfill and of a schedule with real load times, and the end of both."""
+    """Return the earliest start of a backfill, the earliest start of other schedules, and the latest time of both.
+
+    Other schedules start no earlier than the last `trusted_from` of the load clock, after which all load times are
+    trusted.
+    """
     with connect() as con:
         row = con.execute(
             "select quantile_disc(posted_at, 0.2), quantile_disc(posted_at, 0.4), max(posted_at) "

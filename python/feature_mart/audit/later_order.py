@@ -1,7 +1,7 @@
 """Find columns that are ordered like a feature's later values without being copies of the values.
 
-Such a column may be rounded, rescaled or a logarithm. The mart does not contain its values, so they cannot be compared
-one by one. Their order can be compared. On rows whose feature changed after the row's time, the column is ordered like
+Such a column may be rounded, rescaled or a logarithm. The mart does not contain such values, so the values cannot be
+compared one by one, but their order can. On rows whose feature changed after the row's time, the column is ordered like
 either the right values or the later ones.
 """
 
@@ -13,7 +13,7 @@ import duckdb
 
 from feature_mart.audit.values import Versions, is_same, scaled
 
-#: Offsets in days at which later values are tried; None is the newest value.
+#: Offsets in days of the later values with which a column is compared; None is the newest value.
 _AHEAD = (1, 7, 30, 90, None)
 #: Maximum number of rows ranked.
 _MOST = 50_000
@@ -27,10 +27,11 @@ _TIMES = 2
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Absolute rank correlations of a column over the `rows` whose feature changed.
+    """Absolute rank correlations of a column with a feature, over the rows whose feature changed later.
 
     Attributes:
         days: the offset of the later values; None is the newest value.
+        rows: the number of rows ranked.
         later: correlation with the later values.
         now: correlation with the right values.
     """
@@ -42,9 +43,9 @@ class Order:
 
 
 def find_order(con: duckdb.DuckDBPyConnection, found: Versions, kind: str) -> Order | None:
-    """Return the strongest correlation of the rows of ``compared`` with later values.
+    """Return the strongest suspicious rank correlation of the column in ``compared`` with later values of the feature.
 
-    Return None if no correlation is suspicious or the feature is a text.
+    Return None if there is no such correlation or the feature is a text.
     """
     if kind == "text":
         return None
@@ -82,5 +83,5 @@ def _order(
 
 
 def _rank(name: str) -> str:
-    """Return SQL for the rank of a value, up to a constant; equal values share their mean rank."""
+    """Return SQL for the rank of a column's value, up to a constant. Equal values get the mean of their ranks."""
     return f"rank() over (order by {name}) + (count(*) over (partition by {name})) / 2.0"

@@ -22,9 +22,13 @@ _NOTHING = Moved(0, timedelta(0), timedelta(0), None)
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """The number of keys that a line makes known earlier although no bulk load contains them, and an example key.
+    """The plausible load times that a line of the load clock overrides.
 
-    `days` is the number of days in the line's period on which rows were loaded as usual.
+    Attributes:
+        keys: the number of keys that the line makes known earlier although they were loaded on days without a bulk
+            load.
+        days: the number of days in the line's period on which rows were loaded as usual.
+        example: one of the keys.
     """
 
     keys: int
@@ -71,7 +75,8 @@ class LineVerdict:
 def judge_load_clock(raw: RawWarehouse, timezone: str, warehouse: str) -> tuple[LineVerdict, ...]:
     """Judge every line of the load clock for a warehouse.
 
-    ``timezone`` defines the days; ``warehouse`` is the name in the corrected lines.
+    ``timezone`` is the zone of the days by which loads are grouped. ``warehouse`` is the name to write in corrected
+    lines.
     """
     verdicts: list[LineVerdict] = []
     for table, lines in sorted(raw.load_clock.items()):
@@ -104,7 +109,8 @@ def _corrected(
 ) -> tuple[str, ...]:
     """Return the lines to write instead of a wrong line.
 
-    The result has one line for each bulk load in the period of the wrong line, or the wrong line with another lag.
+    If the wrong line overrides plausible load times, the result has a line for each bulk load in the period of the
+    wrong line. Otherwise, the result is the wrong line with another lag.
     """
     line = verdict.line
     hours = lags.hours if verdict.is_short else line.assumed_lag_hours
@@ -117,7 +123,7 @@ def _corrected(
 
 
 def _sound(line: LoadClockLine, loads: FirstLoads, history: LoadHistory) -> Sound | None:
-    """Return the number of keys that a line moves on days without a bulk load.
+    """Return the plausible load times that a line overrides: those of keys loaded on days without a bulk load.
 
     Return None if there are no such keys or the line's period has no ordinary day.
     """
@@ -130,7 +136,7 @@ def _sound(line: LoadClockLine, loads: FirstLoads, history: LoadHistory) -> Soun
 
 
 def describe_faults(verdict: LineVerdict) -> Sequence[str]:
-    """Return one text with the faults of a line, an example key and the corrected lines; empty for a right line."""
+    """Return one message with a line's faults, example keys and the corrected lines; empty if the line is right."""
     faults = []
     if verdict.sound is not None:
         faults.append(

@@ -61,7 +61,8 @@ class ModeReport:
 class Built:
     """A mart that dbt built in one mode.
 
-    `expected` is the file with the rows of the SELECTs; None stands for the build over all rows.
+    `expected` is the file of the SELECTs' rows, with which the mart is compared. None stands for the build of the
+    SELECTs over all rows.
     """
 
     mode: str
@@ -70,7 +71,7 @@ class Built:
 
 
 def first_refresh(raw: RawWarehouse, clock: Clock, as_of_at: datetime) -> datetime | None:
-    """Return the refresh of the first build.
+    """Return the refresh of the first full build, to which the increment is appended.
 
     All later load times are trusted, and at most about a third of the jobs are posted later.
 

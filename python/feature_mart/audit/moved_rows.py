@@ -23,7 +23,7 @@ _EVIDENCE, _DIFFERENCE = 12.0, 0.05
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of two builds for a consumer: the DuckDB file, and the splits of its training mart."""
+    """One of two builds for a consumer: the DuckDB file, and the splits of the consumer's training mart."""
 
     database: Path
     consumer: Consumer
@@ -69,10 +69,11 @@ class ConsumerMoves:
 
 
 def compare_rows(before: Side, after: Side) -> ConsumerMoves:
-    """Count a consumer's rows that moved between two builds, by the value of their label.
+    """Count a consumer's rows that moved between two builds, by kind of move and label group.
 
     The label comes from the earlier build, or from the later build if the row has no label in the earlier one.
-    Duplicate rows of a training mart count as new rows.
+    A job with more rows in the training mart than before counts as an added row, and a job with fewer rows as a removed
+    one.
     """
     with connect() as con:
         for name, side in (("before", before), ("after", after)):
@@ -134,7 +135,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 
 
 def _side_select(catalog: str, side: Side) -> str:
-    """Return a SELECT with one row per job: the tables that contain the job, and its label, exclusion and split."""
+    """Return a SELECT with one row per job: the tables with the job, and the job's label, exclusion and split."""
     consumer = side.consumer
     return f"""
         with spine as (select job_id, true as is_in_spine from {catalog}.main.{SPINE} group by job_id),
@@ -215,7 +216,10 @@ def _move(
 
 
 def _is_larger(hits: int, of_rows: int, other_hits: int, other_rows: int) -> bool:
-    """Return True if the first ratio is larger beyond chance, by the rule of the dbt check even_exclusions."""
+    """Return True if ``hits / of_rows`` is larger than ``other_hits / other_rows`` beyond chance.
+
+    The rule is that of the dbt check even_exclusions.
+    """
     if not of_rows or not other_rows:
         return False
     if hits / of_rows - other_hits / other_rows < _DIFFERENCE:

@@ -4,8 +4,8 @@ The numbers are shuffled among the keys. If the numbers are independent of the l
 the observed one, whatever the distribution of the numbers, of the label, and of the rows per key. (P. Good,
 Permutation, Parametric and Bootstrap Tests of Hypotheses, ch. 3.)
 
-Keys are weighted by the precision of their mean, as in a random-effects model (DerSimonian and Laird, 1986). With
-weights by rows, one key with half of the rows would decide the result. With equal weights, a key with a single row
+Each key is weighted by the precision of its label mean, as in a random-effects model (DerSimonian and Laird, 1986).
+With weights by rows, one key with half of the rows would decide the result. With equal weights, a key with a single row
 would count as much as any other.
 """
 
@@ -30,7 +30,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class KeyedLabel:
-    """The rows of a label by key: the number of rows and the sum of the label for each key.
+    """A label aggregated by key: the number of rows and the sum of the label for each key.
 
     `squares` is the sum of the squared labels over all rows.
     """
@@ -140,7 +140,7 @@ def _covariance(weights: Numbers, sums: Numbers, values: Numbers) -> Numbers:
 
 
 def _scaled(covariance: Numbers, spread: Numbers, total: float) -> Numbers:
-    """Return covariances divided by the square root of the spread of their values; 0 where the values do not vary."""
+    """Return each covariance divided by the square root of the spread of the values; 0 if the values do not vary."""
     found = np.zeros(len(covariance))
     root = np.sqrt(np.maximum(spread, 0))
     np.divide(covariance, root, out=found, where=spread > _ROUNDING * total)

@@ -19,7 +19,7 @@ from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.core.duckdb_files import connect, copy_to
 from feature_mart.core.raw_contract import CONTRACT, EVENTS
 
-#: Changed versions of existing keys: share of the keys, and the columns replaced.
+#: For each table, the changed versions of existing keys: share of the keys, and the columns replaced.
 _VERSIONS: dict[str, tuple[tuple[float, str], ...]] = {
     "jobs": (
         (0.10, "title || ' 至急 追記3000文字' as title, budget_max * 3 as budget_max"),
@@ -51,8 +51,8 @@ _VERSIONS: dict[str, tuple[tuple[float, str], ...]] = {
     "reviews": ((0.10, "1 as rating"), (0.04, "true as is_deleted")),
 }
 
-#: New keys that copy an existing one: share of the keys, and the greatest distance in days from the timestamp to the
-#: event, negative for events before the timestamp.
+#: For each table, the new keys, which are copies of existing ones: share of the keys, and the greatest distance in days
+#: from the timestamp to the event, negative for events before the timestamp.
 _COPIES: dict[str, tuple[tuple[float, int], ...]] = {
     "jobs": ((0.04, -100), (0.08, -1), (0.05, 0), (0.02, 60)),
     "contracts": ((0.05, -30), (0.04, 0), (0.02, 60)),
@@ -94,7 +94,7 @@ def perturb_warehouse(
 
 
 class _Table:
-    """A raw table in the database in which a copy of the warehouse is perturbed."""
+    """A raw table of the copy, in a DuckDB database, with the perturbations to apply."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, table: str, seed: int) -> None:
         self.con, self.table, self.seed = con, table, seed
@@ -121,7 +121,7 @@ class _Table:
         return f"cast(hash({self.key}, '{self.seed}/{self.table}/{salt}') % {below} as bigint)"
 
     def others(self, number: int) -> dict[str, str]:
-        """Return SQL expressions for a pseudo-random category and client, by their names in _VERSIONS."""
+        """Return SQL expressions for a pseudo-random category and client, by the placeholders in _VERSIONS."""
         return {
             f"other_{name}": f"(select o.{name}_id from other_{table} o where o.number = "
             f"{self.draw(f'{number}/{name}', 1_000_003)} % (select count(*) from other_{table}))"
@@ -143,7 +143,7 @@ class _Table:
     def add(self, number: int, share: float, changes: str) -> None:
         """Insert another row for a share of the keys.
 
-        The row is loaded within 36 hours after a timestamp at which its key was known. ``number`` differs between
+        The row is loaded within 36 hours after a timestamp by which the key had been loaded. ``number`` differs between
         calls, so that no two rows of one key are loaded in the same microsecond.
         """
         within = self.draw(f"{number}/within", _WITHIN_US // 16)
@@ -168,7 +168,7 @@ class _Table:
 
 
 def _follow_copied_jobs(con: duckdb.DuckDBPyConnection) -> None:
-    """Give copied jobs the skills and contracts of their originals, at twenty times the price."""
+    """Copy the skills and contracts of the original jobs to the copied jobs, at twenty times the price."""
     con.execute(
         "create temp table copies as select job_id, regexp_replace(job_id, '^x[0-9]+-', '') as of_job_id, "
         "posted_at, loaded_at from jobs where job_id like 'x%-%' "

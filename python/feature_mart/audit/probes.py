@@ -31,7 +31,8 @@ def add_probes(
     """Write probes into the folder ``out``, and return the warehouse with the probes.
 
     A probe is a copy of a client's newest job with another id. The probe is posted between the first refresh after a
-    cutoff and the publication of this refresh, and loaded ten minutes later. Without a publish lag there are no probes.
+    cutoff and the publication of this refresh, and loaded ten minutes later. Without a
+    publish lag, or without load times of jobs, there are no probes.
     """
     if clock.publish_lag_minutes == 0 or "jobs" in raw.untimed:
         return raw
@@ -73,8 +74,9 @@ def add_probes(
 def add_requests(raw: RawWarehouse, cutoffs: Sequence[datetime], clock: Clock, out: Path) -> None:
     """Add copies of jobs, with skills and a contract each, to the probes in the folder ``out``, which may be empty.
 
-    A job posted by a cutoff is copied. The copy is posted at a random time before the next refresh, and loaded within
-    an hour. The contract of the copy follows within 20 days, at another price.
+    For each cutoff, _REQUESTS jobs that were posted by the cutoff are copied. A copy is posted at a random time between
+    the cutoff and the next refresh, and loaded within an hour. The contract of the copy follows within 20 days. It is a
+    copy of a random contract, with the price multiplied by a random factor.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows = raw.every_row()

@@ -42,8 +42,8 @@ class RawWarehouse:
     def known_by_with_requests(self, at: datetime, until: datetime) -> dict[str, str]:
         """Return the SELECTs of `known_by`, with the first row of each job posted before ``until``.
 
-        This row is included even if it was loaded after ``at``. A request is known to its caller before it is loaded.
-        Nothing else that happened after ``at`` is known.
+        This row is included even if it was loaded after ``at``, because the caller of a request knows the request
+        before it is loaded. All other rows were known by ``at``.
         """
         known = self.known_by(at)
         instant, end = f"timestamptz '{at.isoformat()}'", f"timestamptz '{until.isoformat()}'"
@@ -80,7 +80,7 @@ class RawWarehouse:
         )
 
     def _assumed_known_at(self, table: str) -> str:
-        """Return SQL for the time from which a key's first row is assumed known; NULL if its load time is trusted."""
+        """Return SQL for the time from which a key's first row is assumed known; NULL if the load time is trusted."""
         known_at = "cast(null as timestamptz)"
         for line in self.load_clock.get(table, ()):
             lag = f"to_microseconds({int(line.assumed_lag_hours * 3_600_000_000)})"

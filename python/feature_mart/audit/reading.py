@@ -1,4 +1,4 @@
-"""Read the cells of a file as numbers and times; a cell with several possible meanings is unreadable."""
+"""Generate SQL that reads cells of a file as numbers and times. A cell with several possible meanings is unreadable."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def read_time(column: str, type_: str, zone: str, *, is_day_enough: bool) -> Val
     """Return SQL that reads a column of the file as times to the microsecond; None for a type that holds no times.
 
     Times without an offset are in ``zone``. A date without a time is read as midnight with ``is_day_enough``, and is
-    unreadable otherwise. Times before 1970 and after 2200 are unreadable, because they are sentinels for "unknown".
+    unreadable otherwise. Times until 1970-01-01 UTC, and times from 2200-01-01 UTC on, are unreadable, because they are
+    sentinels for "unknown".
     """
     if type_ in _WITH_ZONE:
         value = f"make_timestamptz(epoch_ns({column}) // 1000)" if "NS" in type_ else column
@@ -122,7 +123,7 @@ def _bounded(raw: str, value: str, is_local: str) -> ValueSql:
 
 
 def _text(column: str) -> str:
-    """Return SQL for a cell without surrounding blanks; NULL if the rest is empty."""
+    """Return SQL for the text of a cell without surrounding blanks; NULL if the cell is blank."""
     return f"nullif(trim(cast({column} as varchar), {_BLANKS}), '')"
 
 

@@ -20,14 +20,15 @@ from feature_mart.runner import Progress, RunLog, extract_commit
 from feature_mart.snapshot_files import read_committed
 
 _TAIL = 12
-#: Environment variables that would direct the commands of the older commit to this warehouse's folders.
+#: Environment variables that the commands of the older commit must not inherit, because they name folders of the
+#: current run.
 _OURS = frozenset({"MART_DWH", "MART_SNAPSHOTS"})
 _AS_SAID = "as its manifest says"
 
 
 @dataclass(frozen=True, slots=True)
 class ReproduceReport:
-    """The comparison of a snapshot with its rebuild, and texts about the entries that could not be compared."""
+    """The comparison of a snapshot with its rebuild, and messages about what could not be compared."""
 
     id: str
     address: str
@@ -49,7 +50,8 @@ def audit_reproduce(
 
     The rebuild is as of the snapshot's refresh, and the snapshot's own files are verified first.
 
-    All project code, including the runner and the exporter, is the commit's. Installed packages are the current ones.
+    All project code, including the runner and the exporter, comes from the commit. Installed packages are the current
+    ones.
     The raw warehouse may have grown since the export, because later rows do not change what was known at a refresh.
 
     Raises:
@@ -113,7 +115,7 @@ def _extract(project: Path, commit: str, out: Path) -> Path:
 
 
 class _Rebuild:
-    """Commands of an older commit on the same raw warehouse, with a separate state folder."""
+    """Runs commands of an older commit over the same raw warehouse, with a separate state folder."""
 
     def __init__(self, settings: Settings, code: Path, folder: Path) -> None:
         self.code, self.snapshots = code, folder / "snapshots"
@@ -148,7 +150,10 @@ class _Rebuild:
         return done.stdout
 
     def export(self, then: Mapping[str, Any], file_format: str) -> Mapping[str, Any]:
-        """Export the rebuilt mart in as many parts as the original snapshot, and return the manifest."""
+        """Export the rebuilt mart with the options of the original snapshot, and return the manifest.
+
+        Each split has at least as many parts as the largest split of the original, if the split has enough rows.
+        """
         parts = max(_count_parts(then["parts"], split["name"]) for split in then["splits"])
         arguments = ["export", then["consumer"], "--to", str(self.snapshots), "--json"]
         if then["allow_failed"]:

@@ -19,7 +19,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """One build: its refresh, the time at which it ran, and whether it was killed.
+    """A build of a schedule: the refresh to build, the time at which the build runs, and whether the audit kills it.
 
     Raw rows loaded between `as_of_at` and `ran_at` exist when the build runs, and must not be used.
     """
@@ -59,9 +59,10 @@ class Schedule:
 def draw_schedule(
     number: int, seed: int, clock: Clock, span: Sequence[datetime], builds: int, is_backfill: bool
 ) -> Schedule:
-    """Return a schedule with ``builds`` different refreshes that succeed, within the two timestamps of ``span``.
+    """Return a schedule with ``builds`` different refreshes that succeed, starting between the timestamps of ``span``.
 
-    ``builds`` is at least two. At least one refresh is killed and at least one is repeated.
+    ``builds`` is at least two. At least one refresh is killed and at least one is repeated. The last refresh may be
+    later than ``span``, for example if the drawn gaps are longer than ``span``.
     """
     rng = Random(f"{seed}/{number}")
     gaps = [rng.choice(_GAPS) for _ in range(builds - 1)]

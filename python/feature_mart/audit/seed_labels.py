@@ -79,7 +79,7 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class NotCompared:
-    """The reason why a seed or var, or a part of a seed or var, was not compared with any label."""
+    """A seed or var, a part of a seed or var, or a label that was not judged, and the reason."""
 
     name: str
     why: str
@@ -211,7 +211,7 @@ def _prepare(
     types = columns_of(con, given.table)
     row = con.execute(f"select count(*) from {given.table}").fetchone()
     if row is None or row[0] == 0:
-        return  # Every row is dated within the history, so the cutoffs cover the seed.
+        return  # The seed is empty, or every row is dated within the history, so the cutoffs cover the seed.
     said = [name for name in types if name.lower() not in NOTES | {KNOWN_FROM}]
     found = find_keys(con, given, said)
     if not found:
@@ -241,7 +241,7 @@ def _prepare(
         counts, sums, squares, listed, *values = (
             np.array(each) for each in zip(*rows, strict=True)
         )
-        # Words listed by hand have a topic, and topics differ in price, so their choice is not tested.
+        # Do not test the choice of terms: words listed by hand share a topic, and topics differ in price.
         columns = [] if is_of_terms or listed.all() else [("", np.where(listed, 1.0, 0.0))]
         for name, column in zip(numbers, values, strict=True):
             known = np.array([value is not None for value in column])

@@ -12,10 +12,10 @@ from feature_mart.audit.compare import SPINE
 from feature_mart.core.dbt_vars import OwnVar
 from feature_mart.runner.seeds import LOAD_CLOCK, Seed
 
-#: Minimum share of keys among the distinct values of a column that counts as a key column.
+#: A column counts as a key column if at least this share of its distinct values are keys of an attribute.
 _MATCHING = 0.5
 TERMS = "int_job__terms"
-#: Minimum mean number of requests per combination of values of the columns whose label means are subtracted.
+#: Subtract group means of the label only if the groups have at least this many requests on average.
 _ROWS_PER_VALUE = 20
 #: Models whose text columns are attributes of requests, each with the column of the spine to join it by. Ties go to the
 #: first model.
@@ -35,7 +35,7 @@ _NUMBERS = (
 
 @dataclass(frozen=True, slots=True)
 class SeedTable:
-    """A seed or var as a table of the connection.
+    """A seed or var that was loaded into a DuckDB table.
 
     Attributes:
         excuse: the documented reason why the input may follow labels; empty if there is none.
@@ -106,7 +106,7 @@ def var_name(var: OwnVar) -> str:
 
 
 def _rows(value: object) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a var: the keys of a mapping with their values, or the items of a list."""
+    """Yield the rows of a var: one or more for each entry of a mapping, with the key, or one for each list item."""
     if isinstance(value, Mapping):
         for key, each in value.items():
             for row in _rows(each) if isinstance(each, Mapping | list) else [{"value": each}]:
@@ -128,7 +128,7 @@ def _cell(value: object) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label of a mart, minus its mean by the columns of the spine in `less`."""
+    """A label of a mart. If `less` names columns of the spine, the label's mean by these columns is subtracted."""
 
     model: str
     column: str
@@ -141,9 +141,9 @@ class Label:
 
 
 def coarse_columns(con: duckdb.DuckDBPyConnection, apart_from: Collection[str]) -> tuple[str, ...]:
-    """Return text columns of the spine, such as a job's category, with many requests per combination of their values.
+    """Return text columns of the spine, such as a job's category, by which the requests form large groups.
 
-    Columns in ``apart_from`` are left out.
+    The groups have at least _ROWS_PER_VALUE requests on average. Columns in ``apart_from`` are left out.
     """
     found: list[str] = []
     for column, kind in columns_of(con, SPINE).items():
@@ -168,8 +168,8 @@ def rows_by_key(
 ) -> list[tuple[Any, ...]]:
     """Return one row for each key that occurs in a label's rows.
 
-    A row contains the number of rows, the label's sum and sum of squares, True if the input lists the key, and the
-    input's ``numbers`` for the key.
+    A row contains the number of the label's rows, the sum of the label, the sum of its squares, True if the input lists
+    the key, and the mean of each of the input's ``numbers`` for the key.
     """
     apart = ""
     if label.less:

@@ -28,7 +28,7 @@ class TableDifference:
 def compare_tables(
     first: Path, second: Path, models: Sequence[str]
 ) -> tuple[int, list[TableDifference]]:
-    """Return the number of rows in the first mart, and the models that differ, in the order of ``models``."""
+    """Return the number of rows of ``models`` in the first mart, and the models that differ, in the same order."""
     differences: list[TableDifference] = []
     rows = 0
     with connect() as con:
@@ -51,7 +51,7 @@ def compare_tables(
 
 
 def _names(con: duckdb.DuckDBPyConnection, model: str) -> str:
-    """Return the quoted names of a model's columns in the first mart, in the order of the table."""
+    """Return the quoted names of a model's columns in the first mart, separated by commas, in table order."""
     columns = con.execute(f"describe one.main.{model}").fetchall()
     return ", ".join(f'"{column[0]}"' for column in columns)
 

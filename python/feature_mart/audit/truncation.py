@@ -8,8 +8,8 @@ functions then build the mart again. The builds are compared bit by bit:
     mart row, without labels, of a job that was requested and known by that refresh;
 (b) as of the whole build's refresh, with the whole build: every feature row and mart row, without labels, of a job
     requested before the next refresh after T is published. The truncated build contains these requests even if they
-    were loaded after T, but nothing else that became known after T. The values of a refresh are not served before
-    it is published;
+    were loaded after T, but nothing else that became known after T. The limit is the publication, because the values of
+    a refresh are not served before;
 (c) as of the last refresh by T, with a build over all rows as of the same refresh: every training mart, labels
     included, and every model whose key has neither a job nor a refresh;
 (d) as of the last refresh by T, with the whole build: every label that was known by that refresh according to the
@@ -51,7 +51,8 @@ from feature_mart.runner.compiled import BuildConditions, CompiledProject, build
 from feature_mart.runner.dbt import load_dbt
 
 _WORKERS = 2
-#: Builds use different wall clocks and random numbers, so that a model that depends on them is found.
+#: Builds over all rows and truncated builds use different wall clocks and random numbers, so that a model that depends
+#: on either is found.
 _WHOLE = BuildConditions(built_after=timedelta(minutes=5), chance=0.25)
 _TRUNCATED = BuildConditions(built_after=timedelta(days=411, hours=7), chance=0.75)
 
@@ -77,10 +78,10 @@ class LeakageReport:
         load_clock: a verdict for each line of the load clock, which no cutoff can judge.
         faults: accesses to something other than a model's inputs. If there are any, nothing was built.
         modes: the result of each mode in which dbt builds.
-        covered: the number of pairs of a row and a varying column with a cutoff within a day after the row, at which a
-            leak of one day shows, and the number of all pairs. None if the pairs were not counted.
-        inputs: seeds and dbt vars that follow a label. Cutoffs cannot find such inputs, because an input is the same
-            in every build.
+        covered: the number of pairs of a row and a varying column with a cutoff within a day after the row's time, and
+            the number of all pairs. Such a cutoff finds a leak that lasts one day. None if the pairs were not counted.
+        inputs: the result for seeds and dbt vars, which may follow a label. Cutoffs cannot judge seeds and vars,
+            because their values are the same in every build.
     """
 
     as_of_at: datetime
@@ -154,7 +155,7 @@ class _Build:
 
 
 def whole_path(as_of_at: datetime, folder: Path) -> Path:
-    """Return the path of the build that all others are compared with."""
+    """Return the path of the whole build, the build over all rows as of ``as_of_at``."""
     return _Build(as_of_at).path(folder)
 
 
@@ -191,7 +192,7 @@ def compare_cutoffs(
     modes: Callable[[], list[Built]] | None = None,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Make the builds of each cutoff, two at a time, and compare them.
+    """Make the builds of each cutoff, two at a time, compare them, and return the differences.
 
     The whole build is made unless its file exists in ``folder``. ``pool`` comes from `open_pool`; None opens a new one.
     ``modes`` makes dbt's own builds in a worker process, so it must be picklable.

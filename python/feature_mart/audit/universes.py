@@ -1,4 +1,4 @@
-"""Write many small generated warehouses into one, with no ids in common."""
+"""Generate small warehouses and merge them into one. No two of these warehouses share an id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compare a feature's values over time with the values in a file."""
+"""Load the versions of a feature, and generate SQL that compares them with the values in a file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import duckdb
 from feature_mart.audit.given_file import JOB, Feature
 from feature_mart.audit.reading import WHOLE, ValueSql, is_number, read_number, read_time
 
-#: Numbers count as equal if they differ by at most two millionths, relative above one and absolute below. Whole numbers
-#: are compared exactly.
+#: Numbers x and y count as equal if they differ by at most about TOLERANCE * (1 + abs(x)). Whole numbers are compared
+#: exactly.
 TOLERANCE = 2e-6
 #: SQL for the entity of a model with a single entity, such as the market.
 _ONE = "''"
@@ -20,7 +20,7 @@ _REQUESTS = "mart.main.int_job__requests"
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """SQL for the entity of a row with the given keys, and for the value of an entity without a version."""
+    """SQL expressions: `entity` for the entity of a row, and `empty` for the value of an entity without a version."""
 
     entity: str
     empty: str
@@ -70,8 +70,8 @@ def load_versions(
 ) -> Versions | None:
     """Load a feature's versions into table ``feature_versions``, and indexed by value into ``version_buckets``.
 
-    Return None if the mart has no versions of the feature, if a row lacks its keys, or if the versions do not explain
-    the values served at requests.
+    Return None if the mart has no versions of the feature, if the file's rows lack a key of the feature's model, or if
+    the versions do not explain the values served at requests.
     """
     if feature.as_of_model is None:
         return None
@@ -102,9 +102,9 @@ def load_versions(
 def _keys_of_row(
     con: duckdb.DuckDBPyConnection, feature: Feature, keys: Sequence[str]
 ) -> tuple[str, ...] | None:
-    """Return the keys of the feature's model that identify an entity, or None if a row lacks one of them.
+    """Return the keys of the feature's model that identify an entity, or None if the file's rows lack a key.
 
-    The result is empty if the model has a single entity, such as the market, and a row lacks its key.
+    The result is empty if the model has a single entity, such as the market, and the rows lack the model's key.
     """
     known = set(keys)
     if JOB in known:
@@ -128,7 +128,8 @@ def _empty_value(
 
     Return None if the versions do not explain the served values.
 
-    The value is NULL for entities that no request has, such as a skill.
+    The value is NULL if no request shows it, for example because the feature is not served at requests, or because
+    requests lack a key of the feature's model, such as the skill.
     """
     has_keys = entity == _ONE or set(feature.keys) <= _request_columns(con)
     if feature.job_model is None or not has_keys:

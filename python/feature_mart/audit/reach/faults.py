@@ -59,7 +59,7 @@ class Fault:
     what: str
 
     def __str__(self) -> str:
-        """Return the finding as one line of the report."""
+        """Return the fault as one line of the report."""
         return f"{self.path}: {self.name} {self.what}"
 
 
@@ -80,7 +80,10 @@ def find_faults(document: Mapping[str, Any], project: Path) -> tuple[Fault, ...]
 
 
 def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield the macros that override dbt's own, because a table may then differ from its model's SELECT."""
+    """Yield custom materializations, and overrides of dbt's own macros that are neither harmless nor reviewed.
+
+    With such a macro, a table may differ from its model's SELECT.
+    """
     project = _project(document)
     theirs = _BUILTINS | {
         _base(macro["name"])
@@ -111,7 +114,7 @@ def _digest(sql: str) -> str:
 
 
 def _macro_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield accesses in the macros of models and tests. Macros of hooks are checked with the hooks."""
+    """Yield the forbidden accesses in macros that models and tests call. Macros of hooks are checked with the hooks."""
     called = _called_macros(document)
     for macro in _own_macros(document):
         if _base(macro["name"]) not in called:
@@ -121,7 +124,7 @@ def _macro_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _called_macros(document: Mapping[str, Any]) -> set[str]:
-    """Return the names, without engine prefix, of the macros that nodes call, directly or through other macros."""
+    """Return the names, without engine prefix, of macros that nodes other than hooks call, even indirectly."""
     macros = document["macros"]
     waiting = {
         each
@@ -133,7 +136,7 @@ def _called_macros(document: Mapping[str, Any]) -> set[str]:
     while waiting:
         bases = {_base(each.rpartition(".")[2]) for each in waiting} - called
         called |= bases
-        # The implementations for all engines count as the dispatched macro.
+        # Include the implementations of a dispatched macro for all engines.
         waiting = {
             each
             for macro in macros.values()

@@ -1,7 +1,7 @@
-"""Check that inputs without a load time, seeds and dbt vars, have a date or a reason on file.
+"""Check that a date or a reason is given for seeds and dbt vars, which are inputs without a load time.
 
-No cutoff can remove a number from a file of the project. This check requires a note that says since when the number was
-known, or why the file contains it. `audit.seed_labels` then tests the numbers.
+The values of these inputs are in files of the project, so no cutoff can remove the values. This check requires a note
+that says since when the values were known, or why the file contains them. `audit.seed_labels` then tests the numbers.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ _RUN_VARS = {
     "snapshot_at": "read as_of_at of int_mart__clock",
     "warehouse": "definitions must not depend on the warehouse; put the difference into seeds/load_clock.csv",
 }
-#: Models and macros that may use some of these names. The comments name the uses; no feature value depends on them.
+#: Names from the lists above that a model or macro may use. The comments give the purpose; no feature value depends on
+#: these uses.
 _ALLOWED = {
     # Read the watermark after which a run appends.
     "scalar_instant": {"execute", "flags", "run_query"},
@@ -56,12 +57,12 @@ _ALLOWED = {
     "generate_schema_name": {"target"},
     # Defines the refresh of the build.
     "int_mart__clock": {"target", "as_of"},
-    # Measure a build; no feature reads these models.
+    # Describe or measure a build; no feature depends on these models and macros.
     "int_mart__profiles": {"as_of"},
     "profiled_columns": {"graph", "execute"},
     "described_columns": {"graph"},
     "grown_shares": {"as_of"},
-    # Run tests, whose SQL writes no rows.
+    # Test a model; the SQL of a test writes no rows.
     "test_stays_filled": {"as_of"},
     "test_one_version_per_load": {"execute", "flags", "get_columns_in_relation"},
 }
@@ -106,7 +107,7 @@ def hook_faults(sql: str, macros: Mapping[str, str]) -> Iterator[str]:
 
 
 def _names(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield each Jinja name with the tokens before and after it."""
+    """Yield each name in the Jinja code of a text, with the token before and the token after the name."""
     try:
         tokens = [
             (kind, value)

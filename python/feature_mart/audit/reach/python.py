@@ -60,7 +60,7 @@ _BUILTINS = {
         "runs or accesses other code",
     ),
 }
-#: Methods and functions, matched by their last name on any object.
+#: Methods and functions that are refused as an attribute of any object except ``self``, with the reason.
 _METHODS = {
     **dict.fromkeys(("now", "utcnow", "today", "fromtimestamp"), "reads the clock"),
     **dict.fromkeys(
@@ -103,7 +103,7 @@ def python_faults(code: str) -> Iterator[str]:
         tree = ast.parse(code)
     except SyntaxError:
         return  # dbt reports the error at compile time.
-    # Parts of an f-string are checked with the whole string; docstrings are not code.
+    # Skip the parts of an f-string, which are checked with the whole string, and docstrings, which are not code.
     within = {
         id(part)
         for node in ast.walk(tree)
@@ -148,7 +148,7 @@ def _of(node: ast.AST) -> Iterator[str]:
 
 
 def _text(node: ast.JoinedStr | ast.Constant) -> str:
-    """Return the string, with the source of each f-string expression in braces."""
+    """Return the text of a string or f-string, with the source of each f-string expression in braces."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else ""
     return "".join(

@@ -16,7 +16,7 @@ from feature_mart.core.duckdb_files import connect
 _FROM_ARGUMENTS = frozenset(
     {"unnest", "range", "generate_series", "repeat", "json_each", "json_tree"}
 )
-#: SQL functions that are called without parentheses.
+#: SQL functions that return the time or the session's settings and are called without parentheses.
 _WORDS = frozenset(
     {
         *("current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"),
@@ -37,7 +37,7 @@ def sql_faults(sql: str, allowed: Sequence[str]) -> Iterator[str]:
     try:
         trees = sqlglot.parse(sql, read="duckdb")
     except SqlglotError:
-        return  # The engine may accept this SQL; its functions are checked above.
+        return  # The engine may accept what sqlglot cannot parse; the functions are checked above.
     for tree in trees:
         if tree is None:
             continue
@@ -112,5 +112,5 @@ def _functions() -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _plain(relation: str) -> str:
-    """Return a relation's name as SQL resolves it: without quotes, in lower case."""
+    """Return a relation's name without quotes and in lower case, for comparison."""
     return relation.replace('"', "").replace("`", "").lower()
