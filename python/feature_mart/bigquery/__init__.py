@@ -1,4 +1,4 @@
-"""Access BigQuery: clients, error messages, and the raw warehouse there.
+"""Access BigQuery: open clients, translate error messages, and check and load raw datasets.
 
 ============================  ======================================================================
 ``open_client(address)``       return Google's client for queries

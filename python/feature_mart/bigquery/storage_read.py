@@ -32,7 +32,8 @@ from feature_mart.bigquery.client import explained_errors
 from feature_mart.core.errors import TerminalError, TransientError, UsageError
 from feature_mart.core.services import BigQueryAddress
 
-#: The number of parallel streams of a table. More streams would only wait: one writer is as fast as four streams.
+#: The maximum number of parallel streams of a table. More streams would only wait, because one writer is as fast as
+#: four streams.
 STREAMS = 4
 #: The maximum number of batches that wait for the writer. A compressed message has at most 10 MiB ("Read rows", Storage
 #: Read API).
@@ -144,7 +145,7 @@ def _create_session(reader: Any, address: BigQueryAddress, name: str, at: dateti
 
 
 def _schema_of(session: Any) -> pa.Schema:
-    """Return the names and types of a session's columns, without metadata, which readers may interpret as types."""
+    """Return the Arrow schema of a session without metadata, because readers may interpret metadata as types."""
     schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema))
     return pa.schema([(field.name, field.type) for field in schema])
 

@@ -127,7 +127,7 @@ class Manifest:
     def feature_groups(self, consumer: Consumer) -> Mapping[str, tuple[str, ...]]:
         """Return the names of a consumer's features by group.
 
-        The features of a group are those that the model `feat_job__<group>` has.
+        A group consists of the consumer's features that are columns of the model `feat_job__<group>`.
 
         Raises:
             TerminalError: a feature is in no model `feat_job__<group>`, or in several.

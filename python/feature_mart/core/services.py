@@ -32,7 +32,7 @@ class BigQueryAddress:
         location: the location of all datasets.
         raw: the raw warehouse, as ``project.dataset``.
         dataset: the dataset of the mart, without its project.
-        max_bytes: the most bytes that a query may read, or BigQuery refuses it; 0 for no limit.
+        max_bytes: the maximum number of bytes that a query may read. BigQuery refuses a larger query. 0 for no limit.
         timeout_s: the time limit of one query, in seconds.
         retry_s: the total time during which a failed request is retried, in seconds.
         price_per_tib: the price of reading 1 TiB (2**40 bytes).

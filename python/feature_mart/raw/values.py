@@ -33,7 +33,7 @@ class _Fault:
 def value_faults(con: duckdb.DuckDBPyConnection, table: str, select: str) -> list[str]:
     """Return a message for each kind of unusable value in each column: the number of rows, an example, and what to do.
 
-    ``select`` is a SELECT of the table's rows. One query checks all columns, and reads only them and the key.
+    ``select`` is a SELECT of the table's rows. One query checks all columns, and reads only these columns and the key.
     """
     present = {str(row[0]).lower() for row in con.execute(f"describe {select}").fetchall()}
     faults = [fault for fault in _faults(table) if fault.column in present]

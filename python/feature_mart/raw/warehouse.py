@@ -38,7 +38,7 @@ _TYPES: Mapping[Kind, tuple[str, ...]] = {
     Kind.INSTANT: ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"),
     Kind.FLAG: ("BOOLEAN",),
 }
-#: The type given to a column that is missing, or whose every value is NULL and whose file gives it no type.
+#: The type of a column that is missing, or that has only NULL and no type in its file.
 DEFAULT_TYPES: Mapping[Kind, str] = {
     Kind.TEXT: "varchar",
     Kind.NUMBER: "decimal(38, 9)",
@@ -196,7 +196,7 @@ def _one_or_all(files: Sequence[Path]) -> Path | Sequence[Path]:
 
 
 def first_time(folder: Path) -> datetime | None:
-    """Return the earliest event or load time of all tables; None if there are no rows.
+    """Return the earliest event or load time of the tables in `EVENTS`; None if these tables have no times.
 
     Raises:
         UsageError: as `table_files`.
@@ -234,7 +234,7 @@ def newest_event(folder: Path) -> tuple[str, datetime] | None:
 
 
 def newest_load(folder: Path) -> datetime | None:
-    """Return the latest `loaded_at` of all tables that have the column; None if there are no rows.
+    """Return the latest `loaded_at` of all tables that have this column; None if there is no load time.
 
     Raises:
         UsageError: as `table_files`.

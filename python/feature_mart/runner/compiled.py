@@ -255,7 +255,7 @@ class FullBuild:
     is_incremental: bool = False
 
     def config(self, **_: object) -> None:
-        """Do nothing: a build without dbt has no configuration."""
+        """Do nothing, because a build without dbt has no configuration."""
 
     def ref(self, name: str) -> duckdb.DuckDBPyRelation:
         """Return the table of the model or seed ``name``."""

@@ -80,7 +80,7 @@ def measure_cost(
         UsageError: the target is not BigQuery, ``as_of`` is not valid, ``select`` matches no model, or there is no mart
             yet.
         TerminalError: dbt could not compile the project, or BigQuery refuses a query.
-        TransientError: BigQuery does not answer.
+        TransientError: BigQuery is temporarily unavailable.
     """
     address = settings.bigquery
     if address is None:

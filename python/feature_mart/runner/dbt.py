@@ -17,7 +17,8 @@ from feature_mart.core.services import BigQueryAddress
 from feature_mart.core.settings import Settings
 from feature_mart.runner.git import read_git
 
-#: Called with the number of steps done, their total (0 if unknown) and the name of the present step.
+#: A function that is called with the number of finished steps, the total number of steps (0 if unknown), and the name
+#: of a step.
 Progress = Callable[[int, int, str], None]
 
 #: The statuses that dbt gives to failed nodes.
@@ -122,7 +123,7 @@ def invoke_dbt(
 
 @contextmanager
 def _quiet_log() -> Iterator[None]:
-    """Ignore log lines that cannot be written, for example to a full disk. Python would print a traceback for each."""
+    """Ignore log lines that cannot be written, for example to a full disk. Python would print a traceback for each line."""
     saved, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield
@@ -132,7 +133,7 @@ def _quiet_log() -> Iterator[None]:
 
 @contextmanager
 def _rare_collection() -> Iterator[None]:
-    """Run Python's garbage collector less often. At its default thresholds it takes a tenth of dbt's parsing time."""
+    """Run Python's garbage collector less often. By default, the collector takes a tenth of dbt's parsing time."""
     saved = gc.get_threshold()
     gc.set_threshold(100_000, 50, 100)
     try:
@@ -222,9 +223,9 @@ def _first_lines(text: str, count: int = 6) -> str:
 
 @contextmanager
 def _environment(settings: Settings, database: Path) -> Iterator[None]:
-    """Set the environment variables that profiles.yml and the raw views read, and unset those that are flags of dbt.
+    """Set the environment variables that profiles.yml and the raw views read, and unset flags of dbt.
 
-    dbt treats each variable ``DBT_<FLAG>`` as the flag; DBT_RESOURCE_TYPES, for example, could exclude the checks. Only
+    dbt treats each variable ``DBT_<FLAG>`` as the flag. DBT_RESOURCE_TYPES, for example, could exclude the checks. Only
     the variables that a project may read itself are kept (DBT_ENV_CUSTOM_ENV_*, DBT_ENV_SECRET_*). The former
     environment is restored at the end.
     """

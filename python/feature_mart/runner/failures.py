@@ -23,7 +23,7 @@ _NOT_NULL = re.compile(
     r"\s*select\s+(?P<column>\w+)\s+(?P<rest>from\s.+\bis\s+null)\s*", re.DOTALL | re.IGNORECASE
 )
 
-#: Returns the first rows that a failing check found.
+#: A function that returns the first rows that a failing check found.
 ReadRows = Callable[[Node], Sequence[str]]
 
 

@@ -56,7 +56,7 @@ class Moved:
 
     `keys` is the number of keys. `median` and `greatest` are the median and the maximum of the durations by which keys
     become known earlier.
-    `example` is one of the keys, None if there is none.
+    `example` is one of the keys; None if there are no keys.
     """
 
     keys: int
@@ -69,7 +69,7 @@ class Moved:
 class PeriodDay:
     """A day of a load clock line's period.
 
-    `keys` is the number of keys first loaded on the day, and `moved` the number of those that the line makes known
+    `keys` is the number of keys first loaded on the day, and `moved` the number of these keys that the line makes known
     earlier. `example` is one of the moved keys, None if there is none.
     """
 
@@ -151,7 +151,7 @@ order by min(loaded_us), max(loaded_us)"""
         ]
 
     def lags(self, without: Sequence[LoadClockLine]) -> Lags:
-        """Return the lags of the keys that were first loaded outside of the periods of ``without``."""
+        """Return the lags of the keys that were first loaded outside of the periods of the lines ``without``."""
         outside = [f"not ({_within(line)})" for line in without]
         rows = self._query(
             f"""

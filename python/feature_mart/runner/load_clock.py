@@ -37,7 +37,7 @@ class LoadClockLine:
         return is_begun and loaded_at < self.trusted_from
 
     def condition(self, loaded_at: str) -> str:
-        """Return a DuckDB condition that a load time is in the period; ``loaded_at`` is an SQL expression."""
+        """Return a DuckDB condition that is true if the SQL expression ``loaded_at`` is in the period."""
         ends = f"{loaded_at} < timestamptz '{self.trusted_from.isoformat()}'"
         if self.untrusted_from is None:
             return ends
@@ -67,7 +67,7 @@ def read_load_clock(project: Path, warehouse: str) -> Mapping[str, tuple[LoadClo
     """Return the lines of seeds/load_clock.csv that apply to a warehouse, by table, in the order of their periods.
 
     Raises:
-        UsageError: a column is missing, a line is not valid, or periods of one table overlap; the message lists all.
+        UsageError: a column is missing, a line is not valid, or periods of one table overlap. The message lists the faults.
     """
     path = project / "seeds" / "load_clock.csv"
     if not path.is_file():

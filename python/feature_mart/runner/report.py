@@ -29,7 +29,7 @@ _INTERRUPTED = 130
 
 @dataclass(slots=True)
 class RunLog:
-    """The run record of a command, filled in while it runs and written by `write`."""
+    """The run record of a command, filled in while the command runs and written by `write`."""
 
     settings: Settings
     command: str

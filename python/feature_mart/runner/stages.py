@@ -16,7 +16,7 @@ _STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The measures of a stage.
+    """The measurements of a stage.
 
     `peak_mb` is the peak memory of the stage on Linux. On other systems it is the peak memory of the process so far.
     """

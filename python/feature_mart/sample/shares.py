@@ -32,7 +32,7 @@ class SampleClockLine(NamedTuple):
     untrusted_from: str = ""
 
     def seed_line(self, warehouse: str = "sample") -> str:
-        """Return the line as text for the file."""
+        """Return the line as CSV, without a line break."""
         fields = (
             warehouse,
             self.table,
@@ -54,10 +54,10 @@ LOAD_CLOCK = tuple(
     for table in BULK_TABLES
 )
 
-#: The share of rows with each kind of fault or event, of the rows (jobs, contracts …) that can have it.
+#: The fraction (0 to 1) of rows with each kind of fault or event, among the rows that can have the fault or event.
 SHARES: Mapping[str, float] = MappingProxyType(
     {
-        # Rows loaded more than a day after the event, or twice.
+        # Rows that are loaded late, and rows that are duplicated.
         "loaded_late": 0.08,
         "exact_duplicate": 0.005,
         # Clients and freelancers.
@@ -88,7 +88,7 @@ SHARES: Mapping[str, float] = MappingProxyType(
         "job_recategorised": 0.01,
         "job_deleted": 0.01,
         "skill_listed_twice": 0.003,
-        # Contracts. Those neither void, cancelled nor left active are completed.
+        # Contracts. A contract that is not void, cancelled or left active is completed.
         "job_contracted": 0.62,
         "job_contracted_twice": 0.04,
         "contract_by_other_client": 0.03,
