@@ -206,10 +206,10 @@ class BigQueryEngine:
         """Return the timestamp as of which to read a table.
 
         The result is `asked_at` if `published_at` is None or the table has not changed after `published_at`, and
-        otherwise `published_at`. Because every read is as of a timestamp, no read sees rows of a build that starts meanwhile, and all
-        tables of an export belong to one publication. BigQuery keeps former states for only two to seven days, so a
-        mart that is a month old can be exported only as of `asked_at`. The caller must take `asked_at` before this
-        call, when an unchanged table still had its published rows.
+        otherwise `published_at`. Because every read is as of a timestamp, no read sees rows of a build that starts
+        meanwhile, and all tables of an export belong to one publication. BigQuery keeps former states for only two to
+        seven days, so a mart that is a month old can be exported only as of `asked_at`. The caller must take `asked_at`
+        before this call, when an unchanged table still had its published rows.
         """
         client, address = self._connect(), self._address
         with explained_errors(address):

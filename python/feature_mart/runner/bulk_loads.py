@@ -26,7 +26,8 @@ _APART, _JOINED_WITHIN, _FEW = timedelta(hours=1), timedelta(days=1), 0.05
 class Bulk:
     """The period of a bulk load of a table: from `start` (included) to `end` (excluded), in whole seconds.
 
-    `days` are the business days on which the bulk load has rows. `is_first` is True if no key was loaded before the bulk load.
+    `days` are the business days on which the bulk load has rows. `is_first` is True if no key was loaded before the
+    bulk load.
     """
 
     start: datetime
@@ -49,7 +50,8 @@ class Bulk:
 class BulkLoad:
     """A bulk load of a table for which the load clock has no line, and a proposed line.
 
-    `keys` is the number of keys first loaded in the bulk load, and `of` the number of the table's keys. `line` is None if a line would change nothing.
+    `keys` is the number of keys first loaded in the bulk load, and `of` the number of the table's keys. `line` is None
+    if a line would change nothing.
     `moved` describes the keys that the line makes known earlier. `compared` is the number of keys outside of bulk loads
     from which the lag of the line is computed; 0 if the lag is a guess.
     """

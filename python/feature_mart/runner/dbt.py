@@ -123,7 +123,7 @@ def invoke_dbt(
 
 @contextmanager
 def _quiet_log() -> Iterator[None]:
-    """Ignore log lines that cannot be written, for example to a full disk. Python would print a traceback for each line."""
+    """Ignore log lines that cannot be written, as to a full disk. Python would print a traceback for each line."""
     saved, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield

@@ -92,7 +92,7 @@ class Engine(Protocol):
         ...
 
     def take_snapshots(self, variables: Mapping[str, object], *, is_taken: bool) -> None:
-        """Take the dbt snapshots of the overwritten sources. ``is_taken`` is True if the refresh has snapshots already."""
+        """Take the dbt snapshots of the overwritten sources. ``is_taken`` is True if they exist for this refresh."""
         ...
 
     def first_rows(self, node: Node) -> Sequence[str]:

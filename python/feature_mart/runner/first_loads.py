@@ -55,8 +55,7 @@ class Moved:
     """The keys that a load clock line makes known earlier.
 
     `keys` is the number of keys. `median` and `greatest` are the median and the maximum of the durations by which keys
-    become known earlier.
-    `example` is one of the keys; None if there are no keys.
+    become known earlier. `example` is one of the keys; None if there are no keys.
     """
 
     keys: int

@@ -67,7 +67,8 @@ def read_load_clock(project: Path, warehouse: str) -> Mapping[str, tuple[LoadClo
     """Return the lines of seeds/load_clock.csv that apply to a warehouse, by table, in the order of their periods.
 
     Raises:
-        UsageError: a column is missing, a line is not valid, or periods of one table overlap. The message lists the faults.
+        UsageError: a column is missing, a line is not valid, or periods of one table overlap. The message lists all
+            faults.
     """
     path = project / "seeds" / "load_clock.csv"
     if not path.is_file():
