@@ -27,7 +27,7 @@ from bench.reads import Read, Reader, Table
 from house_rules.sqlfluff import forget_bigquery
 
 GIB, TIB = 2**30, 2**40
-#: The on-demand price of reading 1 TiB in asia-northeast1 in 2026, in US dollars. In the location US, it is 6.25.
+#: The on-demand price of reading 1 TiB in asia-northeast1 in 2026, in US dollars. In the location US, the price is 6.25.
 USD_PER_TIB = 7.50
 #: The minimum number of bytes that BigQuery bills for each table that a query names.
 LEAST = 10 * 2**20
@@ -142,7 +142,7 @@ class Run:
                     # A MERGE that may update rows is also billed for the whole target table.
                     totals[node["name"]] += self.tables[node["name"]].size
             elif node["resource_type"] == "test":
-                # A check that only counts failures reads no columns except those in its conditions.
+                # A check that only counts failures reads only the columns in its conditions.
                 needed: set[str] | None = (
                     set() if node["config"]["fail_calc"] == "count(*)" else None
                 )
@@ -153,7 +153,7 @@ class Run:
     def _model(self, node: Node, reader: Reader) -> Iterable[Read]:
         name, code = node["name"], node["raw_code"]
         if node["language"] == "python":
-            # A Python model reads only the columns that it names, of the rows after its watermark.
+            # A Python model reads only the columns named in its code. A daily run reads only rows after the watermark.
             for upstream in (unique_id.split(".")[-1] for unique_id in node["depends_on"]["nodes"]):
                 source = exp.select("*").from_(exp.table_(upstream, db="mart"))
                 rows = source.where("entered_at > timestamp_micros(0)") if self.is_daily else source

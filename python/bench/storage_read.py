@@ -1,8 +1,8 @@
 """``python -m bench.storage_read [ROWS …]``: measure reading a table to local disk with the Storage Read API.
 
 The tests' emulator of BigQuery runs in another process, so the wall time is for loopback and includes the emulator's
-work. Each size is read in its own process, so CPU time and peak memory are those of the reader alone. The peak memory after
-the imports and a first small read is printed too.
+work. Each size is read in its own process, so CPU time and peak memory are those of the reader alone. The peak
+memory after the imports and a first small read is printed too.
 """
 
 from __future__ import annotations

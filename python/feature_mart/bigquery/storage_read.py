@@ -1,7 +1,7 @@
 """Copy BigQuery tables to local Parquet files with the Storage Read API.
 
 Each table is read in one read session, as of one timestamp. The streams of the session are read in parallel, each in a
-thread. One writer takes their batches from a bounded queue, so memory does not grow with the number of rows.
+thread. One writer takes the batches from a bounded queue, so memory does not grow with the number of rows.
 
 ============================  ======================================================================
 ``open_reader(address)``       yield Google's client, for the service or an emulator

@@ -57,7 +57,7 @@ class BigQueryAddress:
 
 @dataclass(frozen=True, slots=True)
 class S3Options:
-    """The options for writing to S3. Credentials are not among them: boto3 reads AWS's own settings.
+    """The options for writing to S3. Credentials are not included, because boto3 reads AWS's own settings.
 
     Attributes:
         endpoint: the address of an S3-compatible service; empty for Amazon's, or for the one in the AWS config file.

@@ -1,7 +1,7 @@
 """Read the raw warehouse from Parquet files: build a SELECT of each raw table, and check it against the raw contract.
 
 A raw table is the file ``<table>.parquet``, or the folder ``<table>`` with the table's parts. `raw.values` checks
-single values. dbt tests check what needs several rows (currencies, versions, keys), on both engines.
+single values. dbt tests check conditions over several rows (currencies, versions, keys), on both engines.
 """
 
 from __future__ import annotations

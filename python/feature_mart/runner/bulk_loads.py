@@ -10,7 +10,7 @@ from feature_mart.runner.first_loads import FEW_KEYS, FirstLoads, Lags, LoadDay,
 from feature_mart.runner.load_clock import LoadClockLine
 
 #: A day contains a bulk load if it fulfils two conditions. First, over half of the keys were first loaded on the
-#: day, or at least _LEAST_KEYS keys, and at least _TIMES as many as on the median load day.
+#: day, or at least _LEAST_KEYS keys and at least _TIMES as many as on the median load day.
 _LEAST_KEYS, _TIMES = 20, 7
 #: Second, the upper quartile of the day's lags exceeds the usual lag of the other days (at least 0) by more than
 #: OVERDUE. If there are fewer than _LEAST_DAYS other days, only a day with over half of the keys counts, and the usual

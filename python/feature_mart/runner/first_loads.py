@@ -82,7 +82,7 @@ class PeriodDay:
 class Minute:
     """The first loads of one minute of a business day: the times of the first and last load, and the number of keys.
 
-    A minute may occur twice: with the keys that were loaded overdue (`is_overdue` is True), and with the others.
+    A minute may occur twice: once for the overdue keys (`is_overdue` is True), and once for the other keys.
     """
 
     day: str

@@ -13,7 +13,7 @@ from feature_mart.core.duckdb_files import connect
 from feature_mart.core.errors import UsageError
 from feature_mart.core.raw_contract import EVENTS
 
-#: The columns of the seed, in the order of printed lines. The file may have them in any order.
+#: The columns of the seed, in the order of printed lines. The file may have the columns in any order.
 COLUMNS = ("warehouse", "table", "trusted_from", "assumed_lag_hours", "note", "untrusted_from")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEGINNING = datetime.min.replace(tzinfo=UTC)

@@ -37,7 +37,7 @@ class CheckCounts:
 
 @dataclass(frozen=True, slots=True)
 class BuiltMart:
-    """The record of a mart: what the mart was built from. It is kept with the mart and published in the same step.
+    """The record of a mart: what the mart was built from. The record is published together with the mart.
 
     `address` is the place of the raw warehouse. `engine` is the name and version of the engine. `definitions` is the
     hash of the files that decide the rows, or ``several`` if parts of the mart were built from different files.

@@ -1,4 +1,4 @@
-"""The constants of the sample: its time span, the share of each kind of fault, and its load clock."""
+"""Define the time span of the sample, the share of rows with each kind of fault, and the sample's load clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vocabulary of the sample: kinds of work and their prices, skills, topics and phrases."""
+"""Define the vocabulary of the sample: kinds of work and their prices, skills, topics and phrases."""
 
 from __future__ import annotations
 
