@@ -27,7 +27,7 @@ from bench.reads import Read, Reader, Table
 from house_rules.sqlfluff import forget_bigquery
 
 GIB, TIB = 2**30, 2**40
-#: The on-demand price of reading 1 TiB in asia-northeast1 in 2026, in US dollars. In the location US, the price is 6.25.
+#: The on-demand price of reading 1 TiB in asia-northeast1 in 2026, in US dollars. The price in the location US is 6.25.
 USD_PER_TIB = 7.50
 #: The minimum number of bytes that BigQuery bills for each table that a query names.
 LEAST = 10 * 2**20

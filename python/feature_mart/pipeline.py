@@ -213,7 +213,7 @@ def find_unusual_loads(settings: Settings, log: RunLog, as_of: str | None) -> Un
 
 
 def snapshot_store(settings: Settings, to: str | None = None) -> Store:
-    """Return the store of the snapshots at ``to``, the value of --to; at MART_SNAPSHOTS if ``to`` is None.
+    """Return the store of the snapshots at ``to``, the value of --to. If ``to`` is None, use MART_SNAPSHOTS.
 
     Raises:
         UsageError: the address is neither a folder nor a bucket.

@@ -167,7 +167,7 @@ class _Funnel:
         self._changed = threading.Condition()
 
     def put(self, batch: pa.RecordBatch) -> bool:
-        """Add a batch as soon as there is room, and return True; return False if the queue is closed."""
+        """Wait until there is room, add a batch and return True. Return False if the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_closed or len(self._waiting) < QUEUED)
             if self._is_closed:

@@ -216,7 +216,7 @@ def first_time(folder: Path) -> datetime | None:
 
 
 def newest_event(folder: Path) -> tuple[str, datetime] | None:
-    """Return the column, as ``table.column``, and the time of the latest event of all tables; None without rows.
+    """Return the column, as ``table.column``, and the time of the latest event of all tables; None if there is none.
 
     Raises:
         UsageError: as `table_files`.

@@ -191,7 +191,7 @@ def _node(result: Any) -> Node:
 
 
 def _about(node: Any) -> str:
-    """Return what a node tests: the model, or ``model.column`` for a test of a column; empty for other nodes."""
+    """Return the name of the tested model, or ``model.column`` for a test of a column; empty for other nodes."""
     key = str(getattr(node, "file_key_name", None) or "")
     if key.startswith("sources."):
         about = ".".join(str(part) for part in next(iter(node.sources), ()))

@@ -58,7 +58,7 @@ def client_of(there: str) -> str:
 
 
 def freelancer_drawn(there: str, seed: str) -> str:
-    """Return an expression for a freelancer's number, skewed because few freelancers get much of the work."""
+    """Return an expression for a freelancer's number, skewed so that few freelancers get much of the work."""
     return f"least({there} - 1, floor({there} * power({uniform('freelancer', seed)}, 1.8))::bigint)"
 
 
