@@ -223,7 +223,7 @@ def _read_stream(
             packed = pa.py_buffer(message.arrow_record_batch.serialized_record_batch)
             batch = pa.ipc.read_record_batch(packed, schema)
             if batch.num_rows != message.row_count:
-                # `ReadRowsStream` resumes a broken stream at the offset that these counts add up to.
+                # `ReadRowsStream` resumes a broken stream at the sum of these counts, so a wrong count would lose rows.
                 raise TerminalError(
                     f"A message of {name} has {batch.num_rows:,} rows but declares {message.row_count:,}: try again."
                 )

@@ -95,7 +95,7 @@ def _compare(
 
 
 def _gap(name: str) -> str:
-    """Return SQL for the relative difference of two floats: 0 if both are equal (also if infinite), or if one is NULL."""
+    """Return SQL for the relative difference of two floats: 0 if they are equal (also if infinite) or one is NULL."""
     here, there = f'here."{name}"', f'there."{name}"'
     return (
         f"case when {here} = {there} or {here} is null or {there} is null then 0.0 "

@@ -16,7 +16,7 @@ DATASETS = {
     "bigquery_prod": "feature_mart",
 }
 TARGETS = (EMBEDDED, *DATASETS)
-#: The days after which the tables of the target `bigquery_ci` expire.
+#: The number of days after which the tables of the target `bigquery_ci` expire.
 CI_EXPIRES_DAYS = 7
 #: The on-demand price of reading 1 TiB, in US dollars, in most regions in November 2026. The price in asia-northeast1
 #: is higher. MART_BQ_PRICE_PER_TIB overrides this price.

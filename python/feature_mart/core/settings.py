@@ -32,7 +32,7 @@ from feature_mart.core.zones import load_zone
 
 SAMPLE = "sample"
 _DAY = timedelta(days=1)
-#: The range of years of --as-of. Raw times outside this range are refused as well.
+#: The range of years of --as-of. Raw times before 1970 or after 2199 are refused.
 _FIRST_YEAR, _LAST_YEAR = 1971, 2199
 
 

@@ -85,7 +85,7 @@ def _number_faults(column: str) -> Iterator[_Fault]:
     yield _Fault(column, f"isnan({number})", "NaN", "write NULL where it is unknown")
     if column in _NOT_MONEY:
         return
-    # DuckDB sorts NaN above every number.
+    # Exclude NaN, because DuckDB sorts NaN above every number.
     yield _Fault(
         column,
         f"abs({number}) > {MOST_MONEY} and not isnan({number})",

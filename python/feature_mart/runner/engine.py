@@ -18,8 +18,8 @@ from feature_mart.runner.first_loads import FirstLoads
 class Outset:
     """The starting point of a build.
 
-    If `is_new`, the build starts with an empty mart. Otherwise the build appends to the present mart, or rebuilds a part
-    of the present mart. `run_id` is the id of the run that builds.
+    If `is_new`, the build starts with an empty mart. Otherwise the build appends to the present mart, or rebuilds
+    a part of the present mart. `run_id` is the id of the run that builds.
     """
 
     is_new: bool

@@ -31,7 +31,7 @@ def macros(seed: int) -> tuple[str, ...]:
         f"create macro mix_first(x) as (xor(x, x >> 16) * 2146121005::ubigint) & {_MASK}",
         f"create macro mix_second(x) as (xor(x, x >> 15) * 2221713035::ubigint) & {_MASK}",
         "create macro mix_last(x) as xor(x, x >> 16)",
-        # Every step is a bijection, so two rows of a stream never get the same number.
+        # Every step is a bijection, so two rows of the same `stream` never get the same mixed number.
         "create macro row_seed(i, stream) as mix_last(mix_second(mix_first("
         f"((i::ubigint & {_MASK}) * {stride}::ubigint + xor(stream::ubigint, {_mixed(seed, 'stream')}::ubigint))"
         f" & {_MASK})))",
@@ -158,7 +158,7 @@ def copies(what: str, number: str, share: float, seed: str = "h") -> str:
 
     ``number`` is an expression that distinguishes rows with the same seed, such as the versions of a job.
     """
-    # 2654435768 is even, so the multiplier stays odd.
+    # The multiplier of a draw must be odd. `_salt` is odd, and 2654435768 is even.
     multiplier = f"(({_salt(what)}::ubigint + {number}::ubigint * 2654435768::ubigint) & {_MASK})"
     return f"""unnest(case
         when draw({seed}, {multiplier}) < {round(share * _SPACE)}::ubigint then [1, 2]
