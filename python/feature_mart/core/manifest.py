@@ -86,7 +86,8 @@ class Manifest:
     """A parsed manifest.json.
 
     `sha256` is a hash of the definitions: the code, configuration, columns and descriptions of nodes other than tests,
-    the exposures, and the code of macros. Times and paths are left out, so a commit has the same hash on every machine. `rationale_sha256` is a hash of the descriptions and of `config.meta`.
+    the exposures, and the code of macros. Times and paths are left out, so a commit has the same hash on every machine.
+    `rationale_sha256` is a hash of the descriptions and of `config.meta`.
     """
 
     consumers: tuple[Consumer, ...]

@@ -291,7 +291,7 @@ class BigQueryEngine:
             return ask(self._connect(), sql, self._address)
 
     def _write(self, documents: Mapping[str, str], *, replaced: bool = False) -> None:
-        """Load documents into the state table in one job. Replace all rows if ``replaced`` is True, otherwise append."""
+        """Load documents into the state table in one job. Replace all rows if ``replaced`` is True, else append."""
         import pyarrow.parquet as pq
         from google.cloud import bigquery
 

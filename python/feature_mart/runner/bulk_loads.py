@@ -51,9 +51,8 @@ class BulkLoad:
     """A bulk load of a table for which the load clock has no line, and a proposed line.
 
     `keys` is the number of keys first loaded in the bulk load, and `of` the number of the table's keys. `line` is None
-    if a line would change nothing.
-    `moved` describes the keys that the line makes known earlier. `compared` is the number of keys outside of bulk loads
-    from which the lag of the line is computed; 0 if the lag is a guess.
+    if a line would change nothing. `moved` describes the keys that the line makes known earlier. `compared` is the
+    number of keys outside of bulk loads from which the lag of the line is computed; 0 if the lag is a guess.
     """
 
     table: str

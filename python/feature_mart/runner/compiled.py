@@ -44,7 +44,11 @@ _COMPILE = (
 
 @dataclass(frozen=True, slots=True)
 class CompiledModel:
-    """One model. `code` is the SELECT that dbt compiled, or the text of a Python model's file."""
+    """A compiled model.
+
+    `code` is the SELECT that dbt compiled, or the text of a Python model's file. `parents` are the names of the models
+    that the model reads.
+    """
 
     name: str
     code: str

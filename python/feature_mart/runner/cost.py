@@ -44,7 +44,7 @@ class CostReport:
     """The cost of each selected model, the most expensive first.
 
     `not_judged` are the Python models, which have no dry run. `price_per_tib` is the price of reading 1 TiB, in the
-    currency of MART_BQ_PRICE_PER_TIB.
+    currency of MART_BQ_PRICE_PER_TIB. `is_full` is True if the queries are those of a full build.
     """
 
     models: tuple[ModelCost, ...]

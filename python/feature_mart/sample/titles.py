@@ -70,7 +70,7 @@ def title() -> str:
 
 
 def description() -> str:
-    """Return an expression for the description of a row of job facts. Some descriptions are HTML, and a few are NULL."""
+    """Return an expression for the description of a row of job facts. Some are in HTML, and a few are NULL."""
     details = word_list(DETAILS)
     first, count = below("detail", len(DETAILS)), below("details", 5)
     # 3 and 8 have no common divisor, so no sentence is repeated.
