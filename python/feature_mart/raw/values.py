@@ -22,7 +22,7 @@ _NOT_MONEY = frozenset({"rating"})
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """A reason to refuse a value. `condition` is SQL that is true for such a value. The other texts are for the message."""
+    """A reason to refuse a value. `condition` is SQL that is true for such a value; the other texts are for messages."""
 
     column: str
     condition: str

@@ -53,8 +53,8 @@ class _Task:
 
     `wanted` is the refresh to build. `because` is the reason for a full build; None for a build that appends.
     `definitions` is the hash of the files that decide the rows. `select` is dbt's selection, empty for the whole mart.
-    Checks run only if `is_checked` is True. `built` is the record of the
-    present mart; None if there is none that the engine can read.
+    Checks run only if `is_checked` is True. `built` is the record of the present mart; None if the engine can read no
+    mart.
     """
 
     engine: Engine

@@ -29,9 +29,9 @@ FAILED = frozenset({"fail", "error", "runtime error"})
 class Node:
     """One node of a dbt run.
 
-    `kind` is model, seed, snapshot, test, unit_test, exposure or operation. `status` is the status that dbt reports. `rows` is None
-    if the adapter reports no number of rows. `failures` is None if the node is not a test. `about` is what a test
-    checks, as ``model`` or ``model.column``; empty for other nodes. `compiled` is the compiled SQL, None if there is
+    `kind` is model, seed, snapshot, test, unit_test, exposure or operation. `status` is the status that dbt reports. `rows` is
+    None if the adapter reports no number of rows. `failures` is None if the node is not a test. `about` is the object
+    of a test, as ``model`` or ``model.column``; empty for other nodes. `compiled` is the compiled SQL, None if there is
     none. `path` is the node's file in the project.
     """
 
