@@ -22,7 +22,7 @@ _NOT_MONEY = frozenset({"rating"})
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """A reason to refuse a value. `condition` is SQL that is true for such a value; the other texts are for messages."""
+    """A reason to refuse a value. `condition` is SQL that is true for the value. The other texts are for messages."""
 
     column: str
     condition: str

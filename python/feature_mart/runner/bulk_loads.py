@@ -103,7 +103,7 @@ class LoadHistory:
 
     @property
     def ordinary_days(self) -> frozenset[str]:
-        """Return the days without a bulk load whose lag exceeds the usual lag by at most `OVERDUE`."""
+        """Return the days that have no bulk load and a lag of at most the usual lag plus `OVERDUE`."""
         usual, bulk_days = self.usual, self.bulk_days
         return frozenset(
             each.day

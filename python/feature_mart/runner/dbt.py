@@ -29,10 +29,10 @@ FAILED = frozenset({"fail", "error", "runtime error"})
 class Node:
     """One node of a dbt run.
 
-    `kind` is model, seed, snapshot, test, unit_test, exposure or operation. `status` is the status that dbt reports. `rows` is
-    None if the adapter reports no number of rows. `failures` is None if the node is not a test. `about` is the object
-    of a test, as ``model`` or ``model.column``; empty for other nodes. `compiled` is the compiled SQL, None if there is
-    none. `path` is the node's file in the project.
+    `kind` is model, seed, snapshot, test, unit_test, exposure or operation. `status` is the status that dbt reports.
+    `rows` is None if the adapter reports no number of rows. `failures` is None if the node is not a test. `about` is
+    the object of a test, as ``model`` or ``model.column``; empty for other nodes. `compiled` is the compiled SQL, None
+    if there is none. `path` is the node's file in the project.
     """
 
     id: str
@@ -145,7 +145,7 @@ def _rare_collection() -> Iterator[None]:
 def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
     """Return the KeyboardInterrupt among the causes of an error; None if there is none.
 
-    If dbt fails to cancel its queries after an interrupt, it raises another error, which hides the interrupt.
+    If dbt fails to cancel queries after an interrupt, dbt raises another error, which hides the interrupt.
     """
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
@@ -191,7 +191,7 @@ def _node(result: Any) -> Node:
 
 
 def _about(node: Any) -> str:
-    """Return the name of the tested model, or ``model.column`` for a test of a column; empty for other nodes."""
+    """Return the tested model or source, with ``.column`` for a test of a column; empty for other nodes."""
     key = str(getattr(node, "file_key_name", None) or "")
     if key.startswith("sources."):
         about = ".".join(str(part) for part in next(iter(node.sources), ()))
@@ -223,7 +223,7 @@ def _first_lines(text: str, count: int = 6) -> str:
 
 @contextmanager
 def _environment(settings: Settings, database: Path) -> Iterator[None]:
-    """Set the environment variables that profiles.yml and the raw views read, and unset flags of dbt.
+    """Set the environment variables that the profile, sources and macros of the project read, and unset dbt's flags.
 
     dbt treats each variable ``DBT_<FLAG>`` as the flag. DBT_RESOURCE_TYPES, for example, could exclude the checks. Only
     the variables that a project may read itself are kept (DBT_ENV_CUSTOM_ENV_*, DBT_ENV_SECRET_*). The former
@@ -273,7 +273,7 @@ def _bigquery_environment(address: BigQueryAddress) -> dict[str, str]:
 
 
 def _labels(settings: Settings) -> dict[str, str]:
-    """Return the variables with the labels of BigQuery jobs, by which a run's jobs can be found.
+    """Return the environment variables with the labels of BigQuery jobs, by which the jobs of a run can be found.
 
     macros/project/job_labels.sql reads the variables.
     """

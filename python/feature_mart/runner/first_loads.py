@@ -236,7 +236,7 @@ def _lag_us(line: LoadClockLine) -> int:
 
 
 def _quantile(by: str, of: int, parts: int) -> str:
-    """Return a SELECT of the ``of``/``parts`` quantile of ``lag_us`` in ``ranked`` by group, not interpolated."""
+    """Return a SELECT of the quantile ``of``/``parts`` of ``lag_us`` for each group in ``ranked``, not interpolated."""
     past = f"{parts} * place - {of} * lag_count"
     return (
         f"select {by}, max(case when {past} >= 0 and {past} < {parts} then lag_us end) as quantile_us "
