@@ -233,7 +233,7 @@ def _limits(
 
 
 def _days_back(value: exp.Expression) -> float:
-    """Return how many days before the watermark the timestamp of an expression is.
+    """Return the number of days by which the timestamp of an expression is before the watermark.
 
     Only hours that are subtracted as a product of numbers are counted; the result is 0 for any other expression.
     """

@@ -216,7 +216,7 @@ def first_time(folder: Path) -> datetime | None:
 
 
 def newest_event(folder: Path) -> tuple[str, datetime] | None:
-    """Return the column, as ``table.column``, and the time of the latest event of all tables; None if there is none.
+    """Return the column (``table.column``) and the time of the latest event of all tables; None if there are no events.
 
     Raises:
         UsageError: as `table_files`.

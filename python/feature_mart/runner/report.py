@@ -89,7 +89,7 @@ class RunLog:
 
 
 def exit_code(error: BaseException | None) -> int:
-    """Return the exit code of a command that ended with ``error``; 0 for None."""
+    """Return the exit code of a command that ended with ``error``; 0 if ``error`` is None."""
     if error is None:
         return 0
     default = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1

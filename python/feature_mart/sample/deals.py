@@ -199,7 +199,7 @@ def contracts() -> str:
 
 
 def reviews() -> str:
-    """Return the SELECT of reviews of completed contracts, which are written by clients and by freelancers.
+    """Return the SELECT of the reviews that clients and freelancers write about completed contracts.
 
     Ratings by clients depend on a fixed quality of the freelancer.
     """

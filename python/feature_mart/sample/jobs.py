@@ -126,7 +126,7 @@ def facts(jobs: int) -> str:
 
 
 def jobs() -> str:
-    """Return the SELECT of jobs, with one row per version. A job is posted, postponed, closed or deleted."""
+    """Return the SELECT of jobs, with one row per version. A job is posted, extended, closed or deleted."""
     late = SHARES["loaded_late"]
     moved = f"{chance('moved', SHARES['job_deadline_moved'])} and deadline is not null"
     end = seconds_of(ENDS_AT)
@@ -220,5 +220,5 @@ def job_skills() -> str:
 
 
 def job_id(number: str = "i") -> str:
-    """Return an expression for the id of the job with this number."""
+    """Return an expression for the id of the job with the number ``number``."""
     return f"'J' || lpad(({number})::varchar, 8, '0')"

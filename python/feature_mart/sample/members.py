@@ -76,12 +76,12 @@ def _member(prefix: str, number: str) -> str:
 
 
 def client_id(number: str) -> str:
-    """Return an expression for the id of the client with this number."""
+    """Return an expression for the id of the client with the number ``number``."""
     return _member("C", number)
 
 
 def freelancer_id(number: str) -> str:
-    """Return an expression for the id of the freelancer with this number."""
+    """Return an expression for the id of the freelancer with the number ``number``."""
     return _member("F", number)
 
 
