@@ -25,7 +25,7 @@ from feature_mart.raw.warehouse import raw_select
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / ".bench"
 SIZES = (10_000, 100_000, 1_000_000)
-#: The second-to-last refresh for which a sample has rows. A very small sample ends earlier.
+#: The refresh two days before the last refresh that adds rows of a sample. A very small sample ends earlier.
 LAST_DAY = datetime(2026, 3, 29, 18, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _WARM_RUNS = 5
@@ -36,14 +36,14 @@ _NOISE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The measures of a process: wall time, CPU time of all its threads, and peak resident memory."""
+    """The measurements of a process: wall time, CPU time of all its threads, and peak resident memory."""
 
     wall_s: float
     cpu_s: float
     peak_mb: float
 
     def and_then(self, other: Measured) -> Measured:
-        """Return the measures of two processes that run one after the other: the sums of the times, the higher peak."""
+        """Return the sums of the times of two successive processes, and the higher of the two peaks of memory."""
         return Measured(
             self.wall_s + other.wall_s,
             self.cpu_s + other.cpu_s,
@@ -52,7 +52,7 @@ class Measured:
 
 
 def measure(command: list[str], environment: dict[str, str]) -> Measured:
-    """Run a command to its end and return the measures of the process.
+    """Run a command to its end and return the measurements of the process.
 
     Raises:
         SystemExit: the command failed; the message has the end of the command's output.
@@ -104,7 +104,7 @@ class Warehouse:
         return first.isoformat(), (first + _DAY).isoformat()
 
     def sample(self) -> Measured:
-        """Write the sample warehouse, and return the measures of the process."""
+        """Write the sample warehouse, and return the measurements of the process."""
         code = (
             "from pathlib import Path; from feature_mart.sample import write_sample; "
             f"write_sample(Path({str(self.folder / 'dwh')!r}), {self.jobs})"
@@ -113,7 +113,7 @@ class Warehouse:
         return measure([sys.executable, "-c", code], {})
 
     def dbt(self, *arguments: str, as_of: str) -> Measured:
-        """Run a dbt command as of a refresh, and return the measures of the process."""
+        """Run a dbt command as of a refresh, and return the measurements of the process."""
         return measure(
             [
                 *(sys.executable, "-m", "dbt.cli.main", *arguments),
@@ -128,7 +128,7 @@ class Warehouse:
     def build(self) -> dict[str, Measured]:
         """Build all models in full, SQL and Python separately, then append one more refresh and run the data tests.
 
-        Unit tests do not run. Return the measures of each step by name.
+        Unit tests do not run. Return the measurements of each step by name.
         """
         self.database.unlink(missing_ok=True)
         day, next_day = self.days
@@ -147,7 +147,7 @@ class Warehouse:
 
 
 def pit_join_ratio(warehouse: Warehouse) -> tuple[float, float]:
-    """Return the shortest run, in seconds, of the compiled `feat_job__client_at_request` and of a bare ASOF join."""
+    """Return the shortest times, in seconds, of the compiled `feat_job__client_at_request` and of a bare ASOF join."""
     nodes = json.loads((warehouse.folder / "target" / "manifest.json").read_text())["nodes"]
     compiled = next(
         node["compiled_code"]
@@ -180,7 +180,7 @@ def _seconds(con: duckdb.DuckDBPyConnection, select: str) -> float:
 
 
 def main(sizes: list[int]) -> None:
-    """Measure the stages for every size, and print a table of the measures."""
+    """Measure the stages for every size, and print a table of the measurements."""
     nothing = Warehouse(1)
     nothing.sample()
     own = nothing.build()

@@ -17,7 +17,7 @@ Bounds = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The number of rows of a table, and the mean bytes of a value by column."""
+    """The number of rows of a table, and the mean size of a value in bytes, by column."""
 
     rows: float
     widths: dict[str, float]
@@ -30,7 +30,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A read of some columns of a table, for a share (0–1) of the table's rows."""
+    """The columns of a table that a query reads, and the fraction of the table's rows (0 to 1)."""
 
     table: str
     columns: frozenset[str]
@@ -42,7 +42,7 @@ class Reader:
     """Finds the columns and rows of tables that a query reads, through views and common table expressions.
 
     Each use of a table expression is counted separately, as BigQuery plans it. A use reads only the columns that are
-    needed, within the constant lower bounds that can be pushed down; a subquery is not a constant. A bound is pushed
+    needed, within the constant lower bounds that can be pushed down. A subquery is not a constant. A bound is pushed
     down through an aggregate or a window only if the bounded column is one of the keys. `partitions` has, by table, the
     partitioning column and the length of a partition in days. `days` is the length of the history.
     """
@@ -110,8 +110,8 @@ class Reader:
             column, length = self.partitions.get(name, ("", 0.0))
             share = 1.0
             if column in bounds:
-                # Add the rows before the bound in its partition (half a partition on average, at least a day) and the
-                # new day.
+                # Add the rows before the bound in the bound's partition (half a partition on average, at least a day)
+                # and the new day.
                 share = min(1.0, (bounds[column] + max(1.0, length / 2) + 1) / self.days)
             yield Read(name, frozenset(own if needed is None else own & needed), share)
         else:
@@ -233,7 +233,7 @@ def _limits(
 
 
 def _days_back(value: exp.Expression) -> float:
-    """Return how many days before the watermark the timestamp of an expression is.
+    """Return the number of days by which the timestamp of an expression is before the watermark.
 
     Only hours that are subtracted as a product of numbers are counted; the result is 0 for any other expression.
     """

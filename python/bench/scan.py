@@ -1,6 +1,6 @@
 """``python -m bench.scan MART [--jobs N] [--days N] [--usd-per-tib N]``: estimate what a run reads on BigQuery.
 
-MART is a mart that DuckDB built. Its numbers of rows are scaled to the given jobs and days. The models and their checks
+MART is a mart that DuckDB built. The numbers of rows are scaled to the given jobs and days. The models and their checks
 are compiled for BigQuery in this process, as a full refresh and as a later run, without network access. The Markdown
 table that the program prints compares a full refresh with one more day, on tables without partitions and on tables
 partitioned as configured, with prices. docs/decisions/0010-physical-design-on-bigquery.md has the assumptions and the
@@ -27,17 +27,18 @@ from bench.reads import Read, Reader, Table
 from house_rules.sqlfluff import forget_bigquery
 
 GIB, TIB = 2**30, 2**40
-#: The on-demand price of reading 1 TiB in asia-northeast1 in 2026, in US dollars. In the location US, it is 6.25.
+#: The on-demand price of reading 1 TiB in asia-northeast1 in 2026, in US dollars. The price in the location US is 6.25.
 USD_PER_TIB = 7.50
 #: The minimum number of bytes that BigQuery bills for each table that a query names.
 LEAST = 10 * 2**20
-#: The logical bytes of a value by type. A NULL has 0 bytes, and a STRING has 2 plus the length of its UTF-8.
+#: The logical bytes of a value by type. A NULL has 0 bytes, and a STRING has 2 bytes plus the length in UTF-8.
 SIZES = {"BOOLEAN": 1, "BIGINT": 8, "INTEGER": 8, "DOUBLE": 8, "TIMESTAMP WITH TIME ZONE": 8}
 #: A table with one of these columns grows with the number of jobs. Other tables keep their number of rows, except as-of
 #: tables, which grow to at most one row per key and day.
 GROWING = re.compile(r"(job|client|contract|proposal|review|freelancer)_id")
 PARTITION_DAYS = {"hour": 1 / 24, "day": 1.0, "month": 30.0, "year": 365.0}
-#: The partitioning that is assumed for raw tables if the mart's tables are partitioned: column and days.
+#: The partitioning that is assumed for raw tables if the mart's tables are partitioned: the column, and the days of a
+#: partition.
 RAW_PARTITION = ("loaded_at", 1.0)
 #: The macro calls that read a watermark. The group is the name of the watermark column; an empty group means as_of_at.
 _OPENED = re.compile(r"\b(?:opened_at\((?:'(\w+)')?\)|running_sums\(|fact_moves\()")
@@ -90,7 +91,7 @@ def measure(mart: Path, jobs: int, days: float | None) -> tuple[dict[str, Table]
 
 
 def compiled(full_refresh: bool) -> dict[str, Node]:
-    """Return dbt's nodes, compiled for BigQuery without network access."""
+    """Return dbt's nodes by id, compiled for BigQuery without network access."""
     from dbt.cli.main import dbtRunner
 
     # The BigQuery client needs no credentials if an endpoint is set. No service listens at this endpoint.
@@ -141,7 +142,7 @@ class Run:
                     # A MERGE that may update rows is also billed for the whole target table.
                     totals[node["name"]] += self.tables[node["name"]].size
             elif node["resource_type"] == "test":
-                # A check that only counts failures reads no columns except those in its conditions.
+                # A check that only counts failures reads only the columns in its conditions.
                 needed: set[str] | None = (
                     set() if node["config"]["fail_calc"] == "count(*)" else None
                 )
@@ -152,7 +153,7 @@ class Run:
     def _model(self, node: Node, reader: Reader) -> Iterable[Read]:
         name, code = node["name"], node["raw_code"]
         if node["language"] == "python":
-            # A Python model reads only the columns that it names, of the rows after its watermark.
+            # A Python model reads only the columns named in its code. A daily run reads only rows after the watermark.
             for upstream in (unique_id.split(".")[-1] for unique_id in node["depends_on"]["nodes"]):
                 source = exp.select("*").from_(exp.table_(upstream, db="mart"))
                 rows = source.where("entered_at > timestamp_micros(0)") if self.is_daily else source

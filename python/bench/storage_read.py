@@ -1,8 +1,8 @@
 """``python -m bench.storage_read [ROWS …]``: measure reading a table to local disk with the Storage Read API.
 
 The tests' emulator of BigQuery runs in another process, so the wall time is for loopback and includes the emulator's
-work. Each size is read in its own process, so CPU time and peak memory are those of the reader alone. The memory after
-the imports and before the first row is printed too.
+work. Each size is read in its own process, so CPU time and peak memory are those of the reader alone. The peak
+memory after the imports and a first small read is printed too.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def columns() -> list[tuple[str, str, str]]:
 
 
 def read(name: str, rows: int) -> None:
-    """Read a table of ``rows`` rows and print the measures as JSON. Each call runs in a separate process."""
+    """Read a table of ``rows`` rows and print the measurements as JSON. Each call runs in a separate process."""
     from feature_mart.bigquery import copy_table, open_client, open_reader
     from feature_mart.core.settings import resolve_settings
 
@@ -75,7 +75,7 @@ def read(name: str, rows: int) -> None:
 
 
 def main(sizes: list[int]) -> None:
-    """Create a table of each size in the emulator, read each table, and print the measures."""
+    """Create a table of each size in the emulator, read each table, and print the measurements."""
     sys.path.insert(0, str(PROJECT / "tests" / "support"))
     from bigquery_emulator import run_emulator  # type: ignore[import-not-found]
     from feature_mart.bigquery import ask, open_client

@@ -46,7 +46,7 @@ from feature_mart.storage import Store, open_store
 SAMPLE_JOBS = 20_000
 SAMPLE_SEED = 0
 
-#: Called with unusual loads and the settings of the warehouse; returns lines of text that describe the loads.
+#: A function that takes unusual loads and the settings of the warehouse, and returns lines that describe the loads.
 DescribeLoads = Callable[["UnusualLoads", Settings], Sequence[str]]
 
 
@@ -213,7 +213,7 @@ def find_unusual_loads(settings: Settings, log: RunLog, as_of: str | None) -> Un
 
 
 def snapshot_store(settings: Settings, to: str | None = None) -> Store:
-    """Return the store of the snapshots at ``to``, the value of --to; at MART_SNAPSHOTS if ``to`` is None.
+    """Return the store of the snapshots at ``to``, the value of --to. If ``to`` is None, use MART_SNAPSHOTS.
 
     Raises:
         UsageError: the address is neither a folder nor a bucket.
@@ -251,7 +251,7 @@ def export_consumers(
     checks this first. The other options are those of `export_snapshot`.
 
     Raises:
-        UsageError: there is no mart or no such consumer, or snapshots cannot be written to their place.
+        UsageError: there is no mart or no such consumer, or the place for the snapshots is not valid.
         TerminalError: as `export_snapshot`.
     """
     store = snapshot_store(settings, to)

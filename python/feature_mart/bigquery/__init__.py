@@ -1,10 +1,10 @@
-"""Access BigQuery: clients, error messages, and the raw warehouse there.
+"""Access BigQuery: open clients, translate error messages, and check and load raw datasets.
 
 ============================  ======================================================================
 ``open_client(address)``       return Google's client for queries
 ``open_reader(address)``       yield Google's client for reading whole tables
 ``copy_table(…)``              copy a table as of a timestamp to a Parquet file
-``explained_errors(address)``  turn Google's errors into ones that say what to do
+``explained_errors(address)``  turn Google's errors into errors that say what to do
 ``check_dataset(…)``           check a raw dataset against the raw contract
 ``load_folder(…)``             load a folder of Parquet files into a raw dataset
 ============================  ======================================================================

@@ -46,7 +46,7 @@ def bounds(address: BigQueryAddress) -> dict[str, Any]:
 
 
 def ask(client: Any, sql: str, address: BigQueryAddress) -> Any:
-    """Run a query and return its rows. A failed query is not retried, because it may have had an effect."""
+    """Run a query and return its rows. A failed query is not retried, because the query may have had an effect."""
     return finish(client.query(sql, job_retry=None, **bounds(address)), address)
 
 

@@ -1,7 +1,7 @@
 """Translate BigQuery's error texts into errors that say what to do.
 
-dbt passes on the exceptions of Google's client as text only, so errors are recognized by their text, from dbt and from
-the client. Reasons such as `bytesBilledLimitExceeded` are from BigQuery's documentation, "Error messages"; numbers are
+dbt passes on the exceptions of Google's client as text only, so the errors of both dbt and the client are recognized by
+their text. Reasons such as `bytesBilledLimitExceeded` are from BigQuery's documentation, "Error messages"; numbers are
 HTTP status codes.
 """
 
@@ -37,7 +37,8 @@ def _known(pattern: str, remedy: Callable[[BigQueryAddress], str]) -> _Known:
     return _Known(re.compile(pattern, re.IGNORECASE), remedy)
 
 
-#: The remedies. The first pattern that matches is used; without a match, the message has only Google's text.
+#: Patterns of error texts, each with a remedy. The first pattern that matches is used. Without a match, the message has
+#: only Google's text.
 _KNOWN = (
     _known(
         r"default credentials|could not automatically determine credentials|RefreshError"

@@ -1,7 +1,7 @@
 """Copy BigQuery tables to local Parquet files with the Storage Read API.
 
 Each table is read in one read session, as of one timestamp. The streams of the session are read in parallel, each in a
-thread. One writer takes their batches from a bounded queue, so memory does not grow with the number of rows.
+thread. One writer takes the batches from a bounded queue, so memory does not grow with the number of rows.
 
 ============================  ======================================================================
 ``open_reader(address)``       yield Google's client, for the service or an emulator
@@ -32,7 +32,8 @@ from feature_mart.bigquery.client import explained_errors
 from feature_mart.core.errors import TerminalError, TransientError, UsageError
 from feature_mart.core.services import BigQueryAddress
 
-#: The number of parallel streams of a table. More streams would only wait: one writer is as fast as four streams.
+#: The maximum number of parallel streams of a table. More streams would only wait, because one writer is as fast as
+#: four streams.
 STREAMS = 4
 #: The maximum number of batches that wait for the writer. A compressed message has at most 10 MiB ("Read rows", Storage
 #: Read API).
@@ -144,7 +145,7 @@ def _create_session(reader: Any, address: BigQueryAddress, name: str, at: dateti
 
 
 def _schema_of(session: Any) -> pa.Schema:
-    """Return the names and types of a session's columns, without metadata, which readers may interpret as types."""
+    """Return the Arrow schema of a session without metadata, because readers may interpret metadata as types."""
     schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema))
     return pa.schema([(field.name, field.type) for field in schema])
 
@@ -166,7 +167,7 @@ class _Funnel:
         self._changed = threading.Condition()
 
     def put(self, batch: pa.RecordBatch) -> bool:
-        """Add a batch as soon as there is room, and return True; return False if the queue is closed."""
+        """Wait until there is room, add a batch and return True. Return False if the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_closed or len(self._waiting) < QUEUED)
             if self._is_closed:
@@ -222,7 +223,7 @@ def _read_stream(
             packed = pa.py_buffer(message.arrow_record_batch.serialized_record_batch)
             batch = pa.ipc.read_record_batch(packed, schema)
             if batch.num_rows != message.row_count:
-                # `ReadRowsStream` resumes a broken stream at the offset that these counts add up to.
+                # `ReadRowsStream` resumes a broken stream at the sum of these counts, so a wrong count would lose rows.
                 raise TerminalError(
                     f"A message of {name} has {batch.num_rows:,} rows but declares {message.row_count:,}: try again."
                 )

@@ -1,4 +1,4 @@
-"""`mart audit` and its commands, which print a verdict and what was not judged. A fault gives exit code 1."""
+"""Define the commands of `mart audit`, which print a verdict and what was not judged. A fault gives exit code 1."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def archive_document(archive: Archive | None) -> dict[str, Any] | None:
 
 
 def moved_document(moved: Moved) -> dict[str, Any]:
-    """Return the JSON description of the keys that a load clock line makes known earlier; durations are in hours."""
+    """Return the JSON description of the keys that a load clock line makes known earlier. Durations are in hours."""
     hour = timedelta(hours=1)
     return {
         "keys": moved.keys,

@@ -25,7 +25,7 @@ _WORDS = {
 
 
 def file_document(report: FileReport, settings: Settings) -> dict[str, Any]:
-    """Return the JSON of `mart audit file --json`; durations are in seconds."""
+    """Return the JSON of `mart audit file --json`. Durations are in seconds."""
     return {
         "warehouse_id": settings.warehouse,
         "as_of_at": report.as_of_at.isoformat(),

@@ -146,7 +146,7 @@ def build(
     select: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Build and test the mart. It is published only if every check passes."""
+    """Build and test the mart. The mart is published only if no blocking check fails."""
     from feature_mart import pipeline
     from feature_mart.cli import documents, summary
     from feature_mart.core.settings import resolve_settings

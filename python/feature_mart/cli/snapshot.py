@@ -53,7 +53,7 @@ def list_(consumer: str | None, dwh: str | None, as_json: bool) -> None:
 @json_option
 @explained
 def show(wanted: str, dwh: str | None, as_json: bool) -> None:
-    """Show what is in a snapshot: origin, rows, why others were left out."""
+    """Show a snapshot's origin, rows, and reasons for rows left out."""
     from feature_mart import pipeline
     from feature_mart.cli import snapshot_summary as summary
     from feature_mart.core.settings import resolve_settings

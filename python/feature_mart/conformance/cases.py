@@ -24,10 +24,10 @@ from feature_mart.core.settings import Settings
 from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.dbt import invoke_dbt
 
-#: The line that separates the cases in the one text that dbt renders.
+#: The prefix of the line above each case in the text that dbt renders, which has all cases.
 _SPLIT = "-- case: "
 
-#: Runs a SELECT of one column, and returns the column's values in order.
+#: A function that runs a SELECT of one column, and returns the column's values in order.
 Ask = Callable[[str], list[Any]]
 
 
@@ -60,7 +60,7 @@ def check_cases(
 
     Raises:
         TerminalError: dbt could not render the cases.
-        TransientError: BigQuery does not answer.
+        TransientError: BigQuery is temporarily unavailable.
     """
     cases = read_cases()
     with log.stage("cases"):
@@ -93,7 +93,7 @@ def read_cases() -> list[dict[str, Any]]:
 
 
 def as_text(value: Any) -> str | None:
-    """Return a value in the notation of the cases, or None for NULL."""
+    """Return a value as text in the notation of cases.yml, or None for NULL."""
     if value is None:
         return None
     if isinstance(value, bool):

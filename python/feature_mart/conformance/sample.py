@@ -37,6 +37,7 @@ def compare_sample(
     Args:
         jobs, seed: size and random seed of the sample, as in `write_sample`.
         is_checked: also run the mart's tests on BigQuery.
+        progress: called with two zeros and a description of each step.
 
     Raises:
         UsageError: the target is not BigQuery.

@@ -13,7 +13,7 @@ from feature_mart.bigquery import explained_errors
 from feature_mart.core.duckdb_files import attach, connect
 from feature_mart.core.services import BigQueryAddress
 
-#: The maximum difference at which two floats count as equal, relative to the one with the greater absolute value.
+#: Two floats count as equal if their difference is at most this fraction of the greater absolute value.
 TOLERANCE = 1e-12
 _FLOATS = frozenset({"DOUBLE", "FLOAT"})
 
@@ -29,8 +29,8 @@ class TableComparison:
         rows, columns: the numbers of rows and columns in the DuckDB mart.
         differences: the number of rows that only one mart has, or in which a value differs.
         example: the first differing row, with the columns that differ; None if there is no difference.
-        float_gap: the maximum difference of two floats in matching rows, relative to the one with the greater absolute
-            value.
+        float_gap: the maximum relative difference of two floats in matching rows: their difference, divided by the
+            greater absolute value.
     """
 
     model: str
@@ -46,7 +46,7 @@ def compare_engines(
 ) -> tuple[TableComparison, ...]:
     """Compare every row of the tables ``models``: floats within `TOLERANCE`, all other values exactly.
 
-    Whole tables are read into memory, so this is meant for a sample.
+    Whole tables are read into memory, so the tables must be small, as in a sample.
 
     Raises:
         FeatureMartError: BigQuery did not return a table.
@@ -95,7 +95,7 @@ def _compare(
 
 
 def _gap(name: str) -> str:
-    """Return SQL for the relative difference of two floats; 0 if they are equal (also both infinite) or one is NULL."""
+    """Return SQL for the relative difference of two floats: 0 if they are equal (also if infinite) or one is NULL."""
     here, there = f'here."{name}"', f'there."{name}"'
     return (
         f"case when {here} = {there} or {here} is null or {there} is null then 0.0 "

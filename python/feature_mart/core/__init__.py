@@ -1,1 +1,1 @@
-"""Errors, settings, files, time zones, the raw contract and dbt's manifest, for use by every other package."""
+"""Provide errors, settings, files, time zones, the raw contract and dbt's manifest to all other packages."""

@@ -133,7 +133,7 @@ def _check_names(path: Path, absent: list[str], unknown: list[str]) -> None:
 
 
 def _read_by(project: Path) -> dict[str, bool]:
-    """Return the vars that the project's files read, by name; True if some file reads the var without a default."""
+    """Return, by name, the vars that the project's files read: True if a file reads the var without a default."""
     found: dict[str, bool] = {}
     for folder in _READERS:
         for path in (project / folder).rglob("*"):
@@ -186,9 +186,9 @@ def _reason(text: str, name: str) -> str:
 
 
 def _comments_within(text: str, name: str) -> list[str]:
-    """Return the comment in the first line of a var's value, or the comments at the end of each line if none lacks one.
+    """Return the comment above a var's value, or the comments at the ends of the value's lines if each line has one.
 
-    ``text`` is the YAML block of the vars. The value is in the lines below the var's name.
+    ``text`` is the YAML block of the vars. The value starts on the line after the var's name.
     """
     below = re.search(
         rf"^( +){re.escape(name)}\s*:[^\n]*\n((?:(?:\1 +[^\n]*|\s*)\n?)*)", text, re.MULTILINE

@@ -1,8 +1,8 @@
 """Open DuckDB connections, and put paths into SQL. No other module may put a path into SQL.
 
 DuckDB interprets some characters of a path: ``* ? [ ]`` form a pattern, ``key=value`` folders become columns that
-replace the file's own, and an apostrophe ends the literal. The functions here escape them, so that a query reads
-exactly the given files.
+replace the file's own, and an apostrophe ends the literal. The functions here escape these characters, so that a query
+reads exactly the given files.
 
 ====================  ==============================================================================
 ``connect()``          open a connection; its time zone is UTC by default

@@ -1,4 +1,4 @@
-"""The errors that end a command. Each message says what happened, where, and what to do next."""
+"""Define the errors that end a command. Each message says what happened, where, and what to do next."""
 
 from typing import ClassVar
 

@@ -27,8 +27,8 @@ _TYPES = {"string": "varchar", "timestamp": "timestamptz", "float64": "double", 
 #: other meta keys.
 KEPT_AT_HOME = ("owner", "why", "transform", "added", "bins", "passed_on", "verified_by")
 
-# The keys of a node that decide its rows. Paths, times and compiled code are left out, because they differ between
-# machines.
+# The keys of a node that `Manifest.sha256` covers. Paths, times and compiled code are left out, because they differ
+# between machines.
 _STABLE_KEYS = (
     "resource_type",
     "raw_code",
@@ -85,8 +85,9 @@ class Consumer:
 class Manifest:
     """A parsed manifest.json.
 
-    `sha256` is a hash of what decides the rows: code, configuration and columns. Times and paths are left out, so a
-    commit has the same hash on every machine. `rationale_sha256` is a hash of the descriptions and of `config.meta`.
+    `sha256` is a hash of the definitions: the code, configuration, columns and descriptions of nodes other than tests,
+    the exposures, and the code of macros. Times and paths are left out, so a commit has the same hash on every machine.
+    `rationale_sha256` is a hash of the descriptions and of `config.meta`.
     """
 
     consumers: tuple[Consumer, ...]
@@ -127,7 +128,7 @@ class Manifest:
     def feature_groups(self, consumer: Consumer) -> Mapping[str, tuple[str, ...]]:
         """Return the names of a consumer's features by group.
 
-        The features of a group are those that the model `feat_job__<group>` has.
+        A group consists of the consumer's features that are columns of the model `feat_job__<group>`.
 
         Raises:
             TerminalError: a feature is in no model `feat_job__<group>`, or in several.

@@ -113,8 +113,8 @@ def version_key(table: str) -> tuple[str, ...]:
     return ("job_id", "skill") if table == "job_skills" else (next(iter(CONTRACT[table])),)
 
 
-#: The column with the time of the event that a table records. The load clock (seeds/load_clock.csv) computes from it
-#: when a row is assumed to have been known. Tables that are not listed record no event.
+#: The column with the time of the event that a table records. The load clock (seeds/load_clock.csv) computes from this
+#: time when a row is assumed to have been known. Tables that are not listed record no event.
 EVENTS: Mapping[str, str] = {
     "clients": "registered_at",
     "freelancers": "registered_at",

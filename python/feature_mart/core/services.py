@@ -16,7 +16,7 @@ DATASETS = {
     "bigquery_prod": "feature_mart",
 }
 TARGETS = (EMBEDDED, *DATASETS)
-#: The days after which the tables of the target `bigquery_ci` expire.
+#: The number of days after which the tables of the target `bigquery_ci` expire.
 CI_EXPIRES_DAYS = 7
 #: The on-demand price of reading 1 TiB, in US dollars, in most regions in November 2026. The price in asia-northeast1
 #: is higher. MART_BQ_PRICE_PER_TIB overrides this price.
@@ -32,7 +32,7 @@ class BigQueryAddress:
         location: the location of all datasets.
         raw: the raw warehouse, as ``project.dataset``.
         dataset: the dataset of the mart, without its project.
-        max_bytes: the most bytes that a query may read, or BigQuery refuses it; 0 for no limit.
+        max_bytes: the maximum number of bytes that a query may read. BigQuery refuses a larger query. 0 for no limit.
         timeout_s: the time limit of one query, in seconds.
         retry_s: the total time during which a failed request is retried, in seconds.
         price_per_tib: the price of reading 1 TiB (2**40 bytes).
@@ -57,7 +57,7 @@ class BigQueryAddress:
 
 @dataclass(frozen=True, slots=True)
 class S3Options:
-    """The options for writing to S3. Credentials are not among them: boto3 reads AWS's own settings.
+    """The options for writing to S3. Credentials are not included, because boto3 reads AWS's own settings.
 
     Attributes:
         endpoint: the address of an S3-compatible service; empty for Amazon's, or for the one in the AWS config file.

@@ -32,7 +32,7 @@ from feature_mart.core.zones import load_zone
 
 SAMPLE = "sample"
 _DAY = timedelta(days=1)
-#: The range of years of --as-of. Raw times outside this range are refused as well.
+#: The range of years of --as-of. Raw times before 1970 or after 2199 are refused.
 _FIRST_YEAR, _LAST_YEAR = 1971, 2199
 
 
@@ -145,7 +145,10 @@ class Settings:
 
     @property
     def profiles_path(self) -> Path:
-        """Return the path of the Parquet copy of the profiles, each measured with the definitions of its time."""
+        """Return the path of the Parquet copy of the quality profiles, which is kept across full builds.
+
+        Each profile was measured with the definitions that applied at the time of the measurement.
+        """
         return self.state_dir / "quality" / "profiles.parquet"
 
     @property
@@ -172,7 +175,7 @@ class Settings:
         return self.scratch_dir / "draft" / "mart.duckdb"
 
     def target_dir(self, step: str) -> Path:
-        """Return dbt's output folder of one step. Steps do not share a folder, because each writes its own manifest."""
+        """Return dbt's output folder of one step. Steps do not share a folder, because each step writes a manifest."""
         return self.state_dir / "target" / step
 
 
@@ -186,7 +189,7 @@ def resolve_settings(
     """Return the settings of this process.
 
     ``dwh`` and ``target`` are values of flags and override MART_DWH and MART_TARGET; None if the flag is not given.
-    ``environment`` and ``now`` replace the environment of the process and the wall clock; None to use these.
+    ``environment`` and ``now`` replace the environment of the process and the wall clock; None for no replacement.
 
     Raises:
         UsageError: no dbt_project.yml was found, or a setting is not valid.
@@ -273,7 +276,7 @@ def _folder_place(home: Path, given: str | None) -> dict[str, Any]:
 
 
 def parse_as_of(text: str, clock: Clock, name: str = "--as-of") -> datetime:
-    """Return the refresh that ``--as-of`` names: the refresh of a date, or the last one at or before a timestamp.
+    """Return the refresh that ``--as-of`` names: the refresh of a date, or the last refresh at or before a timestamp.
 
     ``name`` is the name of the setting in messages.
 

@@ -1,7 +1,7 @@
 """Load time zones from the installed package `tzdata` only.
 
-The standard library prefers the zone rules of the machine. They differ between machines, but the time of a refresh must
-not. In the 13 zones whose rules changed from 2022 to 2026, Python and the database computed different refreshes.
+The standard library prefers the zone rules of the machine. The rules differ between machines, but the time of a refresh
+must not. In the 13 zones whose rules changed from 2022 to 2026, Python and the database computed different refreshes.
 """
 
 from __future__ import annotations

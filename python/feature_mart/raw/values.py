@@ -22,7 +22,7 @@ _NOT_MONEY = frozenset({"rating"})
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """A reason to refuse a value. `condition` is SQL that is true for such a value; the message has the other texts."""
+    """A reason to refuse a value. `condition` is SQL that is true for the value. The other texts are for messages."""
 
     column: str
     condition: str
@@ -33,7 +33,7 @@ class _Fault:
 def value_faults(con: duckdb.DuckDBPyConnection, table: str, select: str) -> list[str]:
     """Return a message for each kind of unusable value in each column: the number of rows, an example, and what to do.
 
-    ``select`` is a SELECT of the table's rows. One query checks all columns, and reads only them and the key.
+    ``select`` is a SELECT of the table's rows. One query checks all columns, and reads only these columns and the key.
     """
     present = {str(row[0]).lower() for row in con.execute(f"describe {select}").fetchall()}
     faults = [fault for fault in _faults(table) if fault.column in present]
@@ -85,7 +85,7 @@ def _number_faults(column: str) -> Iterator[_Fault]:
     yield _Fault(column, f"isnan({number})", "NaN", "write NULL where it is unknown")
     if column in _NOT_MONEY:
         return
-    # DuckDB sorts NaN above every number.
+    # Exclude NaN, because DuckDB sorts NaN above every number.
     yield _Fault(
         column,
         f"abs({number}) > {MOST_MONEY} and not isnan({number})",

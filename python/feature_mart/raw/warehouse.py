@@ -1,7 +1,7 @@
 """Read the raw warehouse from Parquet files: build a SELECT of each raw table, and check it against the raw contract.
 
 A raw table is the file ``<table>.parquet``, or the folder ``<table>`` with the table's parts. `raw.values` checks
-single values. dbt tests check what needs several rows (currencies, versions, keys), on both engines.
+single values. dbt tests check conditions over several rows (currencies, versions, keys), on both engines.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _TYPES: Mapping[Kind, tuple[str, ...]] = {
     Kind.INSTANT: ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"),
     Kind.FLAG: ("BOOLEAN",),
 }
-#: The type given to a column that is missing, or whose every value is NULL and whose file gives it no type.
+#: The type of a column that is missing, or that has only NULL and no type in its file.
 DEFAULT_TYPES: Mapping[Kind, str] = {
     Kind.TEXT: "varchar",
     Kind.NUMBER: "decimal(38, 9)",
@@ -196,7 +196,7 @@ def _one_or_all(files: Sequence[Path]) -> Path | Sequence[Path]:
 
 
 def first_time(folder: Path) -> datetime | None:
-    """Return the earliest event or load time of all tables; None if there are no rows.
+    """Return the earliest event or load time of the tables in `EVENTS`; None if these tables have no times.
 
     Raises:
         UsageError: as `table_files`.
@@ -216,7 +216,7 @@ def first_time(folder: Path) -> datetime | None:
 
 
 def newest_event(folder: Path) -> tuple[str, datetime] | None:
-    """Return the column, as ``table.column``, and the time of the latest event of all tables; None without rows.
+    """Return the column (``table.column``) and the time of the latest event of all tables; None if there are no events.
 
     Raises:
         UsageError: as `table_files`.
@@ -234,7 +234,7 @@ def newest_event(folder: Path) -> tuple[str, datetime] | None:
 
 
 def newest_load(folder: Path) -> datetime | None:
-    """Return the latest `loaded_at` of all tables that have the column; None if there are no rows.
+    """Return the latest `loaded_at` of all tables that have this column; None if there is no load time.
 
     Raises:
         UsageError: as `table_files`.

@@ -62,8 +62,8 @@ class BigQueryEngine:
         check_dataset(self._connect(), self._address, self._settings.overwritten_sources)
 
     def newest_load(self) -> datetime | None:
-        # Rows may be loaded at any time, so the wall clock decides what is known. No rows are added to a sample, so
-        # there the newest load decides.
+        # Rows may be loaded at any time, so the wall clock decides what is known. In a sample the newest load decides,
+        # because no rows are added to a sample.
         return sample_loaded_at(self._connect(), self._address)
 
     def first_time(self) -> datetime | None:
@@ -205,11 +205,11 @@ class BigQueryEngine:
     def _moment(self, name: str, published_at: datetime | None, asked_at: datetime) -> datetime:
         """Return the timestamp as of which to read a table.
 
-        The result is `asked_at` if `published_at` is None or the table has not changed since, and otherwise
-        `published_at`. Because each read gives a timestamp, no read sees rows of a build that starts meanwhile, and all
-        tables of an export belong to one publication. BigQuery keeps former states for only two to seven days, so a
-        mart that is a month old can be exported only as of `asked_at`. The caller must take `asked_at` before this
-        call, when an unchanged table still had its published rows.
+        The result is `asked_at` if `published_at` is None or the table has not changed after `published_at`, and
+        otherwise `published_at`. Because every read is as of a timestamp, no read sees rows of a build that starts
+        meanwhile, and all tables of an export belong to one publication. BigQuery keeps former states for only two to
+        seven days, so a mart that is a month old can be exported only as of `asked_at`. The caller must take `asked_at`
+        before this call, when an unchanged table still had its published rows.
         """
         client, address = self._connect(), self._address
         with explained_errors(address):
@@ -291,7 +291,7 @@ class BigQueryEngine:
             return ask(self._connect(), sql, self._address)
 
     def _write(self, documents: Mapping[str, str], *, replaced: bool = False) -> None:
-        """Load documents into the state table in one job; replace all documents there if ``replaced``, else append."""
+        """Load documents into the state table in one job. Replace all rows if ``replaced`` is True, else append."""
         import pyarrow.parquet as pq
         from google.cloud import bigquery
 

@@ -51,9 +51,10 @@ class BuildReport:
 class _Task:
     """The decisions about a build.
 
-    `wanted` is the refresh to build. `because` is the reason for a full build; None for a build that appends. `select`
-    is dbt's selection, empty for the whole mart. Checks run only if `is_checked` is True. `built` is the record of the
-    present mart; None if there is none that the engine can read.
+    `wanted` is the refresh to build. `because` is the reason for a full build; None for a build that appends.
+    `definitions` is the hash of the files that decide the rows. `select` is dbt's selection, empty for the whole mart.
+    Checks run only if `is_checked` is True. `built` is the record of the present mart; None if the engine can read no
+    mart.
     """
 
     engine: Engine

@@ -9,15 +9,16 @@ from datetime import datetime, timedelta
 from feature_mart.runner.first_loads import FEW_KEYS, FirstLoads, Lags, LoadDay, Minute, Moved
 from feature_mart.runner.load_clock import LoadClockLine
 
-#: A day contains a bulk load if it fulfils two conditions. First, over half of the keys were first loaded on it, or at
-#: least _LEAST_KEYS keys that are at least _TIMES as many as on the median load day.
+#: A day contains a bulk load if it fulfils two conditions. First, over half of the keys were first loaded on the
+#: day, or at least _LEAST_KEYS keys and at least _TIMES as many as on the median load day.
 _LEAST_KEYS, _TIMES = 20, 7
 #: Second, the upper quartile of the day's lags exceeds the usual lag of the other days (at least 0) by more than
 #: OVERDUE. If there are fewer than _LEAST_DAYS other days, only a day with over half of the keys counts, and the usual
 #: lag is assumed to be 0.
 OVERDUE, _LEAST_DAYS = timedelta(hours=24), 7
 #: Overdue loads less than _APART apart form one piece. Pieces at most _JOINED_WITHIN apart may belong to one bulk load.
-#: Minutes and pieces with less than the share _FEW of the keys of the largest one are left out as stragglers.
+#: A minute or piece with less than a fraction _FEW of the keys of the largest minute or piece is left out, because its
+#: keys are stragglers.
 _APART, _JOINED_WITHIN, _FEW = timedelta(hours=1), timedelta(days=1), 0.05
 
 
@@ -25,7 +26,8 @@ _APART, _JOINED_WITHIN, _FEW = timedelta(hours=1), timedelta(days=1), 0.05
 class Bulk:
     """The period of a bulk load of a table: from `start` (included) to `end` (excluded), in whole seconds.
 
-    `days` are the business days on which the bulk load has rows. `is_first` is True if no key was loaded before it.
+    `days` are the business days on which the bulk load has rows. `is_first` is True if no key was loaded before the
+    bulk load.
     """
 
     start: datetime
@@ -48,9 +50,9 @@ class Bulk:
 class BulkLoad:
     """A bulk load of a table for which the load clock has no line, and a proposed line.
 
-    `keys` of the table's `of` keys were first loaded in the bulk load. `line` is None if a line would change nothing.
-    `moved` describes the keys that the line makes known earlier. `compared` is the number of keys outside of bulk loads
-    from which the lag of the line is computed; 0 if the lag is a guess.
+    `keys` is the number of keys first loaded in the bulk load, and `of` the number of the table's keys. `line` is None
+    if a line would change nothing. `moved` describes the keys that the line makes known earlier. `compared` is the
+    number of keys outside of bulk loads from which the lag of the line is computed; 0 if the lag is a guess.
     """
 
     table: str
@@ -72,7 +74,7 @@ class BulkLoad:
 
 
 def lag_note(compared: int) -> str:
-    """Describe how a proposed lag was found: from ``compared`` keys loaded as usual, or as a guess if this is 0."""
+    """Return a note on how a lag was found: from ``compared`` keys loaded as usual, or as a guess if there are none."""
     if not compared:
         return "the lag is a guess"
     return f"90% of the {compared} keys loaded as usual arrived within this lag"
@@ -80,7 +82,7 @@ def lag_note(compared: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LoadHistory:
-    """The days on which keys of a table were first loaded, and its bulk loads.
+    """The days on which keys of a table were first loaded, and the bulk loads of the table.
 
     `usual` is the median `lag` of the days without a bulk load; None if none of these days has a lag.
     """
@@ -101,7 +103,7 @@ class LoadHistory:
 
     @property
     def ordinary_days(self) -> frozenset[str]:
-        """Return the days without a bulk load whose lag exceeds the usual lag by at most `OVERDUE`."""
+        """Return the days that have no bulk load and a lag of at most the usual lag plus `OVERDUE`."""
         usual, bulk_days = self.usual, self.bulk_days
         return frozenset(
             each.day
@@ -139,7 +141,7 @@ def find_bulks(
     is this day without a line.
     """
     history = read_history(loads)
-    # Run the queries below only for new bulk loads, which most tables do not have: each query on BigQuery costs money.
+    # Run the queries below only if there are new bulk loads, because each query on BigQuery costs money.
     new = [b for b in history.bulks if not any(touch(b.line(0), other) for other in known)]
     found = []
     lags = usual_lags(loads, history) if new else Lags(0, timedelta(0), timedelta(0))
@@ -161,7 +163,7 @@ def find_bulks(
 def _bulk_days(days: Sequence[LoadDay]) -> list[LoadDay]:
     """Return the days with a bulk load, in the order in which they are found.
 
-    A day that is found is removed before the next search, because it would hide smaller bulk loads.
+    Each day found is removed before the next search, because a large bulk load would hide smaller ones.
     """
     rest = sorted(days, key=lambda day: -day.keys)
     found: list[LoadDay] = []
@@ -205,7 +207,7 @@ def _usual(days: Sequence[LoadDay]) -> timedelta | None:
 def _bulks(days: Sequence[LoadDay], minutes: Sequence[Minute]) -> tuple[Bulk, ...]:
     """Group the overdue minutes into bulk loads. Pieces at most a day apart, without a load between them, are joined.
 
-    Stragglers are left out: they occur on any day, and the load clock must not assume that they were known earlier.
+    Stragglers are left out, because they occur on any day and the load clock must not assume an earlier time for them.
     """
     pieces: list[list[Minute]] = []
     few = _FEW * max((minute.keys for minute in minutes if minute.is_overdue), default=0)

@@ -44,7 +44,11 @@ _COMPILE = (
 
 @dataclass(frozen=True, slots=True)
 class CompiledModel:
-    """One model. `code` is the SELECT that dbt compiled, or the text of a Python model's file."""
+    """A compiled model.
+
+    `code` is the SELECT that dbt compiled, or the text of a Python model's file. `parents` are the names of the models
+    that the model reads.
+    """
 
     name: str
     code: str
@@ -255,7 +259,7 @@ class FullBuild:
     is_incremental: bool = False
 
     def config(self, **_: object) -> None:
-        """Do nothing: a build without dbt has no configuration."""
+        """Do nothing, because a build without dbt has no configuration."""
 
     def ref(self, name: str) -> duckdb.DuckDBPyRelation:
         """Return the table of the model or seed ``name``."""

@@ -44,7 +44,7 @@ class CostReport:
     """The cost of each selected model, the most expensive first.
 
     `not_judged` are the Python models, which have no dry run. `price_per_tib` is the price of reading 1 TiB, in the
-    currency of MART_BQ_PRICE_PER_TIB.
+    currency of MART_BQ_PRICE_PER_TIB. `is_full` is True if the queries are those of a full build.
     """
 
     models: tuple[ModelCost, ...]
@@ -80,7 +80,7 @@ def measure_cost(
         UsageError: the target is not BigQuery, ``as_of`` is not valid, ``select`` matches no model, or there is no mart
             yet.
         TerminalError: dbt could not compile the project, or BigQuery refuses a query.
-        TransientError: BigQuery does not answer.
+        TransientError: BigQuery is temporarily unavailable.
     """
     address = settings.bigquery
     if address is None:

@@ -17,7 +17,8 @@ from feature_mart.core.services import BigQueryAddress
 from feature_mart.core.settings import Settings
 from feature_mart.runner.git import read_git
 
-#: Called with the number of steps done, their total (0 if unknown) and the name of the present step.
+#: A function that is called with the number of finished steps, the total number of steps (0 if unknown), and the name
+#: of a step.
 Progress = Callable[[int, int, str], None]
 
 #: The statuses that dbt gives to failed nodes.
@@ -28,10 +29,10 @@ FAILED = frozenset({"fail", "error", "runtime error"})
 class Node:
     """One node of a dbt run.
 
-    `kind` is model, seed, snapshot, test, unit_test, exposure or operation. `status` is dbt's own word. `rows` is None
-    if the adapter reports no number of rows. `failures` is None if the node is not a test. `about` is what a test
-    checks, as ``model`` or ``model.column``; empty for other nodes. `compiled` is the compiled SQL, None if there is
-    none. `path` is the node's file in the project.
+    `kind` is model, seed, snapshot, test, unit_test, exposure or operation. `status` is the status that dbt reports.
+    `rows` is None if the adapter reports no number of rows. `failures` is None if the node is not a test. `about` is
+    the object of a test, as ``model`` or ``model.column``; empty for other nodes. `compiled` is the compiled SQL, None
+    if there is none. `path` is the node's file in the project.
     """
 
     id: str
@@ -122,7 +123,7 @@ def invoke_dbt(
 
 @contextmanager
 def _quiet_log() -> Iterator[None]:
-    """Ignore log lines that cannot be written, for example to a full disk. Python would print a traceback for each."""
+    """Ignore log lines that cannot be written, as to a full disk. Python would print a traceback for each line."""
     saved, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield
@@ -132,7 +133,7 @@ def _quiet_log() -> Iterator[None]:
 
 @contextmanager
 def _rare_collection() -> Iterator[None]:
-    """Run Python's garbage collector less often. At its default thresholds it takes a tenth of dbt's parsing time."""
+    """Run Python's garbage collector less often. By default, the collector takes a tenth of dbt's parsing time."""
     saved = gc.get_threshold()
     gc.set_threshold(100_000, 50, 100)
     try:
@@ -144,7 +145,7 @@ def _rare_collection() -> Iterator[None]:
 def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
     """Return the KeyboardInterrupt among the causes of an error; None if there is none.
 
-    If dbt fails to cancel its queries after an interrupt, it raises another error, which hides the interrupt.
+    If dbt fails to cancel queries after an interrupt, dbt raises another error, which hides the interrupt.
     """
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
@@ -190,7 +191,7 @@ def _node(result: Any) -> Node:
 
 
 def _about(node: Any) -> str:
-    """Return what a node tests: the model, or ``model.column`` for a test of a column; empty for other nodes."""
+    """Return the tested model or source, with ``.column`` for a test of a column; empty for other nodes."""
     key = str(getattr(node, "file_key_name", None) or "")
     if key.startswith("sources."):
         about = ".".join(str(part) for part in next(iter(node.sources), ()))
@@ -222,9 +223,9 @@ def _first_lines(text: str, count: int = 6) -> str:
 
 @contextmanager
 def _environment(settings: Settings, database: Path) -> Iterator[None]:
-    """Set the environment variables that profiles.yml and the raw views read, and unset those that are flags of dbt.
+    """Set the environment variables that the profile, sources and macros of the project read, and unset dbt's flags.
 
-    dbt treats each variable ``DBT_<FLAG>`` as the flag; DBT_RESOURCE_TYPES, for example, could exclude the checks. Only
+    dbt treats each variable ``DBT_<FLAG>`` as the flag. DBT_RESOURCE_TYPES, for example, could exclude the checks. Only
     the variables that a project may read itself are kept (DBT_ENV_CUSTOM_ENV_*, DBT_ENV_SECRET_*). The former
     environment is restored at the end.
     """
@@ -272,7 +273,7 @@ def _bigquery_environment(address: BigQueryAddress) -> dict[str, str]:
 
 
 def _labels(settings: Settings) -> dict[str, str]:
-    """Return the variables with the labels of BigQuery jobs, by which a run's jobs can be found.
+    """Return the environment variables with the labels of BigQuery jobs, by which the jobs of a run can be found.
 
     macros/project/job_labels.sql reads the variables.
     """

@@ -43,9 +43,9 @@ def choose_refresh(
     """Return the refresh to build: the one that --as-of or dbt var as_of names, or else the newest.
 
     The newest refresh is the last one that the wall clock has reached, or the first that contains every raw row if that
-    is earlier. It is never earlier than the mart's refresh, unless ``full_refresh``. ``newest_load`` is the latest load
-    time of the raw rows; None if only the wall clock decides. If ``select`` is not empty, the result is the refresh of
-    the present mart.
+    is earlier. The newest refresh is never earlier than the mart's refresh, unless ``full_refresh``. ``newest_load`` is
+    the latest load time of the raw rows; None if only the wall clock decides. If ``select`` is not empty, the result is
+    the refresh of the present mart.
 
     Raises:
         UsageError: the requested time is not valid, is in the future, or contradicts ``select``; or there is no mart to

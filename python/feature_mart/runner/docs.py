@@ -55,7 +55,7 @@ def generate_docs(
 
 
 def _without_catalog(settings: Settings) -> list[str]:
-    """Return dbt's option for an empty catalog if BigQuery is an emulator, whose catalog dbt cannot read; else none."""
+    """Return dbt's option for an empty catalog if BigQuery is an emulator, because dbt cannot read its catalog."""
     is_stand_in = settings.bigquery is not None and settings.bigquery.endpoint
     return ["--empty-catalog"] if is_stand_in else []
 

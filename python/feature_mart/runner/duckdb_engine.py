@@ -207,7 +207,7 @@ class DuckDBEngine:
             raise unreadable(self._settings.mart_path, error) from None
 
     def open_for_docs(self) -> None:
-        # Give dbt a copy: it opens the database for writing, which fails while another process reads the mart.
+        # Give dbt a copy, because dbt opens the database for writing, which fails while another process reads the mart.
         draft = self._settings.draft_path
         draft.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self._settings.mart_path, draft)

@@ -16,10 +16,10 @@ from feature_mart.runner.first_loads import FirstLoads
 
 @dataclass(frozen=True, slots=True)
 class Outset:
-    """The start of a build.
+    """The starting point of a build.
 
-    If `is_new`, the build starts with an empty mart, otherwise with the present one, to append to or to rebuild in
-    part. `run_id` is the id of the run that builds.
+    If `is_new`, the build starts with an empty mart. Otherwise the build appends to the present mart, or rebuilds
+    a part of the present mart. `run_id` is the id of the run that builds.
     """
 
     is_new: bool
@@ -27,7 +27,7 @@ class Outset:
 
 
 class Engine(Protocol):
-    """Builds and reads the mart of one warehouse; implemented once for DuckDB and once for BigQuery."""
+    """The interface to the database that builds and contains the mart of one warehouse: DuckDB or BigQuery."""
 
     @property
     def version(self) -> str:
@@ -83,7 +83,7 @@ class Engine(Protocol):
         ...
 
     def begin(self, outset: Outset) -> None:
-        """Prepare the database in which dbt builds: empty, or with the present mart, as ``outset`` says."""
+        """Prepare the database in which dbt builds. ``outset`` states whether the build starts with an empty mart."""
         ...
 
     @property
@@ -92,11 +92,11 @@ class Engine(Protocol):
         ...
 
     def take_snapshots(self, variables: Mapping[str, object], *, is_taken: bool) -> None:
-        """Take the dbt snapshots of the overwritten sources. ``is_taken`` is True if this refresh already has them."""
+        """Take the dbt snapshots of the overwritten sources. ``is_taken`` is True if they exist for this refresh."""
         ...
 
     def first_rows(self, node: Node) -> Sequence[str]:
-        """Return the first rows that a failing check found, as text; none if the check's query no longer runs."""
+        """Return the first rows that a failing check found, as text; empty if the check's query fails."""
         ...
 
     def abandon(self, result: DbtResult) -> str:

@@ -23,7 +23,7 @@ _NOT_NULL = re.compile(
     r"\s*select\s+(?P<column>\w+)\s+(?P<rest>from\s.+\bis\s+null)\s*", re.DOTALL | re.IGNORECASE
 )
 
-#: Returns the first rows that a failing check found.
+#: A function that returns the first rows that a failing check found.
 ReadRows = Callable[[Node], Sequence[str]]
 
 
@@ -46,7 +46,7 @@ def build_failure(
 
 
 def describe_failures(settings: Settings, result: DbtResult, rows: ReadRows, head: str) -> str:
-    """Return one message for all failures; ``head`` is the message's beginning.
+    """Return one message for all failures. ``head`` is the beginning of the message.
 
     A failing check is described by its message and remedy (``meta.message``, ``meta.fix``) and the first rows that it
     found. A failing model is described by the first line of the database's error and, on BigQuery, a remedy if one is

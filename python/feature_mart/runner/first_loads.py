@@ -55,8 +55,7 @@ class Moved:
     """The keys that a load clock line makes known earlier.
 
     `keys` is the number of keys. `median` and `greatest` are the median and the maximum of the durations by which keys
-    become known earlier.
-    `example` is one of the keys, None if there is none.
+    become known earlier. `example` is one of the keys; None if there are no keys.
     """
 
     keys: int
@@ -69,7 +68,7 @@ class Moved:
 class PeriodDay:
     """A day of a load clock line's period.
 
-    `keys` is the number of keys first loaded on the day, and `moved` the number of those that the line makes known
+    `keys` is the number of keys first loaded on the day, and `moved` the number of these keys that the line makes known
     earlier. `example` is one of the moved keys, None if there is none.
     """
 
@@ -83,7 +82,7 @@ class PeriodDay:
 class Minute:
     """The first loads of one minute of a business day: the times of the first and last load, and the number of keys.
 
-    A minute may occur twice: with the keys that were loaded overdue (`is_overdue` is True), and with the others.
+    A minute may occur twice: once for the overdue keys (`is_overdue` is True), and once for the other keys.
     """
 
     day: str
@@ -151,7 +150,7 @@ order by min(loaded_us), max(loaded_us)"""
         ]
 
     def lags(self, without: Sequence[LoadClockLine]) -> Lags:
-        """Return the lags of the keys that were first loaded outside of the periods of ``without``."""
+        """Return the lags of the keys that were first loaded outside of the periods of the lines ``without``."""
         outside = [f"not ({_within(line)})" for line in without]
         rows = self._query(
             f"""
@@ -237,7 +236,7 @@ def _lag_us(line: LoadClockLine) -> int:
 
 
 def _quantile(by: str, of: int, parts: int) -> str:
-    """Return a SELECT of the ``of``/``parts`` quantile of ``lag_us`` in ``ranked`` by group, not interpolated."""
+    """Return a SELECT of the quantile ``of``/``parts`` of ``lag_us`` for each group in ``ranked``, not interpolated."""
     past = f"{parts} * place - {of} * lag_count"
     return (
         f"select {by}, max(case when {past} >= 0 and {past} < {parts} then lag_us end) as quantile_us "

@@ -98,7 +98,7 @@ def extract_commit(project: Path, ref: str, out: Path) -> Path:
     packed = _pack(project, ref)
     out.mkdir(parents=True)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        # The archive is git's, so it can be trusted. The first releases of Python 3.11 do not have `filter`.
+        # `filter` is not set, because the first releases of Python 3.11 do not have it. An archive from git is trusted.
         archive.extractall(out)
     if not (out / "dbt_project.yml").is_file():
         raise UsageError(f"The commit {ref} has no dbt_project.yml: name a commit of this project.")

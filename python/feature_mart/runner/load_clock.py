@@ -13,7 +13,7 @@ from feature_mart.core.duckdb_files import connect
 from feature_mart.core.errors import UsageError
 from feature_mart.core.raw_contract import EVENTS
 
-#: The columns of the seed, in the order of printed lines. The file may have them in any order.
+#: The columns of the seed, in the order of printed lines. The file may have the columns in any order.
 COLUMNS = ("warehouse", "table", "trusted_from", "assumed_lag_hours", "note", "untrusted_from")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -37,7 +37,7 @@ class LoadClockLine:
         return is_begun and loaded_at < self.trusted_from
 
     def condition(self, loaded_at: str) -> str:
-        """Return a DuckDB condition that a load time is in the period; ``loaded_at`` is an SQL expression."""
+        """Return a DuckDB condition that is true if the SQL expression ``loaded_at`` is in the period."""
         ends = f"{loaded_at} < timestamptz '{self.trusted_from.isoformat()}'"
         if self.untrusted_from is None:
             return ends
@@ -67,7 +67,8 @@ def read_load_clock(project: Path, warehouse: str) -> Mapping[str, tuple[LoadClo
     """Return the lines of seeds/load_clock.csv that apply to a warehouse, by table, in the order of their periods.
 
     Raises:
-        UsageError: a column is missing, a line is not valid, or periods of one table overlap; the message lists all.
+        UsageError: a column is missing, a line is not valid, or periods of one table overlap. The message lists all
+            faults.
     """
     path = project / "seeds" / "load_clock.csv"
     if not path.is_file():

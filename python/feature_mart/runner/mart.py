@@ -27,7 +27,7 @@ def require_built(settings: Settings) -> BuiltMart:
 
     Raises:
         UsageError: there is no mart, or the state folder belongs to another warehouse.
-        TransientError: another program has the file open for writing, or BigQuery does not answer.
+        TransientError: another program has the file open for writing, or BigQuery is temporarily unavailable.
     """
     check_address(settings)
     built = parse_built(open_engine(settings).read_document("built"))

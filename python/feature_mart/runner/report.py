@@ -29,7 +29,7 @@ _INTERRUPTED = 130
 
 @dataclass(slots=True)
 class RunLog:
-    """The run record of a command, filled in while it runs and written by `write`."""
+    """The run record of a command, filled in while the command runs and written by `write`."""
 
     settings: Settings
     command: str
@@ -89,7 +89,7 @@ class RunLog:
 
 
 def exit_code(error: BaseException | None) -> int:
-    """Return the exit code of a command that ended with ``error``; 0 for None."""
+    """Return the exit code of a command that ended with ``error``; 0 if ``error`` is None."""
     if error is None:
         return 0
     default = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1

@@ -37,7 +37,7 @@ _HERE = local()
 
 @contextmanager
 def sealed_off(name: str) -> Iterator[None]:
-    """Refuse file, process and network access to the code inside the context; ``name`` is the model in the message.
+    """Refuse file, process and network access to the code inside the context; ``name`` is the model's name.
 
     Raises:
         TerminalError: the code tried to access a file, a process or the network. The error is raised at the end of the

@@ -1,7 +1,7 @@
 """Take and keep the dbt snapshots of overwritten sources, the only part of a state folder that cannot be rebuilt.
 
 dbt keeps the snapshots in `history/history.duckdb`. Another version of DuckDB may not be able to read this file. Each
-table is therefore also written as a Parquet file beside it, from which the DuckDB file can be restored.
+table is therefore also written to a Parquet file in the same folder, from which the DuckDB file can be restored.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def take_snapshots(
 ) -> None:
     """Take the dbt snapshots of the overwritten sources, once per refresh.
 
-    If ``is_taken``, the mart is already at the refresh and its seals cover the rows of the snapshots, so they are taken
-    only if the history file is missing. The snapshots are kept even if the build fails.
+    If ``is_taken``, the mart is already at the refresh and its seals cover the rows of the snapshots, so snapshots are
+    taken only if the history file is missing. The snapshots are kept even if the build fails.
 
     Raises:
         TerminalError: dbt failed, or the history cannot be read and has no Parquet copy.
@@ -41,7 +41,7 @@ def take_snapshots(
 
 
 def _restore(path: Path) -> None:
-    """Restore the DuckDB file from the Parquet copies if it is missing or cannot be read."""
+    """Restore the DuckDB file from the Parquet copies if the DuckDB file is missing or cannot be read."""
     copies = sorted(path.parent.glob("*.parquet"))
     if not path.is_file() and not copies:
         return

@@ -16,7 +16,7 @@ _STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The measures of a stage.
+    """The measurements of a stage.
 
     `peak_mb` is the peak memory of the stage on Linux. On other systems it is the peak memory of the process so far.
     """
@@ -50,7 +50,7 @@ def measured(name: str, into: list[Stage]) -> Iterator[None]:
 
 def _reset_peak() -> None:
     try:
-        # proc(5): 5 resets the peak resident set size to the present one.
+        # proc(5): writing 5 resets the peak resident set size to the present size.
         _RESET_PEAK.write_text("5", encoding="ascii")
     except OSError:
         return

@@ -19,7 +19,7 @@ from feature_mart.core.errors import LeaseHeldError, TerminalError, UsageError
 from feature_mart.core.files import write_whole
 from feature_mart.core.settings import Settings
 
-#: The folders and suffixes of the files that, with the raw rows, decide the rows of the mart.
+#: The folders of the files that, with the raw rows, decide the rows of the mart. `_DECIDING` has the suffixes.
 _DEFINITIONS = ("models", "macros", "seeds", "snapshots")
 #: The files and folders that a command creates in a state folder before it writes any result.
 _UNUSED = frozenset({"lock", "address", "runs", "scratch", "target"})
@@ -37,7 +37,7 @@ class CheckCounts:
 
 @dataclass(frozen=True, slots=True)
 class BuiltMart:
-    """The record of a mart: what the mart was built from. It is kept with the mart and published in the same step.
+    """The record of a mart: what the mart was built from. The record is published together with the mart.
 
     `address` is the place of the raw warehouse. `engine` is the name and version of the engine. `definitions` is the
     hash of the files that decide the rows, or ``several`` if parts of the mart were built from different files.

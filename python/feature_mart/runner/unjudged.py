@@ -1,4 +1,4 @@
-"""Read which checks over time had too little to compare, because the warehouse is young or has few rows."""
+"""Read the checks over time that had too little to compare, because the warehouse is young or has few rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check that Python and the engine agree on the business zone. Each has its own time zone database."""
+"""Check that Python and the engine, which have separate time zone databases, agree on the business zone."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def proposals(jobs: int) -> str:
 def contract_facts(jobs: int) -> str:
     """Return the SELECT of facts about contracts, one row per contract.
 
-    Times are in seconds since `STARTS_AT`. Each version of a contract is loaded after the version before.
+    Times are in seconds since `STARTS_AT`. Each version of a contract is loaded after the previous version.
     """
     there = members_there(freelancer_count(jobs), f"posted // {DAY}")
     void, cancelled = SHARES["contract_void"], SHARES["contract_cancelled"]
@@ -165,7 +165,7 @@ def contract_facts(jobs: int) -> str:
 
 
 def contracts() -> str:
-    """Return the SELECT of contracts, one row per version: agreed, repriced, ended, deleted."""
+    """Return the SELECT of contracts, with one row per version. A contract is agreed, repriced, ended or deleted."""
     return f"""
     with versions as (
         select *, unnest([1] || case when load_2 is null then [] else [2] end || case when load_3 is null then []
@@ -199,7 +199,7 @@ def contracts() -> str:
 
 
 def reviews() -> str:
-    """Return the SELECT of reviews of completed contracts, by either side.
+    """Return the SELECT of the reviews that clients and freelancers write about completed contracts.
 
     Ratings by clients depend on a fixed quality of the freelancer.
     """

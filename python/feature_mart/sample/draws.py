@@ -31,7 +31,7 @@ def macros(seed: int) -> tuple[str, ...]:
         f"create macro mix_first(x) as (xor(x, x >> 16) * 2146121005::ubigint) & {_MASK}",
         f"create macro mix_second(x) as (xor(x, x >> 15) * 2221713035::ubigint) & {_MASK}",
         "create macro mix_last(x) as xor(x, x >> 16)",
-        # Every step is a bijection, so two rows of a stream never get the same number.
+        # Every step is a bijection, so two rows of the same `stream` never get the same mixed number.
         "create macro row_seed(i, stream) as mix_last(mix_second(mix_first("
         f"((i::ubigint & {_MASK}) * {stride}::ubigint + xor(stream::ubigint, {_mixed(seed, 'stream')}::ubigint))"
         f" & {_MASK})))",
@@ -56,7 +56,7 @@ def macros(seed: int) -> tuple[str, ...]:
 
 
 def row_seed(number: str, stream: str) -> str:
-    """Return an expression for the mixed number of a row, from which all its draws come."""
+    """Return an expression for the mixed number of a row, which is the seed of all draws of the row."""
     return f"row_seed({number}, {_salt(stream)})"
 
 
@@ -81,7 +81,7 @@ def waiting(what: str, seed: str = "h") -> str:
 
 
 def chance(what: str, share: float, seed: str = "h") -> str:
-    """Return a condition that is true for the share ``share`` of the rows."""
+    """Return a condition that is true for a fraction ``share`` (0 to 1) of the rows."""
     return f"(draw({seed}, {_salt(what)}) < {round(share * _SPACE)}::ubigint)"
 
 
@@ -101,9 +101,9 @@ def number_list(numbers: Sequence[float]) -> str:
 
 
 def second_of_day(what: str, midnight_share: float) -> str:
-    """Return an expression for a second of the day: mostly in office hours, some in the evening or at night.
+    """Return an expression for a second of the day. Most are in office hours, some in the evening or at night.
 
-    The share ``midnight_share`` is within ten minutes of midnight. The value is negative if it is before midnight.
+    A fraction ``midnight_share`` (0 to 1) is within ten minutes of midnight. Seconds before midnight are negative.
     """
     kind, second = uniform(f"{what} hour"), uniform(f"{what} second")
     return f"""case
@@ -114,7 +114,10 @@ def second_of_day(what: str, midnight_share: float) -> str:
 
 
 def streamed_load(event: str, what: str, late_share: float, seed: str = "h") -> str:
-    """Return an expression for a load time minutes to hours after the event; for ``late_share``, one to six days."""
+    """Return an expression for a load time that is five minutes to about six hours after the event.
+
+    A fraction ``late_share`` (0 to 1) of the rows is loaded another one to six days later.
+    """
     return f"""({event} + 300 + {below(f"{what} load", 6 * HOUR, seed)} + case
         when {chance(f"{what} late", late_share, seed)} then {DAY} + {below(f"{what} days", 5 * DAY, seed)}
         else 0 end)"""
@@ -123,7 +126,7 @@ def streamed_load(event: str, what: str, late_share: float, seed: str = "h") -> 
 def nightly_load(event: str, what: str, late_share: float, seed: str = "h") -> str:
     """Return an expression for a load at 03:00 of the next day, the time of the refresh.
 
-    The share ``late_share`` is loaded one to five days later.
+    A fraction ``late_share`` (0 to 1) of the rows is loaded one to five days later.
     """
     return f"""(({event} // {DAY} + 1) * {DAY} + 3 * {HOUR} + case
         when {chance(f"{what} late", late_share, seed)} then {DAY} * (1 + {below(f"{what} days", 5, seed)})
@@ -143,7 +146,7 @@ def shown_load(load: str) -> str:
 def is_shown(load: str, next_load: str) -> str:
     """Return a condition for the versions that the warehouse contains.
 
-    These are the versions loaded by `ENDS_AT`, without those that were replaced before the bulk load.
+    These are the versions loaded by `ENDS_AT`, without versions that were replaced before `TRUSTED_FROM`.
     """
     return (
         f"{load} <= {_END} and ({load} >= {_TRUSTED} or coalesce({next_load} >= {_TRUSTED}, true))"
@@ -151,11 +154,11 @@ def is_shown(load: str, next_load: str) -> str:
 
 
 def copies(what: str, number: str, share: float, seed: str = "h") -> str:
-    """Return an expression that writes the share ``share`` of the rows twice.
+    """Return an expression that duplicates a fraction ``share`` (0 to 1) of the rows.
 
-    ``number`` differs between rows with the same seed.
+    ``number`` is an expression that distinguishes rows with the same seed, such as the versions of a job.
     """
-    # 2654435768 is even, so the multiplier stays odd.
+    # The multiplier of a draw must be odd. `_salt` is odd, and 2654435768 is even.
     multiplier = f"(({_salt(what)}::ubigint + {number}::ubigint * 2654435768::ubigint) & {_MASK})"
     return f"""unnest(case
         when draw({seed}, {multiplier}) < {round(share * _SPACE)}::ubigint then [1, 2]

@@ -1,4 +1,4 @@
-"""Build the SQL of the sample's job postings: their subject, their expected price, their rows and skills."""
+"""Build the SQL of the sample's job postings: facts about each job, and the tables jobs and job_skills."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _NOISE = 0.42
 def facts(jobs: int) -> str:
     """Return the SELECT of facts about jobs, one row per job, from which the other tables are drawn.
 
-    Times are in seconds since `STARTS_AT`, durations in seconds. The log price is the sum of the effects of category,
-    quantity, skills, prefix of the title, client and trend, and of noise.
+    Times are in seconds since `STARTS_AT`, durations in seconds. The log price is the sum of noise and of the effects
+    of category, quantity, number of parts, skills, prefix of the title, client and trend.
     """
     quantities = number_list(list(chain.from_iterable(work.quantities for work in WORKS)))
     usual = number_list([work.quantities[3] for work in WORKS])
@@ -126,7 +126,7 @@ def facts(jobs: int) -> str:
 
 
 def jobs() -> str:
-    """Return the SELECT of jobs, one row per version: posted, deadline moved, closed, deleted."""
+    """Return the SELECT of jobs, with one row per version. A job is posted, extended, closed or deleted."""
     late = SHARES["loaded_late"]
     moved = f"{chance('moved', SHARES['job_deadline_moved'])} and deadline is not null"
     end = seconds_of(ENDS_AT)
@@ -206,7 +206,7 @@ def jobs() -> str:
 
 
 def job_skills() -> str:
-    """Return the SELECT of job skills, 0 to 4 per job; a few are listed twice."""
+    """Return the SELECT of job skills: 0 to 4 skills per job, a few of them listed twice."""
     names = word_list([name for field in FIELDS for name, _ in field.skills])
     return f"""
     with listed as (
@@ -220,5 +220,5 @@ def job_skills() -> str:
 
 
 def job_id(number: str = "i") -> str:
-    """Return an expression for the id of the job with this number."""
+    """Return an expression for the id of the job with the number ``number``."""
     return f"'J' || lpad(({number})::varchar, 8, '0')"

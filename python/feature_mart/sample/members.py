@@ -1,7 +1,7 @@
 """Build the SQL of the sample's categories, clients and freelancers, and draw the members of a job.
 
-Members are numbered in the order of registration. Of all members, 15% register before the first posting, and the rest
-evenly over the three years. The number of members on a day is therefore a formula, and no join is needed.
+Members are numbered in the order of registration. Before the first posting, 15% of the members register, and the
+others register evenly over the three years. A formula therefore gives the number of members on a day, without a join.
 """
 
 from __future__ import annotations
@@ -40,13 +40,16 @@ def freelancer_count(jobs: int) -> int:
 
 
 def members_there(count: int, day: str) -> str:
-    """Return an expression for the number of members, of ``count``, that can be drawn on a day: at least one."""
+    """Return an expression for the number of the ``count`` members that can be drawn on a day, at least one."""
     return f"""greatest(1, floor({count} * ({_BEFORE} + {1 - _BEFORE}
         * greatest(0, ({day}) - {_MARGIN}) / {DAYS}.0)))::bigint"""
 
 
 def client_of(there: str) -> str:
-    """Return an expression for a job's client: few clients post many jobs, and some jobs are of new clients."""
+    """Return an expression for the number of a job's client.
+
+    Few clients post many of the jobs, and some jobs come from clients that registered recently.
+    """
     who, which = uniform("client kind"), uniform("client")
     return f"""least({there} - 1, case
         when {who} < 0.70 then floor({there} * power({which}, 2.5))
@@ -55,12 +58,15 @@ def client_of(there: str) -> str:
 
 
 def freelancer_drawn(there: str, seed: str) -> str:
-    """Return an expression for a freelancer's number: few freelancers get much of the work."""
+    """Return an expression for a freelancer's number, skewed so that few freelancers get much of the work."""
     return f"least({there} - 1, floor({there} * power({uniform('freelancer', seed)}, 1.8))::bigint)"
 
 
 def freelancer_of(drawn: str, there: str, category: str, seed: str) -> str:
-    """Return an expression that replaces 80% of the drawn freelancers by one with a near number, in the category."""
+    """Return an expression that replaces 80% of the drawn freelancers by a freelancer of the job's category.
+
+    The replacement is the freelancer of the same block of 32 numbers whose position in the block is the category.
+    """
     own = f"({drawn} // 32 * 32 + {category})"
     return f"""case when {own} < {there} and {chance("keeps", 0.8, seed)} then {own} else {drawn} end"""
 
@@ -70,12 +76,12 @@ def _member(prefix: str, number: str) -> str:
 
 
 def client_id(number: str) -> str:
-    """Return an expression for the id of the client with this number."""
+    """Return an expression for the id of the client with the number ``number``."""
     return _member("C", number)
 
 
 def freelancer_id(number: str) -> str:
-    """Return an expression for the id of the freelancer with this number."""
+    """Return an expression for the id of the freelancer with the number ``number``."""
     return _member("F", number)
 
 
@@ -99,7 +105,7 @@ def categories() -> str:
 
 
 def clients(count: int) -> str:
-    """Return the SELECT of clients, one row per version: a few move or become a company."""
+    """Return the SELECT of clients, with one row per version. A few clients move or become a company."""
     moved = SHARES["client_changed"]
     prefectures = pick("prefecture", PREFECTURES)
     return _versions(
@@ -116,7 +122,7 @@ def clients(count: int) -> str:
 
 
 def freelancers(count: int) -> str:
-    """Return the SELECT of freelancers, one row per version: a few become a company."""
+    """Return the SELECT of freelancers, with one row per version. A few freelancers become a company."""
     return _versions(
         count,
         "freelancer",

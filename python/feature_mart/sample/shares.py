@@ -1,4 +1,4 @@
-"""The constants of the sample: its time span, the share of each kind of fault, and its load clock."""
+"""Define the time span of the sample, the share of rows with each kind of fault, and the sample's load clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ DAYS = 1096
 FIRST_WEEKDAY = 5
 
 #: The warehouse was opened after half a year, with one bulk load of the state at that time. The load is five minutes
-#: before `TRUSTED_FROM`, because a row is loaded at least five minutes after its event.
+#: before `TRUSTED_FROM`. All rows are loaded at least five minutes after their events, so no row of the bulk load has
+#: an event after the bulk load.
 BULK_LOADED_AT = "2023-09-30 17:55:00+00"
 #: From this time on `loaded_at` can be trusted. The nightly load at exactly this time is the first trusted one.
 TRUSTED_FROM = "2023-09-30 18:00:00+00"
@@ -32,7 +33,7 @@ class SampleClockLine(NamedTuple):
     untrusted_from: str = ""
 
     def seed_line(self, warehouse: str = "sample") -> str:
-        """Return the line as text for the file."""
+        """Return the line as CSV, without a line break."""
         fields = (
             warehouse,
             self.table,
@@ -54,10 +55,10 @@ LOAD_CLOCK = tuple(
     for table in BULK_TABLES
 )
 
-#: The share of rows with each kind of fault or event, of the rows (jobs, contracts …) that can have it.
+#: The fraction (0 to 1) of rows with each kind of fault or event, among the rows that can have the fault or event.
 SHARES: Mapping[str, float] = MappingProxyType(
     {
-        # Rows loaded more than a day after the event, or twice.
+        # Rows that are loaded late, and rows that are duplicated.
         "loaded_late": 0.08,
         "exact_duplicate": 0.005,
         # Clients and freelancers.
@@ -88,7 +89,7 @@ SHARES: Mapping[str, float] = MappingProxyType(
         "job_recategorised": 0.01,
         "job_deleted": 0.01,
         "skill_listed_twice": 0.003,
-        # Contracts. Those neither void, cancelled nor left active are completed.
+        # Contracts. A contract that is not void, cancelled or left active is completed.
         "job_contracted": 0.62,
         "job_contracted_twice": 0.04,
         "contract_by_other_client": 0.03,

@@ -49,7 +49,7 @@ _QUANTITY_EN = _quantity(
 
 
 def title() -> str:
-    """Return an expression for the title of a row of job facts; NULL for a few rows."""
+    """Return an expression for the title of a row of job facts. A few titles are NULL."""
     prefix = f"{word_list([prefix for prefix, _ in PREFIXES])}[1 + prefix]"
     japanese = f"""({prefix} || case {below("layout", 3)}
         when 0 then {_TOPIC_JA} || 'の' || {_WORK_JA} || '（' || {_QUANTITY_JA} || '）'
@@ -70,7 +70,7 @@ def title() -> str:
 
 
 def description() -> str:
-    """Return an expression for the description of a row of job facts, some in HTML; NULL for a few rows."""
+    """Return an expression for the description of a row of job facts. Some are in HTML, and a few are NULL."""
     details = word_list(DETAILS)
     first, count = below("detail", len(DETAILS)), below("details", 5)
     # 3 and 8 have no common divisor, so no sentence is repeated.

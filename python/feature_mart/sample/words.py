@@ -1,4 +1,4 @@
-"""The vocabulary of the sample: kinds of work and their prices, skills, topics and phrases."""
+"""Define the vocabulary of the sample: kinds of work and their prices, skills, topics and phrases."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ PIECES = (1, 2, 3, 5, 8, 10, 20, 30)
 PAGES = (1, 3, 4, 5, 6, 8, 10, 15)
 HOURS = (5, 10, 15, 20, 30, 40, 60, 80)
 MANY = (100, 200, 300, 500, 800, 1000, 3000, 5000)
-#: The quantities of an hourly job, in hours a month. They replace the quantities of the category.
+#: The quantities of an hourly job, in hours a month. These quantities replace the quantities of the category.
 MONTHLY_HOURS = (10, 20, 30, 40, 60, 80, 120, 160)
-#: The numbers of parts, for a category with `has_parts`.
+#: The possible numbers of parts of a job in a category with `has_parts`.
 PARTS = (1, 1, 1, 2, 3, 5, 10, 20)
 
 # fmt: off

@@ -58,7 +58,7 @@ def write_sample(
         progress: called with the name of each table before it is written.
 
     Raises:
-        UsageError: ``jobs`` or ``seed`` is out of range, or ``out`` contains something else.
+        UsageError: ``jobs`` or ``seed`` is out of range, or ``out`` is a file or contains other files.
         TerminalError: the folder cannot be written.
     """
     if not 1 <= jobs <= MOST_JOBS:
@@ -91,7 +91,7 @@ def write_tables(
     threads: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, int]:
-    """Write the tables into a new folder, with a temporary database beside it.
+    """Write the tables into a new folder, with a temporary database beside the folder.
 
     Returns:
         The number of rows by raw table.
