@@ -33,7 +33,7 @@ class Writer:
         module: The module, in which names that are not local are looked up.
         function: The function to write.
         arguments: The term of each parameter, by name.
-        live: The names that are read. Assignments to other local variables are left out.
+        live: The names that the function reads. Assignments to other local variables are left out.
     """
 
     def __init__(

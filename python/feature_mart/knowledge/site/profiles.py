@@ -64,8 +64,9 @@ class Extent:
     """The bins of a column.
 
     `low` is the lower bound of the first bin, `width` the width of each bin, and `bins` their number, 0 for a column
-    without known values. `is_exact` is True if each bin has at most one distinct value, `is_whole` if all values are
-    whole numbers. `least` and `greatest` are the minimum and maximum of the values.
+    without known values. `is_exact` is True if each bin stands for one value (the first and last bin also count
+    outliers), `is_whole` if all values are whole numbers. `least` and `greatest` are the minimum and maximum of the
+    values.
     """
 
     low: float
@@ -127,7 +128,7 @@ def measure_profiles(
 
     Args:
         ask: runs a query on the training mart.
-        columns: the columns by name, as SQL expressions that are numbers.
+        columns: for each column, by name, a SQL expression of the column's value as a number.
         label: the column of the label.
         splits: the splits by time. Rows outside of the splits are not counted.
         categorical: the names of columns whose values are codes without an order.
