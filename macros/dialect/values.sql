@@ -17,8 +17,8 @@
     end
 {%- endmacro %}
 
-{#- Write a text without white space at its ends, as Unicode defines it. BigQuery's trim does the
-    same; DuckDB's leaves some characters, so they are listed. -#}
+{#- Write a text without Unicode white space at either end. BigQuery's trim removes all white space
+    characters; DuckDB's trim needs a list of them. -#}
 {% macro trimmed(text) %}
     {{- return(adapter.dispatch('trimmed')(text)) -}}
 {% endmacro %}

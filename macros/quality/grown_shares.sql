@@ -106,7 +106,7 @@ grown as (
         hits_before,
         of_rows_before
     from scored
-    -- A single row is not a share, even if it was rare before.
+    -- Ignore a share of a single row, which is always 0 or 1.
     where of_rows >= 2 and evidence >= {{ evidence_bound() }} and share - share_before >= 0.1
     qualify row_number() over (
             partition by name

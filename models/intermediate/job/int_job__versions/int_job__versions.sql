@@ -32,7 +32,7 @@ new_versions as (
 
 ),
 
--- The version at the request may be superseded before a refresh sees it.
+-- Keep the values of a job's first version, which may be superseded before a refresh sees it.
 first_new_versions as (
 
     select
