@@ -1,4 +1,4 @@
-{#- Return the models whose columns are profiled, each with the column that dates its rows. -#}
+{#- Return the models whose columns are profiled, each with the model's time column. -#}
 {% macro profiled_tables() -%}
     {{- return({
         'feat_job__category_at_request': 'entered_at',

@@ -49,7 +49,7 @@ def run_rendered(
     """Run the checks of one dialect in one process, and report each outcome.
 
     Args:
-        checks: the checks.
+        checks: checks of rendered SQL, all of one dialect.
         paths: by name of the check, the SQL files that the check reads; empty for all files.
         report: called with each outcome.
     """

@@ -54,7 +54,7 @@ class Outcome:
     Attributes:
         check: the check.
         code: the exit code: 0 if the check passed, 1 if it found something; any other code may be a crash.
-        seconds: the duration; None if the check did not run.
+        seconds: the duration; None if it was not measured.
         output: the text that the check printed.
     """
 

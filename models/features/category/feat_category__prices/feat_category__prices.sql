@@ -127,8 +127,8 @@ freelancer_counts as (
 
 ),
 
--- A freelancer adds 1 at the refresh at which its running count leaves 0, and -1 at the refresh at
--- which the count returns to 0.
+-- A freelancer adds 1 at the refresh at which the freelancer's running count leaves 0, and -1 at
+-- the refresh at which the count returns to 0.
 active_deltas as (
 
     select

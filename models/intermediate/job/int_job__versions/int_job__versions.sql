@@ -47,7 +47,8 @@ first_new_versions as (
 
 ),
 
--- Only the last of the versions that one refresh sees first was ever in force at a refresh.
+-- If one refresh is the first to see several versions of a job, keep only the last version: the
+-- others were never in force at a refresh.
 last_new_versions as (
 
     select

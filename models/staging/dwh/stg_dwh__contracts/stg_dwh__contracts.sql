@@ -68,8 +68,8 @@ untrusted_periods as (
 
 ),
 
--- Keys that were first loaded in a period of the load clock. A key that was loaded before the
--- period was known since then, and its rows within the period are ordinary versions.
+-- Keys that were first loaded in a period of the load clock. A key that was first loaded before the
+-- period is known from that load, and the key's rows within the period are ordinary versions.
 first_untrusted as (
 
     select

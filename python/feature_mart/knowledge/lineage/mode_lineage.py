@@ -61,7 +61,7 @@ class ModeLineage:
         self._known = {} if rest else _digests.setdefault(mode, {})
 
     def column(self, model: str, name: str) -> str:
-        """Return the digest of a column's values."""
+        """Return the digest of everything that decides a column's values."""
         key = self._state(model), name
         if key not in self._known:
             self._known[key] = self._column(model, name)
@@ -109,7 +109,7 @@ class ModeLineage:
         return self._digests.of(summary.rows)
 
     def _state(self, model: str) -> str:
-        """Return a cache key: a text that is equal for models with equal code, settings and upstream models."""
+        """Return a cache key of a model, which changes if the model's code, settings or upstream models change."""
         if model not in self._states:
             # Set a placeholder, which ends the recursion of a model that reads itself.
             self._states[model] = model

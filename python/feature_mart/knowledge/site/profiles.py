@@ -22,7 +22,7 @@ Ask = Callable[[str], Sequence[tuple[Any, ...]]]
 _BINS = 40
 #: The maximum number of bins of a column of whole numbers. A column with a smaller range has one bin per number.
 _WHOLE_BINS = 120
-#: The range of the bins, in standard deviations from the mean. Of a normal distribution, 0.3% is outside.
+#: The range of the bins, in standard deviations from the mean. A normal distribution has 0.3% of the values outside.
 _REACH = 3
 #: The maximum absolute value. Greater values count as unknown, because the sum of their squares would overflow.
 _MOST = 1e100
