@@ -1,4 +1,4 @@
-"""``make lint``: run all linters, print a line with the duration of each, then the output of those that failed.
+"""``make lint``: run all linters, print a line with the duration of each, then the output of the failed linters.
 
 ``python -m house_rules.lint [--changed] [name …]`` runs the named checks, or all checks, two at a time and slow checks
 first. The exit code is 1 if a check failed. A check that passed does not run again before a file that it depends on

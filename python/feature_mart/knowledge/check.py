@@ -90,9 +90,9 @@ def check_evidence(project: Path, models: Sequence[ModelFiles]) -> Iterator[Miss
 def check_verdicts(project: Path, models: Sequence[ModelFiles]) -> Iterator[Missing]:
     """Yield a finding for each feature group that lowers a validation score and has no verdict in the model's notes.
 
-    A verdict is a sentence ``Verdict on <consumer>.<warehouse>: kept because …`` (or removed) in the section
-    Evidence. It is required for every effect below 0, even within the spread, so that the author decides if noise
-    explains the effect. A group that is NULL in a whole warehouse was not measured and needs no verdict.
+    A verdict is a sentence ``Verdict on <consumer>.<warehouse>: kept because …`` (or removed) in the section Evidence.
+    A verdict is required for every effect below 0, even within the spread, so that the author decides if noise explains
+    the effect. A group that is NULL in a whole warehouse was not measured and needs no verdict.
     """
     by_name = {model.name: model for model in models}
     for document in read_evidence(project):

@@ -64,7 +64,7 @@ joined as (
 
 ),
 
--- The prior is the mean of the category, or the mean of the market if the former is NULL.
+-- The prior is the mean of the category, or the mean of the market if the category has no mean.
 priors as (
 
     select

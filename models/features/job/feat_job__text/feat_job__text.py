@@ -194,8 +194,8 @@ def text_features(
 ) -> dict[str, float | int | None]:
     """Return every feature of a posting's text by column; `COLUMNS` has the types.
 
-    Ratios are computed from the title; quantities and marks from title and description together, None if
-    both are missing.
+    Ratios are computed from the title. Quantities and marks are computed from title and description together,
+    and are None if both are missing.
     """
     own_title = normalise(title or "")
     text = f"{own_title}\n{normalise(plain_text(description or ''))}"
