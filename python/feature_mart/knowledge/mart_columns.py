@@ -231,7 +231,7 @@ def _check_mart(selection: _Selection, name: str) -> Iterator[Missing]:
 
 
 def _lines(columns: Mapping[str, Mapping[str, Any] | None]) -> list[dict[str, Any]]:
-    """Return the entries of columns in the form in which they are written to YAML."""
+    """Return the entries of columns as they are written to YAML."""
     return [
         {key: column[key] for key in ("name", "data_type", "description")}
         | ({"config": {"meta": meta_of(column)}} if meta_of(column) else {})

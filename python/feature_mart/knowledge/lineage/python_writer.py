@@ -1,4 +1,4 @@
-"""Turn a Python function into a term: its statements, with names replaced by what they refer to."""
+"""Turn a Python function into a term: the function's statements, in which names are replaced by terms."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Measure the distribution of feature columns on the engine: by split, by month, and against the label.
 
 There are two kinds of queries, in SQL that runs on DuckDB and BigQuery: first one for the ranges of all columns, then
-several that count rows by split, month and bin. Bins have equal width. They span the mean ± three standard deviations,
-limited to the minimum and maximum. Values outside are counted in the first or last bin.
+several that count rows by split, month and bin. Bins have equal width. The bins span the mean ± three standard
+deviations, limited to the minimum and maximum. Values outside are counted in the first or last bin.
 """
 
 from __future__ import annotations
