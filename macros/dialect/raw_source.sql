@@ -27,8 +27,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Write a condition that is true if this version deletes the row. Any raw table may have
-    `is_deleted`, and a dbt snapshot records a deleted row itself. -#}
+{#- Write a condition that is true if a row version records that the row was deleted. Any raw table
+    may have the column `is_deleted`; a dbt snapshot sets `dbt_is_deleted`. -#}
 {% macro raw_is_deleted(table) -%}
     {%- if table in var('overwritten_sources') -%}
         coalesce({{ raw_column(table, 'is_deleted', 'boolean') }}, false) or dbt_is_deleted = 'True'
@@ -37,8 +37,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Write a column that may be missing from a raw table, cast to a type, or a NULL of that type. On
-    DuckDB the views of the raw tables always have the column. -#}
+{#- Write a column of a raw table, cast to a type, or a NULL of the type if the table does not have
+    the column. On DuckDB the views of the raw tables always have the column. -#}
 {% macro raw_column(table, column, type) %}
     {{- return(adapter.dispatch('raw_column')(table, column, type)) -}}
 {% endmacro %}

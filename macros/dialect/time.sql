@@ -23,7 +23,7 @@
     ({{ at }} + to_minutes({{ minutes }}))
 {%- endmacro %}
 
-{#- Write the microseconds from 1970-01-01 UTC to a timestamp, and the reverse. -#}
+{#- Write a timestamp as microseconds since 1970-01-01 UTC, and the reverse. -#}
 {% macro to_epoch_us(at) %}
     {{- return(adapter.dispatch('to_epoch_us')(at)) -}}
 {% endmacro %}
@@ -67,8 +67,8 @@
         {{ text_literal(var('business_timezone')) }}
     )
 {%- endmacro %}
-{#- When clocks are put back, the refresh hour may occur twice, and the second occurrence counts.
-    `at` may then be before the refresh of its own local day. -#}
+{#- If clocks are put back at the refresh hour, the hour occurs twice, and the second occurrence is
+    the refresh. A timestamp between the two occurrences is before the refresh of that day. -#}
 {% macro duckdb__refresh_at(at) -%}
     {%- set zone = text_literal(var('business_timezone')) -%}
     {%- set hours = 'to_hours(' ~ var('refresh_hour') ~ ')' -%}

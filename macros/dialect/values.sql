@@ -17,8 +17,8 @@
     end
 {%- endmacro %}
 
-{#- Write a text without white space at its ends, as Unicode defines it. BigQuery's trim does the
-    same; DuckDB's leaves some characters, so they are listed. -#}
+{#- Write a text without Unicode white space at either end. BigQuery's trim removes all white space
+    characters; DuckDB's trim needs a list of them. -#}
 {% macro trimmed(text) %}
     {{- return(adapter.dispatch('trimmed')(text)) -}}
 {% endmacro %}
@@ -48,8 +48,8 @@
 
 {#- Write an aggregate that returns the value of the row with the least pair of whole numbers, each
     from 0 to 2^31 - 1. No two rows of a group have the same pair, and no argument is NULL. DuckDB
-    compares one number many times faster than a struct of two, so it combines the pair into one
-    number. -#}
+    compares one number many times faster than a struct of two numbers, so the macro for DuckDB
+    combines the pair into one number. -#}
 {% macro value_of_least(value, first_by, then_by) %}
     {{- return(adapter.dispatch('value_of_least')(value, first_by, then_by)) -}}
 {% endmacro %}
@@ -63,7 +63,7 @@
 
 {#- Write the hash of a row as a whole number. The hash is comparable only on one version of one
     engine, which is enough for a seal. The `bit_xor` of such hashes is a hash of a set of distinct
-    rows, independent of their order. -#}
+    rows that does not depend on the order of the rows. -#}
 {% macro row_hash(columns) %}
     {{- return(adapter.dispatch('row_hash')(columns)) -}}
 {% endmacro %}

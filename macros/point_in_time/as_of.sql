@@ -1,8 +1,8 @@
-{#- The bounds of a build in time. All models take the bounds from these macros. -#}
+{#- Macros for the time bounds of a build, which all models use. -#}
 
 {#- Write the newest refresh in this table, or 1970-01-01 in a full build: the watermark, after
-    which rows are appended. It may be earlier than the last build, because a build without changes
-    writes no rows. -#}
+    which rows are appended. The watermark may be earlier than the last build, because a build
+    without changes writes no rows. -#}
 {% macro opened_at(column='as_of_at') -%}
     {%- if is_incremental() -%}
         {{ scalar_instant(

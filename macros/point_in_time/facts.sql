@@ -1,9 +1,9 @@
-{#- A fact enters at the first refresh at which its version was known and its event had happened. It
-    leaves at the first refresh at which it is superseded or its window is over. A fact that would
-    not enter before it leaves never counts. -#}
+{#- A fact enters at the first refresh at which its version was known and its event had happened. A
+    fact leaves at the first refresh at which its version is superseded or its window is over. A
+    fact that would leave before or when it enters never counts. -#}
 
-{#- Write the refresh at which a fact enters; `seen_at` is the first refresh that contains its
-    version. -#}
+{#- Write the refresh at which a fact enters; `seen_at` is the first refresh that contains the
+    version of the fact. -#}
 {% macro enters_at(seen_at, event_at) -%}
     {{ greatest_known(seen_at, refresh_at(event_at)) }}
 {%- endmacro %}
@@ -18,16 +18,16 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Write a filter that is true if a fact can still be in its window at opened_at. It is cheap and
-    comes before the exact filter; two days are added for the time zone and the rounding to
+{#- Write a filter that is true if a fact can still be in its window at opened_at. The filter is
+    cheap and precedes the exact filter. Two extra days cover the time zone and the rounding to
     refreshes. -#}
 {% macro is_recent(event_at, window_days) -%}
     {{ event_at }} > {{ add_hours(opened_at(), '-24 * ' ~ (window_days + 2)) }}
 {%- endmacro %}
 
-{#- Write a condition that is true if the state of an as-of row differs from the row before. Before
-    the first row, `counts` are 0 and `values` are NULL. The condition keeps an as-of table sparse,
-    and the same whether it was built at once or day by day. -#}
+{#- Write a condition that is true if the state of an as-of row differs from the previous row.
+    Before the first row, `counts` are 0 and `values` are NULL. The condition keeps an as-of table
+    sparse. It also gives the same rows in a full build as in daily incremental builds. -#}
 {% macro is_changed(counts, values, partition_by, order_by) -%}
     {%- set window = 'over (partition by ' ~ partition_by ~ ' order by ' ~ order_by ~ ')' -%}
     (

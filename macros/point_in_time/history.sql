@@ -82,8 +82,8 @@ deltas as (
 )
     {%- if extremes %},
 
-{#- A running maximum cannot remove a fact that left. So it runs over the facts that stay, and the
-    facts that left are joined to the rows at which they were in force. -#}
+{#- A running maximum cannot remove a fact that leaves. The maximum therefore runs over the facts
+    that never leave, and facts that leave are joined to the rows at which they are in force. -#}
 left_facts as (
 
     select
@@ -202,8 +202,9 @@ open_facts as (
 
 ),
 
-{#- The filter drops facts that left by opened_at: here they do not enter before they leave. The
-    filter is not in the CTE above, because DuckDB would then compute the end of a window twice. -#}
+{#- The filter drops facts that left by opened_at: `open_facts` sets their enters_at to opened_at,
+    which is not before their leaves_at. The filter is not in the CTE above, because DuckDB would
+    then compute the end of a window twice. -#}
 moves as (
 
     select
@@ -233,13 +234,14 @@ moves as (
 )
 {%- endmacro %}
 
-{#- Write CTEs that end with `final`: the rows after opened_at whose `columns` differ from the row
-    before. -#}
+{#- Write CTEs that end with `final`: the rows after opened_at whose `columns` differ from the
+    previous row. -#}
 {% macro changed_rows(entity, columns, states=none) -%}
     {%- set keys = [entity] if entity is string else entity -%}
     {%- set counts = [] -%}
     {%- for column in columns -%}
-        {#- The unit is the last word of a name before the window, which is _all or like _90d. -#}
+        {#- The unit is the last word of a column name before a window such as _all or _90d.
+            -#}
         {%- set words = column.split('_') -%}
         {%- set has_window = words[-1] == 'all' or words[-1][:-1].isdigit() -%}
         {%- if words[-2 if has_window else -1] == 'count' -%}

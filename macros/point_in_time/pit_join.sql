@@ -11,9 +11,10 @@ because of a NULL in its key, a spine row gets NULLs. A feature row that is avai
 `spine_at` is used, and a NULL in it stays NULL. No spine row is lost or duplicated.
 
 DuckDB has an ASOF join, and BigQuery has none. On BigQuery both sides are put into one stream
-ordered by time. Each feature row is packed in a struct, because a newest row that contains NULLs
-would be skipped otherwise. The stream carries the spine rows, so that nothing is joined back and
-duplicate spine rows are kept. This form also runs on DuckDB, and the tests compare both.
+ordered by time. Each feature row is packed in a struct, because a NULL in the newest row would
+otherwise be replaced by an older value. The stream carries the spine rows, so that nothing is
+joined back and duplicate spine rows are kept. This form also runs on DuckDB, and the tests compare
+both.
 -#}
 {% macro pit_join(
     spine, features, key, columns, spine_at='requested_at', features_at='available_at'

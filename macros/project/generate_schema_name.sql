@@ -1,4 +1,4 @@
-{#- Write a custom schema name as it is, without dbt's prefix: the mart is in one schema, and the
+{#- Write a custom schema name unchanged, without dbt's prefix: the mart is in one schema, and the
     dbt snapshots are in another. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ custom_schema_name or target.schema }}

@@ -6,8 +6,8 @@
 
     A share has grown if it rose by at least 0.1 and half the G statistic of the two-by-two table is
     at least 12. Half the G statistic is the natural logarithm of the likelihood ratio of two shares
-    against one (Wilks, 1938; Woolf, 1957). It needs only counts and no minimum number of rows; an
-    empty side gives 0. docs/quality.md has the power of the bound 12 by volume. -#}
+    against one (Wilks, 1938; Woolf, 1957). The statistic needs only counts and no minimum number of
+    rows, and is 0 if a side is empty. docs/quality.md has the power of the bound 12 by volume. -#}
 {% macro grown_shares(observed) -%}
 clock as (
 
@@ -106,7 +106,7 @@ grown as (
         hits_before,
         of_rows_before
     from scored
-    -- A single row is not a share, even if it was rare before.
+    -- Ignore a share of a single row, which is always 0 or 1.
     where of_rows >= 2 and evidence >= {{ evidence_bound() }} and share - share_before >= 0.1
     qualify row_number() over (
             partition by name

@@ -1,4 +1,4 @@
-{#- Return the models whose columns are profiled, each with the column that dates its rows. -#}
+{#- Return the models whose columns are profiled, each with the model's time column. -#}
 {% macro profiled_tables() -%}
     {{- return({
         'feat_job__category_at_request': 'entered_at',
@@ -16,7 +16,7 @@
 {%- endmacro %}
 
 {#- Return the profiled columns by model, and the edges of their bins by column: features, and
-    labels that have `bins`. They are read from the YAML of the models. -#}
+    labels that have `bins`. Both are read from the YAML of the models. -#}
 {% macro profiled_columns(model_names) -%}
     {%- set columns = {} -%}
     {%- set bins = {} -%}
@@ -68,9 +68,9 @@
 {%- endmacro %}
 
 {#- Write CTEs that end with `profiles`: the measurements of int_mart__profiles for a model and
-    column (all, if none is given) at the refresh that is built, and at the newest refresh before
-    its days, by bin. `profiles` is empty while the history is too short to compare, unless
-    `is_compared` is false. -#}
+    column (all if none is given) at the refresh that is built, and at the newest measured refresh
+    at least profile_days (dbt var) earlier, by bin. `profiles` is empty while the history is too
+    short to compare, unless `is_compared` is false. -#}
 {% macro compared_profiles(model=none, column_name=none, is_compared=true) -%}
 measured as (
 

@@ -27,8 +27,8 @@
     )
 {%- endmacro %}
 
-{#- Write a condition that is true if a load time is in a period: at or after its start, which may
-    be open, and before its end. -#}
+{#- Write a condition that is true if a load time is in a period: at or after the start of the
+    period, if the start is not NULL, and before the end. -#}
 {% macro is_untrusted(loaded_at, period) -%}
     {{ loaded_at }} < {{ period }}.trusted_from
     and ({{ period }}.untrusted_from is null or {{ loaded_at }} >= {{ period }}.untrusted_from)
@@ -40,8 +40,8 @@
     {{ add_hours(event_at, period ~ '.assumed_lag_hours') }}
 {%- endmacro %}
 
-{#- Write a condition that is true if a raw row was loaded before the end of the last period of its
-    table. Only such a row can be the first of a key that was first loaded in a period. On BigQuery
+{#- Write a condition that is true if a raw row was loaded before the end of the table's last
+    period. Only such a row can be the first of a key that was first loaded in a period. On BigQuery
     the end is queried at compile time: without a line the branch reads nothing, with a line only
     the partitions before the end. -#}
 {% macro is_before_trusted(table) %}

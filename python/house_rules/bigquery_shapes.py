@@ -206,7 +206,7 @@ def _definition(select: exp.Select, window: exp.Window) -> exp.Expression:
 
 
 def _is_aggregate(function: exp.Expression) -> bool:
-    # sqlglot classifies functions that exist only as window functions as aggregates.
+    # Exclude pure window functions, which sqlglot also classifies as aggregates.
     alone = (*FRAMELESS, exp.FirstValue, exp.LastValue, exp.NthValue)
     return isinstance(function, exp.AggFunc) and not isinstance(function, alone)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from house_rules.column_types import UNKNOWN, Type, named
 
-# The selectors of dbt's own generic tests. These tests are half of all nodes, and dbt writes their SQL.
+# The selectors of dbt's own generic tests. These tests are not compiled, because they are half of all nodes and their
+# SQL is dbt's own.
 TESTS_OF_DBT = tuple(
     f"test_name:{name}" for name in ("not_null", "unique", "relationships", "accepted_values")
 )
@@ -21,7 +22,7 @@ class Compiled:
 
     Attributes:
         path: the node's file; for a generic test, the file of the test's macro.
-        source: the text of the file.
+        source: the text of the file; empty for a seed.
         sql: the compiled SQL; empty for a Python model or a seed.
         table: ``dataset.name`` in lower case; empty if the node creates no table.
         declared: the types that the YAML states, by column. The columns of a Python model are known only from the YAML.

@@ -1,8 +1,8 @@
 """Check that models read only models of their own layer or of layers before it.
 
 The layers are folders, in this order: staging, intermediate, features of an entity, features of a job, marts. A model
-that has to read a later layer names each such model, or a pattern of them, in ``config.meta.reads_later_layer``, with
-the reason.
+that has to read a later layer names each model of a later layer, or a pattern of names, in
+``config.meta.reads_later_layer``, with the reason.
 """
 
 from collections.abc import Iterator, Mapping

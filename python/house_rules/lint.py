@@ -1,6 +1,6 @@
-"""``make lint``: run all linters, print a line with the duration of each, then the output of those that failed.
+"""``make lint``: run all linters, print a line with the duration of each, then the output of the failed linters.
 
-``python -m house_rules.lint [--changed] [name …]`` runs the named checks, or all of them: two at a time, slow ones
+``python -m house_rules.lint [--changed] [name …]`` runs the named checks, or all checks, two at a time and slow checks
 first. The exit code is 1 if a check failed. A check that passed does not run again before a file that it depends on
 changes, and sqlfluff reads only files whose rendered SQL may have changed. With ``--changed``, checks of rendered SQL
 read only the files that differ from the last commit, and print what they leave out.
@@ -49,7 +49,7 @@ def run_rendered(
     """Run the checks of one dialect in one process, and report each outcome.
 
     Args:
-        checks: the checks.
+        checks: checks of rendered SQL, all of one dialect.
         paths: by name of the check, the SQL files that the check reads; empty for all files.
         report: called with each outcome.
     """

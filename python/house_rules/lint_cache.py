@@ -39,7 +39,7 @@ class Kept:
         return key is not None and _read("passed").get(check.name) == key
 
     def unread(self, check: Check) -> list[str]:
-        """Return the SQL files that a check has to read: those whose present content has not passed yet.
+        """Return the SQL files that a check has to read: the files whose present content has not passed yet.
 
         For a check that is not by file, return all SQL files.
         """

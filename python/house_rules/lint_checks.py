@@ -32,7 +32,7 @@ class Check:
         about: a description of the check.
         commands: the commands to run, in order; none for a check of rendered SQL.
         inputs: patterns of the files that the result depends on. ``module:<name>`` stands for the files that a module
-            imports. If there are no patterns, the check always runs.
+            imports. Without patterns, the check always runs, unless ``by_file`` is True.
         dialect: the dialect of the rendered SQL that the check reads, empty for other checks. Checks of one dialect
             share a parse of the project.
         by_file: True if the result for a file depends only on the file's rendered SQL, so that only changed files need
@@ -54,7 +54,7 @@ class Outcome:
     Attributes:
         check: the check.
         code: the exit code: 0 if the check passed, 1 if it found something; any other code may be a crash.
-        seconds: the duration; None if the check did not run.
+        seconds: the duration; None if it was not measured.
         output: the text that the check printed.
     """
 

@@ -43,11 +43,11 @@ Rule = Literal[
     "window-frame",
 ]
 
-# Types by lower-case name; None for a relation whose columns are unknown.
+# The types of a relation's columns, by lower-case name; None if the columns are unknown.
 Columns = Mapping[str, Type] | None
 
-# The prefix of the source name of `unnest(…) as n`. The column `n` has no qualifier, and because of the blank no
-# qualifier can equal such a name.
+# The prefix of the name that `unnest(…) as n` gets in `Block.sources`. The column `n` is used without a qualifier, and
+# no qualifier can equal the name, because of the blank.
 VALUE = "unnest "
 
 ALIASED_CLAUSES = ("group", "having", "qualify", "order")

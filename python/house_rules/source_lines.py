@@ -26,7 +26,7 @@ def source_line(source: str, compiled: str, line: int) -> SourceLine:
 
     Args:
         source: the text of the file, with Jinja.
-        compiled: the SQL that dbt compiled from it.
+        compiled: the SQL that dbt compiled from the file.
         line: the number of a line of ``compiled``, from 1.
     """
     written = [text.strip() for text in source.splitlines()]

@@ -37,7 +37,7 @@ def check_sql(path: str, source: str) -> list[Finding]:
     """Return the findings in an SQL file, in the order of its lines.
 
     Args:
-        path: the path relative to the project, with forward slashes. It decides which rules apply.
+        path: the path relative to the project, with forward slashes. The path decides which rules apply.
         source: the text of the file.
     """
     parts = split(source)

@@ -35,7 +35,7 @@ from feature_mart.knowledge.evidence_files import encoded, rejected_path, sql_sh
 from feature_mart.runner import Progress, read_dbt_manifest, require_built
 from feature_mart.training import DEFAULT_PARAMS, Snapshot, Split, load_snapshot, score_seeds
 
-#: Features are chosen on validation. The test split is left out, so it cannot influence the choice.
+#: The splits on which a candidate is measured. The test split must not influence the choice of features.
 SPLITS = ("train", "validation")
 
 
@@ -47,7 +47,7 @@ def judge_candidate(
     seeds: int,
     stage: Callable[[str], Progress],
 ) -> tuple[dict[str, Any], Path, Path]:
-    """Run a candidate on the built mart, train a snapshot's model with and without it, and write the result.
+    """Run a candidate on the built mart, train a snapshot's model with and without the candidate, and write the result.
 
     Args:
         address: the address of the snapshot to train on.
@@ -113,7 +113,8 @@ def measure_candidate(
     Raises:
         UsageError: the snapshot belongs to another consumer or warehouse, one of its jobs has no row in the candidate,
             or the snapshot already has a column with the name of a candidate's column.
-        TerminalError: the candidate is NULL or constant in all of train, a split is empty, or no model can be fitted.
+        TerminalError: every column of the candidate is NULL or constant in train, a split is empty, or no model can be
+            fitted.
     """
     snapshot = load_snapshot(address)
     check_origin(snapshot, consumer, warehouse_id)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from feature_mart.training import Snapshot
 
 #: The maximum number of bins of a text column, and of quantile bins of a numeric column, without the bin of unknown
-#: values. A numeric column with at most two more distinct values than this has one bin per value.
+#: values. A numeric column with at most ``MOST_BINS + 2`` distinct values has one bin per value.
 MOST_BINS = 8
 UNKNOWN = "unknown"
 OTHERS = "others"
@@ -20,7 +20,7 @@ OTHERS = "others"
 def telling_column(
     snapshot: Snapshot, columns: Sequence[str], texts: Mapping[str, Sequence[str]]
 ) -> dict[str, Any] | None:
-    """Return the column whose bins explain more of the label's variance on train than those of any other column.
+    """Return the column whose bins explain the largest share of the label's variance on train, with its bins.
 
     A numeric column of few distinct values has one bin per value. Other numeric columns have quantile bins, each
     named after its median. A text column has one bin for each of its most frequent values, and one for all others.

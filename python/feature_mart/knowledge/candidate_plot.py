@@ -29,7 +29,7 @@ def draw_candidate(document: Mapping[str, Any]) -> bytes:
     """
     # The default style overrides the machine's matplotlibrc, so the plot is the same everywhere.
     with context(["default", _STYLE]), warnings.catch_warnings():
-        # matplotlib's font lacks characters such as kanji. The SVG keeps text as text, and the viewer's font has them.
+        # Characters that matplotlib's font lacks, such as kanji, do not matter: the SVG stores text, not glyphs.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=figure_size(_HEIGHT))
         FigureCanvasSVG(figure)

@@ -69,7 +69,7 @@ def reached_columns(before: Project, after: Project) -> list[Reached]:
     """Return the changed parts that alter a feature or mart column, in order of their paths.
 
     Each changed part is applied alone to the project `before`, to find the columns that the part alters. Columns that
-    only several changes together alter are at the end of the result, grouped by model.
+    change only if several parts change together are at the end of the result, grouped by model.
     """
     changed = _changed_parts(before.parts, after.parts)
     if not changed:
@@ -90,7 +90,7 @@ def reached_columns(before: Project, after: Project) -> list[Reached]:
         )
         if reached:
             found.append(Reached(key, part.path, reached, own))
-    # Add the columns that only several changes together alter.
+    # Add the columns that change only if several parts change together.
     for model in sorted({model for model, _ in left}):
         columns = frozenset(each for each in left if each[0] == model)
         key = PartKey("model", model)
@@ -120,7 +120,7 @@ def _with_tests(before: Project, after: Project) -> Project:
 
 
 def _with_part(before: Project, after: Project, key: PartKey) -> Project:
-    """Return the project `before` with one part from `after`, and the new macros and vars that this part may need."""
+    """Return the project `before` with one part replaced or removed as in `after`, and with the new macros and vars."""
     parts = dict(before.parts)
     parts.pop(key, None)
     if key in after.parts:
@@ -141,7 +141,7 @@ def _moved(
 def unexplained(
     reached: Sequence[Reached], before: Mapping[str, str], after: Mapping[str, str], base: str
 ) -> Iterator[Missing]:
-    """Yield a finding for each changed part for which no text that could give a reason was changed.
+    """Yield a finding for each changed part, unless a text about the part or about each altered column was changed.
 
     Args:
         reached: the changed parts with the columns that they alter.
@@ -185,7 +185,7 @@ class _Reasons:
         return self._known[column]
 
     def is_explained(self, reached: Reached) -> bool:
-        """Return True if a text about the changed part was changed; it covers all columns that depend on the part."""
+        """Return True if a text about the changed part itself was changed, which explains all dependent columns."""
         key, (before, after) = reached.key, self._texts
         if key.kind in {"model", "config"} and key.name.startswith(("feat_", "mart_")):
             # If each altered feature of the model has a new reason, columns that depend on the model need none.
@@ -244,7 +244,7 @@ def _subject(key: PartKey) -> str:
 
 
 def _place(reached: Reached, count: int) -> str:
-    """Return, for a message, the texts of which the user has to change one, the nearest to the change first."""
+    """Return the end of a message: the texts of which the user must change one, the most specific text first."""
     key = reached.key
     own = f"its {_OWN}" if count == 1 else f"each one's {_OWN}"
     if key.kind in {"model", "config"} and key.name.startswith(("feat_", "mart_")):

@@ -1,4 +1,4 @@
-"""`mart knowledge check`: find features without a reason, and changed features without a new one."""
+"""`mart knowledge check`: find features without a reason, and changed features without a new reason."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_knowledge(project: Path, base: str | None = None) -> tuple[Missing, ..
 
     Args:
         project: the folder of the project.
-        base: a commit, to also find the changes since then that alter features without a new reason; None to skip this.
+        base: the commit since which a changed feature needs a new reason; None to check no changes.
 
     Raises:
         UsageError: git has no commit `base`.
@@ -90,9 +90,9 @@ def check_evidence(project: Path, models: Sequence[ModelFiles]) -> Iterator[Miss
 def check_verdicts(project: Path, models: Sequence[ModelFiles]) -> Iterator[Missing]:
     """Yield a finding for each feature group that lowers a validation score and has no verdict in the model's notes.
 
-    A verdict is a sentence ``Verdict on <consumer>.<warehouse>: kept because …`` (or removed) in the section
-    Evidence. It is required for every effect below 0, even within the spread, so that the author decides if noise
-    explains the effect. A group that is NULL in a whole warehouse was not measured and needs no verdict.
+    A verdict is a sentence ``Verdict on <consumer>.<warehouse>: kept because …`` (or removed) in the section Evidence.
+    A verdict is required for every effect below 0, even within the spread, so that the author decides if noise explains
+    the effect. A group that is NULL in a whole warehouse was not measured and needs no verdict.
     """
     by_name = {model.name: model for model in models}
     for document in read_evidence(project):
@@ -116,7 +116,7 @@ def check_verdicts(project: Path, models: Sequence[ModelFiles]) -> Iterator[Miss
 def check_baselines(project: Path) -> Iterator[Missing]:
     """Yield a finding for each candidate whose baseline differs from the score of all features in docs/evidence.
 
-    For the same snapshot and metric both scores must be equal, because both are of the model without the candidate.
+    Both are scores of the model without the candidate, so they must be equal for the same snapshot and metric.
     """
     known = {
         (each["consumer"], each["snapshot"], each["metric"]): each

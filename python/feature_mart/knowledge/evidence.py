@@ -177,5 +177,5 @@ def _difference(full: LiftLine, without: LiftLine, split: str) -> float | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    """Round a score to six decimal places; return None for None. The spread over seeds is in the third or fourth."""
+    """Round a score to six decimal places, much finer than the spread over seeds; return None for None."""
     return None if value is None else round(value, 6)

@@ -63,7 +63,7 @@ def check_seeds(path: Path, schema: str, seeds: int) -> None:
 
 
 def effects_of(column: str, documents: Sequence[Document]) -> Iterator[tuple[str, str]]:
-    """Yield the measured effect of a column's feature group: pairs of a title (warehouse, consumer) and a sentence."""
+    """Yield pairs of a title (warehouse, consumer) and a sentence about the effect of a column's feature group."""
     for document in documents:
         for group in document["groups"]:
             if column in group["features"]:
@@ -84,7 +84,7 @@ def measurements_of(document: Document) -> tuple[Document, ...]:
 
 
 def with_earlier(document: Document, former: Document | None) -> dict[str, Any]:
-    """Return ``document`` with the scores of ``former``, the document that it replaces, as the trend for the site.
+    """Return ``document`` with the scores of the replaced document ``former`` under ``earlier``, for the site's trend.
 
     ``former`` is None if no document is replaced. For a snapshot that was measured several times, only the newest score
     is kept.

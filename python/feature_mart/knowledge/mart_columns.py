@@ -1,4 +1,4 @@
-"""Write the columns of the marts' YAML from the models that compute them, and check what models pass on.
+"""Write the columns of the marts' YAML from the models that compute them, and check the columns that models pass on.
 
 A consumer's two marts have one YAML file, ``models/marts/<consumer>/mart_<consumer>.yml``. In the entry of a mart, the
 keys above ``columns:`` are written by hand, and the columns are written by `mart knowledge check --fix`.
@@ -48,8 +48,8 @@ Source = tuple[str, str]
 def check_passed_on(files: Mapping[str, str]) -> Iterator[Missing]:
     """Yield findings about columns that are passed on.
 
-    A finding is a column that a model passes on but does not select, a column that such a model selects but nothing
-    describes, or a mart whose YAML is stale.
+    A finding is about an unknown model in ``passes_on``, a column that is passed on but not selected, a column that is
+    selected but not described, or a mart whose YAML is stale.
 
     Args:
         files: the text of the project's files, by path.
@@ -231,7 +231,7 @@ def _check_mart(selection: _Selection, name: str) -> Iterator[Missing]:
 
 
 def _lines(columns: Mapping[str, Mapping[str, Any] | None]) -> list[dict[str, Any]]:
-    """Return the entries of columns in the form in which they are written to YAML."""
+    """Return the entries of columns as they are written to YAML."""
     return [
         {key: column[key] for key in ("name", "data_type", "description")}
         | ({"config": {"meta": meta_of(column)}} if meta_of(column) else {})

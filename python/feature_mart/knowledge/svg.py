@@ -1,9 +1,8 @@
 """Write matplotlib figures as reproducible SVG: equal data give equal bytes.
 
-A drawing is 480 pixels wide, the width that dbt's documentation page shows. It has only greys and line styles, text
-that is stored as text, and a description in words for screen readers. Fonts are named once, on the root element:
-matplotlib's own font has no Japanese characters, and without a named font a browser may show the Chinese forms of
-kanji.
+A drawing is 480 pixels wide, the width that dbt's documentation page shows. It uses only greys and line styles, stores
+text as text, and has a description for screen readers. Fonts are named once, on the root element: matplotlib's own font
+has no Japanese characters, and without a named font a browser may show the Chinese forms of kanji.
 """
 
 from __future__ import annotations

@@ -142,12 +142,12 @@ def _words(text: str) -> Words:
 
 
 def is_touched(before: list[Words], after: list[Words]) -> bool:
-    """Return True if ``after`` has a text that is not in ``before``."""
+    """Return True if ``after`` has a text that is not empty and not in ``before``."""
     return any(each and each not in before for each in after)
 
 
 def is_explained(before: Lines, after: Lines) -> bool:
-    """Return True if each new line of a seed has a new note.
+    """Return True if a seed has new lines and each of them has a new note.
 
     A removed line has no place for a note, so there must be at least as many new lines as removed ones.
     """

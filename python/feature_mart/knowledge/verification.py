@@ -71,7 +71,7 @@ class Verification:
         return frozenset(found)
 
     def alone(self, model: str) -> frozenset[str]:
-        """Return the columns of a model that unit tests alone verify, as the model or a model that it reads states."""
+        """Return the columns that unit tests alone verify, as stated by a model or by the models that it reads."""
         return frozenset(
             column for each in (model, *self.reads(model)) for column in self._stated(each)
         )
@@ -128,7 +128,7 @@ class Verification:
 
 
 def read_verification(project: Path) -> Verification:
-    """Read a project's statements and unit tests from its working tree."""
+    """Return the `verified_by` statements and the unit tests in a project's working tree."""
     fixtures = {
         path.stem: path.read_text(encoding="utf-8", errors="replace")
         for path in sorted((project / FIXTURES).glob("*.csv"))
@@ -154,7 +154,10 @@ def _csv_rows(text: str) -> list[dict[str, str]]:
 
 
 def _has_value(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
-    """Return True if a row has a value of the column and the first row has the column, without which dbt ignores it."""
+    """Return True if a row has a value in the column and the first row has the column.
+
+    dbt compares only the columns of the first row.
+    """
     return (
         bool(rows) and column in rows[0] and any(row.get(column) not in {None, ""} for row in rows)
     )

@@ -1,8 +1,9 @@
 {{ config(cluster_by=['category_id']) }}
 
--- One row per category and refresh at which its demand changed: the jobs posted in the last 90
--- days, the proposals for these jobs, and the number of jobs that were filled. Proposals and fills
--- leave with their posting at the latest, so that both ratios are over one set of jobs.
+-- One row per category and refresh at which the demand of the category changed: the jobs posted in
+-- the last 90 days, the proposals for these jobs, and the number of jobs that were filled.
+-- Proposals and fills leave with the job's posting at the latest, so that both ratios are over the
+-- same jobs.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}

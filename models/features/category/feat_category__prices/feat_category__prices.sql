@@ -1,9 +1,9 @@
 {{ config(cluster_by=['category_id']) }}
 {%- set sums = ['contract_count', 'priced_count', 'price_log_e6'] -%}
 
--- One row per category and refresh at which its prices changed. Counts and means are running sums,
--- distinct freelancers are counted in two steps, and quantiles come from the counts per log-price
--- bucket.
+-- One row per category and refresh at which the prices of the category changed. Counts and means
+-- are running sums, distinct freelancers are counted in two steps, and quantiles come from the
+-- counts per log-price bucket.
 with contracts as (
 
     select * from {{ ref('int_contract__facts') }}
@@ -56,9 +56,9 @@ changed_categories as (
 ),
 
 -- Number the refreshes at which anything changed in a category. The numbers run over all
--- categories, and those of one category are consecutive, so that a value that stays equal is kept
--- as one run of numbers. The quantiles need millions of rows by number, which takes half the time
--- of rows by category and refresh.
+-- categories, and the numbers of one category are consecutive, so that a value that stays equal is
+-- stored as one range of numbers. The quantiles need millions of rows by number, which takes half
+-- the time of rows by category and refresh.
 changes as (
 
     select
@@ -127,8 +127,8 @@ freelancer_counts as (
 
 ),
 
--- A freelancer adds 1 at the refresh at which its running count leaves 0, and -1 at the refresh at
--- which the count returns to 0.
+-- A freelancer adds 1 at the refresh at which the freelancer's running count leaves 0, and -1 at
+-- the refresh at which the count returns to 0.
 active_deltas as (
 
     select
@@ -197,7 +197,7 @@ bucket_deltas as (
 
 ),
 
--- One row per bucket and stretch of changes over which the count of the bucket stays the same.
+-- One row per bucket and range of change numbers over which the count of the bucket is constant.
 bucket_runs as (
 
     select

@@ -1,6 +1,6 @@
 {{ config(cluster_by=['client_id']) }}
 
--- One row per client and refresh at which its history changed.
+-- One row per client and refresh at which the client's history changed.
 with postings as (
 
     select

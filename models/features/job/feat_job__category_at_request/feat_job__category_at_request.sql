@@ -1,6 +1,7 @@
 {{ config(cluster_by=['job_id']) }}
 
--- One row per spine row: prices, demand and code of its category, as available at the request.
+-- One row per spine row: the prices, demand and code of the job's category, as available at the
+-- request.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}

@@ -11,7 +11,7 @@
     'client_rating_mean_all',
 ] %}
 
--- One row per spine row: the history of its client, as available at the request.
+-- One row per spine row: the history of the job's client, as available at the request.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -36,7 +36,7 @@ spine as (
 
 ),
 
--- An incremental run reads only the clients of its own spine rows, which are those of one day.
+-- An incremental run reads only the clients of the added spine rows, usually the rows of one day.
 own_history as (
 
     select

@@ -1,7 +1,7 @@
 {{ config(cluster_by=['job_id']) }}
 
--- One row per spine row: the prices that its client paid in its category, as available at the
--- request, and the price that client and category alone suggest.
+-- One row per spine row: the prices that the job's client paid in the job's category, as available
+-- at the request, and the price that client and category alone suggest.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -39,7 +39,7 @@ spine as (
 
 ),
 
--- An incremental run reads only the clients of its own spine rows, which are those of one day.
+-- An incremental run reads only the clients of the added spine rows, usually the rows of one day.
 own_prices as (
 
     select
@@ -64,7 +64,7 @@ joined as (
 
 ),
 
--- The prior is the mean of the category, or the mean of the market if the former is NULL.
+-- The prior is the mean of the category, or the mean of the market if the category has no mean.
 priors as (
 
     select

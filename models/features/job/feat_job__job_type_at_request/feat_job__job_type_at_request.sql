@@ -1,6 +1,6 @@
 {{ config(cluster_by=['job_id']) }}
 
--- One row per spine row: the code and the agreed prices of its type of job, as available at the
+-- One row per spine row: the code and the agreed prices of the type of job, as available at the
 -- request.
 with requests as (
 

@@ -1,7 +1,7 @@
 {{ config(cluster_by=['job_id']) }}
 
--- One row per spine row: the prices of its skills, as available at the request. Skills with fewer
--- than three priced contracts are ignored.
+-- One row per spine row: the prices of the job's skills, as available at the request. Skills with
+-- fewer than three priced contracts are ignored.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -49,7 +49,7 @@ request_skills as (
 
 ),
 
--- An incremental run reads only the skills of its own spine rows, which are those of one day.
+-- An incremental run reads only the skills of the added spine rows, usually the rows of one day.
 -- `place` is the position of the skill in sort order: ties between skills go to the lowest place.
 own_prices as (
 
@@ -129,8 +129,8 @@ supported_skills as (
 
 ),
 
--- Skills with a less variable lift weigh more: the weight is one over the squared variance, as a
--- whole number.
+-- A skill with a less variable lift has a larger weight: the inverse of the squared variance (plus
+-- a constant), as a whole number.
 weighed_skills as (
 
     select

@@ -1,7 +1,7 @@
 {{ config(cluster_by=['job_id']) }}
 
--- One row per spine row: the prices of its terms, as available at the request. Terms with fewer
--- than three priced contracts are ignored.
+-- One row per spine row: the prices of the job's terms, as available at the request. Terms with
+-- fewer than three priced contracts are ignored.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -59,7 +59,7 @@ term_counts as (
 
 ),
 
--- An incremental run reads only the terms of its own spine rows, which are those of one day.
+-- An incremental run reads only the terms of the added spine rows, usually the rows of one day.
 -- `place` is the position of the term in sort order: ties between terms go to the lowest place.
 own_prices as (
 
@@ -139,8 +139,8 @@ supported_terms as (
 
 ),
 
--- Terms with a less variable lift weigh more: the weight is one over the squared variance, as a
--- whole number.
+-- A term with a less variable lift has a larger weight: the inverse of the squared variance (plus a
+-- constant), as a whole number.
 weighed_terms as (
 
     select

@@ -16,7 +16,8 @@ _SCRIPTS = re.compile(
     "|(?P<kana>[\u3041-\u3096\u30a1-\u30fa\u30fc-\u30fe]+)"
     f"|(?P<latin>[{_LATIN}]+)|(?P<digit>[0-9]+)"
 )
-# NFKC's result for full-width ASCII, the ideographic space and the half-width voicing marks.
+# The characters that `normalise` converts before NFKC, which is slow for them: full-width ASCII, the
+# ideographic space and the half-width voicing marks.
 _WIDTHS = re.compile("[\uff01-\uff5e\u3000\uff9e\uff9f]+")
 _USUAL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94)} | {
     0x3000: 0x20,
@@ -24,11 +25,11 @@ _USUAL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94)} | {
     0xFF9F: 0x309A,
 }
 _COMBINING_DOT = "\u0307"
-# Candidates for runs of more than 30 combining marks, the limit of the Stream-Safe Text Format in Unicode
-# Standard Annex 15. The excluded ranges, Latin and symbols, have no marks and are common in text.
+# Match candidates for runs of more than 30 combining marks, the limit of the Stream-Safe Text Format in
+# Unicode Standard Annex 15. The excluded ranges, Latin and symbols, have no marks and are common in text.
 _MARKS = re.compile(r"[^\w\x00-\u02ff\u2100-\u2bff]{31,}")
 _TAG = re.compile(r"<[^<>]*>")
-# A numeric reference with more digits than the highest code point, 1114111.
+# Match a numeric reference with more digits than the highest code point, 1114111.
 _LONG_REFERENCE = re.compile("&#([0-9]{8,})")
 _MULTIPLIERS = {"千": 1_000, "万": 10_000, None: 1}
 _MOST = 1e9
@@ -63,9 +64,9 @@ def _in_canonical_order(marks: str) -> str:
 def normalise(text: str) -> str:
     """Return the text in one spelling for full and half width, upper and lower case.
 
-    NFKC is applied before and after case folding, because folding can undo it. The combining dot that
-    remains of a Turkish İ is removed. Full width is converted first, because NFKC takes three times as
-    long for it, and long runs of marks are sorted first, because NFKC takes quadratic time for them.
+    NFKC is applied before and after case folding, because case folding can undo NFKC. The combining dot that
+    remains of a Turkish İ is removed. Full width is converted first, because NFKC takes three times as long
+    for it, and long runs of marks are sorted first, because NFKC takes quadratic time for them.
     """
     usual = _WIDTHS.sub(lambda match: match[0].translate(_USUAL_WIDTH), text)
     ordered = _MARKS.sub(lambda match: _in_canonical_order(match[0]), usual)
@@ -80,9 +81,9 @@ def normalise(text: str) -> str:
 class Words:
     """The seed's words, compiled for searching.
 
-    `amount` has the groups number, times and unit; `units` maps a unit to its group. `marks` has the
-    words of a group that match anywhere and, with their patterns, the words in Latin letters, which
-    match only as whole words.
+    `amount` has the groups number, times and unit; `units` maps a unit to its group. `marks` maps a group to
+    the words that match anywhere, and to pairs of word and pattern for words in Latin letters, which match
+    only as whole words.
     """
 
     amount: re.Pattern[str] | None
@@ -111,7 +112,7 @@ def _marks(words: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, re.P
 
 
 def compile_words(rows: Iterable[tuple[str, str]]) -> Words:
-    """Compile (word_group, word) pairs; words are compared in the spelling of `normalise`.
+    """Compile (word_group, word) pairs. The words are normalised first.
 
     Raises:
         ValueError: a group is unknown, so that no feature would use its words.
@@ -122,10 +123,10 @@ def compile_words(rows: Iterable[tuple[str, str]]) -> Words:
             raise ValueError(f"seeds/text_words.csv: unknown word_group {group!r}")
         groups[group].add(normalise(word))
     units = {word: group for group in QUANTITIES for word in groups[group]}
-    # Of two matching units, prefer the longer: 時間 before 時.
+    # Prefer the longer of two matching units: 時間 before 時.
     longest_first = sorted(units, key=lambda word: (-len(word), word))
-    # A number begins where no digit, point or comma precedes it. The lookbehind is after the first digit,
-    # because `re` searches faster for a pattern that begins with a set of characters.
+    # A number must not follow a digit, point or comma. The lookbehind is after the first digit, because `re`
+    # searches faster for a pattern that begins with a set of characters.
     first = "(?P<number>[0-9](?<![0-9.,][0-9])"
     number = first + r"(?:[0-9]{0,2}(?:,[0-9]{3})+|[0-9]*)(?:\.[0-9]+)?)"
     fits = "|".join(_unit(word) for word in longest_first)
@@ -177,10 +178,10 @@ def is_marked(text: str, group: str, words: Words) -> bool:
 
 
 def plain_text(description: str) -> str:
-    """Return a description without HTML: tags become spaces, entities their characters.
+    """Return a description without HTML: tags become spaces, and entities become characters.
 
-    A numeric reference of any length stands for a character or U+FFFD. Python does not parse numbers of
-    more than 4,300 digits, so a long one is cut to eight digits without leading zeros.
+    A numeric reference of any length stands for a character or U+FFFD. Python does not parse numbers of more
+    than 4,300 digits, so a long number is cut to eight digits without leading zeros.
     """
     untagged = _TAG.sub(" ", description)
     return html.unescape(
@@ -193,8 +194,8 @@ def text_features(
 ) -> dict[str, float | int | None]:
     """Return every feature of a posting's text by column; `COLUMNS` has the types.
 
-    Ratios are computed from the title; quantities and marks from title and description together, None if
-    both are missing.
+    Ratios are computed from the title. Quantities and marks are computed from title and description together,
+    and are None if both are missing.
     """
     own_title = normalise(title or "")
     text = f"{own_title}\n{normalise(plain_text(description or ''))}"

@@ -1,6 +1,6 @@
 {{ config(cluster_by=['job_type']) }}
 
--- One row per type of job and refresh at which its prices changed.
+-- One row per type of job and refresh at which the prices of the type changed.
 with contracts as (
 
     select * from {{ ref('int_contract__facts') }}
@@ -13,7 +13,7 @@ requests as (
 
 ),
 
--- The type is that of the request, so a contract enters at the earliest when its request entered.
+-- The type of job is taken from the request, so a contract does not enter before the request does.
 priced_contracts as (
 
     select

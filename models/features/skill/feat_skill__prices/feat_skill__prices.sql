@@ -32,9 +32,8 @@ expected_prices as (
 
 ),
 
--- The skills are those of the request, so a contract enters at the earliest when its request
--- entered. The lift is the log price minus the log price that was expected at the contract's
--- request.
+-- The skills are taken from the request, so a contract does not enter before the request does. The
+-- lift is the log price minus the log price that was expected at the contract's request.
 lifts as (
 
     select

@@ -6,8 +6,8 @@
 
 -- One row per counted review version, with the client of the review's contract as known when the
 -- review first entered; the client is then frozen. A review enters when both the review and its
--- contract are known. A run processes the reviews with a new version, those whose contract has a
--- new version, and those that have not entered yet.
+-- contract are known. A run processes the reviews that have a new version, whose contract has a new
+-- version, or that have not entered yet.
 with review_versions as (
 
     select * from {{ ref('int_review__versions') }}
@@ -20,7 +20,8 @@ contract_versions as (
 
 ),
 
--- Include the versions that are filtered out below, because they still end the version before them.
+-- Include the versions that are filtered out below, because such a version still ends the previous
+-- version.
 touches as (
 
     select review_versions.review_id

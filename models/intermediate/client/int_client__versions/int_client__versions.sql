@@ -34,7 +34,8 @@ new_versions as (
 
 ),
 
--- Only the last of the versions that one refresh sees first was ever in force at a refresh.
+-- If one refresh is the first to see several versions of a client, keep only the last version: the
+-- others were never in force at a refresh.
 last_new_versions as (
 
     select

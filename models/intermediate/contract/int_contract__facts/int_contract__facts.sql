@@ -6,8 +6,8 @@
 
 -- One row per counted contract version, with the category of the contract's job as known when the
 -- contract first entered; the category is then frozen. A contract enters when both the contract and
--- its job are known. A run processes the contracts with a new version, those whose job has a new
--- version, and those that have not entered yet.
+-- its job are known. A run processes the contracts that have a new version, whose job has a new
+-- version, or that have not entered yet.
 with contract_versions as (
 
     select * from {{ ref('int_contract__versions') }}
@@ -20,7 +20,8 @@ job_versions as (
 
 ),
 
--- Include the versions that are filtered out below, because they still end the version before them.
+-- Include the versions that are filtered out below, because such a version still ends the previous
+-- version.
 touches as (
 
     select contract_versions.contract_id

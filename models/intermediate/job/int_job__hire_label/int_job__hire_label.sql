@@ -2,9 +2,9 @@
 
 {%- set horizon_days = 14 -%}
 -- One row per spine row: whether somebody was hired within 14 days of the request. The label is
--- read from the versions known when those days and the lag have passed, for positives and negatives
--- alike, and is then frozen. A run processes the jobs that entered and those whose label became
--- known.
+-- read from the versions known when the 14 days and the lag have passed, for positives and
+-- negatives alike, and is then frozen. A run processes the jobs that entered and the jobs whose
+-- label became known.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

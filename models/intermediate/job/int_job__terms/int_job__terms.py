@@ -14,7 +14,8 @@ _RUN = re.compile(
     "|[\u3041-\u3096]{2,}|[\u30a1-\u30fa\u30fc-\u30fe]{2,}"
     "|[a-z\u00df-\u024f\u1e00-\u1eff]{2,}|[0-9]{2,}"
 )
-# NFKC's result for full-width ASCII, the ideographic space and the half-width voicing marks.
+# The characters that `normalise` converts before NFKC, which is slow for them: full-width ASCII, the
+# ideographic space and the half-width voicing marks.
 _WIDTHS = re.compile("[\uff01-\uff5e\u3000\uff9e\uff9f]+")
 _USUAL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94)} | {
     0x3000: 0x20,
@@ -22,8 +23,8 @@ _USUAL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94)} | {
     0xFF9F: 0x309A,
 }
 _COMBINING_DOT = "\u0307"
-# Candidates for runs of more than 30 combining marks, the limit of the Stream-Safe Text Format in Unicode
-# Standard Annex 15. The excluded ranges, Latin and symbols, have no marks and are common in text.
+# Match candidates for runs of more than 30 combining marks, the limit of the Stream-Safe Text Format in
+# Unicode Standard Annex 15. The excluded ranges, Latin and symbols, have no marks and are common in text.
 _MARKS = re.compile(r"[^\w\x00-\u02ff\u2100-\u2bff]{31,}")
 _BATCH = 50_000
 
@@ -43,9 +44,9 @@ def _in_canonical_order(marks: str) -> str:
 def normalise(text: str) -> str:
     """Return the text in one spelling for full and half width, upper and lower case.
 
-    NFKC is applied before and after case folding, because folding can undo it. The combining dot that
-    remains of a Turkish İ is removed. Full width is converted first, because NFKC takes three times as
-    long for it, and long runs of marks are sorted first, because NFKC takes quadratic time for them.
+    NFKC is applied before and after case folding, because case folding can undo NFKC. The combining dot that
+    remains of a Turkish İ is removed. Full width is converted first, because NFKC takes three times as long
+    for it, and long runs of marks are sorted first, because NFKC takes quadratic time for them.
     """
     usual = _WIDTHS.sub(lambda match: match[0].translate(_USUAL_WIDTH), text)
     ordered = _MARKS.sub(lambda match: _in_canonical_order(match[0]), usual)

@@ -32,7 +32,7 @@ new_versions as (
 
 ),
 
--- The version at the request may be superseded before a refresh sees it.
+-- Keep the values of a job's first version, which may be superseded before a refresh sees it.
 first_new_versions as (
 
     select
@@ -47,7 +47,8 @@ first_new_versions as (
 
 ),
 
--- Only the last of the versions that one refresh sees first was ever in force at a refresh.
+-- If one refresh is the first to see several versions of a job, keep only the last version: the
+-- others were never in force at a refresh.
 last_new_versions as (
 
     select

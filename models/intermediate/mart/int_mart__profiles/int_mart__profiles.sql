@@ -10,7 +10,7 @@
 -- One row per (refresh, feature or label, bin): the distribution of the values in the rows of the
 -- last days. A full refresh keeps the measurements of earlier refreshes, which were made with the
 -- feature definitions of that time. If no earlier refresh measured the days before the last days,
--- they are measured now, so that every comparison has two sides.
+-- this build measures them too, so that every comparison has two sides.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -27,8 +27,8 @@ with clock as (
 
 {%- if is_incremental() %}
 
--- One row: the newest refresh that measured the days before, NULL if there is none. It uses an
--- aggregate instead of `not exists`, which BigQuery rejects without an equality.
+-- One row: the newest refresh that measured the days before, NULL if there is none. The query uses
+-- an aggregate instead of `not exists`, which BigQuery rejects without an equality.
 measured_before as (
 
     select max(built.measured_at) as measured_at
@@ -64,7 +64,8 @@ cumulated as (
 
 ),
 
--- The first refresh with enough jobs for a comparison: a few old rows are not a history.
+-- The history begins at the first refresh with enough jobs for a comparison, not with a few old
+-- rows.
 opening as (
 
     select min(entered_at) as opened_at

@@ -1,7 +1,7 @@
 {{ config(unique_key='job_id', cluster_by=['job_id']) }}
 
--- One row per spine row: its features, its label and, if it must not be trained on, the reason. A
--- mart only selects columns.
+-- One row per spine row: the features, the label and, if the row must not be trained on, the
+-- reason. A mart only selects columns.
 with features as (
 
     select * from {{ ref('mart_price_estimation__features') }}

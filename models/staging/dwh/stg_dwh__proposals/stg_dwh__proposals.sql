@@ -35,9 +35,9 @@ deduplicated as (
 
 ),
 
--- The first row of each key that may be in a period of the load clock. There is one row per key, so
--- exact duplicates do not matter. The CTE reads `renamed`, so that filters on load time are pushed
--- down to the files.
+-- The first row of each key, if the row may be in a period of the load clock. Only one row per key
+-- is kept, so exact duplicates do not matter. The CTE reads `renamed`, so that filters on load time
+-- are pushed down to the files.
 first_loaded as (
 
     select
@@ -59,8 +59,8 @@ untrusted_periods as (
 
 ),
 
--- Keys that were first loaded in a period of the load clock. A key that was loaded before the
--- period was known since then, and its rows within the period are ordinary versions.
+-- Keys that were first loaded in a period of the load clock. A key that was first loaded before the
+-- period is known from that load, and the key's rows within the period are ordinary versions.
 first_untrusted as (
 
     select
@@ -91,8 +91,8 @@ final as (
         false as is_known_at_assumed
     from deduplicated
     union all
-    -- The initial version has the values that could be known earlier: those of columns that never
-    -- change, and the initial state of the others.
+    -- The initial version has only values that could be known before the load: the values of
+    -- columns that never change, and the initial state of other columns.
     select
         proposal_id,
         job_id,

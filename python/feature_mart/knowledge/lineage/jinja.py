@@ -1,7 +1,7 @@
 """Render a model's Jinja to the SQL of each engine, without dbt, a warehouse or a connection.
 
-A value that only dbt has (a query's result, a flag, a relation) becomes a SQL identifier or call with the expression by
-which the template requests the value. A branch that no rendering takes is kept as text, to detect changes in it.
+A value that only dbt has (a query's result, a flag, a relation) becomes a SQL identifier or call that contains the
+template's expression. A branch that no rendering takes is kept as text, to detect changes in the branch.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ MODES = (
 
 @dataclass(slots=True)
 class Rendered:
-    """A rendered model: the SQL, the calls in `do` and `set`, the arguments of `config()`, and conditions' outcomes."""
+    """A rendered model: SQL, calls of dbt in `do` and `set`, arguments of `config()`, and outcomes of conditions."""
 
     sql: str
     done: tuple[str, ...] = ()
@@ -127,7 +127,7 @@ for _operator in ("lt", "le", "gt", "ge"):
 
 
 def _argument(value: Any) -> str:
-    """Return an argument as SQL: a query in parentheses, other text unquoted, so that the parser finds its columns."""
+    """Return an argument as SQL: a query in parentheses, other text unquoted, so that the parser finds the columns."""
     if callable(value) and not isinstance(value, Unknown):
         value = value()
     text = str(value)
@@ -188,7 +188,7 @@ def _sides(node: nodes.If | nodes.CondExpr, tree: nodes.Node) -> tuple[str, str]
 
 
 def dump(node: nodes.Node, tree: nodes.Node | None = None) -> str:
-    """Return a node as text without layout and comments, with the names assigned in `tree` (or `node`) numbered."""
+    """Return a node as text without layout and comments, with numbers for names assigned in `tree` (or `node`)."""
     names: dict[str, str] = {}
     for each in (tree or node).find_all(nodes.Name):
         if each.ctx in {"store", "param"}:
@@ -276,7 +276,7 @@ class Renderer:
     Args:
         macros: The source of each macro of the project, by name.
         variables: The vars of ``dbt_project.yml``.
-        mode: The engine and mode to render for.
+        mode: The engine, and the values of `is_incremental()` and `execute`.
     """
 
     def __init__(
@@ -336,10 +336,10 @@ class Renderer:
         return Unknown(name=name)
 
     def _both(self, name: str, own: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a macro that calls ``own``, BigQuery's variant, and replaces a query with that of DuckDB's variant.
+        """Return a macro that calls BigQuery's variant ``own``, but returns DuckDB's variant of a query.
 
         BigQuery's variants pack columns into structs, through which columns cannot be traced. The query gets a filter
-        that is named after the digest of all variants, so that a change in any variant changes the result.
+        whose name contains a digest of all variants, so that a change in any variant changes the result.
         """
         if self._mode.engine == "duckdb" or f"duckdb__{name}" not in self._macros:
             return own

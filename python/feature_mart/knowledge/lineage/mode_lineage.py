@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from feature_mart.knowledge.lineage.project import Project
 
 _HOOKS = ("pre_hook", "post_hook")
-#: Caches shared by all projects, because a change leaves most models as they were. Rendered models by renderer and
-#: code; None for code that cannot be rendered.
+#: A cache of rendered models by renderer and code; None for code that cannot be rendered. All projects share the
+#: caches, because a change leaves most models unchanged.
 _rendered: dict[tuple[Renderer, str], Rendered | None] = {}
-#: Digests of columns by mode, then by the model's state and the column's name. The name None is for the model's rows.
+#: A cache of digests by mode, then by the model's state and the column's name. The name None is for the model's rows.
 _digests: dict[RenderMode, dict[tuple[str, str | None], str]] = {}
 
 
@@ -61,7 +61,7 @@ class ModeLineage:
         self._known = {} if rest else _digests.setdefault(mode, {})
 
     def column(self, model: str, name: str) -> str:
-        """Return the digest of a column's values."""
+        """Return the digest of everything that decides a column's values."""
         key = self._state(model), name
         if key not in self._known:
             self._known[key] = self._column(model, name)
@@ -109,7 +109,7 @@ class ModeLineage:
         return self._digests.of(summary.rows)
 
     def _state(self, model: str) -> str:
-        """Return a cache key: a text that is equal for models with equal code, settings and upstream models."""
+        """Return a cache key of a model, which changes if the model's code, settings or upstream models change."""
         if model not in self._states:
             # Set a placeholder, which ends the recursion of a model that reads itself.
             self._states[model] = model
@@ -127,7 +127,7 @@ class ModeLineage:
         return self._states[model]
 
     def facts(self, model: str) -> Facts:
-        """Return the facts about a model or seed that the analysis of its readers needs."""
+        """Return the facts about a model or seed that are needed to analyse the models that read it."""
         seed = self._seed(model)
         if seed is not None:
             columns, lines = seed.content
@@ -242,7 +242,7 @@ class ModeLineage:
         return self._project.parts.get(PartKey("seed", model))
 
     def _seed_digest(self, seed: str, part: ProjectPart, name: str) -> str:
-        """Return the digest of a seed's column, over whole lines, because a cell's meaning depends on other cells.
+        """Return the digest of a seed's column, made from whole lines, because cells depend on other cells in the line.
 
         An empty name gives the digest of the seed's rows, and `CONFIGURATION` the digest of the seed's settings.
         """
@@ -270,8 +270,8 @@ class ModeLineage:
 def _holds(folder: list[str], path: str) -> bool:
     """Return True if the settings of a folder apply to a model's file.
 
-    ``folder`` is the name of the project and the subfolders of models/, or a model's name as the last part. ``path`` is
-    the path of the model's file.
+    ``folder`` has the parts of the setting's path: the name of the project, then subfolders of models/. The last part
+    may be a model's name. ``path`` is the path of the model's file.
     """
     places = path.removeprefix("models/").rsplit(".", 1)[0].split("/")
     inner = folder[1:]

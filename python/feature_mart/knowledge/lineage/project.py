@@ -23,7 +23,7 @@ from feature_mart.knowledge.lineage.terms import text_digest
 #: A column: the name of the model and the name of the column.
 Column = tuple[str, str]
 
-#: A cache of renderers, shared by all projects, by macros and vars.
+#: A cache of renderers by macros and vars, shared by all projects.
 _renderers: dict[tuple[object, ...], list[Renderer]] = {}
 
 

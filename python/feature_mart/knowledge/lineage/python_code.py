@@ -32,10 +32,10 @@ class Module:
     """The functions, classes and constants that a module defines, as terms.
 
     Args:
-        tree: The module.
+        tree: The syntax tree of the module.
         is_left_out: Called with the name of each assignment (``x["name"] = …``), dict entry (``{"name": …}``) and
             keyword argument (``f(name=…)``): an expression, or a str for a keyword. Returns True to leave the item out.
-        frame: Returns the term of ``dbt.ref(name)``.
+        frame: Called with the name of a model or seed; returns the term of ``dbt.ref(name)``.
         entries: Called with the iterable of a loop. If the iterable is a constant of which only some entries are
             needed, returns the term of these entries, else None.
         plain: The complete module, and the names of the definitions that differ in this one. The terms of all other
@@ -84,7 +84,7 @@ class Module:
                 self._others.setdefault(name, []).append(statement)
 
     def entry(self) -> Term:
-        """Return the term of the function ``model``, with the statements that run when the module is loaded."""
+        """Return the term of the function ``model``, with the module-level statements that define no name."""
         made = self.body("model").term if "model" in self._functions else op("no model")
         return op("module", made, self.other(_EFFECT)) if _EFFECT in self._others else made
 
@@ -111,7 +111,7 @@ class Module:
         """Return a function's term with the given terms in place of the parameters.
 
         Assignments to names that nothing reads are left out. Which names are read depends on the assignments that are
-        left out, so the function is written repeatedly until the set of names does not change.
+        left out, so the term is computed repeatedly until the set of names does not change.
         """
         live: frozenset[str] = frozenset()
         while True:
@@ -122,7 +122,7 @@ class Module:
             live |= writer.loaded
 
     def is_expression(self, name: str) -> bool:
-        """Return True if a function is only a return statement, without decorators, ``*args`` and ``**kwargs``."""
+        """Return True if a function only returns an expression and has no decorators, ``*args`` or ``**kwargs``."""
         arguments = self._functions[name].args
         if arguments.vararg or arguments.kwarg or self._functions[name].decorator_list:
             return False
@@ -157,7 +157,7 @@ class Module:
         return self._frame(name)
 
     def texts(self, name: str, seen: frozenset[str] = frozenset()) -> list[ast.expr]:
-        """Return the string expressions in a constant, including those of the constants that it refers to."""
+        """Return the string expressions in a constant and in the constants to which it refers."""
         found: list[ast.expr] = []
         seen |= {name}
         for statement in self._others.get(name, ()):

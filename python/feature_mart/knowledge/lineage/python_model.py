@@ -1,4 +1,4 @@
-"""Find what each column of a dbt Python model depends on, by removing the parts of the module that it does not need."""
+"""Find what each column of a dbt Python model depends on, by removing the parts that the column does not need."""
 
 from __future__ import annotations
 
@@ -117,13 +117,13 @@ class _Model:
             left = [repr(each) for each, names in named if not names or names & kept]
             return op(f"entries {left}")
 
-        # The name is part of the term, because one loop may set several columns.
+        # Include the name, because two columns that one loop sets would otherwise have equal terms.
         plain = self._plain, self._differing
         module = Module(self._tree, is_left_out, self._frame, entries, plain)
         return op(f"column {name}", module.entry())
 
     def _differs(self) -> frozenset[str]:
-        """Return the names of the definitions from which a part may be left out, and of those that use them."""
+        """Return the names of definitions from which a part may be left out, and of definitions that use one."""
         uses: dict[str, set[str]] = {}
         found: set[str] = set()
         for statement in self._tree.body:
@@ -218,7 +218,7 @@ def _strings(value: object) -> set[str]:
 
 
 def _parts(tree: ast.AST) -> Iterator[tuple[ast.expr | str, ast.AST]]:
-    """Yield the name and value of each part that sets one named thing: an item, a dict entry or a keyword argument."""
+    """Yield the name and value of each assignment to an item, each dict entry and each keyword argument."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
             for target in node.targets:

@@ -1,4 +1,4 @@
-"""Find the names in a Python function: its parameters, the arguments of calls, and its local variables."""
+"""Find the names in a Python function: parameters, arguments of calls, and local variables."""
 
 from __future__ import annotations
 

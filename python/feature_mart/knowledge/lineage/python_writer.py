@@ -1,4 +1,4 @@
-"""Turn a Python function into a term: its statements, with names replaced by what they refer to."""
+"""Turn a Python function into a term: the function's statements, in which names are replaced by terms."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Writer:
         module: The module, in which names that are not local are looked up.
         function: The function to write.
         arguments: The term of each parameter, by name.
-        live: The names that are read. Assignments to other local variables are left out.
+        live: The names that the function reads. Assignments to other local variables are left out.
     """
 
     def __init__(

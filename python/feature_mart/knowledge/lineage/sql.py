@@ -1,8 +1,8 @@
 """Find what each column of a SELECT depends on, independent of the names of its CTEs, tables and aliases.
 
 The term of a column is the column's expression, in which each reference to a column is replaced by that column's term,
-through all CTEs. A CTE that only passes a column on does not change the term. Another term has what decides the rows:
-sources, joins, filters and groups. It omits as-of joins and left joins to unique keys, which keep the set of rows.
+through all CTEs. A CTE that only passes a column on does not change the term. The term of the rows has the sources,
+joins, filters and groups. It omits as-of joins and left joins to unique keys, which keep the set of rows.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class _Reader:
     def _sources(
         self, node: exp.Select, scope: Scope, where: exp.Expression | None
     ) -> tuple[list[Term], bool, list[frozenset[tuple[str, str]]]]:
-        """Add the sources. Return the terms of the rows, True if no join repeats rows of the first source, its keys."""
+        """Add the sources. Return the row terms, True if the first source's keys stay unique, and these keys."""
         clause = node.args.get("from_") or node.args.get("from")
         if clause is None:
             return [], False, []
@@ -243,7 +243,7 @@ class _Reader:
     def _projections(
         self, node: exp.Select, scope: Scope
     ) -> tuple[dict[tuple[str, str], str], dict[str, Term], Callable[[str], Term] | None]:
-        """Return the output names of unchanged columns, all columns' terms, and a function for columns not listed."""
+        """Return the output names of unchanged columns, all columns' terms, and the function for unlisted columns."""
         plain: dict[tuple[str, str], str] = {}
         columns: dict[str, Term] = {}
         open_columns: Callable[[str], Term] | None = None

@@ -30,7 +30,7 @@ _numbers = count()
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The facts about a model or seed that the analysis of its readers needs.
+    """The facts about a model or seed that are needed to analyse the models that read it.
 
     `columns` is None if the columns are unknown. `unique` has the sets of columns that are unique together. `lines` has
     the lines of a seed, each as pairs of column and cell; None for a model.
@@ -117,7 +117,7 @@ class NotReadError(Exception):
 
 
 def sparse(columns: Mapping[str, Term], compared: set[str]) -> dict[str, Term]:
-    """Return a model's columns, and mark the terms of the columns that `is_changed` does not compare.
+    """Return a model's columns, in which the terms of columns that `is_changed` does not compare are marked.
 
     `is_changed` drops a row in which only such columns changed. If ``compared`` is empty, no column is marked.
     """
@@ -154,7 +154,7 @@ def opaque(base: Term) -> Relation:
 
 
 def clause_of(node: exp.Expression, name: str) -> exp.Expression | None:
-    """Return a clause of a query, such as its ``where``, or None if it has none."""
+    """Return a clause of a query, such as ``where``, or None if the query does not have the clause."""
     found = node.args.get(name)
     return found if isinstance(found, exp.Expression) else None
 

@@ -29,8 +29,8 @@ def read_apart(
 
     Args:
         found: the relation of the CTE `running_sums`, changed in place.
-        queries: the queries of this CTE and of the CTEs before it in the same WITH, by name, in order.
-        ctes: the relations of the CTEs before it, by name.
+        queries: the queries of `running_sums` and of the CTEs before it in the same WITH, by name, in order.
+        ctes: the relations of the CTEs before `running_sums`, by name.
         read: returns the relation of a query, given the relations of the CTEs before the query.
     """
     summed = summed_columns(queries)
@@ -155,7 +155,7 @@ def _disjuncts(node: exp.Expression) -> list[exp.Expression]:
 
 
 def _checked(node: exp.Expression) -> str | None:
-    """Return the column's name of an expression ``column is not null``; None for any other expression."""
+    """Return the name of the column in ``column is not null``; None for any other expression."""
     inner = node.this if isinstance(node, exp.Not) else None
     if not isinstance(inner, exp.Is) or not isinstance(inner.expression, exp.Null):
         return None

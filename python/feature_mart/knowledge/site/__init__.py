@@ -2,7 +2,7 @@
 
 ``profiles`` measures columns for ``plots``, and ``facts`` collects what is known about consumers. From these, ``pages``
 and ``catalogue`` write Markdown, which ``enrich`` adds to dbt's manifest. ``build`` writes the site's folder; ``serve``
-and ``publish`` make it available.
+and ``publish`` make the site available.
 """
 
 from feature_mart.knowledge.site.build import build_site

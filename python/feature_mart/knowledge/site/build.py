@@ -32,10 +32,10 @@ from feature_mart.storage import Store
 def build_site(
     settings: Settings, store: Store, log: RunLog, progress: Progress | None = None
 ) -> Path:
-    """Write the site of the built mart, and return the path of its front page. Call it inside `open_run`.
+    """Write the site of the built mart, and return the path of the front page. Call this inside `open_run`.
 
-    The site is a folder that works from disk and from any static host. It replaces the former site only when it is
-    complete.
+    The site is a folder that works from disk and from any static host. The new site replaces the former site only when
+    it is complete.
 
     Args:
         store: the store of snapshots. The drawings use the splits of each consumer's last snapshot.
@@ -108,7 +108,7 @@ def _gather(
         for each in document["exposures"].values()
         if each["config"]["meta"].get("consumer") == consumer.name
     )
-    # dbt requires a name or an email, in any order.
+    # dbt requires only one of name and email.
     owners = [
         str(exposure["owner"][key]) for key in ("name", "email") if exposure["owner"].get(key)
     ]

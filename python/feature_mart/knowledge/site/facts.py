@@ -26,8 +26,8 @@ class ConsumerFacts:
 
     `exposure` is the name of the consumer's dbt exposure, `owner` the team that the exposure names, and `contact` this
     team with its address. `groups` has the consumer's features by feature group. `snapshot` is the manifest of the
-    consumer's last snapshot; None if there is no snapshot or it cannot be read. `problem` says what to do if it cannot
-    be read, otherwise it is None. `evidence` has the consumer's documents in docs/evidence, from all warehouses.
+    consumer's last snapshot; None if there is no snapshot or the snapshot cannot be read. `problem` is a hint if the
+    snapshot cannot be read, else None. `evidence` has the consumer's documents in docs/evidence, from all warehouses.
     `profiles` and `drawings` (links) are by feature. A feature without known values has no drawing.
     """
 

@@ -47,7 +47,7 @@ class Links:
         return self._link("analysis", name)
 
     def check(self, unique_id: str) -> str:
-        """Return a link to the page of a test, or of another node that a run names, by dbt's unique id."""
+        """Return a link to the page of a test or another node, given by dbt's unique id."""
         kind, _, rest = unique_id.partition(".")
         name = rest.removeprefix(f"{self._package}.").partition(".")[0]
         return f"[{name}](#!/{kind}/{unique_id})"

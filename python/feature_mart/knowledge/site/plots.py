@@ -21,9 +21,9 @@ from feature_mart.knowledge.svg import STYLE, figure_size, svg_text
 _HEIGHT = 150
 _LINES = ("-", "--", ":")
 _PROCESSES = 2
-#: The minimum number of known rows of a month whose median the description mentions.
+#: The description mentions the median of a month only if at least this many rows have a known value.
 _ENOUGH = 30
-#: The number of drawings from which parallel processes save time. With fewer, starting them takes longer than drawing.
+#: The minimum number of drawings for parallel processes. Fewer drawings take less time than starting processes.
 _WORTH_A_PROCESS = 40
 _STYLE: Any = {
     **STYLE,
@@ -116,7 +116,7 @@ def _middle(profile: Profile, split: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Paper:
-    """A figure and its axes. The axes `unknown` are behind the axes `months` and have the limits 0 and 1."""
+    """A figure and its axes. The axes `unknown` are behind the axes `months` and have the vertical limits 0 and 1."""
 
     figure: Any
     splits: Any
@@ -220,7 +220,10 @@ def _share(profile: Profile, split: str) -> str:
 
 
 def _movement(profile: Profile) -> list[str]:
-    """Describe the change of the median between the first and the last month with enough known rows."""
+    """Return a list with a phrase about the change of the median from the first to the last month with enough rows.
+
+    The list is empty if fewer than two months have `_ENOUGH` rows with a known value.
+    """
     known = [
         month
         for month in profile.months

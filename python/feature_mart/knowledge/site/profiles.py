@@ -1,8 +1,8 @@
 """Measure the distribution of feature columns on the engine: by split, by month, and against the label.
 
 There are two kinds of queries, in SQL that runs on DuckDB and BigQuery: first one for the ranges of all columns, then
-several that count rows by split, month and bin. Bins have equal width. They span the mean ± three standard deviations,
-limited to the minimum and maximum. Values outside are counted in the first or last bin.
+several that count rows by split, month and bin. Bins have equal width. The bins span the mean ± three standard
+deviations, limited to the minimum and maximum. Values outside are counted in the first or last bin.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Ask = Callable[[str], Sequence[tuple[Any, ...]]]
 _BINS = 40
 #: The maximum number of bins of a column of whole numbers. A column with a smaller range has one bin per number.
 _WHOLE_BINS = 120
-#: The range of the bins, in standard deviations from the mean. Of a normal distribution, 0.3% is outside.
+#: The range of the bins, in standard deviations from the mean. A normal distribution has 0.3% of the values outside.
 _REACH = 3
 #: The maximum absolute value. Greater values count as unknown, because the sum of their squares would overflow.
 _MOST = 1e100
@@ -64,8 +64,9 @@ class Extent:
     """The bins of a column.
 
     `low` is the lower bound of the first bin, `width` the width of each bin, and `bins` their number, 0 for a column
-    without known values. `is_exact` is True if each bin has at most one distinct value, `is_whole` if all values are
-    whole numbers. `least` and `greatest` are the minimum and maximum of the values.
+    without known values. `is_exact` is True if each bin stands for one value (the first and last bin also count
+    outliers), `is_whole` if all values are whole numbers. `least` and `greatest` are the minimum and maximum of the
+    values.
     """
 
     low: float
@@ -127,7 +128,7 @@ def measure_profiles(
 
     Args:
         ask: runs a query on the training mart.
-        columns: the columns by name, as SQL expressions that are numbers.
+        columns: for each column, by name, a SQL expression of the column's value as a number.
         label: the column of the label.
         splits: the splits by time. Rows outside of the splits are not counted.
         categorical: the names of columns whose values are codes without an order.
