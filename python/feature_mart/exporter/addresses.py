@@ -31,7 +31,7 @@ class StoredSnapshot:
 
     @property
     def address(self) -> str:
-        """Return the address as a user would enter it."""
+        """Return the address of the snapshot as a user would enter it."""
         return self.store.address(self.prefix)
 
     @property
@@ -58,7 +58,7 @@ class StoredSnapshot:
         return self.store.local(f"{self.prefix}/{name}", scratch)
 
     def committed(self) -> Documents:
-        """Return the parsed documents. Raises: DamagedSnapshotError unless committed and unchanged."""
+        """Return the parsed documents. Raises: DamagedSnapshotError if the snapshot is not committed or was changed."""
         return committed_documents(self.read, self.address)
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -98,9 +98,10 @@ def _root(address: str) -> tuple[str, str]:
 
 @contextmanager
 def snapshot_on_disk(address: str, options: S3Options) -> Iterator[Path]:
-    """Yield the folder of a snapshot, or a temporary copy if the snapshot is in a bucket.
+    """Yield the folder of a snapshot, or the folder of a temporary copy if the snapshot is in a bucket.
 
-    A copy is verified: the snapshot must be committed, and each part must have its SHA-256. A folder is not verified.
+    A copy is verified: the snapshot must be committed, and each part must have the SHA-256 in the manifest. A local
+    folder is not verified.
 
     Raises:
         UsageError: the folder does not exist.

@@ -19,9 +19,9 @@ class Assignment:
     """The windows of a training mart's splits, and an SQL expression for the split of each row.
 
     Attributes:
-        windows: the splits; empty without labelled rows.
-        expression: gives the name of the split, `purged` for a labelled row that is purged from its split, and NULL
-            for an excluded row.
+        windows: the windows of the splits; empty if there are no labelled rows.
+        expression: SQL for the name of a row's split; `purged` for a labelled row that an export would purge, NULL for
+            an excluded row.
     """
 
     windows: tuple[Window, ...]

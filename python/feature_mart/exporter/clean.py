@@ -20,9 +20,9 @@ from feature_mart.storage import Store
 class Rule:
     """The retention rule: a snapshot may be removed if it is older than `keep_days` and not among the newest `keep`.
 
-    If one of the two is None, only the other one applies; if both are None, no snapshot is removed. An uncommitted
-    attempt is removed if nothing was written to it for `attempt_hours`, and an unfinished upload if it is older than
-    `attempt_hours`.
+    If one of these limits is None, only the other limit applies; if both are None, no snapshot is removed. An
+    uncommitted attempt is removed if nothing was written to the attempt for `attempt_hours`. An unfinished upload is
+    aborted if the upload began more than `attempt_hours` ago.
     """
 
     keep: int | None = None

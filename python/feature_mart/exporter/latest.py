@@ -1,4 +1,7 @@
-"""Read and move latest.json, which names a consumer's current snapshot. An export never moves it back."""
+"""Read and move latest.json, which names a consumer's current snapshot.
+
+An export never moves latest.json to a snapshot of an earlier refresh.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,9 +27,9 @@ LatestOutcome = Literal["moved", "already", "held", "newer", "fenced", "csv"]
 """The effect of an export on latest.json.
 
 moved: latest.json now names the snapshot. For all other outcomes, latest.json names the same snapshot as before.
-already: latest.json named this snapshot before. held: a rollback holds latest.json. newer: latest.json names a snapshot
-of a later refresh. fenced: latest.json was written under a newer lease. csv: the snapshot is in CSV, and latest.json
-names only Parquet snapshots.
+already: latest.json named this snapshot before. held: latest.json is held by a rollback. newer: latest.json names a
+snapshot of a later refresh. fenced: latest.json was written under a newer lease. csv: the snapshot is in CSV, and
+latest.json names only Parquet snapshots.
 """
 
 _ATTEMPTS = 10
@@ -121,12 +124,12 @@ def move_latest(
 
 
 def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | None:
-    """Point latest.json at another committed snapshot and hold it there; exports do not move it until `release`.
+    """Point latest.json at another committed snapshot, and hold latest.json: exports do not move it until `release`.
 
     An unreadable latest.json is replaced as if it were missing. `reason` is recorded in the file.
 
     Returns:
-        The previous content; None if latest.json was missing or unreadable.
+        The previous content of latest.json; None if latest.json was missing or unreadable.
 
     Raises:
         UsageError: there is no such snapshot, it is damaged, or it is in CSV.
@@ -155,9 +158,9 @@ def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | Non
 
 
 def release(store: Store, consumer: str) -> Latest | None:
-    """Release a held latest.json, which exports may then move again.
+    """Release a held latest.json. Exports may then move latest.json again.
 
-    Return the new content, or None if latest.json was missing or not held.
+    Return the new content of latest.json; None if latest.json was missing or not held.
     """
     seen: list[bytes | None] = []
     for before, now in _attempts(store, consumer, seen):

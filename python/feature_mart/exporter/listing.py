@@ -34,8 +34,9 @@ class SnapshotLine:
 
     Attributes:
         pinned: the reason of the pin; None if the snapshot is not pinned.
-        problem: the reason why the folder is not a committed snapshot with intact documents; None if it is one. With a
-            problem, the fields below are empty. Only `verify_snapshot` reads the parts.
+        problem: the reason why the snapshot is unusable: not committed, or a document was changed or is missing. None
+            if the snapshot is usable. With a problem, the fields after `problem` are empty. The parts are not read (see
+            `verify_snapshot`).
         warnings: the reasons why the snapshot is of little use.
     """
 
@@ -119,7 +120,7 @@ def find_snapshot(store: Store, wanted: str, options: S3Options) -> str:
 
 
 def find_in_store(store: Store, wanted: str, options: S3Options) -> tuple[str, str]:
-    """Return the consumer and the id of a snapshot of a store, given as for `find_snapshot`.
+    """Return the consumer and the id of a snapshot in a store. `wanted` is as in `find_snapshot`.
 
     Raises:
         UsageError: there is no such snapshot, or it is not in the store.

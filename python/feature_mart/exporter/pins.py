@@ -23,7 +23,7 @@ PINS = "pins"
 
 
 def read_pins(store: Store, consumer: str) -> dict[str, str]:
-    """Return the reason of each pin by snapshot id.
+    """Return the reasons of a consumer's pins by snapshot id.
 
     Raises:
         DamagedFileError: a pin is not JSON, or breaks its schema.
@@ -42,7 +42,7 @@ def read_pins(store: Store, consumer: str) -> dict[str, str]:
 
 
 def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datetime) -> bool:
-    """Pin a committed snapshot; return False and change nothing if it was pinned already.
+    """Pin a committed snapshot; return False and change nothing if the snapshot is pinned already.
 
     Raises:
         UsageError: there is no such snapshot, or it is damaged.
@@ -65,7 +65,7 @@ def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datet
 
 
 def unpin_snapshot(store: Store, consumer: str, name: str) -> bool:
-    """Remove a pin; return False if there was none."""
+    """Remove the pin of a snapshot; return False if the snapshot is not pinned."""
     key = _key(consumer, name)
     if store.read(key) is None:
         return False

@@ -35,7 +35,7 @@ def plan_windows(
     one day can hold both shares; an empty window does not purge rows of earlier windows.
 
     Args:
-        days: (business day, labelled rows), at least one.
+        days: (business day, number of labelled rows), at least one.
 
     Raises:
         TerminalError: there are no days, or `test_from` is before `validation_from`.
@@ -64,7 +64,7 @@ def plan_windows(
 def windows_between(edges: Sequence[datetime], embargo_days: int) -> tuple[Window, ...]:
     """Return the three windows between four ascending timestamps.
 
-    For the bounds and the embargo of a snapshot, the result is the windows into which the snapshot's rows were cut.
+    Given the bounds and the embargo in a snapshot's manifest, the result is the windows that the export used.
     """
     embargo = timedelta(days=embargo_days)
     windows = []

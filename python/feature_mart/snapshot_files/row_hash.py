@@ -1,7 +1,7 @@
 """Compute the hash of a row, from which the content hash of a snapshot is made.
 
-The hash has 64 bits, and is the same on every platform and for every engine that the row came from. All arithmetic is
-on unsigned 64-bit integers, modulo 2**64. A row is a sequence of such integers, its words:
+The hash has 64 bits, and does not depend on the platform or on the engine that returned the row. All arithmetic is on
+unsigned 64-bit integers, modulo 2**64. A row is encoded as a sequence of such integers, called words:
 
 - word 0: the number of bytes of `job_id` in UTF-8.
 - words 1 and 2: `requested_at` and `label_known_at`, microseconds since 1970 (two's complement if negative).
@@ -23,9 +23,11 @@ and the hash is finish(s), the last steps of SplitMix64 (Steele, Lea and Flood, 
 `spread` and the product with an odd number are bijections: rows that differ in one word always have different hashes.
 Rows that differ in several words have the same hash with a probability of about 2**-64. `finish` is not linear, so the
 sum over rows also changes if values are exchanged between rows. The hash protects against accidents, not attacks: two
-contents with the same hash can be constructed. An MD5 of a text, made by the engine, took ten times the CPU.
+contents with the same hash can be constructed. An MD5 of the row as text, computed by the engine, took ten times the
+CPU time.
 
-This module needs numpy only, because a training job computes the hash too and its image has no pyarrow.
+This module needs numpy only, because a training job computes the hash too, and the image of a training job has no
+pyarrow.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ _BLOCK = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Utf8Texts:
-    """Texts in UTF-8, one after the other: text i is octets[offsets[i] : offsets[i + 1]].
+    """Concatenated texts in UTF-8. The bytes of text i are octets[offsets[i] : offsets[i + 1]].
 
     Shapes: `offsets` (n + 1,), `octets` (bytes of all texts,).
     """
@@ -157,7 +159,7 @@ def _hash_block(
 
 
 def _add_texts(texts: Utf8Texts, lengths: npt.NDArray[Any], number: int, out: Words) -> None:
-    """Add the words of the texts' bytes to `out`, texts of one length at a time, because they form an array."""
+    """Add the words of the texts to `out`. Texts of equal length are processed together, because they form an array."""
     offsets, octets = texts.offsets, texts.octets
     if offsets[0] == offsets[-1]:
         return
