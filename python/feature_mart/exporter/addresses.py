@@ -49,7 +49,7 @@ class StoredSnapshot:
         return tuple(e.key[start:] for e in self.store.entries(f"{self.prefix}/{folder}"))
 
     def latest(self) -> bytes | None:
-        """Return the consumer's latest.json; None if it is missing, or the snapshot is not in a consumer's folder."""
+        """Return the consumer's latest.json; None if there is none, or the snapshot is not in a consumer's folder."""
         consumer, found, _ = self.prefix.rpartition("/snapshots/")
         return self.store.read(f"{consumer}/{LATEST}") if found else None
 
@@ -71,7 +71,7 @@ def locate_snapshot(address: str, options: S3Options) -> StoredSnapshot:
     """Return the snapshot at an address; for a bucket, no request is sent yet.
 
     Raises:
-        UsageError: the folder does not exist, or the address is not that of a snapshot.
+        UsageError: the folder does not exist, or the address is not the address of a snapshot.
     """
     if "://" not in address or address.startswith("file://"):
         folder = snapshot_folder(address).resolve()

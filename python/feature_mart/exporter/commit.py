@@ -131,7 +131,7 @@ def _adopt(store: Store, prefix: str, ours: Mapping[str, Any], data: bytes) -> M
 def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None:
     """Compare the SHA-256 of each part with the manifest, then delete the parts that the manifest does not list.
 
-    Unlisted parts are left by an attempt that cut the rows into more parts.
+    Unlisted parts come from an earlier attempt that divided the rows into more parts.
 
     Raises:
         TerminalError: a part is missing or has another SHA-256; nothing was deleted.

@@ -39,8 +39,8 @@ class SplitDiff:
 class ColumnDiff:
     """The distribution of one column over all splits, in snapshot A and in snapshot B.
 
-    Each pair is (A, B). `null_share` is the fraction of NULL. Means and medians are None if every value is NULL.
-    Medians and the edges of the bins are approximate (t-digest).
+    Each pair is (A, B). `null_share` is the fraction of NULL values. Means and medians are None if every value is
+    NULL. Medians and the edges of the bins are approximate (t-digest).
 
     `psi` is the population stability index: the sum of ``(b - a) * ln(b / a)`` over NULL and up to ten bins, where a
     and b are the fractions of the rows of A and B in a bin. The edges of the bins are the deciles of A. Half a row is

@@ -42,7 +42,7 @@ class Latest:
     Attributes:
         held: True from a rollback until the release.
         reason: the reason of the rollback; None if latest.json is not held.
-        manifest_sha256: SHA-256 of the snapshot's manifest.json when latest.json was moved to it; None in older files.
+        manifest_sha256: SHA-256 of the snapshot's manifest.json when latest.json was written; None in older files.
     """
 
     id: str
@@ -58,7 +58,7 @@ def read_latest(store: Store, consumer: str) -> Latest | None:
     """Return the content of a consumer's latest.json, or None before the first export.
 
     Raises:
-        DamagedFileError: latest.json is not JSON, or breaks its schema.
+        DamagedFileError: latest.json is not JSON, or does not match the JSON Schema.
     """
     data = store.read(f"{consumer}/{LATEST}")
     return None if data is None else _parse(store, consumer, data)
@@ -132,7 +132,7 @@ def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | Non
         The previous content of latest.json; None if latest.json was missing or unreadable.
 
     Raises:
-        UsageError: there is no such snapshot, it is damaged, or it is in CSV.
+        UsageError: the snapshot does not exist, is damaged, or is in CSV.
         TransientError: other processes kept changing latest.json, or the snapshot was removed in the meantime.
     """
     committed = require_snapshot(store, consumer, to).committed()
@@ -175,7 +175,7 @@ def release(store: Store, consumer: str) -> Latest | None:
 def _attempts(
     store: Store, consumer: str, seen: list[bytes | None], *, replaces_unreadable: bool = False
 ) -> Iterator[tuple[bytes | None, Latest | None]]:
-    """Yield the raw and the parsed content of latest.json, once for each attempt to replace it.
+    """Yield the raw and the parsed content of latest.json, once for each attempt to replace the file.
 
     Args:
         seen: the list to which each raw content is appended.

@@ -57,7 +57,7 @@ class SnapshotLine:
 
 
 def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotLine, ...]:
-    """Return every snapshot of a store, sorted by consumer and id; the newest refresh comes last.
+    """Return every snapshot of a store, sorted by consumer, then by id and therefore by refresh.
 
     Folders whose name is not a snapshot id are ignored. If a consumer's latest.json or a pin is unreadable, the result
     has a line with the id ``latest.json`` or ``pins`` and the problem.
@@ -123,7 +123,7 @@ def find_in_store(store: Store, wanted: str, options: S3Options) -> tuple[str, s
     """Return the consumer and the id of a snapshot in a store. `wanted` is as in `find_snapshot`.
 
     Raises:
-        UsageError: there is no such snapshot, or it is not in the store.
+        UsageError: the snapshot does not exist, or is not in the store.
     """
     address = find_snapshot(store, wanted, options).rstrip("/")
     consumer, _, name = "/".join(address.split("/")[-3:]).partition("/snapshots/")

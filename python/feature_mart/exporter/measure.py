@@ -53,7 +53,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotMeasures:
-    """The measures of all splits, and the shortcomings of a snapshot made from them."""
+    """The measures of all splits, and the shortcomings of the snapshot."""
 
     splits: tuple[Measure, ...]
     shortcomings: tuple[Shortcoming, ...]

@@ -26,7 +26,7 @@ def read_pins(store: Store, consumer: str) -> dict[str, str]:
     """Return the reasons of a consumer's pins by snapshot id.
 
     Raises:
-        DamagedFileError: a pin is not JSON, or breaks its schema.
+        DamagedFileError: a pin is not JSON, or does not match the JSON Schema.
     """
     pins: dict[str, str] = {}
     for entry in store.entries(f"{consumer}/{PINS}"):
@@ -45,7 +45,7 @@ def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datet
     """Pin a committed snapshot; return False and change nothing if the snapshot is pinned already.
 
     Raises:
-        UsageError: there is no such snapshot, or it is damaged.
+        UsageError: the snapshot does not exist or is damaged.
         TerminalError: the snapshot was removed in the meantime.
     """
     require_snapshot(store, consumer, name)
@@ -85,7 +85,7 @@ def require_snapshot(store: Store, consumer: str, name: str) -> StoredSnapshot:
     """Return a committed snapshot whose documents are intact.
 
     Raises:
-        UsageError: there is no such snapshot, or it is damaged; the message lists the last snapshots.
+        UsageError: the snapshot does not exist or is damaged. The message lists the last snapshots.
     """
     place = StoredSnapshot(store, f"{consumer}/snapshots/{name}")
     try:

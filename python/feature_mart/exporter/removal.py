@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from feature_mart.snapshot_files import MANIFEST, REMOVED, SUCCESS
 from feature_mart.storage import Store
 
-#: An attempt is abandoned if nothing was written to it for this long.
+#: An attempt is abandoned if no file of the attempt was written within this time.
 DEAD_AFTER = timedelta(hours=24)
 
 

@@ -1,4 +1,4 @@
-"""Export a snapshot: the public functions, their reports, and the steps in order."""
+"""Export a snapshot: define the public functions and the reports, and call the steps in order."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -103,10 +103,10 @@ def export_snapshot(
 ) -> SnapshotReport:
     """Write one consumer's snapshot from a DuckDB mart to a folder or a bucket.
 
-    The export is idempotent: if the same content is there already, no snapshot is written. Each split has about one
-    part per `part_rows` rows, at least `min_parts`, but never more than it has rows; an empty split has one part of 0
-    rows. A snapshot in CSV has another id than one of the same rows in Parquet, and latest.json never names it. A
-    snapshot that cannot be trained on or scored is written with warnings, or refused if `strict`.
+    The export is idempotent: if a snapshot of the same content is committed, no snapshot is written. Each split has
+    about one part per `part_rows` rows and at least `min_parts` parts, but never more parts than rows. An empty split
+    has one part of 0 rows. A CSV snapshot has another id than a Parquet snapshot of the same rows, and is never named
+    by latest.json. A snapshot that cannot be trained on or scored is written with warnings, or refused if `strict`.
 
     Args:
         context: facts about the build, for manifest.json.
@@ -117,8 +117,8 @@ def export_snapshot(
     Raises:
         TerminalError: tests failed and `allow_failed` is not set; `strict` and there is a warning; the table does not
             match its contract; there is no labelled row; a value is not a finite float32; row counts do not add up; the
-            place holds snapshots of another warehouse; a snapshot of the same id is damaged; the store refuses
-            a write or ignores conditional writes.
+            place holds snapshots of another warehouse; a snapshot of the same id is damaged or has fewer parts
+            than `min_parts`; the store refuses a write or ignores conditional writes.
         TransientError: the store failed, and a retry may succeed.
     """
     layout = plan_layout(consumer, manifest.columns(consumer.training_model), file_format)

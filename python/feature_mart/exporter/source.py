@@ -69,11 +69,11 @@ class RowSource(Protocol):
         ...
 
     def survey(self, layout: Layout, zone: ZoneInfo) -> Survey:
-        """Count all rows, the excluded ones by reason, and the labelled ones by business day."""
+        """Count all rows, excluded rows by reason, and labelled rows by business day."""
         ...
 
     def count(self, layout: Layout, windows: Sequence[Window]) -> tuple[Count, ...]:
-        """Count the rows of each split. Raises: TerminalError if a labelled row lacks its label or a key."""
+        """Count the rows of each split. Raises: TerminalError if a labelled row has no label or a NULL key."""
         ...
 
     def slice_starts(
@@ -85,7 +85,7 @@ class RowSource(Protocol):
     def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
         """Yield each kept row once, in any order, with the keys and the columns under their names.
 
-        The columns are float64, not rounded, and NULL only where the table has NULL. Timestamps are in UTC with
+        The columns are float64, not rounded, and NULL only where the table has NULL. Timestamps are UTC, in
         microseconds.
         """
         ...
@@ -124,7 +124,7 @@ class DuckDBSource:
 
     @property
     def engine(self) -> EngineVersion:
-        """Return DuckDB and its version."""
+        """Return the name and the version of DuckDB."""
         return EngineVersion("duckdb", duckdb.__version__)
 
     def check_contract(self, layout: Layout) -> None:
@@ -201,7 +201,7 @@ class DuckDBSource:
     def slice_starts(
         self, layout: Layout, windows: Sequence[Window], offsets: Sequence[Sequence[int]]
     ) -> tuple[tuple[Key, ...], ...]:
-        """Find the day of each offset by counts, then sort only the rows of those days."""
+        """Find the day of each offset from row counts per day, then sort only the rows of these days."""
         if not any(offsets):
             return tuple(() for _ in offsets)
         day = f"epoch_us(requested_at) // {_DAY}"
@@ -272,7 +272,7 @@ class DuckDBSource:
 
 @contextmanager
 def open_duckdb(mart_path: Path, scratch: Path | None = None) -> Iterator[DuckDBSource]:
-    """Yield a DuckDBSource, and close it at the end; DuckDB's own errors become TerminalErrors."""
+    """Yield a DuckDBSource, and close the source at the end. Errors of DuckDB are raised as TerminalError."""
     source = DuckDBSource(mart_path, scratch)
     try:
         yield source

@@ -2,7 +2,7 @@
 
 The rows of a part are scattered over the table. Selecting them part by part would read the table once for each part.
 Instead, the table is read once, and the rows of each batch are written to the staging file, grouped by part. The
-staging file is as large as the uncompressed rows: 4 bytes a value, 20 bytes a row, and the job_id.
+staging file is as large as the uncompressed rows: 4 bytes per value, 20 bytes per row, and the job_ids.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Slices:
         return len(self.starts) + 1
 
     def numbers(self, rows: HashableRows) -> Numbers:
-        """Return the part that each row belongs to. Shape: (n,)."""
+        """Return the number of the part that each row belongs to. Shape: (n,)."""
         instants = [instant for instant, _ in self.starts]
         found = np.searchsorted(np.array(instants, np.int64), rows.requested_at, side="left")
         if not instants:
             return found
-        # If `requested_at` is equal to that of a start, compare `job_id`.
+        # If `requested_at` is equal to the `requested_at` of a start, compare `job_id`.
         maybe = np.array(instants, np.int64)[np.minimum(found, len(instants) - 1)]
         tied = np.flatnonzero(maybe == rows.requested_at)
         for instant in np.unique(rows.requested_at[tied]).tolist():

@@ -38,8 +38,8 @@ class Uploads:
     """The uploads of a snapshot's parts, done in the background. Use the object as a context manager.
 
     On an error, uploads that have not started are cancelled. The first part of a split is uploaded before the others:
-    two exports that cut the same content differently conflict on the first part, and the second export stops before it
-    adds files to those of the first.
+    two exports that divide the same rows into different parts conflict on the first part, and the second export stops
+    before it uploads further files.
     """
 
     def __init__(

@@ -54,7 +54,7 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
 
     - the commit, manifest.json, schema.json, and latest.json if it names the snapshot
     - the id, recomputed from schema, bounds and content hashes
-    - each part's bytes, SHA-256, columns, types and rows, with the label in column 0
+    - each part's size, SHA-256, columns, types and rows, with the label in column 0
     - the content hash, recomputed from data and keys row by row
     - every `requested_at` is inside its split, and no row should have been purged
     - every value is finite or NULL

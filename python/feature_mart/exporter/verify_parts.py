@@ -1,4 +1,4 @@
-"""Verify the parts of one split: bytes, columns, rows, values, and the content hash."""
+"""Verify the parts of one split: size, SHA-256, columns, rows, values, and the content hash."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

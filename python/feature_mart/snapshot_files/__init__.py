@@ -28,7 +28,7 @@ SPLITS = ("train", "validation", "test")
 SCHEMA = "_meta/schema.json"
 MANIFEST = "_meta/manifest.json"
 SUCCESS = "_meta/_SUCCESS"
-#: Content of `_SUCCESS` while a snapshot is being removed. It prevents a commit, and readers refuse the snapshot.
+#: Content of `_SUCCESS` while a snapshot is being removed, which prevents a commit. Readers refuse the snapshot.
 REMOVED = b"removed\n"
 LATEST = "latest.json"
 #: Name of a small file in a consumer's folder. An export to a bucket writes this file to test that the store honours
@@ -125,7 +125,7 @@ def manifest_warnings(manifest: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def snapshot_folder(address: str | Path) -> Path:
-    """Return the folder of a path or a ``file://`` URI. Raises: UsageError if it does not exist."""
+    """Return the folder of a path or a ``file://`` URI. Raises: UsageError if the folder does not exist."""
     text = str(address)
     folder = Path(unquote(urlparse(text).path)) if text.startswith("file://") else Path(text)
     if not folder.is_dir():

@@ -5,10 +5,10 @@ unsigned 64-bit integers, modulo 2**64. A row is encoded as a sequence of such i
 
 - word 0: the number of bytes of `job_id` in UTF-8.
 - words 1 and 2: `requested_at` and `label_known_at`, microseconds since 1970 (two's complement if negative).
-- then the columns, label first, two to a word: the 32 bits of the first one, plus 2**32 times those of the second; if
-  the number of columns is odd, the last word has the last column alone. A value is rounded to float32 (through float64,
-  to nearest even; -0.0 becomes 0.0) and taken as the unsigned integer of its bits. NULL is 0x7FC00000, which no value
-  can have, because NaN is refused.
+- then the columns, label first, two to a word: the 32 bits of the first one, plus 2**32 times the bits of the second.
+  If the number of columns is odd, the last word has only the last column. A value is rounded to float32 (through
+  float64, to nearest even; -0.0 becomes 0.0), and its bits are taken as an unsigned integer. NULL is 0x7FC00000,
+  which no value can have, because NaN is refused.
 - then the bytes of `job_id`, eight to a word, the first one lowest; the last word is padded with zeros.
 
 With M = 0x9E3779B97F4A7C15, and f(i) = the first 8 bytes of the SHA-256 of the decimal text of i, the first one lowest,

@@ -48,7 +48,7 @@ class Shortcoming:
 
     Attributes:
         split: the split or splits concerned.
-        what: the measured figure, and its consequence.
+        what: a description with the counts and the consequence.
         remedy: advice on how to fix the shortcoming.
         is_final: True if no model can be fitted or no score can be computed; False if the model or score is unreliable.
     """
@@ -61,14 +61,14 @@ class Shortcoming:
 
     @property
     def text(self) -> str:
-        """Return split, figure and remedy in one line."""
+        """Return `split`, `what` and `remedy` in one line."""
         return f"{self.split}: {self.what}; {self.remedy}"
 
 
 def judge_snapshot(
     label: str, label_kind: str, features: int, varying: int, splits: Sequence[SplitCounts]
 ) -> tuple[Shortcoming, ...]:
-    """Return every shortcoming of a snapshot, in the order of its splits.
+    """Return every shortcoming of a snapshot, in the order of the splits.
 
     Args:
         label_kind: regression or binary.

@@ -51,7 +51,7 @@ class FolderStore:
         return hold_lock(self._private / f"{name}.lock")
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
-        """Return every file below a folder, sorted by key."""
+        """Return an entry for every file below a folder, sorted by key. Omit scratch files."""
         found = []
         for path in (self._root / prefix).rglob("*"):
             key = path.relative_to(self._root)
@@ -114,7 +114,7 @@ class FolderStore:
             temporary.replace(self._root / key)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write and sync a temporary file, then link it. A link is atomic and fails if the name is taken."""
+        """Write and sync a temporary file, then link it to the key. A link is atomic, and fails if the key exists."""
         with self._written(key, data) as temporary:
             try:
                 os.link(temporary, self._root / key)

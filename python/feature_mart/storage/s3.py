@@ -99,8 +99,8 @@ class S3Store:
     def require_conditions(self, key: str) -> None:
         """Write to an existing `key` with two false conditions. Raises: TerminalError unless both writes are refused.
 
-        The conditions are that the key is absent, and that it has an ETag that no object has. If the key is missing, a
-        further request creates it.
+        The conditions are that the key is absent, and that the ETag of the object is one that no object has. If the key
+        is missing, a further request creates the key first.
         """
         said = b"`mart export` writes this to see whether conditional writes are honoured here.\n"
         ignored = ""
@@ -124,7 +124,7 @@ class S3Store:
         yield
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
-        """Return every key below a prefix, sorted. One request lists up to 1,000 keys."""
+        """Return an entry for every key below a prefix, sorted by key. One request lists up to 1,000 keys."""
         start, found = f"{self._key(prefix)}/".lstrip("/"), []
         for page in self._pages("list_objects_v2", Prefix=start):
             for each in page.get("Contents", ()):

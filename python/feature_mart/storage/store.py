@@ -54,7 +54,7 @@ class Store(Protocol):
         """Check that the store honours both kinds of conditional write, by writing the small file `key`, which remains.
 
         Raises:
-            TerminalError: the store refuses conditional writes, or ignores their conditions.
+            TerminalError: the store refuses conditional writes, or ignores the conditions.
         """
         ...
 
@@ -73,7 +73,7 @@ class Store(Protocol):
         ...
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
-        """Return every key below a prefix, sorted."""
+        """Return an entry for every key below a prefix, sorted by key."""
         ...
 
     def folders(self, prefix: str) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ class Store(Protocol):
         ...
 
     def put(self, key: str, data: bytes, headers: Headers | None = None) -> None:
-        """Store a small file, replacing any other; `headers` apply if the store serves browsers."""
+        """Store a small file, and replace any stored file. `headers` apply if the store serves browsers."""
         ...
 
     def put_if_absent(self, key: str, data: bytes) -> bool:

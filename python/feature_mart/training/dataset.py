@@ -171,7 +171,7 @@ def load_snapshot(address: str | Path, *, manifest_sha256: str | None = None) ->
     that was changed is never trained on, even if manifest.json and _SUCCESS were rewritten to match.
 
     Args:
-        manifest_sha256: the SHA-256 that manifest.json must have; None accepts any.
+        manifest_sha256: the SHA-256 that manifest.json must have; None skips this check.
 
     Raises:
         UsageError: the folder does not exist.

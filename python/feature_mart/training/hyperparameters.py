@@ -53,7 +53,7 @@ class Hyperparameters:
         on: the splits to fit on.
         rounds: the number of trees; None if `fit` chooses the number.
         params: parameters of xgboost that override the defaults.
-        manifest_sha256: SHA-256 of the manifest.json to train on; None accepts any.
+        manifest_sha256: the SHA-256 that manifest.json must have; None skips this check.
     """
 
     seed: int

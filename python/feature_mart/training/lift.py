@@ -60,7 +60,7 @@ def score_features(
     seeds: Iterable[int] = range(5),
     params: Mapping[str, Any] | None = None,
 ) -> LiftLine:
-    """Fit the features `columns` on train once for each seed, and score them on validation and test.
+    """Fit a model with the features `columns` on train for each seed, and score the model on validation and test.
 
     Args:
         name: the name of the set of features, for the result.

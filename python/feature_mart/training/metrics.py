@@ -72,7 +72,7 @@ def binary_metrics(label: Floats, predicted: Floats) -> dict[str, float | None]:
 
 
 def _auc(truth: NDArray[np.bool_], guess: Floats) -> float:
-    """Return the probability that a positive ranks above a negative; a tie counts half."""
+    """Return the probability that a random positive ranks above a random negative. A tie counts half."""
     _, group, size = np.unique(guess, return_inverse=True, return_counts=True)
     rank = (np.cumsum(size) - (size - 1) / 2)[group]
     positives = int(truth.sum())

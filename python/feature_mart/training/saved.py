@@ -1,7 +1,7 @@
 """Save a fitted model as files, and load it.
 
 ======================  =======================================================================
-``model.ubj``           the booster with its chosen trees only, for xgboost to load and predict
+``model.ubj``           the booster with only the trees used to predict, in xgboost's format
 ``about/training.json`` data, parameters and metrics of the fit (schemas/training.json)
 ======================  =======================================================================
 

@@ -65,7 +65,7 @@ def score_seeds(
         on: the splits to fit on, as in `fit`.
         split: the split to score on.
         params: xgboost parameters that override the defaults.
-        progress: called before each fit and after the last one. True overwrites one line on stderr, False shows
+        progress: called before each fit and after the last fit. True overwrites one line on stderr, False shows
             nothing, and None shows the line only in a terminal or a notebook.
 
     Raises:
