@@ -24,7 +24,7 @@ from feature_mart.storage import FolderStore, Store, open_store
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """One snapshot in a store. Its methods take the names of files within the snapshot."""
+    """One snapshot in a store. The methods take paths relative to the snapshot."""
 
     store: Store
     prefix: str

@@ -61,7 +61,7 @@ class Layout:
 def plan_layout(
     consumer: Consumer, columns: Sequence[Column], file_format: FileFormat = "parquet"
 ) -> Layout:
-    """Choose label and features from a training model's contract; audit and key columns are left out.
+    """Choose label and features from a training model's contract. Audit and key columns are omitted.
 
     Raises:
         TerminalError: the contract lacks a column that every training model needs, the label has no ``role: label``,

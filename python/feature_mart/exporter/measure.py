@@ -1,4 +1,4 @@
-"""Read all rows once: check, hash and judge them, count them by split, and stage them by part."""
+"""Read all rows once: check and hash the values, count the rows by split, and write the rows to the staging file."""
 
 import math
 from collections import deque

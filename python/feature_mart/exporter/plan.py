@@ -1,4 +1,4 @@
-"""Plan a snapshot: its rows, splits, parts and id, before anything is written to the store."""
+"""Plan the rows, splits, parts and id of a snapshot before anything is written to the store."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

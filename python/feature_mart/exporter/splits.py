@@ -53,7 +53,7 @@ def plan_windows(
             )
         first, end = min(first, cuts[0]), max(end, cuts[1])
     else:
-        # Use Decimal, because as floats 0.1 + 0.2 is more than 0.3, which would move a cut by a day.
+        # Use Decimal, because with floats 0.1 + 0.2 is greater than 0.3, which can move a cut by a day.
         test = Decimal(str(consumer.test_share))
         both = test + Decimal(str(consumer.validation_share))
         cuts = (_cut(ordered, both, end), _cut(ordered, test, end))

@@ -50,7 +50,7 @@ class Uploads:
         there: Collection[str],
         meter: Meter,
     ) -> None:
-        """Prepare the uploads; `add` starts them.
+        """Prepare the uploads. `add` starts an upload.
 
         Args:
             begun: SHA-256 by path from the manifest of an uncommitted attempt; None if there is no such manifest.

@@ -343,7 +343,7 @@ class S3Store:
                 **place, UploadId=upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
             )
         except BaseException:
-            # If the abort fails, `drop_uploads` repeats it later; the first error is reported.
+            # If the abort fails, `drop_uploads` aborts the upload later. The first error is raised.
             with suppress(ClientError, BotoCoreError):
                 self._abort(place["Key"], upload)
             raise

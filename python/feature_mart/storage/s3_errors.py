@@ -135,7 +135,8 @@ def explained_errors(
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         ) from error
     except CredentialRetrievalError as error:
-        # The user's own program would fail again; a role's credentials come from a service, which may recover.
+        # A credential process is a program of the user, and would fail again. A role's credentials come from a service,
+        # which may recover.
         if "custom-process" in str(error):
             raise TerminalError(
                 f"{where}: no credentials for S3 ({error}). Correct credential_process in AWS's own settings."
