@@ -24,14 +24,14 @@ from feature_mart.storage import FolderStore, Store, open_store
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """One snapshot in a store. Its methods take the names of files within the snapshot."""
+    """One snapshot in a store. The methods take paths relative to the snapshot."""
 
     store: Store
     prefix: str
 
     @property
     def address(self) -> str:
-        """Return the address as a user would enter it."""
+        """Return the address of the snapshot as a user would enter it."""
         return self.store.address(self.prefix)
 
     @property
@@ -49,7 +49,7 @@ class StoredSnapshot:
         return tuple(e.key[start:] for e in self.store.entries(f"{self.prefix}/{folder}"))
 
     def latest(self) -> bytes | None:
-        """Return the consumer's latest.json; None if it is missing, or the snapshot is not in a consumer's folder."""
+        """Return the consumer's latest.json; None if there is none, or the snapshot is not in a consumer's folder."""
         consumer, found, _ = self.prefix.rpartition("/snapshots/")
         return self.store.read(f"{consumer}/{LATEST}") if found else None
 
@@ -58,7 +58,7 @@ class StoredSnapshot:
         return self.store.local(f"{self.prefix}/{name}", scratch)
 
     def committed(self) -> Documents:
-        """Return the parsed documents. Raises: DamagedSnapshotError unless committed and unchanged."""
+        """Return the parsed documents. Raises: DamagedSnapshotError if the snapshot is not committed or was changed."""
         return committed_documents(self.read, self.address)
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -71,7 +71,7 @@ def locate_snapshot(address: str, options: S3Options) -> StoredSnapshot:
     """Return the snapshot at an address; for a bucket, no request is sent yet.
 
     Raises:
-        UsageError: the folder does not exist, or the address is not that of a snapshot.
+        UsageError: the folder does not exist, or the address is not the address of a snapshot.
     """
     if "://" not in address or address.startswith("file://"):
         folder = snapshot_folder(address).resolve()
@@ -98,9 +98,10 @@ def _root(address: str) -> tuple[str, str]:
 
 @contextmanager
 def snapshot_on_disk(address: str, options: S3Options) -> Iterator[Path]:
-    """Yield the folder of a snapshot, or a temporary copy if the snapshot is in a bucket.
+    """Yield the folder of a snapshot, or the folder of a temporary copy if the snapshot is in a bucket.
 
-    A copy is verified: the snapshot must be committed, and each part must have its SHA-256. A folder is not verified.
+    A copy is verified: the snapshot must be committed, and each part must have the SHA-256 in the manifest. A local
+    folder is not verified.
 
     Raises:
         UsageError: the folder does not exist.

@@ -19,9 +19,9 @@ class Assignment:
     """The windows of a training mart's splits, and an SQL expression for the split of each row.
 
     Attributes:
-        windows: the splits; empty without labelled rows.
-        expression: gives the name of the split, `purged` for a labelled row that is purged from its split, and NULL
-            for an excluded row.
+        windows: the windows of the splits; empty if there are no labelled rows.
+        expression: SQL for the name of a row's split; `purged` for a labelled row that an export would purge, NULL for
+            an excluded row.
     """
 
     windows: tuple[Window, ...]
@@ -31,15 +31,15 @@ class Assignment:
 def assign_splits(
     mart_path: Path, consumer: Consumer, columns: Sequence[Column], zone: ZoneInfo
 ) -> Assignment:
-    """Return the splits of a consumer's training mart in a DuckDB file.
+    """Return the windows of the splits, and the split of each row, for a training mart in a DuckDB file.
 
     Args:
-        columns: the columns of the training model, from its contract.
+        columns: the columns in the contract of the training model.
         zone: the business zone, at whose midnights the splits are cut.
 
     Raises:
-        TerminalError: the file cannot be read, the contract is not that of a training mart, or the consumer's dates are
-            in the wrong order.
+        TerminalError: the file cannot be read, the contract is not valid for a training mart, or the consumer's dates
+            are in the wrong order.
     """
     layout = plan_layout(consumer, columns)
     with open_duckdb(mart_path) as source:

@@ -20,9 +20,9 @@ from feature_mart.storage import Store
 class Rule:
     """The retention rule: a snapshot may be removed if it is older than `keep_days` and not among the newest `keep`.
 
-    If one of the two is None, only the other one applies; if both are None, no snapshot is removed. An uncommitted
-    attempt is removed if nothing was written to it for `attempt_hours`, and an unfinished upload if it is older than
-    `attempt_hours`.
+    If one of these limits is None, only the other limit applies; if both are None, no snapshot is removed. An
+    uncommitted attempt is removed if nothing was written to the attempt for `attempt_hours`. An unfinished upload is
+    aborted if the upload began more than `attempt_hours` ago.
     """
 
     keep: int | None = None
@@ -32,7 +32,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A snapshot or abandoned attempt that was removed, or would be on a dry run; `bytes` is the total size."""
+    """A snapshot or abandoned attempt that was removed, or that a dry run would remove. `bytes` is the total size."""
 
     consumer: str
     id: str
@@ -65,12 +65,12 @@ def clean_snapshots(
 ) -> CleanReport:
     """Remove snapshots and abandoned attempts by the rule, and finish interrupted removals.
 
-    The latest snapshot, held or not, and pinned or damaged ones are never removed. Folders whose name is not a snapshot
-    id are ignored.
+    The latest snapshot, held or not, and pinned or damaged snapshots are never removed. Folders whose name is not a
+    snapshot id are ignored.
 
     Args:
         now: the current time, against which ages are measured.
-        consumer: the consumer to clean; None cleans all.
+        consumer: the consumer to clean; None cleans all consumers.
         dry_run: only report what would be removed.
 
     Raises:
@@ -125,7 +125,7 @@ def _is_of_snapshot(key: str) -> bool:
 
 
 def _outlived(lines: Sequence[SnapshotLine], rule: Rule, now: datetime) -> Iterator[SnapshotLine]:
-    """Yield the intact snapshots that the rule allows to remove. `keep` is counted separately for each file format."""
+    """Yield the intact snapshots that may be removed by the rule. `keep` is counted separately for each file format."""
     if rule.keep is None and rule.keep_days is None:
         return
     rank: dict[str | None, int] = {}

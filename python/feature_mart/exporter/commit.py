@@ -15,7 +15,7 @@ from feature_mart.storage import Entry, Store
 _AT_ONCE = 4
 
 Step = Callable[[str], None]
-"""Called with a short description before each step."""
+"""A function that is called with a short description before each step."""
 
 
 def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
@@ -23,8 +23,8 @@ def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
 
     Raises:
         TransientError: the snapshot is being removed.
-        TerminalError: the snapshot is committed, but manifest.json does not match the hash in `_SUCCESS`, breaks its
-            schema, or a part is missing.
+        TerminalError: the snapshot is committed, but a part is missing, or manifest.json does not match the hash in
+            `_SUCCESS` or the JSON Schema.
     """
     success = store.read(f"{prefix}/{SUCCESS}")
     if success is None:
@@ -47,7 +47,7 @@ def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
 
 
 def begun_parts(store: Store, prefix: str) -> dict[str, str] | None:
-    """Return the SHA-256 by path of the parts in the manifest of an uncommitted attempt; None without a manifest."""
+    """Return the SHA-256 of each part in the manifest of an uncommitted attempt, by path; None without a manifest."""
     data = store.read(f"{prefix}/{MANIFEST}")
     if data is None:
         return None
@@ -65,12 +65,12 @@ def commit_snapshot(
 ) -> tuple[Literal["written", "adopted", "unchanged"], Mapping[str, Any]]:
     """Commit a snapshot whose parts are in place by writing the documents in `_meta`.
 
-    A committed snapshot is never changed. An existing manifest.json is kept, and committed if it lists the same parts;
-    if it lists other parts, nothing is committed.
+    A committed snapshot is never changed. The manifest.json of an earlier attempt is kept, and committed if the parts
+    in the two manifests are equal. Otherwise, nothing is committed.
 
     Args:
         document: the content of manifest.json.
-        others: the other files of `_meta`, by path.
+        others: the content of the other files of `_meta` except `_SUCCESS`, by path.
 
     Returns:
         The status and the committed manifest. The status is "adopted" if the manifest.json of an earlier attempt was
@@ -89,8 +89,8 @@ def commit_snapshot(
     if not store.put_if_absent(f"{prefix}/{MANIFEST}", data):
         data = store.read(f"{prefix}/{MANIFEST}") or b""
         document, status = _adopt(store, prefix, document, data), "adopted"
-    # These files depend only on the manifest and the layout, so an attempt that adopts a manifest writes the same
-    # bytes.
+    # These files depend only on the manifest and the layout, so they are byte-identical if the manifest of an earlier
+    # attempt is adopted.
     for path, content in others.items():
         step(f"put {path}")
         store.put_if_absent(f"{prefix}/{path}", content)
@@ -131,7 +131,7 @@ def _adopt(store: Store, prefix: str, ours: Mapping[str, Any], data: bytes) -> M
 def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None:
     """Compare the SHA-256 of each part with the manifest, then delete the parts that the manifest does not list.
 
-    Unlisted parts are left by an attempt that cut the rows into more parts.
+    Unlisted parts come from an earlier attempt that divided the rows into more parts.
 
     Raises:
         TerminalError: a part is missing or has another SHA-256; nothing was deleted.

@@ -20,12 +20,12 @@ _DECILES = [step / 10 for step in range(1, 10)]
 
 @dataclass(frozen=True, slots=True)
 class SplitDiff:
-    """Row counts of one split, matched by key (`job_id` and `requested_at`).
+    """Row counts of one split, with the rows of both snapshots matched by `job_id` and `requested_at`.
 
     Attributes:
-        both: rows in both snapshots.
-        only_a, only_b: rows in one snapshot only.
-        relabelled: rows in both snapshots whose label differs.
+        both: number of rows in both snapshots.
+        only_a, only_b: number of rows in only one of the snapshots.
+        relabelled: number of rows in both snapshots whose label differs.
     """
 
     name: str
@@ -39,12 +39,13 @@ class SplitDiff:
 class ColumnDiff:
     """The distribution of one column over all splits, in snapshot A and in snapshot B.
 
-    Means and medians are None if every value is NULL. Medians and the edges of the bins are approximate (t-digest).
+    Each pair is (A, B). `null_share` is the fraction of NULL values. Means and medians are None if every value is
+    NULL. Medians and the edges of the bins are approximate (t-digest).
 
-    `psi` is the population stability index: the sum of ``(b - a) * ln(b / a)`` over ten bins and NULL, where a and b
-    are the shares of a bin. The edges are A's deciles. Half a row is added to each bin to avoid empty bins. An index
-    below 0.1 counts as stable, and an index above 0.25 as a shift (Siddiqi, Credit Risk Scorecards, 2006). A leak may
-    have a far smaller index.
+    `psi` is the population stability index: the sum of ``(b - a) * ln(b / a)`` over NULL and up to ten bins, where a
+    and b are the fractions of the rows of A and B in a bin. The edges of the bins are the deciles of A. Half a row is
+    added to each bin to avoid empty bins. An index below 0.1 counts as stable, and an index above 0.25 as a shift
+    (Siddiqi, Credit Risk Scorecards, 2006). A leak may have a far smaller index.
     """
 
     name: str
@@ -59,9 +60,9 @@ class SnapshotDiff:
     """The differences between two snapshots.
 
     Attributes:
-        facts: values of the manifests that differ, as (A, B) by name.
+        facts: facts of the manifests that differ, such as the commit, as (value in A, value in B) by name.
         added, removed: columns that only B has, and columns that only A has.
-        changed: columns with another role, or categorical in one snapshot only, as (A, B).
+        changed: role of each column that has another role or is categorical in only one of the snapshots, as (A, B).
         is_same: True if the columns and the content hash of every split are equal.
     """
 
@@ -207,7 +208,7 @@ def _column(con: duckdb.DuckDBPyConnection, name: str) -> ColumnDiff:
 def _shares(
     con: duckdb.DuckDBPyConnection, side: str, name: str, edges: Sequence[float], rows: int
 ) -> list[float]:
-    """Return the smoothed shares of NULL and of each bin: below the first edge, between edges, above the last."""
+    """Return the smoothed fraction of the rows in NULL and in each bin that the edges delimit, in this order."""
     above = "".join(f', count(*) filter (where "{name}" >= {edge!r}::float)' for edge in edges)
     ((*counts,),) = con.execute(f'select count("{name}"){above} from {side}').fetchall()
     bins = [

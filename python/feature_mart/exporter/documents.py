@@ -22,9 +22,9 @@ class BuildContext:
     Attributes:
         created_at: the time of the export, read from the clock by the caller.
         git_commit: the commit of the code; None outside a Git repository.
-        engine: name and version of the engine that built the mart; None if the rows are read with the same engine.
-        fencing: the number of the lease; 0 without a lease.
-        published_late_rows: rows whose features were published after their `available_at`; None if not computed.
+        engine: name and version of the engine that built the mart; None if the engine that reads the rows built it.
+        fencing: the number of the lease; 0 if there is no lease.
+        published_late_rows: number of rows whose features were published after `available_at`; None if not computed.
     """
 
     warehouse_id: str

@@ -15,7 +15,7 @@ from feature_mart.snapshot_files.row_hash import NULL_BITS, Bits, Utf8Texts, Wor
 
 @dataclass(frozen=True, slots=True)
 class HashableRows:
-    """Rows as they are exported: the keys, and each column's float32 values as bits, with NULL_BITS for NULL.
+    """The keys and the columns of some rows. `bits` are the float32 values as unsigned integers; NULL is NULL_BITS.
 
     Shapes: `job_id` (n,), `requested_at` and `label_known_at` (n,) in microseconds since 1970, `bits` (columns, n).
     """
@@ -57,7 +57,7 @@ def unfit(
 ) -> npt.NDArray[np.bool_]:
     """Return a mask of the rows with a value that is neither NULL nor a finite float32. Shape: (n,).
 
-    `batch` is the Arrow batch that the rows were read from.
+    `batch` is the Arrow batch from which the rows were read.
     """
     found = np.zeros(len(rows), np.bool_)
     for name, bits in zip(columns, rows.bits, strict=True):
@@ -68,7 +68,7 @@ def unfit(
 def unfit_values(bits: Bits, given: pa.Array) -> npt.NDArray[np.bool_]:
     """Return a mask of the values of one column that are neither NULL nor a finite float32. Shape: (n,).
 
-    `bits` are the values as read, `given` is the Arrow array that they were read from.
+    `bits` is the row of the column in `HashableRows.bits`; `given` is the Arrow array from which `bits` was read.
     """
     wrong = ~np.isfinite(bits.view(np.float32))
     if given.null_count and np.count_nonzero(wrong) == given.null_count:
@@ -86,7 +86,7 @@ def row_hashes(rows: HashableRows) -> Words:
 
 
 def text_offsets(texts: pa.StringArray) -> npt.NDArray[np.int32]:
-    """Return the byte offset of each text in the array, and the end of the last one. Shape: (n + 1,)."""
+    """Return the byte offset of each text in the array, and the end of the last text. Shape: (n + 1,)."""
     if not len(texts):
         return np.zeros(1, np.int32)
     every: npt.NDArray[np.int32] = np.frombuffer(texts.buffers()[1], np.int32)

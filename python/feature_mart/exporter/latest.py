@@ -1,4 +1,7 @@
-"""Read and move latest.json, which names a consumer's current snapshot. An export never moves it back."""
+"""Read and move latest.json, which names a consumer's current snapshot.
+
+An export never moves latest.json to a snapshot of an earlier refresh.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,9 +27,9 @@ LatestOutcome = Literal["moved", "already", "held", "newer", "fenced", "csv"]
 """The effect of an export on latest.json.
 
 moved: latest.json now names the snapshot. For all other outcomes, latest.json names the same snapshot as before.
-already: latest.json named this snapshot before. held: a rollback holds latest.json. newer: latest.json names a snapshot
-of a later refresh. fenced: latest.json was written under a newer lease. csv: the snapshot is in CSV, and latest.json
-names only Parquet snapshots.
+already: latest.json named this snapshot before. held: latest.json is held by a rollback. newer: latest.json names a
+snapshot of a later refresh. fenced: latest.json was written under a newer lease. csv: the snapshot is in CSV, and
+latest.json names only Parquet snapshots.
 """
 
 _ATTEMPTS = 10
@@ -39,7 +42,7 @@ class Latest:
     Attributes:
         held: True from a rollback until the release.
         reason: the reason of the rollback; None if latest.json is not held.
-        manifest_sha256: SHA-256 of the snapshot's manifest.json when latest.json was moved to it; None in older files.
+        manifest_sha256: SHA-256 of the snapshot's manifest.json when latest.json was written; None in older files.
     """
 
     id: str
@@ -55,7 +58,7 @@ def read_latest(store: Store, consumer: str) -> Latest | None:
     """Return the content of a consumer's latest.json, or None before the first export.
 
     Raises:
-        DamagedFileError: latest.json is not JSON, or breaks its schema.
+        DamagedFileError: latest.json is not JSON, or does not match the JSON Schema.
     """
     data = store.read(f"{consumer}/{LATEST}")
     return None if data is None else _parse(store, consumer, data)
@@ -121,15 +124,15 @@ def move_latest(
 
 
 def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | None:
-    """Point latest.json at another committed snapshot and hold it there; exports do not move it until `release`.
+    """Point latest.json at another committed snapshot, and hold latest.json: exports do not move it until `release`.
 
     An unreadable latest.json is replaced as if it were missing. `reason` is recorded in the file.
 
     Returns:
-        The previous content; None if latest.json was missing or unreadable.
+        The previous content of latest.json; None if latest.json was missing or unreadable.
 
     Raises:
-        UsageError: there is no such snapshot, it is damaged, or it is in CSV.
+        UsageError: the snapshot does not exist, is damaged, or is in CSV.
         TransientError: other processes kept changing latest.json, or the snapshot was removed in the meantime.
     """
     committed = require_snapshot(store, consumer, to).committed()
@@ -155,9 +158,9 @@ def roll_back(store: Store, consumer: str, to: str, reason: str) -> Latest | Non
 
 
 def release(store: Store, consumer: str) -> Latest | None:
-    """Release a held latest.json, which exports may then move again.
+    """Release a held latest.json. Exports may then move latest.json again.
 
-    Return the new content, or None if latest.json was missing or not held.
+    Return the new content of latest.json; None if latest.json was missing or not held.
     """
     seen: list[bytes | None] = []
     for before, now in _attempts(store, consumer, seen):
@@ -172,7 +175,7 @@ def release(store: Store, consumer: str) -> Latest | None:
 def _attempts(
     store: Store, consumer: str, seen: list[bytes | None], *, replaces_unreadable: bool = False
 ) -> Iterator[tuple[bytes | None, Latest | None]]:
-    """Yield the raw and the parsed content of latest.json, once for each attempt to replace it.
+    """Yield the raw and the parsed content of latest.json, once for each attempt to replace the file.
 
     Args:
         seen: the list to which each raw content is appended.

@@ -1,4 +1,4 @@
-"""Choose which columns of a training model a snapshot holds, and in which order."""
+"""Choose the columns of a snapshot, and their order, from the contract of a training model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ FileFormat = Literal["parquet", "csv"]
 class Layout:
     """The columns of the data parts, all float32: the label, then the features in the order of the contract.
 
-    `declared` is the whole contract as (name, data type); the table must have these columns.
+    `declared` is the whole contract of the training model as (name, data type). The table must have these columns.
     """
 
     consumer: str
@@ -37,8 +37,8 @@ class Layout:
 
     def schema_document(self) -> dict[str, Any]:
         """Return the content of _meta/schema.json."""
-        # The snapshot's id contains a hash over this document. The format Parquet is not written, because it would
-        # change the ids of older snapshots.
+        # The snapshot's id contains a hash of this document. `format` is written only for CSV, because a new field
+        # would change the ids of existing Parquet snapshots.
         said = {} if self.file_format == "parquet" else {"format": self.file_format}
         return {
             "schema": 1,
@@ -61,11 +61,12 @@ class Layout:
 def plan_layout(
     consumer: Consumer, columns: Sequence[Column], file_format: FileFormat = "parquet"
 ) -> Layout:
-    """Choose label and features from a training model's contract; audit and key columns are left out.
+    """Choose label and features from a training model's contract. Audit and key columns are omitted.
 
     Raises:
         TerminalError: the contract lacks a column that every training model needs, the label has no ``role: label``,
-            another column has that role, there is no feature, or a column has no data type.
+            another column has ``role: label``, a key or `exclusion_reason` has no role, there is no feature, or a
+            column has no data type.
     """
     by_name: Mapping[str, Column] = {column.name: column for column in columns}
     model = consumer.training_model

@@ -34,8 +34,9 @@ class SnapshotLine:
 
     Attributes:
         pinned: the reason of the pin; None if the snapshot is not pinned.
-        problem: the reason why the folder is not a committed snapshot with intact documents; None if it is one. With a
-            problem, the fields below are empty. Only `verify_snapshot` reads the parts.
+        problem: the reason why the snapshot is unusable: not committed, or a document was changed or is missing. None
+            if the snapshot is usable. With a problem, the fields after `problem` are empty. The parts are not read (see
+            `verify_snapshot`).
         warnings: the reasons why the snapshot is of little use.
     """
 
@@ -56,7 +57,7 @@ class SnapshotLine:
 
 
 def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotLine, ...]:
-    """Return every snapshot of a store, sorted by consumer and id; the newest refresh comes last.
+    """Return every snapshot of a store, sorted by consumer, then by id and therefore by refresh.
 
     Folders whose name is not a snapshot id are ignored. If a consumer's latest.json or a pin is unreadable, the result
     has a line with the id ``latest.json`` or ``pins`` and the problem.
@@ -119,10 +120,10 @@ def find_snapshot(store: Store, wanted: str, options: S3Options) -> str:
 
 
 def find_in_store(store: Store, wanted: str, options: S3Options) -> tuple[str, str]:
-    """Return the consumer and the id of a snapshot of a store, given as for `find_snapshot`.
+    """Return the consumer and the id of a snapshot in a store. `wanted` is as in `find_snapshot`.
 
     Raises:
-        UsageError: there is no such snapshot, or it is not in the store.
+        UsageError: the snapshot does not exist, or is not in the store.
     """
     address = find_snapshot(store, wanted, options).rstrip("/")
     consumer, _, name = "/".join(address.split("/")[-3:]).partition("/snapshots/")

@@ -1,4 +1,4 @@
-"""Read all rows once: check, hash and judge them, count them by split, and stage them by part."""
+"""Read all rows once: check and hash the values, count the rows by split, and write the rows to the staging file."""
 
 import math
 from collections import deque
@@ -33,7 +33,7 @@ _WAITING = 2
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """The number of some rows, and the two sums of the hashes of these rows."""
+    """The number of rows in a set, and the two sums of the row hashes (see `content`)."""
 
     rows: int
     words: tuple[int, int]
@@ -44,7 +44,7 @@ _NONE = _Sums(0, (0, 0))
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One split: rows kept, rows purged, and the content hash of the rows kept."""
+    """One split: number of rows kept, number of rows purged, and content hash of the rows kept."""
 
     rows: int
     purged: int
@@ -53,7 +53,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotMeasures:
-    """The measures of all splits, and the shortcomings of a snapshot made from them."""
+    """The measures of all splits, and the shortcomings of the snapshot."""
 
     splits: tuple[Measure, ...]
     shortcomings: tuple[Shortcoming, ...]
@@ -62,7 +62,7 @@ class SnapshotMeasures:
 class _Values:
     """The label range of each split, and the features that vary in train, collected batch by batch.
 
-    A feature that was seen to vary is not checked again, so nearly all features cost nothing after the first batches.
+    A feature that varies is not checked in later batches, so nearly all features cost nothing after the first batches.
     """
 
     def __init__(self, splits: int, features: int) -> None:
@@ -72,7 +72,7 @@ class _Values:
         self._constant = np.ones(features, np.bool_)
 
     def see(self, split: int, bits: npt.NDArray[np.uint32], mine: npt.NDArray[np.bool_]) -> None:
-        """Add the rows of a batch that belong to a split (mask `mine`, at least one row)."""
+        """Add the rows of a batch that belong to a split. The mask `mine` selects these rows, at least one."""
         label = bits[0].view(np.float32)[mine]
         self._low[split] = min(self._low[split], float(label.min()))
         self._high[split] = max(self._high[split], float(label.max()))
@@ -87,7 +87,7 @@ class _Values:
     def judge(
         self, layout: Layout, windows: Sequence[Window], counts: Sequence[Count]
     ) -> tuple[Shortcoming, ...]:
-        """Return the shortcomings found in all rows seen."""
+        """Return the shortcomings of a snapshot that consists of all rows added by `see`."""
         splits = [
             SplitCounts(
                 window.name,
@@ -114,7 +114,7 @@ def measure_splits(
     slices: Slices,
     staging: Staging | None,
 ) -> SnapshotMeasures:
-    """Read every kept row, write the rows to `staging` unless it is None, and return the measures of all splits.
+    """Read every kept row, write the rows to `staging` if given, and return the measures of all splits.
 
     Raises:
         TerminalError: a value is not a finite float32, or the number of rows differs from `counts`.

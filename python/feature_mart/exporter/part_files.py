@@ -1,4 +1,4 @@
-"""Write the files of one part: its rows sorted by key, as data and as keys."""
+"""Write the data file and the key file of a part, with the rows sorted by key."""
 
 from __future__ import annotations
 
@@ -43,12 +43,13 @@ class PartWriter:
         self._con.close()
 
     def write(self, layout: Layout, rows: HashableRows, data: Path, keys: Path, room: Room) -> int:
-        """Write the data and the key file of a part in the same order, and return the number of rows that DuckDB wrote.
+        """Write the data and the key file of a part, sorted by key, and return the number of rows that DuckDB wrote.
 
         The caller may reuse `room` afterwards.
 
         Raises:
-            TerminalError: two rows have the same key, so their order would be undefined, or the files differ in rows.
+            TerminalError: two rows have the same key, so the order of the rows would be undefined, or the two files
+                have different numbers of rows.
         """
         order = order_by_key(rows, layout.model)
         chosen = pa.array(order)

@@ -20,7 +20,11 @@ _AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part: its number in the snapshot, the number of its split, its number in the split, and its two files."""
+    """A part to write.
+
+    `number` counts the parts of the snapshot, `split` is the number of the split, and `index` counts the parts of the
+    split, all from 0. `paths` and `files` are the paths in the snapshot and on local disk: data, then keys.
+    """
 
     number: int
     split: int
@@ -40,7 +44,7 @@ def write_parts(
     """Write each part, and upload it while later parts are written.
 
     Raises:
-        TerminalError: two rows have the same key, or a split has another number of rows than was counted.
+        TerminalError: two rows have the same key, or the number of rows written for a split is not the number counted.
     """
     written = [0] * len(plan.windows)
     waiting: deque[tuple[_Part, Future[int]]] = deque()

@@ -23,10 +23,10 @@ PINS = "pins"
 
 
 def read_pins(store: Store, consumer: str) -> dict[str, str]:
-    """Return the reason of each pin by snapshot id.
+    """Return the reasons of a consumer's pins by snapshot id.
 
     Raises:
-        DamagedFileError: a pin is not JSON, or breaks its schema.
+        DamagedFileError: a pin is not JSON, or does not match the JSON Schema.
     """
     pins: dict[str, str] = {}
     for entry in store.entries(f"{consumer}/{PINS}"):
@@ -42,10 +42,10 @@ def read_pins(store: Store, consumer: str) -> dict[str, str]:
 
 
 def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datetime) -> bool:
-    """Pin a committed snapshot; return False and change nothing if it was pinned already.
+    """Pin a committed snapshot; return False and change nothing if the snapshot is pinned already.
 
     Raises:
-        UsageError: there is no such snapshot, or it is damaged.
+        UsageError: the snapshot does not exist or is damaged.
         TerminalError: the snapshot was removed in the meantime.
     """
     require_snapshot(store, consumer, name)
@@ -65,7 +65,7 @@ def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datet
 
 
 def unpin_snapshot(store: Store, consumer: str, name: str) -> bool:
-    """Remove a pin; return False if there was none."""
+    """Remove the pin of a snapshot; return False if the snapshot is not pinned."""
     key = _key(consumer, name)
     if store.read(key) is None:
         return False
@@ -85,7 +85,7 @@ def require_snapshot(store: Store, consumer: str, name: str) -> StoredSnapshot:
     """Return a committed snapshot whose documents are intact.
 
     Raises:
-        UsageError: there is no such snapshot, or it is damaged; the message lists the last snapshots.
+        UsageError: the snapshot does not exist or is damaged. The message lists the last snapshots.
     """
     place = StoredSnapshot(store, f"{consumer}/snapshots/{name}")
     try:

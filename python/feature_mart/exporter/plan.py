@@ -1,4 +1,4 @@
-"""Plan a snapshot: its rows, splits, parts and id, before anything is written to the store."""
+"""Plan the rows, splits, parts and id of a snapshot before anything is written to the store."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,10 +47,10 @@ def plan_snapshot(
     min_parts: int,
     step: Callable[[str], None],
 ) -> Plan:
-    """Return the plan of a snapshot: count the rows, cut them into splits and parts, and hash them.
+    """Return the plan of a snapshot: count the rows, divide them into splits and parts, and hash them.
 
     Args:
-        staging: receives the rows, by part; None on a dry run.
+        staging: the file to which the rows are written by part; None on a dry run.
         as_of_at: the refresh of the mart.
         zone: the business zone, at whose midnights the splits are cut.
         min_parts: the minimum number of parts of a split that has at least as many rows.
@@ -90,7 +90,7 @@ def plan_snapshot(
 def split_documents(
     windows: tuple[Window, ...], measures: tuple[Measure, ...]
 ) -> list[dict[str, Any]]:
-    """Return the splits as they are written to manifest.json."""
+    """Return the content of `splits` in manifest.json."""
     return [
         {
             "name": window.name,

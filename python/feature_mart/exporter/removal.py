@@ -18,19 +18,19 @@ from datetime import datetime, timedelta
 from feature_mart.snapshot_files import MANIFEST, REMOVED, SUCCESS
 from feature_mart.storage import Store
 
-#: An attempt is abandoned if nothing was written to it for this long.
+#: An attempt is abandoned if no file of the attempt was written within this time.
 DEAD_AFTER = timedelta(hours=24)
 
 
 def success_of(manifest: bytes) -> bytes:
-    """Return the content of `_SUCCESS` that commits this manifest."""
+    """Return the content of `_SUCCESS` that commits a manifest, given the bytes of manifest.json."""
     return f"{hashlib.sha256(manifest).hexdigest()}\n".encode()
 
 
 def remove_attempt(store: Store, prefix: str) -> bool:
     """Remove an uncommitted attempt, or continue an interrupted removal.
 
-    Return True if this call deleted the attempt, False if it is committed or another process deleted it.
+    Return True if this call deleted the attempt, False if the attempt was committed or another process deleted it.
     """
     success = f"{prefix}/{SUCCESS}"
     if not store.put_if_absent(success, REMOVED) and store.read(success) != REMOVED:
@@ -41,8 +41,8 @@ def remove_attempt(store: Store, prefix: str) -> bool:
 def remove_snapshot(store: Store, prefix: str, is_wanted: Callable[[], bool]) -> bool:
     """Remove a committed snapshot unless `is_wanted` returns True.
 
-    Return True if this call deleted the snapshot, False if it is wanted, not committed, or being removed by another
-    process.
+    Return True if this call deleted the snapshot, False if the snapshot is wanted, is not committed, or is being
+    removed by another process.
     """
     success = f"{prefix}/{SUCCESS}"
     data = store.read(success)
@@ -75,7 +75,7 @@ def restore_snapshot(store: Store, prefix: str, *, dry_run: bool = False) -> boo
 
 
 def clear_dead_attempt(store: Store, prefix: str, now: datetime) -> frozenset[str]:
-    """Remove an abandoned attempt to let a new export start; return the keys that remain."""
+    """Remove an abandoned attempt to let a new export start; return the keys that remain below `prefix`."""
     entries = store.entries(prefix)
     is_committed = any(entry.key == f"{prefix}/{SUCCESS}" for entry in entries)
     if entries and not is_committed and all(now - e.modified_at > DEAD_AFTER for e in entries):
@@ -87,7 +87,8 @@ def clear_dead_attempt(store: Store, prefix: str, now: datetime) -> frozenset[st
 def _remove_files(store: Store, prefix: str) -> bool:
     """Delete all files, the manifest first and `_SUCCESS` last.
 
-    Return True if this call deleted the snapshot, False if another process did; a new export may have begun since.
+    Return True if this call deleted the snapshot. Return False if `_SUCCESS` changed, because then another process has
+    finished the removal, and a new export may have begun.
     """
     manifest, success = f"{prefix}/{MANIFEST}", f"{prefix}/{SUCCESS}"
     keys = [entry.key for entry in store.entries(prefix)]

@@ -20,10 +20,10 @@ class SourceSeal:
     """The seal of one raw table: the row versions known at the newest refresh.
 
     Attributes:
-        rows: distinct pairs of key and load time.
+        rows: number of distinct pairs of key and load time.
         max_loaded_at: the newest load time; None for an empty table.
-        keys_hash: a hash of these pairs that does not depend on their order.
-        assumed_rows: the number of these pairs that were known only by assumption.
+        keys_hash: an order-independent hash of the pairs of key and load time.
+        assumed_rows: number of pairs that were known only because the load clock assumes an earlier `known_at`.
     """
 
     table: str
@@ -33,7 +33,7 @@ class SourceSeal:
     assumed_rows: int
 
     def document(self) -> dict[str, Any]:
-        """Return the table's entry in `sources`."""
+        """Return the table's entry in `sources` of manifest.json."""
         return {
             "table": self.table,
             "rows": self.rows,

@@ -1,4 +1,4 @@
-"""Export a snapshot: the public functions, their reports, and the steps in order."""
+"""Export a snapshot: define the public functions and the reports, and call the steps in order."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +37,7 @@ from feature_mart.snapshot_files.usability import Shortcoming
 from feature_mart.storage import Store
 
 Progress = Callable[[str], None]
-"""Called with one short line before each step."""
+"""A function that is called with one short line before each step."""
 
 Status = Literal["written", "adopted", "unchanged", "planned"]
 """The status of an export.
@@ -49,7 +49,7 @@ already. planned: a dry run found that the snapshot would be new.
 
 @dataclass(frozen=True, slots=True)
 class SplitReport:
-    """One split of a snapshot: its bounds, rows written, and rows purged."""
+    """One split of a snapshot: bounds, number of rows in the snapshot, and number of rows purged."""
 
     name: str
     start: datetime
@@ -63,10 +63,10 @@ class SnapshotReport:
     """The result of an export.
 
     Attributes:
-        mart_rows: rows of the training mart: the rows of all splits, the purged and the excluded rows.
-        parts, bytes: number and size of the parts; None on a dry run that would write a new snapshot.
+        mart_rows: number of rows of the training mart: the rows of all splits, the purged and the excluded rows.
+        parts, bytes: number and total size of the part files; None on a dry run that would write a new snapshot.
         latest: the effect on latest.json; None on a dry run.
-        sent_bytes: size of the parts that this export wrote; parts that were in place do not count.
+        sent_bytes: total size of the part files that this export wrote, without files that were already stored.
         warnings: the reasons why the snapshot is of little use.
         through: endpoint, region, profile and proxy of a bucket, as text; empty for a folder.
     """
@@ -103,22 +103,23 @@ def export_snapshot(
 ) -> SnapshotReport:
     """Write one consumer's snapshot from a DuckDB mart to a folder or a bucket.
 
-    The export is idempotent: if the same content is there already, no snapshot is written. Each split has about one
-    part per `part_rows` rows, at least `min_parts`, but never more than it has rows; an empty split has one part of 0
-    rows. A snapshot in CSV has another id than one of the same rows in Parquet, and latest.json never names it. A
-    snapshot that cannot be trained on or scored is written with warnings, or refused if `strict`.
+    The export is idempotent: if a snapshot of the same content is committed, no snapshot is written. Each split has
+    about one part per `part_rows` rows and at least `min_parts` parts, but never more parts than rows. An empty split
+    has one part of 0 rows. A CSV snapshot has another id than a Parquet snapshot of the same rows, and is never named
+    by latest.json. A snapshot that cannot be trained on or scored is written with warnings, or refused if `strict`.
 
     Args:
         context: facts about the build, for manifest.json.
         dry_run: plan the snapshot and write nothing to the store.
         progress: called with one short line before each step.
-        meter: called with the rows and bytes uploaded so far.
+        meter: called with the number of rows and bytes stored so far.
 
     Raises:
         TerminalError: tests failed and `allow_failed` is not set; `strict` and there is a warning; the table does not
             match its contract; there is no labelled row; a value is not a finite float32; row counts do not add up; the
-            place holds snapshots of another warehouse; a snapshot of the same id is damaged; the store refuses.
-        TransientError: the store failed in a way that may pass.
+            place holds snapshots of another warehouse; a snapshot of the same id is damaged or has fewer parts
+            than `min_parts`; the store refuses a write or ignores conditional writes.
+        TransientError: the store failed, and a retry may succeed.
     """
     layout = plan_layout(consumer, manifest.columns(consumer.training_model), file_format)
     show = Show(progress or _quiet, meter or _unmeasured)
@@ -178,7 +179,7 @@ def export_rows(
     dry_run: bool = False,
     strict: bool = False,
 ) -> SnapshotReport:
-    """Export from any source to any store, with the arguments and errors of `export_snapshot`.
+    """Export a snapshot from any source to any store, with the arguments and errors of `export_snapshot`.
 
     `scratch` is the local folder in which the parts are written first; a dry run does not use it.
     """
@@ -217,7 +218,7 @@ def export_rows(
             return unchanged(done)
         if staging is None:
             return _report(plan, store, prefix, "planned", None, None)
-        # Everything but the parts is known here: validate the documents before the first byte is written.
+        # All fields of the documents except `parts` are known here, so validate them before anything is written.
         shapes = [part_path(kind, split, 0) for kind in ("data", "keys") for split in SPLITS]
         parts = tuple(StoredPart(path, 0, 0, "0" * 64, is_sent=False) for path in shapes)
         likely = manifest_document(plan, source, consumer, context, parts)

@@ -33,7 +33,7 @@ _QUARTERS_SINCE = 3 * 365 * _DAY
 
 @dataclass(frozen=True, slots=True)
 class EngineVersion:
-    """The engine that the rows were read with."""
+    """Name and version of the engine that reads the rows."""
 
     name: str
     version: str
@@ -41,7 +41,7 @@ class EngineVersion:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Counts of the whole table: rows, rows by exclusion reason, and (business day, labelled rows) in order."""
+    """Row counts of the whole table: all rows, rows by exclusion reason, and (business day, labelled rows) by day."""
 
     rows: int
     excluded: dict[str, int]
@@ -50,7 +50,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One split: rows kept, and rows purged."""
+    """One split: number of rows kept, and number of rows purged."""
 
     rows: int
     purged: int
@@ -69,30 +69,30 @@ class RowSource(Protocol):
         ...
 
     def survey(self, layout: Layout, zone: ZoneInfo) -> Survey:
-        """Count all rows, the excluded ones by reason, and the labelled ones by business day."""
+        """Count all rows, excluded rows by reason, and labelled rows by business day."""
         ...
 
     def count(self, layout: Layout, windows: Sequence[Window]) -> tuple[Count, ...]:
-        """Count the rows of each split. Raises: TerminalError if a labelled row lacks its label or a key."""
+        """Count the rows of each split. Raises: TerminalError if a labelled row has no label or a NULL key."""
         ...
 
     def slice_starts(
         self, layout: Layout, windows: Sequence[Window], offsets: Sequence[Sequence[int]]
     ) -> tuple[tuple[Key, ...], ...]:
-        """Return, for each split, the keys of its sorted rows at ascending `offsets`."""
+        """Sort the kept rows of each split by key, and return, for each split, the keys at ascending `offsets`."""
         ...
 
     def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
         """Yield each kept row once, in any order, with the keys and the columns under their names.
 
-        The columns are float64, not rounded, and NULL only where the table has NULL; timestamps are UTC in
+        The columns are float64, not rounded, and NULL only where the table has NULL. Timestamps are UTC, in
         microseconds.
         """
         ...
 
 
 class DuckDBSource:
-    """A source that reads a DuckDB file, opened read-only; it sorts and spills in its own in-memory database."""
+    """A source that reads a DuckDB file, attached read-only to an in-memory database that sorts and spills to disk."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class DuckDBSource:
         memory_limit: str = "256MB",
         threads: int | None = None,
     ) -> None:
-        """Open the mart. Raises: TerminalError if it does not exist or cannot be read."""
+        """Open the mart. Raises: TerminalError if the file does not exist or cannot be read."""
         if not mart_path.is_file():
             raise TerminalError(f"There is no mart at {mart_path}; run `mart build` first.")
         self._con = connect(memory_limit=memory_limit)
@@ -119,12 +119,12 @@ class DuckDBSource:
             ) from error
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the connection and the file."""
         self._con.close()
 
     @property
     def engine(self) -> EngineVersion:
-        """Return DuckDB and its version."""
+        """Return the name and the version of DuckDB."""
         return EngineVersion("duckdb", duckdb.__version__)
 
     def check_contract(self, layout: Layout) -> None:
@@ -164,8 +164,8 @@ class DuckDBSource:
     def survey(self, layout: Layout, zone: ZoneInfo) -> Survey:
         """Count in two scans of at most two columns. Raises: TerminalError if a labelled row lacks `requested_at`."""
         ((first,),) = self._rows(f"select min(epoch_us(requested_at)) from {_table(layout)}")
-        # Computing the business day costs more than the scan. It is computed once per quarter of an hour: since 1972
-        # every zone's offset from UTC is a multiple of 15 minutes.
+        # Computing the business day costs more than the scan, so compute the business day once per quarter of an hour.
+        # Since 1972, every zone's offset from UTC is a multiple of 15 minutes.
         unit = 1 if first is None or first < _QUARTERS_SINCE else _QUARTER
         rows = self._rows(
             f"select {EXCLUSION}, (make_timestamptz(unit * {unit}) at time zone {quoted(zone.key)})::date as day, "
@@ -201,7 +201,7 @@ class DuckDBSource:
     def slice_starts(
         self, layout: Layout, windows: Sequence[Window], offsets: Sequence[Sequence[int]]
     ) -> tuple[tuple[Key, ...], ...]:
-        """Find the day of each offset by counts, then sort only the rows of those days."""
+        """Find the day of each offset from row counts per day, then sort only the rows of these days."""
         if not any(offsets):
             return tuple(() for _ in offsets)
         day = f"epoch_us(requested_at) // {_DAY}"
@@ -272,7 +272,7 @@ class DuckDBSource:
 
 @contextmanager
 def open_duckdb(mart_path: Path, scratch: Path | None = None) -> Iterator[DuckDBSource]:
-    """Yield a DuckDBSource, and close it at the end; DuckDB's own errors become TerminalErrors."""
+    """Yield a DuckDBSource, and close the source at the end. Errors of DuckDB are raised as TerminalError."""
     source = DuckDBSource(mart_path, scratch)
     try:
         yield source
@@ -314,9 +314,9 @@ def _instant(instant: datetime) -> str:
 
 
 def split_number(windows: Sequence[Window]) -> str:
-    """Return SQL for the number of a labelled row's split.
+    """Return a SQL expression for the number of a labelled row's split, from 0.
 
-    An empty split gets no rows, because the next split starts at the same time.
+    A split with an empty window gets no rows, because the next split starts at the same time.
     """
     earlier = " ".join(
         f"when requested_at < {_instant(window.start)} then {number}"
@@ -326,7 +326,7 @@ def split_number(windows: Sequence[Window]) -> str:
 
 
 def stays_in_split(windows: Sequence[Window]) -> str:
-    """Return SQL that is true if a labelled row stays in its split, and false if it is purged."""
+    """Return a SQL condition that is true if a labelled row is kept, and false if the row is purged."""
     untils = (window.label_known_until for window in windows)
     each = " ".join(
         f"when {number} then {'true' if until is None else f'label_known_at <= {_instant(until)}'}"

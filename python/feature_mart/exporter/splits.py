@@ -16,7 +16,7 @@ class Window:
     """One split: the rows with ``start <= requested_at < end`` whose label was known by `label_known_until`.
 
     Rows whose label was known later are purged. `label_known_until` is None for a split that purges nothing, such as
-    the last one. Timestamps are UTC.
+    the last split. Timestamps are UTC.
     """
 
     name: str
@@ -30,12 +30,12 @@ def plan_windows(
 ) -> tuple[Window, ...]:
     """Return the windows of the three splits of the labelled rows.
 
-    A share is counted from the newest row back, before purging, and cut at the midnight that begins the business day on
-    which the share is reached. If the consumer sets dates, the dates replace the shares. A window may be empty, since
-    one day can hold both shares; an empty window does not purge rows of earlier windows.
+    Shares are counted backwards from the newest row, before purging. A cut is the midnight at the start of the business
+    day on which the share is reached. If the consumer sets dates, the dates replace the shares. A window may be empty,
+    because one day can contain both shares. An empty window does not purge rows of earlier windows.
 
     Args:
-        days: (business day, labelled rows), at least one.
+        days: (business day, number of labelled rows), at least one.
 
     Raises:
         TerminalError: there are no days, or `test_from` is before `validation_from`.
@@ -53,7 +53,7 @@ def plan_windows(
             )
         first, end = min(first, cuts[0]), max(end, cuts[1])
     else:
-        # Use Decimal, because as floats 0.1 + 0.2 is more than 0.3, which would move a cut by a day.
+        # Use Decimal, because with floats 0.1 + 0.2 is greater than 0.3, which can move a cut by a day.
         test = Decimal(str(consumer.test_share))
         both = test + Decimal(str(consumer.validation_share))
         cuts = (_cut(ordered, both, end), _cut(ordered, test, end))
@@ -64,7 +64,7 @@ def plan_windows(
 def windows_between(edges: Sequence[datetime], embargo_days: int) -> tuple[Window, ...]:
     """Return the three windows between four ascending timestamps.
 
-    For the bounds and the embargo of a snapshot, the result is the windows into which the snapshot's rows were cut.
+    Given the bounds and the embargo in a snapshot's manifest, the result is the windows that the export used.
     """
     embargo = timedelta(days=embargo_days)
     windows = []
@@ -78,9 +78,9 @@ def windows_between(edges: Sequence[datetime], embargo_days: int) -> tuple[Windo
 def part_slices(rows: int, part_rows: int, min_parts: int) -> list[int]:
     """Return the row offsets at which the parts of one split begin.
 
-    The sizes of the parts differ by at most one row. There are at least `min_parts`, since a training instance without
-    a part fails, but never more parts than rows. An empty split has one part of 0 rows, so every channel exists and has
-    the schema.
+    The sizes of the parts differ by at most one row. There are at least `min_parts` parts, because a training instance
+    without a part fails, but never more parts than rows. An empty split has one part of 0 rows, so every split has a
+    file with the schema.
     """
     parts = max(1, min(rows, max(min_parts, -(-rows // part_rows))))
     return [index * rows // parts for index in range(parts)]

@@ -1,8 +1,8 @@
-"""Keep rows on local disk by part, on their way from an unordered table to ordered parts.
+"""Store the rows of a snapshot in a local file, grouped by part, until the parts are written.
 
 The rows of a part are scattered over the table. Selecting them part by part would read the table once for each part.
-Instead, the table is read once, and the rows of each batch are written to the part that they belong to. The staging
-file is as large as the uncompressed rows: 4 bytes a value, 20 bytes a row, and the job_id.
+Instead, the table is read once, and the rows of each batch are written to the staging file, grouped by part. The
+staging file is as large as the uncompressed rows: 4 bytes per value, 20 bytes per row, and the job_ids.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from feature_mart.exporter.hashable_rows import HashableRows, text_offsets
 
 Key = tuple[int, str]
-"""(requested_at in microseconds since 1970, job_id): the order of a snapshot's rows."""
+"""The sort key of a row: (`requested_at` in microseconds since 1970, `job_id`)."""
 
 #: Maximum number of arrays passed to one system call, which accepts up to 1024.
 _AT_ONCE = 512
@@ -35,7 +35,8 @@ Numbers = npt.NDArray[np.intp]
 class Slices:
     """The bounds of every part of a snapshot, in order.
 
-    `starts` has the first key of each part but the first; an empty part has the same start as the next part.
+    `starts` has the lower bound of each part except the first part: the start of the split with an empty `job_id` for
+    the first part of a split, and the key of the first row for any other part.
     """
 
     starts: tuple[Key, ...]
@@ -44,12 +45,12 @@ class Slices:
         return len(self.starts) + 1
 
     def numbers(self, rows: HashableRows) -> Numbers:
-        """Return the part that each row belongs to. Shape: (n,)."""
+        """Return the number of the part that each row belongs to. Shape: (n,)."""
         instants = [instant for instant, _ in self.starts]
         found = np.searchsorted(np.array(instants, np.int64), rows.requested_at, side="left")
         if not instants:
             return found
-        # If a row has the same timestamp as a start, its job_id decides.
+        # If `requested_at` is equal to the `requested_at` of a start, compare `job_id`.
         maybe = np.array(instants, np.int64)[np.minimum(found, len(instants) - 1)]
         tied = np.flatnonzero(maybe == rows.requested_at)
         for instant in np.unique(rows.requested_at[tied]).tolist():
@@ -73,7 +74,7 @@ class _Piece:
 
 
 class Room:
-    """Memory for the rows of a part, reused by one thread.
+    """Memory for the rows of a part, reused for later parts. Only one thread may use the memory at a time.
 
     Allocating new memory for each part would take as long as the work itself.
     """
@@ -90,7 +91,7 @@ class Room:
 
 
 class Staging:
-    """A local file of rows in pieces, each of which belongs to a part. Use it as a context manager."""
+    """A local file of rows, in pieces that belong to one part each. Use the object as a context manager."""
 
     def __init__(self, path: Path, columns: int) -> None:
         self._path, self._columns = path, columns
@@ -111,7 +112,7 @@ class Staging:
         self.close()
 
     def put(self, rows: HashableRows, numbers: Numbers) -> None:
-        """Write rows to the parts in `numbers`. Only one thread may call this method at a time."""
+        """Add each row to the part given by `numbers`. Only one thread may call this method at a time."""
         if not len(rows):
             return
         order = np.argsort(
@@ -139,7 +140,7 @@ class Staging:
             self._end = _write_all(self._file.fileno(), views, self._end)
 
     def take(self, part: int, room: Room) -> HashableRows:
-        """Return all rows of a part, in no order, as arrays in `room`.
+        """Return all rows of a part, in no order. The arrays except `job_id` use the memory of `room`.
 
         Several threads may call this method at a time, after the last call of `put`.
         """

@@ -1,4 +1,4 @@
-"""Hash and upload parts, and remove them from local disk, while the next part is being written."""
+"""Hash and upload part files, and remove the local files, while the next part is being written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from feature_mart.core.errors import TerminalError
 from feature_mart.core.files import sha256_file
 from feature_mart.storage import OccupiedError, Store
 
-#: Called with the rows and bytes uploaded so far.
+#: A function that is called with the number of rows and bytes stored so far.
 Meter = Callable[[int, int], None]
 
 _AT_ONCE = 2
@@ -22,9 +22,9 @@ _WAITING = 4
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """A part in the store.
+    """A data or key file in the store.
 
-    `path` is relative to the snapshot. `is_sent` is False if the part was there before this export.
+    `path` is relative to the snapshot. `is_sent` is False if the file was stored before this export.
     """
 
     path: str
@@ -35,11 +35,11 @@ class StoredPart:
 
 
 class Uploads:
-    """The uploads of a snapshot's parts, done in the background. Use it as a context manager.
+    """The uploads of a snapshot's parts, done in the background. Use the object as a context manager.
 
     On an error, uploads that have not started are cancelled. The first part of a split is uploaded before the others:
-    two exports that cut the same content differently conflict on the first part, and the second export stops before it
-    adds files to those of the first.
+    two exports that divide the same rows into different parts conflict on the first part, and the second export stops
+    before it uploads further files.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class Uploads:
         there: Collection[str],
         meter: Meter,
     ) -> None:
-        """Prepare the uploads; `add` starts them.
+        """Prepare the uploads. `add` starts an upload.
 
         Args:
             begun: SHA-256 by path from the manifest of an uncommitted attempt; None if there is no such manifest.
-            there: keys that a listing of the snapshot's folder has just found.
-            meter: called with the rows and bytes in place after each part.
+            there: the existing keys of the snapshot, from a recent listing.
+            meter: called after each file with the number of rows and bytes stored so far.
         """
         self._store, self._prefix, self._begun = store, prefix, begun
         self._there = there
@@ -71,7 +71,7 @@ class Uploads:
         self._pool.shutdown(cancel_futures=True)
 
     def add(self, path: str, local: Path, rows: int, *, is_first: bool) -> None:
-        """Start the upload of a file to `path`, and wait for its end if `is_first`.
+        """Start the upload of a file to `path`. If `is_first`, wait until this upload and all earlier ones have ended.
 
         The error of a failed upload is raised here or in `finish`.
         """
@@ -81,7 +81,7 @@ class Uploads:
             self._wait(0)
 
     def finish(self) -> tuple[StoredPart, ...]:
-        """Wait for all uploads, and return every part, sorted by path."""
+        """Wait for all uploads, and return every stored file, sorted by path."""
         self._wait(0)
         return tuple(sorted(self._parts, key=lambda part: part.path))
 
@@ -104,7 +104,7 @@ class Uploads:
 
 
 def begun_otherwise(store: Store, prefix: str) -> TerminalError:
-    """Return the error for another attempt that has written other files of the same content."""
+    """Return the error for another attempt that has divided the same rows into other part files."""
     return TerminalError(
         f"{store.address(prefix)} has other part files of an export that was not committed (with another engine "
         "version, --min-parts or part_rows). If no other export is running, remove it with `mart snapshot clean "

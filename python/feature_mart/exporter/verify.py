@@ -1,4 +1,4 @@
-"""Verify a snapshot: read it again, and compare it with its manifest."""
+"""Verify a snapshot: read all files again, and compare them with the manifest."""
 
 import json
 import tempfile
@@ -48,20 +48,20 @@ class Verdict:
 
 
 def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Verdict:
-    """Re-read a snapshot in a folder or a bucket, and compare everything with its manifest.
+    """Read all files of a snapshot in a folder or a bucket again, and compare them with the manifest.
 
     The checks are:
 
     - the commit, manifest.json, schema.json, and latest.json if it names the snapshot
     - the id, recomputed from schema, bounds and content hashes
-    - each part's bytes, SHA-256, columns, types and rows, with the label in column 0
+    - each part's size, SHA-256, columns, types and rows, with the label in column 0
     - the content hash, recomputed from data and keys row by row
     - every `requested_at` is inside its split, and no row should have been purged
     - every value is finite or NULL
     - the data and key folders have no other files
     - the SageMaker manifest files list the data parts
 
-    From a bucket, one pair of parts at a time is kept on local disk.
+    If the snapshot is in a bucket, one data part and its key part at a time are copied to local disk.
 
     Raises:
         UsageError: the folder does not exist.
@@ -93,7 +93,7 @@ def verify_snapshot(address: str | Path, options: S3Options | None = None) -> Ve
 
 
 def contradicted_by_latest(place: StoredSnapshot, committed: Documents) -> str | None:
-    """Return a message if latest.json records another manifest for this snapshot, else None."""
+    """Return a message if latest.json records another SHA-256 of this snapshot's manifest, else None."""
     data = place.latest()
     try:
         latest = decode_document(data or b"", "latest", LATEST)

@@ -1,4 +1,4 @@
-"""Verify the parts of one split: bytes, columns, rows, values, and the content hash."""
+"""Verify the parts of one split: size, SHA-256, columns, rows, values, and the content hash."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ _KEYS = [
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault: the file or split that it concerns, and a description."""
+    """One fault: the file or split with the fault, and a description."""
 
     where: str
     what: str
@@ -44,11 +44,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The findings in one pair of parts.
+    """The findings in one data part and its key part.
 
     Attributes:
-        unfit: rows with NaN or an infinite value.
-        unkeyed: rows in which a key is NULL.
+        unfit: number of rows with NaN or an infinite value.
+        unkeyed: number of rows with a NULL key, counted per batch in the key column with most NULLs.
     """
 
     found: Found
@@ -57,7 +57,7 @@ class _Rows:
 
 
 def part_sql(file: Path, columns: Sequence[str], file_format: str | None) -> str:
-    """Return DuckDB's table function that reads a data part; `file_format` is the one in schema.json."""
+    """Return the SQL of a DuckDB table function that reads a part. `file_format` is csv, or None for Parquet."""
     if file_format != "csv":
         return parquet(file)
     kinds = ", ".join(f"{quoted(column)}: 'FLOAT'" for column in columns)
@@ -72,7 +72,7 @@ def check_split(
     file_format: str | None,
     scratch: Path,
 ) -> Iterator[Problem]:
-    """Yield the problems of the split at `index`; one pair of parts at a time is copied to `scratch` if needed."""
+    """Yield the problems of the split at `index`. Parts in a bucket are copied to `scratch`, one pair at a time."""
     split, bounds = manifest["splits"][index], split_bounds(manifest, index)
     parts = {part["path"]: part for part in manifest["parts"]}
     columns = [column["name"] for column in manifest["columns"]]
@@ -101,7 +101,7 @@ def check_split(
             rows = _read_rows(read, key_file, columns, bounds, total.last)
             yield from _judge_rows(rows, data_path, keys_path, bounds)
             total = add_found(total, rows.found)
-    # Skip the content hash if a part is bad: it would differ too, and the part is already reported.
+    # Skip the content hash if a part is bad, because the hash would differ too, and the part is already reported.
     if is_whole:
         yield from (Problem(split["name"], what) for what in content_faults(total, split))
 
@@ -148,9 +148,9 @@ def _check_part(
 def _read_rows(
     data_sql: str, keys: Path, columns: Sequence[str], bounds: Bounds, last: Key | None
 ) -> _Rows:
-    """Read one pair of parts, and count the rows and faults.
+    """Read a data part and its key part, and count the rows and faults.
 
-    `last` is the key of the row before the pair; None if there is none.
+    `last` is the key of the last row of the previous part; None if there is no previous part.
     """
     total, unfit_rows, unkeyed = Found(last=last), 0, 0
     with connect(memory_limit=MEMORY_LIMIT) as con:

@@ -1,4 +1,4 @@
-"""The files of a snapshot: their names, their JSON Schemas, and how to recognise a committed one.
+"""Name, encode and validate the files of a snapshot, and read the documents of a committed snapshot.
 
 This package is the interface between writers (`exporter`) and readers (`training`), which do not import each other.
 """
@@ -28,16 +28,17 @@ SPLITS = ("train", "validation", "test")
 SCHEMA = "_meta/schema.json"
 MANIFEST = "_meta/manifest.json"
 SUCCESS = "_meta/_SUCCESS"
-#: Content of `_SUCCESS` while a snapshot is being removed. It prevents a commit, and readers refuse the snapshot.
+#: Content of `_SUCCESS` while a snapshot is being removed, which prevents a commit. Readers refuse the snapshot.
 REMOVED = b"removed\n"
 LATEST = "latest.json"
-#: Name of the file below each consumer in a bucket with which an export checks that conditional writes are honoured.
+#: Name of a small file in a consumer's folder. An export to a bucket writes this file to test that the store honours
+#: conditional writes.
 CONDITIONS = ".conditional-writes"
 SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{4}Z-[0-9a-f]{12}", re.ASCII)
 
 
 class DamagedFileError(TerminalError):
-    """latest.json or a pin of a consumer breaks its schema."""
+    """A consumer's latest.json, or one of the pins, is not JSON or does not match the JSON Schema."""
 
 
 class DamagedSnapshotError(TerminalError):
@@ -69,12 +70,12 @@ def split_manifest(split: str) -> str:
 
 
 def part_path(kind: str, split: str, index: int, suffix: str = "parquet") -> str:
-    """Return the path of a part; `kind` is ``data`` or ``keys``."""
+    """Return the path of a part, relative to the snapshot. `kind` is ``data`` or ``keys``."""
     return f"{kind}/{split}/part-{index:05d}.{suffix}"
 
 
 def instant_text(instant: datetime) -> str:
-    """Return a timestamp in the format of the files: ``2026-11-03T18:00:00Z``, UTC, with microseconds if any."""
+    """Format a timestamp for the documents, in UTC: ``2026-11-03T18:00:00Z``. Microseconds are omitted if 0."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
@@ -84,17 +85,17 @@ def parse_instant(text: str) -> datetime:
 
 
 def encode_document(document: Mapping[str, Any]) -> bytes:
-    """Return a document as indented JSON with a final line feed; the order of the fields is kept."""
+    """Encode a document as indented JSON with a final line feed, and keep the order of the fields."""
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def decode_document(data: bytes, kind: str, where: str) -> dict[str, Any]:
-    """Parse and validate a document.
+    """Parse a JSON document, and validate it against the JSON Schema `kind`.
 
-    `kind` is the name of the JSON Schema; `where` is the address of the document in messages.
+    `where` is the address of the document, for messages.
 
     Raises:
-        TerminalError: the data is not JSON, or breaks the schema; the message names the field.
+        TerminalError: the data is not JSON, or a field does not match the schema; the message names the field.
     """
     try:
         document = json.loads(data)
@@ -106,7 +107,7 @@ def decode_document(data: bytes, kind: str, where: str) -> dict[str, Any]:
 
 
 def check_document(document: object, kind: str, where: str) -> None:
-    """Validate a document against the JSON Schema `kind`. Raises: TerminalError that names the field."""
+    """Validate a document against the JSON Schema `kind`. Raises: TerminalError that names the invalid field."""
     error = jsonschema.exceptions.best_match(_validator(kind).iter_errors(document))
     if error is not None:
         field = "/".join(str(step) for step in error.absolute_path) or "the whole file"
@@ -116,15 +117,15 @@ def check_document(document: object, kind: str, where: str) -> None:
 
 
 def manifest_warnings(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the reasons in a manifest why the snapshot is of little use, each with its split.
+    """Return the warnings in a manifest, which say why the snapshot is of little use, as ``<split>: <warning>``.
 
-    Manifests of older exports have none.
+    Manifests of older exports contain no warnings.
     """
     return tuple(f"{each['split']}: {each['what']}" for each in manifest.get("warnings", ()))
 
 
 def snapshot_folder(address: str | Path) -> Path:
-    """Return the folder of a path or a ``file://`` URI. Raises: UsageError if it does not exist."""
+    """Return the folder of a path or a ``file://`` URI. Raises: UsageError if the folder does not exist."""
     text = str(address)
     folder = Path(unquote(urlparse(text).path)) if text.startswith("file://") else Path(text)
     if not folder.is_dir():
@@ -135,11 +136,12 @@ def snapshot_folder(address: str | Path) -> Path:
 
 
 def read_committed(address: str | Path) -> Committed:
-    """Read manifest.json and schema.json of a snapshot in a folder, if they are the committed ones.
+    """Read manifest.json and schema.json of a committed snapshot in a folder.
 
     Raises:
         UsageError: the folder does not exist.
-        DamagedSnapshotError: the snapshot was never committed, or a document was changed or is missing.
+        DamagedSnapshotError: the snapshot was never committed, is being removed, or has a document that was changed or
+            is missing.
     """
     folder = snapshot_folder(address)
 
@@ -154,15 +156,16 @@ def read_committed(address: str | Path) -> Committed:
 
 
 def committed_documents(read: Callable[[str], bytes | None], where: str) -> Documents:
-    """Return manifest.json and schema.json of a committed snapshot.
+    """Read and validate manifest.json and schema.json of a committed snapshot.
 
     Args:
-        read: returns a file by its name within the snapshot, None if it is missing.
+        read: function that returns the content of a file, given the path within the snapshot; None if the file is
+            missing.
         where: the address of the snapshot, for messages.
 
     Raises:
-        DamagedSnapshotError: the snapshot was never committed, is being removed, or a document was changed or is
-            missing.
+        DamagedSnapshotError: the snapshot was never committed, is being removed, or has a document that was changed or
+            is missing.
     """
     data = {}
     for name in (SUCCESS, MANIFEST, SCHEMA):

@@ -27,7 +27,7 @@ from feature_mart.snapshot_files.content import add_sums, content_hash, snapshot
 from feature_mart.snapshot_files.row_hash import micros
 
 Key = tuple[int, str]
-"""(requested_at in microseconds since 1970, job_id): the order of a snapshot's rows."""
+"""The sort key of a row: (`requested_at` in microseconds since 1970, `job_id`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class Found:
     """Counts and hash sums of some rows of one split.
 
     Attributes:
-        sums: the two sums of the rows' hashes.
-        outside: rows requested outside the split.
-        late: rows that should have been purged, because their label was known too late for the split.
-        misplaced: rows whose key is not greater than the key of the row before.
-        last: the key of the last row; None without rows.
+        sums: the two sums of the row hashes (see `content`).
+        outside: number of rows whose `requested_at` is outside the bounds of the split.
+        late: number of rows that should have been purged, because the label was known too late for the split.
+        misplaced: number of rows whose key is not greater than the key of the previous row.
+        last: the key of the last row. If there are no rows, the key of the previous row, or None.
     """
 
     rows: int = 0
@@ -51,7 +51,7 @@ class Found:
 
 
 def add_found(one: Found, other: Found) -> Found:
-    """Combine the counts of two consecutive sets of rows; `other` has the later rows."""
+    """Combine the counts and sums of two consecutive sets of rows. `other` has the later rows."""
     return Found(
         one.rows + other.rows,
         add_sums(one.sums, other.sums),
@@ -64,12 +64,12 @@ def add_found(one: Found, other: Found) -> Found:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The rows that a split may have.
+    """The bounds that every row of a split must satisfy.
 
     Attributes:
         start, end: range of `requested_at`, in microseconds since 1970, `end` excluded.
         until: latest permitted `label_known_at`, in microseconds since 1970; None if the split purges nothing.
-        text: the bounds as text, for messages.
+        text: the range of `requested_at` as text, for messages.
     """
 
     name: str
@@ -86,13 +86,13 @@ class Bounds:
         sums: tuple[int, int],
         last: Key | None = None,
     ) -> Found:
-        """Count rows of the split, and the faults in the keys of these rows.
+        """Count rows of the split, and the faults in the keys of the rows.
 
         Args:
             requested_at, label_known_at: microseconds since 1970. Shape: (n,).
-            job_id: returns the job_id of a row by its number.
-            sums: the two sums of the rows' hashes.
-            last: the key of the row before; None if there is none.
+            job_id: function that returns the job_id of the row at an index.
+            sums: the two sums of the row hashes (see `content`), for the result.
+            last: the key of the previous row; None if the rows are the first of the split.
         """
         size = len(requested_at)
         if not size:
@@ -108,7 +108,7 @@ class Bounds:
         return Found(size, sums, int(outside), int(late), int(misplaced), end)
 
     def key_faults(self, found: Found) -> Iterator[str]:
-        """Yield a description of each fault in the keys that were counted."""
+        """Yield a message for each kind of key fault in `found`."""
         if found.outside:
             yield f"{found.outside} rows have a requested_at outside of {self.name}, {self.text}"
         if found.late:
@@ -123,9 +123,9 @@ class Bounds:
 
 
 def split_bounds(manifest: Mapping[str, Any], index: int) -> Bounds:
-    """Return the bounds of the split at `index`.
+    """Return the bounds of the split at `index` in the manifest.
 
-    `until` is the start of the next split whose window is not empty, less the embargo.
+    `until` is the start of the next split whose window is not empty, minus the embargo; None if there is no such split.
     """
     split = manifest["splits"][index]
     later = [each["from"] for each in manifest["splits"][index + 1 :] if each["from"] < each["to"]]
@@ -140,10 +140,10 @@ def split_bounds(manifest: Mapping[str, Any], index: int) -> Bounds:
 def identity_faults(
     manifest: Mapping[str, Any], schema: Mapping[str, Any], folder: str | None
 ) -> Iterator[tuple[str, str]]:
-    """Yield each contradiction to the id or the format of a snapshot, as (path of the document, description).
+    """Yield each fault in the id, label, keys and split names of a snapshot, as (path of the document, message).
 
     Args:
-        folder: the name of the snapshot's folder; None skips this check.
+        folder: the name of the snapshot's folder, which must be the id; None skips this check.
     """
     wanted = snapshot_id(parse_instant(manifest["as_of_at"]), schema, manifest["splits"])
     if manifest["id"] != wanted:
@@ -164,12 +164,12 @@ def identity_faults(
 
 
 def named_like_a_snapshot(folder: str) -> str | None:
-    """Return the name of a folder if it is a snapshot id, else None, since a copy may have any name."""
+    """Return `folder` if the name is a snapshot id, else None. A copy of a snapshot may have any folder name."""
     return folder if SNAPSHOT_ID.fullmatch(folder) else None
 
 
 def content_faults(found: Found, split: Mapping[str, Any]) -> Iterator[str]:
-    """Yield each difference between the rows of a split and manifest.json."""
+    """Yield a message if the row count or the content hash of a split differs from manifest.json."""
     if found.rows != split["rows"]:
         yield f"its parts have {found.rows} rows, but manifest.json has {split['rows']}"
     if content_hash(found.sums) != split["content_hash"]:

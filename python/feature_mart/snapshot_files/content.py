@@ -2,8 +2,8 @@
 
 The content hash of a split consists of two sums over its rows modulo 2**64, each written as 16 hex digits: the sum of
 h, the hash of a row (see `row_hash`), and the sum of h * h. The content hash does not depend on the engine, on the
-order of the rows, or on how the rows are cut into parts. It does not cover column names, which are in schema.json; the
-id is made from schema.json too.
+order of the rows, or on how the rows are cut into parts. The content hash does not cover column names. The id of a
+snapshot does, because it is computed from schema.json as well.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ from feature_mart.snapshot_files.row_hash import Words, hash_sum
 
 
 def word_sums(hashes: Words) -> tuple[int, int]:
-    """Return the two sums of row hashes: of h, and of h * h."""
+    """Return the sum of the row hashes and the sum of the squared row hashes, both modulo 2**64."""
     return hash_sum(hashes), hash_sum(hashes * hashes)
 
 
 def add_sums(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
-    """Add two pairs of sums modulo 2**64. The result is the pair of sums over the rows of both."""
+    """Return the two sums over the union of two sets of rows, given the sums over each set, modulo 2**64."""
     return (one[0] + other[0]) % 2**64, (one[1] + other[1]) % 2**64
 
 
@@ -40,5 +40,5 @@ def snapshot_id(
 
 
 def canonical(value: object) -> bytes:
-    """Return JSON with sorted keys and no spaces, for hashing."""
+    """Encode a value as JSON with sorted keys and no spaces, for hashing."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

@@ -23,11 +23,11 @@ MEANINGS: Mapping[str, str] = {
 
 
 def explain_left_out(counts: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
-    """Return name and meaning of each reason for which rows were left out, in the order of `MEANINGS`.
+    """Return the name and the meaning of each reason for which rows were left out, in the order of `MEANINGS`.
 
     Args:
-        counts: rows by exclusion reason, and purged rows under `PURGED`. A reason without rows or without a known
-            meaning is not returned.
+        counts: number of rows by exclusion reason, with purged rows under `PURGED`. Reasons without rows or without a
+            known meaning are omitted from the result.
     """
     return tuple((name, text) for name, text in MEANINGS.items() if counts.get(name))
 
@@ -35,7 +35,12 @@ def explain_left_out(counts: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
 def count_left_out(
     excluded: Mapping[str, int], purged: Iterable[int], into: Mapping[str, int] | None = None
 ) -> dict[str, int]:
-    """Return the number of left-out rows for each reason, added to the counts in ``into``."""
+    """Return the number of left-out rows for each reason. The counts in ``into`` are added.
+
+    Args:
+        excluded: number of excluded rows by exclusion reason.
+        purged: number of purged rows of each split.
+    """
     counts = dict(into or {})
     for name, rows in (*excluded.items(), (PURGED, sum(purged))):
         counts[name] = counts.get(name, 0) + rows

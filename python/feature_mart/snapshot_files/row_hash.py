@@ -1,14 +1,14 @@
 """Compute the hash of a row, from which the content hash of a snapshot is made.
 
-The hash has 64 bits, and is the same on every platform and for every engine that the row came from. All arithmetic is
-on unsigned 64-bit integers, modulo 2**64. A row is a sequence of such integers, its words:
+The hash has 64 bits, and does not depend on the platform or on the engine that returned the row. All arithmetic is on
+unsigned 64-bit integers, modulo 2**64. A row is encoded as a sequence of such integers, called words:
 
 - word 0: the number of bytes of `job_id` in UTF-8.
 - words 1 and 2: `requested_at` and `label_known_at`, microseconds since 1970 (two's complement if negative).
-- then the columns, label first, two to a word: the 32 bits of the first one, plus 2**32 times those of the second; if
-  the number of columns is odd, the last word has the last column alone. A value is rounded to float32 (through float64,
-  to nearest even; -0.0 becomes 0.0) and taken as the unsigned integer of its bits. NULL is 0x7FC00000, which no value
-  can have, because NaN is refused.
+- then the columns, label first, two to a word: the 32 bits of the first one, plus 2**32 times the bits of the second.
+  If the number of columns is odd, the last word has only the last column. A value is rounded to float32 (through
+  float64, to nearest even; -0.0 becomes 0.0), and its bits are taken as an unsigned integer. NULL is 0x7FC00000,
+  which no value can have, because NaN is refused.
 - then the bytes of `job_id`, eight to a word, the first one lowest; the last word is padded with zeros.
 
 With M = 0x9E3779B97F4A7C15, and f(i) = the first 8 bytes of the SHA-256 of the decimal text of i, the first one lowest,
@@ -23,9 +23,11 @@ and the hash is finish(s), the last steps of SplitMix64 (Steele, Lea and Flood, 
 `spread` and the product with an odd number are bijections: rows that differ in one word always have different hashes.
 Rows that differ in several words have the same hash with a probability of about 2**-64. `finish` is not linear, so the
 sum over rows also changes if values are exchanged between rows. The hash protects against accidents, not attacks: two
-contents with the same hash can be constructed. An MD5 of a text, made by the engine, took ten times the CPU.
+contents with the same hash can be constructed. An MD5 of the row as text, computed by the engine, took ten times the
+CPU time.
 
-This module needs numpy only, because a training job computes the hash too and its image has no pyarrow.
+This module needs numpy only, because a training job computes the hash too, and the image of a training job has no
+pyarrow.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ _BLOCK = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Utf8Texts:
-    """Texts in UTF-8, one after the other: text i is octets[offsets[i] : offsets[i + 1]].
+    """Concatenated texts in UTF-8. The bytes of text i are octets[offsets[i] : offsets[i + 1]].
 
     Shapes: `offsets` (n + 1,), `octets` (bytes of all texts,).
     """
@@ -157,7 +159,7 @@ def _hash_block(
 
 
 def _add_texts(texts: Utf8Texts, lengths: npt.NDArray[Any], number: int, out: Words) -> None:
-    """Add the words of the texts' bytes to `out`, texts of one length at a time, because they form an array."""
+    """Add the words of the texts to `out`. Texts of equal length are processed together, because they form an array."""
     offsets, octets = texts.offsets, texts.octets
     if offsets[0] == offsets[-1]:
         return

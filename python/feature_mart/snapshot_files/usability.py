@@ -1,4 +1,4 @@
-"""Judge by counts whether a model can be fitted on a snapshot and scored.
+"""Decide from counts whether a model can be fitted on a snapshot and scored.
 
 The exporter counts while it reads the rows, and training counts in the arrays that it loaded; both use these rules.
 """
@@ -17,7 +17,7 @@ Kind = Literal[
     "no_feature_varies",
 ]
 
-#: A score on fewer rows is not reliable: with 30, the standard error of a share near one half is 0.09.
+#: Minimum number of rows for a reliable score. With 30 rows, the standard error of a ratio near 0.5 is 0.09.
 MIN_SCORED_ROWS = 30
 
 _MORE = "make the split longer in models/exposures.yml (validation_share, test_share), or load more history"
@@ -28,10 +28,10 @@ class SplitCounts:
     """The counts of one split that the rules need.
 
     Attributes:
-        rows: rows kept.
-        purged: rows left out because their label was known too late.
-        label_low, label_high: the smallest and the largest label; None without rows.
-        other_labels: rows whose label is neither 0 nor 1.
+        rows: number of rows in the split.
+        purged: number of rows left out because the label was known too late.
+        label_low, label_high: the smallest and the largest label; None if there are no rows.
+        other_labels: number of rows whose label is neither 0 nor 1.
     """
 
     name: str
@@ -48,9 +48,9 @@ class Shortcoming:
 
     Attributes:
         split: the split or splits concerned.
-        what: the measured figure, and its consequence.
+        what: a description with the counts and the consequence.
         remedy: advice on how to fix the shortcoming.
-        is_final: True if nothing can be fitted (train) or scored (validation, test); False if the figures mislead.
+        is_final: True if no model can be fitted or no score can be computed; False if the model or score is unreliable.
     """
 
     kind: Kind
@@ -61,19 +61,19 @@ class Shortcoming:
 
     @property
     def text(self) -> str:
-        """Return split, figure and remedy in one line."""
+        """Return `split`, `what` and `remedy` in one line."""
         return f"{self.split}: {self.what}; {self.remedy}"
 
 
 def judge_snapshot(
     label: str, label_kind: str, features: int, varying: int, splits: Sequence[SplitCounts]
 ) -> tuple[Shortcoming, ...]:
-    """Return every shortcoming of a snapshot, in the order of its splits.
+    """Return every shortcoming of a snapshot, in the order of the splits.
 
     Args:
         label_kind: regression or binary.
         features: the number of features.
-        varying: the number of features with at least two values in train, where NULL counts as a value.
+        varying: the number of features with at least two distinct values in train, where NULL counts as a value.
         splits: the counts of the splits. A model is fitted on the first and scored on the others.
     """
     train, *others = splits
@@ -86,7 +86,7 @@ def judge_snapshot(
 def judge_fit(
     label: str, label_kind: str, features: int, varying: int, split: SplitCounts
 ) -> tuple[Shortcoming, ...]:
-    """Return why a model cannot be fitted on a split, or would overfit. Arguments as in `judge_snapshot`."""
+    """Return the reasons why a fit on a split is impossible or would overfit. Arguments as in `judge_snapshot`."""
     if not split.rows:
         return (_no_rows(split, "there are no rows to train on"),)
     found = list(_judge_label(label, label_kind, split, "there is nothing to learn"))
@@ -113,7 +113,7 @@ def judge_fit(
 
 
 def judge_score(label: str, label_kind: str, split: SplitCounts) -> tuple[Shortcoming, ...]:
-    """Return why a model has no score on a split, or an unreliable score. Arguments as in `judge_snapshot`."""
+    """Return the reasons why a score on a split is impossible or unreliable. Arguments as in `judge_snapshot`."""
     if not split.rows:
         return (_no_rows(split, "there are no rows to score"),)
     lost = "auc has no value" if label_kind == "binary" else "r2 has no value"

@@ -16,12 +16,12 @@ from feature_mart.core.files import sha256_file
 from feature_mart.storage.scratch import hold_lock, open_scratch
 from feature_mart.storage.store import Entry, Headers
 
-#: Errors of a file system without hard links.
+#: Error numbers of `os.link` on a file system that does not support hard links.
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
 class FolderStore:
-    """Files in a local folder. Each file is written and synced under a temporary name, then renamed or linked."""
+    """A store in a local folder. Each file is written and synced under a temporary name, then renamed or linked."""
 
     def __init__(self, root: Path) -> None:
         """Create the store. The first write creates the folder."""
@@ -51,7 +51,7 @@ class FolderStore:
         return hold_lock(self._private / f"{name}.lock")
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
-        """Return every file below a folder, sorted by key."""
+        """Return an entry for every file below a folder, sorted by key. Omit scratch files."""
         found = []
         for path in (self._root / prefix).rglob("*"):
             key = path.relative_to(self._root)
@@ -62,7 +62,7 @@ class FolderStore:
         return tuple(sorted(found, key=lambda entry: entry.key))
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """Return the names of the direct subfolders, empty ones included."""
+        """Return the names of the direct subfolders, sorted, empty ones included. Omit names with a leading dot."""
         with suppress(FileNotFoundError):
             found = (path.name for path in (self._root / prefix).iterdir() if path.is_dir())
             return tuple(sorted(name for name in found if name[0] != "."))
@@ -78,7 +78,7 @@ class FolderStore:
     def sha256(self, key: str) -> str | None:
         """Return the SHA-256 of the file, or None if it is missing.
 
-        A file is not hashed again if this object stored it and it is unchanged.
+        A file that this object stored is not hashed again unless the file was changed since.
         """
         path = self._root / key
         try:
@@ -109,12 +109,12 @@ class FolderStore:
         return True
 
     def put(self, key: str, data: bytes, headers: Headers | None = None) -> None:  # noqa: ARG002
-        """Write and sync a temporary file, then rename it."""
+        """Write and sync a temporary file, then rename it over the stored file, if any."""
         with self._written(key, data) as temporary:
             temporary.replace(self._root / key)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write and sync a temporary file, then link it. A link is atomic and fails if the name is taken."""
+        """Write and sync a temporary file, then link it to the key. A link is atomic, and fails if the key exists."""
         with self._written(key, data) as temporary:
             try:
                 os.link(temporary, self._root / key)
@@ -130,7 +130,7 @@ class FolderStore:
         return True
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
-        """Compare and replace the file under a lock for the key."""
+        """Replace the file if the content is `expected`, under a lock for the key; else return False."""
         name = hashlib.sha256(key.encode()).hexdigest()[:12]
         with hold_lock(self._private / f"swap-{name}.lock"):
             if self.read(key) != expected:
@@ -139,7 +139,7 @@ class FolderStore:
             return True
 
     def delete(self, key: str) -> None:
-        """Remove the file, and the folders above it that are then empty."""
+        """Remove the file, and the parent folders that are then empty."""
         path = self._root / key
         with suppress(FileNotFoundError):
             path.unlink()
@@ -157,7 +157,7 @@ class FolderStore:
         before: datetime,  # noqa: ARG002
         is_ours: Callable[[str], bool],  # noqa: ARG002
     ) -> int:
-        """Return 0: a folder has no uploads, and `scratch` removes its own leftovers."""
+        """Return 0, because a folder has no uploads. `scratch` removes the scratch folders of dead processes."""
         return 0
 
     @contextmanager

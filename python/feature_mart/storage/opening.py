@@ -16,11 +16,11 @@ from feature_mart.core.services import S3Options
 from feature_mart.storage.folder import FolderStore
 from feature_mart.storage.store import Store
 
-#: Addresses that would otherwise be taken for the name of a folder.
+#: Prefixes of mistyped addresses, such as ``s3:bucket``, which would otherwise be taken for folder names.
 _MISTYPED = re.compile(r"(s3|gs|arn|file|https?):", re.IGNORECASE)
-#: Amazon's own hosts.
+#: Matches the host names of Amazon's own endpoints.
 _AMAZON = re.compile(r"(^|\.)(amazonaws\.(com(\.cn)?|eu)|api\.aws|c2s\.ic\.gov|sc2s\.sgov\.gov)$")
-#: Variables that name trusted certificates, in botocore's order of precedence.
+#: Environment variables that name a file of trusted certificates, in botocore's order of precedence.
 _CERTIFICATES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 _CONNECT_S = 10
 _ANSWER_S = 60
@@ -30,10 +30,10 @@ def open_store(root: str, options: S3Options, scratch: Path) -> Store:
     """Return the store at a folder, a ``file://`` or an ``s3://bucket/prefix`` address.
 
     Args:
-        scratch: the local folder in which files wait to be sent to S3.
+        scratch: the local folder below which files are kept until they are uploaded to S3.
 
     Raises:
-        UsageError: the address is of another kind, or names no bucket.
+        UsageError: the address is empty, of another kind, has no bucket, or names the home folder of an unknown user.
     """
     if root.startswith("file://"):
         root = unquote(urlparse(root).path)
@@ -82,7 +82,7 @@ def open_s3_client(options: S3Options) -> Any:
             retries={"mode": "standard", "total_max_attempts": options.attempts},
             defaults_mode="legacy",
             parameter_validation=True,
-            # Newer checksums are unknown to older S3-compatible endpoints; each body has its own SHA-256.
+            # Older S3-compatible endpoints do not support the newer checksums. Each body is sent with a SHA-256 anyway.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             s3={
@@ -108,7 +108,7 @@ def open_s3_client(options: S3Options) -> Any:
 
 
 def describe_client(client: Any, options: S3Options) -> str:
-    """Return a client's endpoint, region, profile and proxy as text, each with the setting that names it."""
+    """Describe a client's endpoint, region, profile, proxy and certificates, with the settings that define them."""
     from botocore.utils import get_environ_proxies
 
     region = f"region {client.meta.region_name}"
@@ -131,7 +131,7 @@ def describe_client(client: Any, options: S3Options) -> str:
 
 
 def foreign_endpoint(client: Any, options: S3Options) -> str:
-    """Return a client's endpoint and the setting that names it; empty for Amazon's own endpoints."""
+    """Return a client's endpoint and the setting that defines it; an empty string for Amazon's own endpoints."""
     url = str(getattr(getattr(client, "meta", None), "endpoint_url", ""))
     if options.endpoint:
         return f"{_bare(url)} ({options.endpoint_from})"
@@ -141,7 +141,7 @@ def foreign_endpoint(client: Any, options: S3Options) -> str:
 
 
 def _configured_endpoint(core: Any) -> str:
-    """Return the S3 endpoint in the AWS config file: the endpoint of the service, else that of the profile."""
+    """Return the S3 endpoint in the AWS config file: of the service, else of the profile, else an empty string."""
     if core.get_config_variable("ignore_configured_endpoint_urls"):
         return ""
     profile = core.get_scoped_config()
@@ -152,8 +152,8 @@ def _configured_endpoint(core: Any) -> str:
 def _not_elsewhere(**_: Any) -> tuple[Any, dict[str, Any]]:
     """Answer botocore's HeadBucket request with 404 without sending it.
 
-    After a redirect, botocore asks for the bucket's region by HeadBucket. Only Amazon has other regions. If a service
-    redirects HeadBucket too, botocore repeats the request until Python's recursion limit.
+    After a redirect, botocore asks for the bucket's region with HeadBucket. Only Amazon S3 has several regions. If a
+    service redirects HeadBucket too, botocore repeats the request until Python's recursion limit.
     """
     answer = {"HTTPStatusCode": HTTPStatus.NOT_FOUND, "HTTPHeaders": {}}
     return SimpleNamespace(status_code=HTTPStatus.NOT_FOUND), {"ResponseMetadata": answer}

@@ -37,13 +37,14 @@ from feature_mart.storage.s3_errors import (
 from feature_mart.storage.scratch import open_scratch
 from feature_mart.storage.store import Entry, Headers, OccupiedError
 
-#: Size of a multipart piece; files up to four times as large go in one request. S3 takes up to 5 GiB in one request and
-#: up to 10,000 pieces.
+#: Size of a multipart piece in bytes. A file of up to four pieces is sent in one request. S3 accepts up to 5 GiB in one
+#: request, and up to 10,000 pieces.
 PIECE = 16 * 2**20
 _WHOLE_UP_TO = 4 * PIECE
 _AT_ONCE = 4
 _ATTEMPTS = 6
-#: Metadata key of a file's SHA-256: S3 keeps a checksum of checksums for a multipart upload, and other services none.
+#: Metadata key of a file's SHA-256. The metadata is needed because S3 keeps only a checksum of checksums for a
+#: multipart upload, and other services keep no checksum.
 _SHA256 = "feature-mart-sha256"
 _ABSENT, _SAME = "If-None-Match", "If-Match"
 #: An ETag that no object has.
@@ -65,9 +66,9 @@ class S3Store:
         """Create the store; no request is sent.
 
         Args:
-            connect: returns boto3's client (see `open_s3_client`); called at the first request.
-            scratch: the local folder below which files wait to be sent.
-            sleep: waits between retries.
+            connect: function that returns boto3's client (see `open_s3_client`); called at the first request.
+            scratch: the local folder below which files are kept until they are uploaded.
+            sleep: function that waits between retries, given a number of seconds.
         """
         self._options = options
         self._connect, self._connecting = functools.cache(connect), Lock()
@@ -91,15 +92,15 @@ class S3Store:
         return f"s3://{self._bucket}/{self._key(key)}".rstrip("/")
 
     def through(self) -> str:
-        """Return endpoint, region, profile and proxy in use, each with the setting that names it."""
+        """Describe the endpoint, region, profile, proxy and certificates, with the settings that define them."""
         with explained_errors(self.address()):
             return describe_client(self._client, self._options)
 
     def require_conditions(self, key: str) -> None:
-        """Write an existing `key` under two false conditions; the store must refuse both writes.
+        """Write to an existing `key` with two false conditions. Raises: TerminalError unless both writes are refused.
 
-        The conditions are that the key is absent, and that it has an ETag that no object has. If the key is missing, a
-        further request creates it.
+        The conditions are that the key is absent, and that the ETag of the object is one that no object has. If the key
+        is missing, a further request creates the key first.
         """
         said = b"`mart export` writes this to see whether conditional writes are honoured here.\n"
         ignored = ""
@@ -114,16 +115,16 @@ class S3Store:
             )
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """Return a context manager that yields a local folder for files that wait to be sent."""
+        """Return a context manager that yields a local folder for files that are not uploaded yet."""
         return open_scratch(self._scratch)
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:  # noqa: ARG002
-        """Do nothing: parts are written only if absent, which keeps writers apart without a lock."""
+        """Do nothing. No lock is needed, because a part is written only if the key is absent."""
         yield
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
-        """Return every key below a prefix, sorted. One request lists a thousand keys."""
+        """Return an entry for every key below a prefix, sorted by key. One request lists up to 1,000 keys."""
         start, found = f"{self._key(prefix)}/".lstrip("/"), []
         for page in self._pages("list_objects_v2", Prefix=start):
             for each in page.get("Contents", ()):
@@ -135,7 +136,7 @@ class S3Store:
         return tuple(sorted(found, key=lambda entry: entry.key))
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """Return the common prefixes of the keys, sorted, from requests with a delimiter."""
+        """Return the names directly below a prefix that have keys below them, sorted, from S3's common prefixes."""
         start = f"{self._key(prefix)}/".lstrip("/")
         pages = self._pages("list_objects_v2", Prefix=start, Delimiter="/")
         found = [str(each["Prefix"]) for page in pages for each in page.get("CommonPrefixes", ())]
@@ -150,13 +151,13 @@ class S3Store:
     def sha256(self, key: str) -> str | None:
         """Return the SHA-256 of the whole file, or None if the file is missing.
 
-        The SHA-256 is the checksum that S3 holds, else the one in the metadata, else an empty string.
+        The result is the checksum that S3 holds, else the SHA-256 in the metadata, else an empty string.
         """
         return self._stored_sha256(self._head(key))
 
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path | None]:
-        """Yield the path of a downloaded copy, or None if the file is missing. The copy is removed at the end."""
+        """Yield the path of a downloaded copy, or None if the file is missing. Remove the copy at the end."""
         # Imported here to delay loading boto3, which takes 0.2 s.
         from boto3.exceptions import Boto3Error
 
@@ -177,11 +178,11 @@ class S3Store:
             copy.unlink(missing_ok=True)
 
     def put_file(self, key: str, local: Path, sha256: str, *, is_new: bool = False) -> bool:
-        """Put the file with its SHA-256, if absent. Unless `is_new`, first look up the SHA-256 of an existing file.
+        """Upload the file with the SHA-256 if the key is absent. Unless `is_new`, first check whether the key exists.
 
         Raises:
             OccupiedError: the key holds other bytes.
-            TransientError: the file was written and removed in the meantime.
+            TransientError: another process wrote and removed the key in the meantime.
         """
         there = None if is_new else self._head(key)
         if there is None:
@@ -215,7 +216,7 @@ class S3Store:
         return self._if(_ABSENT, key, lambda: self._send(key, data, _digest(data), IfNoneMatch="*"))
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
-        """Put the object with the header ``If-Match`` and the ETag that was read with `expected`."""
+        """Put the object with the header ``If-Match`` and the ETag of the stored object whose content is `expected`."""
         if expected is None:
             return self.put_if_absent(key, data)
         found = self._get(key)
@@ -230,7 +231,7 @@ class S3Store:
             self._client.delete_object(Bucket=self._bucket, Key=self._key(key), **self._owner)
 
     def drop_uploads(self, prefix: str, before: datetime, is_ours: Callable[[str], bool]) -> int:
-        """Abort unfinished multipart uploads, whose pieces cost storage and do not show in listings."""
+        """Abort unfinished multipart uploads, because their pieces cost storage and do not appear in listings."""
         start, dropped = f"{self._key(prefix)}/".lstrip("/"), 0
         for page in self._pages("list_multipart_uploads", Prefix=start):
             for upload in page.get("Uploads", ()):
@@ -342,7 +343,7 @@ class S3Store:
                 **place, UploadId=upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
             )
         except BaseException:
-            # If the abort fails, `drop_uploads` repeats it later; the first error is reported.
+            # If the abort fails, `drop_uploads` aborts the upload later. The first error is raised.
             with suppress(ClientError, BotoCoreError):
                 self._abort(place["Key"], upload)
             raise
@@ -372,10 +373,10 @@ class S3Store:
         Raises:
             _RefusedError: the write's condition does not hold.
         """
-        # An upload that is gone was completed by a try whose response was lost, or aborted by another process.
+        # A missing upload was completed by an attempt whose response was lost, or aborted by another process.
         refusals = PRECONDITION | {"NoSuchUpload"}
         if condition == _SAME:
-            # A missing key fails the condition like a changed one.
+            # If the key is missing, If-Match does not hold, as for a changed object.
             refusals |= MISSING
         for attempt in range(_ATTEMPTS):
             with self._explained(key, condition):

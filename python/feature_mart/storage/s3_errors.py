@@ -35,7 +35,7 @@ CHANGED_ON_THE_WAY = frozenset(
         *("InvalidDigest", "IncompleteBody"),
     }
 )
-#: Error codes for a key that another writer is writing (409), has written (412), or that is missing (404).
+#: Error codes if another writer is writing the key (409), a condition does not hold (412), or the key is missing (404).
 CONFLICT = frozenset({"ConditionalRequestConflict", "409"})
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
@@ -54,13 +54,13 @@ _CUT_SHORT = (
     ResponseStreamingError,
     ChecksumError,
 )
-#: Messages of botocore for errors that a retry would meet again: the certificate, the port or the proxy.
+#: Matches botocore's messages for permanent connection errors: a wrong certificate, port or proxy.
 _NO_WAY = re.compile(
     r"CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|Tunnel connection failed: 4\d\d"
 )
 _LATER = "Try again later; files that were already uploaded are not sent again."
-#: Transient statuses. All others are permanent: 501 and 505 refuse the request itself, 506, 508 and 510 are faults of
-#: the service, 507 is a full disk, 511 is a login page. 520 to 524 come from a CDN that does not reach the service.
+#: Transient HTTP statuses. All others are permanent: 501 and 505 refuse the request itself, 506, 508 and 510 are faults
+#: of the service, 507 is a full disk, 511 is a login page. 520 to 524 come from a CDN that does not reach the service.
 _PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504, 509, *range(520, 525), 529})
 _PASSING = frozenset(
     {
@@ -68,7 +68,7 @@ _PASSING = frozenset(
         *("ServiceUnavailable", "Throttling", "ThrottlingException", "ThrottledException"),
         *("RequestThrottled", "RequestThrottledException", "TooManyRequestsException"),
         *("RequestLimitExceeded", "BandwidthLimitExceeded", "PriorRequestNotComplete"),
-        # The name of a new bucket has not propagated yet.
+        # The DNS name of a new bucket has not propagated yet.
         *("TemporaryRedirect",),
     }
 )
@@ -97,7 +97,7 @@ _NOT_DONE = frozenset(
 _REFUSES_HEADER = re.compile(
     r"if-(none-)?match|conditional|implies functionality|not (implemented|supported)", re.IGNORECASE
 )
-#: Error codes for a refused condition that are used for other faults as well.
+#: Error codes that some stores return if they do not support conditional writes, but that also have other causes.
 _UNCLEAR = frozenset({"InvalidArgument", "InvalidRequest", "BadRequest", "400"})
 #: Operations that can be conditional.
 _CONDITIONAL = frozenset({"PutObject", "CompleteMultipartUpload"})
@@ -117,7 +117,8 @@ def explained_errors(
     Args:
         where: the address of the request.
         condition: the header that makes the write conditional; empty for any other request.
-        through: returns the endpoint and the setting that names it; an empty string for Amazon's own endpoints.
+        through: function that returns the endpoint and the setting that defines it; an empty string for Amazon's own
+            endpoints.
 
     Raises:
         TransientError: the request may succeed later.
@@ -134,7 +135,8 @@ def explained_errors(
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         ) from error
     except CredentialRetrievalError as error:
-        # The user's own program would fail again; a role's credentials come from a service, which may recover.
+        # A credential process is a program of the user, and would fail again. A role's credentials come from a service,
+        # which may recover.
         if "custom-process" in str(error):
             raise TerminalError(
                 f"{where}: no credentials for S3 ({error}). Correct credential_process in AWS's own settings."
@@ -149,7 +151,7 @@ def explained_errors(
             f"{where}: the request is not valid ({error}). Correct the address: s3://bucket/prefix."
         ) from error
     except RecursionError as error:
-        # botocore asks for the bucket's region at each redirect, and this request was redirected too.
+        # botocore asks for the bucket's region after each redirect, and the request for the region was redirected too.
         raise TerminalError(
             f"{where}: the S3 endpoint redirects every request{via(through())}. Look for a proxy, or correct "
             "AWS_REGION."
@@ -163,8 +165,8 @@ def explained_errors(
 def cut_short(error: Exception, where: str, through: str = "") -> FeatureMartError:
     """Return the error, with advice, for a connection that failed or broke off.
 
-    The error is a TerminalError if its cause is the certificate, the port or a refusing proxy, which a retry would meet
-    again. Otherwise, the error is a TransientError.
+    The error is a TerminalError if the cause is the certificate, the port or a proxy that refuses, because a retry
+    would fail in the same way. Otherwise, the error is a TransientError.
     """
     what = f"{where}: S3 could not be reached{via(through)} ({error})"
     # If a proxy refuses the connection, botocore has the reason in `kwargs`, not in the message.
@@ -246,7 +248,7 @@ def _unclear(code: str, is_conditional: bool) -> str:
 
 
 def via(through: str) -> str:
-    """Return the words that name an endpoint in a message; empty if `through` is empty."""
+    """Return ``" through <endpoint>"`` for a message; an empty string if `through` is empty."""
     return f" through {through}" if through else ""
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 def open_scratch(parent: Path) -> Iterator[Path]:
     """Yield a new folder below `parent`; first remove the folders that dead processes left there.
 
-    A running process holds the lock in its folder.
+    A running process holds a lock on the file ``.lock`` in its scratch folder.
     """
     with hold_lock(parent / "scratch.lock"):
         for left in parent.iterdir():

@@ -17,7 +17,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A stored file: its key, its size in bytes, and its time of writing (UTC, by the clock of the store)."""
+    """A stored file: the key, the size in bytes, and the time of writing (UTC, by the clock of the store)."""
 
     key: str
     bytes: int
@@ -39,11 +39,11 @@ class OccupiedError(Exception):
 class Store(Protocol):
     """A place for files. Writes are atomic: no key ever shows a partly written file.
 
-    Every method raises OSError for an error of the disk, and TerminalError or TransientError for one of the service.
+    Every method raises OSError for a disk error, and TerminalError or TransientError for an error of the service.
     """
 
     def address(self, key: str = "") -> str:
-        """Return the address of a key as a user would enter it; the address of the root without a key."""
+        """Return the address of a key as a user would enter it. An empty key gives the address of the root."""
         ...
 
     def through(self) -> str:
@@ -54,7 +54,7 @@ class Store(Protocol):
         """Check that the store honours both kinds of conditional write, by writing the small file `key`, which remains.
 
         Raises:
-            TerminalError: the store refuses conditional writes, or ignores their conditions.
+            TerminalError: the store refuses conditional writes, or ignores the conditions.
         """
         ...
 
@@ -73,11 +73,11 @@ class Store(Protocol):
         ...
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
-        """Return every key below a prefix, sorted."""
+        """Return an entry for every key below a prefix, sorted by key."""
         ...
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """Return the names directly below a prefix that have keys below them, sorted."""
+        """Return the names of the folders directly below a prefix, sorted, except names that begin with a dot."""
         ...
 
     def read(self, key: str) -> bytes | None:
@@ -87,12 +87,13 @@ class Store(Protocol):
     def sha256(self, key: str) -> str | None:
         """Return the SHA-256 of a stored file in hex, or None if it is missing.
 
-        On S3 this is the checksum that the service verified at the upload; the file is not read.
+        On S3, the value is the stored checksum or the metadata of the upload; the file is not read. The value is an
+        empty string if there is neither.
         """
         ...
 
     def local(self, key: str, scratch: Path) -> AbstractContextManager[Path | None]:
-        """Return a context manager that yields a local path of the file, or None if it is missing.
+        """Return a context manager that yields a local path of the file, or None if the file is missing.
 
         The path is the stored file or a copy in `scratch`.
         """
@@ -103,19 +104,20 @@ class Store(Protocol):
 
         Args:
             sha256: the SHA-256 of the file, in hex.
-            is_new: True if the key was absent in a recent listing; it is then not looked up before the upload.
+            is_new: True if the key was absent in a recent listing; the key is then not looked up before the upload.
 
         Raises:
-            OccupiedError: the key holds other bytes, and the store has no lock, so another writer may rely on them.
+            OccupiedError: the key holds other bytes, and the store has no lock, so another writer may rely on the
+                stored bytes.
         """
         ...
 
     def put(self, key: str, data: bytes, headers: Headers | None = None) -> None:
-        """Store a small file, replacing any other; `headers` apply if the store serves browsers."""
+        """Store a small file, and replace any stored file. `headers` apply if the store serves browsers."""
         ...
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Store a small file if the key is absent; return False and change nothing if it is not."""
+        """Store a small file if the key is absent; return False and change nothing if the key exists."""
         ...
 
     def swap(self, key: str, data: bytes, expected: bytes | None) -> bool:
@@ -127,7 +129,7 @@ class Store(Protocol):
         ...
 
     def drop_uploads(self, prefix: str, before: datetime, is_ours: Callable[[str], bool]) -> int:
-        """Abort uploads of large files that began before a time and never finished, and return their number.
+        """Abort uploads of large files that began before a time and never finished, and return the number of uploads.
 
         `is_ours` gets each key; only uploads for which it returns True are aborted.
         """

@@ -1,7 +1,7 @@
 """Train a model on a snapshot. Boosted trees need the extra ``train`` (xgboost).
 
 =============================  ==============================================================
-``load_snapshot(address)``     load the splits of a committed snapshot, and verify them
+``load_snapshot(address)``     load the splits of a committed snapshot, and verify the rows
 ``load_channels(meta, …)``     load a snapshot from the folders of a training job
 ``fit(snapshot, seed=0)``      fit boosted trees on train, or on train and validation
 ``evaluate(snapshot, model)``  compute the metrics on the test split

@@ -39,7 +39,7 @@ class Split:
         columns: the names of the features.
         features: float32, NaN for NULL. Shape: (rows, columns).
         label: float32. Shape: (rows,).
-        keys: `job_id` (text), `requested_at` and `label_known_at` (datetime64[us], UTC) of the same rows.
+        keys: arrays `job_id` (text), `requested_at` and `label_known_at` (datetime64[us], UTC). Shape: (rows,).
     """
 
     columns: tuple[str, ...]
@@ -61,7 +61,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The training data of a consumer.
+    """The data of a snapshot, loaded into memory.
 
     Attributes:
         columns: the names of the features.
@@ -87,7 +87,7 @@ class Snapshot:
         return self.label_kind == "regression" and self.label.endswith("_log")
 
     def counts(self, names: Sequence[str]) -> SplitCounts:
-        """Return the counts over the splits `names` together, for the rules in `usability`."""
+        """Return the counts over the concatenated splits `names`, for the rules in `usability`."""
         split = self.joined(names)
         purged = self.manifest.get("purged", {})
         return SplitCounts(
@@ -108,12 +108,12 @@ class Snapshot:
         return tuple(found)
 
     def judge_fit(self, on: Sequence[str]) -> tuple[Shortcoming, ...]:
-        """Return the reasons why a model cannot be fitted on the splits `on`, or would overfit."""
+        """Return the reasons why a fit on the splits `on` is impossible or would overfit."""
         varying = count_varying(self.joined(on).features)
         return judge_fit(self.label, self.label_kind, len(self.columns), varying, self.counts(on))
 
     def judge_score(self, split: str) -> tuple[Shortcoming, ...]:
-        """Return the reasons why a model has no score on a split, or an unreliable one."""
+        """Return the reasons why a score on a split is impossible or unreliable."""
         return judge_score(self.label, self.label_kind, self.counts((split,)))
 
     def joined(self, names: Sequence[str]) -> Split:
@@ -159,19 +159,19 @@ class Snapshot:
 
 
 def count_varying(features: NDArray[np.float32]) -> int:
-    """Return the number of columns with at least two values, where NULL counts as a value; 0 without rows."""
+    """Return the number of columns with at least two distinct values, where NaN is a value; 0 without rows."""
     known = np.where(np.isnan(features), -np.inf, features)
     return int(np.count_nonzero((known != known[:1]).any(axis=0)))
 
 
 def load_snapshot(address: str | Path, *, manifest_sha256: str | None = None) -> Snapshot:
-    """Load a committed snapshot from a folder, and verify that its rows are the exported ones.
+    """Load a committed snapshot from a folder, and verify that the rows are unchanged since the export.
 
     The content hashes are recomputed from keys and values, and the id from schema, bounds and content hashes. A part
     that was changed is never trained on, even if manifest.json and _SUCCESS were rewritten to match.
 
     Args:
-        manifest_sha256: the SHA-256 that manifest.json must have; None accepts any.
+        manifest_sha256: the SHA-256 that manifest.json must have; None skips this check.
 
     Raises:
         UsageError: the folder does not exist.
@@ -200,17 +200,17 @@ def load_channels(
 ) -> Snapshot:
     """Load a committed snapshot from the folders of a training job, with the checks of `load_snapshot`.
 
-    A split without rows may be left out.
+    `channels` need not have splits without rows.
 
     Args:
-        meta: the snapshot's ``_meta``.
+        meta: the folder ``_meta`` of the snapshot.
         channels: the folder ``data/<split>`` of each split.
-        keys: the snapshot's ``keys``, which are needed to recompute the content hashes.
+        keys: the folder ``keys`` of the snapshot, which is needed to recompute the content hashes.
         manifest_sha256: as in `load_snapshot`.
 
     Raises:
         UsageError: `meta`, `keys` or the folder of a split that has rows does not exist.
-        TerminalError: as in `load_snapshot`, or a folder contains another file.
+        TerminalError: as in `load_snapshot`, or a folder has a file that is not a part of the snapshot.
     """
 
     def read(name: str) -> bytes | None:
@@ -290,7 +290,7 @@ def _load(
     paths: Mapping[str, tuple[Sequence[Path], Sequence[Path]]],
     where: str,
 ) -> Snapshot:
-    """Read and check every split; `paths` has the data parts and the key parts of each split."""
+    """Read and check every split. `paths` has the data parts and the key parts of each split."""
     manifest, schema = committed.manifest, committed.schema
     columns = _features(schema)
     names = [column["name"] for column in schema["columns"]]

@@ -3,7 +3,7 @@
 ``python -m feature_mart.training.entry --seed 0 --max_depth 6``
 
 ================  ============================================  ==============================
-what              from                                          else from, below /opt/ml
+item              source                                        default, below /opt/ml
 ================  ============================================  ==============================
 hyperparameters   ``--name value`` over ``SM_HPS`` (JSON)       input/config/hyperparameters.json
 data parts        ``SM_CHANNEL_TRAIN``, ``…_VALIDATION``,       input/data/train, validation, test
@@ -16,9 +16,9 @@ metrics.json      ``SM_OUTPUT_DATA_DIR``                        output/data
 failure reason    ``SM_OUTPUT_DIR``                             output/failure
 ================  ============================================  ==============================
 
-SageMaker's training toolkit (script mode) sets the variables; a container that runs this module itself reads the files.
-``SAGEMAKER_BASE_DIR`` replaces ``/opt/ml``. `metrics` describes the output, and `saved` the saved files. The exit
-code is 0, or 1 with one line that says why.
+SageMaker's training toolkit (script mode) sets the variables. A container that runs this module without the toolkit
+reads the files. ``SAGEMAKER_BASE_DIR`` replaces ``/opt/ml``. The module `metrics` describes the printed metrics, and
+`saved` the saved files. The exit code is 0 on success and 1 on an error, which is also written to the failure file.
 
 The module needs duckdb, jsonschema and xgboost (which installs numpy) on Python 3.11, as in requirements.txt beside
 this file. It imports no other dependency of the project: no dbt, no pandas, no cloud client.
@@ -52,7 +52,7 @@ _OPTION = re.compile(r"--?([A-Za-z][^=]*)")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The settings and folders of a training job. `channels` has only the channels that the job got."""
+    """The settings and folders of a training job. `channels` has the folder of each split that the job got."""
 
     hyperparameters: Mapping[str, object]
     hosts: tuple[str, ...]
@@ -64,7 +64,7 @@ class Job:
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Run one job and return the exit code.
+    """Run one training job, and return the exit code.
 
     Any error is written to the failure file. An error that is not a FeatureMartError is then raised again.
     """
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
 
 
 def read_job(argv: Sequence[str], environ: Mapping[str, str]) -> Job:
-    """Read the job from arguments, the environment and files below /opt/ml. Raises: UsageError if malformed."""
+    """Read a job from arguments, environment and files below /opt/ml. Raises: UsageError if one is malformed."""
     base = _base(environ)
     config = base / "input/config"
     given = _json(environ.get("SM_HPS"), "SM_HPS", config / "hyperparameters.json")
@@ -116,7 +116,7 @@ def train(job: Job) -> None:
     """Check the snapshot, fit a model, print the metrics, and save the model.
 
     Raises:
-        UsageError: the job has several instances, or as in `parse_hyperparameters`, `load_channels` and `fit`.
+        UsageError: the job has several instances; or as in `parse_hyperparameters`, `load_channels` and `fit`.
         TerminalError: as in `load_channels` and `fit`.
     """
     if len(job.hosts) > 1:
@@ -141,7 +141,7 @@ def train(job: Job) -> None:
         rounds=asked.rounds,
         log_every=EVERY,
     )
-    # A split that was fitted on gets no metrics: they would only show overfitting.
+    # A split that was fitted on gets no metrics, because these metrics would be too optimistic.
     metrics = {
         name: evaluate(snapshot, model, split=name)
         for name in ("validation", "test")
@@ -173,7 +173,7 @@ def _arguments(argv: Sequence[str]) -> dict[str, object]:
         known, others = parser.parse_known_args(argv)
     except argparse.ArgumentError as error:
         raise UsageError(f"{error}.") from None
-    # Pass unknown names on, to be refused together with all other unknown hyperparameters.
+    # Pass unknown names on, so that `parse_hyperparameters` reports all unknown names in one error.
     unknown = {found[1]: "" for each in others if (found := _OPTION.match(each))}
     if others and not unknown:
         raise UsageError(f"{' '.join(others)} is not a hyperparameter: pass them as --name value.")

@@ -1,7 +1,7 @@
 """Define and parse the hyperparameters of a training job, for the request and for the job.
 
 xgboost only warns about a misspelt parameter and then trains another model than intended, so only the parameters listed
-here are passed on. Objective and early-stopping metric are not listed: they follow from the label.
+here are passed on. Objective and early-stopping metric are not listed, because they follow from the kind of the label.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 from feature_mart.core.errors import UsageError
 from feature_mart.training.model import TRAIN, TRAIN_AND_VALIDATION
 
-#: Prefix of SageMaker's own hyperparameters, which the program gets together with the user's.
+#: Prefix of SageMaker's own hyperparameters, which SageMaker passes together with the hyperparameters of the user.
 RESERVED = "sagemaker_"
 
 XGBOOST: Mapping[str, type] = {
@@ -47,12 +47,13 @@ _ON = {",".join(on): on for on in (TRAIN, TRAIN_AND_VALIDATION)}
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """The arguments of `fit`.
+    """The arguments of `fit`, and the snapshot to train on.
 
     Attributes:
-        rounds: the number of trees; None if it is chosen on validation.
-        params: the parameters of xgboost.
-        manifest_sha256: SHA-256 of the manifest.json to train on; None accepts any.
+        on: the splits to fit on.
+        rounds: the number of trees; None if `fit` chooses the number.
+        params: parameters of xgboost that override the defaults.
+        manifest_sha256: the SHA-256 that manifest.json must have; None skips this check.
     """
 
     seed: int
@@ -63,7 +64,7 @@ class Hyperparameters:
 
 
 def parse_hyperparameters(given: Mapping[str, object]) -> Hyperparameters:
-    """Parse hyperparameters as SageMaker passes them, where every value may be text.
+    """Parse hyperparameters as SageMaker passes them. Every value may be text.
 
     `on` is ``train`` or ``train,validation``. SageMaker's own hyperparameters (``sagemaker_…``) are ignored.
 

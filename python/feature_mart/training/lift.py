@@ -1,4 +1,4 @@
-"""Measure what each feature group adds: fit without the group, and with the group alone (ablation)."""
+"""Measure the effect of each feature group on the score: fit without the group, and with only the group (ablation)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ class LiftLine:
 
     Attributes:
         columns: the number of features.
-        is_empty: True if every column is constant or NULL in train; then nothing was fitted and there is no score.
+        is_empty: True if every feature is constant or NULL in train; then no model is fitted, and `mean` and `spread`
+            are None for each split.
         mean: the mean of one metric over the seeds, by split; None if the metric has no value.
         spread: the standard deviation over the seeds, by split; 0.0 for one seed, None if the metric has no value.
     """
@@ -33,10 +34,10 @@ class LiftLine:
 def variants(
     groups: Mapping[str, Sequence[str]], columns: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Return the columns of every set to score, by name: all, without each group, each group alone.
+    """Return the features of each set to score, by name: all, all without one group, and one group alone.
 
-    Each set has its features in the order of ``columns``, the features of the snapshot, because the order affects the
-    score. The score of all features is therefore equal to that of `score_seeds`.
+    Each set keeps the order of ``columns``, the features of the snapshot, because the order affects the score. The
+    score of the set `ALL` is therefore equal to the score from `score_seeds`.
     """
     sets = {ALL: tuple(columns)}
     for group, names in groups.items():
@@ -47,7 +48,7 @@ def variants(
 
 
 def is_empty(snapshot: Snapshot, columns: Sequence[str]) -> bool:
-    """Return True if none of the columns varies in train."""
+    """Return True if each of the columns is constant or NULL in train."""
     return not count_varying(snapshot.select(columns).splits["train"].features)
 
 
@@ -59,17 +60,16 @@ def score_features(
     seeds: Iterable[int] = range(5),
     params: Mapping[str, Any] | None = None,
 ) -> LiftLine:
-    """Fit the features `columns` on train once for each seed, and score them on validation and test.
+    """Fit a model with the features `columns` on train for each seed, and score the model on validation and test.
 
     Args:
         name: the name of the set of features, for the result.
-        metric: the metric to keep, one of those in `metrics`.
+        metric: the name of the metric to return, as in `metrics`.
         params: xgboost parameters that override the defaults.
 
     Raises:
         UsageError: a column is unknown, or `columns` is empty.
-        TerminalError: as in `fit`, for example for a label with one class; or validation, by which features are chosen,
-            has no score.
+        TerminalError: as in `fit`; or there is no score on validation, the split on which features are chosen.
     """
     check_score(snapshot, "validation")
     if is_empty(snapshot, columns):

@@ -1,7 +1,7 @@
 """Compute the metrics of predictions on one split, with NumPy only, and write the lines that SageMaker parses.
 
 ===================================  ==========================================================
-``validation:r2=0.7123;``            a metric of a split, at the end; no line if it has no value
+``validation:r2=0.7123;``            a metric of a split, at the end, unless it has no value
 ``fit:rounds=412;``                  the number of trees of the model
 ``[50]\\tvalidation-rmse:0.61234``    xgboost's own line, every 50 rounds
 ===================================  ==========================================================
@@ -19,7 +19,7 @@ LOG_REGRESSION = ("ape_mean", "ape_median")
 BINARY = ("auc", "logloss", "average_precision", "positive_ratio")
 
 SPLITS = ("validation", "test")
-#: Number of rounds between two lines of xgboost's output.
+#: Number of boosting rounds between two lines of xgboost's output.
 EVERY = 50
 
 _NUMBER = r"([-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)"
@@ -32,8 +32,8 @@ def regression_metrics(
     """Return R², mean absolute error and root mean squared error, in the unit of the label.
 
     If the label is the log of a price, also return `ape_mean` and `ape_median`: mean and median of the absolute error
-    of the price as a ratio of the true price (0.3 = 30%). `r2` is None if the label never varies; all are None without
-    rows.
+    of the price as a ratio of the true price (0.3 = 30%). `r2` is None if the label is constant. All metrics are
+    None without rows.
     """
     if not len(label):
         return dict.fromkeys((*REGRESSION, *(LOG_REGRESSION if is_log else ())))
@@ -53,9 +53,9 @@ def regression_metrics(
 
 
 def binary_metrics(label: Floats, predicted: Floats) -> dict[str, float | None]:
-    """Return area under the ROC curve, log loss, average precision and the share of positives.
+    """Return area under the ROC curve, log loss, average precision and the ratio of positives.
 
-    `auc` and `average_precision` are None if the split has one class; all are None without rows.
+    `auc` and `average_precision` are None if the label has only one class. All metrics are None without rows.
     """
     if not len(label):
         return dict.fromkeys(BINARY)
@@ -72,7 +72,7 @@ def binary_metrics(label: Floats, predicted: Floats) -> dict[str, float | None]:
 
 
 def _auc(truth: NDArray[np.bool_], guess: Floats) -> float:
-    """Return the probability that a positive ranks above a negative; a tie counts half."""
+    """Return the probability that a random positive ranks above a random negative. A tie counts half."""
     _, group, size = np.unique(guess, return_inverse=True, return_counts=True)
     rank = (np.cumsum(size) - (size - 1) / 2)[group]
     positives = int(truth.sum())
@@ -81,7 +81,7 @@ def _auc(truth: NDArray[np.bool_], guess: Floats) -> float:
 
 
 def _average_precision(truth: NDArray[np.bool_], guess: Floats) -> float:
-    """Return the mean precision over the thresholds, weighted by the added recall; equal scores share a threshold."""
+    """Return the mean precision over the distinct scores as thresholds, weighted by the increase in recall."""
     order = np.argsort(-guess, kind="stable")
     ranked = guess[order]
     last = np.append(ranked[1:] != ranked[:-1], True)
@@ -92,12 +92,12 @@ def _average_precision(truth: NDArray[np.bool_], guess: Floats) -> float:
 
 
 def metric_line(group: str, name: str, value: float) -> str:
-    """Return the line of one metric, with all digits of the number, so that parsing returns the same value."""
+    """Return the printed line of one metric, with all digits of the value."""
     return f"{group}:{name}={value!r};"
 
 
 def metric_definitions(label_kind: str) -> list[dict[str, str]]:
-    """Return SageMaker's MetricDefinitions; `label_kind` is regression or binary."""
+    """Return SageMaker's MetricDefinitions for all printed metrics. `label_kind` is regression or binary."""
     names = BINARY if label_kind == "binary" else (*REGRESSION, *LOG_REGRESSION)
     lines = [f"{split}:{name}" for split in SPLITS for name in names]
     watched = _WATCHED[label_kind]

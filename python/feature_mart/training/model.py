@@ -1,4 +1,4 @@
-"""Fit gradient-boosted trees on a snapshot, and the baseline that they have to beat."""
+"""Fit gradient-boosted trees on a snapshot, and the baseline to compare the trees with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from feature_mart.snapshot_files.usability import Shortcoming
 from feature_mart.training.dataset import Snapshot, Split
 from feature_mart.training.metrics import binary_metrics, regression_metrics
 
-# Depth, rate and sampling were chosen on the validation split of the municipal data (docs/figures.md). Sampling rows
-# and columns makes the seeds differ. With one thread, the result does not depend on the number of cores. On a busy
-# machine with two cores, two threads took ten times as long as one.
+# Depth, learning rate and sampling were chosen on the validation split of the municipal warehouse (docs/figures.md).
+# Models of different seeds differ, because rows and columns are sampled. With one thread, the result does not depend on
+# the number of cores. On a busy machine with two cores, two threads took ten times as long as one thread.
 DEFAULT_PARAMS: Mapping[str, Any] = {
     "tree_method": "hist",
     "learning_rate": 0.03,
@@ -36,13 +36,13 @@ class Predictor(Protocol):
     """A fitted model that predicts one number per row."""
 
     def predict(self, split: Split) -> NDArray[np.float32]:
-        """Return the predictions: the label, or the probability of 1. Shape: (rows,)."""
+        """Return the predicted labels (regression) or probabilities of label 1 (binary). Shape: (rows,)."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A fitted booster. `rounds` is the number of trees; `on` are the splits that the booster was fitted on."""
+    """A fitted booster. `rounds` is the number of trees used to predict; `on` has the splits used to fit."""
 
     booster: Any
     rounds: int
@@ -55,7 +55,7 @@ class Model:
         """Return the predictions. Shape: (rows,).
 
         Raises:
-            UsageError: the split has other columns than the model was fitted on.
+            UsageError: the columns of the split differ from the columns of the model.
         """
         if split.columns != self.columns:
             raise UsageError(
@@ -79,7 +79,7 @@ class GroupMedian:
     overall: float
 
     def predict(self, split: Split) -> NDArray[np.float32]:
-        """Return the number of each row's group; for NULL and for a group that was not fitted, the overall number."""
+        """Return the value of each row's group, or the overall value for NULL and for groups that were not fitted."""
         values = split.features[:, split.columns.index(self.column)]
         return np.array(
             [self.groups.get(float(value), self.overall) for value in values], dtype=np.float32
@@ -95,22 +95,22 @@ def fit(
     rounds: int | None = None,
     log_every: int | None = None,
 ) -> Model:
-    """Fit boosted trees; the same seed gives the same model.
+    """Fit boosted trees. The result is deterministic for a given seed.
 
-    On train, boosting stops early by the error on validation. On train and validation, the number of rounds is that of
-    a fit with the same seed and parameters on train. Without validation rows, the number of rounds is 300. Categorical
-    columns are passed as categories, because their codes have no order.
+    A fit on train stops early, by the error on validation. A fit on train and validation first fits on train, with the
+    same seed and parameters, to find the number of rounds. Without validation rows, the number of rounds is 300.
+    Categorical columns are passed as categories, because codes have no order.
 
     Args:
         params: xgboost parameters that override the defaults.
         on: the splits to fit on: train, or train and validation.
-        rounds: the number of trees; None chooses it as above.
-        log_every: print the error on validation after every `log_every` trees; None prints nothing.
+        rounds: the number of trees; None chooses the number as above.
+        log_every: number of rounds between two printed errors on validation; None prints nothing.
 
     Raises:
         TerminalError: xgboost is not installed or refuses a parameter, a fitted split has no rows, the label has one
             class or one value, or no feature varies.
-        UsageError: `on` is neither train nor train and validation.
+        UsageError: `on` is neither ``("train",)`` nor ``("train", "validation")``.
     """
     on = tuple(on)
     if on not in (TRAIN, TRAIN_AND_VALIDATION):
@@ -147,14 +147,14 @@ def fit(
 def booster_params(
     snapshot: Snapshot, *, seed: int, params: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return the parameters that `fit` passes to xgboost: defaults, then those for the kind of label, then `params`."""
+    """Return the parameters that `fit` passes to xgboost. `params` overrides the defaults and the objective."""
     return {**DEFAULT_PARAMS, **objective(snapshot.label_kind), **(params or {}), "seed": seed}
 
 
 def group_median(
     snapshot: Snapshot, column: str = "category_code", *, on: Sequence[str] = TRAIN
 ) -> GroupMedian:
-    """Fit the baseline: one number per group, on train by default.
+    """Fit the baseline `GroupMedian` with the groups of `column` on the splits `on`.
 
     Raises:
         UsageError: the snapshot has no such feature.
@@ -179,7 +179,7 @@ def group_median(
 def evaluate(
     snapshot: Snapshot, model: Predictor, *, split: str = "test"
 ) -> dict[str, float | None]:
-    """Return a model's metrics on one split, by name (see `metrics`); None for a metric without a value."""
+    """Return the metrics of a model on one split, by name (see `metrics`). A metric without a value is None."""
     rows = snapshot.joined((split,))
     predicted = model.predict(rows)
     if snapshot.label_kind == "binary":
@@ -203,7 +203,7 @@ def _check_fit(snapshot: Snapshot, on: tuple[str, ...]) -> None:
 
 
 def check_score(snapshot: Snapshot, split: str) -> None:
-    """Raise TerminalError if no model has a score on a split, because it has no rows or all labels are the same."""
+    """Raise TerminalError if a split cannot be scored, because it has no rows or only one distinct label."""
     for each in snapshot.judge_score(split):
         if each.is_final:
             raise TerminalError(f"{snapshot.id}, {each.split}: {each.what}. {_advised(each)}")

@@ -1,4 +1,4 @@
-"""Read the parts of one split as arrays, and verify that they are the rows from which the snapshot's id was made."""
+"""Read the parts of one split as arrays, and verify that the rows are unchanged since the export."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from feature_mart.snapshot_files.row_hash import hash_rows, join_texts
 class Arrays:
     """The rows of a split as arrays.
 
-    `columns` are float32, label first, NaN for NULL. Timestamps are microseconds since 1970.
+    `columns` are float32, label first, with NaN for NULL. Timestamps are microseconds since 1970.
     """
 
     columns: tuple[NDArray[np.float32], ...]
@@ -47,10 +47,11 @@ def read_arrays(
     names: Sequence[str],
     file_format: str | None,
 ) -> Arrays:
-    """Read the parts of a split.
+    """Return the rows of a split, read from the parts.
 
     Args:
-        con: any connection, passed in because opening one takes as long as reading 5,000 rows.
+        con: any connection, passed in because opening a connection takes as long as reading 5,000 rows.
+        data, keys: the data parts and the key parts, in order; empty for a split without rows.
         names: the columns, label first.
         file_format: the format in schema.json; None for Parquet.
 
@@ -75,9 +76,9 @@ def read_arrays(
 
 
 def check_rows(arrays: Arrays, manifest: Mapping[str, Any], index: int, where: str) -> None:
-    """Raise TerminalError unless `arrays` has the rows of the exported split at `index`.
+    """Raise TerminalError unless `arrays` has the exported rows of the split at `index` in the manifest.
 
-    The content hash is recomputed from keys and values, and compared with the one from which the snapshot's id is made.
+    The content hash is recomputed from keys and values, and compared with the content hash in the manifest.
     """
     split, bounds = manifest["splits"][index], split_bounds(manifest, index)
     sizes = {len(arrays.columns[0]), len(arrays.job_id)}
@@ -129,7 +130,7 @@ def _read_columns(
 
 
 def _floats(name: str, array: NDArray[Any], folder: Path) -> NDArray[np.float32]:
-    """Return a column with NaN for NULL, in the bits that the hash uses for NULL."""
+    """Return a column with NaN for NULL. The bits of this NaN are `NULL_BITS`, as in the row hash."""
     values = np.ma.getdata(array)
     if values.dtype != np.float32:
         raise TerminalError(f"{folder}: {name} is {values.dtype}; it must be float32.")

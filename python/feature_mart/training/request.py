@@ -3,7 +3,7 @@
 =================  ==========================================================================
 what runs          settings
 =================  ==========================================================================
-our own image      `image` alone: the container runs ``python -m feature_mart.training.entry``
+own image          `image` alone: the container runs ``python -m feature_mart.training.entry``
 script mode        `image` with SageMaker's training toolkit, `source` the program as a tar.gz
 built-in XGBoost   `is_built_in`, `image` AWS's own: no program, and AWS's own metrics
 =================  ==========================================================================
@@ -32,8 +32,8 @@ CONTENT_TYPES = {".parquet": "application/x-parquet", ".csv": "text/csv"}
 
 _NAME_LENGTH = 63
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+", re.ASCII)
-# Names of hyperparameters in the built-in algorithm, where they differ. The algorithm does not support those in
-# _NOT_BUILT_IN.
+# Hyperparameters that have another name in the built-in algorithm. The algorithm does not support the hyperparameters
+# in _NOT_BUILT_IN.
 _BUILT_IN = {"learning_rate": "eta", "reg_alpha": "alpha", "reg_lambda": "lambda"}
 _NOT_BUILT_IN = frozenset({"max_cat_to_onehot", "max_cat_threshold"})
 
@@ -58,16 +58,16 @@ def training_request(
 ) -> dict[str, Any]:
     """Return the keyword arguments of boto3's ``create_training_job``.
 
-    The job's name is made from consumer and snapshot, so SageMaker refuses to run the same request twice; `name_suffix`
-    allows several jobs on one snapshot. A split without rows gets no channel. With the built-in algorithm on several
-    instances, each instance gets a share of the train parts.
+    The job's name is made from consumer and snapshot, so SageMaker refuses to run the same request twice. To run
+    several jobs on one snapshot, pass different values of `name_suffix`. A split without rows gets no channel. With the
+    built-in algorithm on several instances, the train parts are divided among the instances.
 
     Args:
-        manifest: the snapshot's manifest.json.
+        manifest: the content of the snapshot's manifest.json.
         address: the snapshot's address, ``s3://bucket/prefix/<consumer>/snapshots/<id>``.
         label_kind: regression or binary, as in schema.json.
-        manifest_sha256: SHA-256 of manifest.json. The program trains on no other snapshot.
-        hyperparameters: names and values as in `hyperparameters`.
+        manifest_sha256: SHA-256 of manifest.json, with which the program checks that it trains on this snapshot.
+        hyperparameters: names and values as in the module `hyperparameters`; None for the defaults.
         output: the address below which models are written; None for ``models`` beside the snapshots.
 
     Raises:
@@ -134,7 +134,10 @@ def training_request(
 def job_name(manifest: Mapping[str, Any], suffix: str = "") -> str:
     """Return ``<consumer>-<snapshot id>[-<suffix>]`` in letters, digits and hyphens, at most 63 characters.
 
-    A long consumer name is cut; the id still identifies the snapshot. Raises: UsageError if the suffix is too long.
+    A long consumer name is truncated. The id still identifies the snapshot.
+
+    Raises:
+        UsageError: the suffix makes the name longer than 63 characters.
     """
     tail = _plain(f"{manifest['id']}-{suffix}")
     if len(tail) > _NAME_LENGTH:
@@ -192,7 +195,7 @@ def _check_instances(count: int, train_parts: int, *, is_built_in: bool) -> None
 
 
 def _channel(name: str, address: str, content_type: str) -> dict[str, Any]:
-    # S3Prefix selects every key that begins with the text; the last slash excludes data/train_2/.
+    # S3Prefix selects every key with the given prefix. The final slash excludes keys such as data/train_2/….
     return {
         "ChannelName": name,
         "DataSource": {
@@ -212,7 +215,7 @@ def _channel(name: str, address: str, content_type: str) -> dict[str, Any]:
 def _built_in(
     label_kind: str, on: tuple[str, ...], given: Mapping[str, object], validation_rows: int
 ) -> dict[str, str]:
-    """Return the hyperparameters of SageMaker's own XGBoost, made from `given` and the project's defaults."""
+    """Return the hyperparameters of SageMaker's built-in XGBoost, from `given` and the project's defaults."""
     asked = parse_hyperparameters(given)
     foreign = sorted(_NOT_BUILT_IN.intersection(asked.params))
     if foreign or on != TRAIN:

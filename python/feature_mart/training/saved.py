@@ -1,12 +1,12 @@
 """Save a fitted model as files, and load it.
 
 ======================  =======================================================================
-``model.ubj``           the booster with its chosen trees only, for xgboost to load and predict
+``model.ubj``           the booster with only the trees used to predict, in xgboost's format
 ``about/training.json`` data, parameters and metrics of the fit (schemas/training.json)
 ======================  =======================================================================
 
-The description has its own folder because SageMaker's XGBoost container, when serving, loads every file beside the
-model as another model.
+training.json is in a subfolder, because SageMaker's XGBoost container, when serving, loads every file beside the model
+as another model.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ Metrics = Mapping[str, Mapping[str, float | None]]
 def save_model(
     folder: Path, snapshot: Snapshot, model: Model, params: Mapping[str, Any], metrics: Metrics
 ) -> dict[str, Any]:
-    """Write both files, the description last, and return the description. Each file is written atomically.
+    """Write model.ubj, then about/training.json, and return the content of training.json. Each write is atomic.
 
     Args:
         params: the parameters that xgboost got, defaults included.

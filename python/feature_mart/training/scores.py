@@ -1,4 +1,4 @@
-"""Fit and score a model once for each of several seeds, to measure how much its metrics vary with the seed."""
+"""Fit and score a model once for each of several seeds, to measure how much the metrics vary with the seed."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from feature_mart.training.dataset import Snapshot
 from feature_mart.training.model import TRAIN, check_score, evaluate, fit
 
 _WIDTH = 48
-#: Called with the number of seeds done, the number of all seeds, and the name of the current step.
+#: A function that is called with the number of seeds done, the number of all seeds, and the current step.
 Progress = Callable[[int, int, str], None]
 
 
@@ -19,11 +19,12 @@ class SeedScores:
     """Metrics of models fitted once for each seed, on one split.
 
     Attributes:
-        on: the splits that were fitted on.
+        on: the splits used to fit.
+        split: the split used to score.
         by_seed: the metrics by seed.
         rounds: the number of trees by seed.
         mean: the mean over the seeds, by metric; None if the metric has no value.
-        spread: the standard deviation over the seeds; 0.0 for one seed, None if the metric has no value.
+        spread: the standard deviation over the seeds, by metric; 0.0 for one seed, None if the metric has no value.
         warnings: the reasons why the figures may mislead, for example that the split has few rows.
     """
 
@@ -58,17 +59,17 @@ def score_seeds(
     params: Mapping[str, Any] | None = None,
     progress: Progress | bool | None = None,
 ) -> SeedScores:
-    """Fit once for each seed, and score on one split.
+    """Fit boosted trees once for each seed, and score each model on one split.
 
     Args:
         on: the splits to fit on, as in `fit`.
         split: the split to score on.
         params: xgboost parameters that override the defaults.
-        progress: called before each fit and after the last one. True overwrites one line on stderr, False shows
+        progress: called before each fit and after the last fit. True overwrites one line on stderr, False shows
             nothing, and None shows the line only in a terminal or a notebook.
 
     Raises:
-        TerminalError: as in `fit`; or the split has no score, because it has no rows or all labels are the same.
+        TerminalError: as in `fit`; or `split` cannot be scored, because it has no rows or only one distinct label.
         UsageError: as in `fit`, or there is no such split.
     """
     check_score(snapshot, split)
