@@ -111,7 +111,7 @@ def load_table(
     columns: Mapping[str, str],
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Create table ``name``, given as ``schema.table``. A column that is missing from a row becomes NULL."""
+    """Create the table ``name`` (``schema.table``) with these rows. A column that a row lacks is NULL."""
     typed = ", ".join(f'"{column}" {type_}' for column, type_ in columns.items())
     con.execute(f"create table {name} ({typed})")
     if rows:
@@ -151,7 +151,10 @@ class CompiledMart:
         given: Collection[str] = (),
         only: Collection[str] | None = None,
     ) -> None:
-        """Create every model except ``given`` as a table in schema ``main``, or only the models in ``only``."""
+        """Create the models as tables in schema ``main``, in dependency order.
+
+        Models in ``given`` are skipped. If ``only`` is not None, models outside ``only`` are skipped too.
+        """
         for name, select in self.sql.items():
             if name in given or (only is not None and name not in only):
                 continue

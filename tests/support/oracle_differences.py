@@ -113,7 +113,8 @@ def _differences(
 ) -> list[str]:
     nothing = TABLES[table].nothing
     if nothing is not None and not is_whole:
-        # The mart also has as-of rows at which only a skipped column changed. Keep the changes of compared columns.
+        # The mart also has as-of rows at which only a skipped column changed. Keep only the rows at which a compared
+        # column changed.
         state = [name for name in names if name in nothing]
         made = [dict(zip(names, row, strict=True)) for row in actual]
         actual = [tuple(row.values()) for row in only_changes(table, made, state)]

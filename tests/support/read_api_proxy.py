@@ -1,4 +1,4 @@
-"""A proxy on loopback in front of the emulator's Storage Read API that injects faults and records requests."""
+"""Run a proxy on loopback in front of the emulator's Storage Read API that injects faults and records requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A proxy on loopback in front of an S3 that injects faults and records requests.
+"""Run a proxy on loopback in front of an S3 server that injects faults and records requests.
 
 The proxy forwards bodies block by block, so that its memory never contains a whole part of a snapshot.
 """
@@ -87,7 +87,7 @@ class Proxy:
 
 @contextmanager
 def run_proxy(endpoint: str) -> Iterator[Proxy]:
-    """Yield a proxy in front of the S3 at the URL ``endpoint``, and stop the proxy on exit."""
+    """Yield a proxy in front of the S3 server at the URL ``endpoint``, and stop the proxy on exit."""
     host = urlsplit(endpoint).netloc
     released = threading.Event()
     lock = threading.Lock()

@@ -131,8 +131,8 @@ def world_of(
 def make_project(folder: Path, sample: Path, name: str = "sample", **changed: Any) -> SetProject:
     """Copy the project and a sample warehouse into ``folder``, with these dbt vars changed.
 
-    The warehouse is called ``name``, its amounts are in the project's currency, and the sample's lines of the load
-    clock apply to it.
+    The copied warehouse is called ``name``, all its amounts are in the currency of dbt var `currency`, and the lines of
+    the load clock for the sample apply to the copy.
     """
     project = folder / "project"
     for part in _FOLDERS:

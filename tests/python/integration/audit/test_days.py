@@ -38,7 +38,7 @@ def build(home: Path, warehouse: Path, day: str) -> None:
 
 @pytest.mark.audit
 def test_ten_days_equal_one_full_build(tmp_path: Path) -> None:
-    warehouse = tmp_path / "sample"  # A name that seeds/load_clock.csv contains.
+    warehouse = tmp_path / "sample"  # seeds/load_clock.csv has lines for this name.
     write_sample(warehouse, jobs=4000, seed=7)
     for day in DAYS:
         build(tmp_path / "daily", warehouse, day)

@@ -1,4 +1,4 @@
-"""Test that a snapshot can be rebuilt from its commit after later data and a backfill, and test the messages if not."""
+"""Test that a snapshot can be rebuilt from its commit after later data and a backfill, and the error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test bad input to the main commands: one clear message, the right exit code, and nothing changed."""
+"""Test that bad input to the main commands gives one clear message and the right exit code, and changes nothing."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_exporters_at_once_of_one_content_cut_differently_make_one_snapshot(
     def run(part_rows: int) -> str:
         mine = replace(place, work=place.work / str(part_rows))
         try:
-            # If an export fails, the barrier is aborted below, so that the other exports do not wait for it.
+            # If an export fails, the barrier is aborted below, so that no other export waits for the failed one.
             return mine.export(
                 exposure={"part_rows": part_rows},
                 progress=at_step(step, lambda: gate.wait(PATIENCE_S)),

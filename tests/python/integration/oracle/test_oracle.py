@@ -1,4 +1,4 @@
-"""Test the models against the brute-force oracle on random histories. A difference names its universe."""
+"""Test the models against the brute-force oracle on random histories. Ids show the universe of a difference."""
 
 from __future__ import annotations
 

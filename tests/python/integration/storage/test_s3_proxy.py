@@ -27,7 +27,7 @@ PART = bytes(range(256)) * 4096 * 5
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[S3Server]:
-    """Yield an S3 with one bucket, in which each test has its own keys."""
+    """Yield an S3 server with one bucket, in which each test uses its own keys."""
     with run_s3() as running:
         make_bucket(client_at(running.endpoint), BUCKET)
         yield running
@@ -47,7 +47,7 @@ def proxy(s3: S3Server) -> Iterator[Proxy]:
 
 @pytest.fixture
 def through(proxy: Proxy) -> Any:
-    """Return a client that uses the proxy, with one attempt."""
+    """Return a client that uses the proxy and does not retry."""
     return client_at(proxy.endpoint)
 
 
