@@ -148,7 +148,7 @@ class _Builder:
     def first_loaded_at(self, rng: Random, event_at: datetime) -> datetime:
         """Return the first load time of a key, usually after the event."""
         if self.shape.is_bulk_loaded and event_at < TRUSTED_FROM and rng.random() < 0.8:
-            # Edge cases: a load exactly at the event plus the lag, or exactly at the end of the period.
+            # Edge cases: a load at the event plus a possible lag, at the end of the period, or just before the end.
             exact = event_at + rng.choice((0, 1, 24)) * HOUR
             edges = (TRUSTED_FROM - US, TRUSTED_FROM, exact)
             return rng.choice((BULK_LOADED_AT, BULK_LOADED_AT, *edges))
@@ -264,7 +264,7 @@ class _Builder:
         return self.versions(rng, first, self.loads(rng, registered_at), lambda _row: {})
 
     def job(self, number: int) -> list[Row]:
-        """Return the rows of a job, in the order of their loads; every call returns the same rows."""
+        """Return the rows of a job in order of load time. Every call returns the same rows."""
         if number not in self.built_jobs:
             self.built_jobs[number] = self.build_job(number)
         return self.built_jobs[number]

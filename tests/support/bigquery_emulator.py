@@ -91,7 +91,7 @@ def patch_null_order() -> None:
 
 
 def patch_literals() -> None:
-    """Mark float literals by their tokens. The emulator's own search fails near triple quotes and comments."""
+    """Mark float literals that a tokenizer finds. The emulator's own search fails near triple quotes and comments."""
     import sqlglot
     from bqemulator.sql import translator
     from sqlglot.tokens import TokenType
@@ -144,7 +144,7 @@ def patch_reads() -> None:
 def spare_parsing() -> None:
     """Cache the parsed statements.
 
-    This saves time and fixes no fault: the emulator parses a statement a dozen times, which takes most of its time.
+    The cache only saves time. The emulator parses each statement about a dozen times, which takes most of its time.
     """
     import sqlglot
 

@@ -46,7 +46,7 @@ class Proxy:
     """A running proxy: its address, the faults that it injects, and the requests and jobs that it has received.
 
     `bytes_by_text` has pairs of a text and a byte count. A dry run gets the count of the first pair whose text is in
-    the request.
+    the request, or 0. With no pairs, the emulator's count is kept.
     """
 
     endpoint: str

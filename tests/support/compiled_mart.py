@@ -97,7 +97,7 @@ def empty_warehouse(folder: Path) -> Path:
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """Return an in-memory DuckDB in UTC with the catalog ``mart`` that the compiled SQL names."""
+    """Return an in-memory DuckDB in UTC with the catalog ``mart``, to which the compiled SQL refers."""
     con = duckdb.connect()
     con.execute(
         "set TimeZone = 'UTC'; attach ':memory:' as mart; create schema mart.dwh; use mart.main"
@@ -123,7 +123,7 @@ def load_table(
 
 
 def load_text_words(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the seed ``text_words``, which Python models read."""
+    """Create the table of the seed ``text_words``, which Python models read."""
     seed = PROJECT / "seeds" / "text_words.csv"
     con.execute(f"create table main.text_words as select * from {csv(seed, 'header = true')}")
 
@@ -171,7 +171,7 @@ class CompiledMart:
         con.unregister("python_rows")
 
     def upstream(self, name: str, leaves: Collection[str]) -> list[str]:
-        """Return ``name`` and its upstream models in build order, without ``leaves`` and models read only by them."""
+        """Return ``name`` and its upstream models in build order, without ``leaves`` and models that only they read."""
         wanted: set[str] = set()
         queue = [name]
         while queue:

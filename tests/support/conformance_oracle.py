@@ -80,7 +80,7 @@ def rows_given(case: Mapping[str, Any]) -> list[dict[str, Value]]:
 
 
 class Oracle:
-    """The macros over one row in Python, written after BigQuery's documentation and the macros' descriptions."""
+    """The macros in Python for one row, written from BigQuery's documentation and the descriptions of the macros."""
 
     def __init__(self, row: Row) -> None:
         self._row = row
@@ -257,7 +257,7 @@ class Oracle:
 
 
 class _Null:
-    """SQL's NULL: a sum or product with NULL is NULL."""
+    """The NULL of SQL: every sum, difference or product with NULL is NULL."""
 
     def _null(self, _: object) -> _Null:
         return self

@@ -54,7 +54,7 @@ def add(path: str, text: str) -> Edit:
 
 
 def why(*columns: str) -> Edit:
-    """Return an edit that appends a sentence to the reason of each column."""
+    """Return an edit that adds a sentence to `why` in the YAML of each column."""
 
     def edit(files: Files) -> None:
         for column in columns:
@@ -69,7 +69,7 @@ def why(*columns: str) -> Edit:
 
 
 def describe(name: str, column: str | None = None) -> Edit:
-    """Return an edit that appends a sentence to the description of a model or a column."""
+    """Return an edit that adds a sentence to the description of a model, or of ``column`` if given."""
 
     def edit(files: Files) -> None:
         path = path_of(files, name)

@@ -25,7 +25,7 @@ def project_verification() -> Verification:
 
 
 def comparable(value: Any) -> Any:
-    """Return a timestamp as seconds since the epoch, so that its zone does not matter; other values unchanged."""
+    """Return a timestamp as seconds since 1970, which do not depend on the time zone; return other values unchanged."""
     return (value - _EPOCH).total_seconds() if isinstance(value, datetime) else value
 
 

@@ -94,7 +94,7 @@ class Verdict:
         refused: the reason why the project did not compile or build.
         by_mode: columns whose values in a dbt build differ from those of the compiled SELECTs.
         checks: failed data tests of the build.
-        inputs: seeds and vars that follow a label.
+        inputs: seeds and vars that follow a label beyond chance.
         load_clock: wrong lines of the load clock.
     """
 

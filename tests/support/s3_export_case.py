@@ -68,7 +68,7 @@ STEPS = [
     "put _meta/_SUCCESS",
     "move latest.json",
 ]
-#: Environment variables by which a user configures boto3. The server accepts any credentials.
+#: Environment variables for boto3, without the user's AWS config file. The server accepts any credentials.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -79,7 +79,7 @@ CREDENTIALS = {
 
 
 class Killed(BaseException):
-    """Simulates the end of the process. It is a BaseException, so that no `except Exception` catches it."""
+    """Simulates the end of the process. A BaseException is not caught by `except Exception`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +325,7 @@ def make_place(bench: Bench, folder: Path, prefix: str) -> Place:
 
 
 def note_fault(place: Place, fault: str, saw: str, said: str) -> None:
-    """Append a row to the fault table, a file named by the environment variable MART_FAULT_TABLE, if that is set."""
+    """Append a row to the fault table in the file that MART_FAULT_TABLE names. Without that variable, do nothing."""
     if name := os.environ.get("MART_FAULT_TABLE"):
         for mine, general in (
             (f"s3://{place.bucket}/{place.prefix}", "s3://bucket/prefix"),

@@ -111,7 +111,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
             try:
                 self._befall(request, fault)
             except (OSError, http.client.HTTPException):
-                # The client or the server closed its connection. Close the connection to the client as well.
+                # The client or the server closed a connection. Close the connection to the client as well.
                 self.close_connection = True
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - http.server's names

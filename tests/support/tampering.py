@@ -68,7 +68,7 @@ class Tampered:
         self.write(table.set_column(index, name, values), kind, "train")
 
     def recount(self) -> None:
-        """Put the actual SHA-256, size and row count of each file into manifest.json."""
+        """Put the actual SHA-256 and size of each file, and the row counts of files and splits, into manifest.json."""
         rows = {split["name"]: 0 for split in self.manifest["splits"]}
         for part in self.manifest["parts"]:
             path = self.folder / part["path"]

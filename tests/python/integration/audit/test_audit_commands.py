@@ -26,7 +26,7 @@ def call(project: Path, warehouse: Path, *arguments: str) -> Result:
 
 
 def add_seed(project: Path) -> None:
-    """Make the features read a seed that ranks jobs by their price."""
+    """Add a seed that ranks jobs by price, and make the features model read the seed."""
     rows = [f"j{number},{number},why\n" for number in range(240)]
     (project / "seeds" / "job_levels.csv").write_text("job_id,level,note\n" + "".join(rows))
     model = project / "models" / "mart_toy__features.sql"

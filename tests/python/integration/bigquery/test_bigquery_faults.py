@@ -89,7 +89,7 @@ class Toy:
         return done
 
     def begin_day(self) -> None:
-        """Remove all faults, finish the present day if its build failed, and go on to the next day."""
+        """Remove all faults, build the present day again if the build failed, and go on to the next day."""
         self.proxy.faults.clear()
         if not self.is_finished:
             done = self.build(**PATIENT)

@@ -177,7 +177,7 @@ def test_a_dead_attempt_with_more_parts_leaves_none(place: Place) -> None:
 def test_a_dead_attempt_is_finished_by_one_while_another_replaces_it(
     step: str, place: Place
 ) -> None:
-    """Finish an abandoned attempt while another export, with another part size, replaces its parts."""
+    """Finish an abandoned attempt while another export, with another part size, replaces the parts of the attempt."""
     place.stop_at("put _meta/manifest.json")
     context = {"created_at": max(heads(place)) + DEAD_AFTER + SECOND}
     has_begun, is_at_step, is_replaced = threading.Event(), threading.Event(), threading.Event()

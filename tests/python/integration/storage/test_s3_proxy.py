@@ -201,7 +201,7 @@ def test_a_corrupted_body_is_seen_by_its_checksum(proxy: Proxy, through: Any, cl
 
 
 def test_a_corrupted_body_without_a_checksum_is_not_checked(proxy: Proxy, client: Any) -> None:
-    """Forward a corrupted body. S3 would refuse it (XAmzContentSHA256Mismatch), because the signature has its hash."""
+    """Forward a corrupted body. S3 would refuse the body (XAmzContentSHA256Mismatch), whose hash is signed."""
     proxy.faults.append(Fault("corrupt", "PUT", "unseen"))
     unsure = client_at(proxy.endpoint, request_checksum_calculation="when_required")
     unsure.put_object(**at("unseen"), Body=b"rows")
