@@ -66,7 +66,7 @@ select client_id, known_at as as_of_at, count(*) over seen as client_job_count
 from {{ ref('int_job__requests') }}
 window seen as (partition by client_id order by known_at, job_id WINDOW)
 """
-#: Window frames of a client's job count: the jobs known so far, or also the later ones, which is a leak.
+#: Window frames of a client's job count. _SO_FAR counts the jobs known so far. _ALL counts later jobs too, a leak.
 _SO_FAR = "range between unbounded preceding and current row"
 _ALL = "rows between unbounded preceding and unbounded following"
 #: The filter of an incremental build. APART is replaced by `0 day` or, to plant a mistake, by `3 day`. With the

@@ -171,7 +171,7 @@ class CompiledMart:
         con.unregister("python_rows")
 
     def upstream(self, name: str, leaves: Collection[str]) -> list[str]:
-        """Return ``name`` and its upstream models in build order, without ``leaves`` and models that only they read."""
+        """Return ``name`` and its upstream models in build order, without ``leaves`` and models read only by leaves."""
         wanted: set[str] = set()
         queue = [name]
         while queue:

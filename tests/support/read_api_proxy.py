@@ -30,7 +30,7 @@ class ReadFault:
 
 @dataclass(slots=True)
 class ReadProxy:
-    """A running proxy: its address, the faults that it injects, and the requests for sessions and rows so far."""
+    """A running proxy: its address, the faults that it injects, and the requests for sessions and rows received."""
 
     endpoint: str = ""
     faults: list[ReadFault] = field(default_factory=list)

@@ -15,7 +15,7 @@ from pathlib import Path
 from compiled_mart import PROJECT
 
 _SECTION = "## A change to a feature\n"
-#: A diff block, or a paragraph.
+#: Matches a diff block or a paragraph of the section.
 _PART = re.compile(
     r"^```diff\n(?P<diff>.*?)^```$|^(?P<text>\S.*?)$(?=\n\n|\n```)", re.MULTILINE | re.DOTALL
 )
