@@ -1,5 +1,5 @@
-{#- Warn if more than half of the rows are at night, from 22:00 to 06:00, because the business time
-    zone may be wrong. A relation of fewer than 100 rows passes. -#}
+{#- Warn if more than half of the hours in the column are at night, from 22:00 to 06:00, because the
+    business time zone may be wrong. A relation of fewer than 100 rows passes. -#}
 {% test by_day(model, column_name) %}
 {{ config(severity='warn', meta={
     'message': 'most postings are at night, from 22:00 to 06:00 in ' ~ var('business_timezone'),

@@ -1,5 +1,5 @@
-{#- Warn if neither relation has the currency of any row, because all rows then count as the mart's
-    currency. -#}
+{#- Warn if the currency of every row is NULL in both relations. All amounts then count as the
+    mart's currency (dbt var currency), which may be wrong. -#}
 {% test currency_stated(model, column_name, to) %}
 {{ config(severity='warn', meta={
     'message': 'the raw tables do not state a currency; their amounts count as '

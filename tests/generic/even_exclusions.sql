@@ -1,8 +1,8 @@
-{#- Fail, with one row each, for groups of jobs by outcome (int_mart__exclusions) that are excluded
-    more often than others: by at least `at_least_difference` of the share, and significantly. A
-    group is compared with all groups of the same label that are excluded less often by that much,
-    taken together; the evidence is computed as in grown_shares(). If a label model excludes rows by
-    their outcome, the training set does not represent the requests that the model gets. -#}
+{#- Fail with one row for each group of jobs by outcome (int_mart__exclusions) that is excluded
+    significantly more often than other groups. A group is compared with the total of all groups of
+    the same label whose excluded share is lower by at least `at_least_difference`. The evidence is
+    computed as in grown_shares(). If a label model excludes rows by their outcome, the training set
+    does not represent the requests that the model gets. -#}
 {% test even_exclusions(model, at_least_difference=0.05) %}
 {{ config(meta={
     'message': 'a label model excludes more of the jobs with one outcome than with others',

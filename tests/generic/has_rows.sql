@@ -1,4 +1,4 @@
-{#- Fail on a relation without rows. -#}
+{#- Fail if the relation has no rows. -#}
 {% test has_rows(model) %}
 select count(*) as row_count
 from {{ model }}

@@ -1,4 +1,4 @@
-{#- Fail on as-of rows whose available_at is before the publication of their refresh. -#}
+{#- Fail on as-of rows whose available_at is NULL or earlier than as_of_at plus the publish lag. -#}
 {% test published(model) %}
 {{ config(meta={
     'message': 'a row may be used before its refresh is published',

@@ -40,7 +40,7 @@ deleted_jobs as (
 
 ),
 
--- A contract may be moved to another job.
+-- One row per job and contract that ever belonged to the job; a contract may move to another job.
 job_contracts as (
 
     select

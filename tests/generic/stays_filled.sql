@@ -1,8 +1,8 @@
-{#- Fail, with one row each, for columns in which more values are missing than before, by the rule
-    of grown_shares(). Missing means NULL, blank or 0. Every key counts once, by its first version
-    of the last `share_days` days (dbt var), because later versions may repeat a value that was
-    filled long ago. Deleted rows and rows known by assumption do not count, because some of
-    their columns are empty by design. -#}
+{#- Fail with one row for each column in which a larger share of values is missing than before, by
+    the rule of grown_shares(). Missing means NULL, blank or 0. Every key counts once, by its first
+    version of the last `share_days` days (dbt var), because later versions may repeat a value that
+    was filled long ago. Deleted rows and rows known by assumption do not count, because some
+    columns of such rows are empty by design. -#}
 {% test stays_filled(model, key, columns) %}
 {{ config(meta={
     'message': 'a raw column that was filled is empty in the newest rows',

@@ -1,5 +1,5 @@
-{#- Fail, with one row each, for reasons that exclude a larger share of the recently known labels
-    than of earlier ones, by the rule of grown_shares(). -#}
+{#- Fail with one row for each reason that excludes a larger share of the recently known labels than
+    of earlier labels, by the rule of grown_shares(). -#}
 {% test steady_exclusions(model, column_name, known_at='label_known_at') %}
 {{ config(meta={
     'message': 'a larger share of the newest labels is excluded than before',

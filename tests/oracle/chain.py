@@ -19,8 +19,8 @@ def latest_known(versions: Iterable[Row], at: datetime) -> Row | None:
     """Return the last version known at a timestamp; None if no version is known yet.
 
     Args:
-        versions: the versions of a key in chain order. Of two that one refresh sees first, the earlier one is the
-            last known version at no refresh.
+        versions: the versions of a key in chain order, from the first to the last. If two of them become known between
+            the same two refreshes, the earlier one is the last known version at no refresh.
         at: the timestamp.
     """
     latest = None
@@ -93,6 +93,9 @@ def by_key(rows: list[Row], key: str) -> dict[Any, list[Row]]:
 
 
 def values_at(rows: list[Row], at: datetime, columns: Row) -> Row:
-    """Return columns of the newest as-of row available at a timestamp; without such a row, the values of `columns`."""
+    """Return the values of some columns in the newest as-of row available at a timestamp.
+
+    ``columns`` has the names of the columns, with the values to return if there is no such row.
+    """
     row = latest_available(rows, at)
     return {name: default if row is None else row[name] for name, default in columns.items()}

@@ -40,7 +40,7 @@ def changes(
         table: the model.
         tables: the raw rows.
         columns: the names of the columns that the test checks.
-        build: the settings of the build; None for those of `raw_rows.world`.
+        build: the settings of the build; None for the default settings of `raw_rows.world`.
         entity: the key of the entity to read, by column name; all entities if none is given.
     """
     rows = expected_tables(tables, build or world())[table]

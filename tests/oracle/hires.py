@@ -50,7 +50,7 @@ NOT_YET = "label_not_yet_known"
 def hire(
     request: Row, job_versions: list[Row], contracts: list[list[Row]], known_at: datetime
 ) -> tuple[bool, str | None]:
-    """Return True if somebody was hired within 14 days, and the reason for an exclusion.
+    """Return the label and the exclusion reason of a request.
 
     Args:
         request: the spine row.
@@ -59,7 +59,8 @@ def hire(
         known_at: the refresh at which the label is read.
 
     Returns:
-        The label, and the reason why the row must not be trained on; the reason is None if the row may be used.
+        True if somebody was hired within 14 days, and the reason why the row must not be trained on, or None if the row
+        may be used.
     """
     in_time = [
         contract

@@ -1,8 +1,8 @@
 """Generate small random histories (universes) with late, future, corrected, deleted and duplicated rows.
 
 All ids of a universe begin with its prefix, so many universes fit into one warehouse (``merged``). Each job, contract
-and client has its own random generator, and draws its later versions last. So a smaller ``Shape`` with the same seed
-gives a part of the same history, which hypothesis needs for shrinking.
+and client has its own random generator, and draws its later versions last. A smaller ``Shape`` with the same seed
+therefore gives a part of the same history, which hypothesis needs for shrinking.
 
 The following hold in every universe. Rows with the same key and ``loaded_at`` are exact duplicates. The job of a
 contract never changes. The price of an active or completed contract is above 0 or NULL.
@@ -148,7 +148,7 @@ class _Builder:
     def first_loaded_at(self, rng: Random, event_at: datetime) -> datetime:
         """Return the first load time of a key, usually after the event."""
         if self.shape.is_bulk_loaded and event_at < TRUSTED_FROM and rng.random() < 0.8:
-            # Edge cases: a load exactly at the event plus the lag, or exactly at the end of the period.
+            # Edge cases: a load at the event plus a possible lag, at the end of the period, or just before the end.
             exact = event_at + rng.choice((0, 1, 24)) * HOUR
             edges = (TRUSTED_FROM - US, TRUSTED_FROM, exact)
             return rng.choice((BULK_LOADED_AT, BULK_LOADED_AT, *edges))
@@ -163,7 +163,7 @@ class _Builder:
         return self.a_bit_after(rng, event_at)
 
     def a_bit_after(self, rng: Random, instant: datetime) -> datetime:
-        """Return a time soon after `instant`: before the next refresh, exactly on it, or after it."""
+        """Return ``instant`` or a time up to about a day later, often on or just after the next refresh."""
         refresh = self.clock.refresh(instant)
         on_or_past = (refresh, refresh, refresh + US, instant + DAY)
         return rng.choice((instant, instant + MINUTE, *on_or_past))
@@ -201,7 +201,8 @@ class _Builder:
     def price(self, rng: Random, may_be_zero: bool) -> Decimal | None:
         """Return a price or, if the shape has NULLs, sometimes None.
 
-        Many prices are equal, end in .5 or are in neighbouring buckets. Some are 0 or negative if `may_be_zero`.
+        Many prices are equal, end in .5 or fall into neighbouring buckets of the quantiles. If `may_be_zero` is True,
+        some prices are 0 or negative.
         """
         amounts = ("1", "999.5", "1000.5", "50000", "50000", "52000", "1234567.499", "300000")
         unpriced = ("0", "-0.5", "0.499", "-100")
@@ -230,7 +231,7 @@ class _Builder:
     # --- keys
 
     def client(self, number: int) -> list[Row]:
-        """Return the rows of a client; none if the client is drawn as a stranger."""
+        """Return the rows of a client. If the shape has strangers, sometimes return no rows."""
         rng = self.rng("client", number)
         if self.shape.has_strangers and rng.random() < 0.3:
             return []
@@ -263,13 +264,13 @@ class _Builder:
         return self.versions(rng, first, self.loads(rng, registered_at), lambda _row: {})
 
     def job(self, number: int) -> list[Row]:
-        """Return the rows of a job, in the order of their loads; every call returns the same rows."""
+        """Return the rows of a job in order of load time. Every call returns the same rows."""
         if number not in self.built_jobs:
             self.built_jobs[number] = self.build_job(number)
         return self.built_jobs[number]
 
     def voices(self, make: Any, of: str, universe: Universe) -> list[Row]:
-        """Return the proposals for jobs or the reviews of contracts, drawn from a random generator of their own."""
+        """Return the proposals for jobs or the reviews of contracts, drawn from a separate random generator."""
         return list(
             make(self.rng(of, "voices"), self.prefix, universe[of], self.event_at, self.loads)
         )

@@ -18,7 +18,7 @@ LEVELS = 64
 
 
 def log_price(contract: Row | None, at: datetime) -> int | None:
-    """Return the log price of a contract in millionths; None if the contract does not count by `at` or has none."""
+    """Return the log price of a contract in millionths; None if the contract does not count by `at` or has no price."""
     if contract is None or not is_counted(contract) or contract["contracted_at"] > at:
         return None
     logs = fixed_log_prices([contract])

@@ -36,9 +36,9 @@ def quantile_log(fixed_logs: Iterable[int], numerator: int, denominator: int) ->
 
     Args:
         fixed_logs: logs in millionths.
-        numerator: with `denominator`, the share of the quantile. The quantile is the value at rank
-            ``ceil(share * n)`` of the n sorted logs.
-        denominator: see `numerator`.
+        numerator: the numerator of the share of the quantile, such as 1 for the lower quartile. The quantile is the
+            value at rank ``ceil(share * n)`` of the n sorted logs.
+        denominator: the denominator of the share, such as 4 for the lower quartile.
     """
     ordered = sorted(fixed_logs)
     if not ordered:

@@ -33,8 +33,8 @@ vars:
 flags:
   send_anonymous_usage_stats: false
 """
-#: The model of the refresh that is built: dbt var `as_of` or, without one, the first refresh at or after the newest
-#: load. Refreshes are at 18:00 UTC, which is 3:00 in Tokyo.
+#: The SQL of int_mart__clock. The refresh that is built is dbt var `as_of` or, if the var is not set, the first refresh
+#: at or after the newest load. Refreshes are at 18:00 UTC, which is 3:00 in Tokyo.
 _CLOCK_MODEL = """
 {% if var('as_of') -%}
 select cast('{{ var("as_of") }}' as timestamptz) as as_of_at
@@ -66,11 +66,11 @@ select client_id, known_at as as_of_at, count(*) over seen as client_job_count
 from {{ ref('int_job__requests') }}
 window seen as (partition by client_id order by known_at, job_id WINDOW)
 """
-#: Window frames of a client's job count: the jobs known so far, or also the later ones, which is a leak.
+#: Window frames of a client's job count. _SO_FAR counts the jobs known so far. _ALL counts later jobs too, a leak.
 _SO_FAR = "range between unbounded preceding and current row"
 _ALL = "rows between unbounded preceding and unbounded following"
-#: The filter of an incremental build. APART is replaced by 0 days or, as a mistake, by 3 days. In the latter case the
-#: build appends rows again that are at most 3 days older than the watermark.
+#: The filter of an incremental build. APART is replaced by `0 day` or, to plant a mistake, by `3 day`. With the
+#: mistake, the build appends rows of the last 3 days before the watermark a second time.
 _APPENDED = """
 {% if is_incremental() %}
 qualify known_at > (select max(as_of_at) - interval APART from {{ this }})
@@ -138,7 +138,7 @@ def write_audited_project(
     """Write the project into ``folder``, and return the folder.
 
     Args:
-        folder: is created if necessary.
+        folder: the project folder, which is created if necessary.
         leaks: if True, the feature also counts the client's later jobs.
         overlaps: if True, an incremental build appends some rows that the table already has.
         clock: CSV lines of the load clock, in addition to one line for another warehouse.
@@ -166,7 +166,10 @@ def write_audited_project(
 
 
 def write_audited_warehouse(folder: Path, days: int = 120) -> Path:
-    """Write two jobs a day, each loaded the next day, and a contract six days after every second job."""
+    """Write a warehouse of ``days`` days to ``folder``, and return the folder.
+
+    Two jobs are posted a day, each loaded on the next day. Every second job has a contract, signed six days later.
+    """
     start = datetime(2024, 1, 1, tzinfo=UTC)
     jobs: list[dict[str, Any]] = []
     contracts: list[dict[str, Any]] = []

@@ -80,7 +80,10 @@ class Session:
 
 
 def as_arrow(rows: pd.DataFrame) -> pa.Table:
-    """Return the rows as Arrow with BigQuery's types: without an index, timestamps in microseconds."""
+    """Return the rows as an Arrow table without the index.
+
+    Timestamps get microseconds and UTC, and columns of only NULLs get type string.
+    """
     table = pa.Table.from_pandas(rows, preserve_index=False)
     fields = []
     for field in table.schema:
@@ -120,7 +123,7 @@ def run_script(script: str, client: Any) -> Session:
 
 @contextmanager
 def notebooks(client: Any) -> Iterator[list[str]]:
-    """Run in this process the scripts that dbt sends to the notebook service, and yield the list of scripts so far."""
+    """Run scripts for the notebook service in this process, and yield a list to which each script is appended."""
     from dbt.adapters.bigquery.impl import BigQueryAdapter
     from dbt.adapters.bigquery.python_submissions import PythonSubmissionResult
 

@@ -69,7 +69,7 @@ def patch_boot() -> None:
 
 
 def patch_contracts() -> None:
-    """Find the SELECT of a table with a contract inside dbt's parentheses, where the emulator does not look for it."""
+    """Make the emulator find the SELECT of a table with a contract, around which dbt writes parentheses."""
     from bqemulator.sql.rewriter import create_table_schema_ctas
     from sqlglot import exp
 
@@ -84,14 +84,14 @@ def patch_contracts() -> None:
 
 
 def patch_null_order() -> None:
-    """Keep NULLS LAST in window functions. SQLGlot, with which the emulator rewrites SQL, drops these words."""
+    """Keep `nulls last` in window functions. SQLGlot, with which the emulator rewrites SQL, drops the clause."""
     from sqlglot.generators.bigquery import BigQueryGenerator
 
     BigQueryGenerator.NULL_ORDERING_SUPPORTED = True
 
 
 def patch_literals() -> None:
-    """Mark float literals by their tokens. The emulator's own search fails beside triple quotes and comments."""
+    """Mark float literals that a tokenizer finds. The emulator's own search fails near triple quotes and comments."""
     import sqlglot
     from bqemulator.sql import translator
     from sqlglot.tokens import TokenType
@@ -144,7 +144,7 @@ def patch_reads() -> None:
 def spare_parsing() -> None:
     """Cache the parsed statements.
 
-    This saves time and fixes no fault: the emulator parses a statement a dozen times, which takes most of its time.
+    The cache only saves time. The emulator parses each statement about a dozen times, which takes most of its time.
     """
     import sqlglot
 

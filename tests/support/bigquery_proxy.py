@@ -1,4 +1,4 @@
-"""A proxy on loopback in front of the emulator. It injects BigQuery's faults and the byte counts of dry runs."""
+"""Run a proxy on loopback in front of the emulator that injects faults of BigQuery and byte counts of dry runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Fault:
 
     The first `spared` such requests pass, and the next `times` of them fail. `how` is ``status`` (an error response),
     ``hang`` (no response), ``cut`` (the request is not forwarded, and the connection is closed) or ``lost`` (the
-    request is carried out, and the connection is closed in the middle of the response). `seen` counts the requests.
+    request is carried out, and the connection is closed in the middle of the response). `seen` counts the matching
+    requests.
     """
 
     how: str
@@ -44,7 +45,8 @@ class Fault:
 class Proxy:
     """A running proxy: its address, the faults that it injects, and the requests and jobs that it has received.
 
-    `bytes_by_text` are pairs of a text and a byte count. A dry run gets the count of the first text in its request.
+    `bytes_by_text` has pairs of a text and a byte count. A dry run gets the count of the first pair whose text is in
+    the request, or 0. With no pairs, the emulator's count is kept.
     """
 
     endpoint: str

@@ -24,7 +24,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from busy_machine import PATIENCE_S
 
-#: The size of the window in CSS pixels, and the device pixels per CSS pixel, which keeps screenshots small.
+#: The width and height of the window in CSS pixels, and the device pixels per CSS pixel. A small scale gives small
+#: screenshots.
 WIDTH, HEIGHT, SCALE = 1400, 1200, 0.6
 _FLAGS = (
     "--headless=new",
@@ -43,7 +44,8 @@ _FLAGS = (
 class Browser:
     """A browser window on the site at `root`.
 
-    `asked` are the URLs of the requests, `complaints` the warnings and errors of the console; `look` adds new ones.
+    `asked` has the URLs of the requests, `complaints` the warnings and errors of the console. `look` appends the new
+    ones to both.
     """
 
     driver: Any
@@ -94,7 +96,10 @@ class Browser:
         return names
 
     def find_first(self, queries: Sequence[str]) -> dict[str, list[str]]:
-        """Return the names of all results of each query, best first, from the search function itself."""
+        """Return the names of all search results by query, best first.
+
+        The site's search function is called directly, without the search box.
+        """
         found: dict[str, list[str]] = self.driver.execute_script(
             "const project = angular.element(document.body).injector().get('project');"
             "const best = q => project.search(q).sort((a, b) => b.overallWeight - a.overallWeight);"

@@ -26,8 +26,11 @@ class BuiltSample:
 
 
 def build_sample(folder: Path, jobs: int, seed: int) -> BuiltSample:
-    """Write a sample into ``folder``, and build all models as of the last refresh before January of its last year."""
-    warehouse = folder / "sample"  # A name that seeds/load_clock.csv contains.
+    """Write a sample into ``folder``, and build all models as of January of the last year of the sample.
+
+    The refresh is the last one by the time of the newest load with the month replaced by January.
+    """
+    warehouse = folder / "sample"  # seeds/load_clock.csv has lines for this name.
     write_sample(warehouse, jobs=jobs, seed=seed)
     settings = resolve_settings(dwh=str(warehouse), environment={"MART_HOME": str(folder / "home")})
     as_of_at = settings.clock.refresh_before(newest_load(warehouse).replace(month=1))

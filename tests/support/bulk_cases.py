@@ -35,9 +35,9 @@ def contract(name: str, contracted_at: datetime | None, loaded_at: datetime) -> 
 
 
 def daily_rows(days: int, a_day: int = 8, lag: timedelta = 6 * HOUR, seed: int = 0) -> list[Row]:
-    """Return ``a_day`` contracts per day, each loaded between half of ``lag`` and ``lag`` after its event.
+    """Return ``a_day`` contracts per day on average, each loaded between half of ``lag`` and ``lag`` after its event.
 
-    One contract in twelve is loaded another one to six days later.
+    About one contract in twelve is loaded one to six days later than that.
     """
     rng = Random(seed)
     rows = []
@@ -53,7 +53,10 @@ def daily_rows(days: int, a_day: int = 8, lag: timedelta = 6 * HOUR, seed: int =
 def loaded_at_once(
     rows: Sequence[Row], since: datetime, until: datetime, at: datetime | None = None
 ) -> list[Row]:
-    """Return the rows; those loaded from ``since`` to before ``until`` get the load time ``at`` (None: ``until``)."""
+    """Return the rows, of which some get the load time ``at``, or ``until`` if ``at`` is None.
+
+    These are the rows that were loaded at or after ``since`` and before ``until``.
+    """
     return [
         row | {"loaded_at": at or until} if since <= row["loaded_at"] < until else row
         for row in rows

@@ -97,7 +97,7 @@ def empty_warehouse(folder: Path) -> Path:
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """Return an in-memory DuckDB in UTC with the catalog ``mart`` that the compiled SQL names."""
+    """Return an in-memory DuckDB in UTC with the catalog ``mart``, to which the compiled SQL refers."""
     con = duckdb.connect()
     con.execute(
         "set TimeZone = 'UTC'; attach ':memory:' as mart; create schema mart.dwh; use mart.main"
@@ -111,7 +111,7 @@ def load_table(
     columns: Mapping[str, str],
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Create table ``name``, given as ``schema.table``. A column that is missing from a row becomes NULL."""
+    """Create the table ``name`` (``schema.table``) with these rows. A column that a row lacks is NULL."""
     typed = ", ".join(f'"{column}" {type_}' for column, type_ in columns.items())
     con.execute(f"create table {name} ({typed})")
     if rows:
@@ -123,7 +123,7 @@ def load_table(
 
 
 def load_text_words(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the seed ``text_words``, which Python models read."""
+    """Create the table of the seed ``text_words``, which Python models read."""
     seed = PROJECT / "seeds" / "text_words.csv"
     con.execute(f"create table main.text_words as select * from {csv(seed, 'header = true')}")
 
@@ -151,7 +151,10 @@ class CompiledMart:
         given: Collection[str] = (),
         only: Collection[str] | None = None,
     ) -> None:
-        """Create every model except ``given`` as a table in schema ``main``, or only the models in ``only``."""
+        """Create the models as tables in schema ``main``, in dependency order.
+
+        Models in ``given`` are skipped. If ``only`` is not None, models outside ``only`` are skipped too.
+        """
         for name, select in self.sql.items():
             if name in given or (only is not None and name not in only):
                 continue
@@ -168,7 +171,7 @@ class CompiledMart:
         con.unregister("python_rows")
 
     def upstream(self, name: str, leaves: Collection[str]) -> list[str]:
-        """Return ``name`` and its upstream models in build order, without ``leaves`` and models read only by them."""
+        """Return ``name`` and its upstream models in build order, without ``leaves`` and models read only by leaves."""
         wanted: set[str] = set()
         queue = [name]
         while queue:

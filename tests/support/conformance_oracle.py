@@ -75,12 +75,12 @@ def rows_given(case: Mapping[str, Any]) -> list[dict[str, Value]]:
     return [{column: read_literal(text) for column, text in row.items()} for row in given]
 
 
-# The expected result of each macro in Python. Arguments are SQL text over `given`, or the value of an
-# inner macro. ----------------------------------------------------------------------------------------
+# The macros in Python. An argument is a SQL expression over `given`, or the result of an inner macro.
+# -----------------------------------------------------------------------------------------------------
 
 
 class Oracle:
-    """The macros over one row in Python, written after BigQuery's documentation and the macros' descriptions."""
+    """The macros in Python for one row, written from BigQuery's documentation and the descriptions of the macros."""
 
     def __init__(self, row: Row) -> None:
         self._row = row
@@ -89,7 +89,10 @@ class Oracle:
         return {name: getattr(self, name) for name in dir(self) if not name.startswith("_")}
 
     def _value(self, argument: Value) -> Any:
-        """Return an argument's value. A sum or product with NULL is NULL; a coalesce is not."""
+        """Return the value of an argument. If it is text, evaluate the text as an expression over the row's columns.
+
+        As in SQL, a sum or product with NULL is NULL, and `coalesce` returns the first argument that is not NULL.
+        """
         if not isinstance(argument, str):
             return argument
         names = {
@@ -254,7 +257,7 @@ class Oracle:
 
 
 class _Null:
-    """SQL's NULL: a sum or product with NULL is NULL."""
+    """The NULL of SQL: every sum, difference or product with NULL is NULL."""
 
     def _null(self, _: object) -> _Null:
         return self
@@ -282,7 +285,8 @@ def as_text(value: Value) -> str | None:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-# Ways to compute an expectation again. Each returns the text, or None if the case has another form. ---
+# Functions that compute the result of one form of case as text, with None for NULL. For a case of another form they
+# raise OtherFormError.
 
 
 class OtherFormError(Exception):
@@ -290,7 +294,7 @@ class OtherFormError(Exception):
 
 
 def by_macro(case: Mapping[str, Any]) -> str | None:
-    """Compute a case whose expression is one call of macros over one row."""
+    """Compute a case whose expression is one macro call over one row, possibly with inner macro calls."""
     call = re.fullmatch(r"\{\{ (.+) \}\}", case.get("sql", ""))
     if call is None or "}}" in call[1] or isinstance(case["given"], list):
         raise OtherFormError

@@ -30,7 +30,7 @@ PROJECT_ID = "mart-test"
 
 
 def environment_of(emulator: Emulator, home: Path, **others: str) -> dict[str, str]:
-    """Return environment variables for a mart on the emulator, with short waits between retries."""
+    """Return environment variables for a mart on the emulator, without retries by dbt and with few other retries."""
     return {
         "MART_TARGET": "bigquery_ci",
         "MART_GCP_PROJECT": PROJECT_ID,
@@ -81,7 +81,7 @@ def result_of(variables: Mapping[str, str], *arguments: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class EmulatedMart:
-    """A mart on the emulator; `raw` is a folder with its raw tables as Parquet files."""
+    """A mart on the emulator. `raw` is the folder with the mart's raw tables as Parquet files."""
 
     variables: Mapping[str, str]
     settings: Settings

@@ -89,7 +89,10 @@ def shifts(report: FileReport) -> dict[str, tuple[int, str]]:
 
 
 def month_starts(sample: BuiltSample, notebook: Notebook) -> pd.DataFrame:
-    """Return each client's contract count at the start of each month, with times in the business zone and no offset."""
+    """Return a training file with each client's contract count at the start of each month from January to August 2024.
+
+    The times are in the business zone and have no offset.
+    """
     starts = pd.date_range("2024-01-01", periods=8, freq="MS", tz=ZONE).tz_convert("UTC")
     history = notebook.clients[[CLIENT, "available_at", COUNT]].sort_values("available_at")
     first = history.groupby(CLIENT).available_at.min()
@@ -142,7 +145,7 @@ TRANSFORMS: dict[str, Callable[[pd.Series], pd.Series]] = {
     "rank": lambda v: v.rank(pct=True),
 }
 
-#: Wrong arguments of an audit, and a part of the expected message.
+#: Wrong arguments of an audit, each with a part of the expected message.
 ODD_QUESTIONS: list[tuple[Any, str]] = [
     (({"job": "job_id"}, "requested_at", {}), "has no column 'job'; similar columns: job_id"),
     (({"job_id": "job_id"}, "requested", {}), "has no column 'requested'"),
@@ -152,7 +155,7 @@ ODD_QUESTIONS: list[tuple[Any, str]] = [
     (({"a": "job_id"}, "requested_at", {}), "has none of the file's job_ids"),
     (({"job_id": "job_id"}, "a", {}), "must be a date"),
 ]  # fmt: skip
-#: The content of a CSV file, and a part of the expected message.
+#: The content of wrong CSV files, each with a part of the expected message.
 ODD_CSV: list[tuple[bytes, str]] = [
      (b"job_id,requested_at,job_skill_count\nJ1,03/04/2025,1\n", "2025-04-03 or 2025-03-04"),
      (b"job_id,requested_at,job_skill_count\nJ1,1694000000,1\n", "look like seconds since 1970"),
@@ -164,6 +167,9 @@ ODD_CSV: list[tuple[bytes, str]] = [
 
 
 def leaking_text(notebook: Notebook) -> pd.DataFrame:
-    """Return a file keyed by client with the values of 30 days after each request, as text as in a CSV file."""
+    """Return a training file keyed by client, with features as of 30 days after each request.
+
+    The features are text, as in a CSV file.
+    """
     rows = table(notebook, CLIENT, 30 * DAY).dropna().head(300)
     return rows.assign(**{COUNT: rows[COUNT].astype(int).astype(str), PRICE: rows[PRICE].map(repr)})

@@ -1,4 +1,4 @@
-"""Additions to histories, requests and marts that change no existing feature, and edits that do change features."""
+"""Define additions to histories, requests and marts that change no existing feature, and edits that change features."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _CANCELLED = "        case when is_cancelled then 1 else 0 end as cancelled_coun
 
 
 def summed(fact: str, column: str) -> Edit:
-    """Add a column to the sums over a fact of the client's history."""
+    """Return an edit that adds a column to the sums over a fact of the client's history."""
     return put(HISTORY, f"    '{fact}': [", f"    '{fact}': ['{column}', ")
 
 
 def stated(column: str, expression: str) -> tuple[Edit, ...]:
-    """Add a column to the states of the client's history."""
+    """Return edits that add a column, computed by ``expression``, to the states of the client's history."""
     line = "        review_count_all as client_review_count_all,\n"
     compared = "{{ changed_rows('client_id', [\n"
     return (
@@ -30,7 +30,7 @@ def stated(column: str, expression: str) -> tuple[Edit, ...]:
 
 
 def served(column: str) -> tuple[Edit, ...]:
-    """Add a column of the client's history to the features at the request."""
+    """Return edits that add a column of the client's history to the features at the request."""
     joined = "{%- set history_columns = [\n"
     line = "        coalesce(client_posting_count_90d, 0) as client_posting_count_90d,\n"
     return (
@@ -40,7 +40,7 @@ def served(column: str) -> tuple[Edit, ...]:
 
 
 def selected(column: str) -> tuple[Edit, ...]:
-    """Add a feature of the client to the features mart of price_estimation."""
+    """Return an edit that adds a feature of the client to the features mart of price_estimation."""
     line = "        client.client_posting_count_90d,\n"
     return (put("mart_price_estimation__features.sql", line, f"{line}        client.{column},\n"),)
 
@@ -142,7 +142,7 @@ ADDITIONS: Mapping[str, tuple[Edit, ...]] = {
     ),
 }  # fmt: skip
 
-#: Edits by name, with the features whose meaning the edits change.
+#: Edits by name, each with the features whose meaning the edits change.
 CHANGES: Mapping[str, tuple[tuple[Edit, ...], str]] = {
     "a fact takes in fewer rows": (
         (put(HISTORY, _FILTER, "where is_counted\n"),),

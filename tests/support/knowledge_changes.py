@@ -1,4 +1,4 @@
-"""Changes of models and features, with the expected result of `mart knowledge check --base`."""
+"""Define changes of models and features, with the expected result of `mart knowledge check --base`."""
 
 from knowledge_edits import (
     CLIENT,

@@ -1,4 +1,4 @@
-"""Changes of seeds, vars, macros, hooks and modes, with the expected result of `mart knowledge check --base`."""
+"""Define changes of seeds, vars, macros, hooks and modes, with the expected result of `mart knowledge check --base`."""
 
 from knowledge_edits import (
     CLIENT,

@@ -1,4 +1,4 @@
-"""Edits of the project's files, for tests of the knowledge check."""
+"""Build edits of the project's files, for tests of the knowledge check."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ Edit = Callable[[Files], None]
 class Change:
     """A change for which the knowledge check demands a reason.
 
-    `reaches` are features that the check must name, `spares` features that it must not name, and `touched` is the edit
-    after which the check passes.
+    `reaches` names features that the check must report, and `spares` features that the check must not report. `touched`
+    is the edit that gives the reason, or the name of the model's Markdown file to which a section about all reported
+    features is added.
     """
 
     name: str
@@ -53,7 +54,7 @@ def add(path: str, text: str) -> Edit:
 
 
 def why(*columns: str) -> Edit:
-    """Return an edit that appends a sentence to the reason of each column."""
+    """Return an edit that adds a sentence to `why` in the YAML of each column."""
 
     def edit(files: Files) -> None:
         for column in columns:
@@ -68,7 +69,7 @@ def why(*columns: str) -> Edit:
 
 
 def describe(name: str, column: str | None = None) -> Edit:
-    """Return an edit that appends a sentence to the description of a model or a column."""
+    """Return an edit that adds a sentence to the description of a model, or of ``column`` if given."""
 
     def edit(files: Files) -> None:
         path = path_of(files, name)
@@ -88,7 +89,7 @@ def section(name: str, *columns: str) -> Edit:
 
 
 def note(name: str, old: str, new: str) -> Edit:
-    """Return an edit that replaces the first occurrence of a text in a comment."""
+    """Return an edit that replaces the first occurrence of a text in a file; meant for texts in comments."""
     return put(name, old, new, 1)
 
 

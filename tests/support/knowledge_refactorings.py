@@ -1,4 +1,4 @@
-"""Changes of the project's files that change no feature. `mart knowledge check --base` must accept them."""
+"""Define changes of the project's files that change no feature. `mart knowledge check --base` must accept them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from knowledge_edits import (
 
 
 def rename(name: str, old: str, new: str) -> Edit:
-    """Rename a whole word everywhere in a file."""
+    """Return an edit that renames a whole word everywhere in a file."""
 
     def edit(files: Files) -> None:
         path = path_of(files, name)
@@ -31,7 +31,7 @@ def rename(name: str, old: str, new: str) -> Edit:
 
 
 def move(name: str, first: str, last: str, before: str) -> Edit:
-    """Move the text from ``first`` up to ``last`` to the place before ``before``."""
+    """Return an edit that moves the text from ``first`` (included) to ``last`` (excluded) to before ``before``."""
 
     def edit(files: Files) -> None:
         path = path_of(files, name)
@@ -71,7 +71,7 @@ BUDGET = "        {{ ratio('budgets.budget_log_e6', '1000000') }} as job_budget_
 
 
 def rename_model(old: str, new: str) -> Edit:
-    """Rename a model in every path and in every file."""
+    """Return an edit that renames a model in the paths and contents of all files."""
 
     def edit(files: Files) -> None:
         for path in list(files):

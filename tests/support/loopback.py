@@ -20,7 +20,7 @@ _POLL_S = 0.05
 def run_process(
     name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """Start a command, wait until it is ready, yield the text of its ready file, and stop the process on exit.
+    """Start a command, wait for its ready file, yield the text of the file, and stop the process on exit.
 
     The command gets the path of the ready file as its last argument, and writes the file when it is ready. Its working
     folder is temporary. Its environment is ``environment``, or that of this process if ``environment`` is None.

@@ -1,4 +1,4 @@
-"""Run `mart` at another wall clock: ``python tests/support/mart_at.py 2026-04-01T00:00:00+00:00 build …``."""
+"""Run `mart` with another wall-clock time: ``python tests/support/mart_at.py 2026-04-01T00:00:00+00:00 build …``."""
 
 from __future__ import annotations
 

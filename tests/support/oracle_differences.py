@@ -25,7 +25,7 @@ def project_verification() -> Verification:
 
 
 def comparable(value: Any) -> Any:
-    """Return a timestamp as seconds since the epoch, so that its zone does not matter; other values unchanged."""
+    """Return a timestamp as seconds since 1970, which do not depend on the time zone; return other values unchanged."""
     return (value - _EPOCH).total_seconds() if isinstance(value, datetime) else value
 
 
@@ -113,7 +113,8 @@ def _differences(
 ) -> list[str]:
     nothing = TABLES[table].nothing
     if nothing is not None and not is_whole:
-        # The mart also has as-of rows at which only a skipped column changed. Keep the changes of compared columns.
+        # The mart also has as-of rows at which only a skipped column changed. Keep only the rows at which a compared
+        # column changed.
         state = [name for name in names if name in nothing]
         made = [dict(zip(names, row, strict=True)) for row in actual]
         actual = [tuple(row.values()) for row in only_changes(table, made, state)]

@@ -94,7 +94,7 @@ class Verdict:
         refused: the reason why the project did not compile or build.
         by_mode: columns whose values in a dbt build differ from those of the compiled SELECTs.
         checks: failed data tests of the build.
-        inputs: seeds and vars that follow a label.
+        inputs: seeds and vars that follow a label beyond chance.
         load_clock: wrong lines of the load clock.
     """
 
@@ -192,7 +192,7 @@ class PlantBench:
     """A small sample with perturbations and probes, and a copy of the project in which changes are planted."""
 
     def __init__(self, folder: Path, jobs: int = 2000, seed: int = 11) -> None:
-        dwh = folder / "sample"  # A name that seeds/load_clock.csv contains.
+        dwh = folder / "sample"  # seeds/load_clock.csv has lines for this name.
         write_sample(dwh, jobs=jobs, seed=seed)
         self.copy = ProjectCopy(folder / "project")
         settings = resolve_settings(dwh=str(dwh), environment={"MART_HOME": str(folder / "home")})
@@ -330,8 +330,8 @@ class RareBench:
     def judge(self, plant: Plant, first: str, count: int) -> frozenset[str]:
         """Return the columns that differ at the first ``count`` refreshes on or after the day ``first``.
 
-        Stop at the first refresh at which one of the plant's columns differs. Other columns may differ earlier,
-        because the plant's columns may be in a mart.
+        Stop at the first refresh at which one of the plant's columns differs. If the plant's columns are in a mart,
+        columns of other models may differ at earlier refreshes.
         """
         seen: set[str] = set()
         at = datetime.fromisoformat(first).replace(tzinfo=UTC)
@@ -359,7 +359,10 @@ class RareBench:
 
 
 def _code(model: CompiledModel) -> str:
-    """Return a model's code without layout and comments, and in SQL whether the model is a view."""
+    """Return a text that is equal for two models if their code differs only in layout and comments.
+
+    For a SQL model, the text also says whether the model is a view.
+    """
     if model.is_python:
         return ast.dump(ast.parse(model.code))
     return re.sub(r"\s+", " ", re.sub(r"--[^\n]*", "", model.code)) + str(model.is_view)

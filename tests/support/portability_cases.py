@@ -1,4 +1,4 @@
-"""For each rule, SQL that BigQuery refuses or interprets differently, and similar SQL that both engines run alike."""
+"""List for each rule SQL that BigQuery refuses or interprets differently, and similar SQL that is portable."""
 
 from house_rules.column_types import BOOL, FLOAT64, INT64, NUMERIC, STRING, TIMESTAMP, Type
 from house_rules.query_names import Columns, Rule
@@ -15,7 +15,7 @@ T: Columns = {
 }
 CATALOG: dict[str, Columns] = {"d.t": T, "d.u": T}
 
-# A rule, a query that breaks the rule, and a query that does not.
+# Each case has a rule, a query that breaks the rule, and a query that does not.
 CASES: list[tuple[Rule, str, str]] = [
     (
         "outer-join",

@@ -104,7 +104,11 @@ def _write(rng: Random, table: pa.Table, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault for one table. `spoil` returns the start of the expected message, None if the table cannot have it."""
+    """A fault for one table.
+
+    `spoil` plants the fault in the file of a table and returns the start of the expected message, or None if the table
+    cannot have the fault.
+    """
 
     about: str
     spoil: Callable[[Random, Path, str], str | None]

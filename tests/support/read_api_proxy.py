@@ -1,4 +1,4 @@
-"""A proxy on loopback in front of the emulator's Storage Read API that injects faults and records requests."""
+"""Run a proxy on loopback in front of the emulator's Storage Read API that injects faults and records requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ReadFault:
 
 @dataclass(slots=True)
 class ReadProxy:
-    """A running proxy: its address, the faults that it injects, and the requests for sessions and rows so far."""
+    """A running proxy: its address, the faults that it injects, and the requests for sessions and rows received."""
 
     endpoint: str = ""
     faults: list[ReadFault] = field(default_factory=list)

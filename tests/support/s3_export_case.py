@@ -30,7 +30,7 @@ from s3_server import run_s3
 
 #: Seconds between two checks by the reader of `Place.watched`.
 _LOOK_S = 0.3
-#: The prefix into which the earlier snapshot is exported; `make_place` copies it to other prefixes.
+#: The prefix to which the earlier snapshot is exported. `make_place` copies the snapshot to other prefixes.
 _FIRST = "first"
 BUCKET = "mart-snapshots"
 CONSUMER = "price_estimation"
@@ -68,7 +68,7 @@ STEPS = [
     "put _meta/_SUCCESS",
     "move latest.json",
 ]
-#: Environment variables by which a user configures boto3. The server accepts any credentials.
+#: Environment variables for boto3, without the user's AWS config file. The server accepts any credentials.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -79,15 +79,15 @@ CREDENTIALS = {
 
 
 class Killed(BaseException):
-    """Simulates the end of the process. It is a BaseException, so that no `except Exception` catches it."""
+    """Simulates the end of the process. A BaseException is not caught by `except Exception`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """An S3 server, a proxy in front of the server, a mart, and a client without the proxy and the project's code.
+    """An S3 server, a proxy in front of the server, a mart, and a boto3 client that does not use the proxy.
 
-    `new_id` is the id of the snapshot that the mart gives, `earlier` are the files of a snapshot of an earlier refresh
-    by key, and `hashes` caches the SHA-256 of objects by ETag.
+    `new_id` is the id of the snapshot that an export of the mart makes, `earlier` has the files of a snapshot of an
+    earlier refresh by key, and `hashes` caches the SHA-256 of objects by ETag.
     """
 
     server: str
@@ -317,7 +317,7 @@ def make_place(bench: Bench, folder: Path, prefix: str) -> Place:
     bench.proxy.faults.clear()
     place = Place(bench, prefix, folder, bench.mart, new_id=bench.new_id)
     for key, data in bench.earlier.items():
-        # SageMaker's manifest files contain the address of the snapshot, with the prefix.
+        # Replace the prefix, because SageMaker's manifest files contain the address of the snapshot.
         there = data.replace(f"/{BUCKET}/{_FIRST}/".encode(), f"/{BUCKET}/{prefix}/".encode())
         place.before[key] = f"{place.put(key, there)} {_sha256(there)}"
     bench.proxy.requests.clear()
@@ -325,7 +325,7 @@ def make_place(bench: Bench, folder: Path, prefix: str) -> Place:
 
 
 def note_fault(place: Place, fault: str, saw: str, said: str) -> None:
-    """Append a row of the fault table to the file that MART_FAULT_TABLE names, if it is set."""
+    """Append a row to the fault table in the file that MART_FAULT_TABLE names. Without that variable, do nothing."""
     if name := os.environ.get("MART_FAULT_TABLE"):
         for mine, general in (
             (f"s3://{place.bucket}/{place.prefix}", "s3://bucket/prefix"),
@@ -376,5 +376,5 @@ def at_step(step: str, act: Callable[[], Any]) -> Callable[[str], None]:
 
 
 def soon() -> datetime:
-    """Return a time one minute from now, at which every present object is older than an age of zero."""
+    """Return the time one minute from now, when every existing object exceeds an age limit of zero."""
     return datetime.now(UTC) + timedelta(minutes=1)

@@ -1,4 +1,4 @@
-"""A proxy on loopback in front of an S3 that injects faults and records requests.
+"""Run a proxy on loopback in front of an S3 server that injects faults and records requests.
 
 The proxy forwards bodies block by block, so that its memory never contains a whole part of a snapshot.
 """
@@ -87,7 +87,7 @@ class Proxy:
 
 @contextmanager
 def run_proxy(endpoint: str) -> Iterator[Proxy]:
-    """Yield a proxy in front of the S3 at the URL ``endpoint``, and stop the proxy on exit."""
+    """Yield a proxy in front of the S3 server at the URL ``endpoint``, and stop the proxy on exit."""
     host = urlsplit(endpoint).netloc
     released = threading.Event()
     lock = threading.Lock()
@@ -111,7 +111,7 @@ def run_proxy(endpoint: str) -> Iterator[Proxy]:
             try:
                 self._befall(request, fault)
             except (OSError, http.client.HTTPException):
-                # The client or the server closed its connection. Close the connection to the client as well.
+                # The client or the server closed a connection. Close the connection to the client as well.
                 self.close_connection = True
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - http.server's names

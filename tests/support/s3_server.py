@@ -19,7 +19,7 @@ from pathlib import Path
 from loopback import run_process, say_ready, watch_for_end
 
 _PYTHON = Path(__file__).parents[2] / ".venv-aws" / "bin" / "python"
-#: A clean environment without an AWS profile, a proxy or Docker. The emulator would remove containers of Docker.
+#: A clean environment without an AWS profile, a proxy or Docker. With Docker, the emulator would remove containers.
 _ENVIRONMENT = {
     "PATH": os.defpath,
     "BIND_HOST": "127.0.0.1",
@@ -40,7 +40,7 @@ class S3Server:
 
 @contextmanager
 def run_s3() -> Iterator[S3Server]:
-    """Start an S3 without buckets in a process of its own, yield its address, and stop the process on exit.
+    """Start an S3 server without buckets in a process of its own, yield its address, and stop the process on exit.
 
     Raises:
         RuntimeError: the virtual environment of the server is missing, or the server did not start. In the latter case

@@ -29,11 +29,12 @@ EVENTS = {
 
 
 def open_sample(folder: Path) -> duckdb.DuckDBPyConnection:
-    """Write a sample into a folder and open views of its tables.
+    """Write a sample into a folder, and return an in-memory DuckDB with views of the sample's tables.
 
-    first_<table> and last_<table> have the first and the last row of each key. settled_jobs, settled_proposals and
-    settled_contracts have one row per key whose event was after the bulk load, and so long before the end of the sample
-    that all versions of the key have been loaded: the first row of a job, the last row of a proposal or contract.
+    Tables first_<table> and last_<table> have the first and the last row of each key. Views settled_jobs,
+    settled_proposals and settled_contracts have the first row of each job and the last row of each proposal and
+    contract, but only for keys whose event was after the bulk load and at least five months before the end of the
+    sample, so that all versions of the key have been loaded.
     """
     write_sample(folder, JOBS)
     con = duckdb.connect()

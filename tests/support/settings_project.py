@@ -131,8 +131,8 @@ def world_of(
 def make_project(folder: Path, sample: Path, name: str = "sample", **changed: Any) -> SetProject:
     """Copy the project and a sample warehouse into ``folder``, with these dbt vars changed.
 
-    The warehouse is called ``name``, its amounts are in the project's currency, and the sample's lines of the load
-    clock apply to it.
+    The copied warehouse is called ``name``, and the lines of the load clock for the sample apply to the copy. Every
+    stated currency of its jobs and contracts is replaced by that of dbt var `currency`.
     """
     project = folder / "project"
     for part in _FOLDERS:
@@ -153,7 +153,7 @@ def make_project(folder: Path, sample: Path, name: str = "sample", **changed: An
 
 
 def price_in(path: Path, currency: str) -> None:
-    """Rewrite a raw table with every currency that is not NULL replaced by ``currency``."""
+    """Replace every currency that is not NULL by ``currency`` in the file of a raw table."""
     table = pq.read_table(path, partitioning=None)
     at = table.schema.get_field_index("currency")
     named = [None if value is None else currency for value in table["currency"].to_pylist()]

@@ -35,7 +35,7 @@ SEAL = SourceSeal("jobs", 120, datetime(2026, 11, 3, 17, tzinfo=UTC), "1234", 3)
 
 
 def dbt_document(exposure: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return a manifest.json in dbt's format, with only the parts that the package reads."""
+    """Return the parts of dbt's manifest.json that the package reads; ``exposure`` overrides meta of the exposure."""
     columns = {
         name: {
             "name": name,
@@ -98,8 +98,8 @@ def context(**changes: Any) -> BuildContext:
 def build_mart(folder: Path, rows: int = 400, change: str = "") -> Path:
     """Write a mart whose training table has `rows` rows over 100 days, and return the path of its file.
 
-    Every 10th row is excluded as void, and a label is known one day after the request. The first feature is the label
-    with noise. `change` is SQL that is run on the finished mart.
+    Every 10th row is excluded as void and has no label. A label is known one day after the request. The label depends
+    on the first and the third feature, with noise. `change` is SQL that is run on the finished mart.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "mart.duckdb"

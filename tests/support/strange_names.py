@@ -1,4 +1,4 @@
-"""Names of files that have a special meaning in SQL, glob patterns or partition layouts."""
+"""List names of files that have a special meaning in SQL, glob patterns or partition layouts."""
 
 from __future__ import annotations
 

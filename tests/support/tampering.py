@@ -31,7 +31,7 @@ from feature_mart.snapshot_files.content import add_sums, content_hash, snapshot
 class Tampered:
     """A copy of a snapshot with its documents parsed. `commit` makes the documents agree with the files again.
 
-    `older` is another snapshot of the same consumer. `false_rows` is added to the row count of train.
+    `older` is another snapshot of the same consumer. `recount` adds `false_rows` to the row count of train.
     """
 
     folder: Path
@@ -68,7 +68,7 @@ class Tampered:
         self.write(table.set_column(index, name, values), kind, "train")
 
     def recount(self) -> None:
-        """Put the actual SHA-256, size and row count of each file into manifest.json."""
+        """Put the actual SHA-256 and size of each file, and the row counts of files and splits, into manifest.json."""
         rows = {split["name"]: 0 for split in self.manifest["splits"]}
         for part in self.manifest["parts"]:
             path = self.folder / part["path"]
@@ -251,7 +251,7 @@ def shift_every_label(it: Tampered) -> None:
 
 
 def rehash_only(change: Callable[[Tampered], None]) -> Callable[[Tampered], None]:
-    """Return the change, followed by an update of the content hashes but not of the id."""
+    """Return a function that makes the change and updates the content hashes, but not the id."""
 
     def changed(it: Tampered) -> None:
         change(it)
@@ -263,7 +263,7 @@ def rehash_only(change: Callable[[Tampered], None]) -> Callable[[Tampered], None
 
 
 def reidentified(change: Callable[[Tampered], None]) -> Callable[[Tampered], None]:
-    """Return the change, followed by an update of the content hashes and the id but not of the folder's name."""
+    """Return a function that makes the change and updates the content hashes and the id, but not the folder's name."""
 
     def changed(it: Tampered) -> None:
         rehash_only(change)(it)
@@ -274,7 +274,7 @@ def reidentified(change: Callable[[Tampered], None]) -> Callable[[Tampered], Non
 
 
 def everything(change: Callable[[Tampered], None]) -> Callable[[Tampered], None]:
-    """Return the change, followed by an update of the content hashes, the id and the folder's name."""
+    """Return a function that makes the change and updates the content hashes, the id and the folder's name."""
 
     def changed(it: Tampered) -> None:
         reidentified(change)(it)

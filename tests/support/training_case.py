@@ -25,7 +25,7 @@ def export(
     file_format: Any = "parquet",
     **exposure: Any,
 ) -> Path:
-    """Export a snapshot of `rows` rows in parts of 400, and return its folder."""
+    """Export a snapshot of a mart with `rows` rows, in parts of at most 400 rows, and return the snapshot's folder."""
     manifest = case.manifest(part_rows=400, **exposure)
     mart = case.build_mart(folder / "mart", rows=rows, change=change)
     report = export_snapshot(
@@ -49,7 +49,7 @@ def mount(snapshot: Path, base: Path) -> Path:
 
 
 def toolkit_variables(base: Path, **changes: str) -> dict[str, str]:
-    """Return the environment variables that SageMaker's training toolkit sets for the script."""
+    """Return the environment variables that SageMaker's training toolkit sets, with ``changes`` applied."""
     channels = {
         f"SM_CHANNEL_{name.upper()}": str(base / "input/data" / name)
         for name in (*SPLITS, "meta", "keys")

@@ -15,7 +15,7 @@ from pathlib import Path
 from compiled_mart import PROJECT
 
 _SECTION = "## A change to a feature\n"
-#: A diff block, or a paragraph.
+#: Matches a diff block or a paragraph of the section.
 _PART = re.compile(
     r"^```diff\n(?P<diff>.*?)^```$|^(?P<text>\S.*?)$(?=\n\n|\n```)", re.MULTILINE | re.DOTALL
 )
@@ -83,7 +83,7 @@ def read_example() -> Example:
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy the files that git tracks or would add into a new repository in ``folder``, and commit them."""
+    """Create a repository in ``folder``, and commit copies of the project's files except those that git ignores."""
     listed = git(PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         if (PROJECT / name).is_file():
@@ -105,7 +105,7 @@ def git(project: Path, *arguments: str) -> str:
 
 
 def changed_lines(project: Path) -> dict[str, int]:
-    """Return how many lines were added to each changed file since the last commit, new files included."""
+    """Return the number of lines added to each changed or new file since the last commit."""
     git(project, "add", "--all")
     lines = git(project, "diff", "--cached", "--numstat").splitlines()
     return {name: int(added) for added, _, name in (line.split("\t") for line in lines)}
@@ -114,7 +114,7 @@ def changed_lines(project: Path) -> dict[str, int]:
 def run(project: Path, *command: str, **environment: str) -> str:
     """Run a command in a copy of the project, assert that it succeeds, and return its stdout.
 
-    The copy's modules are imported. `mart` and `python` run with the interpreter of this process.
+    Python imports the package from the copy. The commands `mart` and `python` run with the current interpreter.
     """
     done = try_to_run(project, *command, **environment)
     assert done.returncode == 0, (

@@ -25,19 +25,19 @@ PROJECT = Path(__file__).resolve().parents[3]
 PACKAGE = PROJECT / "python" / "feature_mart"
 ARCHITECTURE, GLOSSARY = "docs/architecture.md", "docs/glossary.md"
 RAW_CONTRACT = "docs/raw_contract.md"
-#: The name of each kind in the tables of the page on the raw contract.
+#: The name of each kind of column in the tables of RAW_CONTRACT.
 KINDS = {Kind.TEXT: "text", Kind.NUMBER: "number", Kind.INSTANT: "instant", Kind.FLAG: "flag"}
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 #: The name or path of a document. A name that follows `<`, `*` or `}` is part of a pattern or of code, and is skipped.
 CITED = re.compile(r"(?<![\w<*}/.-])[\w./-]*\w\.md\b")
-#: Folders whose files may name documents that do not exist, in changes to copies of the project and as made-up names.
+#: Folders whose files may cite documents that do not exist: tests invent names and add files to copies of the project.
 MADE_UP = ("tests/",)
 
 
 @cache
 def tracked() -> tuple[str, ...]:
-    """Return the files that git tracks or would add."""
+    """Return the paths of tracked files, and of untracked files that git does not ignore."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=PROJECT,
@@ -69,7 +69,7 @@ def slugs(text: str) -> set[str]:
 
 
 def bad_links(path: str, text: str) -> Iterator[str]:
-    """Yield the relative links of a page whose file or anchor does not exist."""
+    """Yield a message for each relative link of a page whose file or anchor does not exist."""
     for target in LINK.findall(FENCE.sub("", text)):
         if re.match(r"[a-z]+:", target):
             continue
@@ -82,7 +82,7 @@ def bad_links(path: str, text: str) -> Iterator[str]:
 
 
 def bad_citations(path: str, text: str) -> Iterator[str]:
-    """Yield the documents that a file names and the project does not have."""
+    """Yield a message for each document that a file cites and the project does not have."""
     names = {each.rpartition("/")[2] for each in tracked()}
     for cited in CITED.findall(text):
         places = ((PROJECT / path).parent, PROJECT, PROJECT / "docs")
@@ -197,7 +197,7 @@ def test_the_exit_codes_are_those_of_the_errors() -> None:
 
 
 def documented_columns(table: str) -> list[tuple[str, str, str]]:
-    """Return the columns of a raw table in the docs: name, type and presence, in the page's order."""
+    """Return (name, type, presence) of each documented column of a raw table, in the order of the page."""
     return re.findall(
         r"^\| `(\w+)` \| (\w+) \| (\w+) \|[^|]*\|[^|]+\|$",
         section(RAW_CONTRACT, f"### `{table}`"),
@@ -223,7 +223,10 @@ def test_the_documented_raw_tables_are_those_of_the_contract() -> None:
 
 
 def bad_parts(text: str) -> list[str]:
-    """Return the parts of an ADR, or an empty list if these are context, decision and consequences in this order."""
+    """Return an empty list if the parts of an ADR are context, decision and consequences in this order.
+
+    Otherwise return the names of the parts found, or ``["none"]`` if there are none.
+    """
     wanted = ["Context", "Decision", "Consequences"]
     parts = [part for part in re.findall(r"^\*\*([^*]+)\.\*\*\s+\S", text, re.M) if part in wanted]
     return [] if parts == wanted else parts or ["none"]

@@ -43,7 +43,7 @@ def spans(text: str) -> list[str]:
 
 
 def spelled_out(line: str) -> list[str]:
-    """Return both commands of a text such as `mart snapshot pin|unpin`, or only the text if it has no alternatives."""
+    """Return all commands of a text such as `mart snapshot pin|unpin`, or only the text if there is no alternative."""
     alternatives = re.fullmatch(r"(mart [a-z-]+ )([a-z|-]+)(.*)", line)
     if alternatives is None:
         return [line]
@@ -83,7 +83,7 @@ def invocations(text: str) -> Iterator[str]:
 
 
 def fault_of_options(command: click.Command, words: list[str]) -> str | None:
-    """Return the usage error in a command's words, or None. The command does not run."""
+    """Return the usage error of a command with the arguments ``words``, or None. Do not run the command."""
     context = click.Context(command, info_name=command.name)
     try:
         given, extra, _ = command.make_parser(context).parse_args(list(words))
@@ -107,7 +107,7 @@ def has_option(command: click.Command, span: str) -> bool:
 
 
 def fault_of_mart(words: list[str]) -> str | None:
-    """Return the usage error in the words after `mart`, or None."""
+    """Return the usage error in the words that follow `mart` on a command line, or None."""
     command: click.Command = main
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         found = command.commands.get(words[0])

@@ -1,4 +1,4 @@
-"""Test the commands `mart audit leakage` and `incremental`: verdict, exit code, named columns, JSON."""
+"""Test the verdict, exit code, named columns and JSON of `mart audit leakage` and `mart audit incremental`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def call(project: Path, warehouse: Path, *arguments: str) -> Result:
 
 
 def add_seed(project: Path) -> None:
-    """Make the features read a seed that ranks jobs by their price."""
+    """Add a seed that ranks jobs by price, and make the features model read the seed."""
     rows = [f"j{number},{number},why\n" for number in range(240)]
     (project / "seeds" / "job_levels.csv").write_text("job_id,level,note\n" + "".join(rows))
     model = project / "models" / "mart_toy__features.sql"
@@ -38,7 +38,7 @@ def add_seed(project: Path) -> None:
 def test_a_leak_is_named_by_model_column_entity_cutoff_and_both_values(
     tmp_path: Path, warehouse: Path
 ) -> None:
-    # Add a wrong line of the load clock, which distrusts the correct load times of two months.
+    # Add a wrong line to the load clock. The line replaces the load times of two months, which are correct.
     clock = "toy,jobs,2024-03-01 00:00:00+00,24,,\n"
     project = write_audited_project(tmp_path / "toy", leaks=True, clock=clock)
     add_seed(project)

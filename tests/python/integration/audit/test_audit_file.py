@@ -1,4 +1,4 @@
-"""Test `mart audit file` on files made with pandas: each kind of mistake is named, a correct file raises no alarm."""
+"""Test that `mart audit file` names each kind of mistake in files made with pandas, and accepts correct files."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_a_change_is_listed_with_the_rows_it_moves_by_their_label(
         f"{move['what']}: {move['detail']}".rstrip(": "): (move["rows"], move["by_group"])
         for move in toy["moves"]
     }
-    # The prices are 9,000 to 31,000 in steps of 2,000, which are 12 jobs. One of these jobs has been removed.
+    # Twelve jobs have prices from 9,000 to 31,000, in steps of 2,000. One of the twelve was removed from the spine.
     rows, by_group = moves.pop("newly excluded: cheap")
     assert (rows, by_group[0], sum(by_group[2:])) == (11, 11, 0)
     for place in (

@@ -1,4 +1,4 @@
-"""Test the row accounts from raw files to snapshots: a built mart balances, and each planted fault is named."""
+"""Test the row accounts from raw files to snapshots. A built mart balances, and each planted fault is named."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _OF_THE_BUILD = {"int_mart__profiles", "int_mart__seals", "int_mart__unjudged"}
 
 
 def build(home: Path, warehouse: Path, day: str) -> None:
-    """Run `mart build --as-of DAY` in a process of its own, and assert that it succeeds."""
+    """Run `mart build --as-of DAY` in a new process, and assert that the build succeeds."""
     done = subprocess.run(
         [sys.executable, "-m", "feature_mart", "build", "--as-of", day],
         env=os.environ | {"MART_HOME": str(home), "MART_DWH": str(warehouse)},
@@ -38,7 +38,7 @@ def build(home: Path, warehouse: Path, day: str) -> None:
 
 @pytest.mark.audit
 def test_ten_days_equal_one_full_build(tmp_path: Path) -> None:
-    warehouse = tmp_path / "sample"  # A name that seeds/load_clock.csv contains.
+    warehouse = tmp_path / "sample"  # seeds/load_clock.csv has lines for this name.
     write_sample(warehouse, jobs=4000, seed=7)
     for day in DAYS:
         build(tmp_path / "daily", warehouse, day)

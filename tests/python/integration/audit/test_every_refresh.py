@@ -1,4 +1,4 @@
-"""Test `mart audit leakage --every-refresh`: rare leaks are named, and the unchanged project raises no alarm."""
+"""Test that `mart audit leakage --every-refresh` names rare leaks, and raises no alarm on the unchanged project."""
 
 from __future__ import annotations
 

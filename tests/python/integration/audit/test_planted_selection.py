@@ -20,7 +20,8 @@ from plants import Plant, ProjectCopy, in_batches, read_plants
 
 LEAKS = {plant.name: plant for plant in read_plants("merged_leaks") if plant.kind == "selection"}
 HONEST = {plant.name: plant for plant in read_plants("honest_changes") if plant.kind == "selection"}
-#: For each leak, a kind of row that it moves, and whether the audit marks these rows as selected by the label.
+#: For each leak, a kind of move that the leak causes, and True if the audit marks the moved rows as selected by the
+#: label.
 MOVED = {
     "cheap_prices_left_out_of_training": ("training row removed", True),
     "deleted_jobs_left_out_of_the_spine": ("spine row removed", False),
@@ -28,7 +29,7 @@ MOVED = {
     "negatives_sampled_by_hash": ("training row removed", True),
     "low_prices_are_called_missing": ("newly excluded: price_missing", True),
     "hire_label_excluded_without_proposals": ("newly excluded: void", False),
-    # The leak removes only five jobs. None of them was hired, which may be chance.
+    # The leak removes only five jobs. It may be chance that nobody was hired for any of the five.
     "spine_without_clients_who_never_hired": ("spine row removed", False),
     "dear_jobs_are_dated_into_training": ("request time changed: earlier", True),
     "only_jobs_with_offers_in_the_mart": ("features row removed", False),
@@ -45,7 +46,7 @@ class SelectionBench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        dwh = folder / "sample"  # A name that seeds/load_clock.csv contains.
+        dwh = folder / "sample"  # seeds/load_clock.csv has lines for this name.
         write_sample(dwh, jobs=1200, seed=3)
         environment = {"MART_HOME": str(folder / "home")}
         self.settings = resolve_settings(dwh=str(dwh), environment=environment)

@@ -1,6 +1,6 @@
 """Fuzz the raw contract: accepted warehouses give the oracle's values, and a refused fault gets a one-line message.
 
-RAW_WAREHOUSES is the number of warehouses; `make audit` sets it to 300.
+The environment variable RAW_WAREHOUSES sets the number of warehouses. `make audit` uses 300.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Test that a snapshot can be rebuilt from its commit after later data and a backfill, and test the messages if not."""
+"""Test the rebuild of a snapshot from its commit after later data and a backfill, and messages of failed rebuilds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test the real project with each setting changed: built, checked, and equal to the oracle with that setting."""
+"""Test that the project with a changed setting builds, passes its checks and equals the oracle with that setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test faults of BigQuery: the message, the exit code, and that no row is written twice."""
+"""Test the message and the exit code after each fault of BigQuery, and that no row is written twice."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ where loaded_at <= timestamp('{{ var("as_of") }}')
 having timestamp('{{ var("as_of") }}') > (select max(as_of_at) from {{ this }})
 {% endif %}
 """
-#: A part of the statement that appends a day's rows, and of no other request. It must not run twice.
+#: A text that occurs only in the statement that appends a day's rows. The statement must not run twice.
 MERGE = "merge into"
 FIRST_DAY = date(2024, 3, 2)
 #: Retries and timeouts of builds without an injected fault, long enough for a busy machine.
@@ -89,7 +89,7 @@ class Toy:
         return done
 
     def begin_day(self) -> None:
-        """Remove all faults, finish the present day if its build failed, and go on to the next day."""
+        """Remove all faults, build the present day again if the build failed, and go on to the next day."""
         self.proxy.faults.clear()
         if not self.is_finished:
             done = self.build(**PATIENT)

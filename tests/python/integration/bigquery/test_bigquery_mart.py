@@ -43,8 +43,8 @@ from typed_project import RESULTS, bigquery_output, results_of, write_project
 
 MUNICIPAL = PROJECT.parent / "shared" / "data" / "municipal_awards"
 EARLIER, LAST = "2026-03-20", "2026-04-01"
-#: Faults of the emulator that no SQL avoids: its NUMERIC has 3 decimal places and 15 digits (BigQuery's has 9 and
-#: 38), and its TRIM removes spaces only.
+#: Conformance cases that fail only on the emulator. The NUMERIC of the emulator has 3 decimal places and 15 digits
+#: (BigQuery's has 9 and 38), and the TRIM of the emulator removes spaces only.
 LIMITS_OF_THE_EMULATOR = {
     *("fixed_log_of_the_greatest_decimal", "whole_amount_least_short_of_a_half"),
     *("whole_amount_just_short_of_a_negative_half", "whole_amount_greatest_after_rounding"),

@@ -73,7 +73,7 @@ CASES = {
 
 
 def says(code: str, patch: str | None) -> str:
-    """Run code in a process of its own, with the patch or, if ``patch`` is None, without, and return what it prints."""
+    """Run code in a new process, and return the output. Apply the patch first, unless ``patch`` is None."""
     head = _HEAD.format(tests=str(PROJECT / "tests" / "support"))
     patched = f"emulator.{patch}()\n" if patch else ""
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Test bad input to the main commands: one clear message, the right exit code, and nothing changed."""
+"""Test that bad input to the main commands gives one clear message and the right exit code, and changes nothing."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Mart:
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mart]:
     """Run `mart run` on a warehouse without faults, as of three weeks before the end of its data.
 
-    The command runs in a copy of the project, so that edits of the project during the tests do not matter.
+    The command runs in a copy of the project, so that edits of the project during the tests have no effect.
     """
     mart = Mart(tmp_path_factory.mktemp("sound"))
     project = mart.folder / "project"

@@ -156,7 +156,7 @@ def test_the_commit_is_the_project_s_whatever_git_s_variables_say(
 def test_every_command_works_below_names_that_sql_would_read_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Run every command with the project, the state folder and the warehouse in folders with such names."""
+    """Build twice and run the leakage audit. The paths of project, state folder and warehouse contain WORST."""
     below = tmp_path / WORST
     warehouse = write_audited_warehouse(below / WORST)
     monkeypatch.setenv("MART_HOME", str(below / f"home {WORST}"))

@@ -1,4 +1,4 @@
-"""Test exports to stores that refuse or ignore conditional writes: found at the first write, with a message."""
+"""Test that exports to stores that refuse or ignore conditional writes fail with a message before any part is sent."""
 
 from __future__ import annotations
 

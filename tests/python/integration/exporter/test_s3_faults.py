@@ -226,7 +226,7 @@ def failure_of(place: Place, exit_code: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Nowhere:
-    """A case in which an export cannot reach a bucket. `environment` has variables to set, or to unset if None."""
+    """A case in which an export cannot reach a bucket. In `environment`, the value None unsets a variable."""
 
     name: str
     exit_code: int

@@ -83,7 +83,7 @@ def test_exporters_at_once_of_one_content_cut_differently_make_one_snapshot(
     def run(part_rows: int) -> str:
         mine = replace(place, work=place.work / str(part_rows))
         try:
-            # If an export fails, the barrier is aborted below, so that the other exports do not wait for it.
+            # If an export fails, the barrier is aborted below, so that no other export waits for the failed one.
             return mine.export(
                 exposure={"part_rows": part_rows},
                 progress=at_step(step, lambda: gate.wait(PATIENCE_S)),
@@ -177,7 +177,7 @@ def test_a_dead_attempt_with_more_parts_leaves_none(place: Place) -> None:
 def test_a_dead_attempt_is_finished_by_one_while_another_replaces_it(
     step: str, place: Place
 ) -> None:
-    """Finish an abandoned attempt while another export, with another part size, replaces its parts."""
+    """Finish an abandoned attempt while another export, with another part size, replaces the parts of the attempt."""
     place.stop_at("put _meta/manifest.json")
     context = {"created_at": max(heads(place)) + DEAD_AFTER + SECOND}
     has_begun, is_at_step, is_replaced = threading.Event(), threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""Test sqlfluff on SQL rendered by dbt: both dialects are parsed, and neither needs a warehouse."""
+"""Test that sqlfluff parses the SQL rendered by dbt in both dialects, without a warehouse."""
 
 import os
 import shutil

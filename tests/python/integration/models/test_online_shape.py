@@ -56,7 +56,7 @@ def mart(tmp_path_factory: pytest.TempPathFactory) -> CompiledMart:
 def built(
     mart: CompiledMart, tmp_path_factory: pytest.TempPathFactory
 ) -> duckdb.DuckDBPyConnection:
-    """Build the whole mart of a small sample. The rows of its training table are the expected answers."""
+    """Build the whole mart of a small sample. The rows of the training table are the expected answers."""
     folder = tmp_path_factory.mktemp("sample") / "dwh"
     write_sample(folder, jobs=1500, seed=3)
     con = connect()
@@ -102,7 +102,7 @@ def hand_over(
 def serve(
     mart: CompiledMart, built: duckdb.DuckDBPyConnection, job_id: str, consumer: str = MARTS[0]
 ) -> dict[str, Any]:
-    """Compute the features of a job's request from the request and the newest rows of the store at that time."""
+    """Compute a job's features from the request and the newest rows that were available at the time of the request."""
     online = connect()
     for leaf in (REQUEST, SKILLS):
         hand_over(built, online, leaf, f"select * from {leaf} where job_id = ?", job_id)

@@ -1,4 +1,4 @@
-"""Test the quality checks over time: the sample keeps the project's thresholds, and each planted fault is named.
+"""Test that the sample passes the quality checks over time, and that the checks name each planted fault.
 
 The checks run as dbt compiled them from the YAML of the models. The models in MEASURES provide the measurements.
 """
@@ -151,7 +151,7 @@ def entered() -> dict[str, str]:
 def test_a_young_warehouse_is_compared_with_nothing_and_said_to_be(
     tmp_path: Path, quality: Quality, days: int
 ) -> None:
-    """Date all older rows at the start of a young warehouse, so that the checks have no earlier rows to compare."""
+    """Move the dates of older rows to the start of a young warehouse, so that no check has earlier rows to compare."""
     begins = f"((select as_of_at from int_mart__clock) - interval {days} day)"
     changes = [
         f"update {table} set {at} = {begins} where {at} < {begins}"

@@ -1,4 +1,4 @@
-"""Test that a third consumer needs one mart and one exposure: added to a copy of the project, built and exported."""
+"""Test that a copy of the project with a third consumer, one mart and one exposure, can be built and exported."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def example() -> Example:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Path:
-    """Return a copy of the project in which the example was followed and not committed."""
+    """Return a copy of the project with the edits of the example, which are not committed."""
     copy = copy_project(tmp_path_factory.mktemp("example"))
     example.apply(copy)
     return copy

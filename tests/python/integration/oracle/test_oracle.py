@@ -1,4 +1,4 @@
-"""Test the models against the brute-force oracle on random histories. A difference names its universe."""
+"""Test the models against the brute-force oracle on random histories."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def build_on_raw(mart: CompiledMart, con: Any, world: World) -> None:
 
 
 def wild_warehouse(rng: Random) -> tuple[Tables, World]:
-    """Return universes with random irregularities, and a world as of their last refresh or up to 420 days earlier."""
+    """Return universes with random irregularities, and a world as of `histories.WORLD` or up to 420 days earlier."""
     days_back = rng.choice((0, 0, 1, 40, 120, 365, 400, 420))
     as_of = histories.WORLD.as_of - timedelta(days=days_back)
     many = [histories.random_universe(rng, f"u{number}") for number in range(_A_QUERY)]

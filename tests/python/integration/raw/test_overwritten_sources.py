@@ -89,7 +89,7 @@ def test_history_is_taken_once_a_refresh_and_outlives_the_mart(
     (state / "mart.duckdb").unlink()
     build("--as-of", "2024-03-03", "--full-refresh")
     assert seen(tmp_path) == sorted(second)
-    # If another version of DuckDB cannot read the history file, it reads the Parquet copy in the same folder.
+    # If DuckDB cannot read the history file, the build reads the Parquet copy in the same folder.
     history.write_bytes(b"of another DuckDB" * 1000)
     build("--as-of", "2024-03-04")
     assert seen(tmp_path) == sorted(second)

@@ -1,4 +1,4 @@
-"""Test that the advice of a build, followed literally, dates back the keys of the bulk load and no other row."""
+"""Test that the load clock lines proposed by a build add initial versions for keys of bulk loads, and change no row."""
 
 from __future__ import annotations
 

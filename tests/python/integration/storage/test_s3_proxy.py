@@ -27,7 +27,7 @@ PART = bytes(range(256)) * 4096 * 5
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[S3Server]:
-    """Yield an S3 with one bucket, in which each test has its own keys."""
+    """Yield an S3 server with one bucket, in which each test uses its own keys."""
     with run_s3() as running:
         make_bucket(client_at(running.endpoint), BUCKET)
         yield running
@@ -47,7 +47,7 @@ def proxy(s3: S3Server) -> Iterator[Proxy]:
 
 @pytest.fixture
 def through(proxy: Proxy) -> Any:
-    """Return a client that uses the proxy, with one attempt."""
+    """Return a client that uses the proxy and does not retry."""
     return client_at(proxy.endpoint)
 
 
@@ -201,7 +201,7 @@ def test_a_corrupted_body_is_seen_by_its_checksum(proxy: Proxy, through: Any, cl
 
 
 def test_a_corrupted_body_without_a_checksum_is_not_checked(proxy: Proxy, client: Any) -> None:
-    """Forward a corrupted body. S3 would refuse it (XAmzContentSHA256Mismatch), because the signature has its hash."""
+    """Forward a corrupted body. S3 would refuse the body (XAmzContentSHA256Mismatch), whose hash is signed."""
     proxy.faults.append(Fault("corrupt", "PUT", "unseen"))
     unsure = client_at(proxy.endpoint, request_checksum_calculation="when_required")
     unsure.put_object(**at("unseen"), Body=b"rows")

@@ -39,7 +39,7 @@ BAD_DIGEST = (400, "BadDigest")
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    """Return a client of an S3 with one bucket, in which each test has its own keys."""
+    """Yield a client of an S3 server with one bucket, in which each test uses its own keys."""
     with run_s3() as s3:
         client = client_at(s3.endpoint)
         make_bucket(client, BUCKET)
