@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from feature_mart.core.files import write_whole
 from house_rules.lint_checks import Check, Outcome
 from house_rules.project_files import hash_files, imported_files, inputs_key, project_files
 from house_rules.sql_inputs import SqlInputs
@@ -80,7 +81,5 @@ def _read(name: str) -> dict[str, str]:
 
 
 def _write(name: str, keys: Mapping[str, str]) -> None:
-    FOLDER.mkdir(exist_ok=True)
-    draft = FOLDER / f"{name}.json.part"
-    draft.write_text(json.dumps(dict(sorted(keys.items())), indent=0), encoding="utf-8")
-    draft.replace(FOLDER / f"{name}.json")
+    content = json.dumps(dict(sorted(keys.items())), indent=0)
+    write_whole(FOLDER / f"{name}.json", content.encode())

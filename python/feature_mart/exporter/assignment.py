@@ -11,8 +11,7 @@ from feature_mart.core.manifest import Column, Consumer
 from feature_mart.exporter.layout import EXCLUSION, plan_layout
 from feature_mart.exporter.source import open_duckdb, split_number, stays_in_split
 from feature_mart.exporter.splits import Window, plan_windows
-
-PURGED = "purged"
+from feature_mart.snapshot_files.left_out import PURGED
 
 
 @dataclass(frozen=True, slots=True)
