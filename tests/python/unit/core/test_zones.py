@@ -1,4 +1,4 @@
-"""Test zone rules: Python reads them from one package, and a build stops if the engine's rules differ."""
+"""Test that Python reads zone rules from one package, and that a build stops if the rules of the engine differ."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_package_and_duckdb_agree(settings: Settings, zone: str, hour: int) 
 
 
 def test_an_offset_that_changes_at_another_time_stops_the_build(settings: Settings) -> None:
-    """Use the zone rules from before 2026, by which clocks in Vancouver go back on 1 November."""
+    """Let the engine use the rules from before 2026, by which clocks in Vancouver go back on 1 November."""
     back = (datetime(2026, 11, 1, 9, tzinfo=UTC), -8 * 3600)
     engine = Otherwise(settings, offsets=lambda found: [*found, back])
     with pytest.raises(

@@ -23,7 +23,7 @@ from feature_mart.storage import FolderStore
 
 
 def manifest(**columns: str) -> Manifest:
-    """Return the case's manifest, with a model for each group of its features."""
+    """Return the manifest of snapshot_case with one model per group. ``columns`` maps each feature to a group."""
     document = case.dbt_document()
     groups = columns or {
         "job_budget_log": "posting",

@@ -15,7 +15,7 @@ MODEL = "feat_client__history"
 
 
 def yaml_of(expect: str, said: str = "unit tests", where: str = "column") -> str:
-    """Return the YAML of a model with the key `verified_by` and a unit test."""
+    """Return the YAML of a model with a unit test, and with `verified_by` on a column or the model (``where``)."""
     meta = f'config: {{meta: {{verified_by: "{said}"}}}}'
     return f"""
 models:

@@ -45,7 +45,7 @@ def render(name: str, present: list[str], **arguments: Any) -> str:
 
 
 def failing_rows(name: str, rows: str, **arguments: Any) -> int:
-    """Return how many rows a generic test returns on a relation given as SQL."""
+    """Return the number of rows that a generic test returns for ``rows``, a relation given as SQL."""
     con = duckdb.connect()
     con.execute("set TimeZone = 'UTC'")
     con.execute(f"create table tested as {rows}")
@@ -60,7 +60,7 @@ def values(text: str, columns: str) -> str:
 
 
 def groups(*counts: tuple[int, int], label: str = "price") -> str:
-    """Return rows of int_mart__exclusions: for each group of one label, the excluded jobs and all jobs."""
+    """Return SQL for rows of int_mart__exclusions. ``counts`` has the excluded and all known jobs of each group."""
     rows = ", ".join(
         f"('{label}', {group}, 0, 0, {excluded}, {known}, {excluded / known})"
         for group, (excluded, known) in enumerate(counts)

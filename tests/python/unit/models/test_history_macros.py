@@ -139,7 +139,7 @@ def in_force(facts: Sequence[Row], day: int, **keys: str) -> list[Row]:
 
 
 def changes(days: int, keys: State, state_on: Any, before: State) -> Iterator[State]:
-    """Yield the state of an entity at each refresh at which the state differs from the one before."""
+    """Yield a row for each refresh at which the state of an entity differs from its previous state."""
     for day in range(days + 1):
         state = state_on(day)
         if state != before:

@@ -29,7 +29,7 @@ _OPTIONS = (
 
 
 def read_fixture(name: str) -> list[dict[str, str | None]]:
-    """Return the rows of a fixture as text; None for an empty cell, "" for a quoted empty one."""
+    """Return the rows of a fixture as text. An empty cell becomes None, and a quoted empty cell becomes ""."""
     with duckdb.connect() as connection:
         cursor = connection.execute(f"from {csv(FIXTURES / f'{name}.csv', _OPTIONS)}")
         columns = [column[0] for column in cursor.description or []]

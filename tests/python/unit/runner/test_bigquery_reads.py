@@ -33,7 +33,7 @@ class Job:
 
 @dataclass
 class Service:
-    """Stand in for BigQuery with an empty table changed at `modified`; record the requests on both interfaces."""
+    """Stand in for BigQuery with an empty table last changed at ``modified``, and record the requests."""
 
     modified: datetime
     asked: list[str] = field(default_factory=list)

@@ -93,7 +93,7 @@ def test_a_bulk_load_in_mid_history_gets_a_period_of_its_own(tmp_path: Path) -> 
     assert found.line is not None
     assert (found.line.untrusted_from, found.line.trusted_from) == (at, at + SECOND)
     assert found.keys == len(keys_loaded(rows, at)) > 150 and found.of == len(rows)
-    # Nine of ten usual rows are loaded within six hours of their events, the others days late.
+    # Usual rows are loaded within six hours of their events, except one row in twelve, which is loaded days later.
     assert found.compared == len(rows) - found.keys and found.line.assumed_lag_hours >= 6
     check_followed(tmp_path, rows, [found], keys_loaded(rows, at))
     earlier = {row["contract_id"] for row in rows if row["loaded_at"] < since}
@@ -165,7 +165,7 @@ def test_a_bulk_load_in_pieces_over_midnight_is_one_period(tmp_path: Path) -> No
 
 
 def test_the_lag_is_that_of_the_rows_loaded_as_usual(tmp_path: Path) -> None:
-    # All contracts are loaded three weeks after they were signed, so the load times are correct.
+    # Every contract is loaded about three weeks after signing. This lag is usual, so there is no bulk load.
     rows = daily_rows(200, lag=21 * DAY)
     assert advice(tmp_path, rows) == []
     at = START + 120 * DAY

@@ -1,4 +1,4 @@
-"""Test the state folder: one writer, one warehouse, and the decisions of a build from the folder's content."""
+"""Test that a state folder has one writer and one warehouse, and how a build depends on the folder's content."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ COLUMNS = "columns"
 REWRITTEN = "one of the two was rewritten"
 UNSEEN = ""
 
-#: The change, and words of the errors of verify, load_snapshot and the training program; UNSEEN means no error.
+#: A change of a snapshot, then a part of the error of verify, load_snapshot and the training program. UNSEEN means no
+#: error.
 WAYS: list[tuple[Callable[[Tampered], None], str, str, str]] = [
     (way.swap_train_and_test, BOUNDS, CONTENT, CONTENT),
     (way.swap_data_alone, CONTENT, CONTENT, CONTENT),
@@ -96,7 +97,10 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tamper(whole: Path, older: Path, folder: Path, change: Callable[[Tampered], None]) -> Path:
-    """Return a changed copy whose files, manifest.json and _SUCCESS agree, with the unchanged latest.json."""
+    """Copy a snapshot and latest.json, change the snapshot, and return its folder.
+
+    The hashes in manifest.json and _SUCCESS are rewritten to match the changed files. latest.json is unchanged.
+    """
     copy = folder / whole.relative_to(whole.parents[2])
     shutil.copytree(whole, copy)
     shutil.copy(whole.parents[1] / LATEST, copy.parents[1] / LATEST)
