@@ -199,7 +199,7 @@ def test_a_row_has_the_label_it_had_before_or_else_after(tmp_path: Path) -> None
 
 
 def test_splits_are_those_of_an_export(tmp_path: Path) -> None:
-    """Start test on the day on which the newest fifth of the rows is reached, and validation at three tenths."""
+    """Start test on the day on which the newest 20% of the rows are reached, and validation at the newest 30%."""
     rows: dict[str, Row] = {f"j{n}": (n, n + 1, 1.0, None, None) for n in range(10)}
     rows |= {"late": (0, 9, 1.0, None, None), "out": (0, 1, None, "void", None)}
     side = write_build(tmp_path / "a.duckdb", rows)

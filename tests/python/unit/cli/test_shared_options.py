@@ -29,7 +29,7 @@ from feature_mart.core.errors import (
 from feature_mart.snapshot_files import DamagedSnapshotError
 from toy_project import write_project
 
-#: Commands that read no warehouse: they read only the project's files, or write a new warehouse.
+#: Commands without --dwh, which read only the project's files or write a new warehouse.
 WITHOUT_WAREHOUSE = {"knowledge check", "knowledge why", "sample"}
 #: Commands with --as-of, which chooses the refresh. Others read a built mart or snapshot, or draw refreshes.
 OF_A_REFRESH = {"run", "build", "cost", "audit leakage", "audit selection"}

@@ -20,7 +20,7 @@ from feature_mart.core.duckdb_files import (
 from feature_mart.core.errors import UsageError
 from strange_names import NAMES
 
-#: If DuckDB read folders named column=value as partitions, a folder such as status=active would replace the column.
+#: If DuckDB read folders named column=value as partitions, a folder status=active would replace column status.
 ROW = "select 7 as x, 'open' as status, 'USD' as currency"
 FOUND = [(7, "open", "USD")]
 

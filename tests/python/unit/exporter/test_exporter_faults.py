@@ -31,7 +31,7 @@ LATEST = {"price_estimation/latest.json"}
 
 
 class Killed(BaseException):
-    """Simulate the death of the process; no ``except Exception`` catches this exception."""
+    """Simulate the death of the process. ``except Exception`` does not catch this exception."""
 
 
 def export(

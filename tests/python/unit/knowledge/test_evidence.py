@@ -1,4 +1,4 @@
-"""Test the ablation of feature groups: the measured effects, and refusals to measure or to write."""
+"""Test the ablation of feature groups: the measured effects, and the errors that prevent measuring or overwriting."""
 
 from __future__ import annotations
 

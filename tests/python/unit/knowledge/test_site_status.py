@@ -1,4 +1,4 @@
-"""Test the mart's state on the front page: scores and their trend, the last checks, and whom to ask."""
+"""Test the mart's state on the front page: scores, the trend of the scores, the last checks, and the owners."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def verification(text: str, suffix: str = ".sql", **fixtures: str) -> Verificati
 
 
 def found(text: str, suffix: str = ".sql", **fixtures: str) -> list[str]:
-    """Return the findings of the check of `verified_by`, as lines."""
+    """Return the findings of the check of `verified_by` in the YAML ``text``, as lines."""
     return [
         f"{m.path}: {m.column}: {m.what}" for m in verification(text, suffix, **fixtures).check()
     ]

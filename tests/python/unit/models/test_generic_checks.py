@@ -199,7 +199,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
         {},
         groups((1, 100), (5, 100), (0, 100)),
         [
-            # First, one group is excluded far more often than the others; then, one group has no exclusions.
+            # One group is excluded far more often than the others, or is the only group without exclusions.
             groups((20, 120), *[(1, 120)] * 9),
             groups((0, 120), *[(30, 120)] * 9),
         ],

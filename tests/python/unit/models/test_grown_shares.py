@@ -17,7 +17,7 @@ from rendered_macros import PROJECT, load_macros
 MACROS = load_macros("duckdb")
 VARIABLES = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
 AS_OF = "timestamptz '2026-04-01 18:00:00+00'"
-#: A contract: its number, price, a word, and the hours from its ``known_at`` to the refresh.
+#: A contract: id, price, word, and the hours from ``known_at`` to the refresh.
 Row = tuple[str, float | None, str, float]
 
 

@@ -1,4 +1,4 @@
-"""Test the point-in-time join in both SQL forms against brute force; both run on DuckDB."""
+"""Compare both SQL forms of the point-in-time join with brute force, on DuckDB."""
 
 from __future__ import annotations
 

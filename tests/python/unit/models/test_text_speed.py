@@ -52,7 +52,7 @@ def growth(pattern: tuple[str, ...], reader: Callable[[str], object] = read) -> 
 
     short, long = [], []
     for _ in range(5):
-        # An interrupt in a short run would hide a quadratic long run, so take the minimum of three short runs.
+        # A slow short run would make quadratic time look linear, so measure the short text three times for the minimum.
         short += [cpu_seconds(COUNT) for _ in range(3)]
         long.append(cpu_seconds(4 * COUNT))
         if min(long) < BOUND * min(short):

@@ -1,4 +1,4 @@
-"""Test the oracle against a second computation, and test the random histories used for the oracle's tests."""
+"""Compare the oracle with a second computation, and test the random histories used in tests."""
 
 from __future__ import annotations
 

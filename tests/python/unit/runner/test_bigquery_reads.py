@@ -1,4 +1,4 @@
-"""Test that readers of a mart on BigQuery get the tables as of their publication, with a stand-in for the service."""
+"""Test that readers of a mart on BigQuery get each table as of the publication, with a stand-in for the service."""
 
 from __future__ import annotations
 

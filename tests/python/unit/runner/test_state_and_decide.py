@@ -35,7 +35,7 @@ from feature_mart.runner.state import (
 from toy_project import job, write_project, write_warehouse
 
 NOW = datetime(2026, 4, 2, 12, tzinfo=UTC)
-#: 03:00 in Tokyo on 2026-04-01 and on the next day.
+#: The refreshes of 2026-04-01 and 2026-04-02, at 03:00 in Tokyo.
 FIRST, SECOND = datetime(2026, 3, 31, 18, tzinfo=UTC), datetime(2026, 4, 1, 18, tzinfo=UTC)
 
 

@@ -1,4 +1,4 @@
-"""Test the hash of a row against a plain implementation, and test which changes of a row change the hash."""
+"""Compare the hash of a row with a simple implementation, and test which changes of a row change the hash."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -141,7 +141,7 @@ def test_a_changed_snapshot_is_noticed_by(
     said = (verified(snapshot), loaded(snapshot), trained(snapshot, tmp_path / "ml"))
     for text, words in zip(said, (verify, load, train), strict=True):
         assert words in text and bool(words) == bool(text)
-    # A reader that compares a recorded SHA-256 of the manifest notices every change.
+    # A reader that compares manifest.json with a SHA-256 recorded elsewhere notices every change.
     assert "was requested" in loaded(snapshot, read_committed(whole).manifest_sha256)
 
 

@@ -61,7 +61,7 @@ def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[Proxy]:
     with run_proxy("http://127.0.0.1:9") as proxy:
-        # The proxy refuses every request at once.
+        # The proxy answers every request with an error, so no S3 service is needed.
         proxy.faults.append(Fault("status", "", "", status=403, code="AccessDenied"))
         yield proxy
 

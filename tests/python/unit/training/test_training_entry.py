@@ -1,4 +1,4 @@
-"""Test the training job's program, run as a container runs it, on an exported snapshot."""
+"""Test the program of the training job on an exported snapshot, with the folders and variables of a container."""
 
 import hashlib
 import json
