@@ -1,4 +1,4 @@
-"""Test that every rejected candidate has its figures: expected, seen, verdict, plot and condition for reopening."""
+"""Test that the entry of a rejected candidate has all parts: expected, seen, verdict, plot, condition for reopening."""
 
 from __future__ import annotations
 

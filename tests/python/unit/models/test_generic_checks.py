@@ -20,7 +20,7 @@ MACROS = rendered_macros.load_macros("duckdb")
 OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
 #: Tests that read several models; integration/models/test_quality.py has a failing case for each test.
 OF_SEVERAL = {"reasons_borne_out"}
-#: Tests that compare shares of rows; test_grown_shares.py has their cases.
+#: Tests that compare shares of rows. The cases of these tests are in test_grown_shares.py.
 SHARES = {"stays_filled", "steady_exclusions"}
 
 

@@ -1,4 +1,4 @@
-"""Test that the YAML beside the macros describes each macro and its arguments, which dbt's site shows."""
+"""Test that the macros' YAML, which dbt's site shows, describes each macro and each argument of the macro."""
 
 from __future__ import annotations
 

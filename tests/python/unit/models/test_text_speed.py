@@ -1,4 +1,4 @@
-"""Test that both models read any text in time linear in its length, not quadratic.
+"""Test that both models read a text in time linear in the length of the text, not quadratic.
 
 The CPU time of a text is compared with the CPU time of a text four times as long, so that a slow or loaded machine does
 not matter: linear time gives a ratio of 4, quadratic time 16. A test fails if the ratio is still 8 or more after five

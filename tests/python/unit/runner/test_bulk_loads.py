@@ -165,7 +165,7 @@ def test_a_bulk_load_in_pieces_over_midnight_is_one_period(tmp_path: Path) -> No
 
 
 def test_the_lag_is_that_of_the_rows_loaded_as_usual(tmp_path: Path) -> None:
-    # Every contract is loaded about three weeks after signing. This lag is usual, so there is no bulk load.
+    # Most contracts are loaded 10 to 21 days after signing. This lag is usual, so there is no bulk load.
     rows = daily_rows(200, lag=21 * DAY)
     assert advice(tmp_path, rows) == []
     at = START + 120 * DAY

@@ -1,4 +1,4 @@
-"""Test the invariants of the sample's rows, and the bulk load of its past."""
+"""Test the invariants of the sample's rows, and the bulk load of the rows before the load clock is trusted."""
 
 from collections.abc import Iterator
 
