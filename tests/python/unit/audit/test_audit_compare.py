@@ -1,4 +1,4 @@
-"""Test the comparison of two builds: which rows are compared, by the grain of the model."""
+"""Test that the grain of a model decides which comparison of two builds reports a changed value."""
 
 from __future__ import annotations
 

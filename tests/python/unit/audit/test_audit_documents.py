@@ -1,4 +1,4 @@
-"""Test the comparison of a snapshot's manifest with the manifest of its rebuild: exactly the differences are named."""
+"""Test that comparing the manifests of a snapshot and of its rebuild reports every difference and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test that the zone of the times in a file is detected."""
+"""Test the detection of the time zone in which the times of a file were written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def shifted(
     written: str = "requested_at",
     keys: tuple[str, ...] = ("client_id",),
 ) -> tuple[list[tuple[str, float]], int]:
-    """Return the zones and hours found in a file with wall-clock times of ``zone``, and the number of shifted rows."""
+    """Return the zones and shifts in hours found for times written in ``zone``, and the number of shifted rows."""
     with duckdb.connect() as con:
         con.execute(f"set TimeZone = '{ZONE}'; attach ':memory:' as mart")
         con.execute(

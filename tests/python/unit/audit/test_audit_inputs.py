@@ -27,7 +27,7 @@ BARE = "k,v\na,1\n"
 
 
 def project(folder: Path, *, given: str = "", seed: str = BARE, **files: str) -> Path:
-    """Write a project with the dbt vars ``given``, a seed and ``files`` (model SQL by name); return its folder."""
+    """Write a project and return its folder. ``given`` has YAML lines of dbt vars, ``files`` model SQL by name."""
     texts = {
         "dbt_project.yml": f"name: toy\nvars:\n  # Where.\n  business_timezone: UTC\n{given}models: {{}}\n",
         "seeds/levels.csv": seed,

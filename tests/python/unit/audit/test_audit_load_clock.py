@@ -1,4 +1,4 @@
-"""Test the audit's verdict on lines of the load clock: right, wrong with a corrected line, or not judged."""
+"""Test that the audit finds a line of the load clock right, finds it wrong and corrects it, or does not judge it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_lag_below_the_median_of_the_usual_is_wrong(tmp_path: Path, hours: int
     assert verdict.is_short and verdict.sound is None and verdict.lags is not None
     (said,) = describe_faults(verdict)
     assert f"known {hours} hours after their events, for example contract_id=k" in said
-    # The corrected line has the same period, and the lag within which nine of ten usual rows were loaded.
+    # The corrected line keeps the period, and its lag covers nine of ten usual rows.
     assert fields(verdict.corrected[0])[2:4] == [
         "2024-03-06 01:00:00+00",
         str(verdict.lags.hours),

@@ -1,4 +1,4 @@
-"""Test the perturbed copy of a warehouse: the kinds and times of its changes, and that earlier rows are unchanged."""
+"""Test the kinds and times of the changes in a perturbed copy of a warehouse, and that earlier rows are unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test that synthetic requests are at the intended times, and that their rows look like other rows."""
+"""Test the posting times of probes and other synthetic requests, and the skills and contracts of the requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test which raw rows are known by a time, on rows written by hand; the load clock is trusted from 2024-01-10."""
+"""Test which raw rows are known by a given time, on handwritten rows. Load times from 2024-01-10 on are trusted."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_only_the_first_of_a_key_s_untrusted_rows_stands_in_for_it(tmp_path: Pat
 def test_a_period_in_mid_history_holds_only_keys_first_loaded_in_it(tmp_path: Path) -> None:
     period = (january(8), january(9))
     rows = [
-        # First loaded before the period: known from that load on, although a later version is loaded in the period.
+        # This key is known from its first load, before the period, although a later version is loaded in the period.
         contract("before", january(2), january(7)),
         contract("before", january(2), january(8, 12), status="void"),
         contract("start", january(2), period[0], status="void"),

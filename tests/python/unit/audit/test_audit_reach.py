@@ -1,4 +1,4 @@
-"""Test that a model's accesses besides its inputs are found in SQL, Jinja, Python, hooks, macros and the graph."""
+"""Test that a model's access to undeclared inputs is found in SQL, Jinja, Python, hooks, macros and the graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test schedules of refreshes: what a schedule must contain, and that a seed draws the same schedule again."""
+"""Test that schedules have the required kinds of refreshes, and that drawing with the same seed is deterministic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test which rows a change moves for a consumer: each kind of move, by label, compared with the other rows."""
+"""Test the selection audit: the counts of rows that a change moves for a consumer, by kind of move and by label."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ COLUMNS = [
         ("x", "double", None),
     )
 ]
-#: A row of the training mart: day of the request, day the label was known, price, reason, split.
+#: A row of the training mart: the days of requested_at and label_known_at, counted from 2025-01-01, then price,
+#: exclusion_reason and split_name.
 Row = tuple[int, int | None, float | None, str | None, str | None]
 ROWS: Mapping[str, Row] = {
     f"j{n:03}": (n, n + 5, float(n), None, "train" if n < 150 else "test") for n in range(200)
@@ -46,7 +47,10 @@ def write_build(
     spine: Sequence[str] | None = None,
     features: Sequence[str] | None = None,
 ) -> Side:
-    """Write a mart as a build would. ``spine`` and ``features`` list the jobs of these tables; None for all jobs."""
+    """Write the tables of a mart that the audit reads, with two training rows for each job in ``twice``.
+
+    ``spine`` and ``features`` list the jobs of int_job__requests and mart_p__features. None means all jobs.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with connect(path) as con:
         con.execute(
@@ -68,7 +72,7 @@ def _values(rows: Sequence[tuple[str | float | None, ...]]) -> str:
 
 
 def moved(folder: Path, after: Mapping[str, Row], **other: Sequence[str]) -> dict[str, int]:
-    """Return the number of rows that moved compared with ROWS, by kind of move."""
+    """Return the number of rows that moved between ROWS and ``after``, by kind of move."""
     report = report_of(folder, after, **other)
     return {f"{each.what}: {each.detail}".rstrip(": "): each.rows for each in report.moves}
 
@@ -195,7 +199,7 @@ def test_a_row_has_the_label_it_had_before_or_else_after(tmp_path: Path) -> None
 
 
 def test_splits_are_those_of_an_export(tmp_path: Path) -> None:
-    """Cut at whole days: test gets the newest fifth of the rows, validation the tenth before test."""
+    """Start test on the day on which the newest 20% of the rows are reached, and validation at the newest 30%."""
     rows: dict[str, Row] = {f"j{n}": (n, n + 1, 1.0, None, None) for n in range(10)}
     rows |= {"late": (0, 9, 1.0, None, None), "out": (0, 1, None, "void", None)}
     side = write_build(tmp_path / "a.duckdb", rows)

@@ -1,4 +1,4 @@
-"""Test the row-by-row comparison of two marts: rows that only one of the marts has."""
+"""Test that the comparison of two marts counts the rows that only one of the marts has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test that the text that a plant replaces occurs exactly once; otherwise, the audit of a plant proves nothing."""
+"""Test that the text that a plant replaces occurs exactly once. Otherwise the plant may change the wrong code."""
 
 from __future__ import annotations
 

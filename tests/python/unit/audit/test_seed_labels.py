@@ -30,7 +30,7 @@ _ROLE = {"config": {"meta": {"role": "label"}}}
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a build whose prices depend on category, client and skill, and whose hires depend on nothing."""
+    """Return the path of a build in which prices depend on category, client and skill, and hires are random."""
     rng = np.random.default_rng(0)
     number = np.arange(JOBS)
     category = rng.integers(0, CATEGORIES, JOBS)
@@ -76,7 +76,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def level(keys: Any) -> Any:
-    """Return the part of the price that each key contributes."""
+    """Return the contribution of each key to the log price."""
     return np.sin(np.asarray(keys) * 12.9898)
 
 
@@ -291,7 +291,7 @@ def test_the_false_alarm_rate_is_that_of_the_level(keys: int) -> None:
     for number in range(tries):
         values = ranks(rng.lognormal(0, 2, keys))
         alarms += follows(random_label(rng, keys), values, 0.05, seed=number)
-    # At most four standard deviations above the expected number of false alarms.
+    # Allow four standard deviations above the expected number of false alarms.
     assert alarms <= 0.05 * tries + 4 * (0.05 * 0.95 * tries) ** 0.5
 
 

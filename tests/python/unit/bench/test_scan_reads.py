@@ -24,7 +24,7 @@ MARK = "timestamp_micros(0)"
 
 
 def found(sql: str) -> dict[str, tuple[set[str], float]]:
-    """Return, by table, the columns read and the largest share of the table's rows in one read."""
+    """Return, by table, the columns that a query reads and the largest fraction of the table's rows in one read."""
     reader = Reader({"jobs": parse_one(VIEW, dialect="bigquery")}, TABLES, PARTITIONS, days=200.0)
     by_table: dict[str, tuple[set[str], float]] = {}
     for read in reader.reads(parse_one(sql, dialect="bigquery"), {}):

@@ -1,4 +1,4 @@
-"""Test reading tables by the Storage Read API: Google's own stream over a stand-in for the service."""
+"""Test reading tables by the Storage Read API. Google's own ``ReadRowsStream`` reads from a simulated service."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def address() -> BigQueryAddress:
 
 
 def message_of(first: int, rows: int, counted: int | None = None) -> types.ReadRowsResponse:
-    """Return a message with numbered rows from `first` on, in the requested encoding."""
+    """Return a message of rows numbered from ``first``, as LZ4 Arrow. ``counted`` overrides the stated row count."""
     columns = [range(first, first + rows), [AT] * rows, [None] * rows]
     batch = pa.record_batch(
         [pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], SCHEMA
@@ -71,7 +71,7 @@ def _packed(batch: pa.RecordBatch) -> bytes:
 
 @dataclass
 class Service:
-    """Stand in for the service that Google's client calls, with errors by message number."""
+    """Stand in for Google's client. ``breaks`` has the errors to raise once in the first stream, by message number."""
 
     streams: int = STREAMS
     rows_of_a_stream: int = 100
@@ -98,7 +98,7 @@ class Service:
 
 @dataclass
 class Below:
-    """Stand in for the low-level client that Google's stream calls."""
+    """Stand in for the low-level client that Google's ``ReadRowsStream`` calls."""
 
     service: Service
 

@@ -20,7 +20,7 @@ from toy_project import write_project, write_warehouse
 
 
 def all_commands() -> list[tuple[str, click.Command]]:
-    """Return the full name and the object of every command."""
+    """Return the full name and the click object of every command."""
     found = []
     for name, command in main.commands.items():
         if isinstance(command, click.Group):

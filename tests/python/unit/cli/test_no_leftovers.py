@@ -17,7 +17,8 @@ from feature_mart.runner.state import hold_state
 from feature_mart.sample import write_empty
 from toy_project import job, write_project, write_warehouse
 
-#: Command lines that must fail. RAW is a valid warehouse, EMPTY one without rows; `names` has the path of each.
+#: Command lines that must fail. Words such as RAW (a valid warehouse) and EMPTY (a warehouse without rows) stand for
+#: the paths that the fixture `names` returns.
 WRONG = [
     *(
         (command, "--dwh", "/not/there")
@@ -79,7 +80,7 @@ WRONG = [
 
 @pytest.fixture
 def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Return the path of each name in WRONG; the path of OUT does not exist."""
+    """Return the paths for which the capitalized words in WRONG stand. The path of OUT does not exist."""
     monkeypatch.chdir(write_project(tmp_path / "toy"))
     for name in ("MART_DWH", "MART_SNAPSHOTS", "MART_TARGET"):
         monkeypatch.delenv(name, raising=False)

@@ -29,11 +29,11 @@ from feature_mart.core.errors import (
 from feature_mart.snapshot_files import DamagedSnapshotError
 from toy_project import write_project
 
-#: Commands that read no warehouse: they read only the project's files, or write a new warehouse.
+#: Commands without --dwh, which read only the project's files or write a new warehouse.
 WITHOUT_WAREHOUSE = {"knowledge check", "knowledge why", "sample"}
-#: Commands that build the refresh that the user chooses. Others read a built mart or snapshot, or draw refreshes.
+#: Commands with --as-of, which chooses the refresh. Others read a built mart or snapshot, or draw refreshes.
 OF_A_REFRESH = {"run", "build", "cost", "audit leakage", "audit selection"}
-#: Commands that build the mart itself. Audits build marts of their own, always in full.
+#: Commands with --full-refresh, which build the mart or estimate the cost of a build. Audits always build in full.
 IN_FULL = {"run", "build", "cost"}
 OF_A_SNAPSHOT = {
     "snapshot show",
@@ -47,7 +47,7 @@ OF_A_SNAPSHOT = {
     "knowledge evidence",
     "knowledge candidate",
 }
-#: Arguments and options that a command requires.
+#: Required arguments and options of a command, except the argument SNAPSHOT.
 REQUIRED = {
     "audit selection": ("--base", "main"),
     "audit file": ("f.csv", "--entity", "job_id", "--time", "t"),

@@ -1,4 +1,4 @@
-"""Test files named in SQL: each path means exactly the file of that name, with the columns of the file."""
+"""Test that a path in SQL reads exactly the file of that name, with the columns of the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from feature_mart.core.duckdb_files import (
 from feature_mart.core.errors import UsageError
 from strange_names import NAMES
 
-#: DuckDB would replace such columns, or add them, if it read folders named key=value as partitions.
+#: If DuckDB read folders named column=value as partitions, a folder status=active would replace column status.
 ROW = "select 7 as x, 'open' as status, 'USD' as currency"
 FOUND = [(7, "open", "USD")]
 

@@ -1,4 +1,4 @@
-"""Test what is read from dbt's manifest about consumers and columns, and what is refused."""
+"""Test the consumers and columns that are read from dbt's manifest, and the errors for an invalid manifest."""
 
 import json
 from dataclasses import replace

@@ -57,7 +57,7 @@ def test_refresh_at_includes_the_instant_itself() -> None:
     ("zone", "hour", "day"),
     [
         ("Asia/Tokyo", 3, "2026-04-01"),
-        # Local hours that occur twice or never.
+        # On these days, the refresh hour occurs twice or never.
         ("Europe/London", 1, "2026-10-25"),
         ("America/New_York", 1, "2026-11-01"),
         ("America/New_York", 2, "2026-03-08"),

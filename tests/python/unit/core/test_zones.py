@@ -1,4 +1,4 @@
-"""Test zone rules: Python reads them from one package, and a build stops if the engine's rules differ."""
+"""Test that Python reads zone rules from one package, and that a build stops if the rules of the engine differ."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_package_and_duckdb_agree(settings: Settings, zone: str, hour: int) 
 
 
 def test_an_offset_that_changes_at_another_time_stops_the_build(settings: Settings) -> None:
-    """Use the zone rules from before 2026, by which clocks in Vancouver go back on 1 November."""
+    """Let the engine use the rules from before 2026, by which clocks in Vancouver go back on 1 November."""
     back = (datetime(2026, 11, 1, 9, tzinfo=UTC), -8 * 3600)
     engine = Otherwise(settings, offsets=lambda found: [*found, back])
     with pytest.raises(
@@ -132,7 +132,7 @@ def test_what_is_no_zone_is_refused(name: str) -> None:
     [("America/Nuuk", 23), ("Atlantic/Azores", 0), ("America/Toronto", 1), ("Antarctica/Troll", 2)],
 )
 def test_every_instant_lies_between_its_refreshes(zone: str, hour: int) -> None:
-    """Compare refreshes near every clock change with a list of all refreshes."""
+    """Compare the refreshes before and after many times, mostly near clock changes, with a list of all refreshes."""
     clock = Clock(zone, hour)
     refreshes = sorted(clock.refresh_of(date(2023, 1, 1) + timedelta(n)) for n in range(1100))
     at = datetime(2023, 3, 1, tzinfo=UTC)

@@ -31,7 +31,7 @@ LATEST = {"price_estimation/latest.json"}
 
 
 class Killed(BaseException):
-    """Simulate the death of the process; no ``except Exception`` catches this exception."""
+    """Simulate the death of the process. ``except Exception`` does not catch this exception."""
 
 
 def export(
@@ -101,8 +101,8 @@ def test_export_killed_before_any_step_leaves_nothing_to_be_mistaken(
         assert (report.status, report.latest) == (expected, "moved")
         assert report.id != earlier.id
         final = tree(root)
-        # The files are byte-identical to those of an undisturbed export, except for the two files with an
-        # absolute address.
+        # The compared files are byte-identical to those of an undisturbed export. The SageMaker manifest files of the
+        # splits, in _meta, differ because they contain absolute addresses.
         for name in whole:
             if "/_meta/" not in name or name.endswith("schema.json"):
                 assert final[name] == whole[name]

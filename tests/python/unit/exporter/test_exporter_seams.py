@@ -1,4 +1,4 @@
-"""Test the exporter with other implementations of its two interfaces: a source that loses rows, a store in memory."""
+"""Test the exporter with other implementations of its interfaces: sources that lose rows, and a store in memory."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -93,7 +93,7 @@ class MemoryStore:
 
 
 class ForgetfulSource(DuckDBSource):
-    """Return a row count that is one too low."""
+    """Return a row count for train that is one too low."""
 
     def count(self, layout: Layout, windows: Sequence[Window]) -> tuple[Count, ...]:
         first, *others = super().count(layout, windows)
@@ -101,7 +101,7 @@ class ForgetfulSource(DuckDBSource):
 
 
 class LosingSource(DuckDBSource):
-    """Return one row too few."""
+    """Omit the first row of the data."""
 
     def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
         first, *others = super().batches(layout, windows)

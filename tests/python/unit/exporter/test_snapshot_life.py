@@ -1,4 +1,4 @@
-"""Test the life of snapshots: kept, pinned, cleaned, rolled back, compared."""
+"""Test retention, pins, cleaning, rollback and comparison of snapshots."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_clean_takes_dead_attempts_by_age_and_leaves_the_living_and_the_damaged(
 
 
 class Interleaved(FolderStore):
-    """Call ``meanwhile`` once, just after a commit was replaced by the mark of a removal."""
+    """Call ``meanwhile`` once, just after _SUCCESS of a snapshot was overwritten to mark its removal."""
 
     meanwhile: Callable[[], object] | None = None
 
@@ -188,7 +188,7 @@ def test_clean_puts_back_what_was_named_while_it_was_going(
     between = Interleaved(Path(store.address()))
 
     def want() -> None:
-        # The writer saw the commit before the removal, and writes after the removal.
+        # The writer checked the snapshot before the removal began, and writes the pin or latest.json after that.
         if who == "pin":
             store.put(
                 f"{NAME}/pins/{old}.json",

@@ -1,4 +1,4 @@
-"""Test cuts at business midnights, purging, and parts."""
+"""Test the bounds of splits at midnights of the business zone, the purging of rows, and the sizes of parts."""
 
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction

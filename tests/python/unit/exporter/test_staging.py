@@ -1,4 +1,4 @@
-"""Test that rows stored by part are read in order, compared with a sort of all rows."""
+"""Test that rows staged by part are read in key order, by comparison with a sort of all rows."""
 
 from datetime import UTC, datetime
 from pathlib import Path

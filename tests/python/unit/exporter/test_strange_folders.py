@@ -13,7 +13,7 @@ from feature_mart.exporter import diff_snapshots, verify_snapshot
 from feature_mart.training import load_snapshot
 from strange_names import WORST
 
-#: Nested folders named column=value, for the label, a feature and a key.
+#: Nested folders that look like Hive partitions by the label, a feature and a key.
 LIKE_COLUMNS = "price_log=1/job_budget_log=9/job_id=x"
 
 

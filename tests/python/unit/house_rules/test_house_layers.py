@@ -1,4 +1,4 @@
-"""Test the layers of models: which layers a model may read, and when a reason is needed."""
+"""Test which layers a model of each layer may read, and for which reads the YAML must give a reason."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from house_rules.yaml_files import check_models_yaml
 
 MODEL = "models/features/client/feat_client__history/feat_client__history.sql"
 
-# One row per rule: text that breaks the rule, and similar text that does not.
+# Each row: the name of a rule, text that breaks the rule, and similar text that does not.
 CASES = [
     ("log", "select ln(price) from a", "select {{ fixed_log('price') }}, aln(price) from a"),
     ("log", "select {{ ratio('log10(price)', 'n') }}", "select {{ ratio('log_price', 'n') }}"),

@@ -36,9 +36,9 @@ PROJECT = Path(__file__).resolve().parents[4]
 SVG = "{http://www.w3.org/2000/svg}"
 MOST_BYTES = 30_000
 AS_OF = datetime(2026, 3, 31, 18, tzinfo=UTC)
-#: SQL for the number of a job in the case's mart; all columns of the mart are derived from this number.
+#: SQL for the number in a job's id, from which all columns of the mart of snapshot_case are computed.
 NUMBER = "cast(substr(job_id, 5) as bigint)"
-#: A candidate with the signal of the label, even for jobs whose budget, which has the same signal, is NULL.
+#: A candidate that explains the label as well as the budget does, and is never NULL, unlike the budget.
 PLANTED = f"select job_id, hash({NUMBER}, 1) % 1000 as told from {case.MODEL}"
 SQL = {"sql_sha256": sql_sha256(PLANTED)}
 NOISE = f"select job_id, hash({NUMBER}, 77) % 1000 as told from {case.MODEL}"

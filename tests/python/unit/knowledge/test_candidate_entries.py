@@ -1,4 +1,4 @@
-"""Test that every rejected candidate has its figures: expected, seen, verdict, plot and condition for reopening."""
+"""Test that the entry of a rejected candidate has all parts: expected, seen, verdict, plot, condition for reopening."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def features() -> set[str]:
 
 
 def faults(name: str, entry: dict[str, Any], known: set[str]) -> list[str]:
-    """Return the faults of a rejected candidate's entry: missing parts, and statements that differ from the figures."""
+    """Return the faults of a rejected candidate's entry: missing parts, and text that contradicts the figures."""
     said = " ".join(str(entry.get("description") or "").split())
     found = [
         f"no {word}"

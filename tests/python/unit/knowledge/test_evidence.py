@@ -1,4 +1,4 @@
-"""Test the ablation of feature groups: the measured effects, and refusals to measure or to write."""
+"""Test the ablation of feature groups: the measured effects, and the errors that prevent measuring or overwriting."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from feature_mart.storage import FolderStore
 
 
 def manifest(**columns: str) -> Manifest:
-    """Return the case's manifest, with a model for each group of its features."""
+    """Return the manifest of snapshot_case with one model per group. ``columns`` maps each feature to a group."""
     document = case.dbt_document()
     groups = columns or {
         "job_budget_log": "posting",

@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[4]
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Commit this project's models and macros to a new git repository; change into and return its folder."""
+    """Commit a copy of this project's dbt files, evidence and fixtures to a new git repository; return its folder."""
     folder = tmp_path / "project"
     for name in ("models", "macros", "seeds", "profiles", "analyses"):
         shutil.copytree(PROJECT / name, folder / name)

@@ -18,7 +18,7 @@ from knowledge_edits import BEFORE, Change, Edit, Files, add, describe, path_of,
 from knowledge_refactorings import HONEST
 
 CHANGES = (*knowledge_changes.CHANGES, *knowledge_changes_around.CHANGES)
-#: Read once, because only the other side of the comparison differs between cases.
+#: The lineage of the unchanged project, read once because all cases are compared with it.
 BASE = read_lineage(BEFORE)
 
 
@@ -143,7 +143,7 @@ def test_a_model_that_cannot_be_read_counts_as_a_whole(broken: str) -> None:
 
 
 def test_every_model_of_this_project_before_a_mart_can_be_read() -> None:
-    # The loops of int_mart__profiles generate its query, and no consumer reads the table.
+    # int_mart__profiles cannot be read, because loops generate its query. No consumer reads this table.
     assert BASE.unread() == ("int_mart__profiles",)
 
 

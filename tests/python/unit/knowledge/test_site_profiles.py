@@ -1,4 +1,4 @@
-"""Test the site's profiles of a column against counting row by row."""
+"""Test the site's profiles of a column by comparison with counts made row by row."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ class Row:
 
     @property
     def split(self) -> str | None:
-        """Return the split of the request; None if the row is excluded or the label came after the end of the split."""
+        """Return the split of the row, or None if the row is in no split.
+
+        A row is in no split if it is excluded, is requested from day 190 on, or has a label known after the end of its
+        split.
+        """
         if self.is_excluded or self.day >= 190:
             return None
         name = "train" if self.day < 100 else "validation" if self.day < 150 else "test"

@@ -1,4 +1,4 @@
-"""Test the mart's state on the front page: scores and their trend, the last checks, and whom to ask."""
+"""Test the mart's state on the front page: scores, the trend of the scores, the last checks, and the owners."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def measured(
 
 
 def after(*documents: dict[str, Any]) -> dict[str, Any]:
-    """Return the last document with the earlier scores that the document gets if all are written in this order."""
+    """Return the last document with the scores of the earlier documents, as if all were written in this order."""
     whole = None
     for document in documents:
         whole = with_earlier(document, whole)

@@ -15,7 +15,7 @@ MODEL = "feat_client__history"
 
 
 def yaml_of(expect: str, said: str = "unit tests", where: str = "column") -> str:
-    """Return the YAML of a model with the key `verified_by` and a unit test."""
+    """Return the YAML of a model with a unit test, and with `verified_by` on a column or the model (``where``)."""
     meta = f'config: {{meta: {{verified_by: "{said}"}}}}'
     return f"""
 models:
@@ -39,7 +39,7 @@ def verification(text: str, suffix: str = ".sql", **fixtures: str) -> Verificati
 
 
 def found(text: str, suffix: str = ".sql", **fixtures: str) -> list[str]:
-    """Return the findings of the check of `verified_by`, as lines."""
+    """Return the findings of the check of `verified_by` in the YAML ``text``, as lines."""
     return [
         f"{m.path}: {m.column}: {m.what}" for m in verification(text, suffix, **fixtures).check()
     ]

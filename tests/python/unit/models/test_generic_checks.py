@@ -20,7 +20,7 @@ MACROS = rendered_macros.load_macros("duckdb")
 OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
 #: Tests that read several models; integration/models/test_quality.py has a failing case for each test.
 OF_SEVERAL = {"reasons_borne_out"}
-#: Tests that compare shares of rows; test_grown_shares.py has their cases.
+#: Tests that compare shares of rows. The cases of these tests are in test_grown_shares.py.
 SHARES = {"stays_filled", "steady_exclusions"}
 
 
@@ -45,7 +45,7 @@ def render(name: str, present: list[str], **arguments: Any) -> str:
 
 
 def failing_rows(name: str, rows: str, **arguments: Any) -> int:
-    """Return how many rows a generic test returns on a relation given as SQL."""
+    """Return the number of rows that a generic test returns for ``rows``, a relation given as SQL."""
     con = duckdb.connect()
     con.execute("set TimeZone = 'UTC'")
     con.execute(f"create table tested as {rows}")
@@ -60,7 +60,7 @@ def values(text: str, columns: str) -> str:
 
 
 def groups(*counts: tuple[int, int], label: str = "price") -> str:
-    """Return rows of int_mart__exclusions: for each group of one label, the excluded jobs and all jobs."""
+    """Return SQL for rows of int_mart__exclusions. ``counts`` has the excluded and all known jobs of each group."""
     rows = ", ".join(
         f"('{label}', {group}, 0, 0, {excluded}, {known}, {excluded / known})"
         for group, (excluded, known) in enumerate(counts)
@@ -199,7 +199,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
         {},
         groups((1, 100), (5, 100), (0, 100)),
         [
-            # First, one group is excluded far more often than the others; then, one group has no exclusions.
+            # One group is excluded far more often than the others, or is the only group without exclusions.
             groups((20, 120), *[(1, 120)] * 9),
             groups((0, 120), *[(30, 120)] * 9),
         ],

@@ -1,4 +1,4 @@
-"""Test the checks for a column that becomes empty and for an exclusion that grows: formula, and rows that count."""
+"""Test the generic tests stays_filled and steady_exclusions: the formula, and which rows count."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rendered_macros import PROJECT, load_macros
 MACROS = load_macros("duckdb")
 VARIABLES = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
 AS_OF = "timestamptz '2026-04-01 18:00:00+00'"
-#: A contract: its number, price, a word, and the hours from its ``known_at`` to the refresh.
+#: A contract: id, price, word, and the hours from ``known_at`` to the refresh.
 Row = tuple[str, float | None, str, float]
 
 
@@ -54,7 +54,7 @@ def ask(sql: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> list[tuple[A
 
 
 def filled(rows: Iterable[Row], *more: tuple[Any, ...]) -> dict[str, tuple[int, ...]]:
-    """Return, for each column found, the counts of empty rows and of all rows, in the recent days and before."""
+    """Return four counts per reported column: missing and all values of recent days, then missing and all before."""
     columns = (
         "id varchar, price double, word varchar, hours double, is_deleted boolean, "
         "is_known_at_assumed boolean"
@@ -150,7 +150,7 @@ def test_a_share_is_judged_by_the_likelihood_ratio_of_its_counts() -> None:
     for _ in range(40):
         newest, before = drawn.randint(1, 28), drawn.randint(0, 120)
         hits, hits_before = drawn.randint(0, newest), int(before * drawn.random() ** 4)
-        # The newest row has a price, so the check finds no run of empty rows.
+        # The newest row has a price, so that the check does not report an unbroken run of missing prices.
         prices: list[float | None] = [9.0] + [None] * hits + [9.0] * (newest - hits)
         prices = prices[:28] + [9.0] * (28 - len(prices))
         hits = sum(price is None for price in prices)

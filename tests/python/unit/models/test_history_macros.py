@@ -75,13 +75,13 @@ select * from final
 
 
 def at(day: int | None) -> datetime | None:
-    """Return the refresh of a day, counted from 0; None for None."""
+    """Return the refresh of a day, counted from 0, or None if the day is None."""
     return None if day is None else START + timedelta(days=day)
 
 
 @lru_cache
 def render(model: str, *, is_incremental: bool) -> str:
-    """Return the SELECT of a model; a query that a macro would run at compile time becomes a subquery."""
+    """Return the SELECT of a model. A query that a macro would run at compile time becomes a subquery."""
     macros = load_macros(
         "duckdb",
         is_incremental=lambda: is_incremental,
@@ -139,7 +139,7 @@ def in_force(facts: Sequence[Row], day: int, **keys: str) -> list[Row]:
 
 
 def changes(days: int, keys: State, state_on: Any, before: State) -> Iterator[State]:
-    """Yield the state of an entity at each refresh at which the state differs from the one before."""
+    """Yield a row for each refresh at which the state of an entity differs from its previous state."""
     for day in range(days + 1):
         state = state_on(day)
         if state != before:
@@ -290,6 +290,6 @@ def test_a_call_that_would_be_wrong_is_refused(call: str, message: str) -> None:
     ],
 )
 def test_counts_are_known_by_their_unit(column: str, is_count: bool) -> None:
-    """Treat a count as 0 before the first row of an entity, so that a first row with the count 0 is no change."""
+    """Recognize counts by name: before an entity's first row, a count is 0, so a first row with 0 is no change."""
     select = render(f"{{{{ changed_rows('id', ['{column}'], 'states') }}}}", is_incremental=False)
     assert ("coalesce(lag(" in select) is is_count

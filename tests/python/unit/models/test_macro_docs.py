@@ -1,4 +1,4 @@
-"""Test that the YAML beside the macros describes each macro and its arguments, which dbt's site shows."""
+"""Test that the macros' YAML, which dbt's site shows, describes each macro and each argument of the macro."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VARIANT = re.compile(r"(?:default|duckdb|bigquery)__(\w+)")
 
 
 def read_arguments(folder: Path) -> dict[str, list[str]]:
-    """Return the arguments of each macro in a folder's SQL, by name."""
+    """Return the argument names of each macro in a folder's SQL files, by macro name."""
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     return {
         macro.name: [argument.name for argument in macro.args]
@@ -40,7 +40,7 @@ def written_macros(folder: Path) -> dict[str, list[str]]:
 
 
 def described_macros(folder: Path) -> dict[str, list[str]]:
-    """Return the described arguments of each macro in a folder's YAML, by name."""
+    """Return the described argument names of each macro in a folder's YAML files, by macro name."""
     described = [
         macro
         for path in sorted(folder.glob("*.yml"))

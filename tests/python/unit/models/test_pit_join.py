@@ -1,4 +1,4 @@
-"""Test the point-in-time join in both SQL forms against brute force; both run on DuckDB."""
+"""Compare both SQL forms of the point-in-time join with brute force, on DuckDB."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 
 def join_by_hand(spine: Sequence[Row], features: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return each spine row with the newest feature row of its key available at the request, one row at a time."""
+    """Join each spine row in a loop with the newest feature row that was available for its key at the request."""
     out = []
     for row in spine:
         usable = [
@@ -43,7 +43,7 @@ def join_by_hand(spine: Sequence[Row], features: Sequence[Row]) -> list[tuple[An
 
 
 def join_in_sql(shape: str, spine: Sequence[Row], features: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return the rows of the macro's SELECT, with the CTEs that the models put around it."""
+    """Run the macro's SELECT inside CTEs like those of a model, and return the sorted rows."""
     con = connect()
     load_table(con, "main.given_spine", SPINE, spine)
     load_table(con, "main.given_features", FEATURES, features)

@@ -1,8 +1,8 @@
 """Test terms and text features of the golden jobs: `tests/fixtures/text__*.csv`, `terms__expect.csv`, `text_words.csv`.
 
-The rows are worked out by hand. They have their own word list instead of `seeds/text_words.csv`, so that a reviewed
-change of the seed changes no expectation. In every file, an empty cell is NULL and `""` is the empty string. Python's
-csv module does not distinguish the two; DuckDB's `read_csv` with `allow_quoted_nulls = false` does.
+The rows are worked out by hand. The fixtures include a word list, used instead of `seeds/text_words.csv`, so that a
+reviewed change of the seed changes no expectation. In every file, an empty cell is NULL and `""` is the empty string.
+Python's csv module does not distinguish the two; DuckDB's `read_csv` with `allow_quoted_nulls = false` does.
 
 Floats are compared exactly. A ratio without a short decimal form is written with 17 significant digits, which identify
 a double uniquely.
@@ -29,7 +29,7 @@ _OPTIONS = (
 
 
 def read_fixture(name: str) -> list[dict[str, str | None]]:
-    """Return the rows of a fixture as text; None for an empty cell, "" for a quoted empty one."""
+    """Return the rows of a fixture as text. An empty cell becomes None, and a quoted empty cell becomes ""."""
     with duckdb.connect() as connection:
         cursor = connection.execute(f"from {csv(FIXTURES / f'{name}.csv', _OPTIONS)}")
         columns = [column[0] for column in cursor.description or []]

@@ -40,7 +40,7 @@ QUANTITIES = tuple(f"job_text_{unit}_quantity" for unit in ("character", "item",
 FLAGS = ("is_urgent", "is_continuous", "is_beginner_welcome")
 LARGEST = 1_000_000_000
 
-# Every script, width, mark and sign that the features handle; short texts of such pieces often combine special cases.
+# Every script, width, mark and sign that the features handle. Short texts of such pieces often combine special cases.
 PIECES = (
     *"あんゝぁカヴーｶﾞ゙・漢々〇〆豈﨑𠮷aZéÉßİıŐ÷ｚ059０５①²,.，．<>/&;# \u3000\u00a0\n\t。-_🔥\u200d\u0301\u0307\u3099",
     *("1,000", "2.5", "万", "千", "文字", "文", "記事", "ページ", "ﾍﾟｰｼﾞ", "pages", "px", "h", "時間"),
@@ -53,7 +53,7 @@ MARKS = st.text(
     st.sampled_from("\u0301\u0316\u0327\u0345\u0344\u0f73\u3099\uff9e。"), min_size=25, max_size=80
 )
 MARKED_TEXTS = st.lists(TEXTS | MARKS, max_size=4).map("".join)
-# Parts of numbers and units; most random combinations are not an amount.
+# Parts of numbers and units. Most random combinations are not a valid amount.
 NUMBERS = st.lists(
     st.sampled_from(
         (*"0059..,,  ", "12", "123", "1,000", ",111", ".5", "千", "万", *UNITS, "pagesx", "字")
@@ -76,7 +76,7 @@ def normalised(text: str) -> str:
 
 
 def script(char: str) -> str | None:
-    """Return the writing system of one normalised character, from its code point alone."""
+    """Return the script of one normalised character by its code point, or None for characters that no term contains."""
     ranges = {
         "kanji": "3400-4DBF 4E00-9FFF F900-FAFF 20000-2FFFF 3005-3005 3007-3007",
         "hiragana": "3041-3096",
@@ -93,7 +93,7 @@ def script(char: str) -> str | None:
 
 
 def expected_terms(title: str) -> set[str]:
-    """Return the terms of a title by brute force: runs of one script, and pairs of neighbouring kanji."""
+    """Return the terms of a title by brute force: runs of two or more characters of one script, and pairs of kanji."""
     found = set()
     for name, chars in groupby(normalised(title), script):
         run = "".join(chars)

@@ -1,4 +1,4 @@
-"""Test that both models read any text in time linear in its length, not quadratic.
+"""Test that both models read a text in time linear in the length of the text, not quadratic.
 
 The CPU time of a text is compared with the CPU time of a text four times as long, so that a slow or loaded machine does
 not matter: linear time gives a ratio of 4, quadratic time 16. A test fails if the ratio is still 8 or more after five
@@ -52,7 +52,7 @@ def growth(pattern: tuple[str, ...], reader: Callable[[str], object] = read) -> 
 
     short, long = [], []
     for _ in range(5):
-        # An interrupt in a short run would hide a quadratic long run, so take the minimum of three short runs.
+        # A slow short run would make quadratic time look linear, so measure the short text three times for the minimum.
         short += [cpu_seconds(COUNT) for _ in range(3)]
         long.append(cpu_seconds(4 * COUNT))
         if min(long) < BOUND * min(short):
@@ -67,7 +67,7 @@ def check_all(patterns: list[tuple[str, ...]]) -> None:
 
 
 def pairs_with(piece: str, pieces: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Return patterns of a piece before each other piece, and patterns that alternate the piece with each later one."""
+    """Return patterns of a piece before each other piece, and patterns that alternate the piece with a later piece."""
     others = [other for other in pieces if other != piece]
     behind = [other for first, other in combinations(pieces, 2) if first == piece]
     return [(piece, other) for other in others] + [(piece + other,) for other in behind]

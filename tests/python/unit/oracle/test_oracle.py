@@ -138,7 +138,7 @@ def test_bulk_loaded_contract_has_an_initial_version_after_the_assumed_lag() -> 
         ("2024-05-02 09:00", 1),  # loaded exactly at event + lag: no initial version
         ("2024-05-02 09:00:00.000001", 2),
         ("2024-05-31 23:59:59.999999", 2),
-        ("2024-06-01 00:00", 1),  # the end of the period: load times are correct
+        ("2024-06-01 00:00", 1),  # the end of the untrusted period: load times are trusted
     ],
 )
 def test_initial_version_needs_an_untrusted_load_after_the_lag(

@@ -49,7 +49,7 @@ def served(**values: Any) -> Row:
 def compare(
     mart: Mapping[str, list[Row]], oracle: Mapping[str, list[Row]], said: Verification
 ) -> list[str]:
-    """Compare a mart and an oracle with these rows, and return the differences as lines."""
+    """Return the differences between a mart and an oracle that have the given rows, as lines."""
     with connect() as con:
         for table, rows in mart.items():
             types = {

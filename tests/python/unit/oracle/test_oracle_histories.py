@@ -1,4 +1,4 @@
-"""Test the oracle against a second computation, and test the random histories used for the oracle's tests."""
+"""Compare the oracle with a second computation, and test the random histories used in tests."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_histories_keep_the_rules_of_the_raw_side() -> None:
     for number in range(300):
         universe = random_universe(rng, f"u{number}")
         for table in ("clients", "jobs", "contracts"):
-            row_versions(table, universe, WORLD)  # raises if duplicates differ
+            row_versions(table, universe, WORLD)  # raises ValueError if duplicates differ
         job_of = defaultdict(set)
         for row in universe["contracts"]:
             job_of[row["contract_id"]].add(row["job_id"])

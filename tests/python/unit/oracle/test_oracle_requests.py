@@ -227,7 +227,7 @@ def test_category_code_is_unknown_until_published() -> None:
 
 
 def labelled(*versions: Row, jobs: list[Row] | None = None, as_of: str = "2026-01-01 03:00") -> Row:
-    """Return the training row of j1 for versions of its contract, by default signed 12 May and loaded 13 May 12:00."""
+    """Return the training row of j1 for contract ``versions``, by default signed 12 May and loaded 13 May at noon."""
     defaults = {
         "job_id": "j1",
         "contracted_at": at("2024-05-12 12:00"),

@@ -1,4 +1,4 @@
-"""Test the empty tables: files with the columns and types of the raw contract, into which rows can be written."""
+"""Test that the empty tables have the columns and types of the raw contract, and that rows can be added to them."""
 
 from __future__ import annotations
 

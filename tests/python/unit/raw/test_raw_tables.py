@@ -64,7 +64,7 @@ def rows(folder: Path, table: str, columns: str = "*") -> list[tuple[object, ...
 
 
 def split(folder: Path, table: str) -> Path:
-    """Replace the file of a table by a folder of two parts, as Spark writes one, and return the folder."""
+    """Replace the file of a table by a folder of two part files, as Spark writes tables, and return the folder."""
     path = folder / f"{table}.parquet"
     whole = path.rename(folder / "whole")
     path.mkdir()
@@ -144,7 +144,7 @@ def test_a_folder_key_value_on_the_way_changes_nothing(
 
 @pytest.mark.parametrize("table", list(CONTRACT))
 def test_a_column_without_any_value_has_the_contract_s_type(folder: Path, table: str) -> None:
-    """Write columns that contain only None, as pandas does."""
+    """Write columns of Arrow type null, as pandas does for columns that contain only None."""
     table_path = folder / f"{table}.parquet"
     written = pq.read_table(table_path, partitioning=None)
     keys = {next(iter(CONTRACT[table])), "skill", "loaded_at", "posted_at", "client_id"}
@@ -191,7 +191,7 @@ def test_times_of_any_precision_give_the_same_rows(folder: Path, unit: str) -> N
 
 
 def two_versions(folder: Path, later_ns: int) -> None:
-    """Write a second version of contract k0 that differs in every column, loaded some nanoseconds after the first."""
+    """Add a changed version of the first contract, loaded ``later_ns`` nanoseconds after the first version."""
     path = folder / "contracts.parquet"
     table = pq.read_table(path, partitioning=None)
     loaded = table["loaded_at"].cast(pa.timestamp("ns", "UTC"))

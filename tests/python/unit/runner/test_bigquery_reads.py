@@ -1,4 +1,4 @@
-"""Test that readers of a mart on BigQuery get the tables as of their publication, with a stand-in for the service."""
+"""Test that readers of a mart on BigQuery get each table as of the publication, with a stand-in for the service."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Job:
 
 @dataclass
 class Service:
-    """Stand in for BigQuery with an empty table changed at `modified`; record the requests on both interfaces."""
+    """Stand in for BigQuery with an empty table last changed at ``modified``, and record the requests."""
 
     modified: datetime
     asked: list[str] = field(default_factory=list)

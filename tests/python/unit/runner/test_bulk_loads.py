@@ -1,4 +1,4 @@
-"""Test by brute force that bulk loads are found, and that the advised line dates back only the rows of the load."""
+"""Test by brute force that bulk loads are found, and that a proposed line dates back only rows of the bulk load."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def versions(rows: Sequence[Row], lines: Sequence[LoadClockLine] = ()) -> Versio
 def check_followed(
     folder: Path, rows: Sequence[Row], found: Sequence[BulkLoad], bulk_keys: set[str]
 ) -> None:
-    """Check that the printed lines date back only keys of the bulk load, as many and as far as the advice says."""
+    """Check that the printed lines date back only bulk-loaded keys, and as many and as far as the advice says."""
     lines = followed(folder, found)
     assert lines == tuple(bulk.line for bulk in found if bulk.line)
     added = versions(rows, lines) - versions(rows)
@@ -93,7 +93,7 @@ def test_a_bulk_load_in_mid_history_gets_a_period_of_its_own(tmp_path: Path) -> 
     assert found.line is not None
     assert (found.line.untrusted_from, found.line.trusted_from) == (at, at + SECOND)
     assert found.keys == len(keys_loaded(rows, at)) > 150 and found.of == len(rows)
-    # Nine of ten usual rows are loaded within six hours of their events, the others days late.
+    # Usual rows are loaded within six hours of their events, except one row in twelve, which is loaded days later.
     assert found.compared == len(rows) - found.keys and found.line.assumed_lag_hours >= 6
     check_followed(tmp_path, rows, [found], keys_loaded(rows, at))
     earlier = {row["contract_id"] for row in rows if row["loaded_at"] < since}
@@ -150,7 +150,7 @@ def test_two_loads_that_hold_the_whole_table_are_both_named(tmp_path: Path) -> N
 
 
 def test_a_bulk_load_in_pieces_over_midnight_is_one_period(tmp_path: Path) -> None:
-    # 15:00 UTC is midnight in Tokyo.
+    # The load takes from 13:00 to 17:00 UTC, and 15:00 UTC is midnight in Tokyo.
     at = START + 65 * DAY + 13 * HOUR
     rows = loaded_at_once(daily_rows(120), START + 40 * DAY, START + 66 * DAY, at)
     bulk = [row for row in rows if row["loaded_at"] == at]
@@ -165,7 +165,7 @@ def test_a_bulk_load_in_pieces_over_midnight_is_one_period(tmp_path: Path) -> No
 
 
 def test_the_lag_is_that_of_the_rows_loaded_as_usual(tmp_path: Path) -> None:
-    # All contracts are loaded three weeks after they were signed, so the load times are correct.
+    # Most contracts are loaded 10 to 21 days after signing. This lag is usual, so there is no bulk load.
     rows = daily_rows(200, lag=21 * DAY)
     assert advice(tmp_path, rows) == []
     at = START + 120 * DAY

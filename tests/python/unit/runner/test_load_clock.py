@@ -1,4 +1,4 @@
-"""Test what is read from seeds/load_clock.csv, and what is refused before dbt starts."""
+"""Test the reading of seeds/load_clock.csv, and which lines a build refuses before dbt starts."""
 
 from __future__ import annotations
 

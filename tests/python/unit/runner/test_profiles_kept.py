@@ -1,4 +1,4 @@
-"""Test that profiles of earlier refreshes outlive the mart: copied out of each build and into each full build."""
+"""Test that profiles of earlier refreshes are saved after a build and restored before the next full build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test seeds as inputs with a time: when a row was known, and which rows a truncated build gets."""
+"""Test the time from which a seed row is known, and which seed rows a truncated build gets."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def loaded(folder: Path, sql: str, table: str = "levels") -> Path:
 
 
 def kept(folder: Path, node: dict[str, Any], sql: str, known_by: datetime | None) -> list[str]:
-    """Return the keys of the seed's rows in a build over the rows known by ``known_by``; None for all rows."""
+    """Return the keys of the seed rows in a build truncated at ``known_by``, or in a build over all rows if None."""
     table = node.get("alias") or node["name"]
     database, document = loaded(folder, sql, table), manifest(node)
     seeds = read_seeds(document, database, TOKYO)

@@ -1,4 +1,4 @@
-"""Test the state folder: one writer, one warehouse, and the decisions of a build from the folder's content."""
+"""Test that a state folder has one writer and one warehouse, and how a build depends on the folder's content."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from feature_mart.runner.state import (
 from toy_project import job, write_project, write_warehouse
 
 NOW = datetime(2026, 4, 2, 12, tzinfo=UTC)
-#: 03:00 in Tokyo on 2026-04-01 and on the next day.
+#: The refreshes of 2026-04-01 and 2026-04-02, at 03:00 in Tokyo.
 FIRST, SECOND = datetime(2026, 3, 31, 18, tzinfo=UTC), datetime(2026, 4, 1, 18, tzinfo=UTC)
 
 

@@ -1,4 +1,4 @@
-"""Test what a build prints besides its failures: hints, warnings with rows, and values that no check could judge."""
+"""Test what a build prints besides failures: hints, warnings with example rows, and values that no check judged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BULK = BulkLoad(
 
 
 class Asked:
-    """Stand in for an engine: return given rows, and given first rows of a failed check."""
+    """Stand in for an engine with the given rows of int_mart__unjudged and the given first rows of any failed check."""
 
     def __init__(self, rows: Any = (), first: tuple[str, ...] = ()) -> None:
         self.rows, self.first = rows, first

@@ -73,7 +73,7 @@ def test_another_seed_gives_other_rows(tmp_path: Path) -> None:
 
 
 def test_threads_do_not_change_the_bytes(tmp_path: Path) -> None:
-    # Enough rows for two threads: every larger table has several row groups.
+    # With this number of jobs, the larger tables have several row groups, so that threads write in parallel.
     found = []
     for threads in (1, 2, 3):
         scratch = tmp_path / str(threads)

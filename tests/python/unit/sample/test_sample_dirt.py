@@ -83,7 +83,7 @@ def test_late_rows_are_there_in_their_share(dwh: duckdb.DuckDBPyConnection, tabl
         f"from first_{table} "
         f"where {TRUSTED} and {EVENTS[table]} >= timestamptz '{TRUSTED_FROM}'",
     )
-    # Reviews are loaded nightly, so a review that is a day late may still be loaded within two days.
+    # Reviews are loaded nightly, so a review that is a day late may still be loaded within two days of its event.
     assert 0.6 * SHARES["loaded_late"] < share < 1.2 * SHARES["loaded_late"]
 
 
@@ -297,6 +297,6 @@ def test_history_knows_more_of_a_price_than_its_category(dwh: duckdb.DuckDBPyCon
     category, client, quantity = r2
     assert 0.3 < category < 0.7
     assert client > category + 0.04
-    # The quantity is a number without its unit, so 3000文字 and LP1枚 are on one scale.
+    # The correlation is weak, because the quantity is a number without a unit: 3000文字 and LP1枚 are on one scale.
     assert quantity > 0.02
     assert 0.6 < ask(dwh, "select regr_r2(y, budget) from priced") < 0.95

@@ -1,4 +1,4 @@
-"""Test the invariants of the sample's rows, and the bulk load of its past."""
+"""Test the invariants of the sample's rows, and the bulk load before load times can be trusted."""
 
 from collections.abc import Iterator
 

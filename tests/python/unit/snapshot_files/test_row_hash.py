@@ -1,4 +1,4 @@
-"""Test the hash of a row against a plain implementation, and test which changes of a row change the hash."""
+"""Compare the hash of a row with a simple implementation, and test which changes of a row change the hash."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Hold a row as a source returns it."""
+    """Hold the key, times and values of one row to be hashed."""
 
     job_id: str
     requested_at: datetime
@@ -78,7 +78,7 @@ def test_row_hashes_are_those_of_the_definition_however_the_rows_are_cut(
 
 
 def make(count: int = 40_000) -> list[Row]:
-    """Return numbered rows, by default more than are hashed in one batch."""
+    """Return numbered rows, by default more than one block of the hash function."""
     return [
         Row(
             f"job-{number}",

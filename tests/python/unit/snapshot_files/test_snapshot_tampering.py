@@ -39,7 +39,8 @@ COLUMNS = "columns"
 REWRITTEN = "one of the two was rewritten"
 UNSEEN = ""
 
-#: The change, and words of the errors of verify, load_snapshot and the training program; UNSEEN means no error.
+#: A change of a snapshot, then a part of the error of verify, load_snapshot and the training program. UNSEEN means no
+#: error.
 WAYS: list[tuple[Callable[[Tampered], None], str, str, str]] = [
     (way.swap_train_and_test, BOUNDS, CONTENT, CONTENT),
     (way.swap_data_alone, CONTENT, CONTENT, CONTENT),
@@ -96,7 +97,10 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tamper(whole: Path, older: Path, folder: Path, change: Callable[[Tampered], None]) -> Path:
-    """Return a changed copy whose files, manifest.json and _SUCCESS agree, with the unchanged latest.json."""
+    """Copy a snapshot and latest.json, change the snapshot, and return its folder.
+
+    The hashes in manifest.json and _SUCCESS are rewritten to match the changed files. latest.json is unchanged.
+    """
     copy = folder / whole.relative_to(whole.parents[2])
     shutil.copytree(whole, copy)
     shutil.copy(whole.parents[1] / LATEST, copy.parents[1] / LATEST)
@@ -137,7 +141,7 @@ def test_a_changed_snapshot_is_noticed_by(
     said = (verified(snapshot), loaded(snapshot), trained(snapshot, tmp_path / "ml"))
     for text, words in zip(said, (verify, load, train), strict=True):
         assert words in text and bool(words) == bool(text)
-    # A reader that compares a recorded SHA-256 of the manifest notices every change.
+    # A reader that compares manifest.json with a SHA-256 recorded elsewhere notices every change.
     assert "was requested" in loaded(snapshot, read_committed(whole).manifest_sha256)
 
 

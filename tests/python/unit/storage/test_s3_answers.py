@@ -1,6 +1,6 @@
 """Test every response of a service to every kind of request: which errors are transient, and which remedies are named.
 
-The proxy itself answers all requests; there is no S3 behind the proxy.
+The proxy answers all requests itself, without an S3 service.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Test that AWS settings cannot change the meaning of a request; messages name settings that redirect requests."""
+"""Test that AWS settings cannot change the meaning of a request, and that messages name settings that redirect it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[Proxy]:
     with run_proxy("http://127.0.0.1:9") as proxy:
-        # The proxy refuses every request at once.
+        # The proxy answers every request with an error, so no S3 service is needed.
         proxy.faults.append(Fault("status", "", "", status=403, code="AccessDenied"))
         yield proxy
 
@@ -210,5 +210,5 @@ def test_a_message_names_the_endpoint_that_a_variable_chose(proxy: Proxy, tmp_pa
     with pytest.raises(FeatureMartError) as failed:
         open_store("s3://bucket/p", options, tmp_path).read("key")
     assert f"through {proxy.endpoint} (AWS_ENDPOINT_URL_S3)" in str(failed.value)
-    # The bucket is in the path, because a host name of bucket and endpoint would have no address.
+    # The request uses path-style addressing, because the host name <bucket>.<endpoint> could not be resolved.
     assert proxy.requests[-1].path == "/bucket/p/key"

@@ -1,4 +1,4 @@
-"""Test that S3's errors become messages with a remedy, and test the store on an S3 within this process."""
+"""Test that S3 errors become messages with a remedy, and test the store on moto's S3 mock in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test how the test suite copes with a busy machine: retries of a failing parser, and no deadline for examples."""
+"""Test how the test suite copes with a busy machine: it retries a failing parser and sets no Hypothesis deadline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test the ablation result of a feature group: positive if the group carries the label, zero if the group is empty."""
+"""Test ablation: only the group that carries the label changes the score, and an empty group alone has no score."""
 
 import numpy as np
 import pytest

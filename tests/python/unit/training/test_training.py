@@ -1,4 +1,4 @@
-"""Test loading, fitting and scoring, and the refusal of what cannot be fitted."""
+"""Test loading, fitting, prediction and scoring, and the errors for data that cannot be fitted."""
 
 import sys
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Test the training job's program, run as a container runs it, on an exported snapshot."""
+"""Test the program of the training job on an exported snapshot, with the folders and variables of a container."""
 
 import hashlib
 import json
@@ -64,7 +64,7 @@ def values(output: str, label_kind: str = "regression") -> dict[str, float]:
 
 
 def refused(base: Path, capsys: pytest.CaptureFixture[str], *arguments: str, **changes: str) -> str:
-    """Return the one line that a failed job leaves on stderr and in the failure file."""
+    """Run a job that must fail, and return the line that the job writes to stderr and to the failure file."""
     assert main(arguments, job.toolkit_variables(base, **changes)) == 1
     said = capsys.readouterr().err.strip()
     assert (base / "output/failure").read_text() == said

@@ -1,7 +1,8 @@
 """Test that SageMaker's own XGBoost container could read a data folder.
 
-Parquet: pyarrow reads the whole folder, pandas makes one array of it, column 0 is the label. CSV: xgboost's own reader
-reads every file of the folder. The libraries are those of the container.
+The container reads a folder of Parquet files with pyarrow, converts the table to one array with pandas, and takes
+column 0 as the label. It reads a folder of CSV files with xgboost's own reader. The tests use the libraries of the
+container.
 """
 
 import csv
@@ -43,7 +44,7 @@ def csv_matrix(folder: Path) -> xgboost.DMatrix:
 
 
 def dense(matrix: xgboost.DMatrix) -> np.ndarray[Any, Any]:
-    """Return label and features as an array in a fixed order of rows, with NaN for missing values."""
+    """Return label and features as one array with sorted rows, and NaN for missing values."""
     stored = matrix.get_data()
     found = np.full((matrix.num_row(), matrix.num_col() + 1), np.nan, dtype=np.float32)
     found[:, 0] = matrix.get_label()
