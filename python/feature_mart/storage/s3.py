@@ -43,8 +43,7 @@ PIECE = 16 * 2**20
 _WHOLE_UP_TO = 4 * PIECE
 _AT_ONCE = 4
 _ATTEMPTS = 6
-#: Metadata key of a file's SHA-256. The metadata is needed because S3 keeps only a checksum of checksums for a
-#: multipart upload, and other services keep no checksum.
+#: Metadata key of a file's SHA-256, which S3 does not keep for a multipart upload, and other services never keep.
 _SHA256 = "feature-mart-sha256"
 _ABSENT, _SAME = "If-None-Match", "If-Match"
 #: An ETag that no object has.
