@@ -1,4 +1,4 @@
-"""Write the keys, values or times of a training file in another form or type than the mart has them."""
+"""Rewrite the keys, values or times of a training file in formats or types that the mart does not use."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Feature:
 
     @property
     def model(self) -> str:
-        """Return the model that the feature's values come from."""
+        """Return the as-of model if the feature has one, else the model with its values at requests."""
         return self.as_of_model or self.job_model or ""
 
 

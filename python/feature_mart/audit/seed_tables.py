@@ -241,7 +241,8 @@ def _find_key(
             continue
         if attribute.lower() == column.lower():
             return SeedKey(column, model, attribute)
-        # On a tie, prefer the attribute with more requests: a few jobs may be in a parent category.
+        # On a tie, prefer the attribute that matches more requests. For example, ids of parent categories also match
+        # the category of the few jobs that are posted directly in a parent category.
         rows = con.execute(
             f"select count(*) from ({_looked_up(model)}) where {_plain(attribute)} in ({own})"
         ).fetchone()

@@ -208,8 +208,9 @@ def _commit(settings: Settings, log: RunLog, task: _Task, result: DbtResult) -> 
     """Publish the finished build with its record, and return the counts of the build's checks."""
     definitions, tests = task.definitions, log.tests
     if task.select and task.built is not None:
-        # The models that are not selected were checked when they were built. If the definitions have changed since, the
-        # mart has models of several definitions. No hash equals "several", so the next whole build is a full one.
+        # The models that are not selected were checked in the earlier build, so keep its check counts. If the
+        # definitions have changed since, the mart mixes models of several definitions. Record "several" instead of a
+        # hash: it never equals the current hash, so the next build without a selection is a full build.
         tests = task.built.tests
         if task.built.definitions != definitions:
             definitions = "several"
