@@ -1,6 +1,6 @@
 {#- A fact enters at the first refresh at which its version was known and its event had happened. A
     fact leaves at the first refresh at which its version is superseded or its window is over. A
-    fact that would leave before or when it enters never counts. -#}
+    fact that leaves at or before the refresh at which it enters never counts. -#}
 
 {#- Write the refresh at which a fact enters; `seen_at` is the first refresh that contains the
     version of the fact. -#}

@@ -1,6 +1,6 @@
 {{ config(meta={
     'message': 'the raw rows that an earlier refresh knew have changed: a row was added with an old load time, or removed',
-    'fix': 'find the cause (columns: table, refresh, what it knew, what is found now), then rebuild with --full-refresh'
+    'fix': 'find the cause (columns: raw table, refresh, keys sealed, keys found now), then rebuild with --full-refresh'
 }) }}
 
 -- One row per raw table and sealed refresh whose raw rows have changed; the earliest rebuild_from
