@@ -34,7 +34,7 @@ changes as (
     {%- if is_incremental() %}
     union all
     -- Subtract the rows that were counted at the watermark because they were known by assumption:
-    -- they are counted again above.
+    -- the first select counts these rows again.
     select
         sealed_rows.table_name,
         {{ row_hash(['sealed_rows.key_1', 'sealed_rows.key_2', 'sealed_rows.loaded_at']) }}
