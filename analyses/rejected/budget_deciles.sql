@@ -1,5 +1,5 @@
--- One row per spine row: the tenth of all budgets known by then in which its budget lies, and the
--- number of those budgets. The edges are those of the last refresh available at the request.
+-- One row per spine row: the decile, from 0 to 9, of the job's budget among the budgets known at
+-- the last refresh available at the request, and the number of these budgets.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -56,7 +56,7 @@ buckets as (
 
 ),
 
--- Every bucket of budgets at every refresh; a bucket is 0.05 of a log wide.
+-- One row per refresh and bucket of budgets. A bucket is 0.05 wide in logs.
 bucket_counts as (
 
     select
@@ -76,7 +76,8 @@ bucket_counts as (
 
 ),
 
--- The budgets below, and half of those in the same bucket, in tenths of all.
+-- Ten times the number of lower budgets, where half of the budgets in the same bucket count as
+-- lower. Divided by the number of all budgets, this is the decile.
 places as (
 
     select
@@ -108,7 +109,7 @@ tenths as (
 
 ),
 
--- A budget above all known ones is in the last tenth.
+-- A budget above all known budgets is in the last decile.
 final as (
 
     select

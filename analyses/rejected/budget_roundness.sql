@@ -1,5 +1,5 @@
--- One row per spine row: the roundness of its budget, from the request alone: the number of zeros
--- at its end, and its first digit.
+-- One row per spine row: how round the job's budget is, by the number of trailing zeros and the
+-- first digit. The columns are computed from the request alone.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -15,7 +15,7 @@ budgets as (
 
 ),
 
--- Ignore budgets of zero or less: the number of zeros at the end of 0 is undefined.
+-- Ignore budgets of zero or less, because the number of trailing zeros of 0 is undefined.
 zeros as (
 
     select

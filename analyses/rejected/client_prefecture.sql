@@ -1,4 +1,4 @@
--- One row per spine row: the prefecture of its client, as last known before the request.
+-- One row per spine row: the prefecture of the job's client, as last known at the request.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}

@@ -1,12 +1,12 @@
--- One row per spine row: calendar features of its deadline, from the request alone: the log of the
--- days until then, its weekday, and the working days until then.
+-- One row per spine row: calendar features of the job's deadline, computed from the request alone,
+-- such as the log of the days, the working days, and the weekday of the deadline.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
 
 ),
 
--- A deadline before the posting gives NULL in all columns, as a missing one does.
+-- All columns are NULL if the deadline is missing or before the posting.
 deadlines as (
 
     select
@@ -21,7 +21,8 @@ deadlines as (
 
 ),
 
--- Count from midnight to midnight in whole hours; the error is below an hour and is rounded off.
+-- The number of midnights from the request to the deadline. The hours ignore the minutes, an error
+-- of less than an hour, which is removed by the rounding to days.
 calendar as (
 
     select

@@ -1,5 +1,6 @@
--- One row per spine row: the quartiles of the log prices of its type of job, as available at the
--- request. A quartile is the first bucket that reaches a quarter, a half or three quarters.
+-- One row per spine row: the quartiles of the log prices of the job's type, as available at the
+-- request. A quartile is the midpoint of the lowest bucket up to which there are at least a
+-- quarter, a half or three quarters of the contracts.
 with contracts as (
 
     select * from {{ ref('int_contract__facts') }}
@@ -81,7 +82,8 @@ buckets as (
 
 ),
 
--- Every bucket at every refresh of its type; there are few types and few buckets.
+-- One row per type, refresh and bucket. The table is small, because there are few types and few
+-- buckets.
 bucket_counts as (
 
     select

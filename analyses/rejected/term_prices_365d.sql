@@ -1,5 +1,5 @@
--- One row per spine row: the prices of its terms over the last 365 days, as available at the
--- request. The history of a term is built as in feat_job_type__prices.
+-- One row per spine row: the prices of the title's terms over the last 365 days, as available at
+-- the request. The history of a term is built as in feat_job_type__prices.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

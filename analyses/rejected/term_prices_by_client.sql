@@ -1,5 +1,5 @@
--- One row per spine row: the prices of its client's own contracts with its terms, as available at
--- the request. The history of a term is built as in feat_term__prices.
+-- One row per spine row: the prices of the title's terms in the contracts of the same client, as
+-- available at the request. The history of a client and term is built as in feat_term__prices.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -18,7 +18,7 @@ terms as (
 
 ),
 
--- The terms are those of the spine row, so the fact enters with the row at the earliest.
+-- The terms are taken from the request, so a contract does not enter before the request does.
 facts as (
 
     select

@@ -1,5 +1,6 @@
--- One row per spine row: the mean log price of the contracts of its five rarest terms, and the mean
--- of all its terms weighted by one over their count, as available at the request.
+-- One row per spine row: the mean log price of the contracts of the title's five rarest supported
+-- terms, and the mean over all supported terms, weighted by the inverse of their contract counts,
+-- as available at the request.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}
@@ -53,8 +54,8 @@ ranked_terms as (
 
 ),
 
--- The weight is one over the count, in millionths, because a sum of whole numbers does not depend
--- on the order of rows.
+-- The weight is the inverse of the contract count, in millionths: a sum of whole numbers does not
+-- depend on the order of rows.
 weighed_terms as (
 
     select

@@ -10,8 +10,9 @@
 {%- endmacro %}
 
 {#- Write the time at which a raw row became visible; NULL for a table without load times. For a dbt
-    snapshot, this is the time of the snapshot. A snapshot taken between a refresh and its publish
-    lag counts as taken at that refresh, because nothing reads the refresh earlier. -#}
+    snapshot, this is the time of the snapshot. A snapshot taken after a refresh and within the
+    publish lag counts as taken at the refresh, because no request uses the rows of the refresh
+    before the lag has passed. -#}
 {% macro raw_loaded_at(table) -%}
     {%- if table in var('overwritten_sources') -%}
         {%- set taken_at = 'cast(dbt_valid_from as ' ~ type_instant() ~ ')' -%}
@@ -48,8 +49,8 @@
 {%- endmacro %}
 
 {% macro default__raw_column(table, column, type) -%}
-    {#- Look at the table named in _sources.yml. In a unit test, source() is the fixture, which has
-        the same columns, and the graph has no sources. -#}
+    {#- Look up the columns of the raw table by its name, built from MART_DWH as in _sources.yml. In
+        a unit test, source() is the fixture, and the graph has no sources. -#}
     {%- set found = [] -%}
     {%- if execute and flags.INTROSPECT -%}
         {%- set dataset = env_var('MART_DWH', 'dwh').split('.') -%}

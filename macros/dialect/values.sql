@@ -1,4 +1,4 @@
-{#- Expressions whose results differ between the engines. -#}
+{#- Macros for operations that the engines write or evaluate differently. -#}
 
 {#- Write the lesser or the greater of two values, ignoring NULL: the lesser of x and NULL is x.
     DuckDB's least() and greatest() do the same; BigQuery's return NULL. -#}

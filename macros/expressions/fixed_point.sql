@@ -41,8 +41,8 @@
 
 {#- Write a mean in millionths, shrunk towards a prior in millionths that counts as `prior_count`
     more observations (James and Stein 1961; for target encodings: Micci-Barreca 2001). With a prior
-    count of 0 the result is the plain mean. Without observations it is the prior, for every prior
-    count. -#}
+    count of 0 the result is the plain mean. Without observations the result is the prior, for every
+    prior count. -#}
 {% macro shrunk_mean(sum_e6, count, prior_e6, prior_count) -%}
     {%- if prior_count == 0 -%}
         case when {{ count }} = 0 then {{ prior_e6 }} else {{ fixed_ratio(sum_e6, count) }} end

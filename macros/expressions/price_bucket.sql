@@ -1,4 +1,5 @@
-{#- Log-price buckets for quantiles. A bucket is 0.05 wide, about 5% of the price. -#}
+{#- Macros for the buckets of log prices from which quantiles are computed. A bucket is 0.05 wide,
+    about 5% of the price. -#}
 
 {#- Write the number of the bucket of a log price in millionths. -#}
 {% macro price_bucket(price_log_e6) -%}

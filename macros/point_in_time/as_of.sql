@@ -1,4 +1,4 @@
-{#- Macros for the time bounds of a build, which all models use. -#}
+{#- Macros for the watermark of an incremental build and for the publish lag. -#}
 
 {#- Write the newest refresh in this table, or 1970-01-01 in a full build: the watermark, after
     which rows are appended. The watermark may be earlier than the last build, because a build

@@ -1,6 +1,6 @@
 {#- A fact enters at the first refresh at which its version was known and its event had happened. A
     fact leaves at the first refresh at which its version is superseded or its window is over. A
-    fact that would leave before or when it enters never counts. -#}
+    fact that leaves at or before the refresh at which it enters never counts. -#}
 
 {#- Write the refresh at which a fact enters; `seen_at` is the first refresh that contains the
     version of the fact. -#}
@@ -25,9 +25,9 @@
     {{ event_at }} > {{ add_hours(opened_at(), '-24 * ' ~ (window_days + 2)) }}
 {%- endmacro %}
 
-{#- Write a condition that is true if the state of an as-of row differs from the previous row.
-    Before the first row, `counts` are 0 and `values` are NULL. The condition keeps an as-of table
-    sparse. It also gives the same rows in a full build as in daily incremental builds. -#}
+{#- Write a condition that is true if the state of an as-of row differs from the state of the
+    previous row. Before the first row, `counts` are 0 and `values` are NULL. The condition keeps an
+    as-of table sparse, and a full build gives the same rows as daily incremental builds. -#}
 {% macro is_changed(counts, values, partition_by, order_by) -%}
     {%- set window = 'over (partition by ' ~ partition_by ~ ' order by ' ~ order_by ~ ')' -%}
     (

@@ -203,7 +203,7 @@ open_facts as (
 ),
 
 {#- The filter drops facts that left by opened_at: `open_facts` sets their enters_at to opened_at,
-    which is not before their leaves_at. The filter is not in the CTE above, because DuckDB would
+    which is not before their leaves_at. The filter is not in `open_facts`, because DuckDB would
     then compute the end of a window twice. -#}
 moves as (
 

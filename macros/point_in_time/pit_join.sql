@@ -8,7 +8,7 @@ was available at the time of the spine row.
 `features` has no NULL in the key, and one row per (key, features_at).
 The SELECT returns all columns of the spine, then `columns`. Without a feature row, for example
 because of a NULL in its key, a spine row gets NULLs. A feature row that is available exactly at
-`spine_at` is used, and a NULL in it stays NULL. No spine row is lost or duplicated.
+`spine_at` is used. A NULL in the newest feature row stays NULL. No spine row is lost or duplicated.
 
 DuckDB has an ASOF join, and BigQuery has none. On BigQuery both sides are put into one stream
 ordered by time. Each feature row is packed in a struct, because a NULL in the newest row would

@@ -1,13 +1,14 @@
 {#- Write CTEs that end with `grown`: the names whose share of hits has grown significantly.
-    `observed` is a CTE with one row per (row, name) and the columns `known_at`, `name`, and `hit`
-    (1 or 0). The rows of the last `share_days` days (dbt var) up to the refresh are used. Two pairs
-    are compared: the rows of the last `profile_days` days with the rows before, and the rows since
-    the last miss with the rows before.
+    `observed` is a CTE with one row per observed row and name, and the columns `known_at`, `name`
+    and `hit` (1 or 0). The rows of the last `share_days` days (dbt var) up to the refresh are used.
+    Two pairs are compared: the rows of the last `profile_days` days with the rows before, and the
+    rows since the last miss with the rows before.
 
     A share has grown if it rose by at least 0.1 and half the G statistic of the two-by-two table is
     at least 12. Half the G statistic is the natural logarithm of the likelihood ratio of two shares
     against one (Wilks, 1938; Woolf, 1957). The statistic needs only counts and no minimum number of
-    rows, and is 0 if a side is empty. docs/quality.md has the power of the bound 12 by volume. -#}
+    rows, and is 0 if a side is empty. docs/quality.md shows how soon the bound 12 finds a fault.
+    -#}
 {% macro grown_shares(observed) -%}
 clock as (
 
@@ -117,8 +118,8 @@ grown as (
 {%- endmacro %}
 
 {#- Write the evidence that two shares of hits differ: half the G statistic of the two-by-two table,
-    which is the natural logarithm of the likelihood ratio of two shares against one. It is 0 if a
-    side is empty. -#}
+    which is the natural logarithm of the likelihood ratio of two shares against one. The evidence
+    is 0 if a side is empty. -#}
 {% macro share_evidence(hits, of_rows, other_hits, other_rows) -%}
     {{ x_ln_x(hits) }}
         + {{ x_ln_x(of_rows ~ ' - ' ~ hits) }}
@@ -131,8 +132,8 @@ grown as (
         - {{ x_ln_x(of_rows ~ ' + ' ~ other_rows ~ ' - ' ~ hits ~ ' - ' ~ other_hits) }}
 {%- endmacro %}
 
-{#- Write the evidence from which a difference between shares is significant. docs/quality.md has
-    the power of this bound by volume. -#}
+{#- Write the evidence from which a difference between shares is significant. docs/quality.md shows
+    how soon this bound finds a fault at small volume. -#}
 {% macro evidence_bound() -%}
     12
 {%- endmacro %}

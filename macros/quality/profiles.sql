@@ -60,9 +60,9 @@
 {%- endmacro %}
 
 {#- Return the days of history that a comparison needs: the days that are checked, the days before
-    them, and as many days in which the features of a new warehouse fill up. Without the latter,
-    means that are NULL in the first days of a warehouse and known a month later would look like a
-    fault. -#}
+    them, and as many days in which the features of a new warehouse fill up. Without this third
+    period, means that are NULL in the first days of a warehouse and known a month later would look
+    like a fault. -#}
 {% macro judged_history_days() -%}
     {{- return(3 * var('profile_days')) -}}
 {%- endmacro %}

@@ -42,8 +42,8 @@
 
 {#- Write a condition that is true if a raw row was loaded before the end of the table's last
     period. Only such a row can be the first of a key that was first loaded in a period. On BigQuery
-    the end is queried at compile time: without a line the branch reads nothing, with a line only
-    the partitions before the end. -#}
+    the end is queried at compile time: if no line names the table, the condition is false and the
+    query reads no partition; else the query reads only the partitions before the end. -#}
 {% macro is_before_trusted(table) %}
     {{- return(adapter.dispatch('is_before_trusted')(table)) -}}
 {% endmacro %}

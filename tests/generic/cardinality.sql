@@ -1,6 +1,7 @@
 {#- Fail if a column has fewer than `at_least` or more than `at_most` distinct values in the rows of
-    the last days. NULL does not count as a value. The test passes in a young warehouse, and if the
-    last days or the days before have fewer than `at_least_rows` rows (dbt var profile_rows). -#}
+    the last days (dbt var profile_days). NULL does not count as a value. The test passes in a young
+    warehouse, and if the last days or the days before have fewer than `at_least_rows` rows (dbt var
+    profile_rows). -#}
 {% test cardinality(model, column_name, at_least=1, at_most=none, at_least_rows=none) %}
 {{ config(meta={
     'message': 'too few or too many distinct values',

@@ -1,5 +1,6 @@
-{#- Fail on jobs that have no row here although their first version was known and posted by the
-    refresh. Later changes of a job must not decide whether the job has a row. -#}
+{#- Fail on jobs without a row in the model although, by the refresh that is built, their first
+    version was known and the job had been posted. Later changes of a job must not decide whether
+    the job has a row. -#}
 {% test every_posting(model, to) %}
 {{ config(meta={
     'message': 'a job that was known and had been posted has no spine row',

@@ -1,6 +1,6 @@
-{#- Fail if the share of ones among the labels of the last days is too small or too great. The
-    labels are 0, 1 or NULL. The test passes with fewer labels than `at_least_rows` (dbt var
-    profile_rows). -#}
+{#- Fail if the share of ones among the labels of the last days (dbt var profile_days) is below
+    `at_least` or above `at_most`. The labels are 0, 1 or NULL. The test passes with fewer labels
+    than `at_least_rows` (dbt var profile_rows). -#}
 {% test label_balance(model, column_name, at_least, at_most, at_least_rows=none) %}
 {{ config(meta={
     'message': 'nearly all labels of the last weeks are the same',

@@ -1,6 +1,7 @@
-{#- Fail if the share of NULLs among the rows of the last days is above a bound, or too far from the
-    share in the days before. The test passes in a young warehouse, and if the last days or the
-    days before have fewer than `at_least_rows` rows (dbt var profile_rows). -#}
+{#- Fail if the share of NULLs among the rows of the last days (dbt var profile_days) is above
+    `at_most`, or differs from the share in the days before by more than `at_most_change`. The test
+    passes in a young warehouse, and if the last days or the days before have fewer than
+    `at_least_rows` rows (dbt var profile_rows). -#}
 {% test null_rate(
     model, column_name, at_most=none, at_most_change=none, at_least_rows=none
 ) %}

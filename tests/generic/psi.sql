@@ -1,8 +1,9 @@
-{#- Fail if the population stability index of a column, between the last days and the days before,
-    is above `at_most`. The index is the sum of (p - q) ln(p / q) over the column's `bins` and NULL,
-    where p and q are the shares of the last days and of the days before. A share below `epsilon` is
-    replaced by `epsilon`, so that the term of an empty bin is finite. Below 0.1 a distribution is
-    stable, above 0.25 it has shifted (Siddiqi, Credit Risk Scorecards, 2006). -#}
+{#- Fail if the population stability index of a column, between the last days (dbt var profile_days)
+    and the days before, is above `at_most`. The index is the sum of (p - q) ln(p / q) over the
+    column's `bins` and NULL, where p and q are the shares of the last days and of the days before.
+    A share below `epsilon` is replaced by `epsilon`, so that the term of an empty bin is finite.
+    Below 0.1 a distribution is stable, above 0.25 it has shifted (Siddiqi, Credit Risk Scorecards,
+    2006). -#}
 {% test psi(model, column_name, at_most=0.25, epsilon=0.0001, at_least_rows=none) %}
 {{ config(meta={
     'message': 'the distribution of values differs from the weeks before',

@@ -1,6 +1,6 @@
 {#- Fail on excluded labels whose reason holds for no version of the job or of a contract that ever
-    belonged to the job: such a label was excluded for another reason than the stated one. Reasons
-    that are not listed here are not checked, because a new exclusion must have its own name. -#}
+    belonged to the job: such a label was excluded for another reason than the stated one. Other
+    reasons than those in `judged` pass, because the test knows no condition for them. -#}
 {% test reasons_borne_out(model) %}
 {{ config(meta={
     'message': 'a label is excluded for a reason that no known version of the job confirms',

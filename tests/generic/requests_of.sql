@@ -1,5 +1,5 @@
-{#- Fail on spine rows that a mart lacks or has with another requested_at. A request with another
-    time falls into another split and gets the features of another day. -#}
+{#- Fail on spine rows that a mart lacks or has with another requested_at or entered_at. A request
+    with another time may be in another split and have the features of another day. -#}
 {% test requests_of(model, to) %}
 {{ config(meta={
     'message': 'a request is missing, or has another time than in the spine',

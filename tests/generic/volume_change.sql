@@ -1,5 +1,6 @@
-{#- Fail if the last days have far fewer or more rows than the days before. The test passes in a
-    young warehouse, and if the days before have fewer rows than `at_least_rows` (dbt var
+{#- Fail if the number of rows of the last days (dbt var profile_days), divided by the number of
+    rows of the days before, is below `at_least_ratio` or above `at_most_ratio`. The test passes in
+    a young warehouse, and if the days before have fewer rows than `at_least_rows` (dbt var
     profile_rows). -#}
 {% test volume_change(model, at_least_ratio, at_most_ratio, at_least_rows=none) %}
 {{ config(meta={

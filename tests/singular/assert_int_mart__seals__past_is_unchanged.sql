@@ -1,11 +1,11 @@
 {{ config(meta={
     'message': 'the raw rows that an earlier refresh knew have changed: a row was added with an old load time, or removed',
-    'fix': 'find the cause (columns: table, refresh, what it knew, what is found now), then rebuild with --full-refresh'
+    'fix': 'find the cause (columns: raw table, refresh, keys sealed, keys found now), then rebuild with --full-refresh'
 }) }}
 
--- One row per sealed refresh whose raw rows have changed; the earliest as_of_at of a table is the
--- day to rebuild from. The two newest seals of a table are checked, and all seals if one of the two
--- fails.
+-- One row per raw table and sealed refresh whose raw rows have changed; the earliest rebuild_from
+-- of a table is the refresh to rebuild from. The seals of the two newest refreshes are checked, and
+-- all seals of a table if one of these two fails.
 with seals as (
 
     select * from {{ ref('int_mart__seals') }}
@@ -35,7 +35,7 @@ table_names as (
 
 ),
 
--- A table that was empty at a refresh has no seal there.
+-- A table that was empty at a refresh has no seal for the refresh.
 newest_seals as (
 
     select

@@ -1,8 +1,8 @@
 {{ config(cluster_by=['category_id']) }}
 
 -- One row per category that ever had a known job, at most 64: the code of the category. Codes are
--- in the order in which the first jobs of the categories became known. The list only grows at its
--- end, so that a code never changes its meaning and is never reused.
+-- in the order in which the first jobs of the categories became known. The list is append-only, so
+-- that a code never changes its meaning and is never reused.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

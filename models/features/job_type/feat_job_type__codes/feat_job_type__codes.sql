@@ -1,8 +1,8 @@
 {{ config(cluster_by=['job_type']) }}
 
--- One row per type of job that ever was on a spine row, at most 64: the code of the type. Codes are
--- in the order in which the first jobs of the types entered. The list only grows at its end, so
--- that a code never changes its meaning and is never reused.
+-- One row per type of job that a spine row has, at most 64: the code of the type. Codes are in the
+-- order in which the first jobs of the types entered. The list is append-only, so that a code never
+-- changes its meaning and is never reused.
 with requests as (
 
     select * from {{ ref('int_job__requests') }}

@@ -1,9 +1,9 @@
 {{ config(materialized='incremental', unique_key='job_id', cluster_by=['job_id']) }}
 
 -- One row per spine row: the log of the job's agreed price, read from the versions known when the
--- label became known, and then frozen; or the reason why there is no label. The second contract of
--- a job is not a label. A run processes the jobs that entered and the jobs whose label became
--- known.
+-- label became known, and then frozen; or the reason why there is no label. Only the contract that
+-- was known first sets the label. A run processes the jobs that entered and the jobs whose label
+-- became known.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}

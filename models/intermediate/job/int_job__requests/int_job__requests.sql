@@ -61,8 +61,9 @@ entering as (
 
 ),
 
--- A job announced in advance is known before the watermark and posted after it. Reading therefore
--- starts with the first job that has not entered, not at the watermark.
+-- A job that is announced in advance is known before the watermark and posted after the watermark.
+-- An incremental run therefore reads from the earliest known_at of the jobs that have not entered,
+-- not from the watermark.
 entered as (
 
     select

@@ -7,10 +7,11 @@
 {%- set profiled_tables = profiled_tables() -%}
 {%- set columns, bins = profiled_columns(profiled_tables) -%}
 {%- set days_before = add_hours('clock.as_of_at', -24 * var('profile_days')) -%}
--- One row per (refresh, feature or label, bin): the distribution of the values in the rows of the
--- last days. A full refresh keeps the measurements of earlier refreshes, which were made with the
--- feature definitions of that time. If no earlier refresh measured the days before the last days,
--- this build measures them too, so that every comparison has two sides.
+-- One row per refresh, feature or label, and bin: the distribution of the values in the rows of the
+-- last profile_days days (dbt var). A full refresh keeps the measurements of earlier refreshes,
+-- which were made with the feature definitions of that time. If no earlier refresh measured the
+-- profile_days days before the last ones, this build measures these days too, so that every
+-- comparison has two sides.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -27,8 +28,9 @@ with clock as (
 
 {%- if is_incremental() %}
 
--- One row: the newest refresh that measured the days before, NULL if there is none. The query uses
--- an aggregate instead of `not exists`, which BigQuery rejects without an equality.
+-- One row: the newest refresh that measured the days before the last profile_days days, NULL if
+-- there is none. The query uses an aggregate instead of `not exists`, which BigQuery rejects
+-- without an equality.
 measured_before as (
 
     select max(built.measured_at) as measured_at
@@ -41,7 +43,7 @@ measured_before as (
 ),
 {%- endif %}
 
--- One row per refresh: the number of jobs that had entered by then.
+-- One row per refresh: the number of jobs that entered at the refresh.
 refresh_sizes as (
 
     select

@@ -1,9 +1,9 @@
 {{ config(materialized='incremental') }}
 
--- One row per (built refresh, raw table): the count and hash of the rows known at the refresh. A
--- pair of key and load time counts once, from the refresh that first knew the pair: if a row is
--- known by assumption and later by its load, the load is ignored. A run adds the rows loaded since
--- the previous seal. A test reads all older rows and checks that they are unchanged.
+-- One row per built refresh and raw table: the count and hash of the rows known at the refresh. A
+-- pair of key and load time counts once, from the refresh that first knew the pair: by its assumed
+-- version until the row was loaded, and by the loaded row from then on. A run adds the rows loaded
+-- since the previous seal. A test reads all older rows and checks that they are unchanged.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
@@ -34,7 +34,7 @@ changes as (
     {%- if is_incremental() %}
     union all
     -- Subtract the rows that were counted at the watermark because they were known by assumption:
-    -- they are counted again above.
+    -- the first select counts these rows again.
     select
         sealed_rows.table_name,
         {{ row_hash(['sealed_rows.key_1', 'sealed_rows.key_2', 'sealed_rows.loaded_at']) }}

@@ -163,9 +163,9 @@ def test_faults_of_data_are_told_together_with_what_to_do(mart: Mart) -> None:
     done = mart.call("build", "--as-of", "2026-03-10")
     assert (done.exit_code, done.stdout) == (1, "")
     for said in (
-        "contracts: a row whose currency is not the mart's (stg_dwh__contracts.currency): ",
+        "contracts: the currency of some rows is not the mart's (stg_dwh__contracts.currency): ",
         "contracts.agreed_price is zero or below on an active or completed contract",
-        "clients: one client_id and loaded_at with different values (dwh.clients): 1 row",
+        "clients: rows with the same client_id and loaded_at have different values (dwh.clients): 1 row",
     ):
         assert done.stderr.count(f"  - {said}") == 1, done.stderr
     assert done.stderr.index("keys were first loaded together, on 2026-03-01") < done.stderr.index(
