@@ -80,7 +80,7 @@ def wall_clock(times: pd.Series, zone: str) -> pd.Series:
 
 
 def shifts(report: FileReport) -> dict[str, tuple[int, str]]:
-    about = "whose time matches a request only when read "
+    about = "whose time matches a request only if it is read "
     return {
         fault.about.removeprefix(about): (fault.rows, fault.advice)
         for fault in report.faults

@@ -138,7 +138,7 @@ def _shift_fault(con: duckdb.DuckDBPyConnection, shift: Shift, shown: str) -> Ro
     read = "as UTC" if shift.zone == "UTC" else f"in {shift.zone}"
     fault = _fault(
         con,
-        f"whose time matches a request only when read {read}",
+        f"whose time matches a request only if it is read {read}",
         f"sorted where n in (select n from shifted where read_in = {quoted(shift.zone)})",
         shown,
         "not_judged",

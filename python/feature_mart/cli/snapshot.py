@@ -96,7 +96,10 @@ def verify(wanted: str, dwh: str | None, as_json: bool) -> None:
 @snapshot_argument("b")
 @dwh_option
 @click.option(
-    "--all", "every", is_flag=True, help="Show every column, not only those that changed most."
+    "--all",
+    "every",
+    is_flag=True,
+    help="Show every column, not only the columns that changed most.",
 )
 @json_option
 @explained
@@ -128,7 +131,7 @@ def diff(a: str, b: str, dwh: str | None, every: bool, as_json: bool) -> None:
 @snapshot.command()
 @snapshot_argument()
 @dwh_option
-@click.option("--reason", required=True, metavar="TEXT", help="Reason for keeping it.")
+@click.option("--reason", required=True, metavar="TEXT", help="Reason for keeping the snapshot.")
 @json_option
 @explained
 def pin(wanted: str, dwh: str | None, reason: str, as_json: bool) -> None:
@@ -192,7 +195,7 @@ def unpin(wanted: str, dwh: str | None, as_json: bool) -> None:
     show_default=True,
     type=click.IntRange(0, 100_000),
     metavar="HOURS",
-    help="Remove abandoned exports and unfinished uploads older than this.",
+    help="Remove abandoned exports and unfinished uploads that are older than HOURS.",
 )
 @click.option("--dry-run", is_flag=True, help="Report what would be removed, but remove nothing.")
 @json_option
@@ -234,7 +237,9 @@ def clean(
 @click.argument("consumer")
 @dwh_option
 @snapshot_option("--to", "to", "Snapshot to name in latest.json.")
-@click.option("--reason", metavar="TEXT", help="Reason, recorded in latest.json.")
+@click.option(
+    "--reason", metavar="TEXT", help="Reason for the rollback, which is recorded in latest.json."
+)
 @click.option("--release", "is_release", is_flag=True, help="Let exports move latest.json again.")
 @json_option
 @explained
@@ -321,7 +326,7 @@ def rollback(
     default=3600,
     show_default=True,
     type=click.IntRange(1),
-    help="Maximum run time; the job is stopped after it.",
+    help="Maximum run time in seconds, after which SageMaker stops the job.",
 )
 @click.option(
     "--output", metavar="S3", help="Where to write models [models/ next to the snapshots]."

@@ -91,7 +91,7 @@ def table_files(folder: Path, table: str) -> tuple[Path, ...]:
         return (path,)
     if not path.is_dir():
         raise UsageError(
-            f"{table}: {path.name} is missing; write it, with its columns even if the table is empty"
+            f"{table}: {path.name} is missing; write it with all columns, even if the table has no rows"
         )
     if (path / _DELTA).exists():
         raise UsageError(

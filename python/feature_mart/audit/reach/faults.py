@@ -100,7 +100,7 @@ def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
                 "_REVIEWED"
             )
         elif macro["name"].startswith("materialization_"):
-            what = "is a custom materialization: what it writes does not come from a model's SELECT; remove it"
+            what = "is a custom materialization, which may write other rows than the model's SELECT returns; remove it"
         elif base in theirs and base not in _REPLACED:
             what = f"overrides dbt's {base}, which every model uses; rename it"
         else:

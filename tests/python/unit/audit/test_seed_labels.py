@@ -232,7 +232,7 @@ def test_a_label_of_a_mart_without_jobs_is_said_to_be_not_judged(whole: Path) ->
     report = judge_inputs(manifest("mart_c__training", "spent"), [], given, whole)
     assert report.followed == ()
     assert [str(each) for each in report.unjudged] == [
-        "mart_c__training.spent: not compared with seeds and vars, because its mart has no job_id"
+        "mart_c__training.spent: the label is not compared with seeds and vars, because its mart has no column job_id"
     ]
 
 
