@@ -278,7 +278,7 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "overwritten_sources": (
         _are_tables,
-        f"use a list of raw tables, such as [jobs], of {', '.join(CONTRACT)}",
+        f"use a list of raw tables, such as [jobs]; the raw tables are {', '.join(CONTRACT)}",
     ),
     "snapshot_at": (_is_instant, _INSTANT),
     "currency": (

@@ -145,8 +145,8 @@ class Manifest:
             ]
             if len(homes) != 1:
                 raise TerminalError(
-                    f"{consumer.features_model}.{column.name} must come from one model "
-                    f"{FEATURES_AT_REQUEST}*; found in {', '.join(homes) or 'none'}."
+                    f"{consumer.features_model}.{column.name} must come from exactly one model "
+                    f"{FEATURES_AT_REQUEST}*, but was found in {', '.join(homes) or 'none'}."
                 )
             groups.setdefault(homes[0].removeprefix(FEATURES_AT_REQUEST), []).append(column.name)
         return {group: tuple(names) for group, names in sorted(groups.items())}
@@ -360,10 +360,10 @@ def _consumer(exposure: str, meta: Mapping[str, Any]) -> Consumer:
     if (consumer.validation_from is None) != (consumer.test_from is None):
         raise fail(
             "validation_from" if consumer.validation_from is None else "test_from",
-            "set with the other",
+            "set if the other of validation_from and test_from is set",
         )
     if consumer.validation_share + consumer.test_share >= 1:
-        raise fail("test_share", "below 1 together with validation_share")
+        raise fail("test_share", "less than 1 minus validation_share")
     return consumer
 
 

@@ -103,8 +103,8 @@ OPTIONAL: Mapping[str, Mapping[str, Kind]] = {
 
 #: The message for a table jobs without rows. No other table has to have rows.
 NO_JOBS = (
-    "jobs: the table has no rows, and it is the one that needs some: write a row for each job posting; the other seven "
-    "tables may stay empty"
+    "jobs: the table has no rows, but needs at least one: write a row for each job posting; the other seven tables "
+    "may be empty"
 )
 
 

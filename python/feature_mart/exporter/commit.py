@@ -31,8 +31,8 @@ def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
         return None
     if success == REMOVED:
         raise TransientError(
-            f"{store.address(prefix)} is being removed by `mart snapshot clean`. Export again when that has finished; "
-            "if it was killed, run it again first."
+            f"{store.address(prefix)} is being removed by `mart snapshot clean`. Export again after the removal; if "
+            "`mart snapshot clean` was killed, run it again first."
         )
     where = store.address(f"{prefix}/{MANIFEST}")
     data = store.read(f"{prefix}/{MANIFEST}")
@@ -143,8 +143,8 @@ def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None
             if have != sha256:
                 raise TerminalError(
                     f"{store.address(key)} was changed during the export; the snapshot was not committed. Find the "
-                    "other writer, then export again. If that reports other part files, run `mart snapshot clean "
-                    "--attempts 0` first."
+                    "other writer, then export again. If that export reports other part files, run `mart snapshot "
+                    "clean --attempts 0` first."
                 )
     for entry in _part_entries(store, prefix):
         if entry.key not in wanted:

@@ -92,7 +92,7 @@ def plan_layout(
     features = tuple(column.name for column in columns if column.role is None)
     if not features:
         raise TerminalError(
-            f"{model} has no feature, because every column has a role: remove the role of the features."
+            f"{model} has no feature, because each of its columns has a role: remove `role` from the features."
         )
     return Layout(
         consumer=consumer.name,

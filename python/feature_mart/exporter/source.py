@@ -151,7 +151,8 @@ class DuckDBSource:
         for name, kind in _KEY_TYPES.items():
             if dict(found)[name] != kind:
                 raise TerminalError(
-                    f"{layout.model}.{name} is {dict(found)[name]}; it must be {kind}."
+                    f"{layout.model}.{name} is {dict(found)[name]}, but must be {kind}: correct the model, then run "
+                    "`mart build`."
                 )
         for name in layout.columns:
             kind = dict(found)[name]

@@ -180,8 +180,8 @@ def join_candidate(snapshot: Snapshot, rows: CandidateRows) -> Snapshot:
         if missing:
             raise UsageError(
                 f"{FOLDER}/{rows.name}.sql returns no row for {len(missing):,} of {len(jobs):,} jobs in {name} of "
-                f"{snapshot.id}, for example {missing[0]}. Return one row per {KEY}, even if its value is unknown; or "
-                "export again, if the snapshot is of another mart."
+                f"{snapshot.id}, for example {missing[0]}. Return one row per {KEY}, even if its value is unknown; "
+                "or export again, if the snapshot was made from another mart."
             )
         own = rows.values[[rows.places[job] for job in jobs]]
         features = np.ascontiguousarray(np.column_stack([split.features, own]))
@@ -194,7 +194,10 @@ def _score(snapshot: Snapshot, metric: str, seeds: int) -> dict[str, float]:
     found = score_seeds(snapshot, range(seeds), split="validation", progress=False)
     mean, spread = found.mean.get(metric), found.spread.get(metric)
     if mean is None or spread is None:
-        raise TerminalError(f"{metric} has no value on validation of {snapshot.id}.")
+        raise TerminalError(
+            f"{metric} has no value on validation of {snapshot.id}: use a snapshot in whose validation split the "
+            "label varies."
+        )
     return {"mean": round(mean, 6), "spread": round(spread, 6)}
 
 

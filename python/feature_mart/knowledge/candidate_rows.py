@@ -145,8 +145,8 @@ def _read_rows(con: duckdb.DuckDBPyConnection, name: str) -> CandidateRows:
             ).fetchall()
             if len(distinct) > MOST_TEXTS:
                 raise UsageError(
-                    f"{FOLDER}/{name}.sql: {column} has {len(distinct):,} different texts; at most {MOST_TEXTS} are "
-                    "allowed, as for a code."
+                    f"{FOLDER}/{name}.sql: {column} has {len(distinct):,} distinct texts, but at most {MOST_TEXTS} "
+                    "are allowed: merge rare texts."
                 )
             texts[column] = tuple(str(row[0]) for row in distinct)
             expressions.append(
