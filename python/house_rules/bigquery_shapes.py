@@ -109,8 +109,8 @@ def _join_subqueries(block: Block) -> Iterator[Problem]:
                 yield Problem(
                     query,
                     "join-subquery",
-                    "BigQuery rejects a subquery on a table in ON: cross join its row first, or move the condition "
-                    "to WHERE",
+                    "BigQuery rejects a subquery on a table in ON: cross join the subquery first, or move the "
+                    "condition to WHERE",
                 )
                 break
 
@@ -174,7 +174,8 @@ def _window(select: exp.Select, window: exp.Window) -> Iterator[Problem]:
         yield Problem(
             window,
             "window-distinct",
-            "BigQuery allows no ORDER BY with DISTINCT in a window: use two levels, as in feat_category__prices",
+            "BigQuery allows no ORDER BY with DISTINCT in a window: aggregate in two levels, as in "
+            "feat_category__prices",
         )
     is_range = kind == "range" or (not kind and _is_aggregate(function))
     if is_range and any(_is_unusual(term) for term in terms):

@@ -27,21 +27,24 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
     for number, line in enumerate(text.splitlines(), 1):
         if UNFINISHED.search(line):
             yield Finding(
-                path, number, "unfinished", "do it, or open an issue and remove the comment"
+                path,
+                number,
+                "unfinished",
+                "do the work now, or open an issue and remove the comment",
             )
         if MACHINE.search(line):
             yield Finding(
                 path,
                 number,
                 "machine-path",
-                "a path of one machine: use a relative path, or one from the settings",
+                "this path exists on one machine only: use a relative path, or a path from the settings",
             )
         if INDEX.search(line):
             yield Finding(
                 path,
                 number,
                 "index-host",
-                "a package index is a setting of the machine: remove it from the file",
+                "the address of a package index is a setting of the machine: remove the address from the file",
             )
         # SQL that YAML passes to a test cannot call macros, so the remedy is a generic test.
         if path.endswith(".yml") and "expression:" in line and QUOTED_VAR.search(line):
@@ -66,7 +69,9 @@ def check_names(paths: Sequence[str]) -> Iterator[Finding]:
     for path in sorted(there):
         file = PurePosixPath(path)
         if path.startswith("tests/python/") and file.suffix == ".sql":
-            yield Finding(path, 0, "test-sql", "dbt would run it as a test: write it to tmp_path")
+            yield Finding(
+                path, 0, "test-sql", "dbt would run the file as a test: write the file to tmp_path"
+            )
         if file.parts[0] != "models" or file.suffix not in (".sql", ".py"):
             continue
         layer, owner = (*file.parts[1:3], "", "")[:2]

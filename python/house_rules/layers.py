@@ -51,7 +51,7 @@ def check_layers(document: Mapping[str, Any]) -> Iterator[str]:
                 )
         for pattern in reasons:
             if not any(fnmatchcase(parent, pattern) for parent in later):
-                yield f"{path}: {name} reads no later model {pattern}: remove it from config.meta.{_KEY}"
+                yield f"{path}: {name} reads no later model {pattern}: remove {pattern} from config.meta.{_KEY}"
 
 
 def _layer(path: str) -> int | None:

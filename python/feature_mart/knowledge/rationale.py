@@ -223,7 +223,7 @@ def _check_column(column: Mapping[str, Any], wanted: Sequence[str]) -> Iterator[
     meta = meta_of(column)
     for key, value in meta.items():
         if isinstance(value, dict):
-            yield f"meta.{key} is nested: use a flat value, because the site shows no others"
+            yield f"meta.{key} is nested: use a flat value, because the site shows only flat values"
     role = meta.get("role")
     if role is not None:
         if role not in ROLES:

@@ -69,7 +69,7 @@ def _faults(table: str) -> Iterator[_Fault]:
 
 
 def _time_faults(column: str) -> Iterator[_Fault]:
-    remedy = "write NULL where it is unknown or never happened"
+    remedy = "write NULL where the time is unknown or the event did not happen"
     if column == "loaded_at":
         remedy = "write the time at which the row became visible in the warehouse"
     yield _Fault(
@@ -98,7 +98,7 @@ def _number_faults(column: str) -> Iterator[_Fault]:
         column,
         f"{number} > 0 and {number} < 0.5{of}",
         "an amount that rounds to 0",
-        "the mart uses whole amounts: correct it, or convert all amounts to a smaller unit, such as cents",
+        "the mart uses whole amounts: correct the amount, or convert all amounts to a smaller unit, such as cents",
     )
     yield _Fault(
         column,

@@ -111,7 +111,7 @@ def _parts(folder: Path, table: str) -> Iterator[Path]:
         if path.is_dir() and "=" in path.name:
             raise UsageError(
                 f"{table}: {name} is a Hive partition, whose column is not in the files; write the column into the "
-                "files, all in one folder"
+                "files, and put all files into one folder"
             )
         if path.is_dir():
             yield from _parts(path, table)

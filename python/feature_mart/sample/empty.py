@@ -50,6 +50,6 @@ def write_empty(out: str | Path) -> Path:
         if is_new:
             shutil.rmtree(folder, ignore_errors=True)
         raise TerminalError(
-            f"The empty tables could not be written to {folder}; make room or choose another folder: {error}"
+            f"The empty tables could not be written to {folder}: {error}. Make room there, or choose another folder."
         ) from error
     return folder

@@ -42,9 +42,9 @@ MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 
 #: Advice for a store without conditional writes.
 WITHOUT_CONDITIONS = (
-    "Without them, concurrent writers could overwrite each other's files, so nothing is written to this store. Write "
-    "to a folder (--to FOLDER) and copy it to the store, each folder's _SUCCESS after its other files; or use a "
-    "store with conditional writes (MART_SNAPSHOTS, MART_S3_ENDPOINT)."
+    "Without conditional writes, concurrent writers could overwrite each other's files, so nothing is written to "
+    "this store. Write to a folder (--to FOLDER) and copy it to the store, each folder's _SUCCESS after its other "
+    "files; or use a store with conditional writes (MART_SNAPSHOTS, MART_S3_ENDPOINT)."
 )
 
 _CUT_SHORT = (
@@ -192,8 +192,8 @@ def _explained(error: ClientError, where: str, condition: str, through: str) -> 
     if is_not_done:
         return TerminalError(
             f"{what}. This service does not support the operation or its headers: correct MART_S3_ENDPOINT, or unset "
-            "those of MART_S3_TAGS, MART_S3_ENCRYPTION, MART_S3_KMS_KEY and MART_S3_EXPECTED_OWNER that it does not "
-            "support."
+            "the settings that the service does not support (MART_S3_TAGS, MART_S3_ENCRYPTION, MART_S3_KMS_KEY or "
+            "MART_S3_EXPECTED_OWNER)."
         )
     if code in _FULL or status == 507:
         return TerminalError(f"{what}. The store or a quota is full: make room there.")
@@ -237,7 +237,7 @@ def _advice(error: ClientError, code: str, status: int) -> str:
             "The address does not exist at this endpoint: correct the bucket or MART_S3_ENDPOINT."
         )
     if status == 413 or code == "EntityTooLarge":
-        return "Raise the maximum body size of the store, or of a proxy before it."
+        return "Raise the maximum body size of the store, or of a proxy in front of the store."
     return "Correct what the error names, or MART_S3_ENDPOINT; a retry would fail in the same way."
 
 

@@ -79,7 +79,7 @@ def last_snapshot(
         manifest, _ = place.documents()
     except FeatureMartError:
         # The error's own message names a folder of this machine, which must not appear on the site.
-        return None, f"`mart snapshot list {consumer}` says why"
+        return None, f"run `mart snapshot list {consumer}` to see why"
     return manifest, None
 
 
