@@ -237,8 +237,8 @@ def _divisor(node: exp.Expression) -> Iterator[Problem]:
         yield Problem(
             node,
             "divisor",
-            "division by 0 is an error on BigQuery, inf or NULL on DuckDB: use ratio(), or nullif(…, 0) around the "
-            "divisor",
+            "division by 0 is an error on BigQuery, and gives inf or NULL on DuckDB: use ratio(), or nullif(…, 0) "
+            "around the divisor",
         )
 
 

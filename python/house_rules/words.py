@@ -169,11 +169,16 @@ WORDS = (
     ),
     _word("quote", r'"', "BigQuery reads double quotes as a string: use adapter.quote('name')"),
     _word("using", r"\busing\s*\(", "write the join out: on a.key = b.key", ()),
-    _word("position", r"\b(?:group|order)\s+by\s+(?:\d|all\b)", "use the names of the columns", ()),
+    _word(
+        "position",
+        r"\b(?:group|order)\s+by\s+(?:\d|all\b)",
+        ("name the columns instead of giving their positions"),
+        (),
+    ),
     _word(
         "subquery",
         r"\b(?:from|join)\s*\(\s*select\b",
-        "use a CTE with a verb in its name",
+        "replace the subquery with a CTE that has a verb in its name",
         ("macros/point_in_time/pit_join.sql",),
     ),
     _word(

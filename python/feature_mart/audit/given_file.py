@@ -113,7 +113,7 @@ def load_given(
         example = con.execute(f"select cast(any_value({time}) as varchar) from opened").fetchone()
         written = str(example[0]) if example and is_number(type_) else ""
         raise UsageError(
-            f"--time {question.time} has the type {type_}: it must be a date, or a time with or without UTC offset; "
+            f"--time {question.time} has the type {type_}, but must be a date, or a time with or without UTC offset; "
             f"{time_advice(written)}."
         )
     try:
@@ -143,7 +143,7 @@ def _require_times(con: duckdb.DuckDBPyConnection, question: Question) -> None:
         raise UsageError(f"{question.path} has no rows: there is nothing to audit.")
     if example is not None and not read:
         raise UsageError(
-            f"--time {question.time} holds {example!r}: it must be a date, or a time with or without UTC offset; "
+            f"--time {question.time} contains {example!r}, but must be a date, or a time with or without UTC offset; "
             f"{time_advice(example)}."
         )
 

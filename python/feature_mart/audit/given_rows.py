@@ -145,7 +145,7 @@ def _shift_fault(con: duckdb.DuckDBPyConnection, shift: Shift, shown: str) -> Ro
     )
     off = f"the times are {abs(shift.hours):g} h {'early' if shift.hours > 0 else 'late'}"
     written = "+00:00" if shift.zone == "UTC" else f"of {shift.zone}"
-    return _advised(fault, f"{off}: write them with the offset {written}")
+    return _advised(fault, f"{off}: write the times with the offset {written}")
 
 
 def _lost(con: duckdb.DuckDBPyConnection, manifest: Manifest, *, is_sample: bool) -> RowFault:

@@ -43,7 +43,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
 #: Environment variables that change Python itself. Python has read them before this program starts, so the program
 #: only warns.
 _PYTHON = {
-    "PYTHONPATH": "modules in these folders take precedence over installed ones",
+    "PYTHONPATH": "modules in these folders take precedence over installed modules",
     "PYTHONHOME": "the standard library is loaded from there",
     "PYTHONOPTIMIZE": "assertions are disabled",
     "PYTHONWARNINGS": "a warning may stop a command",

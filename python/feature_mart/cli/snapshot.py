@@ -266,7 +266,7 @@ def rollback(
         text = (
             f"released: latest of {consumer} names {freed.id} until the next export"
             if freed
-            else f"latest of {consumer} was not held"
+            else f"latest.json of {consumer} was not held"
         )
     else:
         text = _reason(reason)
@@ -370,7 +370,9 @@ def train_request(
     consumer = manifest["consumer"]
     contradiction = contradicted_by_latest(place, committed)
     if contradiction is not None:
-        raise TerminalError(f"latest.json of {consumer}: {contradiction}; no request was printed.")
+        raise TerminalError(
+            f"latest.json of {consumer}: {contradiction}; no request was printed: run `mart snapshot verify`."
+        )
     pairs = [each.partition("=") for each in given]
     if any(not sign or not name for name, sign, _ in pairs):
         raise UsageError("--hyperparameter must be NAME=VALUE, such as max_depth=6.")

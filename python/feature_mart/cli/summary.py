@@ -22,7 +22,7 @@ from feature_mart.snapshot_files.left_out import count_left_out
 _HOW = {
     "written": "new",
     "adopted": "completed an interrupted export",
-    "unchanged": "same content exists, nothing written",
+    "unchanged": "nothing written, because the same content exists",
     "planned": "dry run, nothing written",
 }
 _LATEST = {

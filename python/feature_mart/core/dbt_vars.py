@@ -127,8 +127,7 @@ def _check_names(path: Path, absent: list[str], unknown: list[str]) -> None:
         if read.get(name):
             default = DEFAULTS[name] or ("[]" if name == "overwritten_sources" else '""')
             raise UsageError(
-                f"dbt var {name} is not set in {path}, and the models read it: add `{name}: {default}` "
-                "under vars."
+                f"dbt var {name} is not set in {path}, but the models read it: add `{name}: {default}` under vars."
             )
 
 

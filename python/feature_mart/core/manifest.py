@@ -110,7 +110,9 @@ class Manifest:
             if consumer.name == name:
                 return consumer
         known = ", ".join(each.name for each in self.consumers) or "none"
-        raise UsageError(f"There is no consumer {name!r} in models/exposures.yml; known: {known}.")
+        raise UsageError(
+            f"There is no consumer {name!r} in models/exposures.yml; the consumers are {known}."
+        )
 
     def columns(self, model: str) -> tuple[Column, ...]:
         """Return a model's columns, in the order of its contract.

@@ -37,7 +37,9 @@ def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
     where = store.address(f"{prefix}/{MANIFEST}")
     data = store.read(f"{prefix}/{MANIFEST}")
     if data is None or hashlib.sha256(data).hexdigest() != success.decode(errors="replace").strip():
-        raise _damaged(store, prefix, "its manifest.json was changed after the commit")
+        raise _damaged(
+            store, prefix, "the manifest.json of the snapshot was changed after the commit"
+        )
     document = decode_document(data, "snapshot_manifest", where)
     there = {entry.key for entry in _part_entries(store, prefix)}
     for part in document["parts"]:

@@ -104,7 +104,7 @@ def contradicted_by_latest(place: StoredSnapshot, committed: Documents) -> str |
     if latest["id"] != committed.manifest["id"] or recorded == committed.manifest_sha256:
         return None
     return (
-        f"the recorded SHA-256 of manifest.json is {recorded}, but the file has {committed.manifest_sha256}: one of "
+        f"the SHA-256 of manifest.json is {committed.manifest_sha256}, but latest.json records {recorded}: one of "
         "the two files was rewritten"
     )
 

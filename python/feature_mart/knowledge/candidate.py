@@ -122,8 +122,8 @@ def measure_candidate(
     telling = telling_column(extended, rows.columns, rows.texts)
     if telling is None:
         raise TerminalError(
-            f"{rows.name} is unknown or constant in all train rows of {snapshot.id}, so it cannot be measured. Set "
-            "MART_DWH to a warehouse that has the data."
+            f"{rows.name} is NULL or constant in train of {snapshot.id}, so it cannot be measured. Set MART_DWH to a "
+            "warehouse that has the data."
         )
     name = metric or ("r2" if snapshot.label_kind == "regression" else "auc")
     scores: dict[str, dict[str, float]] = {}

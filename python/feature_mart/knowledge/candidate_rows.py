@@ -87,7 +87,7 @@ def compile_candidate(settings: Settings, path: Path, as_of_at: datetime) -> str
     for node in result.nodes:
         if node.name == path.stem and node.compiled:
             return node.compiled
-    raise TerminalError(f"dbt compiled nothing for {path}: is the file an analysis?")
+    raise TerminalError(f"dbt did not compile {path}: the file must be an analysis.")
 
 
 def run_candidate(mart: Path, name: str, sql: str, history: Path | None = None) -> CandidateRows:

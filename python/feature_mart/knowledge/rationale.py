@@ -160,7 +160,11 @@ def check_models(models: Sequence[ModelFiles]) -> Iterator[Missing]:
     for model in models:
         yield from _check_notes(model)
         if not model.columns:
-            yield Missing(model.yaml_path, None, "no columns: describe every column of the model")
+            yield Missing(
+                model.yaml_path,
+                None,
+                "the YAML lists no columns: describe every column of the model",
+            )
         for name, column in model.columns.items():
             is_home = not model.is_mart and (name not in explained or "why" in meta_of(column))
             for what in _check_column(column, KEYS if is_home else HANDED_ON):

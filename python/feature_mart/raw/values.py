@@ -82,7 +82,7 @@ def _time_faults(column: str) -> Iterator[_Fault]:
 
 def _number_faults(column: str) -> Iterator[_Fault]:
     number = f"cast({column} as double)"
-    yield _Fault(column, f"isnan({number})", "NaN", "write NULL where it is unknown")
+    yield _Fault(column, f"isnan({number})", "NaN", "write NULL where the number is unknown")
     if column in _NOT_MONEY:
         return
     # Exclude NaN, because DuckDB sorts NaN above every number.
@@ -90,7 +90,7 @@ def _number_faults(column: str) -> Iterator[_Fault]:
         column,
         f"abs({number}) > {MOST_MONEY} and not isnan({number})",
         "an amount beyond 1,000,000,000,000,000",
-        "correct it, or write NULL",
+        "correct the amount, or write NULL",
     )
     # The price of a contract that does not count may have any value: no label and no feature uses it.
     of = f" and {_COUNTS}" if column == "agreed_price" else ""
@@ -104,5 +104,5 @@ def _number_faults(column: str) -> Iterator[_Fault]:
         column,
         f"{number} < 0 and {number} >= -{MOST_MONEY}{of}",
         "a negative amount",
-        "correct it, or write NULL",
+        "correct the amount, or write NULL",
     )

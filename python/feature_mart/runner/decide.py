@@ -25,8 +25,8 @@ def check_as_of(settings: Settings, as_of: str | None) -> datetime | None:
     reached = settings.clock.refresh_before(settings.now)
     if wanted > reached:
         raise UsageError(
-            f"{name} {given} is the refresh of {_utc(wanted)}, which is in the future: use "
-            f"{_utc(reached)}, the last one, or earlier."
+            f"{name} {given} is the refresh of {_utc(wanted)}, which is in the future: use {_utc(reached)} (the last "
+            "refresh) or an earlier time."
         )
     return wanted
 

@@ -122,8 +122,8 @@ def train(job: Job) -> None:
     if len(job.hosts) > 1:
         raise UsageError(
             f"This job has {len(job.hosts)} instances ({', '.join(job.hosts)}), but the model is trained on one "
-            "instance, because on several its trees would depend on the distribution of the rows. Set the instance "
-            "count to 1, with a larger instance type if needed."
+            "instance, because with several instances the trees would depend on the division of the rows among "
+            "them. Set the instance count to 1, with a larger instance type if needed."
         )
     asked = parse_hyperparameters(job.hyperparameters)
     snapshot = load_channels(

@@ -58,8 +58,8 @@ def _var_faults(project: Path) -> Iterator[tuple[str, str, str]]:
             yield var.path, "var()", what
         elif not var.is_set:
             what = (
-                f"is a dbt var that {var.path} reads and {_SETTINGS} does not set: set it there under vars, with a "
-                "comment that gives the reason for its value"
+                f"is a dbt var that {var.path} reads, but {_SETTINGS} does not set: add the var there under vars, "
+                "with a comment that gives the reason for its value"
             )
             yield var.path, var.name, what
         elif not var.reason:

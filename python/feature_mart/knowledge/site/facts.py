@@ -97,6 +97,6 @@ def cut_of(consumer: Consumer) -> str:
     if consumer.validation_from is not None and consumer.test_from is not None:
         return f"validation from {consumer.validation_from}, test from {consumer.test_from}"
     return (
-        f"the newest {consumer.test_share:.0%} of the labelled rows are test, the "
-        f"{consumer.validation_share:.0%} before them validation"
+        f"the newest {consumer.test_share:.0%} of the labelled rows are test, and the "
+        f"{consumer.validation_share:.0%} before them are validation"
     )

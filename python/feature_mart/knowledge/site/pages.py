@@ -211,7 +211,7 @@ _GROUP_HEAD = (
 def _group_line(document: Mapping[str, Any], group: Mapping[str, Any]) -> list[str]:
     where = f"{document['warehouse_id']}: {document['consumer']}, {document['metric']}"
     if group["is_empty"]:
-        return [where, str(group["name"]), *["never known there"] * 4]
+        return [where, str(group["name"]), *["constant or NULL"] * 4]
     return [
         where,
         f"{group['name']} ({len(group['features'])})",

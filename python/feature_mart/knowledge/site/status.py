@@ -120,7 +120,7 @@ def checks_text(checks: LastChecks, links: Links, zone: ZoneInfo) -> str:
     """Return the last checks as Markdown: their time, the numbers by result, and which checks warned or failed."""
     built, later = checks.built, checks.failed_since
     if built.tests == CheckCounts():
-        text = f"The mart was built by run `{built.run_id}` without checks: run `mart build`."
+        text = f"The mart was built by run `{built.run_id}` without checks: run `mart build` to check it."
     else:
         text = f"{_when(built, zone)}, run `{built.run_id}`: **{_counts(built.tests)}**."
     parts = [text]
