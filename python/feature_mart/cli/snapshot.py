@@ -96,10 +96,7 @@ def verify(wanted: str, dwh: str | None, as_json: bool) -> None:
 @snapshot_argument("b")
 @dwh_option
 @click.option(
-    "--all",
-    "every",
-    is_flag=True,
-    help="Show every column, not only the columns that changed most.",
+    "--all", "every", is_flag=True, help="Show every column, not only the most changed columns."
 )
 @json_option
 @explained
@@ -237,9 +234,7 @@ def clean(
 @click.argument("consumer")
 @dwh_option
 @snapshot_option("--to", "to", "Snapshot to name in latest.json.")
-@click.option(
-    "--reason", metavar="TEXT", help="Reason for the rollback, which is recorded in latest.json."
-)
+@click.option("--reason", metavar="TEXT", help="Reason for the rollback, kept in latest.json.")
 @click.option("--release", "is_release", is_flag=True, help="Let exports move latest.json again.")
 @json_option
 @explained

@@ -110,9 +110,7 @@ class Manifest:
             if consumer.name == name:
                 return consumer
         known = ", ".join(each.name for each in self.consumers) or "none"
-        raise UsageError(
-            f"There is no consumer {name!r} in models/exposures.yml; the consumers are {known}."
-        )
+        raise UsageError(f"There is no consumer {name!r} in models/exposures.yml; it has {known}.")
 
     def columns(self, model: str) -> tuple[Column, ...]:
         """Return a model's columns, in the order of its contract.
