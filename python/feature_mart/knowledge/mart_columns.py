@@ -31,8 +31,8 @@ from feature_mart.knowledge.rationale import (
 )
 
 _HEADER = """\
-# `mart knowledge check --fix` writes the columns, from the models that compute them. Write by hand what stands above
-# `columns:`; a test of one column names it in `column_name`.
+# `mart knowledge check --fix` generates the columns from the models that compute them. Edit only the keys above
+# `columns:`, and write tests of single columns there too, with `column_name`.
 models:
 """
 _COLUMNS = "    columns:\n"
