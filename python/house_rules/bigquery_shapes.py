@@ -168,7 +168,7 @@ def _window(select: exp.Select, window: exp.Window) -> Iterator[Problem]:
         )
     if kind == "groups" or spec.args.get("exclude"):
         yield Problem(
-            window, "window-frame", "BigQuery has only ROWS and RANGE frames: use one of them"
+            window, "window-frame", "BigQuery has only ROWS and RANGE frames: use ROWS or RANGE"
         )
     if terms and isinstance(function, exp.AggFunc) and function.find(exp.Distinct):
         yield Problem(

@@ -96,5 +96,8 @@ def check_names(paths: Sequence[str]) -> Iterator[Finding]:
             is_shared = layer == "marts" and suffix == ".yml" and str(shared) in there
             if str(file.with_suffix(suffix)) not in there and not is_shared:
                 yield Finding(
-                    path, 0, "model-files", f"{file.stem}{suffix} is missing in its folder: add it"
+                    path,
+                    0,
+                    "model-files",
+                    f"{file.stem}{suffix} is missing in the model's folder: add the file",
                 )

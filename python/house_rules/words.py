@@ -242,7 +242,7 @@ WORDS = (
     _word(
         "frame",
         r"\bgroups\s+(?:between|unbounded|current|\d)|\bexclude\s+(?:current|group|ties|no)\b",
-        "BigQuery has only ROWS and RANGE frames: use one of them",
+        "BigQuery has only ROWS and RANGE frames: use ROWS or RANGE",
     ),
 )
 

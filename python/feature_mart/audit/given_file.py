@@ -190,8 +190,8 @@ def _features(
         feature = known[name]
         if model and model not in (feature.as_of_model, feature.job_model):
             raise UsageError(
-                f"--column names {text}, but {name} is a column of {feature.model}: correct the model, or leave it "
-                "out."
+                f"--column names {text}, but {name} is a column of {feature.model}: correct the model, or leave the "
+                "model out."
             )
         found.append(replace(feature, column=column, column_type=types[column]))
     return tuple(found)

@@ -94,7 +94,7 @@ def var_tables(con: duckdb.DuckDBPyConnection, own_vars: Sequence[OwnVar]) -> It
         cells = [[_cell(row.get(column)) for column in columns] for row in rows]
         con.executemany(f"insert into {table} values ({marks})", cells)
         remedy = (
-            "make it a seed with config.meta.known_from (the time from which the seed's values are known) or "
+            "make the var a seed with config.meta.known_from (the time from which the seed's values are known) or "
             "config.meta.follows_labels (the reason why the values may follow the label)"
         )
         yield SeedTable(var_name(var), table, "", remedy)

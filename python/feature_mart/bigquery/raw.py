@@ -46,8 +46,8 @@ def check_dataset(client: Any, address: BigQueryAddress, overwritten: Sequence[s
                 found = client.get_table(f"{address.raw}.{table}", **bounds(address))
             except NotFound:
                 faults.append(
-                    f"{table}: the table {address.raw}.{table} does not exist; create it with all its columns, even "
-                    "if it has no rows"
+                    f"{table}: the table {address.raw}.{table} does not exist; create the table with all its "
+                    "columns, even without rows"
                 )
                 continue
             present = {field.name.lower(): field.field_type for field in found.schema}

@@ -106,8 +106,8 @@ def copy_table(
     if not rows == funnel.rows == expected_rows:
         raise TerminalError(
             f"{place} as of {at.isoformat()}: BigQuery counts {expected_rows:,} rows, {funnel.rows:,} were received "
-            f"and {rows:,} stored; nothing was exported. Try again; if it persists, look for a row access policy that "
-            "hides rows of the table from this user."
+            f"and {rows:,} stored; nothing was exported. Try again; if the difference persists, look for a row "
+            "access policy that hides rows of the table from this user."
         )
     return rows
 

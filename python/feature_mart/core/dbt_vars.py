@@ -121,7 +121,7 @@ def _check_names(path: Path, absent: list[str], unknown: list[str]) -> None:
             near = difflib.get_close_matches(str(name), DEFAULTS, n=1)
             meant = f"did you mean {near[0]}? " if near else ""
             raise UsageError(
-                f"dbt var {name} in {path} is not used: {meant}Correct its name, or remove it."
+                f"dbt var {name} in {path} is not used: {meant}Correct the name, or remove the var."
             )
     for name in absent:
         if read.get(name):

@@ -286,8 +286,7 @@ def _columns(model: str, entries: Mapping[str, Mapping[str, Any]]) -> tuple[Colu
         role = meta.get("role")
         if role is not None and role not in ROLES:
             raise TerminalError(
-                f"{model}.{name}: role {role!r} is unknown; use label, audit or key, or leave it "
-                "out for a feature."
+                f"{model}.{name}: role {role!r} is unknown; use label, audit or key, or none for a feature."
             )
         columns.append(
             Column(
@@ -305,7 +304,7 @@ def _columns(model: str, entries: Mapping[str, Mapping[str, Any]]) -> tuple[Colu
 def _consumer(exposure: str, meta: Mapping[str, Any]) -> Consumer:
     def fail(key: str, wanted: str) -> TerminalError:
         return TerminalError(
-            f"exposure {exposure}: config.meta.{key} is {meta.get(key)!r}; it must be {wanted}."
+            f"exposure {exposure}: config.meta.{key} is {meta.get(key)!r}, but must be {wanted}."
         )
 
     def text(key: str) -> str:

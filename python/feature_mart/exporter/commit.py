@@ -160,5 +160,5 @@ def _part_entries(store: Store, prefix: str) -> tuple[Entry, ...]:
 def _damaged(store: Store, prefix: str, what: str) -> TerminalError:
     return TerminalError(
         f"{store.address(prefix)} has this content already, but {what}. A committed snapshot is never repaired in "
-        "place: check it with `mart snapshot verify`, move it away, and export again."
+        "place: check the snapshot with `mart snapshot verify`, move the snapshot away, and export again."
     )

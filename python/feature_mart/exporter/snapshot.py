@@ -287,7 +287,8 @@ def _check_min_parts(plan: Plan, done: dict[str, Any], min_parts: int, address: 
         if have < min(min_parts, measure.rows):
             raise TerminalError(
                 f"{address} has this content already, but with only {have} parts of {split}, and --min-parts is "
-                f"{min_parts}. A committed snapshot is not rewritten: move it away, or export to another place."
+                f"{min_parts}. A committed snapshot is not rewritten: move the snapshot away, or export to another "
+                "place."
             )
 
 

@@ -158,8 +158,8 @@ class DuckDBSource:
             kind = dict(found)[name]
             if kind.split("(")[0] not in _NUMERIC:
                 raise TerminalError(
-                    f"{layout.model}.{name} is {kind}; the columns of a snapshot must be numbers. Convert it to a "
-                    "number, or set its role."
+                    f"{layout.model}.{name} is {kind}; the columns of a snapshot must be numbers. Convert the column "
+                    "to a number, or set a role."
                 )
 
     def survey(self, layout: Layout, zone: ZoneInfo) -> Survey:

@@ -253,7 +253,7 @@ def _check_notes(model: ModelFiles) -> Iterator[Missing]:
         yield Missing(
             model.notes_path,
             None,
-            f"the file does not exist: write it, with the headings {headings}",
+            f"the file does not exist: write the file with the headings {headings}",
         )
         return
     sections = sections_of(model.notes)

@@ -144,8 +144,8 @@ def _parsed(row: Mapping[str, str | None]) -> LoadClockLine | str:
         )
     if starts is None and row["untrusted_from"]:
         return (
-            f"untrusted_from is {row['untrusted_from']!r}; write a timestamp as 2024-01-31 15:00:00+00, or leave it "
-            "empty"
+            f"untrusted_from is {row['untrusted_from']!r}; write a timestamp as 2024-01-31 15:00:00+00, or leave the "
+            "field empty"
         )
     if starts is not None and starts >= ends:
         return (

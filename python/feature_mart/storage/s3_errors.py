@@ -175,7 +175,9 @@ def cut_short(error: Exception, where: str, through: str = "") -> FeatureMartErr
         return TerminalError(
             f"{what}. Correct MART_S3_ENDPOINT (http or https, its port), AWS_CA_BUNDLE, or HTTPS_PROXY and NO_PROXY."
         )
-    return TransientError(f"{what}. {_LATER} If it persists, correct the endpoint or the region.")
+    return TransientError(
+        f"{what}. {_LATER} If the error persists, correct the endpoint or the region."
+    )
 
 
 def _explained(error: ClientError, where: str, condition: str, through: str) -> FeatureMartError:
@@ -199,8 +201,8 @@ def _explained(error: ClientError, where: str, condition: str, through: str) -> 
         return TerminalError(f"{what}. The store or a quota is full: make room there.")
     if code in CHANGED_ON_THE_WAY:
         return TransientError(
-            f"{what}: the bytes were changed in transit, and S3 rejected them. Try again; if it persists, look for a "
-            "proxy that changes request bodies."
+            f"{what}: the bytes were changed in transit, and S3 rejected them. Try again; if the error persists, "
+            "look for a proxy that changes request bodies."
         )
     if status in _PASSING_STATUS or code in _PASSING | CONFLICT:
         return TransientError(f"{what}. {_LATER}")
@@ -222,7 +224,7 @@ def _advice(error: ClientError, code: str, status: int) -> str:
     if code.startswith("KMS"):
         return "Correct MART_S3_KMS_KEY, or allow the role to use that key."
     if code == "InvalidObjectState":
-        return "The object is archived: restore it, or write it again under another key."
+        return "The object is archived: restore the object, or write the object under another key."
     if operation.startswith(("AssumeRole", "GetRole", "GetFederation", "GetCaller")):
         return (
             "Allow these credentials to assume that role, or correct AWS_PROFILE or AWS_ROLE_ARN."

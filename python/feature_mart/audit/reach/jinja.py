@@ -85,7 +85,7 @@ def jinja_faults(owner: str, text: str) -> Iterator[str]:
     allowed = _ALLOWED.get(owner, set())
     for name, before, after in _names(text):
         if name in _ASKING and name not in {owner, *allowed} and after == "(":
-            yield f"queries the warehouse at compile time ({name}); use ref() in its SELECT"
+            yield f"queries the warehouse at compile time ({name}); use ref() in the SELECT"
         elif name in _FORBIDDEN and before != "." and name not in allowed and after != "=":
             yield (
                 f"depends on {_FORBIDDEN[name]} ({name}), so one commit can give different results; use a dbt var, or "

@@ -53,7 +53,7 @@ def test_a_seed_without_a_time_and_a_reason_is_named_with_what_to_write(
     ((path, name, what),) = faults(project(tmp_path), node, MODEL)
     assert (path, name) == ("seeds/levels.csv", "levels")
     assert what.startswith("is a seed that feat_a reads, but has neither a date nor a reason")
-    assert "config.meta.known_from or config.meta.why" in what and "(line 2 has none)" in what
+    assert "config.meta.known_from or config.meta.why" in what and "(line 2 has neither)" in what
 
 
 def test_the_faults_of_the_audit_hold_those_of_seeds_and_vars(tmp_path: Path) -> None:

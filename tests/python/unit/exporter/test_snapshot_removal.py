@@ -166,7 +166,7 @@ def test_a_damaged_pin_or_latest_is_said_and_hides_nothing_else(
     store.delete(f"{NAME}/pins/x.json")
     store.put(f"{NAME}/latest.json", b"?")
     assert [line.id for line in list_snapshots(store)] == ["latest.json", made.id]
-    with pytest.raises(TerminalError, match="Correct it with `mart snapshot rollback"):
+    with pytest.raises(TerminalError, match="Correct the file with `mart snapshot rollback"):
         export(mart, store, 1)
     assert roll_back(store, NAME, made.id, "latest.json was damaged") is None
     assert find_snapshot(store, NAME, S3Options()) == made.address

@@ -127,7 +127,7 @@ def test_a_candidate_that_was_changed_or_not_told_of_is_named(project: Path) -> 
 def test_a_model_without_notes_is_named(project: Path) -> None:
     (path,) = project.glob(f"models/**/{POSTING}.md")
     path.unlink()
-    assert "the file does not exist: write it" in check().stdout
+    assert "the file does not exist: write the file" in check().stdout
 
 
 def halve(text: str) -> str:

@@ -197,7 +197,7 @@ def test_codes_are_neither_in_order_nor_joined() -> None:
     rows = [Row(day % 90, 0, float(day % 3), float(day % 3 == 1)) for day in range(99)]
     with_order = profile_of(rows, "bigint")
     codes = replace(with_order, is_categorical=True)
-    assert "3 codes, 0 the most frequent (33%)" in describe_profile(codes, "price")
+    assert "3 codes, of which 0 is the most frequent (33%)" in describe_profile(codes, "price")
     assert "median" not in describe_profile(codes, "price")
     assert draw_profile(codes, "price").count("<path") < draw_profile(with_order, "price").count(
         "<path"
