@@ -109,8 +109,8 @@ def _join_subqueries(block: Block) -> Iterator[Problem]:
                 yield Problem(
                     query,
                     "join-subquery",
-                    "BigQuery rejects a subquery on a table in ON: cross join its row first, or move the condition "
-                    "to WHERE",
+                    "BigQuery rejects a subquery on a table in ON: cross join the subquery first, or move the "
+                    "condition to WHERE",
                 )
                 break
 
@@ -168,13 +168,14 @@ def _window(select: exp.Select, window: exp.Window) -> Iterator[Problem]:
         )
     if kind == "groups" or spec.args.get("exclude"):
         yield Problem(
-            window, "window-frame", "BigQuery has only ROWS and RANGE frames: use one of them"
+            window, "window-frame", "BigQuery has only ROWS and RANGE frames: use ROWS or RANGE"
         )
     if terms and isinstance(function, exp.AggFunc) and function.find(exp.Distinct):
         yield Problem(
             window,
             "window-distinct",
-            "BigQuery allows no ORDER BY with DISTINCT in a window: use two levels, as in feat_category__prices",
+            "BigQuery allows no ORDER BY with DISTINCT in a window: aggregate in two levels, as in "
+            "feat_category__prices",
         )
     is_range = kind == "range" or (not kind and _is_aggregate(function))
     if is_range and any(_is_unusual(term) for term in terms):
@@ -236,8 +237,8 @@ def _divisor(node: exp.Expression) -> Iterator[Problem]:
         yield Problem(
             node,
             "divisor",
-            "division by 0 is an error on BigQuery, inf or NULL on DuckDB: use ratio(), or nullif(…, 0) around the "
-            "divisor",
+            "division by 0 is an error on BigQuery, and gives inf or NULL on DuckDB: use ratio(), or nullif(…, 0) "
+            "around the divisor",
         )
 
 

@@ -27,25 +27,33 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
     for number, line in enumerate(text.splitlines(), 1):
         if UNFINISHED.search(line):
             yield Finding(
-                path, number, "unfinished", "do it, or open an issue and remove the comment"
+                path,
+                number,
+                "unfinished",
+                "do the work now, or open an issue and remove the comment",
             )
         if MACHINE.search(line):
             yield Finding(
                 path,
                 number,
                 "machine-path",
-                "a path of one machine: use a relative path, or one from the settings",
+                "this path exists on one machine only: use a relative path, or a path from the settings",
             )
         if INDEX.search(line):
             yield Finding(
                 path,
                 number,
                 "index-host",
-                "a package index is a setting of the machine: remove it from the file",
+                "the address of a package index is a setting of the machine: remove the address from the file",
             )
         # SQL that YAML passes to a test cannot call macros, so the remedy is a generic test.
         if path.endswith(".yml") and "expression:" in line and QUOTED_VAR.search(line):
-            yield Finding(path, number, "var-literal", f"{VAR_REMEDY}; in a test of tests/generic")
+            yield Finding(
+                path,
+                number,
+                "var-literal",
+                (f"{VAR_REMEDY}; because YAML cannot call macros, write a test in tests/generic"),
+            )
     lines = text.count("\n")
     if path.endswith(".py") and lines > MAX_PYTHON_LINES:
         yield Finding(
@@ -66,7 +74,9 @@ def check_names(paths: Sequence[str]) -> Iterator[Finding]:
     for path in sorted(there):
         file = PurePosixPath(path)
         if path.startswith("tests/python/") and file.suffix == ".sql":
-            yield Finding(path, 0, "test-sql", "dbt would run it as a test: write it to tmp_path")
+            yield Finding(
+                path, 0, "test-sql", "dbt would run the file as a test: write the file to tmp_path"
+            )
         if file.parts[0] != "models" or file.suffix not in (".sql", ".py"):
             continue
         layer, owner = (*file.parts[1:3], "", "")[:2]
@@ -86,5 +96,8 @@ def check_names(paths: Sequence[str]) -> Iterator[Finding]:
             is_shared = layer == "marts" and suffix == ".yml" and str(shared) in there
             if str(file.with_suffix(suffix)) not in there and not is_shared:
                 yield Finding(
-                    path, 0, "model-files", f"{file.stem}{suffix} is missing in its folder: add it"
+                    path,
+                    0,
+                    "model-files",
+                    f"{file.stem}{suffix} is missing in the model's folder: add the file",
                 )

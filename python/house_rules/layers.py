@@ -33,7 +33,7 @@ def check_layers(document: Mapping[str, Any]) -> Iterator[str]:
         path, name = node["original_file_path"], node["name"]
         layer = _layer(path)
         if layer is None:
-            yield f"{path}: {name} is in no layer: move it to one of {', '.join(LAYERS)}"
+            yield f"{path}: {name} is in no layer: move the model to one of {', '.join(LAYERS)}"
             continue
         parents = [models[key] for key in node["depends_on"]["nodes"] if key in models]
         later = {
@@ -51,7 +51,7 @@ def check_layers(document: Mapping[str, Any]) -> Iterator[str]:
                 )
         for pattern in reasons:
             if not any(fnmatchcase(parent, pattern) for parent in later):
-                yield f"{path}: {name} reads no later model {pattern}: remove it from config.meta.{_KEY}"
+                yield f"{path}: {name} reads no later model {pattern}: remove {pattern} from config.meta.{_KEY}"
 
 
 def _layer(path: str) -> int | None:

@@ -136,7 +136,9 @@ def main(argv: list[str]) -> int:
         print(f"\n--- {outcome.check.name}: {outcome.check.about}\n{outcome.output}")
     verdict = f"{len(failed)} of {len(checks)} failed" if failed else f"all {len(checks)} passed"
     if left_out and not failed:
-        verdict = f"nothing found; {len(left_out)} of {len(checks)} did not read everything"
+        verdict = (
+            f"nothing found, but {len(left_out)} of {len(checks)} checks did not read every file"
+        )
     print(f"{'' if not failed else chr(10)}lint: {verdict} in {time.monotonic() - started:.0f} s")
     return 1 if failed else 0
 
@@ -160,7 +162,7 @@ def _narrow(waiting: Sequence[Check], kept: Kept) -> tuple[dict[str, list[str]],
         elif others and check.by_file:
             left_out[check.name] = f"{others} files that a change may affect"
         elif not check.by_file:
-            left_out[check.name] = "all but the changed files"
+            left_out[check.name] = "all files that were not changed"
     return paths, left_out
 
 

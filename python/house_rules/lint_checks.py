@@ -74,7 +74,7 @@ CHECKS = (
     Check("duckdb", "sqlfluff, the models compiled for DuckDB", dialect="duckdb", by_file=True),
     Check(
         "reach",
-        "what a build accesses besides its inputs; models read no later layer",
+        "builds access only their inputs, and models read no later layer",
         inputs=(*RENDERED, "module:house_rules.reach"),
         dialect="duckdb",
     ),
@@ -99,7 +99,11 @@ CHECKS = (
         (tool("yamllint", "--strict", "."),),
         ("*.yml", "*.yaml", ".yamllint", ".gitignore"),
     ),
-    Check("imports", "import-linter, layers downward only", (tool("lint-imports", "--no-cache"),)),
+    Check(
+        "imports",
+        "import-linter, imports from lower layers only",
+        (tool("lint-imports", "--no-cache"),),
+    ),
     Check(
         "workflows",
         "GitHub and CircleCI definitions",

@@ -16,7 +16,7 @@ _RULES = (
             r"|\bpd\.read_(parquet|csv)\("
         ),
         ("python/feature_mart/core/duckdb_files.py", "python/house_rules/python_files.py"),
-        "a path may contain a wildcard, key=value or an apostrophe: write it into SQL with "
+        "a path may contain a wildcard, key=value or an apostrophe: write the path into SQL with "
         "feature_mart.core.duckdb_files",
     ),
     (

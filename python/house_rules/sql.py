@@ -116,7 +116,7 @@ def _stars(path: str, source: str, parts: Parts) -> Iterator[Hit]:
             yield (
                 star.start(),
                 "star",
-                "only import CTEs, select * from {{ ref(…) }}, and the last line may select *: list the columns",
+                "only an import CTE (select * from {{ ref(…) }}) and the last line may use select *: list the columns",
             )
 
 
@@ -126,7 +126,7 @@ def _distinct(parts: Parts) -> Iterator[Hit]:
             yield (
                 match.start(),
                 "distinct",
-                "hides a fan-out: group by the key, or join to a relation with one row per key",
+                "`distinct` hides a fan-out: group by the key, or join to a relation with one row per key",
             )
 
 
@@ -150,26 +150,30 @@ def _collections(parts: Parts) -> Iterator[Hit]:
             yield (
                 match.start(),
                 "unordered-list",
-                "the order is undefined: end ORDER BY with a unique key",
+                "the order of the collected values is undefined: add an ORDER BY that ends with a unique key",
             )
 
 
 def _constants(parts: Parts) -> Iterator[Hit]:
     ids = r"\b\w+_id\s*(?:=|<>|!=|(?:not\s+)?in\s*\()\s*(?=['\d])"
     for match in re.finditer(ids, parts.sql):
-        yield match.start(), "row-id", "a row id in code: move it to a seed, with its reason"
+        yield (
+            match.start(),
+            "row-id",
+            "the code contains a row id: move the id to a seed, with a reason",
+        )
     for match in re.finditer(r"\b\w+_amount\s*(?:=|<>|!=|<=?|>=?)\s*(?!1\b)[1-9]\d*", parts.sql):
         yield (
             match.start(),
             "constant",
-            "an amount in code: move it to a seed or a var, with its reason",
+            "the code contains an amount: move the amount to a seed or a var, with a reason",
         )
     for text in (parts.literals, parts.arguments):
         for match in re.finditer(r"(?<!\d)(?!1970-01-01)\d{4}-\d{2}-\d{2}(?!\d)", text):
             yield (
                 match.start(),
                 "constant",
-                "a date in code: move it to a seed or a var, with its reason",
+                "the code contains a date: move the date to a seed or a var, with a reason",
             )
 
 
@@ -185,8 +189,8 @@ def _functions(path: str, parts: Parts) -> Iterator[Hit]:
                 yield (
                     call.start(),
                     "function",
-                    f"`{name}` may differ between the engines: use a macro of macros/dialect, or add it to "
-                    "SHARED_FUNCTIONS in words.py after testing it on both",
+                    f"`{name}` may differ between the engines: use a macro of macros/dialect, or test the function "
+                    "on both, then add the name to SHARED_FUNCTIONS in words.py",
                 )
 
 
@@ -196,7 +200,7 @@ def _strings(parts: Parts) -> Iterator[Hit]:
             yield (
                 text.start(),
                 "escape",
-                "a backslash is an escape only on BigQuery, a doubled quote only on DuckDB: use text without them",
+                "a backslash is an escape only on BigQuery, a doubled quote only on DuckDB: use text with neither",
             )
 
 

@@ -136,7 +136,7 @@ def findings(dialect: str, paths: Iterable[str], manifest: Any = None) -> Iterat
     result = linter.lint_paths(tuple(paths))
     records = result.as_records()
     if not records:
-        raise ValueError("sqlfluff found no SQL file: run it in the project folder")
+        raise ValueError("sqlfluff found no SQL file: run the check in the project folder")
     for record in records:
         path = str(record["filepath"])
         source = Path(path).read_text(encoding="utf-8")

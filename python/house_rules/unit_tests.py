@@ -72,7 +72,7 @@ def _findings(
     )
     if wanted - stated:
         missing = ", ".join(sorted(wanted - stated))
-        remedy = f"{name} depends on {missing}: set them under overrides: vars:"
+        remedy = f"{name} depends on the vars {missing}: set these vars under overrides: vars:"
         yield Finding(path, line, "unit-test-vars", remedy)
     if stated - wanted:
         unread = ", ".join(sorted(stated - wanted))
@@ -80,5 +80,5 @@ def _findings(
             path,
             line,
             "unit-test-vars",
-            f"{name} sets {unread}, which it does not read: remove them",
+            f"{name} sets the vars {unread}, which the model does not read: remove these vars",
         )

@@ -72,7 +72,7 @@ WORDS = (
         "clock",
         r"\bcurrent_(?:timestamp|date|time|datetime)\b|"
         + _calls("now", "today", "get_current_timestamp"),
-        "every run would give other rows: use as_of_at of int_mart__clock",
+        "each run would read another time: use as_of_at of int_mart__clock",
     ),
     _word("asof", r"\basof\b", "use pit_join(), which supports both engines", POINT_IN_TIME),
     _word(
@@ -113,23 +113,23 @@ WORDS = (
         _calls(
             r"approx_\w+", "quantile(?:_cont|_disc)?", "percentile_(?:cont|disc)", "median", "mode"
         ),
-        "not exact, or not on both engines: use counts per bucket, as in feat_category__prices",
+        "the result is approximate or differs between the engines: use counts per bucket, as in feat_category__prices",
         (),
     ),
     _word(
         "unordered-pick",
         _calls("any_value", "first", "last", "arg_max", "arg_min", "max_by", "min_by"),
-        "the row is undefined: use row_number() with an order, value_of_least(), or max()",
+        "the chosen row is undefined: use row_number() with an order, value_of_least(), or max()",
     ),
     _word(
         "null-order",
         _calls("greatest", "least"),
-        "NULL wins on one engine and is ignored on the other: use greatest_known() or least_known()",
+        "a NULL makes the result NULL on one engine and is ignored on the other: use greatest_known() or least_known()",
     ),
     _word(
         "concat",
         _calls("concat", "concat_ws"),
-        "NULL wins on one engine and is ignored on the other: use || with coalesce()",
+        "a NULL makes the result NULL on one engine and is ignored on the other: use || with coalesce()",
     ),
     _word(
         "text",
@@ -140,7 +140,8 @@ WORDS = (
     _word(
         "regexp",
         _calls(r"regexp_\w+"),
-        "replaces all matches on one engine and the first on the other: use a macro of macros/dialect",
+        "the function replaces all matches on one engine and only the first on the other: use a macro of "
+        "macros/dialect",
     ),
     _word(
         "safe-cast",
@@ -150,9 +151,11 @@ WORDS = (
     _word(
         "ilike",
         r"\bilike\b|\bsimilar\s+to\b",
-        "BigQuery has neither: use like on text that a macro has lower-cased",
+        "BigQuery has no ILIKE and no SIMILAR TO: use LIKE on text that a macro has lower-cased",
     ),
-    _word("filter", _calls("filter"), "BigQuery has none: use sum(case when … then … end)"),
+    _word(
+        "filter", _calls("filter"), "BigQuery has no FILTER clause: use sum(case when … then … end)"
+    ),
     _word(
         "numbers", _calls("unnest", "generate_series", "generate_array", "range"), "whole_numbers()"
     ),
@@ -161,23 +164,28 @@ WORDS = (
         "random",
         _calls("random", "rand", "uuid", "gen_random_uuid", "generate_uuid")
         + r"|\busing\s+sample\b|\btablesample\b",
-        "every build would give other rows: remove it",
+        "each build would give other rows: remove the random function",
         (),
     ),
-    _word("quote", r'"', "BigQuery reads it as a string: use adapter.quote('name')"),
+    _word("quote", r'"', "BigQuery reads double quotes as a string: use adapter.quote('name')"),
     _word("using", r"\busing\s*\(", "write the join out: on a.key = b.key", ()),
-    _word("position", r"\b(?:group|order)\s+by\s+(?:\d|all\b)", "use the names of the columns", ()),
+    _word(
+        "position",
+        r"\b(?:group|order)\s+by\s+(?:\d|all\b)",
+        ("name the columns instead of giving their positions"),
+        (),
+    ),
     _word(
         "subquery",
         r"\b(?:from|join)\s*\(\s*select\b",
-        "use a CTE with a verb in its name",
+        "replace the subquery with a CTE that has a verb in its name",
         ("macros/point_in_time/pit_join.sql",),
     ),
     _word(
         "operator",
         r"==|<=>|\*\*|\^|!?~|&&|@|->|\blambda\b",
-        "a power, pattern, lambda or JSON path has another meaning or none on BigQuery (^ is a power on DuckDB, an "
-        "exclusive or on BigQuery): use = for equality, and functions of both engines",
+        "a power, pattern, lambda or JSON path has another meaning on BigQuery or does not exist there (^ is a "
+        "power on DuckDB, an exclusive or on BigQuery): use = for equality, and functions of both engines",
     ),
     _word(
         "list",
@@ -189,41 +197,52 @@ WORDS = (
         r"\b(?:e|r|b|rb|br|x)'",
         "string prefixes differ between the engines: use a plain string",
     ),
-    _word("number", r"(?<![\w.])\d+_\d", "BigQuery reads it as an alias: write only digits"),
+    _word(
+        "number",
+        r"(?<![\w.])\d+_\d",
+        "BigQuery reads the part after the digits as an alias: write only digits",
+    ),
     _word(
         "set",
         r"\bunion\b(?!\s+(?:all|distinct)\b)|\bintersect\b(?!\s+distinct\b)"
         r"|(?<!\*)(?<!\* )\bexcept\b(?!\s+distinct\b)|\b(?:union|all)\s+by\s+name\b",
-        "BigQuery needs union all, or distinct after union, intersect and except, with columns by position",
+        "BigQuery requires ALL or DISTINCT after UNION, DISTINCT after INTERSECT and EXCEPT, and matches columns by "
+        "position",
     ),
     _word(
         "star-except",
         r"\*\s*(?:except|exclude|replace|rename)\b|(?<![\w.])columns\s*\(",
-        "this is exclude on one engine and except on the other: list the columns",
+        "columns are left out by EXCLUDE on DuckDB and by EXCEPT on BigQuery: list the columns",
     ),
     _word(
         "materialized",
         r"\bas\s+(?:not\s+)?materialized\b",
-        "BigQuery does not have it: use inlined()",
+        "BigQuery has no MATERIALIZED CTEs: use inlined()",
     ),
     _word(
         "join-kind",
         r"\b(?:semi|anti|positional|natural)\s+(?:(?:left|right|full|inner)\s+)?join\b|\blateral\b",
-        "BigQuery has none of them: use exists or in with an equality, or a CTE",
+        "BigQuery has no semi, anti, positional, natural or lateral joins: use EXISTS or IN with an equality, or a CTE",
     ),
     _word(
         "quantified",
         r"[<>=]\s*(?:any|all|some)\s*\(\s*select\b",
-        "BigQuery has none: use exists, or max()",
+        "BigQuery has no comparison with ANY, ALL or SOME of a subquery: use EXISTS, or max()",
     ),
     _word(
-        "values", r"\bvalues\s*\(", "BigQuery has none in a query: use select … union all select …"
+        "values",
+        r"\bvalues\s*\(",
+        "BigQuery has no VALUES in a query: use select … union all select …",
     ),
-    _word("null-test", r"\b(?:isnull|notnull)\b", "BigQuery has none: use is null, is not null"),
+    _word(
+        "null-test",
+        r"\b(?:isnull|notnull)\b",
+        "BigQuery has no ISNULL and NOTNULL: use is null or is not null",
+    ),
     _word(
         "frame",
         r"\bgroups\s+(?:between|unbounded|current|\d)|\bexclude\s+(?:current|group|ties|no)\b",
-        "BigQuery has only ROWS and RANGE frames: use one of them",
+        "BigQuery has only ROWS and RANGE frames: use ROWS or RANGE",
     ),
 )
 

@@ -37,7 +37,7 @@ def check_models_yaml(files: Mapping[str, str]) -> Iterator[Finding]:
 def _types(path: str, text: str, column: Mapping[str, Any]) -> Iterator[Finding]:
     stated = column.get("data_type")
     if stated is not None and stated not in TYPES:
-        remedy = f"{column['name']}: {stated!r} is one engine's; use {', '.join(TYPES)}"
+        remedy = f"{column['name']}: {stated!r} is a type of one engine only; use one of {', '.join(TYPES)}"
         yield Finding(path, _line(text, str(column["name"])), "column-type", remedy)
 
 
@@ -54,7 +54,7 @@ def _repeated(
     home = said.setdefault((name, description), model)
     if home != model:
         remedy = (
-            f"{name} is described by the same words in {home}: pass it on (config.meta.passes_on), or write a docs "
+            f"{name} has the same description in {home}: pass the column on (config.meta.passes_on), or write a docs "
             "block in models/columns.md"
         )
         yield Finding(path, _line(text, name), "said-twice", remedy)
@@ -64,7 +64,9 @@ def _unit_tests(path: str, text: str, tests: Sequence[Mapping[str, Any]]) -> Ite
     for test in tests:
         model = str(test.get("model"))
         if PurePosixPath(path).parent.name != model:
-            remedy = f"{test.get('name')} tests {model}: write it in the YAML of its folder"
+            remedy = (
+                f"{test.get('name')} tests {model}: move the test to the YAML in the model's folder"
+            )
             yield Finding(path, _line(text, str(test.get("name"))), "unit-test-place", remedy)
 
 

@@ -80,7 +80,7 @@ def wall_clock(times: pd.Series, zone: str) -> pd.Series:
 
 
 def shifts(report: FileReport) -> dict[str, tuple[int, str]]:
-    about = "whose time matches a request only when read "
+    about = "whose time matches a request only if it is read "
     return {
         fault.about.removeprefix(about): (fault.rows, fault.advice)
         for fault in report.faults
@@ -159,8 +159,8 @@ ODD_QUESTIONS: list[tuple[Any, str]] = [
 ODD_CSV: list[tuple[bytes, str]] = [
      (b"job_id,requested_at,job_skill_count\nJ1,03/04/2025,1\n", "2025-04-03 or 2025-03-04"),
      (b"job_id,requested_at,job_skill_count\nJ1,1694000000,1\n", "look like seconds since 1970"),
-     ("job_id,requested_at,job_skill_count\nJ1,2025-04-03,1\n".encode("utf-16"), "save it as UTF-8"),
-     ("job_id,requested_at,件数\nJ1,2025-04-03,1\n".encode("cp932"), "save it as UTF-8"),
+     ("job_id,requested_at,job_skill_count\nJ1,2025-04-03,1\n".encode("utf-16"), "save the file as UTF-8"),
+     ("job_id,requested_at,件数\nJ1,2025-04-03,1\n".encode("cp932"), "save the file as UTF-8"),
      (b"job_id,requested_at,a,A\nJ1,2025-04-03,1,2\n", "two columns named 'a'"),
      (b"J1,2025-04-03,1\nJ2,2025-04-04,1\n", "has no column 'job_id'"),
      (b"", "is empty")]  # fmt: skip

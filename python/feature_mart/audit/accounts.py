@@ -106,7 +106,9 @@ def take_accounts(
             if folder is None:
                 not_judged.append(f"{consumer.name}: there is no snapshot")
             elif read_committed(folder).manifest["as_of_at"] != _text(as_of_at):
-                not_judged.append(f"{consumer.name}: the latest snapshot is of another refresh")
+                not_judged.append(
+                    f"{consumer.name}: the latest snapshot is not of the mart's refresh"
+                )
             else:
                 accounts += _snapshot(con, consumer, folder)
     return ConservationReport(as_of_at, tuple(accounts), tuple(not_judged))
@@ -173,7 +175,7 @@ def _staging(con: duckdb.DuckDBPyConnection, table: str, is_untimed: bool) -> Ac
         ("rows of the file", rows),
         ("loaded after the refresh", -later),
         ("exact duplicates", known - (rows - later)),
-        ("counted as known before their load by the load clock", assumed),
+        ("known before their load, according to the load clock", assumed),
     )
     staged = f"(from mart.main.stg_dwh__{table} where known_at <= (select max(refresh_at) from refreshes))"
     (found,) = _row(con, f"select count(*) from {staged}")
@@ -296,7 +298,11 @@ def _prices(con: duckdb.DuckDBPyConnection) -> Account:
     invented = f"select {{}} from {labels} l where price_log is not null and not exists ({agreed})"
     (count,) = _row(con, invented.format("count(*)"))
     (job,) = _row(con, invented.format("min(job_id)"))
-    example = f"job_id={job} has a price label that no contract of the job had" if count else None
+    example = (
+        f"job_id={job} has a price label that is not the price of any of the job's contracts known by label_known_at"
+        if count
+        else None
+    )
     lines = (("labels", labelled),)
     return Account("contracts → int_job__price_label", "rows", lines, labelled - count, example)
 
@@ -327,7 +333,7 @@ def _snapshot(
     example = (
         None
         if foreign is None
-        else f"job_id={foreign} is not in the mart, or twice in the snapshot"
+        else f"job_id={foreign} is twice in the snapshot, or is not a labelled row of the mart"
     )
     name = f"{model} → {document['id']}"
     yield Account(name, "rows", lines, found, example)

@@ -80,7 +80,7 @@ def choose_cutoffs(
     if periods and min(periods)[0] > min(periods)[1]:
         until, since = min(periods)
         at = _anywhere(rng, since, until)
-        found.append(Cutoff(at, "any time before trusted_from of the load clock"))
+        found.append(Cutoff(at, "a random time before trusted_from in the load clock"))
     while len({cutoff.at for cutoff in found}) < count:
         found.append(Cutoff(_anywhere(rng, first, last), "any time"))
     distinct = {cutoff.at: cutoff for cutoff in reversed(found[:count])}

@@ -38,10 +38,13 @@ def compare_manifests(
         checks += _parts(then, now)
     else:
         not_judged.append(
-            f"SHA-256 of the files, hashes of the raw keys: made with {engines[0]} then and {engines[1]} now"
+            f"SHA-256 of the files and hashes of the raw keys: the snapshot was made with {engines[0]}, the "
+            f"rebuild with {engines[1]}"
         )
     if then["git"]["dirty"]:
-        not_judged.append("uncommitted changes of the code: the snapshot was exported with some")
+        not_judged.append(
+            "uncommitted changes of the code at the time of the export, because the commit does not contain them"
+        )
     return tuple(checks), tuple(not_judged)
 
 

@@ -54,15 +54,15 @@ def _require_utf8(path: Path) -> None:
         with path.open("rb") as file:
             head = file.read(_CHUNK)
             if head.startswith(_OTHER_ENCODINGS) or b"\0" in head:
-                raise UsageError(f"{path.name} is UTF-16 or binary: save it as UTF-8.")
+                raise UsageError(f"{path.name} is UTF-16 or binary: save the file as UTF-8.")
             while head:
                 decoder.decode(head)
                 head = file.read(_CHUNK)
             decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{path.name} is not UTF-8 (byte {error.object[error.start]:#04x}): save it as UTF-8, not as cp932, "
-            "Latin-1 or another encoding."
+            f"{path.name} is not UTF-8 (byte {error.object[error.start]:#04x}): save the file as UTF-8, not as "
+            "cp932, Latin-1 or another encoding."
         ) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None

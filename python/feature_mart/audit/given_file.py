@@ -113,7 +113,7 @@ def load_given(
         example = con.execute(f"select cast(any_value({time}) as varchar) from opened").fetchone()
         written = str(example[0]) if example and is_number(type_) else ""
         raise UsageError(
-            f"--time {question.time} has the type {type_}: it must be a date, or a time with or without UTC offset; "
+            f"--time {question.time} has the type {type_}, but must be a date, or a time with or without UTC offset; "
             f"{time_advice(written)}."
         )
     try:
@@ -143,7 +143,7 @@ def _require_times(con: duckdb.DuckDBPyConnection, question: Question) -> None:
         raise UsageError(f"{question.path} has no rows: there is nothing to audit.")
     if example is not None and not read:
         raise UsageError(
-            f"--time {question.time} holds {example!r}: it must be a date, or a time with or without UTC offset; "
+            f"--time {question.time} contains {example!r}, but must be a date, or a time with or without UTC offset; "
             f"{time_advice(example)}."
         )
 
@@ -155,7 +155,9 @@ def _open(con: duckdb.DuckDBPyConnection, question: Question) -> dict[str, str]:
         raise UsageError(f"The file {path} does not exist.")
     kind = path.suffix.lower()
     if kind not in {".parquet", ".csv"}:
-        raise UsageError(f"{path.name} must be a .parquet or .csv file: save it as one of them.")
+        raise UsageError(
+            f"{path.name} is not a .parquet or .csv file: convert it to one of these formats."
+        )
     wanted = (*question.entity, question.time, *question.columns)
     reader = parquet(path) if kind == ".parquet" else csv_as_text(path, wanted)
     try:
@@ -187,7 +189,10 @@ def _features(
         _require(name, known, f"There is no feature of {' and '.join(keys)} named", "features")
         feature = known[name]
         if model and model not in (feature.as_of_model, feature.job_model):
-            raise UsageError(f"{text}: {name} is a column of {feature.model}.")
+            raise UsageError(
+                f"--column names {text}, but {name} is a column of {feature.model}: correct the model, or leave the "
+                "model out."
+            )
         found.append(replace(feature, column=column, column_type=types[column]))
     return tuple(found)
 

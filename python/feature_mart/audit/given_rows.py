@@ -138,14 +138,14 @@ def _shift_fault(con: duckdb.DuckDBPyConnection, shift: Shift, shown: str) -> Ro
     read = "as UTC" if shift.zone == "UTC" else f"in {shift.zone}"
     fault = _fault(
         con,
-        f"whose time matches a request only when read {read}",
+        f"whose time matches a request only if it is read {read}",
         f"sorted where n in (select n from shifted where read_in = {quoted(shift.zone)})",
         shown,
         "not_judged",
     )
     off = f"the times are {abs(shift.hours):g} h {'early' if shift.hours > 0 else 'late'}"
     written = "+00:00" if shift.zone == "UTC" else f"of {shift.zone}"
-    return _advised(fault, f"{off}: write them with the offset {written}")
+    return _advised(fault, f"{off}: write the times with the offset {written}")
 
 
 def _lost(con: duckdb.DuckDBPyConnection, manifest: Manifest, *, is_sample: bool) -> RowFault:

@@ -141,14 +141,15 @@ def describe_faults(verdict: LineVerdict) -> Sequence[str]:
     if verdict.sound is not None:
         faults.append(
             f"{verdict.sound.keys:,} keys count as known before they were loaded, although their load times look "
-            f"correct ({verdict.sound.days:,} days of its period were loaded as usual), for example "
+            f"correct (on {verdict.sound.days:,} days in the line's period, keys were loaded as usual), for example "
             f"{verdict.key}={verdict.sound.example}"
         )
     if verdict.is_short and verdict.lags is not None:
         faults.append(
-            f"{verdict.moved.keys:,} keys count as known {verdict.line.assumed_lag_hours:g} hours after their events, "
-            f"for example {verdict.key}={verdict.moved.example}, but half of the {verdict.lags.keys:,} keys loaded as "
-            f"usual took {verdict.lags.median / timedelta(hours=1):.1f} hours or more"
+            f"{verdict.moved.keys:,} keys count as known {verdict.line.assumed_lag_hours:g} hours after their "
+            f"events, for example {verdict.key}={verdict.moved.example}, but half of the {verdict.lags.keys:,} keys "
+            f"loaded as usual were loaded {verdict.lags.median / timedelta(hours=1):.1f} hours or more after their "
+            "events"
         )
     if not faults:
         return ()

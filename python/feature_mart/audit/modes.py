@@ -30,7 +30,7 @@ from feature_mart.runner.dbt import invoke_dbt, require_success
 
 FULL, APPENDED, UNDATED = (
     "full build of the rows loaded by an earlier refresh",
-    "increment on that build",
+    "incremental build after a full build at an earlier refresh",
     "full build without a named refresh",
 )
 MODES = (FULL, APPENDED, UNDATED)

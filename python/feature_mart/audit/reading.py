@@ -130,7 +130,7 @@ def _text(column: str) -> str:
 def number_advice(text: str) -> str:
     """Return advice on how to write a number that could not be read."""
     if re.fullmatch(_NUMBER, text):
-        return "a float of this size is not exact: write it as an integer"
+        return "a float of this size is not exact: write the number as an integer"
     if "," in text:
         return f"{text} may be a decimal comma or a thousands separator: write 1234.5"
     return "write digits with a decimal point, such as 1234.5, and leave the cell empty where there is no value"
@@ -138,7 +138,7 @@ def number_advice(text: str) -> str:
 
 def time_advice(text: str) -> str:
     """Return advice on how to write a time that could not be read, with each reading of an ambiguous date."""
-    written = "write it as 2025-04-03 09:00:00+09:00"
+    written = "write the time as 2025-04-03 09:00:00+09:00"
     if re.fullmatch(r"[0-9]{8}", text):
         return f"digits without separators are not read as a time; {written}"
     if re.fullmatch(r"-?[0-9]+(\.[0-9]*)?", text):
@@ -157,7 +157,7 @@ def time_advice(text: str) -> str:
         orders = [(2000 + y, m, d) for y, m, d in (*orders, (one, two, year))]
     readings = [day for order in orders if (day := _day(*order)) is not None]
     several = " or ".join(dict.fromkeys(readings))
-    return f"it may be {several}: {written}" if several else written
+    return f"the date may be {several}: {written}" if several else written
 
 
 def _day(year: int, month: int, day: int) -> str | None:

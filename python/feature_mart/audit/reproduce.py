@@ -95,7 +95,7 @@ def _commit_of(then: Mapping[str, Any], settings: Settings) -> str:
     if then["warehouse_id"] != settings.warehouse:
         raise UsageError(
             f"Snapshot {then['id']} was made from the warehouse {then['warehouse_id']}, not from "
-            f"{settings.warehouse}: set MART_DWH to its folder."
+            f"{settings.warehouse}: set MART_DWH to the folder of {then['warehouse_id']}."
         )
     commit = then["git"]["commit"]
     if commit is None:
@@ -111,7 +111,7 @@ def _extract(project: Path, commit: str, out: Path) -> Path:
     try:
         return extract_commit(project, commit, out)
     except UsageError as error:
-        raise TerminalError(f"The snapshot's code cannot be read: {error}") from None
+        raise TerminalError(f"The code of the snapshot's commit cannot be read: {error}") from None
 
 
 class _Rebuild:
@@ -146,7 +146,9 @@ class _Rebuild:
         )
         if done.returncode != 0:
             tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-_TAIL:])
-            raise TerminalError(f"`mart {arguments[0]}` of the snapshot's commit failed:\n{tail}")
+            raise TerminalError(
+                f"`mart {arguments[0]}`, run with the code of the snapshot's commit, failed:\n{tail}"
+            )
         return done.stdout
 
     def export(self, then: Mapping[str, Any], file_format: str) -> Mapping[str, Any]:

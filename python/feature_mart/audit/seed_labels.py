@@ -47,7 +47,7 @@ from feature_mart.runner.seeds import KNOWN_FROM, NOTES, Seed, seed_readers
 
 #: Upper bound of the probability of a false alarm in a whole audit.
 _LEVEL = 0.001
-_CHOICE = "its choice of keys"
+_CHOICE = "the choice of keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class Followed:
     def __str__(self) -> str:
         """Return the finding as one line of the report."""
         return (
-            f"{self.name}: {self.column or _CHOICE} follows {self.label} beyond chance, over {self.keys:,} values of "
-            f"{self.key} (correlation {self.correlation:.2f}); {self.remedy}"
+            f"{self.name}: {self.column or _CHOICE} follows {self.label} more closely than chance explains "
+            f"(correlation {self.correlation:.2f} over {self.keys:,} values of {self.key}); {self.remedy}"
         )
 
 
@@ -197,7 +197,7 @@ def _labels(
             if "job_id" in types:
                 yield Label(model, column.name)
             else:
-                why = "not compared with seeds and vars, because its mart has no job_id"
+                why = "the label is not compared with seeds and vars, because its mart has no column job_id"
                 unjudged.append(NotCompared(f"{model}.{column.name}", why))
 
 

@@ -73,8 +73,8 @@ def seed_tables(con: duckdb.DuckDBPyConnection, seeds: Sequence[Seed]) -> Iterat
             f"where coalesce({known_at} <= (select min(requested_at) from main.{SPINE}), true)"
         )
         remedy = (
-            "set config.meta.known_from (since when its values are known) or config.meta.follows_labels (why they "
-            "may follow the label)"
+            "set config.meta.known_from (the time from which the seed's values are known) or "
+            "config.meta.follows_labels (the reason why the values may follow the label)"
         )
         yield SeedTable(f"seed {seed.name}", table, seed.said("follows_labels"), remedy)
 
@@ -94,8 +94,8 @@ def var_tables(con: duckdb.DuckDBPyConnection, own_vars: Sequence[OwnVar]) -> It
         cells = [[_cell(row.get(column)) for column in columns] for row in rows]
         con.executemany(f"insert into {table} values ({marks})", cells)
         remedy = (
-            "make it a seed with config.meta.known_from (since when its values are known) or "
-            "config.meta.follows_labels (why they may follow the label)"
+            "make the var a seed with config.meta.known_from (the time from which the seed's values are known) or "
+            "config.meta.follows_labels (the reason why the values may follow the label)"
         )
         yield SeedTable(var_name(var), table, "", remedy)
 

@@ -58,8 +58,9 @@ _KNOWN = (
     _known(
         r"Cannot read before|snapshot.?time|time.?travel",
         lambda address: (
-            f"BigQuery no longer has the state of {address.project}.{address.dataset} (MART_DATASET) at its "
-            "publication, because it keeps changed tables for seven days at most: run `mart build`, then export again"
+            f"BigQuery no longer has {address.project}.{address.dataset} (MART_DATASET) as it was published, because "
+            "BigQuery keeps the former states of a table for at most seven days: run `mart build`, then export "
+            "again"
         ),
     ),
     _known(
@@ -88,9 +89,9 @@ _KNOWN = (
     _known(
         r"Not found: (?:Dataset|Table)|not found in location|different locations|\b404\b",
         lambda address: (
-            f"a dataset or table does not exist, or not in {address.location} (MART_GCP_LOCATION): raw tables are in "
-            f"{address.raw}.* (MART_DWH; `mart sample --to bigquery` writes a sample), the mart's in "
-            f"{address.project}.{address.dataset}.* (MART_DATASET; `mart build` writes them)"
+            f"a dataset or table does not exist, or is not in the location {address.location} (MART_GCP_LOCATION): "
+            f"check the raw tables {address.raw}.* (MART_DWH; `mart sample --to bigquery` writes a sample) and the "
+            f"mart's tables {address.project}.{address.dataset}.* (MART_DATASET; `mart build` writes them)"
         ),
     ),
 )

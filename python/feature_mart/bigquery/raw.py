@@ -46,8 +46,8 @@ def check_dataset(client: Any, address: BigQueryAddress, overwritten: Sequence[s
                 found = client.get_table(f"{address.raw}.{table}", **bounds(address))
             except NotFound:
                 faults.append(
-                    f"{table}: the table {address.raw}.{table} does not exist; create it, with its columns even if it "
-                    "is empty"
+                    f"{table}: the table {address.raw}.{table} does not exist; create the table with all its "
+                    "columns, even without rows"
                 )
                 continue
             present = {field.name.lower(): field.field_type for field in found.schema}
@@ -56,8 +56,8 @@ def check_dataset(client: Any, address: BigQueryAddress, overwritten: Sequence[s
                 faults.append(NO_JOBS)
     if len(faults) == len(CONTRACT):
         raise UsageError(
-            f"{address.raw} has no raw tables: set MART_DWH to a dataset, or to project.dataset; `mart sample --to "
-            "bigquery` writes a sample."
+            f"{address.raw} has no raw tables: set MART_DWH to a dataset (or project.dataset) that has them; `mart "
+            "sample --to bigquery` writes a sample."
         )
     raise_faults(address.raw, faults)
 
@@ -153,7 +153,7 @@ def load_folder(
             if labels.get(key) != value:
                 raise UsageError(
                     f"The dataset {name} exists and was not made by `mart sample`; nothing was written. Name another "
-                    "one with --out."
+                    "dataset with --out."
                 )
         except NotFound:
             made = bigquery.Dataset(name)

@@ -58,8 +58,8 @@ def open_reader(address: BigQueryAddress) -> Iterator[Any]:
     endpoint = address.storage_endpoint
     if address.endpoint and not endpoint:
         raise UsageError(
-            "MART_BQ_API_ENDPOINT is set and MART_BQ_STORAGE_ENDPOINT is not: set it to the host:port of the Storage "
-            "Read API at that service."
+            "MART_BQ_API_ENDPOINT is set and MART_BQ_STORAGE_ENDPOINT is not: set MART_BQ_STORAGE_ENDPOINT to the "
+            "host:port at which the same service offers the Storage Read API."
         )
     with explained_errors(address):
         if endpoint and _is_loopback(endpoint):
@@ -98,15 +98,16 @@ def copy_table(
             rows = _write(path, schema, funnel)
         except OSError as error:
             raise TerminalError(
-                f"{place} could not be written to {path.parent}: {error}. Make room there and try again."
+                f"{place} could not be written to {path.parent}: {error}. Make room or correct the cause, then "
+                "try again."
             ) from error
         finally:
             funnel.close()
     if not rows == funnel.rows == expected_rows:
         raise TerminalError(
             f"{place} as of {at.isoformat()}: BigQuery counts {expected_rows:,} rows, {funnel.rows:,} were received "
-            f"and {rows:,} stored; nothing was exported. Try again; if it persists, look for a row access policy that "
-            "hides rows of the table from this user."
+            f"and {rows:,} stored; nothing was exported. Try again; if the difference persists, look for a row "
+            "access policy that hides rows of the table from this user."
         )
     return rows
 
@@ -225,7 +226,8 @@ def _read_stream(
             if batch.num_rows != message.row_count:
                 # `ReadRowsStream` resumes a broken stream at the sum of these counts, so a wrong count would lose rows.
                 raise TerminalError(
-                    f"A message of {name} has {batch.num_rows:,} rows but declares {message.row_count:,}: try again."
+                    f"A message of the read stream {name} contains {batch.num_rows:,} rows, but declares "
+                    f"{message.row_count:,}: try again."
                 )
             if not funnel.put(batch):
                 stream.cancel()
@@ -272,8 +274,8 @@ def _patience(limit_s: float) -> Any:
         waited += delay_s
         if waited > limit_s:
             raise TransientError(
-                f"BigQuery's quota required {waited:.0f} s of waiting, more than MART_BQ_RETRY_S ({limit_s:.0f}): try "
-                "again later; nothing was written."
+                f"BigQuery's quota required a wait of {waited:.0f} s, which is longer than MART_BQ_RETRY_S "
+                f"({limit_s:.0f}): try again later; nothing was written."
             )
 
     return add

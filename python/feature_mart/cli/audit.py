@@ -21,7 +21,7 @@ _perturb = click.option(
     "--perturb",
     metavar="SEED",
     type=click.IntRange(0),
-    help="Audit a copy with late, corrected, cancelled and deleted rows, drawn by this seed.",
+    help="Audit a copy of the warehouse with late, corrected, cancelled and deleted rows that SEED determines.",
 )
 
 
@@ -44,7 +44,7 @@ def audit() -> None:
 @click.option(
     "--every-refresh",
     is_flag=True,
-    help="Use a small generated warehouse instead, with a cutoff at every refresh.",
+    help="Audit a small generated warehouse instead of MART_DWH, with a cutoff at every refresh.",
 )
 @click.option(
     "--jobs",
@@ -124,14 +124,14 @@ def leakage(
     show_default=True,
     metavar="N",
     type=click.IntRange(0, 99),
-    help="Use N disjoint generated warehouses together instead of MART_DWH.",
+    help="Instead of MART_DWH, use N generated warehouses without common keys, merged into one.",
 )
 @click.option(
     "--jobs",
     default=60,
     show_default=True,
     type=click.IntRange(1),
-    help="With --universes: number of job postings in each.",
+    help="With --universes: number of job postings in each generated warehouse.",
 )
 @click.option(
     "--seed", default=0, show_default=True, help="Seed for drawing schedules and universes."
@@ -272,7 +272,10 @@ def selection(dwh: str | None, base: str, as_of: str | None, as_json: bool) -> N
     multiple=True,
     required=True,
     metavar="COLUMN[=KEY]",
-    help="Column that holds the entity's key, and the mart's name of that key (job_id, …) if different.",
+    help=(
+        "Column of the file that holds the entity's key, and the mart's name of the key (such as job_id) if it "
+        "differs."
+    ),
 )
 @click.option(
     "--time",
@@ -291,7 +294,7 @@ def selection(dwh: str | None, base: str, as_of: str | None, as_json: bool) -> N
     "--sample",
     "is_sample",
     is_flag=True,
-    help="The file is a sample: report how many jobs are missing, but not as a fault.",
+    help="The file is a sample: report the number of missing jobs, but not as a fault.",
 )
 @json_option
 @explained

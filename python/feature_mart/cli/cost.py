@@ -107,9 +107,11 @@ def _print_cost(report: CostReport) -> None:
     what = "a full refresh" if report.is_full else "the next run"
     say(
         "",
-        f"{what}: at least {report.bytes / _GIB:,.2f} GiB, {report.money(report.bytes):,.2f} at "
-        f"{report.price_per_tib:g} a TiB (MART_BQ_PRICE_PER_TIB)",
-        f"{free} models and views read no data of their own",
+        f"{what} reads at least {report.bytes / _GIB:,.2f} GiB, which costs {report.money(report.bytes):,.2f} at "
+        f"{report.price_per_tib:g} per TiB (MART_BQ_PRICE_PER_TIB)",
+        f"{free} other models and views read 0 bytes",
     )
     if report.not_judged:
-        say(f"not judged, since they read through BigFrames: {', '.join(report.not_judged)}")
+        say(
+            f"not judged, because they read their inputs through BigFrames: {', '.join(report.not_judged)}"
+        )

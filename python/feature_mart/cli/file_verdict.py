@@ -60,7 +60,7 @@ def print_file(report: FileReport, settings: Settings) -> None:
         f"{zone.key}"
     )
     if report.is_local:
-        say(f"  its times have no UTC offset; they are read as {zone.key}")
+        say(f"  times without a UTC offset are read as {zone.key}")
     say("")
     shown = [fault for fault in report.faults if fault.rows]
     for fault in shown:
@@ -77,7 +77,10 @@ def print_file(report: FileReport, settings: Settings) -> None:
     counts = _counts(report)
     if counts["leaking_columns"]:
         say(
-            f"leaks: {counts['leaking_columns']} of {len(report.columns)} columns hold later values",
+            (
+                f"leaks: {counts['leaking_columns']} of {len(report.columns)} columns contain values that were known "
+                "only after the row's time"
+            ),
             style="bold",
         )
     if counts["wrong_rows"]:
@@ -91,8 +94,8 @@ def print_file(report: FileReport, settings: Settings) -> None:
     if report.unjudged:
         say(
             "",
-            f"not compared: {', '.join(report.unjudged)}: no feature has this name; map one with --column "
-            "COLUMN=FEATURE",
+            f"not compared, because no feature has this name: {', '.join(report.unjudged)}; map a column with "
+            "--column COLUMN=FEATURE",
         )
     if any(not column.has_versions and column.verdict != "right" for column in report.columns):
         say(
@@ -142,7 +145,7 @@ def unjudged_lines(column: ColumnVerdict) -> list[str]:
     if not column.judged:
         lines.append("no row was compared")
     elif not column.valued:
-        lines.append("it is empty in all rows that were compared")
+        lines.append("the column is empty in all rows that were compared")
     elif not column.known:
         lines.append("the mart has no value for any row's time, so nothing was compared")
     if column.order is not None:
@@ -154,14 +157,14 @@ def unjudged_lines(column: ColumnVerdict) -> list[str]:
 
 def _order_line(order: Order) -> str:
     when = (
-        "the newest ones"
+        "the newest values"
         if order.days is None
-        else f"those of {order.days} day{'s' if order.days > 1 else ''} later"
+        else f"the values {order.days} day{'s' if order.days > 1 else ''} later"
     )
     return (
-        f"its values differ from the feature's, but follow the order of {when} (rank correlation {order.later:.2f}; "
-        f"{order.now:.2f} with the correct values; {order.rows:,} rows that changed). If they are rounded or in "
-        "another unit, this is a leak: write them as the mart has them"
+        f"the values differ from the feature's, but have the order of {when} (rank correlation {order.later:.2f}, "
+        f"and {order.now:.2f} with the correct values, over {order.rows:,} rows whose feature changed later). If the "
+        "values are only rounded or in another unit, this is a leak: write them as they are in the mart"
     )
 
 
@@ -203,8 +206,8 @@ def _print_example(column: ColumnVerdict, zone: ZoneInfo) -> None:
         return
     at = example.at.astimezone(zone)
     line = (
-        f"  {column.column}: {example.entity} at {at:%Y-%m-%d %H:%M} has {example.value}, correct is {example.right} "
-        f"({column.model})"
+        f"  {column.column}: {example.entity} at {at:%Y-%m-%d %H:%M} has {example.value}, but the correct value is "
+        f"{example.right} ({column.model})"
     )
     if example.known_at is not None:
         known_at = example.known_at.astimezone(zone)

@@ -22,7 +22,7 @@ _replace = click.option(
     "--replace",
     "is_replaced",
     is_flag=True,
-    help="Overwrite a file that was measured with more seeds.",
+    help="Overwrite a file even if it was measured with more seeds.",
 )
 
 
@@ -199,8 +199,8 @@ def candidate(
         return
     click.echo(f"{name}: {', '.join(document['columns'])}")
     click.echo(
-        f"{document['consumer']}, {document['warehouse_id']}, {document['snapshot']}, {seeds} seeds; "
-        f"known in {document['known_ratio']:.1%} of train"
+        f"{document['consumer']}, warehouse {document['warehouse_id']}, snapshot {document['snapshot']}, {seeds} "
+        f"seeds; a value is known for {document['known_ratio']:.1%} of the rows of train"
     )
     click.echo(describe_plot(document))
     click.echo(f"  written to {near(evidence_file)} and {near(plot_path)}")

@@ -93,12 +93,12 @@ def print_leakage(report: LeakageReport, settings: Settings) -> None:
     say("")
     if report.faults:
         say(
-            f"leaks: {len(report.faults)} accesses to things that a build must not read",
+            f"leaks: {len(report.faults)} places that could make a build depend on more than its declared inputs",
             style="bold",
         )
         for reached in report.faults:
             say(f"  {reached}")
-        say("  Nothing was built. Fix these, then run the audit again to compare values.")
+        say("  Nothing was built. Fix these faults, then run the audit again to compare values.")
         return
     table = make_table("cutoff", "chosen as", "rows compared", "differing rows")
     # If there are many cutoffs, such as one at every refresh, print only the cutoffs with differences.
@@ -199,7 +199,8 @@ def _print_differences(report: LeakageReport, zone: ZoneInfo) -> None:
     if len(first) > _SHOWN:
         say(f"  … and {len(first) - _SHOWN} more (--json has all)")
     say(
-        "  Start with the first: models are listed in build order, and a model that reads a leaking one leaks too."
+        "  Start with the first line: models are listed in build order, and a model that reads a leaking model "
+        "leaks too."
     )
 
 
@@ -233,7 +234,7 @@ def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
         for model, columns in report.constant.items()
     ]
     lines += [
-        f"  {cutoff.at.astimezone(zone):%Y-%m-%d %H:%M:%S}: no rows exist by then"
+        f"  {cutoff.at.astimezone(zone):%Y-%m-%d %H:%M:%S}: no rows exist at this cutoff"
         for cutoff in report.empty
     ]
     lines += [
@@ -241,7 +242,7 @@ def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
         for table in report.untimed
     ]
     lines += [
-        f"  the load clock line of {verdict.table}: too few keys were loaded as usual to compare the line with"
+        f"  the load clock line of {verdict.table}: too few keys were loaded as usual for a comparison"
         for verdict in report.load_clock
         if verdict.moved.keys and verdict.lags is None
     ]
@@ -251,7 +252,7 @@ def _print_not_judged(report: LeakageReport, zone: ZoneInfo) -> None:
         lines += [f"  dbt's {mode}" for mode in MODES if mode not in judged]
     else:
         lines.append(
-            "  dbt's own builds, the load clock, seeds and vars: run mart audit leakage without --every-refresh"
+            "  dbt's own builds, the load clock, seeds and vars: run `mart audit leakage` without --every-refresh"
         )
     if lines:
         say("", "not judged:", *lines)

@@ -43,7 +43,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
 #: Environment variables that change Python itself. Python has read them before this program starts, so the program
 #: only warns.
 _PYTHON = {
-    "PYTHONPATH": "modules in these folders take precedence over installed ones",
+    "PYTHONPATH": "modules in these folders take precedence over installed modules",
     "PYTHONHOME": "the standard library is loaded from there",
     "PYTHONOPTIMIZE": "assertions are disabled",
     "PYTHONWARNINGS": "a warning may stop a command",
@@ -177,7 +177,7 @@ def build(
 @click.option(
     "--serve",
     is_flag=True,
-    help="Serve the site on this machine; writes it first only if there is none yet.",
+    help="Serve the site on this machine. The site is written first only if there is none yet.",
 )
 @click.option(
     "--port",
@@ -224,7 +224,7 @@ def docs(dwh: str | None, serve: bool, port: int, publish: str | None, as_json: 
             published = None if place is None else publish_site(page.parent, place)
     elif written is not None:
         click.echo(
-            f"the site as written on {local_time(written, settings.clock)}; `mart docs` writes it anew",
+            f"the site was written on {local_time(written, settings.clock)}; run `mart docs` to update it",
             err=True,
         )
     if as_json:
@@ -254,7 +254,7 @@ def docs(dwh: str | None, serve: bool, port: int, publish: str | None, as_json: 
     default="parquet",
     show_default=True,
     type=click.Choice(["parquet", "csv"]),
-    help="Format of the data parts. CSV has the label first and no header; latest.json never names it.",
+    help="Format of the data parts. CSV has the label first and no header; latest.json never names a CSV snapshot.",
 )
 @click.option(
     "--min-parts",
@@ -265,7 +265,9 @@ def docs(dwh: str | None, serve: bool, port: int, publish: str | None, as_json: 
 )
 @click.option("--dry-run", is_flag=True, help="Report what would be written, but write nothing.")
 @click.option(
-    "--allow-failed", is_flag=True, help="Export although a check failed; the manifest records it."
+    "--allow-failed",
+    is_flag=True,
+    help="Export even if a check failed; the manifest records the failure.",
 )
 @click.option(
     "--strict",
@@ -325,12 +327,12 @@ def export(
 @click.option(
     "--to",
     type=click.Choice(["bigquery"]),
-    help="Load the sample there; --out then names the dataset.",
+    help="Load the sample into BigQuery; --out then names the dataset.",
 )
 @click.option(
     "--empty",
     metavar="DIR",
-    help="Write the eight tables without rows to a new folder, to fill with rows of your own.",
+    help="Write the eight raw tables without rows to a new folder, as a template for your own data.",
 )
 @json_option
 @explained
@@ -387,7 +389,7 @@ def _refuse_beside(flag: str, names: tuple[str, ...]) -> None:
     ctx = click.get_current_context()
     given = [name for name in names if ctx.get_parameter_source(name) is _GIVEN]
     if given:
-        raise UsageError(f"{flag} goes with no --{given[0]}: leave one of them out.")
+        raise UsageError(f"{flag} cannot be used with --{given[0]}: leave out one of the two.")
 
 
 main.add_command(audit)

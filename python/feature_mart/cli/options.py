@@ -94,12 +94,12 @@ json_option = click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print one JSON object instead of text; an error is one too.",
+    help="Print one JSON object instead of text, also for an error.",
 )
 dwh_option = click.option(
     "--dwh",
     metavar="PLACE",
-    help="The raw warehouse: a folder, on BigQuery a dataset [MART_DWH; the sample].",
+    help="The raw warehouse: a folder, or a dataset on BigQuery [MART_DWH; the sample].",
 )
 as_of_option = click.option(
     "--as-of",
@@ -107,12 +107,12 @@ as_of_option = click.option(
     help="Refresh to use: a date, or a timestamp with UTC offset [the newest refresh].",
 )
 full_refresh_option = click.option(
-    "--full-refresh", is_flag=True, help="Build every table anew, from the raw rows alone."
+    "--full-refresh", is_flag=True, help="Rebuild every table from all raw rows."
 )
 #: The explanation of the argument SNAPSHOT, which the help of all commands with this argument shows.
 SNAPSHOT_HELP = (
-    "SNAPSHOT is an id, a consumer (its latest), a folder or an s3:// address; ids and consumers are looked up in "
-    "MART_SNAPSHOTS."
+    "SNAPSHOT is an id, a consumer (for its latest snapshot), a folder or an s3:// address; ids and consumers are "
+    "looked up in MART_SNAPSHOTS."
 )
 
 

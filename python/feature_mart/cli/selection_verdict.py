@@ -59,7 +59,7 @@ def print_selection(report: SelectionReport, settings: Settings) -> None:
         say(
             "",
             f"{_MARK} this label is significantly more frequent among the moved rows than among the others:",
-            "  explain it in the pull request, and that the cause is known at the request.",
+            "  explain this in the pull request, and show that the cause is known at the time of the request.",
         )
     if report.not_judged:
         say("", "not judged:", *(f"  {line}" for line in report.not_judged))
@@ -103,7 +103,7 @@ def _percent(rows: int, of_rows: int) -> str:
 def _cuts(windows: Sequence[Window], settings: Settings) -> str:
     zone = load_zone(settings.clock.timezone)
     found = [f"{window.name} {window.start.astimezone(zone):%Y-%m-%d}" for window in windows]
-    return ", ".join(found) or "nowhere, because no row has a label"
+    return ", ".join(found) or "on no date, because no row has a label"
 
 
 def _window(window: Window) -> dict[str, str]:

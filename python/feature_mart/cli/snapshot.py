@@ -96,7 +96,7 @@ def verify(wanted: str, dwh: str | None, as_json: bool) -> None:
 @snapshot_argument("b")
 @dwh_option
 @click.option(
-    "--all", "every", is_flag=True, help="Show every column, not only those that changed most."
+    "--all", "every", is_flag=True, help="Show every column, not only the most changed columns."
 )
 @json_option
 @explained
@@ -128,7 +128,7 @@ def diff(a: str, b: str, dwh: str | None, every: bool, as_json: bool) -> None:
 @snapshot.command()
 @snapshot_argument()
 @dwh_option
-@click.option("--reason", required=True, metavar="TEXT", help="Reason for keeping it.")
+@click.option("--reason", required=True, metavar="TEXT", help="Reason for keeping the snapshot.")
 @json_option
 @explained
 def pin(wanted: str, dwh: str | None, reason: str, as_json: bool) -> None:
@@ -192,7 +192,7 @@ def unpin(wanted: str, dwh: str | None, as_json: bool) -> None:
     show_default=True,
     type=click.IntRange(0, 100_000),
     metavar="HOURS",
-    help="Remove abandoned exports and unfinished uploads older than this.",
+    help="Remove abandoned exports and unfinished uploads that are older than HOURS.",
 )
 @click.option("--dry-run", is_flag=True, help="Report what would be removed, but remove nothing.")
 @json_option
@@ -234,7 +234,7 @@ def clean(
 @click.argument("consumer")
 @dwh_option
 @snapshot_option("--to", "to", "Snapshot to name in latest.json.")
-@click.option("--reason", metavar="TEXT", help="Reason, recorded in latest.json.")
+@click.option("--reason", metavar="TEXT", help="Reason for the rollback, kept in latest.json.")
 @click.option("--release", "is_release", is_flag=True, help="Let exports move latest.json again.")
 @json_option
 @explained
@@ -261,7 +261,7 @@ def rollback(
         text = (
             f"released: latest of {consumer} names {freed.id} until the next export"
             if freed
-            else f"latest of {consumer} was not held"
+            else f"latest.json of {consumer} was not held"
         )
     else:
         text = _reason(reason)
@@ -321,7 +321,7 @@ def rollback(
     default=3600,
     show_default=True,
     type=click.IntRange(1),
-    help="Maximum run time; the job is stopped after it.",
+    help="Maximum run time in seconds, after which SageMaker stops the job.",
 )
 @click.option(
     "--output", metavar="S3", help="Where to write models [models/ next to the snapshots]."
@@ -365,7 +365,9 @@ def train_request(
     consumer = manifest["consumer"]
     contradiction = contradicted_by_latest(place, committed)
     if contradiction is not None:
-        raise TerminalError(f"latest.json of {consumer}: {contradiction}; no request was printed.")
+        raise TerminalError(
+            f"latest.json of {consumer}: {contradiction}; no request was printed: run `mart snapshot verify`."
+        )
     pairs = [each.partition("=") for each in given]
     if any(not sign or not name for name, sign, _ in pairs):
         raise UsageError("--hyperparameter must be NAME=VALUE, such as max_depth=6.")

@@ -81,7 +81,7 @@ def print_shown(
 ) -> None:
     """Print the origin, the rows and the warnings of a snapshot."""
     git, tests, engine = manifest["git"], manifest["tests"], manifest["engine"]
-    code = f"commit {git['commit'] or 'unknown: it was made outside a repository'}"
+    code = f"commit {git['commit'] or 'unknown: the snapshot was made outside a Git repository'}"
     code += ", with changes that were not committed" if git["dirty"] else ""
     features = sum(column["role"] == "feature" for column in schema["columns"])
     as_of = local_time(parse_instant(manifest["as_of_at"]), settings.clock)

@@ -22,16 +22,16 @@ from feature_mart.snapshot_files.left_out import count_left_out
 _HOW = {
     "written": "new",
     "adopted": "completed an interrupted export",
-    "unchanged": "same content exists, nothing written",
+    "unchanged": "nothing written, because the same content exists",
     "planned": "dry run, nothing written",
 }
 _LATEST = {
     "moved": "names this snapshot",
     "already": "names this snapshot",
     "held": "not moved: held by a rollback; release it with `mart snapshot rollback CONSUMER --release`",
-    "newer": "not moved: names a snapshot of a later refresh",
-    "fenced": "not moved: written under a newer lease",
-    "csv": "not moved: names Parquet snapshots only",
+    "newer": "not moved: latest.json names a snapshot of a later refresh",
+    "fenced": "not moved: latest.json was written under a newer lease",
+    "csv": "not moved: latest.json names only Parquet snapshots",
 }
 
 
@@ -86,7 +86,7 @@ def print_sample(done: SampleReport, settings: Settings) -> None:
     say(near(done.folder), f"  rows       {rows}")
     if settings.is_sample and settings.mart_path.is_file():
         say(
-            f"  next       {own_name()} build --full-refresh, since the mart was built from another sample"
+            f"  next       {own_name()} build --full-refresh, because the mart was built from another sample"
         )
 
 
@@ -98,7 +98,7 @@ def print_empty(folder: Path) -> None:
     build = f"{own_name()} build --dwh {shlex.quote(near(folder))}"
     say(
         f"  optional     {'; '.join(optional)}",
-        f"  next         write rows into them (jobs needs some), then {build}",
+        f"  next         write rows into these tables (at least into jobs), then run {build}",
     )
 
 
@@ -146,10 +146,10 @@ def load_lines(loads: UnusualLoads, settings: Settings) -> list[str]:
         ends = at_minute(archive.ends_at, load_zone(settings.clock.timezone))
         needs = any(each.line is not None for each in loads.bulk)
         lines += [
-            f"  archive    the data end on {ends} ({archive.column}), {archive.days:,} days before this refresh; build "
-            "them as of their end:",
+            f"  archive    the data end on {ends} ({archive.column}), {archive.days:,} days before this refresh; "
+            "build the mart as of the end of the data:",
             f"             --as-of {archive.as_of} --full-refresh"
-            + (", after the lines above are in seeds/load_clock.csv" if needs else ""),
+            + (", after you have added the lines above to seeds/load_clock.csv" if needs else ""),
         ]
     return lines
 
@@ -159,8 +159,10 @@ def bulk_lines(found: Sequence[BulkLoad], warehouse: str) -> list[str]:
     lines: list[str] = []
     if any(bulk.line is not None for bulk in found):
         lines += [
-            "  bulk load  rows loaded at once count as known only from that load on: before it, features are empty and",
-            "             labels excluded. Checks may report that. It is normal for the first load of a warehouse.",
+            "  bulk load  rows of a bulk load count as known only from that load on. At earlier refreshes, features "
+            "are empty",
+            "             and rows excluded. Checks may report this, which is normal for the first load of a "
+            "warehouse.",
         ]
     for bulk in found:
         lines.append(
@@ -173,7 +175,7 @@ def bulk_lines(found: Sequence[BulkLoad], warehouse: str) -> list[str]:
             )
         else:
             lines += [
-                "             if they were known before, add this line to seeds/load_clock.csv:",
+                "             if these keys were known before, add this line to seeds/load_clock.csv:",
                 f"             {line}",
                 f"             {moved.keys:,} keys then count as known earlier: half of them by "
                 f"{duration(moved.median)} or more, none by more than {duration(moved.greatest)}",

@@ -72,7 +72,7 @@ def print_incremental(report: IncrementalReport, settings: Settings) -> None:
     print_table(shown)
     if len(differences) > _SHOWN:
         say(f"  … and {len(differences) - _SHOWN} more (--json has all)")
-    say("  Start with the first: models are listed in build order.")
+    say("  Start with the first line: models are listed in build order.")
 
 
 def _histories(report: IncrementalReport) -> str:

@@ -121,14 +121,13 @@ def _check_names(path: Path, absent: list[str], unknown: list[str]) -> None:
             near = difflib.get_close_matches(str(name), DEFAULTS, n=1)
             meant = f"did you mean {near[0]}? " if near else ""
             raise UsageError(
-                f"dbt var {name} in {path} is not used: {meant}Correct its name, or remove it."
+                f"dbt var {name} in {path} is not used: {meant}Correct the name, or remove the var."
             )
     for name in absent:
         if read.get(name):
             default = DEFAULTS[name] or ("[]" if name == "overwritten_sources" else '""')
             raise UsageError(
-                f"dbt var {name} is not set in {path}, and the models read it: add `{name}: {default}` "
-                "under vars."
+                f"dbt var {name} is not set in {path}, but the models read it: add `{name}: {default}` under vars."
             )
 
 
@@ -278,7 +277,7 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "overwritten_sources": (
         _are_tables,
-        f"use a list of raw tables, such as [jobs], of {', '.join(CONTRACT)}",
+        f"use a list of raw tables, such as [jobs]; the raw tables are {', '.join(CONTRACT)}",
     ),
     "snapshot_at": (_is_instant, _INSTANT),
     "currency": (

@@ -130,7 +130,7 @@ def check_path(path: Path, what: str, *, holds_database: bool = False) -> None:
     )
     if bad is not None:
         raise UsageError(
-            f"{what} is {text!r}: a path with {bad!r} in it cannot be read; rename the folder."
+            f"{what} is {text!r}: a path that contains {bad!r} cannot be read; rename the folder."
         )
 
 

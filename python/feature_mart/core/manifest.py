@@ -110,7 +110,7 @@ class Manifest:
             if consumer.name == name:
                 return consumer
         known = ", ".join(each.name for each in self.consumers) or "none"
-        raise UsageError(f"There is no consumer {name!r} in models/exposures.yml; known: {known}.")
+        raise UsageError(f"There is no consumer {name!r} in models/exposures.yml; it has {known}.")
 
     def columns(self, model: str) -> tuple[Column, ...]:
         """Return a model's columns, in the order of its contract.
@@ -145,8 +145,8 @@ class Manifest:
             ]
             if len(homes) != 1:
                 raise TerminalError(
-                    f"{consumer.features_model}.{column.name} must come from one model "
-                    f"{FEATURES_AT_REQUEST}*; found in {', '.join(homes) or 'none'}."
+                    f"{consumer.features_model}.{column.name} must come from exactly one model "
+                    f"{FEATURES_AT_REQUEST}*, but was found in {', '.join(homes) or 'none'}."
                 )
             groups.setdefault(homes[0].removeprefix(FEATURES_AT_REQUEST), []).append(column.name)
         return {group: tuple(names) for group, names in sorted(groups.items())}
@@ -286,8 +286,7 @@ def _columns(model: str, entries: Mapping[str, Mapping[str, Any]]) -> tuple[Colu
         role = meta.get("role")
         if role is not None and role not in ROLES:
             raise TerminalError(
-                f"{model}.{name}: role {role!r} is unknown; use label, audit or key, or leave it "
-                "out for a feature."
+                f"{model}.{name}: role {role!r} is unknown; use label, audit or key, or none for a feature."
             )
         columns.append(
             Column(
@@ -305,7 +304,7 @@ def _columns(model: str, entries: Mapping[str, Mapping[str, Any]]) -> tuple[Colu
 def _consumer(exposure: str, meta: Mapping[str, Any]) -> Consumer:
     def fail(key: str, wanted: str) -> TerminalError:
         return TerminalError(
-            f"exposure {exposure}: config.meta.{key} is {meta.get(key)!r}; it must be {wanted}."
+            f"exposure {exposure}: config.meta.{key} is {meta.get(key)!r}, but must be {wanted}."
         )
 
     def text(key: str) -> str:
@@ -360,10 +359,10 @@ def _consumer(exposure: str, meta: Mapping[str, Any]) -> Consumer:
     if (consumer.validation_from is None) != (consumer.test_from is None):
         raise fail(
             "validation_from" if consumer.validation_from is None else "test_from",
-            "set with the other",
+            "set if the other of validation_from and test_from is set",
         )
     if consumer.validation_share + consumer.test_share >= 1:
-        raise fail("test_share", "below 1 together with validation_share")
+        raise fail("test_share", "less than 1 minus validation_share")
     return consumer
 
 

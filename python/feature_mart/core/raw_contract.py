@@ -103,8 +103,8 @@ OPTIONAL: Mapping[str, Mapping[str, Kind]] = {
 
 #: The message for a table jobs without rows. No other table has to have rows.
 NO_JOBS = (
-    "jobs: the table has no rows, and it is the one that needs some: write a row for each job posting; the other seven "
-    "tables may stay empty"
+    "jobs: the table has no rows, but needs at least one: write a row for each job posting; the other seven tables "
+    "may be empty"
 )
 
 
@@ -163,12 +163,12 @@ def column_faults(
             and found.startswith(("TIMESTAMP", "DATETIME"))
         ):
             faults.append(
-                f"{table}.{column} is {found}, a timestamp without a time zone, which is ambiguous; write it as "
-                f"{kind.value} (timestamptz; TIMESTAMP on BigQuery)"
+                f"{table}.{column} is {found}, a timestamp without a time zone, which is ambiguous; write the column "
+                f"as {kind.value} (timestamptz; TIMESTAMP on BigQuery)"
             )
         elif not fits(found, kind):
             faults.append(
-                f"{table}.{column} is {found}; it must be {kind.value}; convert it in the warehouse"
+                f"{table}.{column} is {found}, but must be {kind.value}; convert the column in the warehouse"
             )
     return faults
 

@@ -31,13 +31,15 @@ def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
         return None
     if success == REMOVED:
         raise TransientError(
-            f"{store.address(prefix)} is being removed by `mart snapshot clean`. Export again when that has finished; "
-            "if it was killed, run it again first."
+            f"{store.address(prefix)} is being removed by `mart snapshot clean`. Export again after the removal; if "
+            "`mart snapshot clean` was killed, run it again first."
         )
     where = store.address(f"{prefix}/{MANIFEST}")
     data = store.read(f"{prefix}/{MANIFEST}")
     if data is None or hashlib.sha256(data).hexdigest() != success.decode(errors="replace").strip():
-        raise _damaged(store, prefix, "its manifest.json was changed after the commit")
+        raise _damaged(
+            store, prefix, "the manifest.json of the snapshot was changed after the commit"
+        )
     document = decode_document(data, "snapshot_manifest", where)
     there = {entry.key for entry in _part_entries(store, prefix)}
     for part in document["parts"]:
@@ -143,8 +145,8 @@ def _check_parts(store: Store, prefix: str, document: Mapping[str, Any]) -> None
             if have != sha256:
                 raise TerminalError(
                     f"{store.address(key)} was changed during the export; the snapshot was not committed. Find the "
-                    "other writer, then export again. If that reports other part files, run `mart snapshot clean "
-                    "--attempts 0` first."
+                    "other writer, then export again. If that export reports other part files, run `mart snapshot "
+                    "clean --attempts 0` first."
                 )
     for entry in _part_entries(store, prefix):
         if entry.key not in wanted:
@@ -158,5 +160,5 @@ def _part_entries(store: Store, prefix: str) -> tuple[Entry, ...]:
 def _damaged(store: Store, prefix: str, what: str) -> TerminalError:
     return TerminalError(
         f"{store.address(prefix)} has this content already, but {what}. A committed snapshot is never repaired in "
-        "place: check it with `mart snapshot verify`, move it away, and export again."
+        "place: check the snapshot with `mart snapshot verify`, move the snapshot away, and export again."
     )

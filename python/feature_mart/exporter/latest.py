@@ -252,8 +252,8 @@ def _not_replaced(
             "snapshot is committed. Look for a proxy that rewrites ETags, or correct MART_S3_ENDPOINT."
         )
     return TransientError(
-        f"{where} was changed by others during every attempt, so it was not moved. The snapshot is committed; try "
-        "again."
+        f"{where} was changed by others during every attempt, so latest.json was not moved. The snapshot is "
+        "committed; try again."
     )
 
 
@@ -263,7 +263,7 @@ def _parse(store: Store, consumer: str, data: bytes) -> Latest:
         as_of_at = parse_instant(document["as_of_at"])
     except (TerminalError, ValueError) as error:
         raise DamagedFileError(
-            f"{error} Correct it with `mart snapshot rollback {consumer} --to SNAPSHOT --reason TEXT`."
+            f"{error} Correct the file with `mart snapshot rollback {consumer} --to SNAPSHOT --reason TEXT`."
         ) from None
     return Latest(
         id=document["id"],

@@ -73,12 +73,12 @@ def plan_layout(
     for name in (*KEY_COLUMNS, EXCLUSION, consumer.label):
         if name not in by_name:
             raise TerminalError(
-                f"{model} has no column {name}, which a training model needs: add it to the model's YAML."
+                f"{model} has no column {name}, which a training model needs: add the column to the model's YAML."
             )
     for column in columns:
         if column.data_type is None:
             raise TerminalError(
-                f"{model}.{column.name} has no data_type, which the contract needs: add it to the model's YAML."
+                f"{model}.{column.name} has no data_type, which the contract needs: add data_type to the model's YAML."
             )
         if (column.role == "label") != (column.name == consumer.label):
             raise TerminalError(
@@ -92,7 +92,7 @@ def plan_layout(
     features = tuple(column.name for column in columns if column.role is None)
     if not features:
         raise TerminalError(
-            f"{model} has no feature, because every column has a role: remove the role of the features."
+            f"{model} has no feature, because each of its columns has a role: remove `role` from the features."
         )
     return Layout(
         consumer=consumer.name,

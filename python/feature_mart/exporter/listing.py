@@ -111,8 +111,8 @@ def find_snapshot(store: Store, wanted: str, options: S3Options) -> str:
         return store.address(f"{having[0]}/snapshots/{wanted}")
     if having:
         raise UsageError(
-            f"{wanted} is the id of a snapshot of each of {', '.join(having)}: name it by its address, such as "
-            f"{store.address(f'{having[0]}/snapshots/{wanted}')}."
+            f"The consumers {', '.join(having)} each have a snapshot with the id {wanted}: give the address instead, "
+            f"such as {store.address(f'{having[0]}/snapshots/{wanted}')}."
         )
     if wanted and Path(wanted).is_dir():
         return str(Path(wanted).absolute())
@@ -131,8 +131,8 @@ def find_in_store(store: Store, wanted: str, options: S3Options) -> tuple[str, s
     if name and _local(own) == _local(address):
         return consumer, name
     raise UsageError(
-        f"{address} is not in {store.address()}: set MART_SNAPSHOTS to the place that holds it, the folder or bucket "
-        "above <consumer>/snapshots/<id>."
+        f"{address} is not in {store.address()}: set MART_SNAPSHOTS to the folder or bucket that contains "
+        "<consumer>/snapshots/<id>."
     )
 
 

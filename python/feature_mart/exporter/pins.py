@@ -36,7 +36,9 @@ def read_pins(store: Store, consumer: str) -> dict[str, str]:
             try:
                 document = decode_document(data, "pin", where)
             except TerminalError as error:
-                raise DamagedFileError(f"{error} Remove it, and pin again.") from None
+                raise DamagedFileError(
+                    f"{error} Remove the file, then pin the snapshot again."
+                ) from None
             pins[document["id"]] = document["reason"]
     return pins
 
@@ -59,7 +61,7 @@ def pin_snapshot(store: Store, consumer: str, name: str, reason: str, now: datet
     if store.read(success) in {None, REMOVED}:
         store.delete(key)
         raise TerminalError(
-            f"{name} of {consumer} was removed at the same time; nothing was pinned."
+            f"{name} of {consumer} was removed at the same time, so nothing was pinned: choose another snapshot."
         )
     return is_new
 
@@ -90,7 +92,7 @@ def require_snapshot(store: Store, consumer: str, name: str) -> StoredSnapshot:
     place = StoredSnapshot(store, f"{consumer}/snapshots/{name}")
     try:
         if not SNAPSHOT_ID.fullmatch(name):
-            raise DamagedSnapshotError("It is not a snapshot id.")
+            raise DamagedSnapshotError("The name is not a snapshot id.")
         place.documents()
     except DamagedSnapshotError as error:
         known = ", ".join(store.folders(f"{consumer}/snapshots")[-3:]) or "none"

@@ -145,8 +145,8 @@ def export_snapshot(
     except OSError as error:
         # For a bucket, the error comes from the local disk, where the parts are written before upload.
         raise TerminalError(
-            f"Writing to {store.address()}, or its parts to local disk, failed: {error}. Nothing was committed. Make "
-            "room or correct the cause, then export again."
+            f"Writing to {store.address()}, or writing the parts to local disk, failed: {error}. Nothing was "
+            "committed. Make room or correct the cause, then export again."
         ) from error
 
 
@@ -286,8 +286,9 @@ def _check_min_parts(plan: Plan, done: dict[str, Any], min_parts: int, address: 
         have = sum(part["path"].startswith(f"data/{split}/") for part in done["parts"])
         if have < min(min_parts, measure.rows):
             raise TerminalError(
-                f"{address} has this content already, with {have} parts of {split}; --min-parts is {min_parts}. A "
-                "committed snapshot is not rewritten: move it away, or export to another place."
+                f"{address} has this content already, but with only {have} parts of {split}, and --min-parts is "
+                f"{min_parts}. A committed snapshot is not rewritten: move the snapshot away, or export to another "
+                "place."
             )
 
 

@@ -151,14 +151,15 @@ class DuckDBSource:
         for name, kind in _KEY_TYPES.items():
             if dict(found)[name] != kind:
                 raise TerminalError(
-                    f"{layout.model}.{name} is {dict(found)[name]}; it must be {kind}."
+                    f"{layout.model}.{name} is {dict(found)[name]}, but must be {kind}: correct the model, then run "
+                    "`mart build`."
                 )
         for name in layout.columns:
             kind = dict(found)[name]
             if kind.split("(")[0] not in _NUMERIC:
                 raise TerminalError(
-                    f"{layout.model}.{name} is {kind}; the columns of a snapshot must be numbers. Convert it to a "
-                    "number, or set its role."
+                    f"{layout.model}.{name} is {kind}; the columns of a snapshot must be numbers. Convert the column "
+                    "to a number, or set a role."
                 )
 
     def survey(self, layout: Layout, zone: ZoneInfo) -> Survey:

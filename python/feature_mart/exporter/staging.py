@@ -182,5 +182,5 @@ def _read_all(file: int, views: Sequence[memoryview], at: int) -> None:
         some = views[first : first + _AT_ONCE]
         size = sum(view.nbytes for view in some)
         if os.preadv(file, some, at) != size:
-            raise OSError(f"{size} bytes at {at} of the staged rows could not be read")
+            raise OSError(f"{size} bytes at offset {at} of the staged rows could not be read")
         at += size

@@ -107,6 +107,6 @@ def begun_otherwise(store: Store, prefix: str) -> TerminalError:
     """Return the error for another attempt that has divided the same rows into other part files."""
     return TerminalError(
         f"{store.address(prefix)} has other part files of an export that was not committed (with another engine "
-        "version, --min-parts or part_rows). If no other export is running, remove it with `mart snapshot clean "
-        "--attempts 0`, then export again."
+        "version, --min-parts or part_rows). If no other export is running, remove these files with `mart snapshot "
+        "clean --attempts 0`, then export again."
     )

@@ -104,8 +104,8 @@ def contradicted_by_latest(place: StoredSnapshot, committed: Documents) -> str |
     if latest["id"] != committed.manifest["id"] or recorded == committed.manifest_sha256:
         return None
     return (
-        f"it records the SHA-256 {recorded} for manifest.json, which now has {committed.manifest_sha256}: one of the "
-        "two was rewritten"
+        f"the SHA-256 of manifest.json is {committed.manifest_sha256}, but latest.json records {recorded}: one of "
+        "the two files was rewritten"
     )
 
 
@@ -115,7 +115,8 @@ def _check_files(place: StoredSnapshot, manifest: Mapping[str, Any]) -> Iterator
         for name in place.names(kind):
             if name not in wanted:
                 yield Problem(
-                    name, "not a file of this snapshot; a training job would read it as data"
+                    name,
+                    "the file does not belong to this snapshot, but a training job would read it: remove the file",
                 )
     for split in SPLITS:
         name = split_manifest(split)
@@ -125,6 +126,8 @@ def _check_files(place: StoredSnapshot, manifest: Mapping[str, Any]) -> Iterator
         try:
             prefix, *listed = json.loads(place.read(name) or b"")
             if listed != parts or not prefix["prefix"].endswith(f"/data/{split}/"):
-                yield Problem(name, f"it does not list the {len(parts)} parts of data/{split}/")
+                yield Problem(
+                    name, f"the file does not list the {len(parts)} parts of data/{split}/"
+                )
         except (ValueError, KeyError, TypeError):
-            yield Problem(name, "it is missing, or is not a list of a prefix and parts")
+            yield Problem(name, "the file is missing, or is not a JSON list of a prefix and parts")

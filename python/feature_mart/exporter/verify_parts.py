@@ -92,7 +92,9 @@ def check_split(
             ]
             if keys_path in parts and parts[data_path]["rows"] != parts[keys_path]["rows"]:
                 have, other = parts[data_path]["rows"], parts[keys_path]["rows"]
-                bad.append(Problem(data_path, f"it has {have} rows, but {keys_path} has {other}"))
+                bad.append(
+                    Problem(data_path, f"the part has {have} rows, but {keys_path} has {other}")
+                )
             yield from bad
             is_whole = is_whole and not bad
             if bad or file is None or key_file is None:
@@ -129,7 +131,7 @@ def _check_part(
             found = con.execute(f"describe from {reads}").fetchall()
             ((rows,),) = con.execute(f"select count(*) from {reads}").fetchall()
     except duckdb.Error as error:
-        yield Problem(path, f"it cannot be read: {error}")
+        yield Problem(path, f"the part cannot be read: {error}")
         return
     have = [(row[0], row[1]) for row in found]
     want = _KEYS if columns is None else [(name, "FLOAT") for name in columns]
@@ -140,9 +142,9 @@ def _check_part(
             if wrong is None
             else f"{wrong[0][0]} {wrong[0][1]} instead of {wrong[1][0]} {wrong[1][1]}"
         )
-        yield Problem(path, f"its columns differ from schema.json: {what}")
+        yield Problem(path, f"the columns of the part differ from schema.json: {what}")
     if rows != part["rows"]:
-        yield Problem(path, f"it has {rows} rows, but manifest.json has {part['rows']}")
+        yield Problem(path, f"the part has {rows} rows, but manifest.json has {part['rows']}")
 
 
 def _read_rows(

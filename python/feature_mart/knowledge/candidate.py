@@ -122,8 +122,8 @@ def measure_candidate(
     telling = telling_column(extended, rows.columns, rows.texts)
     if telling is None:
         raise TerminalError(
-            f"{rows.name} is unknown or constant in all train rows of {snapshot.id}, so it cannot be measured. Set "
-            "MART_DWH to a warehouse that has the data."
+            f"{rows.name} is NULL or constant in train of {snapshot.id}, so it cannot be measured. Set MART_DWH to a "
+            "warehouse that has the data."
         )
     name = metric or ("r2" if snapshot.label_kind == "regression" else "auc")
     scores: dict[str, dict[str, float]] = {}
@@ -180,8 +180,8 @@ def join_candidate(snapshot: Snapshot, rows: CandidateRows) -> Snapshot:
         if missing:
             raise UsageError(
                 f"{FOLDER}/{rows.name}.sql returns no row for {len(missing):,} of {len(jobs):,} jobs in {name} of "
-                f"{snapshot.id}, for example {missing[0]}. Return one row per {KEY}, even if its value is unknown; or "
-                "export again, if the snapshot is of another mart."
+                f"{snapshot.id}, for example {missing[0]}. Return one row per {KEY}, even if its value is unknown; "
+                "or export again, if the snapshot was made from another mart."
             )
         own = rows.values[[rows.places[job] for job in jobs]]
         features = np.ascontiguousarray(np.column_stack([split.features, own]))
@@ -194,7 +194,10 @@ def _score(snapshot: Snapshot, metric: str, seeds: int) -> dict[str, float]:
     found = score_seeds(snapshot, range(seeds), split="validation", progress=False)
     mean, spread = found.mean.get(metric), found.spread.get(metric)
     if mean is None or spread is None:
-        raise TerminalError(f"{metric} has no value on validation of {snapshot.id}.")
+        raise TerminalError(
+            f"{metric} has no value on validation of {snapshot.id}: use a snapshot in whose validation split the "
+            "label varies."
+        )
     return {"mean": round(mean, 6), "spread": round(spread, 6)}
 
 

@@ -87,7 +87,7 @@ def compile_candidate(settings: Settings, path: Path, as_of_at: datetime) -> str
     for node in result.nodes:
         if node.name == path.stem and node.compiled:
             return node.compiled
-    raise TerminalError(f"dbt compiled nothing for {path}: is the file an analysis?")
+    raise TerminalError(f"dbt did not compile {path}: the file must be an analysis.")
 
 
 def run_candidate(mart: Path, name: str, sql: str, history: Path | None = None) -> CandidateRows:
@@ -145,8 +145,8 @@ def _read_rows(con: duckdb.DuckDBPyConnection, name: str) -> CandidateRows:
             ).fetchall()
             if len(distinct) > MOST_TEXTS:
                 raise UsageError(
-                    f"{FOLDER}/{name}.sql: {column} has {len(distinct):,} different texts; at most {MOST_TEXTS} are "
-                    "allowed, as for a code."
+                    f"{FOLDER}/{name}.sql: {column} has {len(distinct):,} distinct texts, but at most {MOST_TEXTS} "
+                    "are allowed: merge rare texts."
                 )
             texts[column] = tuple(str(row[0]) for row in distinct)
             expressions.append(

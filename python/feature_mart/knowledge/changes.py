@@ -29,7 +29,7 @@ UNJUDGED = (
     "results of queries and files that are read while a model is built"
 )
 _SHOWN = 6
-_OWN = "why or transform, or a section of its model's .md that names it"
+_OWN = "why or transform, or a section of the model's .md that names the feature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,13 +219,16 @@ def _finding(reached: Reached, missing: set[Column], base: str) -> Missing:
     is_own = key.kind == "model" and names == sorted(set(names) & reached.own)
     place = _place(reached, len(names))
     if is_own and len(names) == 1:
-        what = f"its meaning changed since {base}, but no reason did: describe what changed and why in {place}"
+        what = (
+            f"the meaning of the column changed since {base}, but the documented reasons did not: describe what "
+            f"changed and why in {place}"
+        )
         return Missing(reached.path, names[0], what, tuple(names))
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     many = "1 feature depends" if len(names) == 1 else f"{len(names)} features depend"
     what = (
-        f"{_subject(key)} changed since {base}, but no reason did; {many} on it: {', '.join(names[:_SHOWN])}{more}. "
-        f"Describe what changed and why in {place}"
+        f"{_subject(key)} changed since {base}, but the documented reasons did not; {many} on the change: "
+        f"{', '.join(names[:_SHOWN])}{more}. Describe what changed and why in {place}"
     )
     return Missing(reached.path, None, what, tuple(names))
 
@@ -246,20 +249,18 @@ def _subject(key: PartKey) -> str:
 def _place(reached: Reached, count: int) -> str:
     """Return the end of a message: the texts of which the user must change one, the most specific text first."""
     key = reached.key
-    own = f"its {_OWN}" if count == 1 else f"each one's {_OWN}"
+    own = f"the feature's {_OWN}" if count == 1 else f"each feature's {_OWN}"
     if key.kind in {"model", "config"} and key.name.startswith(("feat_", "mart_")):
-        return f"{own} (of a label, key or audit column: its description)"
+        return f"{own} (for a label, key or audit column, in the column's description)"
     if key.kind in {"model", "config"}:
         name = PurePosixPath(reached.path).with_suffix(".yml").name
-        return (
-            f"{name}, once: the model's description or that of a column that changed; or in {own}"
-        )
+        return f"the description of the model or of a changed column in {name}; or in {own}"
     if key.kind in {"seed", "seed config"}:
         return (
             f"the note of each new line, or the seed's description in seeds/_seeds.yml; or in {own}"
         )
     if key.kind == "macro" and is_override(key.name):
-        return f"its description in YAML under macros/ (dbt uses it for every model); or in {own}"
+        return f"the macro's description in YAML under macros/ (dbt uses the macro for every model); or in {own}"
     if key.kind in {"source", "snapshot"}:
-        return f"its description; or in {own}"
-    return f"the comment above it, once; or in {own}"
+        return f"the description of the {key.kind}; or in {own}"
+    return f"the comment above the changed code or setting; or in {own}"

@@ -73,7 +73,7 @@ def check_evidence(project: Path, models: Sequence[ModelFiles]) -> Iterator[Miss
             if any(not model.columns.keys().isdisjoint(g["features"]) for g in document["groups"])
         ]
         if evidence.strip() and measured and not cited:
-            what = f"the section Evidence does not cite the measurement of its columns: add {measured[0]}"
+            what = f"the section Evidence does not cite the measurement of the model's columns: add {measured[0]}"
             yield Missing(model.notes_path, None, what)
         if evidence.strip() and not measured and _UNTESTED not in " ".join(evidence.split()):
             what = f"the section Evidence cites no measurement: add one, or write '{_UNTESTED}'"
@@ -83,7 +83,7 @@ def check_evidence(project: Path, models: Sequence[ModelFiles]) -> Iterator[Miss
                 yield Missing(
                     model.notes_path,
                     None,
-                    f"the section Evidence cites {path}, which does not exist",
+                    f"the section Evidence cites {path}, which does not exist: correct the path",
                 )
 
 
@@ -107,8 +107,8 @@ def check_verdicts(project: Path, models: Sequence[ModelFiles]) -> Iterator[Miss
             }:
                 what = (
                     f"{group['name']} adds {signed(adds)} {document['metric']} on validation "
-                    f"(docs/evidence/{where}.json), and Evidence has no verdict: write 'Verdict on {where}: kept "
-                    "because …', or remove the features"
+                    f"(docs/evidence/{where}.json), but the section Evidence has no verdict: write 'Verdict on "
+                    f"{where}: kept because …', or remove the features"
                 )
                 yield Missing(model.notes_path, None, what)
 
@@ -129,10 +129,10 @@ def check_baselines(project: Path) -> Iterator[Missing]:
             continue
         most = max(document["seeds"], candidate["seeds"])
         what = (
-            f"its model without the candidate reaches {score(own)} ({candidate['seeds']} seeds), and all features "
-            f"reach {score(document['all']['validation'])} ({document['seeds']} seeds) in docs/evidence/"
-            f"{document['consumer']}.{document['warehouse_id']}.json, on the same snapshot {document['snapshot']}: "
-            f"measure again, both with --seeds {most}"
+            f"the model without the candidate reaches {score(own)} ({candidate['seeds']} seeds), but all features "
+            f"reach {score(document['all']['validation'])} ({document['seeds']} seeds) in "
+            f"docs/evidence/{document['consumer']}.{document['warehouse_id']}.json, on the same snapshot "
+            f"{document['snapshot']}: measure both again with --seeds {most}"
         )
         yield Missing(path, None, what)
 
@@ -153,15 +153,17 @@ def check_candidates(project: Path) -> Iterator[Missing]:
     for path in sorted((project / "analyses" / "rejected").glob("*.sql")):
         if path.stem not in told_of:
             what = (
-                "no entry in _rejected.yml: describe what was expected, what was found, the verdict, and what would "
-                "reopen it"
+                "the candidate has no entry in _rejected.yml: describe the expectation, the result, the verdict, "
+                "and what would change the verdict"
             )
             yield Missing(path.relative_to(project).as_posix(), None, what)
         own = [each for each in measured if each["candidate"] == path.stem]
         now = sql_sha256(path.read_text(encoding="utf-8", errors="replace"))
         if not own or any(each["sql_sha256"] != now for each in own):
             what = (
-                "its SQL was changed after it was measured" if own else "it has not been measured"
+                "the candidate's SQL was changed after the measurement"
+                if own
+                else ("the candidate has not been measured")
             )
             text = f"{what}: run `mart knowledge candidate {path.stem} SNAPSHOT`"
             yield Missing(path.relative_to(project).as_posix(), None, text)

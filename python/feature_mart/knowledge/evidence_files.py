@@ -58,7 +58,7 @@ def check_seeds(path: Path, schema: str, seeds: int) -> None:
     if there > seeds:
         raise UsageError(
             f"{path} was measured with {there} seeds, and --seeds is {seeds}: nothing was measured. Give --seeds "
-            f"{there} or more, or --replace to overwrite it with less."
+            f"{there} or more, or --replace to overwrite the file with fewer."
         )
 
 
@@ -130,7 +130,7 @@ def signed(value: float | None) -> str:
 
 def _effect(document: Document, group: Mapping[str, Any]) -> str:
     if group["is_empty"]:
-        return f"none: the feature group {group['name']} is never known there"
+        return f"none: each feature of the group {group['name']} is constant or NULL in train"
     return (
         f"the feature group {group['name']} adds {signed(group['adds']['validation'])} {document['metric']} on "
         f"validation; all features reach {score(document['all']['validation'])}, and the group alone reaches "

@@ -31,8 +31,8 @@ from feature_mart.knowledge.rationale import (
 )
 
 _HEADER = """\
-# `mart knowledge check --fix` writes the columns, from the models that compute them. Write by hand what stands above
-# `columns:`; a test of one column names it in `column_name`.
+# `mart knowledge check --fix` generates the columns from the models that compute them. Edit only the keys above
+# `columns:`, and write tests of single columns there too, with `column_name`.
 models:
 """
 _COLUMNS = "    columns:\n"
@@ -199,7 +199,7 @@ def _check_selected(selection: _Selection, name: str) -> Iterator[Missing]:
     for column in [each for each in columns if each not in selected]:
         home = next((each for each in sources if column in described.get(each, ("", {}))[1]), None)
         if home is None:
-            what = f"{selection.code_of(name)} does not select it: select it, or delete it here"
+            what = f"{selection.code_of(name)} does not select the column: select it there, or delete it here"
             yield Missing(path, column, what)
         else:
             what = (
@@ -208,7 +208,10 @@ def _check_selected(selection: _Selection, name: str) -> Iterator[Missing]:
             )
             yield Missing(selection.code_of(name), column, what)
     for column in [each for each in selected if each not in columns]:
-        what = f"{selection.code_of(name)} selects it: describe it here, or where it is computed"
+        what = (
+            f"{selection.code_of(name)} selects the column, but no YAML describes it: describe the column here, or in "
+            "the model that computes it"
+        )
         yield Missing(path, column, what)
 
 
@@ -216,7 +219,7 @@ def _check_mart(selection: _Selection, name: str) -> Iterator[Missing]:
     columns = selection.columns_of(name)
     wrong = [column for column, entry in columns.items() if entry is None]
     for column in wrong:
-        what = "no model describes it with its data_type: describe it in the model that computes it"
+        what = "no model's YAML describes the column with its data_type: describe it in the model that computes it"
         yield Missing(selection.code_of(name), column, what)
     new, old = _lines(columns), selection.declared(name)
     if not wrong and new != old:
@@ -224,8 +227,8 @@ def _check_mart(selection: _Selection, name: str) -> Iterator[Missing]:
         stale = list(dict.fromkeys(names)) or ["their order"]
         more = f" and {len(stale) - _SHOWN} more" if len(stale) > _SHOWN else ""
         what = (
-            f"the columns of {name} differ from those of its models ({', '.join(stale[:_SHOWN])}{more}): run "
-            "`mart knowledge check --fix` to update them"
+            f"the columns in the YAML of {name} are out of date ({', '.join(stale[:_SHOWN])}{more}): run `mart "
+            "knowledge check --fix` to update them"
         )
         yield Missing(selection.yaml_of(name), None, what)
 

@@ -160,7 +160,11 @@ def check_models(models: Sequence[ModelFiles]) -> Iterator[Missing]:
     for model in models:
         yield from _check_notes(model)
         if not model.columns:
-            yield Missing(model.yaml_path, None, "no columns: describe every column of the model")
+            yield Missing(
+                model.yaml_path,
+                None,
+                "the YAML lists no columns: describe every column of the model",
+            )
         for name, column in model.columns.items():
             is_home = not model.is_mart and (name not in explained or "why" in meta_of(column))
             for what in _check_column(column, KEYS if is_home else HANDED_ON):
@@ -223,7 +227,7 @@ def _check_column(column: Mapping[str, Any], wanted: Sequence[str]) -> Iterator[
     meta = meta_of(column)
     for key, value in meta.items():
         if isinstance(value, dict):
-            yield f"meta.{key} is nested: use a flat value, because the site shows no others"
+            yield f"meta.{key} is nested: use a flat value, because the site shows only flat values"
     role = meta.get("role")
     if role is not None:
         if role not in ROLES:
@@ -249,7 +253,7 @@ def _check_notes(model: ModelFiles) -> Iterator[Missing]:
         yield Missing(
             model.notes_path,
             None,
-            f"the file does not exist: write it, with the headings {headings}",
+            f"the file does not exist: write the file with the headings {headings}",
         )
         return
     sections = sections_of(model.notes)

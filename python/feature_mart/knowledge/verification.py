@@ -23,7 +23,7 @@ from feature_mart.knowledge.rationale import (
 )
 
 #: The text on the site about a column that unit tests alone verify.
-VERIFIED_ALONE = "proved by unit tests and the generic proofs, not by the oracle"
+VERIFIED_ALONE = "verified by unit tests and generic tests, not by the oracle"
 FIXTURES = "tests/fixtures"
 #: The end of the name of a file with expected rows, for a model that dbt unit tests cannot run (a Python model).
 _GOLDEN = "__expect"
@@ -82,7 +82,7 @@ class Verification:
             entry = self._entries[model]
             for column, value in ((None, _statement(entry)), *_columns(entry)):
                 if value not in {None, UNIT_TESTS}:
-                    what = f"meta.{VERIFIED_BY} is {value!r}: write {UNIT_TESTS!r}, or leave it out to use the oracle"
+                    what = f"meta.{VERIFIED_BY} is {value!r}: write {UNIT_TESTS!r}, or remove the key to use the oracle"
                     yield Missing(self._paths[model], column, what)
             for column in sorted(self._stated(model)):
                 homes = (model, *self.reads(model))
@@ -120,10 +120,13 @@ class Verification:
     def _unsupported(self, model: str) -> str:
         said = f"meta.{VERIFIED_BY} says {UNIT_TESTS!r}, but"
         if model in self._python:
-            return f"{said} no file {FIXTURES}/*{_GOLDEN}.csv has a value for it"
+            return (
+                f"{said} no file {FIXTURES}/*{_GOLDEN}.csv has a value for the column: add one, or remove the key and "
+                "define the column in tests/oracle"
+            )
         return (
-            f"{said} no unit test of {model} gives it a value in `expect` (dbt compares only the columns of the first "
-            f"row there): write one, or remove the key and define the column in tests/oracle"
+            f"{said} no unit test of {model} gives the column a value in `expect` (dbt compares only the columns of "
+            "the first row): write such a test, or remove the key and define the column in tests/oracle"
         )
 
 

@@ -69,7 +69,7 @@ def _faults(table: str) -> Iterator[_Fault]:
 
 
 def _time_faults(column: str) -> Iterator[_Fault]:
-    remedy = "write NULL where it is unknown or never happened"
+    remedy = "write NULL where the time is unknown or the event did not happen"
     if column == "loaded_at":
         remedy = "write the time at which the row became visible in the warehouse"
     yield _Fault(
@@ -82,7 +82,7 @@ def _time_faults(column: str) -> Iterator[_Fault]:
 
 def _number_faults(column: str) -> Iterator[_Fault]:
     number = f"cast({column} as double)"
-    yield _Fault(column, f"isnan({number})", "NaN", "write NULL where it is unknown")
+    yield _Fault(column, f"isnan({number})", "NaN", "write NULL where the number is unknown")
     if column in _NOT_MONEY:
         return
     # Exclude NaN, because DuckDB sorts NaN above every number.
@@ -90,7 +90,7 @@ def _number_faults(column: str) -> Iterator[_Fault]:
         column,
         f"abs({number}) > {MOST_MONEY} and not isnan({number})",
         "an amount beyond 1,000,000,000,000,000",
-        "correct it, or write NULL",
+        "correct the amount, or write NULL",
     )
     # The price of a contract that does not count may have any value: no label and no feature uses it.
     of = f" and {_COUNTS}" if column == "agreed_price" else ""
@@ -98,11 +98,11 @@ def _number_faults(column: str) -> Iterator[_Fault]:
         column,
         f"{number} > 0 and {number} < 0.5{of}",
         "an amount that rounds to 0",
-        "the mart uses whole amounts: correct it, or convert all amounts to a smaller unit, such as cents",
+        "the mart uses whole amounts: correct the amount, or convert all amounts to a smaller unit, such as cents",
     )
     yield _Fault(
         column,
         f"{number} < 0 and {number} >= -{MOST_MONEY}{of}",
         "a negative amount",
-        "correct it, or write NULL",
+        "correct the amount, or write NULL",
     )

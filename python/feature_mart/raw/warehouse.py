@@ -91,15 +91,18 @@ def table_files(folder: Path, table: str) -> tuple[Path, ...]:
         return (path,)
     if not path.is_dir():
         raise UsageError(
-            f"{table}: {path.name} is missing; write it, with its columns even if the table is empty"
+            f"{table}: {path.name} is missing; write the file with all columns, even if the table has no rows"
         )
     if (path / _DELTA).exists():
         raise UsageError(
-            f"{table}: {path.name} is a Delta table, whose files may hold deleted rows; export it as plain Parquet"
+            f"{table}: {path.name} is a Delta table, whose files may contain deleted rows; export the table as plain "
+            "Parquet"
         )
     parts = tuple(_parts(path, table))
     if not parts:
-        raise UsageError(f"{table}: the folder {path.name} has no .parquet file; write one")
+        raise UsageError(
+            f"{table}: the folder {path.name} has no .parquet file; write at least one"
+        )
     return parts
 
 
@@ -111,7 +114,7 @@ def _parts(folder: Path, table: str) -> Iterator[Path]:
         if path.is_dir() and "=" in path.name:
             raise UsageError(
                 f"{table}: {name} is a Hive partition, whose column is not in the files; write the column into the "
-                "files, all in one folder"
+                "files, and put all files into one folder"
             )
         if path.is_dir():
             yield from _parts(path, table)
@@ -294,7 +297,9 @@ def _table_faults(
         return [str(error)]
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
-        return [f"{table}: {table}.parquet cannot be read as Parquet ({reason}); write it again"]
+        return [
+            f"{table}: {table}.parquet cannot be read as Parquet ({reason}); write the file again"
+        ]
     return column_faults(table, present, _fits, is_overwritten)
 
 

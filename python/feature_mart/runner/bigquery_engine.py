@@ -146,14 +146,17 @@ class BigQueryEngine:
                 self._drop_mark()
             was = self._document("built")
         except FeatureMartError:
-            return f"the next build of {place} will be a full build, because it contains rows of this one"
+            return (
+                f"the next build of {place} will be a full build, because its tables contain rows of this failed "
+                "build"
+            )
         if was is None:
             return "no mart was published" if not changed else f"{place} has no finished mart"
         if not changed:
             return f"{place} is unchanged"
         return (
             f"readers of {place} still see what was published at {json.loads(was)['published_at']}; the next build "
-            "will be a full build, because the tables contain rows of this one"
+            "will be a full build, because the tables contain rows of the failed build"
         )
 
     def describe_marts(self, names: Sequence[str]) -> list[dict[str, Any]]:

@@ -199,8 +199,9 @@ def _require_whole(task: _Task, result: DbtResult) -> None:
             f"The project has no checks, so nothing was published; {ended}. Add a test to a model."
         )
     raise TerminalError(
-        f"dbt left out {len(left_out):,} of {len(wanted):,} models and checks, {left_out[0]} first, so nothing was "
-        f"published; {ended}. Look for a selector in the project, or a flag in dbt_project.yml, that excludes them."
+        f"dbt left out {len(left_out):,} of {len(wanted):,} models and checks, for example {left_out[0]}, so nothing "
+        f"was published; {ended}. Look for a selector in the project, or a flag in dbt_project.yml, that excludes "
+        "them."
     )
 
 

@@ -25,8 +25,8 @@ def check_as_of(settings: Settings, as_of: str | None) -> datetime | None:
     reached = settings.clock.refresh_before(settings.now)
     if wanted > reached:
         raise UsageError(
-            f"{name} {given} is the refresh of {_utc(wanted)}, which is in the future: use "
-            f"{_utc(reached)}, the last one, or earlier."
+            f"{name} {given} is the refresh of {_utc(wanted)}, which is in the future: use {_utc(reached)} (the last "
+            "refresh) or an earlier time."
         )
     return wanted
 
@@ -57,7 +57,7 @@ def choose_refresh(
     if select:
         if built is None:
             raise UsageError(
-                "--select rebuilds models of an existing mart, and there is none yet: run `mart build`."
+                "--select rebuilds models of an existing mart, but there is no mart yet: run `mart build`."
             )
         if wanted not in (None, built.as_of_at):
             raise UsageError(
@@ -101,7 +101,7 @@ def full_build_reason(
         )
         raise UsageError(
             f"The clock settings in dbt_project.yml have changed ({changed}), which changes the whole history: build "
-            "with --full-refresh, or restore them."
+            "with --full-refresh, or restore the former settings."
         )
     if wanted < built.as_of_at:
         raise UsageError(
@@ -111,7 +111,7 @@ def full_build_reason(
     if built.address != settings.address:
         return f"the mart was built from {built.address}"
     if built.engine != engine.version:
-        return f"the engine is {engine.version}, the mart was built with {built.engine}"
+        return f"the engine is {engine.version}, but the mart was built with {built.engine}"
     if built.definitions != definitions:
         return "definitions have changed"
     return None

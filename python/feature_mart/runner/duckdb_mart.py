@@ -48,7 +48,7 @@ def unreadable(mart_path: Path, error: duckdb.Error) -> FeatureMartError:
     """
     if isinstance(error, duckdb.IOException) and "lock" in str(error):
         return TransientError(
-            f"Another program has {mart_path} open for writing: close it and try again."
+            f"Another program has {mart_path} open for writing: close that program and try again."
         )
     first = str(error).partition("\n")[0]
     older = (

@@ -118,7 +118,7 @@ def _ask(project: Path, ref: str, *arguments: str) -> bytes:
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip() or "not in this repository"
         raise UsageError(
-            f"{ref!r} is not a commit ({said}): fetch it, or name another one."
+            f"{ref!r} is not a commit ({said}): fetch the commit, or name another one."
         ) from None
     except (OSError, subprocess.SubprocessError) as error:
         raise UsageError(f"git could not be run for {ref!r}: {error}.") from None

@@ -124,9 +124,9 @@ def check_load_clock(project: Path, warehouse: str) -> None:
 def _missing(columns: list[str]) -> str:
     if columns == ["untrusted_from"]:
         return (
-            "seeds/load_clock.csv has no column untrusted_from (the time from which a table's load times are wrong): "
-            "add it to the first line, and to every other line a value, or only a comma if they were wrong from the "
-            "start."
+            "seeds/load_clock.csv has no column untrusted_from (the time from which a table's load times are "
+            "wrong): add the name to the first line and a value to every other line; leave the value empty if the "
+            "load times were wrong from the start."
         )
     return (
         f"seeds/load_clock.csv has no column {', '.join(columns)}: it needs {', '.join(COLUMNS)}."
@@ -136,7 +136,7 @@ def _missing(columns: list[str]) -> str:
 def _parsed(row: Mapping[str, str | None]) -> LoadClockLine | str:
     """Return the parsed line of a row of the seed, or a text that says what is wrong with the row."""
     if None in row or None in row.values():
-        return f"it does not have {len(COLUMNS)} fields; write a comma for an empty one as well"
+        return f"the line does not have {len(COLUMNS)} fields; write a comma for an empty field too"
     ends, starts = (_instant(row[name] or "") for name in ("trusted_from", "untrusted_from"))
     if ends is None:
         return (
@@ -144,8 +144,8 @@ def _parsed(row: Mapping[str, str | None]) -> LoadClockLine | str:
         )
     if starts is None and row["untrusted_from"]:
         return (
-            f"untrusted_from is {row['untrusted_from']!r}; write a timestamp as 2024-01-31 15:00:00+00, or leave it "
-            "empty"
+            f"untrusted_from is {row['untrusted_from']!r}; write a timestamp as 2024-01-31 15:00:00+00, or leave the "
+            "field empty"
         )
     if starts is not None and starts >= ends:
         return (

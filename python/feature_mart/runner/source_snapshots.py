@@ -53,12 +53,12 @@ def _restore(path: Path) -> None:
     except duckdb.Error as error:
         if "lock" in str(error):
             raise TransientError(
-                f"Another program has {path} open: close it and try again."
+                f"Another program has {path} open: close that program and try again."
             ) from None
         if not copies:
             raise TerminalError(
-                f"{path} cannot be read ({str(error).splitlines()[0]}), and has no Parquet copy. It contains the "
-                "history of overwritten sources: use the DuckDB version that wrote it."
+                f"{path} cannot be read ({str(error).splitlines()[0]}), and has no Parquet copy. The file contains "
+                "the history of overwritten sources: use the DuckDB version that wrote it."
             ) from None
     new = path.with_name("restored.part")
     new.unlink(missing_ok=True)

@@ -105,8 +105,8 @@ def _open_lock(folder: Path) -> int:
             handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise TerminalError(
-                f"The state folder {folder} is not writable ({error.strerror}): correct its "
-                "permissions, or set MART_HOME to another folder."
+                f"The state folder {folder} is not writable ({error.strerror}): correct the permissions of the "
+                "folder, or set MART_HOME to another folder."
             ) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -114,7 +114,7 @@ def _open_lock(folder: Path) -> int:
             pid = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(handle)
             raise LeaseHeldError(
-                f"{folder} is locked by process {pid}: wait for it, or set MART_HOME to another folder."
+                f"{folder} is locked by process {pid}: wait for that process, or set MART_HOME to another folder."
             ) from None
         if _is_at(handle, folder / "lock"):
             return handle

@@ -53,9 +53,9 @@ def _compare_offsets(engine: Engine, clock: Clock, first: datetime, last: dateti
     ]
     raise TerminalError(
         f"The rules of {clock.timezone} differ between the package tzdata and {engine.version}: from {_utc(at)} the "
-        f"UTC offset is {offsets[0]} hours in the one and {offsets[1]} in the other, so they disagree on the time of "
-        "a refresh. Install versions of tzdata and the database from the same year, or set dbt var business_timezone "
-        "to a zone on which they agree."
+        f"UTC offset is {offsets[0]} hours by tzdata and {offsets[1]} hours by {engine.version}, which changes the "
+        "time of a refresh. Install versions of tzdata and the database from the same year, or set dbt var "
+        "business_timezone to a zone without this difference."
     )
 
 

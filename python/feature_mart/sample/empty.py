@@ -27,7 +27,7 @@ def write_empty(out: str | Path) -> Path:
     check_path(folder, "--empty")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
-            f"{folder} is not an empty folder: name a new or an empty one, so that no file is overwritten."
+            f"{folder} is not an empty folder: name a new or empty folder, so that no file is overwritten."
         )
     is_new = not folder.exists()
     try:
@@ -50,6 +50,6 @@ def write_empty(out: str | Path) -> Path:
         if is_new:
             shutil.rmtree(folder, ignore_errors=True)
         raise TerminalError(
-            f"The empty tables could not be written to {folder}; make room or choose another folder: {error}"
+            f"The empty tables could not be written to {folder}: {error}. Make room there, or choose another folder."
         ) from error
     return folder

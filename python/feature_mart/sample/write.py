@@ -70,7 +70,7 @@ def write_sample(
     try:
         if out.exists() and (not out.is_dir() or {each.name for each in out.iterdir()} - expected):
             raise UsageError(
-                f"{out} contains files that are not of a sample: choose an empty or new folder."
+                f"{out} contains files that do not belong to a sample: choose an empty or new folder."
             )
         out.parent.mkdir(parents=True, exist_ok=True)
         with _scratch_beside(out) as scratch:

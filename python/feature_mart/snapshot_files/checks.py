@@ -171,9 +171,9 @@ def named_like_a_snapshot(folder: str) -> str | None:
 def content_faults(found: Found, split: Mapping[str, Any]) -> Iterator[str]:
     """Yield a message if the row count or the content hash of a split differs from manifest.json."""
     if found.rows != split["rows"]:
-        yield f"its parts have {found.rows} rows, but manifest.json has {split['rows']}"
+        yield f"the parts of the split have {found.rows} rows, but manifest.json has {split['rows']}"
     if content_hash(found.sums) != split["content_hash"]:
         yield (
-            f"its content hash is {content_hash(found.sums)}, but manifest.json has {split['content_hash']}: values "
-            "were changed, or rows of data and keys do not match"
+            f"the content hash of the split is {content_hash(found.sums)}, but manifest.json has "
+            f"{split['content_hash']}: values were changed, or rows of data and keys do not match"
         )

@@ -98,7 +98,7 @@ def judge_fit(
         remedy = "correct the label, or its label_kind in models/exposures.yml"
         found.append(Shortcoming("other_classes", split.name, what, remedy, is_final=True))
     if not varying:
-        what = f"all {features} features are constant in its {split.rows} rows, so there is nothing to learn from"
+        what = f"all {features} features are constant in the {split.rows} rows, so there is nothing to learn from"
         remedy = "look for empty raw tables behind the features, or make the split longer in models/exposures.yml"
         found.append(Shortcoming("no_feature_varies", split.name, what, remedy, is_final=True))
     if split.rows < features:
@@ -128,7 +128,7 @@ def _no_rows(split: SplitCounts, what: str) -> Shortcoming:
     remedy = _MORE
     if split.purged:
         what = f"{what} ({split.purged} purged, because their labels were known too late)"
-        remedy = f"lower embargo_days there, or {remedy}"
+        remedy = f"lower embargo_days in models/exposures.yml, or {remedy}"
     return Shortcoming("no_rows", split.name, what, remedy, is_final=True)
 
 

@@ -206,8 +206,8 @@ class S3Store:
         )
         if not self._if("", key, lambda: self._send(key, data, _digest(data), **described)):
             raise TerminalError(
-                f"{self.address(key)}: the service answered an unconditional write as a conditional one. Correct "
-                "MART_S3_ENDPOINT."
+                f"{self.address(key)}: the service refused a write without a condition with the error of a failed "
+                "condition. Correct MART_S3_ENDPOINT."
             )
 
     def put_if_absent(self, key: str, data: bytes) -> bool:

@@ -42,9 +42,9 @@ MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 
 #: Advice for a store without conditional writes.
 WITHOUT_CONDITIONS = (
-    "Without them, concurrent writers could overwrite each other's files, so nothing is written to this store. Write "
-    "to a folder (--to FOLDER) and copy it to the store, each folder's _SUCCESS after its other files; or use a "
-    "store with conditional writes (MART_SNAPSHOTS, MART_S3_ENDPOINT)."
+    "Without conditional writes, concurrent writers could overwrite each other's files, so nothing is written to "
+    "this store. Write to a folder (--to FOLDER) and copy it to the store, each folder's _SUCCESS after its other "
+    "files; or use a store with conditional writes (MART_SNAPSHOTS, MART_S3_ENDPOINT)."
 )
 
 _CUT_SHORT = (
@@ -175,7 +175,9 @@ def cut_short(error: Exception, where: str, through: str = "") -> FeatureMartErr
         return TerminalError(
             f"{what}. Correct MART_S3_ENDPOINT (http or https, its port), AWS_CA_BUNDLE, or HTTPS_PROXY and NO_PROXY."
         )
-    return TransientError(f"{what}. {_LATER} If it persists, correct the endpoint or the region.")
+    return TransientError(
+        f"{what}. {_LATER} If the error persists, correct the endpoint or the region."
+    )
 
 
 def _explained(error: ClientError, where: str, condition: str, through: str) -> FeatureMartError:
@@ -192,15 +194,15 @@ def _explained(error: ClientError, where: str, condition: str, through: str) -> 
     if is_not_done:
         return TerminalError(
             f"{what}. This service does not support the operation or its headers: correct MART_S3_ENDPOINT, or unset "
-            "those of MART_S3_TAGS, MART_S3_ENCRYPTION, MART_S3_KMS_KEY and MART_S3_EXPECTED_OWNER that it does not "
-            "support."
+            "the settings that the service does not support (MART_S3_TAGS, MART_S3_ENCRYPTION, MART_S3_KMS_KEY or "
+            "MART_S3_EXPECTED_OWNER)."
         )
     if code in _FULL or status == 507:
         return TerminalError(f"{what}. The store or a quota is full: make room there.")
     if code in CHANGED_ON_THE_WAY:
         return TransientError(
-            f"{what}: the bytes were changed in transit, and S3 rejected them. Try again; if it persists, look for a "
-            "proxy that changes request bodies."
+            f"{what}: the bytes were changed in transit, and S3 rejected them. Try again; if the error persists, "
+            "look for a proxy that changes request bodies."
         )
     if status in _PASSING_STATUS or code in _PASSING | CONFLICT:
         return TransientError(f"{what}. {_LATER}")
@@ -222,7 +224,7 @@ def _advice(error: ClientError, code: str, status: int) -> str:
     if code.startswith("KMS"):
         return "Correct MART_S3_KMS_KEY, or allow the role to use that key."
     if code == "InvalidObjectState":
-        return "The object is archived: restore it, or write it again under another key."
+        return "The object is archived: restore the object, or write the object under another key."
     if operation.startswith(("AssumeRole", "GetRole", "GetFederation", "GetCaller")):
         return (
             "Allow these credentials to assume that role, or correct AWS_PROFILE or AWS_ROLE_ARN."
@@ -237,7 +239,7 @@ def _advice(error: ClientError, code: str, status: int) -> str:
             "The address does not exist at this endpoint: correct the bucket or MART_S3_ENDPOINT."
         )
     if status == 413 or code == "EntityTooLarge":
-        return "Raise the maximum body size of the store, or of a proxy before it."
+        return "Raise the maximum body size of the store, or of a proxy in front of the store."
     return "Correct what the error names, or MART_S3_ENDPOINT; a retry would fail in the same way."
 
 

@@ -219,13 +219,13 @@ def load_channels(
 
     if not meta.is_dir():
         raise UsageError(
-            f"There is no channel meta at {meta}. Add the channel: it is the snapshot's folder _meta/, which the rest "
-            "is checked against."
+            f"There is no channel meta at {meta}. Add the channel with the snapshot's folder _meta/, against which "
+            "the other channels are checked."
         )
     if not keys.is_dir():
         raise UsageError(
-            f"There is no channel keys at {keys}. Add the channel, as `mart snapshot train-request` does: it is the "
-            "snapshot's folder keys/, which the rows are checked against."
+            f"There is no channel keys at {keys}. Add the channel with the snapshot's folder keys/, against which "
+            "the rows are checked; `mart snapshot train-request` adds the channel."
         )
     committed = committed_documents(read, str(meta))
     manifest = committed.manifest
@@ -240,7 +240,7 @@ def load_channels(
         if folder is None or not folder.is_dir():
             raise UsageError(
                 f"There is no channel {name}{f' at {folder}' if folder else ''}, but {manifest['id']} has "
-                f"{rows[name]} rows in it. Add the channel; `mart snapshot train-request` adds all of them."
+                f"{rows[name]} rows in this split. Add the channel; `mart snapshot train-request` adds all channels."
             )
         paths[name] = (
             _channel_parts(folder, manifest, "data", name),
@@ -256,11 +256,11 @@ def _check_documents(
     if manifest_sha256 is not None and committed.manifest_sha256 != manifest_sha256:
         raise TerminalError(
             f"{where}: manifest.json has the SHA-256 {committed.manifest_sha256}, but {manifest_sha256} was "
-            "requested: it is another snapshot, or was rewritten."
+            "requested: this is another snapshot, or manifest.json was rewritten."
         )
     for document, what in identity_faults(manifest, committed.schema, folder):
         raise TerminalError(
-            f"{where}: {document}: {what}. It was rewritten after the export: run `mart snapshot verify`."
+            f"{where}: {document}: {what}. The snapshot was changed after the export: run `mart snapshot verify`."
         )
 
 
@@ -269,8 +269,8 @@ def _channel_parts(folder: Path, manifest: Mapping[str, Any], kind: str, split: 
     for path in sorted(folder.rglob("*")):
         if path.is_file() and str(path.relative_to(folder)) not in wanted:
             raise TerminalError(
-                f"{path} is not a part of {manifest['id']}, {split}: the channel must be its folder {kind}/{split}/, "
-                "without other files."
+                f"{path} is not a part of {manifest['id']}, {split}: the channel must be the snapshot's folder "
+                f"{kind}/{split}/, without other files."
             )
     for name, part in wanted.items():
         check_part(folder / name, part["sha256"])

@@ -88,11 +88,11 @@ def read_job(argv: Sequence[str], environ: Mapping[str, str]) -> Job:
     config = base / "input/config"
     given = _json(environ.get("SM_HPS"), "SM_HPS", config / "hyperparameters.json")
     if not isinstance(given, dict):
-        raise UsageError(f"The hyperparameters are {given!r}; they must be a JSON object.")
+        raise UsageError(f"The hyperparameters are {given!r}, but must be a JSON object.")
     resources = _json(environ.get("SM_HOSTS"), "SM_HOSTS", config / "resourceconfig.json")
     hosts = resources.get("hosts", []) if isinstance(resources, dict) else resources
     if not isinstance(hosts, list):
-        raise UsageError(f"The hosts are {hosts!r}; they must be a JSON list of names.")
+        raise UsageError(f"The hosts are {hosts!r}, but must be a JSON list of names.")
     folders = {
         name: Path(environ.get(f"SM_CHANNEL_{name.upper()}") or base / "input/data" / name)
         for name in (*SPLITS, META, KEYS)
@@ -122,8 +122,8 @@ def train(job: Job) -> None:
     if len(job.hosts) > 1:
         raise UsageError(
             f"This job has {len(job.hosts)} instances ({', '.join(job.hosts)}), but the model is trained on one "
-            "instance, because on several its trees would depend on the distribution of the rows. Set the instance "
-            "count to 1, with a larger instance type if needed."
+            "instance, because with several instances the trees would depend on the division of the rows among "
+            "them. Set the instance count to 1, with a larger instance type if needed."
         )
     asked = parse_hyperparameters(job.hyperparameters)
     snapshot = load_channels(
@@ -176,7 +176,9 @@ def _arguments(argv: Sequence[str]) -> dict[str, object]:
     # Pass unknown names on, so that `parse_hyperparameters` reports all unknown names in one error.
     unknown = {found[1]: "" for each in others if (found := _OPTION.match(each))}
     if others and not unknown:
-        raise UsageError(f"{' '.join(others)} is not a hyperparameter: pass them as --name value.")
+        raise UsageError(
+            f"{' '.join(others)} is not a hyperparameter: pass hyperparameters as --name value."
+        )
     return {**vars(known), **unknown}
 
 

@@ -80,14 +80,14 @@ def parse_hyperparameters(given: Mapping[str, object]) -> Hyperparameters:
     values = {name: _read(name, value) for name, value in asked.items()}
     on = values.get("on", ",".join(TRAIN))
     if on not in _ON:
-        raise UsageError(f"hyperparameter on is {on!r}; it must be {' or '.join(_ON)}.")
+        raise UsageError(f"hyperparameter on is {on!r}, but must be {' or '.join(_ON)}.")
     rounds = values.get("rounds")
     if rounds is not None and rounds < 1:
-        raise UsageError(f"hyperparameter rounds is {rounds}; it must be at least 1.")
+        raise UsageError(f"hyperparameter rounds is {rounds}, but must be at least 1.")
     sha256 = values.get("manifest_sha256")
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise UsageError(
-            f"hyperparameter manifest_sha256 is {sha256!r}; it must be 64 hex digits, as `sha256sum "
+            f"hyperparameter manifest_sha256 is {sha256!r}, but must be 64 hex digits, as `sha256sum "
             "_meta/manifest.json` prints them."
         )
     return Hyperparameters(
@@ -106,5 +106,5 @@ def _read(name: str, value: object) -> Any:
     except ValueError:
         read = None
     if read is None or read == "" or (kind is float and not math.isfinite(read)):
-        raise UsageError(f"hyperparameter {name} is {value!r}; it must be {_KINDS[kind]}.")
+        raise UsageError(f"hyperparameter {name} is {value!r}, but must be {_KINDS[kind]}.")
     return read

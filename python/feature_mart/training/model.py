@@ -59,8 +59,8 @@ class Model:
         """
         if split.columns != self.columns:
             raise UsageError(
-                "The model was trained on other columns than those of the split: use the snapshot that it was "
-                "trained on."
+                "The model was trained on other columns than those of the split: use the snapshot on which the "
+                "model was trained."
             )
         if not split.rows:
             return np.empty(0, dtype=np.float32)

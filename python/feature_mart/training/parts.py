@@ -84,7 +84,9 @@ def check_rows(arrays: Arrays, manifest: Mapping[str, Any], index: int, where: s
     sizes = {len(arrays.columns[0]), len(arrays.job_id)}
     if len(sizes) > 1:
         rows, keys = len(arrays.columns[0]), len(arrays.job_id)
-        raise _not_exported(where, bounds, f"its data has {rows} rows, but its keys have {keys}")
+        raise _not_exported(
+            where, bounds, f"the data parts have {rows} rows, but the key parts have {keys}"
+        )
     hashes = hash_rows(
         join_texts(arrays.job_id.tolist()),
         arrays.requested_at,
@@ -133,7 +135,9 @@ def _floats(name: str, array: NDArray[Any], folder: Path) -> NDArray[np.float32]
     """Return a column with NaN for NULL. The bits of this NaN are `NULL_BITS`, as in the row hash."""
     values = np.ma.getdata(array)
     if values.dtype != np.float32:
-        raise TerminalError(f"{folder}: {name} is {values.dtype}; it must be float32.")
+        raise TerminalError(
+            f"{folder}: {name} is {values.dtype}, but must be float32: run `mart snapshot verify`."
+        )
     if array is not values:
         values[np.ma.getmaskarray(array)] = np.nan
     # Turn -0.0 into 0.0, as the hash of the export does.

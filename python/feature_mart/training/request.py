@@ -76,7 +76,9 @@ def training_request(
     """
     root = _root(manifest, address)
     if is_built_in and source is not None:
-        raise UsageError("--built-in does not run the program of --source: pass only one of them.")
+        raise UsageError(
+            "--built-in does not run the program of --source: pass only one of the two."
+        )
     if re.search(r"[^A-Za-z0-9-]", name_suffix):
         raise UsageError(f"--name-suffix is {name_suffix!r}: use letters, digits and hyphens.")
     asked = parse_hyperparameters(hyperparameters or {})
@@ -142,7 +144,7 @@ def job_name(manifest: Mapping[str, Any], suffix: str = "") -> str:
     tail = _plain(f"{manifest['id']}-{suffix}")
     if len(tail) > _NAME_LENGTH:
         raise UsageError(
-            f"The suffix {suffix!r} makes the job's name longer than {_NAME_LENGTH} characters: use a shorter one."
+            f"The suffix {suffix!r} makes the job's name longer than {_NAME_LENGTH} characters: use a shorter suffix."
         )
     head = _plain(_plain(manifest["consumer"])[: _NAME_LENGTH - len(tail) - 1])
     return f"{head}-{tail}" if head else tail
@@ -220,8 +222,8 @@ def _built_in(
     foreign = sorted(_NOT_BUILT_IN.intersection(asked.params))
     if foreign or on != TRAIN:
         raise UsageError(
-            f"The built-in algorithm does not support {', '.join(foreign) or 'training on validation'}: leave it out, "
-            "or run the project's own program."
+            f"The built-in algorithm does not support {', '.join(foreign) or 'training on validation'}: leave out "
+            "these options, or run the project's own program."
         )
     watched = asked.rounds is None and validation_rows > 0
     values = {**DEFAULT_PARAMS, **objective(label_kind), **asked.params, "seed": asked.seed}

@@ -100,9 +100,12 @@ def _replaced_macros(document: Mapping[str, Any]) -> Iterator[Fault]:
                 "_REVIEWED"
             )
         elif macro["name"].startswith("materialization_"):
-            what = "is a custom materialization: what it writes does not come from a model's SELECT; remove it"
+            what = (
+                "is a custom materialization, which may write other rows than the model's SELECT returns; remove the "
+                "materialization"
+            )
         elif base in theirs and base not in _REPLACED:
-            what = f"overrides dbt's {base}, which every model uses; rename it"
+            what = f"overrides dbt's {base}, which every model uses; rename the macro"
         else:
             continue
         yield Fault(macro["original_file_path"], macro["name"], what)
@@ -162,7 +165,9 @@ def _model_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         config = node.get("config") or {}
         if config.get("sql_header"):
             yield Fault(
-                path, name, "has an sql_header, which runs in addition to its SELECT; remove it"
+                path,
+                name,
+                "has an sql_header, which runs in addition to the SELECT; remove the header",
             )
         for when in ("pre-hook", "post-hook"):
             for hook in config.get(when) or ():
@@ -197,12 +202,12 @@ def _leaf_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
             if node is not None and not node["name"].startswith(SERVED):
                 what = (
                     f"is used by the exposure {exposure['name']}, but audits do not compare models of this name; "
-                    "rename it to mart_<consumer>__<what>"
+                    "rename the model to mart_<consumer>__<what>"
                 )
                 yield Fault(node["original_file_path"], node["name"], what)
     for key, node in models.items():
         if key not in read | exposed and not node["name"].startswith(_MEASURES):
-            what = "is used by no model and no exposure: add an exposure to models/exposures.yml, or remove it"
+            what = "is used by no model and no exposure: add an exposure to models/exposures.yml, or remove the model"
             yield Fault(node["original_file_path"], node["name"], what)
 
 

@@ -45,9 +45,9 @@ def _seed_faults(document: Mapping[str, Any], project: Path) -> Iterator[tuple[s
             yield (
                 node["original_file_path"],
                 node["name"],
-                f"is a seed that {reader} reads, and neither a date nor a reason is given for it: set "
-                "config.meta.known_from or config.meta.why in its YAML, or fill a column note or known_from in every "
-                f"row (line {line} has none)",
+                f"is a seed that {reader} reads, but has neither a date nor a reason: set config.meta.known_from or "
+                "config.meta.why in the seed's YAML, or fill the column known_from or a column with notes in every "
+                f"row (line {line} has neither)",
             )
 
 
@@ -58,13 +58,13 @@ def _var_faults(project: Path) -> Iterator[tuple[str, str, str]]:
             yield var.path, "var()", what
         elif not var.is_set:
             what = (
-                f"is a dbt var that {var.path} reads and {_SETTINGS} does not set: set it there under vars, with a "
-                "comment that gives the reason for its value"
+                f"is a dbt var that {var.path} reads, but {_SETTINGS} does not set: add the var there under vars, "
+                "with a comment that gives the reason for its value"
             )
             yield var.path, var.name, what
         elif not var.reason:
             what = (
-                f"is a dbt var that {var.path} reads, and no reason for its value is given: write a comment above it "
-                "or at the end of its line"
+                f"is a dbt var that {var.path} reads, but no reason for its value is given: write the reason in a "
+                "comment above the var or at the end of its line"
             )
             yield _SETTINGS, var.name, what

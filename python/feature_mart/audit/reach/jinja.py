@@ -38,7 +38,10 @@ _ASKING = frozenset(
 _RUN_VARS = {
     "as_of": "read as_of_at of int_mart__clock",
     "snapshot_at": "read as_of_at of int_mart__clock",
-    "warehouse": "definitions must not depend on the warehouse; put the difference into seeds/load_clock.csv",
+    "warehouse": (
+        "definitions must be the same for every warehouse; put a difference between warehouses into "
+        "seeds/load_clock.csv"
+    ),
 }
 #: Names from the lists above that a model or macro may use. The comments give the purpose; no feature value depends on
 #: these uses.
@@ -82,7 +85,7 @@ def jinja_faults(owner: str, text: str) -> Iterator[str]:
     allowed = _ALLOWED.get(owner, set())
     for name, before, after in _names(text):
         if name in _ASKING and name not in {owner, *allowed} and after == "(":
-            yield f"queries the warehouse at compile time ({name}); use ref() in its SELECT"
+            yield f"queries the warehouse at compile time ({name}); use ref() in the SELECT"
         elif name in _FORBIDDEN and before != "." and name not in allowed and after != "=":
             yield (
                 f"depends on {_FORBIDDEN[name]} ({name}), so one commit can give different results; use a dbt var, or "
@@ -103,7 +106,7 @@ def hook_faults(sql: str, macros: Mapping[str, str]) -> Iterator[str]:
         text
     )
     if written:
-        yield f"changes data ({' '.join(written[0].split())} …); put it into a model's SELECT"
+        yield f"changes data ({' '.join(written[0].split())} …); compute these rows in a model's SELECT"
 
 
 def _names(text: str) -> Iterator[tuple[str, str, str]]:

@@ -164,8 +164,8 @@ def _is_refused(module: str) -> bool:
 
 def _refused(module: str) -> str:
     return (
-        f"imports {module}, which is not in the list of modules that only compute; read data by dbt.ref(), or add the "
-        "module to the list with a reason"
+        f"imports {module}, which is not one of the modules that only compute; read data by dbt.ref(), or add the "
+        "module to _COMPUTE in audit/reach/python.py with a reason"
     )
 
 

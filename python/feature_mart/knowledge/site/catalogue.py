@@ -87,13 +87,13 @@ def front_page(of: Catalogue, overview: str, japanese: str, links: Links) -> str
             "## Freshness",
             f"The mart is as of {local(of.as_of_at, zone)} {clock.timezone}. It refreshes every day at "
             f"{clock.refresh_hour}:00 in that time zone, and the rows of a refresh may be used "
-            f"{clock.publish_lag_minutes} minutes later. A row of a feature's history is valid until the next one, "
-            "and a history has no row for a refresh at which nothing changed, so an old row is not a fault. The "
-            "features at a request (`feat_job__…`) have one row per request.",
+            f"{clock.publish_lag_minutes} minutes later. A row of a feature's history is valid until the entity's "
+            "next row, and a history has no row for a refresh at which nothing changed, so an old row is not a "
+            "fault. The features at a request (`feat_job__…`) have one row per request.",
             _freshness_table(of.freshness, links, zone),
             "## Money",
-            f"All amounts are in whole units of {of.currency}, rounded half away from zero, also the prices behind "
-            "each logarithm. A row in another currency stops the build; a row without a currency counts as "
+            f"All amounts, also the prices of which logarithms are taken, are whole units of {of.currency}, rounded "
+            "half away from zero. A row in another currency stops the build; a row without a currency counts as "
             f"{of.currency}.",
             "## Tried and not taken",
             _candidate_table(of.candidates, of.reasons, links),
@@ -124,7 +124,9 @@ def _decision(path: Path) -> Decision:
 def _consumer_line(facts: ConsumerFacts, links: Links) -> str:
     consumer, snapshot = facts.consumer, facts.snapshot
     last = (
-        "none yet (`mart export`)" if facts.problem is None else f"cannot be read: {facts.problem}"
+        "none yet (run `mart export`)"
+        if facts.problem is None
+        else f"cannot be read: {facts.problem}"
     )
     if snapshot is not None:
         rows = ", ".join(f"{split['name']} {split['rows']:,}" for split in snapshot["splits"])
@@ -215,4 +217,4 @@ def _candidate_table(
         ]
         for each in candidates
     )
-    return table(("candidate", "verdict", "beside or instead of"), lines)
+    return table(("candidate", "verdict", "to complement or replace"), lines)

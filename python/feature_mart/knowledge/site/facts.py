@@ -79,7 +79,7 @@ def last_snapshot(
         manifest, _ = place.documents()
     except FeatureMartError:
         # The error's own message names a folder of this machine, which must not appear on the site.
-        return None, f"`mart snapshot list {consumer}` says why"
+        return None, f"run `mart snapshot list {consumer}` to see why"
     return manifest, None
 
 
@@ -97,6 +97,6 @@ def cut_of(consumer: Consumer) -> str:
     if consumer.validation_from is not None and consumer.test_from is not None:
         return f"validation from {consumer.validation_from}, test from {consumer.test_from}"
     return (
-        f"the newest {consumer.test_share:.0%} of the labelled rows are test, the "
-        f"{consumer.validation_share:.0%} before them validation"
+        f"the newest {consumer.test_share:.0%} of the labelled rows are test, and the "
+        f"{consumer.validation_share:.0%} before them are validation"
     )

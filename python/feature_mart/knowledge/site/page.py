@@ -40,8 +40,8 @@ def assemble_page(template: str, manifest: Mapping[str, Any], catalog: Mapping[s
         before, found, after = page.partition(place)
         if not found:
             raise TerminalError(
-                "dbt's documentation page has no place for its data: it is of a version that is not known here. "
-                "Install what requirements.txt pins (`make venv`)."
+                "dbt's documentation page has no placeholder for the manifest or the catalog, so this version of "
+                "dbt is not supported: install the versions in requirements.txt (`make venv`)."
             )
         page = before + _script(document) + after
     return page

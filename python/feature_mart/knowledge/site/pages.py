@@ -136,7 +136,7 @@ def consumer_page(facts: ConsumerFacts, links: Links, zone: ZoneInfo) -> str:
         facts.description,
         f"**Label.** `{consumer.label}` ({consumer.label_kind}"
         + (f", {horizon} days after the request" if horizon else "")
-        + f"), counted {consumer.label_lag_days} days after it is known · **Metrics.** "
+        + f"), read with a lag of {consumer.label_lag_days} days · **Metrics.** "
         + ", ".join(consumer.metrics),
         f"**Features.** {len(facts.features)} of {links.model(consumer.features_model)}, with the label in "
         f"{links.model(consumer.training_model)}: "
@@ -144,7 +144,7 @@ def consumer_page(facts: ConsumerFacts, links: Links, zone: ZoneInfo) -> str:
             f"{links.model(f'feat_job__{name}')} ({len(names)})"
             for name, names in facts.groups.items()
         ),
-        f"**Splits.** By time: {cut_of(consumer)}, {consumer.embargo_days} days of embargo.",
+        f"**Splits.** By time: {cut_of(consumer)}, with an embargo of {consumer.embargo_days} days.",
         *_snapshot_lines(facts, zone),
         *(evidencetable(document) for document in facts.evidence),
     ]
@@ -161,10 +161,10 @@ def evidencetable(document: Mapping[str, Any]) -> str:
     return (
         f"**Evidence on {document['warehouse_id']}.** {document['metric']} of {document['seeds']} seeds, mean ± "
         f"standard deviation; {document['from'][:10]} to {document['to'][:10]}, rows: {_counted(document['rows'])}; "
-        f"snapshot {document['snapshot']}. Adds: the score of all features minus the score without the group. Scores "
-        "that differ by less than their spreads count as equal. Features are chosen by the validation score; the test "
-        f"score is only reported. Trend of all features on validation: {trend_of(document)}.\n\n"
-        f"{table(_GROUP_HEAD[1:], lines)}"
+        f"snapshot {document['snapshot']}. *Adds* is the score of all features minus the score without the group. "
+        "Scores that differ by less than their spreads count as equal. Features are chosen by the validation score; "
+        "the test score is only reported. Trend of all features on validation: "
+        f"{trend_of(document)}.\n\n{table(_GROUP_HEAD[1:], lines)}"
     )
 
 
@@ -177,7 +177,7 @@ def candidate_page(
         for name in candidate.lost_to
         if name in explained
     )
-    return f"{description}\n\n**Beside or instead of** {lost}" if lost else description
+    return f"{description}\n\n**To complement or replace** {lost}" if lost else description
 
 
 def verdict_of(candidate: Candidate) -> str:
@@ -211,7 +211,7 @@ _GROUP_HEAD = (
 def _group_line(document: Mapping[str, Any], group: Mapping[str, Any]) -> list[str]:
     where = f"{document['warehouse_id']}: {document['consumer']}, {document['metric']}"
     if group["is_empty"]:
-        return [where, str(group["name"]), *["never known there"] * 4]
+        return [where, str(group["name"]), *["constant or NULL"] * 4]
     return [
         where,
         f"{group['name']} ({len(group['features'])})",
@@ -262,7 +262,7 @@ def _drawing(column: str, facts: ConsumerFacts, links: Links) -> list[str]:
     rows = _counted({name: profile.rows(name) for name in profile.bins})
     splits = "." if facts.snapshot is None else f"; splits of {facts.snapshot['id']}."
     # Keep the text alternative short, because the caption already describes the drawing in words.
-    picture = f"![Drawing of {column} for {facts.consumer.name}, in words below]({facts.drawings[column]})"
+    picture = f"![Drawing of {column} for {facts.consumer.name}, described below]({facts.drawings[column]})"
     return [picture, f"{caption} Rows: {rows}{splits}"]
 
 
@@ -270,7 +270,7 @@ def _snapshot_lines(facts: ConsumerFacts, zone: ZoneInfo) -> list[str]:
     if facts.problem is not None:
         return [f"**Last snapshot.** Cannot be read: {facts.problem}"]
     if facts.snapshot is None:
-        return ["**Last snapshot.** None yet: `mart export`."]
+        return ["**Last snapshot.** None yet: run `mart export`."]
     snapshot = facts.snapshot
     lines = [
         [

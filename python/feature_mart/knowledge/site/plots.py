@@ -83,7 +83,7 @@ def describe_profile(profile: Profile, label: str) -> str:
     """Describe in one sentence what the drawing of a profile shows, for use as text alternative."""
     split = next(iter(profile.bins))
     if not profile.edges:
-        return f"{profile.column} is never known in these rows."
+        return f"{profile.column} is NULL in every row."
     unknown = ", ".join(f"{_share(profile, name)} of {name}" for name in profile.bins)
     facts = [f"{profile.column} in {split}: {_middle(profile, split)}", f"unknown {unknown}"]
     if not profile.is_categorical:
@@ -106,12 +106,10 @@ def _middle(profile: Profile, split: str) -> str:
         place = max(range(len(counts.rows)), key=lambda each: counts.rows[each])
         share = counts.rows[place] / counts.known
         code = counts.sums[place] / counts.rows[place]
-        return (
-            f"{sum(map(bool, counts.rows))} codes, {_short(code)} the most frequent ({share:.0%})"
-        )
+        return f"{sum(map(bool, counts.rows))} codes, of which {_short(code)} is the most frequent ({share:.0%})"
     middle, low, high = (_short(profile.quantile(split, share)) for share in (0.5, 0.05, 0.95))
     about = "" if profile.extent.is_exact else "about "
-    return f"median {about}{middle}, nine tenths between {low} and {high}"
+    return f"median {about}{middle}, 90% of the values between {low} and {high}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +232,7 @@ def _movement(profile: Profile) -> list[str]:
     first, last = (
         f"{_short(each.median)} in {_month(each.number)}" for each in (known[0], known[-1])
     )
-    return [f"over all splits its median went from {first} to {last}"]
+    return [f"over all splits, the monthly median changed from {first} to {last}"]
 
 
 def _month(number: int) -> str:

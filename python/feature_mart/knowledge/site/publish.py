@@ -41,7 +41,9 @@ def check_place(store: Store) -> None:
     try:
         store.sha256(_PAGE)
     except OSError as error:
-        raise UsageError(f"{store.address()} is no place for a site: {error}.") from None
+        raise UsageError(
+            f"The site cannot be published to {store.address()}: {error}. Name another place with --publish."
+        ) from None
 
 
 def publish_site(site: Path, store: Store) -> Published:

@@ -66,7 +66,9 @@ def check_port(port: int) -> None:
 
 
 def _refused(port: int, error: OSError) -> UsageError:
-    return UsageError(f"Port {port} cannot be used ({error.strerror}): choose another with --port.")
+    return UsageError(
+        f"Port {port} cannot be used ({error.strerror}): choose another port with --port."
+    )
 
 
 def serve_docs(settings: Settings, port: int) -> None:

@@ -18,8 +18,9 @@ from feature_mart.runner import BuiltMart, CheckCounts, RunLog
 
 _SCORES = ("consumer", "measured on", "metric", "validation", "test", "trend", "snapshot")
 _HOW_SCORED = (
-    "All features, mean ± standard deviation over seeds. Features are chosen by validation, which the trend compares "
-    "with the measurement before; test is only reported."
+    "Scores of the model with all features, as mean ± standard deviation over seeds. Features are chosen by the "
+    "validation score; the trend compares this score with the previous measurement. The test score is only "
+    "reported."
 )
 _MOST_NAMED = 10
 
@@ -105,7 +106,9 @@ def scores_text(consumers: Sequence[ConsumerFacts], warehouse: str, links: Links
         if not here:
             metric = facts.consumer.metrics[0] if facts.consumer.metrics else ""
             lines.append([links.consumer(facts), warehouse, metric, "not measured", "", "", ""])
-            todo.append(f"{facts.consumer.name} has no score here: run {_command(facts)}.")
+            todo.append(
+                f"{facts.consumer.name} has no score on this warehouse: run {_command(facts)}."
+            )
         elif facts.snapshot and facts.snapshot["id"] not in {each["snapshot"] for each in here}:
             last = f"The last snapshot of {facts.consumer.name}, `{facts.snapshot['id']}`,"
             todo.append(f"{last} is not measured: run {_command(facts)}.")
@@ -117,7 +120,7 @@ def checks_text(checks: LastChecks, links: Links, zone: ZoneInfo) -> str:
     """Return the last checks as Markdown: their time, the numbers by result, and which checks warned or failed."""
     built, later = checks.built, checks.failed_since
     if built.tests == CheckCounts():
-        text = f"The mart was built by run `{built.run_id}` without checks: run `mart build`."
+        text = f"The mart was built by run `{built.run_id}` without checks: run `mart build` to check it."
     else:
         text = f"{_when(built, zone)}, run `{built.run_id}`: **{_counts(built.tests)}**."
     parts = [text]
@@ -127,7 +130,7 @@ def checks_text(checks: LastChecks, links: Links, zone: ZoneInfo) -> str:
         named = f" Failed: {_named(later.failed, links)}." if later.failed else ""
         parts.append(
             f"**A later build failed** and did not replace the mart that is shown here. {_when(later, zone)}, run "
-            f"`{later.run_id}`: {_counts(later.tests)}.{named} `mart build` repeats it."
+            f"`{later.run_id}`: {_counts(later.tests)}.{named} Run `mart build` to repeat the build."
         )
     return "\n\n".join(parts)
 

@@ -68,7 +68,9 @@ def test_a_clean_project_is_told_what_could_not_be_judged(tmp_path: Path, wareho
     project = write_audited_project(tmp_path / "toy")
     result = call(project, warehouse, "leakage", "--perturb", "1", "--cutoffs", "3")
     assert result.exit_code == 0, result.output
-    assert "built by dbt" in result.stdout and "increment on that build" in result.stdout
+    assert (
+        "built by dbt" in result.stdout and "incremental build after a full build" in result.stdout
+    )
     assert "clean: removing the rows known after a cutoff changes no value" in result.stdout
     assert "just before it" in result.stdout and "a business midnight" in result.stdout
     assert not list((tmp_path / "home" / "toy").glob("scratch/*")), "it leaves nothing behind"

@@ -397,4 +397,4 @@ def test_a_leak_in_another_unit_is_not_called_good(
     assert (
         later.order is not None and later.order.days == 30 and later.order.later > later.order.now
     )
-    assert any("order of those of 30 days later" in line for line in unjudged_lines(later))
+    assert any("order of the values 30 days later" in line for line in unjudged_lines(later))

@@ -51,7 +51,7 @@ def test_a_list_of_the_best_clients_is_found_in_the_sample_that_it_was_made_from
     (plant,) = (each for each in LEAKS if each.name == "seed_of_premium_clients")
     verdict = PlantBench(tmp_path, jobs=2000, seed=0).judge([plant])
     (found,) = verdict.inputs
-    assert found.startswith("seed premium_clients: its choice of keys follows")
+    assert found.startswith("seed premium_clients: the choice of keys follows")
 
 
 def test_there_are_a_hundred_leaks_of_every_kind_and_sixty_honest_changes() -> None:

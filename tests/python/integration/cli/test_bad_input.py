@@ -116,11 +116,11 @@ def without_zone(mart: Mart) -> None:
                 "contracts",
                 "select * replace (cast(agreed_price as varchar) as agreed_price) from raw",
             ),
-            "contracts.agreed_price is VARCHAR; it must be a number",
+            "contracts.agreed_price is VARCHAR, but must be a number",
         ),
         (
             without_zone,
-            "jobs.posted_at is TIMESTAMP, a timestamp without a time zone, which is ambiguous; write it as a timestamp",
+            "jobs.posted_at is TIMESTAMP, a timestamp without a time zone, which is ambiguous; write the column as",
         ),
         (
             lambda mart: mart.rewrite("jobs", "select * from raw where false"),

@@ -296,7 +296,7 @@ def test_docs_are_one_page_served_on_this_machine_only(mart: Mart) -> None:
         server.shutdown()
     assert host == "127.0.0.1"
     assert taken.exit_code == 2
-    assert "choose another with --port" in taken.stderr
+    assert "choose another port with --port" in taken.stderr
 
 
 def test_an_export_without_consumers_says_where_to_add_one(mart: Mart) -> None:

@@ -73,9 +73,12 @@ def test_a_bad_row_is_not_published_under_such_a_variable(
     [
         (
             ["--exclude", "unique_toy_jobs_job_id"],
-            "dbt left out 1 of 5 models and checks, test.toy.",
+            "dbt left out 1 of 5 models and checks, for example test.toy.",
         ),
-        (["--exclude", "toy_daily"], "dbt left out 1 of 5 models and checks, model.toy.toy_daily"),
+        (
+            ["--exclude", "toy_daily"],
+            "dbt left out 1 of 5 models and checks, for example model.toy.toy_daily",
+        ),
         (["--exclude-resource-type", "test"], "dbt left out 2 of 5 models and checks"),
     ],
 )

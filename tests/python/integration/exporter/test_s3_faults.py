@@ -39,9 +39,7 @@ UNKNOWN = "http://s3.invalid"
 
 LATER = "Try again later; files that were already uploaded are not sent again."
 UNREACHED = "S3 could not be reached"
-CHANGED = (
-    "the bytes were changed in transit, and S3 rejected them. Try again; if it persists, look for a"
-)
+CHANGED = "the bytes were changed in transit, and S3 rejected them. Try again; if the error persists, look for a"
 
 BROKEN: dict[str, Any] = {"how": "status", "status": 500}
 BUSY: dict[str, Any] = {"how": "status", "status": 503, "code": "SlowDown"}

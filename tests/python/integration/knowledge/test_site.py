@@ -120,7 +120,7 @@ def test_every_feature_tells_why_it_is_there_and_who_uses_it(site: Site) -> None
             drawn = re.search(
                 rf"assets/mart_{consumer}__training/{name}\.[0-9a-f]{{12}}\.svg", text
             )
-            assert bool(drawn) != (f"{name} is never known in these rows." in text), name
+            assert bool(drawn) != (f"{name} is NULL in every row." in text), name
 
 
 def test_drawings_count_the_rows_that_the_snapshot_has(site: Site) -> None:
@@ -219,7 +219,7 @@ def test_the_search_finds_the_explaining_model_first(site: Site, browser: Browse
     }
     assert len(homes) > 90
     browser.visit(FRONT)
-    captions = ("nine tenths between", "splits its median went from")
+    captions = ("90% of the values between", "splits, the monthly median changed from")
     found = browser.find_first([*homes, *captions])
     assert {name: found[name][0] for name in homes} == homes
     assert not any(found[caption] for caption in captions), "drawings are not searched"

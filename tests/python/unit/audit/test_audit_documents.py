@@ -90,7 +90,7 @@ def test_another_engine_leaves_files_and_key_hashes_unjudged_and_says_so() -> No
     now = changed(upgrade)
     assert differing(now) == []
     _, not_judged = compare_manifests(MANIFEST, now)
-    assert "duckdb 2.0.0 then and duckdb 2.1.0 now" in not_judged[0]
+    assert "made with duckdb 2.0.0, the rebuild with duckdb 2.1.0" in not_judged[0]
 
 
 def test_uncommitted_changes_are_said_to_be_unjudged() -> None:

@@ -52,8 +52,8 @@ def test_a_seed_without_a_time_and_a_reason_is_named_with_what_to_write(
     node = SEED | {"config": {"meta": meta}}
     ((path, name, what),) = faults(project(tmp_path), node, MODEL)
     assert (path, name) == ("seeds/levels.csv", "levels")
-    assert what.startswith("is a seed that feat_a reads, and neither a date nor a reason")
-    assert "config.meta.known_from or config.meta.why" in what and "(line 2 has none)" in what
+    assert what.startswith("is a seed that feat_a reads, but has neither a date nor a reason")
+    assert "config.meta.known_from or config.meta.why" in what and "(line 2 has neither)" in what
 
 
 def test_the_faults_of_the_audit_hold_those_of_seeds_and_vars(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_seed_that_no_model_reads_and_the_load_clock_need_none(tmp_path: Path)
         (
             "  level: 1\n",
             "{{ var('level') }}",
-            "level is a dbt var that models/a.sql reads, and no",
+            "level is a dbt var that models/a.sql reads, but no",
         ),
         ("  level: 1\n", '{{ var ( "level" , 2) }}', "level is a dbt var that models/a.sql reads"),
         ("  level: 1  #\n", "{% set x = var('level') %}", "level is a dbt var that"),

@@ -154,7 +154,7 @@ def test_a_seed_worked_out_from_a_label_is_named_with_the_label(
     (found,) = report.followed
     assert (found.name, found.column, found.key) == (f"seed {name}", column, key)
     assert found.label == "mart_a__training.price_log" and abs(found.correlation) > 0.1
-    assert "follows mart_a__training.price_log beyond chance" in str(found)
+    assert "follows mart_a__training.price_log more closely than chance explains" in str(found)
     assert "config.meta.known_from" in str(found) and "config.meta.follows_labels" in str(found)
 
 
@@ -224,7 +224,7 @@ def test_a_reason_for_following_a_label_is_shown_in_place_of_the_finding(whole: 
 def test_a_var_worked_out_from_a_label_is_named_whatever_its_form(whole: Path, value: Any) -> None:
     (found,) = judged_vars(whole, levels=value).followed
     assert found.name == "dbt var levels" and found.label == "mart_a__training.price_log"
-    assert "make it a seed" in str(found)
+    assert "make the var a seed" in str(found)
 
 
 def test_a_label_of_a_mart_without_jobs_is_said_to_be_not_judged(whole: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_label_of_a_mart_without_jobs_is_said_to_be_not_judged(whole: Path) ->
     report = judge_inputs(manifest("mart_c__training", "spent"), [], given, whole)
     assert report.followed == ()
     assert [str(each) for each in report.unjudged] == [
-        "mart_c__training.spent: not compared with seeds and vars, because its mart has no job_id"
+        "mart_c__training.spent: the label is not compared with seeds and vars, because its mart has no column job_id"
     ]
 
 

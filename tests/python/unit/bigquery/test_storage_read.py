@@ -200,7 +200,7 @@ def test_rows_too_few_or_too_many_are_an_error(
 
 
 def test_a_message_that_miscounts_its_rows_is_an_error(address: BigQueryAddress) -> None:
-    with pytest.raises(TerminalError, match="has 10 rows but declares 9"):
+    with pytest.raises(TerminalError, match="contains 10 rows, but declares 9"):
         copied(Service(counted=9), address)
 
 

@@ -79,7 +79,7 @@ def test_help_imports_none_of_the_heavy_packages() -> None:
         (("docs", "--serve"), "There is no mart at"),
         (("build",), "`mart sample` writes a sample"),
         (("sample", "--jobs", "0"), "--jobs is 0"),
-        (("sample", "--empty", "x", "--jobs", "3"), "--empty goes with no --jobs"),
+        (("sample", "--empty", "x", "--jobs", "3"), "--empty cannot be used with --jobs"),
         (("snapshot", "verify", "/not/there"), "'/not/there' is not a snapshot: name one by"),
         (("snapshot", "verify", "gs://bucket/a/b"), "use a folder, or s3://bucket/prefix"),
         (("snapshot", "verify", "s3://bucket"), "is not the address of a snapshot, which ends in"),
@@ -131,7 +131,9 @@ def test_docs_serve_shows_the_site_that_is_there_and_writes_nothing(
     done = call("docs", "--serve", "--port", "8123")
     assert (done.exit_code, served) == (0, [8123])
     assert done.stdout == f"{page}\n"
-    assert "the site as written on " in done.stderr and "`mart docs` writes it anew" in done.stderr
+    assert (
+        "the site was written on " in done.stderr and "run `mart docs` to update it" in done.stderr
+    )
     assert sorted(tmp_path.rglob("*")) == before
     for more in ((), ("--serve", "--publish", str(tmp_path / "out"))):
         assert "There is no mart at" in call("docs", *more).stderr, "these write it"

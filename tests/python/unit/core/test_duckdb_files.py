@@ -105,10 +105,10 @@ def test_a_path_that_works_is_let_through(name: str) -> None:
 @pytest.mark.parametrize(
     ("path", "holds_database", "said"),
     [
-        ("/x/a\\b", False, r"with '\\\\' in it"),
-        ("/x/a\nb", False, r"with '\\n' in it"),
-        ("/x/a\u2028b", False, "in it cannot be read"),
-        ("/x/a?b", True, r"with '\?' in it"),
+        ("/x/a\\b", False, r"contains '\\\\' cannot"),
+        ("/x/a\nb", False, r"contains '\\n' cannot"),
+        ("/x/a\u2028b", False, "cannot be read"),
+        ("/x/a?b", True, r"contains '\?' cannot"),
         ("/x/\udcff", False, "not UTF-8: rename the folder"),
     ],
 )

@@ -49,9 +49,9 @@ def test_manifest_ignores_exposures_that_are_no_consumer() -> None:
         ("label_kind", "ranking", "regression or binary"),
         ("label", None, "config.meta.label is None"),
         ("test_share", 1.5, "share from 0"),
-        ("test_share", 0.95, "together with validation_share"),
+        ("test_share", 0.95, "less than 1 minus validation_share"),
         ("test_from", "March", "a date like"),
-        ("test_from", "2026-03-01", "set with the other"),
+        ("test_from", "2026-03-01", "set if the other of"),
         ("embargo_days", -1, "whole number"),
         ("part_rows", 0, "at least 1"),
         ("part_rows", True, "whole number"),
@@ -128,5 +128,7 @@ def test_features_are_grouped_by_the_spine_keyed_model_they_come_from() -> None:
 
 @pytest.mark.parametrize("homes", [(), ("feat_job__posting", "feat_job__text")])
 def test_a_feature_of_no_or_of_two_models_is_refused(homes: tuple[str, ...]) -> None:
-    with pytest.raises(TerminalError, match=f"features.{case.FEATURES[0]} must come from one"):
+    with pytest.raises(
+        TerminalError, match=f"features.{case.FEATURES[0]} must come from exactly one"
+    ):
         grouped(*homes)

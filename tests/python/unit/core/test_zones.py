@@ -73,7 +73,7 @@ def test_an_offset_that_changes_at_another_time_stops_the_build(settings: Settin
         TerminalError, match="from 2026-11-01 09:00Z the UTC offset is -7 hours"
     ) as stopped:
         check_zone(engine, Clock("America/Vancouver"), AS_OF)
-    assert "-8 in the other" in str(stopped.value) and "tzdata" in str(stopped.value)
+    assert "-8 hours by DuckDB" in str(stopped.value) and "tzdata" in str(stopped.value)
     assert "DuckDB" in str(stopped.value) and "\n" not in str(stopped.value)
 
 

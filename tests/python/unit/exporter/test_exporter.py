@@ -210,7 +210,7 @@ def test_export_dry_run_tells_all_and_makes_no_folder(mart: Path, tmp_path: Path
 
 def test_export_of_more_parts_of_the_same_content_is_refused(mart: Path, tmp_path: Path) -> None:
     export(mart, tmp_path)
-    with pytest.raises(TerminalError, match="1 parts of train; --min-parts is 3"):
+    with pytest.raises(TerminalError, match="1 parts of train, and --min-parts is 3"):
         export(mart, tmp_path, min_parts=3)
 
 

@@ -173,22 +173,22 @@ RED: dict[str, tuple[Change, str, str]] = {
     "not a file of this snapshot": (
         foreign("data/train/_SUCCESS"),
         "data/train/_SUCCESS",
-        "not a file of this snapshot",
+        "does not belong to this snapshot",
     ),
     "foreign part": (
         foreign("keys/test/part-00009.parquet"),
         "keys/test/part-00009.parquet",
-        "not a file of this snapshot",
+        "does not belong to this snapshot",
     ),
     "foreign folder": (
         foreign("data/day=1/part.parquet"),
         "data/day=1/part.parquet",
-        "not a file of this snapshot",
+        "does not belong to this snapshot",
     ),
     "not a file of this snapshot above": (
         foreign("data/manifest.json"),
         "data/manifest.json",
-        "not a file of this snapshot",
+        "does not belong to this snapshot",
     ),
     "list of parts": (
         lambda f: (f / "_meta/train.manifest").write_text('[{"prefix": "x/data/train/"}]') and None,
@@ -224,7 +224,11 @@ RED: dict[str, tuple[Change, str, str]] = {
         TRAIN,
         "other columns",
     ),
-    "rows lost": (row_too_few, "train", "its parts have .* rows, but manifest.json has"),
+    "rows lost": (
+        row_too_few,
+        "train",
+        "the parts of the split have .* rows, but manifest.json has",
+    ),
     "rows lost on one side": (
         lambda f: rewrite(f, TRAIN, "from part limit 100"),
         TRAIN,

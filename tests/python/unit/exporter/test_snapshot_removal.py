@@ -160,13 +160,13 @@ def test_a_damaged_pin_or_latest_is_said_and_hides_nothing_else(
     assert find_snapshot(store, NAME, S3Options()) == made.address
     lines = list_snapshots(store)
     assert [(line.id, line.is_latest) for line in lines] == [("pins", False), (made.id, True)]
-    assert "Remove it, and pin again" in str(lines[0].problem)
-    with pytest.raises(TerminalError, match="Remove it, and pin again"):
+    assert "Remove the file, then pin the snapshot again" in str(lines[0].problem)
+    with pytest.raises(TerminalError, match="Remove the file, then pin the snapshot again"):
         clean_snapshots(store, Rule(keep=1), now=NOW)
     store.delete(f"{NAME}/pins/x.json")
     store.put(f"{NAME}/latest.json", b"?")
     assert [line.id for line in list_snapshots(store)] == ["latest.json", made.id]
-    with pytest.raises(TerminalError, match="Correct it with `mart snapshot rollback"):
+    with pytest.raises(TerminalError, match="Correct the file with `mart snapshot rollback"):
         export(mart, store, 1)
     assert roll_back(store, NAME, made.id, "latest.json was damaged") is None
     assert find_snapshot(store, NAME, S3Options()) == made.address

@@ -45,7 +45,7 @@ def test_a_later_layer_needs_a_reason(path: str, reads: str) -> None:
 
 def test_a_reason_for_a_read_that_is_gone_is_reported() -> None:
     (line,) = found(JOB, TERM, {"mart_price__features": "because"})
-    assert "mart_price__features: remove it" in line
+    assert "mart_price__features: remove mart_price__features" in line
 
 
 def test_a_model_outside_every_layer_is_reported() -> None:

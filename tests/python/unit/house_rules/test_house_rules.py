@@ -159,7 +159,7 @@ def test_comments_are_not_sql() -> None:
 def test_finding_names_the_line_and_what_to_write() -> None:
     (finding,) = check_sql("macros/a.sql", "select\n\n    greatest(a, b)\n")
     assert str(finding).startswith(
-        "macros/a.sql:3: null-order: `greatest`: NULL wins on one engine"
+        "macros/a.sql:3: null-order: `greatest`: a NULL makes the result NULL on one engine"
     )
 
 

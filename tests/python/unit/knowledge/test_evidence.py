@@ -146,6 +146,6 @@ def test_fewer_seeds_overwrite_nothing_and_measure_nothing(
     done = CliRunner().invoke(main, ["knowledge", *words, *more])
     if is_refused:
         assert done.exit_code == 2 and "was measured with 5 seeds, and --seeds is 3" in done.stderr
-        assert "--replace to overwrite it" in done.stderr
+        assert "--replace to overwrite the file" in done.stderr
     else:
         assert done.exit_code == 1 and "it would be measured now" in done.stderr

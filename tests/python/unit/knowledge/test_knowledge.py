@@ -119,15 +119,15 @@ def test_a_candidate_that_was_changed_or_not_told_of_is_named(project: Path) -> 
     path.write_text(path.read_text(encoding="utf-8") + "-- a comment\n", encoding="utf-8")
     assert check().exit_code == 0
     path.write_text(path.read_text(encoding="utf-8") + " limit 1", encoding="utf-8")
-    assert "its SQL was changed after it was measured" in check().stdout
+    assert "the candidate's SQL was changed after the measurement" in check().stdout
     (path.parent / "new.sql").write_text("select 1", encoding="utf-8")
-    assert "new.sql: no entry in _rejected.yml" in check().stdout
+    assert "new.sql: the candidate has no entry in _rejected.yml" in check().stdout
 
 
 def test_a_model_without_notes_is_named(project: Path) -> None:
     (path,) = project.glob(f"models/**/{POSTING}.md")
     path.unlink()
-    assert "the file does not exist: write it" in check().stdout
+    assert "the file does not exist: write the file" in check().stdout
 
 
 def halve(text: str) -> str:
@@ -140,7 +140,7 @@ def test_a_changed_expression_needs_a_changed_reason(project: Path) -> None:
     done = check("--base", "HEAD")
     assert done.exit_code == 1
     (line,) = done.stdout.splitlines()
-    assert "job_budget_log: its meaning changed since HEAD" in line
+    assert "job_budget_log: the meaning of the column changed since HEAD" in line
     document = json.loads(check("--base", "HEAD", "--json").stdout)
     assert [each["column"] for each in document["missing"]] == ["job_budget_log"]
 

@@ -122,7 +122,7 @@ def test_two_changes_are_named_each_with_what_rests_on_it() -> None:
     terms, posting = sorted(found(files), key=lambda each: each.path, reverse=True)
     assert posting.column == "job_budget_log" and posting.features == ("job_budget_log",)
     assert terms.column is None and "job_term_count" in terms.features
-    assert f"{len(terms.features)} features depend on it: job_term_count, " in terms.what
+    assert f"{len(terms.features)} features depend on the change: job_term_count, " in terms.what
     assert (
         f"and {len(terms.features) - 6} more" in terms.what and "int_job__terms.yml" in terms.what
     )

@@ -115,7 +115,7 @@ def test_a_column_of_another_model_links_to_its_reasons() -> None:
     assert "Explained in" not in column_page(WHY, "", [], LINKS, "feat_job__posting")
     tried = Candidate("deciles", "deciles.sql", "Tried.", ("job_budget_log", "gone"))
     told = candidate_page(tried, "Tried.", LINKS, {"job_budget_log": WHY})
-    assert f"**Beside or instead of** {link}" in told and "gone" not in told
+    assert f"**To complement or replace** {link}" in told and "gone" not in told
 
 
 def test_a_caption_stands_once_beside_its_drawing() -> None:
@@ -125,7 +125,7 @@ def test_a_caption_stands_once_beside_its_drawing() -> None:
         snapshot="20260331T1800Z-0",
     )
     picture, caption = column_page(WHY, "", [drawn], LINKS, "feat_job__posting").split("\n\n")[-2:]
-    assert picture == "![Drawing of job_budget_log for price, in words below](assets/x.svg)"
+    assert picture == "![Drawing of job_budget_log for price, described below](assets/x.svg)"
     assert caption.startswith(
         "**Drawing for [price](#!/exposure/exposure.mart.price).** job_budget_log"
     )
@@ -149,7 +149,7 @@ def test_the_front_page_tells_the_state_before_the_guide(guide: str) -> None:
 
 @pytest.mark.parametrize("place", ["MANIFEST.JSON", "CATALOG.JSON"])
 def test_a_page_of_another_dbt_is_refused(place: str) -> None:
-    with pytest.raises(TerminalError, match="no place for its data"):
+    with pytest.raises(TerminalError, match="no placeholder for the manifest"):
         assemble_page(TEMPLATE.replace(place, "DATA"), {}, {})
 
 
@@ -190,11 +190,11 @@ def test_a_place_that_is_none_is_wrong_usage(place: str, tmp_path: Path) -> None
 
 def test_a_file_is_no_place_for_a_site(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UsageError, match="no place for a site"):
+    with pytest.raises(UsageError, match="The site cannot be published to"):
         check_place(open_store(str(tmp_path / "file"), S3Options(), tmp_path))
 
 
-ALONE = "roved by unit tests and the generic proofs, not by the oracle"
+ALONE = "erified by unit tests and generic tests, not by the oracle"
 
 
 @pytest.mark.parametrize(("column", "is_alone"), [("is_urgent", True), ("job_budget_log", False)])

@@ -197,7 +197,7 @@ def test_codes_are_neither_in_order_nor_joined() -> None:
     rows = [Row(day % 90, 0, float(day % 3), float(day % 3 == 1)) for day in range(99)]
     with_order = profile_of(rows, "bigint")
     codes = replace(with_order, is_categorical=True)
-    assert "3 codes, 0 the most frequent (33%)" in describe_profile(codes, "price")
+    assert "3 codes, of which 0 is the most frequent (33%)" in describe_profile(codes, "price")
     assert "median" not in describe_profile(codes, "price")
     assert draw_profile(codes, "price").count("<path") < draw_profile(with_order, "price").count(
         "<path"
@@ -207,7 +207,7 @@ def test_codes_are_neither_in_order_nor_joined() -> None:
 def test_a_column_that_is_never_known_says_so() -> None:
     profile = profile_of([Row(3, 0, None, 1.0), Row(120, 0, None, 2.0)])
     assert profile.edges == () and profile.months[0].median is None
-    assert describe_profile(profile, "price") == "value is never known in these rows."
+    assert describe_profile(profile, "price") == "value is NULL in every row."
 
 
 VARIED = [Row(day, 1, None if day % 9 == 0 else day % 17 + day / 50, day % 5) for day in range(199)]

@@ -98,7 +98,7 @@ def test_a_written_measurement_keeps_the_earlier_scores(tmp_path: Path) -> None:
 def test_a_consumer_without_a_score_is_told_how_to_measure_it() -> None:
     text = scores_text([facts()], "sample", LINKS)
     assert "| sample | r2 | not measured |" in text
-    assert "price has no score here: run `mart knowledge evidence price`." in text
+    assert "price has no score on this warehouse: run `mart knowledge evidence price`." in text
 
 
 def test_a_score_says_which_snapshot_it_is_of_and_if_a_newer_one_has_none() -> None:

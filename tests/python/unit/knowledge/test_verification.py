@@ -79,22 +79,22 @@ def test_a_unit_test_that_gives_the_column_a_value_is_enough(where: str, expect:
 def test_a_statement_without_a_unit_test_is_refused(expect: str) -> None:
     (line,) = found(yaml_of(expect), x_rows="client_id,client_x\nc,2\n")
     assert line.startswith(
-        f"models/{MODEL}.yml: client_x: meta.verified_by says 'unit tests', but no unit test of {MODEL} gives it a "
-        "value in `expect`"
+        f"models/{MODEL}.yml: client_x: meta.verified_by says 'unit tests', but no unit test of {MODEL} gives the "
+        "column a value in `expect`"
     )
 
 
 @pytest.mark.parametrize("where", ["column", "model"])
 def test_another_value_is_refused(where: str) -> None:
     (line,) = found(yaml_of("{rows: [{client_x: 1}]}", said="hope", where=where))
-    assert "meta.verified_by is 'hope': write 'unit tests', or leave it out" in line
+    assert "meta.verified_by is 'hope': write 'unit tests', or remove the key" in line
 
 
 def test_a_python_model_is_supported_by_golden_rows() -> None:
     text = yaml_of("null").replace("unit_tests:", "others:")
     assert found(text, ".py", text__expect="job_id,client_x\na,1\n") == []
     (line,) = found(text, ".py", text__expect="job_id,client_x\na,\n")
-    assert "no file tests/fixtures/*__expect.csv has a value for it" in line
+    assert "no file tests/fixtures/*__expect.csv has a value for the column" in line
     assert len(found(text, ".py", text__given="job_id,client_x\na,1\n")) == 1
 
 

@@ -160,9 +160,9 @@ STALE = "run `mart knowledge check --fix`"
     ("path", "old", "new", "said"),
     [
         (f"{HISTORY}.yml", "Contracts.", "Contracts in force.",
-         "mart_price__features differ from those of its models (client_count)"),
+         "the YAML of mart_price__features are out of date (client_count)"),
         (f"{HISTORY}.yml", "unit: contracts", "unit: pieces", "(client_count)"),
-        (f"{LABEL}.yml", "float64", "int64", "mart_price__training differ from those of its models"),
+        (f"{LABEL}.yml", "float64", "int64", "the YAML of mart_price__training are out of date"),
         (f"{AT_REQUEST}.yml", "no contract", "none yet", "(client_mean)"),
         (FEATURES, "client.client_count, client.client_mean", "client.client_mean, client.client_count",
          "(their order)"),
@@ -216,14 +216,15 @@ def test_what_is_written_by_hand_above_and_below_the_columns_stays(project: Path
          f"{AT_REQUEST}.sql: client_count: is passed on from feat_client__history but not selected: select it, or set "
          f"`passed_on: false` in its meta in {HISTORY}.yml"),
         (f"{AT_REQUEST}.sql", "1 as client_age_days", "1 as client_years",
-         f"{AT_REQUEST}.yml: client_years: {AT_REQUEST}.sql selects it: describe it here"),
-        (f"{AT_REQUEST}.sql", ", 1 as client_age_days", "", f"client_age_days: {AT_REQUEST}.sql does not select it"),
+         f"{AT_REQUEST}.yml: client_years: {AT_REQUEST}.sql selects the column, but no YAML describes it"),
+        (f"{AT_REQUEST}.sql", ", 1 as client_age_days", "",
+         f"client_age_days: {AT_REQUEST}.sql does not select the column"),
         (f"{AT_REQUEST}.yml", "passes_on: feat_client__history", "passes_on: [feat_client__past, feat_client__history]",
          "config.meta.passes_on names feat_client__past, which is not a model"),
         (FEATURES, "client.client_count,", "client.client_count + 1 as client_count,",
-         f"{FEATURES}: client_count: no model describes it with its data_type"),
+         f"{FEATURES}: client_count: no model's YAML describes the column with its data_type"),
         (TRAINING, "labels.price_log", "labels.job_id as other_id",
-         "other_id: no model describes it with its data_type"),
+         "other_id: no model's YAML describes the column with its data_type"),
     ],
 )  # fmt: skip
 def test_a_column_that_is_selected_or_described_alone_is_named(

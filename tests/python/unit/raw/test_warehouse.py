@@ -61,7 +61,7 @@ def test_a_folder_that_is_not_there_says_what_to_set(tmp_path: Path) -> None:
         (
             "contracts",
             "select * replace (cast(agreed_price as varchar) as agreed_price) from raw",
-            "contracts.agreed_price is VARCHAR; it must be a number",
+            "contracts.agreed_price is VARCHAR, but must be a number",
         ),
         (
             "jobs",
@@ -71,17 +71,17 @@ def test_a_folder_that_is_not_there_says_what_to_set(tmp_path: Path) -> None:
         (
             "clients",
             "select * replace (cast(registered_at as date) as registered_at) from raw",
-            "clients.registered_at is DATE; it must be a timestamp",
+            "clients.registered_at is DATE, but must be a timestamp",
         ),
         (
             "jobs",
             "select * replace (1 as job_id) from raw",
-            "jobs.job_id is INTEGER; it must be text",
+            "jobs.job_id is INTEGER, but must be text",
         ),
         (
             "clients",
             "select * replace ('no' as is_deleted) from raw",
-            "clients.is_deleted is VARCHAR; it must be a boolean",
+            "clients.is_deleted is VARCHAR, but must be a boolean",
         ),
         ("jobs", "select * from raw where false", "jobs: the table has no rows"),
     ],

@@ -71,7 +71,9 @@ def test_the_sample_has_its_lines() -> None:
 def test_a_seed_of_before_periods_is_told_what_to_add(tmp_path: Path) -> None:
     header = "warehouse,table,trusted_from,assumed_lag_hours,note"
     project = written(tmp_path, "w,jobs,2024-04-01 00:00:00+00,6,", header=header)
-    with pytest.raises(UsageError, match=r"has no column untrusted_from.*add it to the first line"):
+    with pytest.raises(
+        UsageError, match=r"has no column untrusted_from.*add the name to the first line"
+    ):
         read_load_clock(project, "w")
     project = written(tmp_path, "jobs,2024-04-01 00:00:00+00,6", header="table,trusted_from,lag")
     with pytest.raises(

@@ -144,8 +144,8 @@ def test_an_archive_is_told_the_as_of_of_its_end(tmp_path: Path) -> None:
     assert "the data end on 2021-06-29 21:00 (reviews.reviewed_at), 1,737 days before" in text
     assert "--as-of 2021-06-30 --full-refresh" in text and "load_clock" not in text
     both = "\n".join(summary.load_lines(UnusualLoads((BULK,), archive), settings))
-    assert both.index("rows loaded at once count as known") < both.index("first loaded together")
-    assert "--full-refresh, after the lines above are in seeds/load_clock.csv" in both
+    assert both.index("rows of a bulk load count as known") < both.index("first loaded together")
+    assert "--full-refresh, after you have added the lines above to seeds/load_clock.csv" in both
 
 
 def test_the_newest_event_of_the_raw_tables_is_found(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_seed_out_of_range_is_refused(tmp_path: Path, seed: int) -> None:
 def test_what_is_no_sample_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     for out in (tmp_path, tmp_path / "thesis.txt"):
-        with pytest.raises(UsageError, match="files that are not of a sample"):
+        with pytest.raises(UsageError, match="files that do not belong to a sample"):
             write_sample(out, 10)
     with pytest.raises(TerminalError, match="could not be written"):
         write_sample(tmp_path / "thesis.txt" / "dwh", 10)

@@ -36,7 +36,7 @@ ROWS = "rows, but manifest.json has"
 BOUNDS = "rows have a requested_at outside of"
 ORDER = "not in the order of requested_at"
 COLUMNS = "columns"
-REWRITTEN = "one of the two was rewritten"
+REWRITTEN = "one of the two files was rewritten"
 UNSEEN = ""
 
 #: A change of a snapshot, then a part of the error of verify, load_snapshot and the training program. UNSEEN means no

@@ -117,7 +117,7 @@ ANSWERS: list[tuple[int, str, int, str]] = [
     (403, "RequestTimeTooSkewed", STAYS, "Correct the clock of this machine"),
     (403, "QuotaExceeded", STAYS, "make room there"),
     (403, "AccessDenied", STAYS, "Allow the role"),
-    (403, "InvalidObjectState", STAYS, "restore it, or"),
+    (403, "InvalidObjectState", STAYS, "restore the object, or"),
     (404, "NoSuchBucket", STAYS, "Create the bucket"),
     (301, "PermanentRedirect", STAYS, "Set AWS_REGION"),
     (308, "308", STAYS, "The endpoint redirects"),

@@ -283,12 +283,12 @@ def test_what_is_not_the_committed_snapshot_is_refused(
     [
         (("--max_dept", "6"), "no hyperparameter max_dept: use colsample_bylevel"),
         (("--objective=reg:gamma",), "no hyperparameter objective"),
-        (("--max_depth", "deep"), "max_depth is 'deep'; it must be a whole number"),
-        (("--learning_rate", "nan"), "learning_rate is 'nan'; it must be a number"),
+        (("--max_depth", "deep"), "max_depth is 'deep', but must be a whole number"),
+        (("--learning_rate", "nan"), "learning_rate is 'nan', but must be a number"),
         (("--max_depth", "-3"), "xgboost failed on .*: value -3 for Parameter max_depth"),
         (("--seed",), "seed: expected one argument"),
-        (("--rounds", "0"), "rounds is 0; it must be at least 1"),
-        (("--on", "test"), "on is 'test'; it must be train or train,validation"),
+        (("--rounds", "0"), "rounds is 0, but must be at least 1"),
+        (("--on", "test"), "on is 'test', but must be train or train,validation"),
         (("train",), "train is not a hyperparameter"),
     ],
 )
