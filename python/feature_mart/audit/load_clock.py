@@ -136,7 +136,7 @@ def _sound(line: LoadClockLine, loads: FirstLoads, history: LoadHistory) -> Soun
 
 
 def describe_faults(verdict: LineVerdict) -> Sequence[str]:
-    """Return one message with a line's faults, example keys and the corrected lines; empty if the line is right."""
+    """Return a sequence of one message with a line's faults, example keys and remedy; empty if the line is right."""
     faults = []
     if verdict.sound is not None:
         faults.append(
