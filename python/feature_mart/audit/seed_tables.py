@@ -219,7 +219,7 @@ def find_keys(
 def _find_key(
     con: duckdb.DuckDBPyConnection, given: SeedTable, column: str, models: Sequence[str]
 ) -> SeedKey | None:
-    """Return the request attribute that a seed column refers to, or None if no attribute has enough of its values.
+    """Return the request attribute that a column refers to, or None if no attribute has enough of the column's values.
 
     An attribute with the column's name is preferred, then the attribute that has the largest number of the column's
     values.
@@ -281,7 +281,7 @@ def holds_numbers(
 
 
 def _as_number(column: str) -> str:
-    """Return SQL for a column as a number; a date or time becomes its epoch."""
+    """Return SQL for a column as a number: 0 or 1 for a flag, and seconds since 1970 for a date or time."""
     name = quoted_name(column)
     return (
         f"coalesce(try_cast(cast({name} as varchar) as double), cast(try_cast(cast({name} as varchar) as boolean) as "

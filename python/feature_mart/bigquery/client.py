@@ -11,7 +11,7 @@ from feature_mart.core.services import BigQueryAddress
 
 
 def open_client(address: BigQueryAddress, labels: Mapping[str, str] | None = None) -> Any:
-    """Return a ``google.cloud.bigquery.Client`` whose queries have ``labels`` and read at most `max_bytes`.
+    """Return a ``google.cloud.bigquery.Client`` whose queries have ``labels`` and the limit `max_bytes` of the address.
 
     Raises:
         FeatureMartError: there are no valid credentials; the message names what to set.

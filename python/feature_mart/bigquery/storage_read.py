@@ -123,7 +123,7 @@ def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> 
 
 
 def _create_session(reader: Any, address: BigQueryAddress, name: str, at: datetime) -> Any:
-    """Create a read session of all columns, because columns that are not exported decide which rows are exported."""
+    """Create a read session of all columns. The exporter also needs columns that it does not export, to select rows."""
     from google.cloud.bigquery_storage_v1 import types
 
     packed = types.ArrowSerializationOptions(

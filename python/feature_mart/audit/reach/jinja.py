@@ -1,4 +1,4 @@
-"""Find accesses in Jinja: to the warehouse at compile time, the machine, the clock and the run."""
+"""Find Jinja that depends on the warehouse at compile time, the machine, the clock or the run, and changes by hooks."""
 
 from __future__ import annotations
 
@@ -40,8 +40,7 @@ _RUN_VARS = {
     "snapshot_at": "read as_of_at of int_mart__clock",
     "warehouse": "definitions must not depend on the warehouse; put the difference into seeds/load_clock.csv",
 }
-#: Names from the lists above that a model or macro may use. The comments give the purpose; no feature value depends on
-#: these uses.
+#: Names from the lists above that are allowed in a model or macro, by its name. The comments give the purpose.
 _ALLOWED = {
     # Read the watermark after which a run appends.
     "scalar_instant": {"execute", "flags", "run_query"},
