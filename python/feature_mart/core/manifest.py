@@ -59,10 +59,9 @@ class Column:
 class Consumer:
     """A machine-learning model that trains on the mart, and how its snapshots are split.
 
-    The test split has about the share `test_share` (0 to 1) of the labelled rows, the newest ones, and the validation
-    split has the share `validation_share` before the test split. If `validation_from` and `test_from` are set, these
-    dates in the business zone are the starts of the splits instead. `label_horizon_days` is None if the label has no
-    horizon. `image` is the container image for training, None if the exposure names none.
+    The newest share `test_share` (0 to 1) of the labelled rows is the test split, and the share `validation_share` before
+    it the validation split. If `validation_from` and `test_from` are set, the splits start on these dates instead.
+    `label_horizon_days` is None if the label has no horizon. `image` is the container image for training, or None.
     """
 
     name: str
