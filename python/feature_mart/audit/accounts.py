@@ -184,7 +184,8 @@ def _staging(con: duckdb.DuckDBPyConnection, table: str, is_untimed: bool) -> Ac
 def _versions(con: duckdb.DuckDBPyConnection, table: str, model: str) -> Iterator[Account]:
     """Yield the reconciliations of a version model with the known rows of its raw table.
 
-    If several versions of a key are first seen at the same refresh, the model keeps only the last one.
+    If several versions of a key are first seen at the same refresh, the model keeps only the last one. For contracts,
+    the sum of the agreed prices is reconciled too.
     """
     key = next(iter(CONTRACT[table]))
     con.execute(

@@ -41,8 +41,7 @@ def audit_every_refresh(
     """Audit the project for leaks at every refresh of a generated warehouse of ``jobs`` postings.
 
     Call this inside `open_run`. ``nights`` is the number of newest refreshes to audit; None to audit all refreshes
-    between the first and last posting of the sample. If a model accesses something other than its inputs,
-    the report has only these faults.
+    between the first and last posting of the sample. If `find_faults` finds a fault, the report has only the faults.
 
     Raises:
         UsageError: MART_DWH is set, although the generated warehouse uses the sample's load clock; or the sample

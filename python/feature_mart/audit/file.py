@@ -66,8 +66,8 @@ class ColumnVerdict:
         fit: the shift in time that explains the most differing rows; None if no shift explains any.
         unreadable: rows whose value cannot be parsed or is ambiguous.
         advice: a text that says how to write values such as `unreadable_example`.
-        skipped: rows that were not compared, because the feature has no versions and the time of the row is not the
-            time of a request.
+        skipped: rows that were not compared. Without versions of the feature, only rows of jobs at the time of the
+            request are compared.
         nan: rows whose value is NaN, which counts as missing.
         valued: compared rows with a value in the file.
         known: compared rows for which the mart had a value.
@@ -178,11 +178,11 @@ def judge_file(
 ) -> FileReport:
     """Compare a file with what the mart at ``mart`` could serve at each row's time.
 
-    ``as_of_at`` is the refresh of the mart. Rows later than the publication of this refresh are not
-    compared.
+    ``as_of_at`` is the refresh of the mart. Rows later than the publication of this refresh are not compared.
 
     Raises:
-        UsageError: the file cannot be read, or the question names a column, key or feature that does not exist.
+        UsageError: the file cannot be read, the mart has none of the file's jobs, or the question names a column, key
+            or feature that does not exist.
     """
     with connect(zone=clock.timezone) as con:
         attach(con, mart, "mart")

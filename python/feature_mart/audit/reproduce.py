@@ -151,7 +151,8 @@ class _Rebuild:
     def export(self, then: Mapping[str, Any], file_format: str) -> Mapping[str, Any]:
         """Export the rebuilt mart with the options of the original snapshot, and return the manifest.
 
-        Each split has at least as many parts as the largest split of the original, if the split has enough rows.
+        The split with the most parts in the original gives the minimum number of parts of every split. A split with
+        fewer rows has one part per row.
         """
         parts = max(_count_parts(then["parts"], split["name"]) for split in then["splits"])
         arguments = ["export", then["consumer"], "--to", str(self.snapshots), "--json"]

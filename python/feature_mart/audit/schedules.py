@@ -9,7 +9,7 @@ from random import Random
 
 from feature_mart.core.settings import Clock
 
-#: Days from one refresh to the next. The days between two refreshes are skipped.
+#: The days from one refresh to the next are drawn from these numbers. The days between two refreshes are skipped.
 _GAPS = (1, 1, 1, 1, 2, 3, 7, 30)
 _REPEATED, _KILLED = 0.2, 0.2
 _MOST_DELAY_S = 6 * 3600

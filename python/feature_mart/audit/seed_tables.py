@@ -17,8 +17,8 @@ _MATCHING = 0.5
 TERMS = "int_job__terms"
 #: Subtract group means of the label only if the groups have at least this many requests on average.
 _ROWS_PER_VALUE = 20
-#: Models whose text columns are attributes of requests, each with the column of the spine to join it by. Ties go to the
-#: first model.
+#: Models whose text columns are attributes of requests, each with the column by which the model is joined to the spine.
+#: Ties go to the first model.
 _LOOKED_UP = (
     (SPINE, "job_id"),
     ("int_job__skills", "job_id"),

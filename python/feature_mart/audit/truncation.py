@@ -62,7 +62,7 @@ _NO_INPUTS = InputReport()
 
 @dataclass(frozen=True, slots=True)
 class CutoffReport:
-    """The result for one cutoff. `rows` is the number of rows summed over all comparisons; 0 if nothing was judged."""
+    """The result for one cutoff. `rows` is the number of compared rows in all comparisons; 0 if nothing was judged."""
 
     cutoff: Cutoff
     rows: int
@@ -308,7 +308,7 @@ def _pool(is_small: bool) -> Executor:
 def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:
     """Return the three builds of a cutoff: one for (a), (c) and (d), one for (b), and one over all rows for (c).
 
-    The first build contains no row known after its refresh, so cutoffs of one day share this build.
+    The first build contains no row known after its refresh, so cutoffs between the same two refreshes share this build.
     """
     last = min(clock.refresh_before(at), as_of_at)
     return _Build(last, last), _Build(as_of_at, at, next_served_at(clock, at)), _Build(last)

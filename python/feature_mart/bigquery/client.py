@@ -51,7 +51,7 @@ def ask(client: Any, sql: str, address: BigQueryAddress) -> Any:
 
 
 def finish(job: Any, address: BigQueryAddress) -> Any:
-    """Wait for a job for at most `timeout_s` seconds, and return the job's result: the rows of a query."""
+    """Wait for a job for at most `timeout_s` seconds, and return its result, such as the rows of a query."""
     return job.result(retry=bounds(address)["retry"], timeout=address.timeout_s)
 
 

@@ -26,7 +26,7 @@ _TYPES: dict[Kind, tuple[str, ...]] = {
     Kind.INSTANT: ("TIMESTAMP",),
     Kind.FLAG: ("BOOLEAN", "BOOL"),
 }
-#: The label of the datasets that `mart sample` creates.
+#: The label of the datasets that `load_folder` creates.
 _SAMPLE_LABEL = ("feature_mart", "sample")
 
 

@@ -187,7 +187,7 @@ class _Funnel:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Close the queue: the writer takes no more batches."""
+        """Close the queue after the last batch or a failure: drop waiting batches, and let `put` return False."""
         with self._changed:
             self._is_closed = True
             self._waiting.clear()

@@ -59,8 +59,8 @@ class Column:
 class Consumer:
     """A machine-learning model that trains on the mart, and how its snapshots are split.
 
-    The newest share `test_share` (0 to 1) of the labelled rows is the test split, and the share `validation_share` before
-    it the validation split. If `validation_from` and `test_from` are set, the splits start on these dates instead.
+    The newest fraction `test_share` of the labelled rows is the test split, and the fraction `validation_share` before
+    it is the validation split. If `validation_from` and `test_from` are set, the splits start on these dates instead.
     `label_horizon_days` is None if the label has no horizon. `image` is the container image for training, or None.
     """
 

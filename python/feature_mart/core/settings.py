@@ -1,7 +1,7 @@
 """Resolve the settings of a command. A flag overrides the environment, which overrides a dbt var and then the default.
 
 =====================  ===========================================================================
-``resolve_settings()``  return the settings; the only reader of the environment and the wall clock
+``resolve_settings()``  return the settings, from flags, the environment, dbt vars and the wall clock
 ``Clock``               the times of the refreshes, and the refresh before or after a given time
 ``parse_as_of()``       return the refresh that ``--as-of`` names
 =====================  ===========================================================================

@@ -165,7 +165,7 @@ def contract_facts(jobs: int) -> str:
 
 
 def contracts() -> str:
-    """Return the SELECT of contracts, with one row per version. A contract is agreed, repriced, ended or deleted."""
+    """Return the SELECT of contracts, with one row per version: agreed, repriced, ended or deleted."""
     return f"""
     with versions as (
         select *, unnest([1] || case when load_2 is null then [] else [2] end || case when load_3 is null then []

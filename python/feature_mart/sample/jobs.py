@@ -127,7 +127,7 @@ def facts(jobs: int) -> str:
 
 
 def jobs() -> str:
-    """Return the SELECT of jobs, with one row per version. A job is posted, extended, closed or deleted."""
+    """Return the SELECT of jobs, with one row per version: posted, extended, closed or deleted."""
     late = SHARES["loaded_late"]
     moved = f"{chance('moved', SHARES['job_deadline_moved'])} and deadline is not null"
     end = seconds_of(ENDS_AT)

@@ -22,7 +22,7 @@ TABLES = (
     *("categories", "clients", "freelancers", "jobs", "job_skills"),
     *("proposals", "contracts", "reviews"),
 )
-#: The limit comes from the ids, which have eight digits, and the numbers of offers, which have 32 bits.
+#: The maximum number of jobs. Ids have eight digits, and the numbers of offers have 32 bits.
 MOST_JOBS = 50_000_000
 _MOST_SEED = 2**64 - 1
 _MEMORY_LIMIT = "2GB"
@@ -93,7 +93,7 @@ def write_tables(
 ) -> dict[str, int]:
     """Write the tables into a new folder, with a temporary database beside the folder.
 
-    ``threads`` is the number of threads, at least two; None for DuckDB's default.
+    ``threads`` is the number of threads; None for DuckDB's default. In either case, at least two threads are used.
 
     Returns:
         The number of rows by raw table.

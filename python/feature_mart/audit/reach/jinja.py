@@ -1,4 +1,4 @@
-"""Find Jinja that depends on the warehouse at compile time, the machine, the clock or the run, and changes by hooks."""
+"""Find Jinja that uses the warehouse at compile time, the machine, the clock or the run, and hooks that change data."""
 
 from __future__ import annotations
 
