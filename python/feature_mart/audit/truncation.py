@@ -1,7 +1,7 @@
 """Compare builds over the raw rows known by a cutoff with a build over all rows; no earlier value may change.
 
 For each cutoff T, the raw rows known only after T are removed; for builds as of the last refresh by T, also the rows
-known only after that refresh. Rows of seeds that have a date are removed in the same way. A row known only by
+known only after that refresh. Seed rows with a date are removed in the same way. A row known only by
 assumption gets its initial state. The project's own compiled SQL and Python functions then build the mart again. The
 values of the builds are compared without a tolerance:
 

@@ -1,6 +1,6 @@
 """Build SQL expressions for random values and times. Each value is a function of a row's number, a name and the seed.
 
-The arithmetic is on 32-bit whole numbers, so the values do not depend on the DuckDB version, the threads or the order
+The draws are arithmetic on 32-bit whole numbers, so they do not depend on the DuckDB version, the threads or the order
 of rows. A row's number is mixed once (`lowbias32` of C. Wellons, hash-prospector, public domain). Each draw of the row
 multiplies the mixed number by an odd number that belongs to the draw, and takes the middle bits of the product
 (multiply-shift hashing, Dietzfelbinger 1996). The expression of a draw contains the mixed number only once, which keeps
