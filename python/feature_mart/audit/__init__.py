@@ -1,14 +1,14 @@
 """Audits of the mart against the raw warehouse and the compiled project.
 
 =========================  =========================================================================
-``audit_leakage()``         no value before a cutoff changes when later raw rows are removed
-``audit_every_refresh()``   a leakage audit of a small generated warehouse with a cutoff at every refresh
-``audit_incremental()``     random schedules of builds through dbt give the rows of one full build
-``audit_conservation()``    every raw row is in the mart and the snapshot, or is left out for a reason
-``audit_reproduce()``       a snapshot rebuilt from its manifest, with the code of its commit, is unchanged
-``audit_selection()``       the rows that a change of the project affects, by label
-``judge_file()``            values of a training file made elsewhere that could not have been known
-``perturb_warehouse()``     a copy of a raw warehouse with many corrected, late and duplicated rows
+``audit_leakage()``         check that no value before a cutoff changes when later raw rows are removed
+``audit_every_refresh()``   audit leakage in a small generated warehouse, with a cutoff at every refresh
+``audit_incremental()``     check that random schedules of dbt builds give the rows of one full build
+``audit_conservation()``    check that raw rows are in the mart and the snapshots, or left out for a reason
+``audit_reproduce()``       rebuild a snapshot with the code of its commit, and compare the manifests
+``audit_selection()``       count the rows that a change of the project moves, by label
+``judge_file()``            find values of a training file that were not known at the time of the row
+``perturb_warehouse()``     write a copy of a raw warehouse with many corrected, late and duplicated rows
 =========================  =========================================================================
 """
 

@@ -1,7 +1,7 @@
 """Reconcile rows and amounts from the raw files through the mart to the snapshots.
 
-The expected counts are computed from the raw files by independent SQL, written from the raw contract. This SQL shares
-no code with the models, only the names of tables and columns.
+The expected amounts are computed from the raw files, by SQL that shares no code with the models, only the names of
+tables and columns. Only the expected amounts of labels and snapshots are computed from the mart.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Account:
         unit: the unit of all amounts, such as rows.
         lines: names and amounts whose sum is `expected`; deductions are negative.
         found: the amount in the table.
-        example: a message about one missing or unexpected key; None if there is no such key.
+        example: a message about one row that is missing, unexpected or wrong; None if no such row was found.
     """
 
     name: str
@@ -56,13 +56,13 @@ class Account:
 
     @property
     def is_balanced(self) -> bool:
-        """Return True if the table has the expected amount and no key is missing or extra."""
+        """Return True if the table has the expected amount and `example` is None."""
         return self.expected == self.found and self.example is None
 
 
 @dataclass(frozen=True, slots=True)
 class ConservationReport:
-    """The accounts of a conservation audit, and messages about the snapshots that could not be judged."""
+    """The accounts of a conservation audit, and messages about the consumers whose snapshots could not be judged."""
 
     as_of_at: datetime
     accounts: tuple[Account, ...]
@@ -184,9 +184,10 @@ def _staging(con: duckdb.DuckDBPyConnection, table: str, is_untimed: bool) -> Ac
 
 
 def _versions(con: duckdb.DuckDBPyConnection, table: str, model: str) -> Iterator[Account]:
-    """Yield the reconciliations of a version model with its staging table.
+    """Yield the reconciliations of a version model with the known rows of its raw table.
 
-    If several versions of a key are first seen at the same refresh, the model keeps only the last one.
+    If several versions of a key are first seen at the same refresh, the model keeps only the last one. For contracts,
+    the sum of the agreed prices is reconciled too.
     """
     key = next(iter(CONTRACT[table]))
     con.execute(

@@ -138,7 +138,8 @@ def compare_marts(
 ) -> tuple[list[Difference], list[Compared]]:
     """Compare every row of the training marts, labels included, in two builds of the same refresh.
 
-    Models of grain OTHER are compared too, because all rows of these models were known by the refresh.
+    Models of grain OTHER are compared too. Their rows cannot be limited to a time, but all rows must be equal in two
+    builds of the same refresh.
     """
     differences: list[Difference] = []
     compared: list[Compared] = []
@@ -246,7 +247,7 @@ def _varying(
 
 
 def _same_rows(con: duckdb.DuckDBPyConnection, columns: Sequence[Column]) -> int | None:
-    """Return the number of rows if both sides have the same row count and sum of row hashes, or None if they differ."""
+    """Return the number of rows if both sides have the same row count and sum of row hashes, else None."""
     names = ", ".join(column.name for column in columns)
     sides = [
         con.execute(f"select count(*), sum(hash({names})) from {side}_rows").fetchone()

@@ -27,10 +27,10 @@ def audit_conservation(
     perturb: int | None = None,
     progress: Progress | None = None,
 ) -> ConservationReport:
-    """Reconcile the raw tables with the built mart and with the latest snapshots of a store, inside `open_run`.
+    """Reconcile the raw tables with the built mart, and the mart with the latest snapshots of a store.
 
-    With ``perturb`` (a seed), the audit builds and judges a mart from a perturbed copy of the warehouse, without
-    snapshots.
+    Call this inside `open_run`. With ``perturb`` (a seed), the audit builds and judges a mart from a perturbed copy of
+    the warehouse, without snapshots.
 
     Raises:
         UsageError: there is no mart, or the warehouse cannot be audited.

@@ -17,11 +17,12 @@ from feature_mart.core.zones import load_zone
 
 #: The model whose `label_known_at` values are candidates for the cutoff at a label time.
 LABEL_MODEL = "int_job__price_label"
-#: Cutoffs lie between these quantiles of the posting times, so that there are rows before and after each cutoff. The
-#: cutoff in a period that the load clock distrusts may lie earlier, but not before the quantile _EARLY.
+#: Cutoffs lie between these quantiles of the posting times, so that there are rows before and after each cutoff. A
+#: midnight may be up to a day earlier. The cutoff for the load clock lies before `trusted_from` of a line instead, but
+#: not before the quantile _EARLY.
 _FROM, _TO = 0.3, 0.97
 _EARLY = 0.02
-#: The cutoff for a bulk load in mid-history lies at most this long before `untrusted_from`. Before that time,
+#: The cutoff for a bulk load in mid-history lies at most this long before `untrusted_from`. Before `untrusted_from`,
 #: the rows of the bulk load are known only by assumption.
 _BEFORE = timedelta(days=30)
 

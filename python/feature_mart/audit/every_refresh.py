@@ -1,8 +1,8 @@
 """Audit a small warehouse with a cutoff at every refresh, for leaks that affect only one week, entity or row.
 
-Five cutoffs find a leak that is present all year. A leak in a single week or a few rows shows only at a cutoff shortly
-afterwards, so this audit has a cutoff at every refresh. The warehouse must be small, because it is built about a
-thousand times.
+The five cutoffs of `mart audit leakage` find a leak that is present all year. A leak in a single week or a few rows
+shows only at a cutoff shortly afterwards, so this audit has a cutoff at every refresh. The warehouse must be small,
+because the mart is built twice for each of about a thousand cutoffs.
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ def audit_every_refresh(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Audit the project at every refresh of a generated warehouse of ``jobs`` postings, inside `open_run`.
+    """Audit the project for leaks at every refresh of a generated warehouse of ``jobs`` postings.
 
-    ``nights`` is the number of newest refreshes to audit. None audits all refreshes between the first and last posting.
+    Call this inside `open_run`. ``nights`` is the number of newest refreshes to audit; None to audit all refreshes
+    between the first and last posting of the sample. If `find_faults` finds a fault, the report has only the faults.
 
     Raises:
-        UsageError: MART_DWH is set. The generated warehouse uses the sample's load clock.
+        UsageError: MART_DWH is set, although the generated warehouse uses the sample's load clock; or the sample
+            cannot be audited.
         TerminalError: a model could not be built.
     """
     if not settings.is_sample:

@@ -31,7 +31,7 @@ class Example:
     """A row whose value differs from the mart's value.
 
     `known_at` is the first time after `at` from which the mart could serve the file's value. `known_at` is None if
-    there is no such time, and, unless the column leaks, if the mart could serve the value before `at`.
+    there is no such time. Unless the column leaks, `known_at` is also None if the mart could serve the value by `at`.
     """
 
     entity: str
@@ -66,7 +66,8 @@ class ColumnVerdict:
         fit: the shift in time that explains the most differing rows; None if no shift explains any.
         unreadable: rows whose value cannot be parsed or is ambiguous.
         advice: a text that says how to write values such as `unreadable_example`.
-        skipped: rows that were not compared, because the mart has no value at the time of the row.
+        skipped: rows that were not compared. Without versions of the feature, only rows of jobs at the time of the
+            request are compared.
         nan: rows whose value is NaN, which counts as missing.
         valued: compared rows with a value in the file.
         known: compared rows for which the mart had a value.
@@ -155,7 +156,7 @@ class FileReport:
 
     @property
     def verdict(self) -> FileVerdict:
-        """Return the verdict of the worst finding: a leak, a wrong row, or a row or value that could not be judged."""
+        """Return the verdict on the worst finding: a leak, a wrong row, or a row or value not judged."""
         if any(column.verdict == "leaks" for column in self.columns):
             return "leaks"
         if any(fault.rows for fault in self.faults if fault.kind == "wrong"):
@@ -177,11 +178,11 @@ def judge_file(
 ) -> FileReport:
     """Compare a file with what the mart at ``mart`` could serve at each row's time.
 
-    ``as_of_at`` is the refresh of the mart. Rows later than the publication of this refresh are not
-    compared.
+    ``as_of_at`` is the refresh of the mart. Rows later than the publication of this refresh are not compared.
 
     Raises:
-        UsageError: the file cannot be read, or the question names a column, key or feature that does not exist.
+        UsageError: the file cannot be read, the mart has none of the file's jobs, or the question names a column, key
+            or feature that does not exist.
     """
     with connect(zone=clock.timezone) as con:
         attach(con, mart, "mart")

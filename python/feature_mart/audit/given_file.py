@@ -89,8 +89,8 @@ def load_given(
     Times without an offset are read in ``zone``.
 
     Raises:
-        UsageError: the file or its times cannot be read, the file has no rows or no feature, or the question names a
-            column, key or feature that does not exist.
+        UsageError: the file or its times cannot be read; the file has no rows, or no column that matches a feature; or
+            the question names a column, key or feature that does not exist, or two columns for one key.
     """
     types = _open(con, question)
     for name in (*question.entity, question.time, *question.columns):

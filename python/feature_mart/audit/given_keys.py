@@ -36,7 +36,10 @@ def load_known(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
 
 
 def spelling_advice(con: duckdb.DuckDBPyConnection, key: str, source: str) -> str:
-    """Return a message with the spelling that matches most rows of ``source``, if any, and a key of the mart."""
+    """Return a message with the spelling that matches most rows of ``source``, if any, and a key of the mart.
+
+    ``source`` is a FROM clause of rows whose key does not occur in the mart.
+    """
     example = con.execute(f"select min(k) from known_{key}").fetchone()
     if example is None or example[0] is None:
         return f"the mart has no {key}"

@@ -46,10 +46,10 @@ def sort_rows(
     until: datetime,
     zone: str,
 ) -> tuple[RowFault, ...]:
-    """Create the view ``judged`` of the rows that can be judged, and return the other rows by fault.
+    """Create the view ``judged`` of the rows that can be judged, and return the faults of the other rows.
 
-    Faults with zero rows are returned too, and jobs that the file lacks count as a fault. If the key is the job,
-    ``judged`` also has the columns of the request.
+    Faults with zero rows are returned too. If the key is the job, ``judged`` also has the columns of the request, and
+    jobs that the file lacks count as a fault.
 
     ``until`` is the time at which the mart's newest refresh is published; later rows are not judged.
 

@@ -48,10 +48,12 @@ class Shift:
 def find_shifts(
     con: duckdb.DuckDBPyConnection, keys: Sequence[str], zone: str
 ) -> tuple[Shift, ...]:
-    """Return the zones in which times of ``sorted`` match requests, although the times as written do not.
+    """Return a `Shift` for each zone in which times of ``sorted`` match requests, although the times as written do not.
 
-    Times without an offset are tried in every zone, times with an offset only as local times of ``zone``. The
-    matching rows are written to the temp table ``shifted``, as row number ``n`` and zone ``read_in``.
+    The result has at most _MOST zones, and is empty if requests lack one of ``keys``. Times without an offset are tried
+    in the zones of _ZONES and in ``zone``. A time with an offset is converted to UTC, and its clock time is tried only
+    as a local time of ``zone``. The matching rows are written to the temp table ``shifted``, as row number ``n`` and
+    zone ``read_in``.
     """
     con.execute("create or replace temp table shifted (n bigint, read_in varchar)")
     has = {row[0] for row in con.execute(f"describe {_REQUESTS}").fetchall()}

@@ -72,10 +72,11 @@ def audit_incremental(
     perturb: int | None = None,
     progress: Progress | None = None,
 ) -> IncrementalReport:
-    """Run random schedules of builds through dbt and compare each mart with a full build, inside `open_run`.
+    """Run random schedules of builds through dbt, and compare each mart with a full build.
 
-    The raw rows come from the warehouse or, with ``perturb`` (a seed), from a perturbed copy. With ``universes``, the
-    raw rows come instead from this number of generated warehouses, disjoint and perturbed, of ``jobs`` postings each.
+    Call this inside `open_run`. The raw rows come from the warehouse or, with ``perturb`` (a seed), from a perturbed
+    copy. With ``universes``, the raw rows come instead from this number of generated warehouses, disjoint and
+    perturbed, of ``jobs`` postings each.
 
     Raises:
         UsageError: the warehouse cannot be audited, or ``universes`` is set and the warehouse is not the sample.
@@ -122,7 +123,7 @@ def _prepare(
 
 
 def _span(raw: RawWarehouse) -> tuple[datetime, datetime, datetime]:
-    """Return the earliest start of a backfill, the earliest start of other schedules, and the latest time of both.
+    """Return the earliest start of a backfill, the earliest start of other schedules, and the time of the last posting.
 
     Other schedules start no earlier than the last `trusted_from` of the load clock, after which all load times are
     trusted.
@@ -168,6 +169,9 @@ def _run_schedule(
 
 def _build_and_kill(settings: Settings, refresh: Refresh, after_s: float) -> None:
     """Start `mart build` in a subprocess, and kill the process ``after_s`` seconds after the draft appears.
+
+    If no draft appears, the time is counted from the end of the process, or from _STARTED_WITHIN_S seconds after the
+    start.
 
     Raises:
         TerminalError: the build failed before it was killed.

@@ -19,8 +19,8 @@ _AHEAD = (1, 7, 30, 90, None)
 _MOST = 50_000
 #: Minimum number of changed rows for a rank correlation.
 _FEWEST = 20
-#: Minimum rank correlation with later values at which a column is suspected. In addition, 1 - correlation must be more
-#: than _TIMES as large with the right values as with the later ones.
+#: Minimum rank correlation with later values at which a column is suspected. In addition, 1 - correlation with the
+#: right values must be more than _TIMES times as large as 1 - correlation with the later values.
 _LEAST = 0.8
 _TIMES = 2
 

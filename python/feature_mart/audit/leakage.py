@@ -1,7 +1,8 @@
 """Implement `mart audit leakage`.
 
 The audit compiles the project once, chooses cutoffs, perturbs the warehouse if asked, and compares builds over the rows
-known by each cutoff with a build over all rows.
+known by each cutoff with a build over all rows. It also checks the inputs of the models, the lines of the load clock,
+the builds by dbt, and the values of seeds and dbt vars.
 """
 
 from __future__ import annotations
@@ -48,13 +49,14 @@ class Subject:
 
 @contextmanager
 def open_subject(settings: Settings, log: RunLog, as_of: str | None) -> Iterator[Subject]:
-    """Compile the project, read the load clock and yield the subject of an audit, inside `open_run`.
+    """Compile the project, read the load clock, and yield the subject of an audit.
 
-    The mart itself is not changed. ``as_of`` names the refresh to build; None means the refresh that a build would
-    choose.
+    Call this inside `open_run`. The mart itself is not changed. ``as_of`` names the refresh to build; None means the
+    refresh that a full build would choose.
 
     Raises:
-        UsageError: the raw warehouse or the load clock violates its contract, or a source is overwritten.
+        UsageError: the raw warehouse, the load clock, ``as_of`` or a seed's known_from is not valid, or a source is
+            overwritten.
         TerminalError: dbt could not compile the project.
     """
     if settings.overwritten_sources:
@@ -89,13 +91,15 @@ def audit_leakage(
     perturb: int | None = None,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Audit every feature table and training mart of a warehouse for leaks, inside `open_run`.
+    """Audit every feature table and mart of a warehouse for leaks.
 
-    ``seed`` determines the cutoffs. With ``perturb`` (a second seed), the audit uses a perturbed copy of the warehouse,
-    which reveals more leaks. The load clock is always judged on the original warehouse.
+    Call this inside `open_run`. ``as_of`` names the refresh to build; None means the refresh that a full build would
+    choose. ``cutoffs`` is the number of cutoffs, and ``seed`` determines them. With ``perturb`` (a second seed), the
+    audit uses a perturbed copy of the warehouse, which reveals more leaks. The load clock is always judged on the
+    original warehouse.
 
     Raises:
-        UsageError: the warehouse cannot be audited.
+        UsageError: ``as_of`` is not valid, or the warehouse cannot be audited.
         TerminalError: a model could not be built.
     """
 

@@ -42,7 +42,7 @@ class LineVerdict:
 
     Attributes:
         moved: the keys that the line makes known earlier.
-        sound: the plausible load times that the line overrides; None if there are none.
+        sound: the plausible load times that the line overrides; None if there are none, or too few keys to compare.
         lags: lags from event to load of the keys loaded as usual; None if there are too few such keys to compare the
             assumed lag with.
         corrected: the lines to write instead of a wrong line; empty if the line is right or should be removed.
@@ -136,7 +136,7 @@ def _sound(line: LoadClockLine, loads: FirstLoads, history: LoadHistory) -> Soun
 
 
 def describe_faults(verdict: LineVerdict) -> Sequence[str]:
-    """Return one message with a line's faults, example keys and the corrected lines; empty if the line is right."""
+    """Return a sequence of one message with a line's faults, example keys and remedy; empty if the line is right."""
     faults = []
     if verdict.sound is not None:
         faults.append(

@@ -1,15 +1,15 @@
 """Compare the marts that dbt builds, in each mode of a nightly run, with the models' SELECTs alone.
 
 The truncated builds run each model's SELECT or function and nothing else. This module checks that dbt builds the same
-tables. It calls dbt as `mart build` does, with hooks, materializations and all Jinja conditions. Every table must have
-the same rows in each of these builds:
+tables. It calls dbt as `mart build` does, with hooks, materializations and all Jinja conditions. In each of these
+builds, every table must have the same rows as in a build by the SELECTs over the same raw rows:
 
 - a full build over the rows loaded by an earlier refresh, as of that refresh
 - an increment on that mart, over all rows, as of the newest refresh
-- a full build over all rows, without a named refresh
+- a full build over the rows loaded by the newest refresh, without a named refresh
 
 A difference is a value that comes from something other than the SELECT, or that depends on the time of the run. dbt
-uses the machine's wall clock and the SELECTs run with another one, so values that depend on the wall clock differ too.
+uses the machine's wall clock, and the SELECTs get a simulated one, so values that depend on the wall clock differ too.
 """
 
 from __future__ import annotations
@@ -156,7 +156,10 @@ def _build_undated(
 
 
 def write_raw(raw: RawWarehouse, dwh: Path, loaded_by: datetime | None) -> None:
-    """Replace the folder ``dwh`` by the rows loaded by ``loaded_by``, or by all rows if ``loaded_by`` is None."""
+    """Replace the folder ``dwh`` by the rows loaded by ``loaded_by``, or by all rows if ``loaded_by`` is None.
+
+    All rows of tables without load times are written in either case.
+    """
     shutil.rmtree(dwh, ignore_errors=True)
     dwh.mkdir(parents=True)
     with connect() as con:

@@ -16,7 +16,7 @@ from feature_mart.exporter import Assignment
 
 #: Labels with at most this many distinct values are counted by value, others by decile.
 _CLASSES = 10
-#: Thresholds of the dbt check even_exclusions (macros/quality/grown_shares.sql): minimum evidence, and minimum
+#: Thresholds of the dbt check even_exclusions (tests/generic/even_exclusions.sql): minimum evidence, and minimum
 #: difference of the two shares.
 _EVIDENCE, _DIFFERENCE = 12.0, 0.05
 
@@ -45,8 +45,8 @@ class Move:
 
     Attributes:
         by_group: the number of moved rows in each label group, in the order of the groups.
-        is_selected: for each group, True if the group's share of the moved rows is larger than its share of the other
-            rows, beyond chance.
+        is_selected: for each group, True if the group's share of the moved rows is significantly larger than the
+            group's share of the other rows.
     """
 
     what: str
@@ -71,9 +71,9 @@ class ConsumerMoves:
 def compare_rows(before: Side, after: Side) -> ConsumerMoves:
     """Count a consumer's rows that moved between two builds, by kind of move and label group.
 
-    The label comes from the earlier build, or from the later build if the row has no label in the earlier one.
-    A job with more rows in the training mart than before counts as an added row, and a job with fewer rows as a removed
-    one.
+    The label group of a row is determined by the label in the earlier build, or in the later build if the row has no
+    label in the earlier one. A job with more rows in the training mart than before counts as one added row, and a job
+    with fewer rows as one removed row.
     """
     with connect() as con:
         for name, side in (("before", before), ("after", after)):
@@ -135,7 +135,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 
 
 def _side_select(catalog: str, side: Side) -> str:
-    """Return a SELECT with one row per job: the tables with the job, and the job's label, exclusion and split."""
+    """Return a SELECT with one row per job: tables that contain the job, and the job's label, exclusion and split."""
     consumer = side.consumer
     return f"""
         with spine as (select job_id, true as is_in_spine from {catalog}.main.{SPINE} group by job_id),
@@ -216,9 +216,9 @@ def _move(
 
 
 def _is_larger(hits: int, of_rows: int, other_hits: int, other_rows: int) -> bool:
-    """Return True if ``hits / of_rows`` is larger than ``other_hits / other_rows`` beyond chance.
+    """Return True if ``hits / of_rows`` is significantly larger than ``other_hits / other_rows``.
 
-    The rule is that of the dbt check even_exclusions.
+    The evidence and both thresholds are those of the dbt check even_exclusions.
     """
     if not of_rows or not other_rows:
         return False

@@ -1,4 +1,4 @@
-"""Test by permutation whether numbers that belong to keys follow a label more closely than chance allows.
+"""Test by permutation whether numbers that belong to keys are significantly correlated with a label.
 
 The numbers are shuffled among the keys. If the numbers are independent of the label, every arrangement is as likely as
 the observed one, whatever the distribution of the numbers, of the label, and of the rows per key. (P. Good,
@@ -51,14 +51,14 @@ def correlation(label: KeyedLabel, values: Numbers) -> float:
 
 
 def has_enough_keys(values: Numbers, level: float) -> bool:
-    """Return True if the values have enough distinct arrangements for a test at false-alarm rate ``level``."""
+    """Return True if the values have enough distinct arrangements for a test at significance level ``level``."""
     _, repeated = np.unique(values, return_counts=True)
     arrangements = lgamma(len(values) + 1) - sum(lgamma(count + 1) for count in repeated)
     return arrangements >= log(2 / level)
 
 
 def follows(label: KeyedLabel, values: Numbers, level: float, seed: int = 0) -> bool:
-    """Return True if the values follow the label more closely than chance allows, at false-alarm rate ``level``.
+    """Return True if the values are correlated with the label at significance level ``level``.
 
     The statistic is the absolute correlation with the label's mean by key. ``seed`` determines the arrangements.
     """

@@ -1,8 +1,9 @@
 """Write a copy of a warehouse with many corrected, late and duplicated rows, most of them just after given timestamps.
 
-A real warehouse has few rows that would reveal an error at one timestamp. In the copy, just after each timestamp, a
-share of all keys is corrected, cancelled, repriced, deleted or recategorised, and rows arrive late, early, twice and in
-bulk. Rows loaded by the timestamp stay, except that some are duplicated and some recent ones are loaded later, in bulk.
+A real warehouse has few rows that would reveal an error at one timestamp. In the copy, shares of the keys are
+corrected, cancelled, repriced, deleted or recategorised, each within 36 hours after one of the timestamps. Further rows
+are loaded late, before their events, twice or in bulk. The rows of the original warehouse stay, except that some are
+duplicated, and some that were loaded shortly before a timestamp are loaded in bulk after the timestamp.
 The raw contract holds: rows with the same key and load time are equal, a contract keeps its job, and an active contract
 has no price of zero.
 """
@@ -69,7 +70,7 @@ def perturb_warehouse(
 ) -> RawWarehouse:
     """Write a perturbed copy of a warehouse into the folder ``out``, and return the copy.
 
-    ``around`` has one or more timestamps; rows change just after each timestamp. The same seed gives the same rows.
+    ``around`` has one or more timestamps just after which rows change. The same seed gives the same rows.
     """
     out.mkdir(parents=True, exist_ok=True)
     with connect() as con:
@@ -121,7 +122,7 @@ class _Table:
         return f"cast(hash({self.key}, '{self.seed}/{self.table}/{salt}') % {below} as bigint)"
 
     def others(self, number: int) -> dict[str, str]:
-        """Return SQL expressions for a pseudo-random category and client, by the placeholders in _VERSIONS."""
+        """Return SQL expressions for a pseudo-random category and client, by placeholder in _VERSIONS."""
         return {
             f"other_{name}": f"(select o.{name}_id from other_{table} o where o.number = "
             f"{self.draw(f'{number}/{name}', 1_000_003)} % (select count(*) from other_{table}))"
@@ -141,7 +142,7 @@ class _Table:
         )
 
     def add(self, number: int, share: float, changes: str) -> None:
-        """Insert another row for a share of the keys.
+        """Insert another row for a share of the keys: the first row of the key with the SQL ``changes``.
 
         The row is loaded within 36 hours after a timestamp by which the key had been loaded. ``number`` differs between
         calls, so that no two rows of one key are loaded in the same microsecond.

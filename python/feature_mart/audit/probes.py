@@ -1,10 +1,10 @@
 """Add synthetic requests at times at which a warehouse has few requests, to find leaks limited to such times.
 
 Few requests fall into the hour between a refresh and its publication. `add_probes` adds requests there, for clients
-with new rows in that refresh. A correct mart serves these requests the values published the night before.
+with new rows in that refresh. A correct mart serves these requests the values of the refresh before.
 
 A leak limited to one evening of the week, to month ends or to one week shows only if there is a request at that time.
-`add_requests` adds requests, with their own contracts, in every night of a small warehouse.
+`add_requests` adds requests, each with a contract, after every cutoff of a small warehouse.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def add_probes(
 ) -> RawWarehouse:
     """Write probes into the folder ``out``, and return the warehouse with the probes.
 
-    A probe is a copy of a client's newest job with another id. The probe is posted between the first refresh after a
-    cutoff and the publication of this refresh, and loaded ten minutes later. Without a
-    publish lag, or without load times of jobs, there are no probes.
+    A probe is a copy, with another id, of the newest job of a client that has rows loaded between a cutoff and the next
+    refresh. The probe is posted between this refresh and the publication of the refresh, and loaded ten minutes later.
+    Without a publish lag, or without load times of jobs, there are no probes.
     """
     if clock.publish_lag_minutes == 0 or "jobs" in raw.untimed:
         return raw
@@ -75,8 +75,8 @@ def add_requests(raw: RawWarehouse, cutoffs: Sequence[datetime], clock: Clock, o
     """Add copies of jobs, with skills and a contract each, to the probes in the folder ``out``, which may be empty.
 
     For each cutoff, _REQUESTS jobs that were posted by the cutoff are copied. A copy is posted at a random time between
-    the cutoff and the next refresh, and loaded within an hour. The contract of the copy follows within 20 days. It is a
-    copy of a random contract, with the price multiplied by a random factor.
+    the cutoff and the next refresh, and loaded within an hour. Within 20 days, the copy gets a contract: a copy of a
+    random contract, with the price multiplied by a random factor.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows = raw.every_row()

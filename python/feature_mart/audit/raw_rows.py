@@ -1,4 +1,4 @@
-"""Select the rows of raw tables from the files of a warehouse: all rows, or those known by a given time."""
+"""Select the rows of raw tables from the files of a warehouse: all rows, or the rows known by a given time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class RawWarehouse:
     def known_by(self, at: datetime) -> dict[str, str]:
         """Return a SELECT of the rows known by ``at`` for each table.
 
-        A row that was loaded after ``at`` but is assumed known by ``at`` has its initial state.
+        If the first row of a key was loaded after ``at`` but is assumed known by ``at``, the row is included with its
+        initial state.
         """
         return {table: self._known_by(table, at) for table in CONTRACT}
 

@@ -77,7 +77,7 @@ def read_time(column: str, type_: str, zone: str, *, is_day_enough: bool) -> Val
     """Return SQL that reads a column of the file as times to the microsecond; None for a type that holds no times.
 
     Times without an offset are in ``zone``. A date without a time is read as midnight with ``is_day_enough``, and is
-    unreadable otherwise. Times until 1970-01-01 UTC, and times from 2200-01-01 UTC on, are unreadable, because they are
+    unreadable otherwise. Times up to 1970-01-01 UTC, and times from 2200-01-01 UTC on, are unreadable, because they are
     sentinels for "unknown".
     """
     if type_ in _WITH_ZONE:

@@ -46,16 +46,15 @@ class ReproduceReport:
 def audit_reproduce(
     settings: Settings, log: RunLog, address: str, progress: Progress | None = None
 ) -> ReproduceReport:
-    """Rebuild a snapshot with the code of its commit and compare the manifests, inside `open_run`.
+    """Rebuild a snapshot with the code of its commit, and compare the manifests.
 
-    The rebuild is as of the snapshot's refresh, and the snapshot's own files are verified first.
-
-    All project code, including the runner and the exporter, comes from the commit. Installed packages are the current
-    ones.
-    The raw warehouse may have grown since the export, because later rows do not change what was known at a refresh.
+    Call this inside `open_run`. The files of the snapshot are verified first. The rebuild is as of the snapshot's
+    refresh. All project code, including the runner and the exporter, comes from the commit; installed packages are the
+    current ones. The raw warehouse may have grown since the export, because later rows do not change what was known at
+    a refresh.
 
     Raises:
-        UsageError: the snapshot is of another warehouse, or has no commit.
+        UsageError: the snapshot was made from another warehouse, or its manifest names no commit.
         TerminalError: the commit is not available, or its code could not build or export.
     """
 
@@ -154,7 +153,8 @@ class _Rebuild:
     def export(self, then: Mapping[str, Any], file_format: str) -> Mapping[str, Any]:
         """Export the rebuilt mart with the options of the original snapshot, and return the manifest.
 
-        Each split has at least as many parts as the largest split of the original, if the split has enough rows.
+        The split with the most parts in the original gives the minimum number of parts of every split. A split with
+        fewer rows has one part per row.
         """
         parts = max(_count_parts(then["parts"], split["name"]) for split in then["splits"])
         arguments = ["export", then["consumer"], "--to", str(self.snapshots), "--json"]

@@ -9,7 +9,7 @@ from random import Random
 
 from feature_mart.core.settings import Clock
 
-#: Days from one refresh to the next. The days between two refreshes are skipped.
+#: The days from one refresh to the next are drawn from these numbers. The days between two refreshes are skipped.
 _GAPS = (1, 1, 1, 1, 2, 3, 7, 30)
 _REPEATED, _KILLED = 0.2, 0.2
 _MOST_DELAY_S = 6 * 3600
@@ -35,8 +35,8 @@ class Schedule:
 
     Attributes:
         storms: timestamps just after which a perturbed warehouse changes.
-        is_backfill: True if every raw row exists from the first build on; otherwise a build finds the rows loaded by
-            the time it ran.
+        is_backfill: True if every raw row exists from the first build on; otherwise each build finds only the rows
+            loaded by its `ran_at`.
     """
 
     number: int
@@ -45,7 +45,7 @@ class Schedule:
     is_backfill: bool
 
     def count(self) -> dict[str, int]:
-        """Return the numbers of built, repeated and killed refreshes, and of the days without a refresh."""
+        """Return the numbers of built, repeated and killed refreshes, and the number of days without a refresh."""
         built = [refresh.as_of_at for refresh in self.refreshes if not refresh.is_killed]
         distinct = sorted(set(built))
         return {

@@ -1,7 +1,7 @@
-"""Test whether a number in a seed or dbt var follows a label of a training mart more closely than chance allows.
+"""Test whether numbers in a seed or dbt var are significantly correlated with a label of a mart.
 
 A number that was computed from labels and pasted into a file is the same in every build, so the comparison at cutoffs
-cannot find it. If a seed has keys of an attribute of requests, a permutation test over the keys compares the seed's
+cannot find it. If a seed or var has keys of an attribute of requests, a permutation test over the keys compares the
 numbers, and the choice of the keys, with each label. Seed rows dated within the history are not tested, because the
 cutoffs cover them.
 """
@@ -52,7 +52,7 @@ _CHOICE = "the choice of keys"
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A column of a seed or var that follows a label beyond chance.
+    """A column of a seed or var that is significantly correlated with a label.
 
     Attributes:
         column: the name of the column; empty if the choice of keys follows the label.
@@ -91,7 +91,7 @@ class NotCompared:
 
 @dataclass(frozen=True, slots=True)
 class InputReport:
-    """The seeds and vars that follow a label, and those that were not judged, with the reasons."""
+    """The seeds and vars that follow a label, and the seeds, vars and labels that were not judged, with the reasons."""
 
     followed: tuple[Followed, ...] = ()
     unjudged: tuple[NotCompared, ...] = ()
@@ -150,7 +150,7 @@ def judge_inputs(
     followed: list[Followed] = []
     reported: set[tuple[str, str, Label]] = set()
     for test in tests:
-        # Report a column only once for a label and for the same label minus its mean.
+        # Report a column only once if it follows both a label and the label minus its mean by group.
         about = (test.given.name, test.column, replace(test.label, less=()))
         if about in reported:
             continue

@@ -17,8 +17,8 @@ _MATCHING = 0.5
 TERMS = "int_job__terms"
 #: Subtract group means of the label only if the groups have at least this many requests on average.
 _ROWS_PER_VALUE = 20
-#: Models whose text columns are attributes of requests, each with the column of the spine to join it by. Ties go to the
-#: first model.
+#: Models whose text columns are attributes of requests, each with the column by which the model is joined to the spine.
+#: Ties go to the first model.
 _LOOKED_UP = (
     (SPINE, "job_id"),
     ("int_job__skills", "job_id"),
@@ -219,7 +219,7 @@ def find_keys(
 def _find_key(
     con: duckdb.DuckDBPyConnection, given: SeedTable, column: str, models: Sequence[str]
 ) -> SeedKey | None:
-    """Return the request attribute that a seed column refers to, or None if no attribute has enough of its values.
+    """Return the request attribute that a column refers to, or None if no attribute has enough of the column's values.
 
     An attribute with the column's name is preferred, then the attribute that has the largest number of the column's
     values.
@@ -281,7 +281,7 @@ def holds_numbers(
 
 
 def _as_number(column: str) -> str:
-    """Return SQL for a column as a number; a date or time becomes its epoch."""
+    """Return SQL for a column as a number: 0 or 1 for a flag, and seconds since 1970 for a date or time."""
     name = quoted_name(column)
     return (
         f"coalesce(try_cast(cast({name} as varchar) as double), cast(try_cast(cast({name} as varchar) as boolean) as "

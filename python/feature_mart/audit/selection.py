@@ -2,7 +2,8 @@
 
 The project is built twice over the same raw warehouse as of the same refresh: as it is, and as it was at a commit. For
 each consumer, the audit counts the rows that enter or leave the spine and the marts, change their label or exclusion,
-or are in another split of an export. It marks labels that the moved rows have more often than chance allows.
+or are in another split of an export. It marks groups of labels that are significantly more frequent among the moved
+rows than among the other rows.
 """
 
 from __future__ import annotations
@@ -62,12 +63,13 @@ def audit_selection(
     as_of: str | None = None,
     progress: Progress | None = None,
 ) -> SelectionReport:
-    """Compare the project with its state at a commit, over the same raw rows, inside `open_run`.
+    """Compare the project with its state at a commit, over the same raw rows.
 
-    ``base`` is the caller's name of the commit, used in messages; ``commit`` is its full hash.
+    Call this inside `open_run`. ``base`` is the caller's name of the commit, used in messages; ``commit`` is the full
+    hash of the commit. ``as_of`` names the refresh to build; None means the refresh that a full build would choose.
 
     Raises:
-        UsageError: there is no such commit, or the warehouse cannot be audited.
+        UsageError: there is no such commit, ``as_of`` is not valid, or the warehouse cannot be audited.
         TerminalError: either project could not be compiled or built.
     """
 

@@ -28,7 +28,7 @@ class TableDifference:
 def compare_tables(
     first: Path, second: Path, models: Sequence[str]
 ) -> tuple[int, list[TableDifference]]:
-    """Return the number of rows of ``models`` in the first mart, and the models that differ, in the same order."""
+    """Return the number of rows of ``models`` in the first mart, and the models that differ, in the order given."""
     differences: list[TableDifference] = []
     rows = 0
     with connect() as con:

@@ -1,8 +1,9 @@
 """Compare builds over the raw rows known by a cutoff with a build over all rows; no earlier value may change.
 
-For each cutoff T, the raw rows known after T are removed; for builds as of the last refresh by T, also those known
-after that refresh. A row known only by assumption gets its initial state. The project's own compiled SQL and Python
-functions then build the mart again. The builds are compared bit by bit:
+For each cutoff T, the raw rows known only after T are removed; for builds as of the last refresh by T, also the rows
+known only after that refresh. Seed rows with a date are removed in the same way. A row known only by
+assumption gets its initial state. The project's own compiled SQL and Python functions then build the mart again. The
+values of the builds are compared without a tolerance:
 
 (a) as of the last refresh by T, with the whole build: every as-of row with ``as_of_at <= T``, and every feature row and
     mart row, without labels, of a job that was requested and known by that refresh;
@@ -61,7 +62,7 @@ _NO_INPUTS = InputReport()
 
 @dataclass(frozen=True, slots=True)
 class CutoffReport:
-    """The result for one cutoff. `rows` is the number of compared rows over all models; 0 if nothing was judged."""
+    """The result for one cutoff. `rows` is the number of compared rows in all comparisons; 0 if nothing was judged."""
 
     cutoff: Cutoff
     rows: int
@@ -76,12 +77,13 @@ class LeakageReport:
         constant: by model, the feature columns that had only one value in the rows compared.
         untimed: raw tables without load times.
         load_clock: a verdict for each line of the load clock, which no cutoff can judge.
-        faults: accesses to something other than a model's inputs. If there are any, nothing was built.
+        faults: accesses to something other than a model's inputs, and the other faults of `find_faults`. If there are
+            any, nothing was built.
         modes: the result of each mode in which dbt builds.
         covered: the number of pairs of a row and a varying column with a cutoff within a day after the row's time, and
             the number of all pairs. Such a cutoff finds a leak that lasts one day. None if the pairs were not counted.
-        inputs: the result for seeds and dbt vars, which may follow a label. Cutoffs cannot judge seeds and vars,
-            because their values are the same in every build.
+        inputs: the result for seeds and dbt vars, which may follow a label. Cutoffs cannot judge vars and seed rows
+            without a date, because their values are the same in every build.
     """
 
     as_of_at: datetime
@@ -121,7 +123,7 @@ class LeakageReport:
 
     @property
     def columns(self) -> frozenset[str]:
-        """Return every column that differs at any cutoff."""
+        """Return the names of the columns that differ at any cutoff; "" stands for rows that only one build has."""
         return frozenset(
             difference.column for report in self.cutoffs for difference in report.differences
         )
@@ -192,7 +194,7 @@ def compare_cutoffs(
     modes: Callable[[], list[Built]] | None = None,
     progress: Progress | None = None,
 ) -> LeakageReport:
-    """Make the builds of each cutoff, two at a time, compare them, and return the differences.
+    """Make the builds of each cutoff, two at a time, compare them, and return a report of cutoffs and build modes.
 
     The whole build is made unless its file exists in ``folder``. ``pool`` comes from `open_pool`; None opens a new one.
     ``modes`` makes dbt's own builds in a worker process, so it must be picklable.
@@ -306,7 +308,7 @@ def _pool(is_small: bool) -> Executor:
 def _builds(clock: Clock, as_of_at: datetime, at: datetime) -> tuple[_Build, _Build, _Build]:
     """Return the three builds of a cutoff: one for (a), (c) and (d), one for (b), and one over all rows for (c).
 
-    The first build contains no row known after its refresh, so cutoffs of one day share this build.
+    The first build contains no row known after its refresh, so cutoffs between the same two refreshes share this build.
     """
     last = min(clock.refresh_before(at), as_of_at)
     return _Build(last, last), _Build(as_of_at, at, next_served_at(clock, at)), _Build(last)

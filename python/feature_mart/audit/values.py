@@ -68,10 +68,11 @@ def is_same(one: str, other: str) -> str:
 def load_versions(
     con: duckdb.DuckDBPyConnection, feature: Feature, keys: Sequence[str], kind: str
 ) -> Versions | None:
-    """Load a feature's versions into table ``feature_versions``, and indexed by value into ``version_buckets``.
+    """Load a feature's versions into table ``feature_versions``, and by value into table ``version_buckets``.
 
-    Return None if the mart has no versions of the feature, if the file's rows lack a key of the feature's model, or if
-    the versions do not explain the values served at requests.
+    Consecutive versions of an entity with equal values are loaded as one version. Return None if the mart has no
+    versions of the feature, if the file's rows lack a key of the feature's model, or if the versions do not explain the
+    values served at requests.
     """
     if feature.as_of_model is None:
         return None

@@ -11,7 +11,7 @@ from feature_mart.core.services import BigQueryAddress
 
 
 def open_client(address: BigQueryAddress, labels: Mapping[str, str] | None = None) -> Any:
-    """Return a ``google.cloud.bigquery.Client`` whose queries have ``labels`` and read at most `max_bytes`.
+    """Return a ``google.cloud.bigquery.Client`` whose queries have ``labels`` and the limit `max_bytes` of the address.
 
     Raises:
         FeatureMartError: there are no valid credentials; the message names what to set.
@@ -51,7 +51,7 @@ def ask(client: Any, sql: str, address: BigQueryAddress) -> Any:
 
 
 def finish(job: Any, address: BigQueryAddress) -> Any:
-    """Wait for a job for at most `timeout_s` seconds, and return the job's result: the rows of a query."""
+    """Wait for a job for at most `timeout_s` seconds, and return its result, such as the rows of a query."""
     return job.result(retry=bounds(address)["retry"], timeout=address.timeout_s)
 
 

@@ -26,7 +26,7 @@ _TYPES: dict[Kind, tuple[str, ...]] = {
     Kind.INSTANT: ("TIMESTAMP",),
     Kind.FLAG: ("BOOLEAN", "BOOL"),
 }
-#: The label of the datasets that `mart sample` creates.
+#: The label of the datasets that `load_folder` creates.
 _SAMPLE_LABEL = ("feature_mart", "sample")
 
 
@@ -108,7 +108,7 @@ _FIRST_LOADS = """
 def sample_loaded_at(client: Any, address: BigQueryAddress) -> datetime | None:
     """Return the latest load time of a raw dataset that `mart sample` created; None for any other dataset.
 
-    No rows are added to a sample, so the latest load time, not the wall clock, decides which rows are known.
+    No rows are added to a sample, so the refresh to build follows from the latest load time, not from the wall clock.
 
     Raises:
         FeatureMartError: a request to BigQuery failed.
@@ -135,7 +135,8 @@ def load_folder(
     """Load a folder of raw Parquet files into a dataset of the project, and return the number of rows by table.
 
     The dataset is created with the label of samples if it does not exist. A dataset without this label is not changed.
-    Each table is replaced by one load job, which is atomic. ``progress`` is called with a description of each step.
+    Each table is replaced by one load job, which is atomic. ``progress`` is called with the name of each table before
+    the table is loaded.
 
     Raises:
         UsageError: the dataset exists and does not have the label.

@@ -124,7 +124,7 @@ def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> 
 
 
 def _create_session(reader: Any, address: BigQueryAddress, name: str, at: datetime) -> Any:
-    """Create a read session of all columns, because columns that are not exported decide which rows are exported."""
+    """Create a read session of all columns. The exporter also needs columns that it does not export, to select rows."""
     from google.cloud.bigquery_storage_v1 import types
 
     packed = types.ArrowSerializationOptions(
@@ -188,7 +188,7 @@ class _Funnel:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Close the queue: the writer takes no more batches."""
+        """Close the queue after the last batch or a failure: drop waiting batches, and let `put` return False."""
         with self._changed:
             self._is_closed = True
             self._waiting.clear()

@@ -1,7 +1,7 @@
-"""Check that an engine computes the mart as BigQuery's documentation says, and as the other engine does.
+"""Check that an engine computes macros as BigQuery's documentation says, and that both engines build equal tables.
 
 =======================  ===========================================================================
-``check_cases(…)``       compare the result of every golden case on the target's engine
+``check_cases(…)``       run every golden case on the target's engine, and return expected and found values
 ``compare_sample(…)``    build a sample on BigQuery by increments and on DuckDB in full, and compare all tables
 =======================  ===========================================================================
 """

@@ -24,7 +24,7 @@ from feature_mart.core.settings import Settings
 from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.dbt import invoke_dbt
 
-#: The prefix of the line above each case in the text that dbt renders, which has all cases.
+#: dbt renders all cases as one text. Above each case, the text has a line of this prefix and the case's name.
 _SPLIT = "-- case: "
 
 #: A function that runs a SELECT of one column, and returns the column's values in order.
@@ -56,10 +56,12 @@ class CaseResult:
 def check_cases(
     settings: Settings, log: RunLog, progress: Progress | None = None
 ) -> tuple[CaseResult, ...]:
-    """Run every golden case on the target's engine, inside `open_run`. No mart is needed.
+    """Run every golden case on the target's engine, and return the results. No mart is needed.
+
+    Call this inside `open_run`. An error of the engine in a case is a result, not an exception.
 
     Raises:
-        TerminalError: dbt could not render the cases.
+        TerminalError: dbt could not render the cases, or the client of BigQuery could not be opened.
         TransientError: BigQuery is temporarily unavailable.
     """
     cases = read_cases()

@@ -41,7 +41,7 @@ def compare_sample(
 
     Raises:
         UsageError: the target is not BigQuery.
-        FeatureMartError: as in a build.
+        FeatureMartError: a build or a request to BigQuery failed.
     """
     if settings.bigquery is None:
         raise UsageError(

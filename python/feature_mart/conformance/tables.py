@@ -28,7 +28,7 @@ class TableComparison:
     Attributes:
         rows, columns: the numbers of rows and columns in the DuckDB mart.
         differences: the number of rows that only one mart has, or in which a value differs.
-        example: the first differing row, with the columns that differ; None if there is no difference.
+        example: the first differing row, with at most four columns that differ; None if there is no difference.
         float_gap: the maximum relative difference of two floats in matching rows: their difference, divided by the
             greater absolute value.
     """

@@ -202,7 +202,8 @@ def _comments_within(text: str, name: str) -> list[str]:
 def comments_of(text: str, name: str, *, apart_from: Collection[str] = ()) -> Iterator[str]:
     """Yield the comment at the end of a setting's line, and the comment above the setting or its group of neighbours.
 
-    ``text`` is YAML. A comment above a setting in ``apart_from`` applies only to that setting.
+    ``text`` is YAML. A comment above a setting in ``apart_from`` applies only to that setting. If there is no comment
+    above, an empty text is yielded.
     """
     lines = text.splitlines()
     spelled = re.escape(name).replace("_", "[-_]").replace(r"\-", "[-_]")

@@ -22,7 +22,7 @@ class TransientError(FeatureMartError):
 
 
 class UsageError(TerminalError):
-    """A wrong option, a wrong setting, or a raw warehouse that breaks the raw contract. The exit code is 2."""
+    """A wrong option or setting, a missing input, or a raw warehouse that breaks the contract. The exit code is 2."""
 
     exit_code: ClassVar[int] = 2
 

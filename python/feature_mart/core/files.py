@@ -23,7 +23,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def expand_user(text: str, what: str) -> Path:
-    """Return a path in which ``~`` and ``~name`` are the home folder. ``what`` is the name of the path in the message.
+    """Return a path with ``~`` or ``~name`` replaced by the home folder. ``what`` names the path in the message.
 
     Raises:
         UsageError: there is no user of that name.

@@ -15,7 +15,7 @@ from feature_mart.core.errors import TerminalError, UsageError
 
 ROLES = frozenset({"label", "audit", "key"})
 LABEL_KINDS = ("regression", "binary")
-# The prefix of the models with one row per request, from which marts select.
+#: The prefix of the models with one row per request, from which marts select.
 FEATURES_AT_REQUEST = "feat_job__"
 #: Prefixes of the models that are served, exported or audited: features and marts.
 SERVED = ("feat_", "mart_")
@@ -27,8 +27,8 @@ _TYPES = {"string": "varchar", "timestamp": "timestamptz", "float64": "double", 
 #: other meta keys.
 KEPT_AT_HOME = ("owner", "why", "transform", "added", "bins", "passed_on", "verified_by")
 
-# The keys of a node that `Manifest.sha256` covers. Paths, times and compiled code are left out, because they differ
-# between machines.
+#: The keys of a node that `Manifest.sha256` covers. Paths, times and compiled code are left out, because they differ
+#: between machines.
 _STABLE_KEYS = (
     "resource_type",
     "raw_code",
@@ -59,9 +59,9 @@ class Column:
 class Consumer:
     """A machine-learning model that trains on the mart, and how its snapshots are split.
 
-    `validation_share` and `test_share` are shares (0-1) of the newest labelled rows. If `validation_from` and
-    `test_from` are set, these dates in the business zone replace the shares. `label_horizon_days` is None if the label
-    has no horizon. `image` is the container image for training, None if the exposure names none.
+    The newest fraction `test_share` of the labelled rows is the test split, and the fraction `validation_share` before
+    it is the validation split. If `validation_from` and `test_from` are set, the splits start on these dates instead.
+    `label_horizon_days` is None if the label has no horizon. `image` is the container image for training, or None.
     """
 
     name: str
@@ -113,7 +113,7 @@ class Manifest:
         raise UsageError(f"There is no consumer {name!r} in models/exposures.yml; it has {known}.")
 
     def columns(self, model: str) -> tuple[Column, ...]:
-        """Return a model's columns, in the order of its contract.
+        """Return a model's columns, including the columns passed on from other models, as in `complete_columns`.
 
         Raises:
             TerminalError: the manifest has no such model.
@@ -174,7 +174,7 @@ def parse_manifest(document: Mapping[str, Any]) -> Manifest:
     """Build a Manifest from the parsed JSON.
 
     Raises:
-        TerminalError: as `load_manifest`.
+        TerminalError: the document is not a manifest, or an exposure or a column has a value that is not valid.
     """
     if not isinstance(document, Mapping) or "nodes" not in document:
         raise TerminalError(
@@ -227,7 +227,7 @@ def complete_columns(
             for key, column in columns.items()
             if "role" not in _meta(column) and _meta(column).get("passed_on") is not False
         }
-        # Put keys first if columns are passed on; otherwise keep the order.
+        # If columns are passed on, put the model's own columns with a role, such as keys, first. Else keep the order.
         first = {key: each for key, each in own.items() if handed and "role" in _meta(each)}
         found[name] = first | handed | {k: each for k, each in own.items() if k not in handed}
     return found
@@ -253,10 +253,10 @@ def passed_column(column: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str
 
 
 def read_nodes(document: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
-    """Return the ids of the nodes that a node reads: the node's parents, and the parents of each ephemeral parent.
+    """Return the ids of the nodes that a node reads, directly or through ephemeral models.
 
-    The SQL of an ephemeral model is part of the nodes that read it. ``document`` is dbt's manifest.json, ``node`` one
-    of its nodes.
+    The SQL of an ephemeral model is part of the nodes that read the model. ``document`` is dbt's manifest.json, and
+    ``node`` one of its nodes.
     """
     found: list[str] = []
     waiting = list(node["depends_on"].get("nodes", ()))
@@ -270,7 +270,7 @@ def read_nodes(document: Mapping[str, Any], node: Mapping[str, Any]) -> list[str
 
 
 def is_ephemeral(node: Mapping[str, Any]) -> bool:
-    """Return True for an ephemeral model: it has no table, and dbt copies its SQL into the models that read it."""
+    """Return True if a node is an ephemeral model, which has no table and whose SQL dbt copies into its readers."""
     return (node.get("config") or {}).get("materialized") == "ephemeral"
 
 

@@ -1,7 +1,7 @@
 """Resolve the settings of a command. A flag overrides the environment, which overrides a dbt var and then the default.
 
 =====================  ===========================================================================
-``resolve_settings()``  return the settings; the only reader of the environment and the wall clock
+``resolve_settings()``  return the settings, from flags, the environment, dbt vars and the wall clock
 ``Clock``               the times of the refreshes, and the refresh before or after a given time
 ``parse_as_of()``       return the refresh that ``--as-of`` names
 =====================  ===========================================================================
@@ -72,7 +72,8 @@ class Clock:
     def _refreshes_near(self, at: datetime) -> list[datetime]:
         """Return the refreshes of the five local days around a timestamp.
 
-        One day is not enough, because a clock change may move a refresh to another day.
+        The refresh before or after a timestamp may be on a neighbouring day, and a clock change may move the refresh by
+        another day.
         """
         today = at.astimezone(load_zone(self.timezone)).date()
         return [self.refresh_of(today + number * _DAY) for number in (-2, -1, 0, 1, 2)]
@@ -153,7 +154,7 @@ class Settings:
 
     @property
     def scratch_dir(self) -> Path:
-        """Return the folder for work in progress, which each run empties at its start and end."""
+        """Return the folder for work in progress, which each run removes at its start and end."""
         return self.state_dir / "scratch"
 
     @property
@@ -281,7 +282,7 @@ def parse_as_of(text: str, clock: Clock, name: str = "--as-of") -> datetime:
     ``name`` is the name of the setting in messages.
 
     Raises:
-        UsageError: the text is neither a date nor a timestamp with an offset, or is outside the range of refreshes.
+        UsageError: the text is neither a date nor a timestamp with an offset, or is before 1971 or after 2199.
     """
     wanted = (
         "use a date like 2026-04-01, or a timestamp with UTC offset like 2026-04-01T03:00:00+09:00"

@@ -1,7 +1,8 @@
 """Load time zones from the installed package `tzdata` only.
 
-The standard library prefers the zone rules of the machine. The rules differ between machines, but the time of a refresh
-must not. In the 13 zones whose rules changed from 2022 to 2026, Python and the database computed different refreshes.
+The standard library prefers the zone rules of the machine. These rules differ between machines, but a refresh must have
+the same time on each machine. In the 13 zones whose rules changed from 2022 to 2026, Python and the database computed
+different refreshes.
 """
 
 from __future__ import annotations

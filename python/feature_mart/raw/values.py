@@ -1,4 +1,4 @@
-"""Find raw values that no build can use: NaN, negative or extreme amounts of money, and placeholder times."""
+"""Find raw values that no build can use: NaN, placeholder times, and negative, extreme or tiny amounts of money."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Fault:
 def value_faults(con: duckdb.DuckDBPyConnection, table: str, select: str) -> list[str]:
     """Return a message for each kind of unusable value in each column: the number of rows, an example, and what to do.
 
-    ``select`` is a SELECT of the table's rows. One query checks all columns, and reads only these columns and the key.
+    ``select`` is a SELECT of the table's rows. One query checks all columns, so the files are read only once.
     """
     present = {str(row[0]).lower() for row in con.execute(f"describe {select}").fetchall()}
     faults = [fault for fault in _faults(table) if fault.column in present]
@@ -92,7 +92,7 @@ def _number_faults(column: str) -> Iterator[_Fault]:
         "an amount beyond 1,000,000,000,000,000",
         "correct the amount, or write NULL",
     )
-    # The price of a contract that does not count may have any value: no label and no feature uses it.
+    # The price of a contract that does not count may be negative or round to 0: no label and no feature uses it.
     of = f" and {_COUNTS}" if column == "agreed_price" else ""
     yield _Fault(
         column,

@@ -1,7 +1,7 @@
 """Read the raw warehouse from Parquet files: build a SELECT of each raw table, and check it against the raw contract.
 
-A raw table is the file ``<table>.parquet``, or the folder ``<table>`` with the table's parts. `raw.values` checks
-single values. dbt tests check conditions over several rows (currencies, versions, keys), on both engines.
+A raw table is the file ``<table>.parquet``, or a folder of this name with the table's parts. `raw.values` checks single
+values. dbt tests check conditions over several rows (currencies, versions, keys), on both engines.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def table_columns(folder: Path, table: str) -> dict[str, str]:
     """Return the DuckDB types of a raw table's columns, by lower-case column name.
 
     Raises:
-        UsageError: as `table_files`.
+        UsageError: the table has no files, or its folder contains something other than parts.
     """
     with connect() as con:
         return _columns(con, table_files(folder, table))
@@ -140,7 +140,7 @@ def raw_rows(folder: Path, table: str) -> str:
     """Return a SELECT of all rows of a raw table's files, unchanged.
 
     Raises:
-        UsageError: as `table_files`.
+        UsageError: the table has no files, or its folder contains something other than parts.
     """
     return f"select * from {parquet(_one_or_all(table_files(folder, table)))}"
 
@@ -156,7 +156,7 @@ def raw_select(folder: Path, table: str, con: duckdb.DuckDBPyConnection | None =
     ``con`` is a connection with which to read the names and types of the files' columns; None to open one.
 
     Raises:
-        UsageError: as `table_files`.
+        UsageError: the table has no files, or its folder contains something other than parts.
     """
     files = table_files(folder, table)
     with connect() if con is None else nullcontext(con) as asked:
@@ -202,7 +202,7 @@ def first_time(folder: Path) -> datetime | None:
     """Return the earliest event or load time of the tables in `EVENTS`; None if these tables have no times.
 
     Raises:
-        UsageError: as `table_files`.
+        UsageError: a table has no files, or its folder contains something other than parts.
     """
     earliest: list[int] = []
     with connect() as con:
@@ -222,7 +222,7 @@ def newest_event(folder: Path) -> tuple[str, datetime] | None:
     """Return the column (``table.column``) and the time of the latest event of all tables; None if there are no events.
 
     Raises:
-        UsageError: as `table_files`.
+        UsageError: a table has no files, or its folder contains something other than parts.
     """
     newest: list[tuple[int, str]] = []
     with connect() as con:
@@ -240,7 +240,7 @@ def newest_load(folder: Path) -> datetime | None:
     """Return the latest `loaded_at` of all tables that have this column; None if there is no load time.
 
     Raises:
-        UsageError: as `table_files`.
+        UsageError: a table has no files, or its folder contains something other than parts.
     """
     newest: list[int] = []
     with connect() as con:

@@ -4,7 +4,7 @@
 ``write_sample(out)``   write the eight raw tables as Parquet files
 ``write_empty(out)``    write the eight tables without rows, as a start for other data
 ``LOAD_CLOCK``          the lines of seeds/load_clock.csv for the sample's bulk load
-``SHARES``              the share of rows with each kind of fault
+``SHARES``              the share of rows with each kind of fault or event
 ======================  =========================================================================
 """
 

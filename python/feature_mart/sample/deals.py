@@ -100,7 +100,7 @@ def contract_facts(jobs: int) -> str:
         select *, {row_seed("i * 2 + n - 1", "contract")} as h, {there} as there from numbered
     ),
     taken as (
-        -- Who made one of the offers, or somebody asked for without one.
+        -- The freelancer made one of the offers, or was asked without an offer.
         select *, case when offers > 0 and {chance("from offers", 0.75)}
             then {row_seed(f"i * {_OFFERS} + {below('taken', 'offers')}", "offer")} else h end as freelancer_h
         from seeded
@@ -165,7 +165,7 @@ def contract_facts(jobs: int) -> str:
 
 
 def contracts() -> str:
-    """Return the SELECT of contracts, with one row per version. A contract is agreed, repriced, ended or deleted."""
+    """Return the SELECT of contracts, with one row per version: agreed, repriced, ended or deleted."""
     return f"""
     with versions as (
         select *, unnest([1] || case when load_2 is null then [] else [2] end || case when load_3 is null then []

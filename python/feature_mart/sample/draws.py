@@ -1,10 +1,10 @@
 """Build SQL expressions for random values and times. Each value is a function of a row's number, a name and the seed.
 
-The arithmetic is on 32-bit whole numbers, so the values do not depend on the DuckDB version, the threads or the order
+The draws are arithmetic on 32-bit whole numbers, so they do not depend on the DuckDB version, the threads or the order
 of rows. A row's number is mixed once (`lowbias32` of C. Wellons, hash-prospector, public domain). Each draw of the row
 multiplies the mixed number by an odd number that belongs to the draw, and takes the middle bits of the product
-(multiply-shift hashing, Dietzfelbinger 1996). The expression contains the mixed number only once, which keeps nested
-expressions short.
+(multiply-shift hashing, Dietzfelbinger 1996). The expression of a draw contains the mixed number only once, which keeps
+nested expressions short.
 
 Times are whole seconds since `STARTS_AT`, a midnight in Tokyo, which has no summer time. The day is therefore a
 quotient, and the second of the day a remainder.
@@ -24,7 +24,7 @@ _SPACE = 4294967296
 
 
 def macros(seed: int) -> tuple[str, ...]:
-    """Return the statements that create the macros used by the expressions below."""
+    """Return the statements that create the SQL macros that the expressions of this module call."""
     stride = _mixed(seed, "stride") | 1
     start = f"epoch_us(timestamptz '{STARTS_AT}')"
     return (

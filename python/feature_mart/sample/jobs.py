@@ -51,13 +51,14 @@ def facts(jobs: int) -> str:
         select i, {row_seed("i", "job")} as h from range({jobs}) as numbers (i)
     ),
     dated as (
-        -- The number of postings grows as x + growth x² / 2 does: solved for x.
+        -- The number of postings until the fraction x of the days is proportional to x + growth x² / 2.
+        -- This expression is the inverse function.
         select i, h, least({DAYS - 1}, floor({DAYS} * (sqrt(1 + (i + {uniform("posted")}) / {jobs}
             * {_GROWTH * (2 + _GROWTH)}) - 1) / {_GROWTH}))::bigint as day
         from numbered
     ),
     timed as (
-        -- Most of what would fall on a weekend is posted on the Friday before.
+        -- Move most postings that fall on a weekend to the Friday before.
         select i, h, case
             when (day + {FIRST_WEEKDAY}) % 7 < 5 or not {chance("weekday", 0.7)} then day
             when day < 2 then day + 2
@@ -80,7 +81,7 @@ def facts(jobs: int) -> str:
         select *, {row_seed("client", "client")} as client_h from owned
     ),
     sorted as (
-        -- Five is prime to 32: the popular categories are spread over all parents.
+        -- 5 and 32 are coprime, so the factor 5 spreads the popular categories over all parents.
         select *, 5 * floor(32 * power(case when {chance("at home", 0.6)} then {uniform("home", "client_h")}
             else {uniform("category")} end, 1.4))::bigint % 32 as category,
             {chance("hourly", SHARES["job_hourly"])} as is_hourly,
@@ -126,7 +127,7 @@ def facts(jobs: int) -> str:
 
 
 def jobs() -> str:
-    """Return the SELECT of jobs, with one row per version. A job is posted, extended, closed or deleted."""
+    """Return the SELECT of jobs, with one row per version: posted, extended, closed or deleted."""
     late = SHARES["loaded_late"]
     moved = f"{chance('moved', SHARES['job_deadline_moved'])} and deadline is not null"
     end = seconds_of(ENDS_AT)
@@ -140,7 +141,7 @@ def jobs() -> str:
         select *, {streamed_load("posted", "posting", late)} as sent from job_facts
     ),
     loaded as (
-        -- Every job is in the warehouse by the end; the last are there sooner than they would be.
+        -- Every job is loaded by the end: a later load is moved to a random time before the end.
         select *, case when sent <= {end} then sent
             else posted + floor(({end} - posted) * {uniform("in time")})::bigint end as load_1
         from sent

@@ -48,7 +48,7 @@ def members_there(count: int, day: str) -> str:
 def client_of(there: str) -> str:
     """Return an expression for the number of a job's client.
 
-    Few clients post many of the jobs, and some jobs come from clients that registered recently.
+    A few clients post many of the jobs, and some jobs come from clients that registered recently.
     """
     who, which = uniform("client kind"), uniform("client")
     return f"""least({there} - 1, case
@@ -58,14 +58,15 @@ def client_of(there: str) -> str:
 
 
 def freelancer_drawn(there: str, seed: str) -> str:
-    """Return an expression for a freelancer's number, skewed so that few freelancers get much of the work."""
+    """Return an expression for a freelancer's number, skewed so that a few freelancers get much of the work."""
     return f"least({there} - 1, floor({there} * power({uniform('freelancer', seed)}, 1.8))::bigint)"
 
 
 def freelancer_of(drawn: str, there: str, category: str, seed: str) -> str:
     """Return an expression that replaces 80% of the drawn freelancers by a freelancer of the job's category.
 
-    The replacement is the freelancer of the same block of 32 numbers whose position in the block is the category.
+    The replacement is the freelancer of the same block of 32 numbers whose position in the block is the category. If
+    the replacement is not registered yet, the drawn freelancer is kept.
     """
     own = f"({drawn} // 32 * 32 + {category})"
     return f"""case when {own} < {there} and {chance("keeps", 0.8, seed)} then {own} else {drawn} end"""

@@ -14,8 +14,8 @@ DAYS = 1096
 FIRST_WEEKDAY = 5
 
 #: The warehouse was opened after half a year, with one bulk load of the state at that time. Every load before
-#: `TRUSTED_FROM` gets this time instead. It is five minutes before `TRUSTED_FROM`, because a row is loaded at least
-#: five minutes after its event. Therefore no row of the bulk load has an event after the bulk load.
+#: `TRUSTED_FROM` gets this time instead. The time is five minutes before `TRUSTED_FROM`, because a row is loaded at
+#: least five minutes after its event. Therefore no row of the bulk load has an event after the bulk load.
 BULK_LOADED_AT = "2023-09-30 17:55:00+00"
 #: From this time on `loaded_at` can be trusted. The nightly load at exactly this time is the first trusted one.
 TRUSTED_FROM = "2023-09-30 18:00:00+00"

@@ -73,7 +73,7 @@ def description() -> str:
     """Return an expression for the description of a row of job facts. Some are in HTML, and a few are NULL."""
     details = word_list(DETAILS)
     first, count = below("detail", len(DETAILS)), below("details", 5)
-    # 3 and 8 have no common divisor, so no sentence is repeated.
+    # 3 and 8, the number of sentences, are coprime, so no sentence is repeated.
     sentences = [
         f"case when {count} >= {n} then {details}[1 + ({first} + {3 * n}) % 8] else '' end"
         for n in range(1, 5)

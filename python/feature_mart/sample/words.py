@@ -14,7 +14,7 @@ class Work:
         yen: the usual price of the fourth quantity, in yen.
         unit, english_unit: the text of a quantity; ``{q}`` is replaced by the number.
         quantities: eight usual quantities, ascending.
-        trend: the change of the log price in a year.
+        trend: the change of the log price in a year, in addition to 0.03 a year in every category.
         has_parts: True if one job may order several parts, such as articles.
     """
 

@@ -22,7 +22,7 @@ TABLES = (
     *("categories", "clients", "freelancers", "jobs", "job_skills"),
     *("proposals", "contracts", "reviews"),
 )
-#: The limit comes from the ids, which have eight digits, and the numbers of offers, which have 32 bits.
+#: The maximum number of jobs. Ids have eight digits, and the numbers of offers have 32 bits.
 MOST_JOBS = 50_000_000
 _MOST_SEED = 2**64 - 1
 _MEMORY_LIMIT = "2GB"
@@ -93,6 +93,8 @@ def write_tables(
 ) -> dict[str, int]:
     """Write the tables into a new folder, with a temporary database beside the folder.
 
+    ``threads`` is the number of threads; None for DuckDB's default. In either case, at least two threads are used.
+
     Returns:
         The number of rows by raw table.
     """
@@ -136,7 +138,7 @@ def _statements(job_count: int) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _scratch_beside(out: Path) -> Iterator[Path]:
-    """Yield a locked scratch folder on the same file system, and remove the unlocked folders of killed runs."""
+    """Yield a locked scratch folder beside ``out``, and remove the unlocked scratch folders of killed runs."""
     for stale in out.parent.glob(f".{glob.escape(out.name)}.sample-*"):
         with (stale / "lock").open("a") as handle:
             try:

@@ -1,4 +1,4 @@
-"""Find accesses of a build to something other than its models' inputs, in the compiled code, which is not run."""
+"""Find accesses of a build to something other than its models' inputs, by parsing the code without running it."""
 
 from feature_mart.audit.reach.faults import Fault, find_faults
 

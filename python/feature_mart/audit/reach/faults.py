@@ -1,10 +1,10 @@
 """Find accesses of a build to something other than its models' inputs, in dbt's manifest after compiling.
 
 Point-in-time correctness can only be checked for values that a model's own SELECT, or Python function, computes from
-what `ref` and `source` return. Everything else that could put a value into a table is refused: SQL in hooks, macros
-that override dbt's own, files, the engine's catalog, the wall clock, random numbers, the machine, and tables of earlier
-builds. Each of the other modules checks one form of code; this one reads the manifest. `inputs` requires a date or a
-reason for seeds and dbt vars.
+what `ref` and `source` return. Everything else that could put a value into a table is refused: hooks that change data,
+macros that override dbt's own, files, the engine's catalog, the wall clock, random numbers, the machine, and tables
+that the model does not declare as inputs. The modules `jinja`, `python` and `sql` each check one form of code. `inputs`
+requires a date or a reason for seeds and dbt vars. This module reads the manifest and calls the others.
 
 The check finds mistakes, not deliberate attempts to hide a leak from a parser. `audit.modes` and `audit.truncation`
 check the values themselves.
@@ -24,14 +24,16 @@ from feature_mart.audit.reach.python import python_faults
 from feature_mart.audit.reach.sql import sql_faults
 from feature_mart.core.manifest import SERVED, read_nodes
 
-#: Macros of dbt that a project may override: they name relations or write the result, and do not change values.
+#: Macros of dbt that a project may override, because they compute no value of a model: they name relations, write the
+#: result of a Python model, or set the time of a dbt snapshot.
 _REPLACED = frozenset(
     {
         *("generate_schema_name", "generate_alias_name", "generate_database_name"),
         *("bigframes_write_table", "snapshot_get_time"),
     }
 )
-#: SHA-256 of the reviewed text of each override that translates a contract's neutral types into types of the engine.
+#: SHA-256 of the reviewed text of each macro that translates the types in YAML into types of the engine, to be used in
+#: dbt's own macros.
 _REVIEWED = {
     "duckdb__get_empty_schema_sql": "a11eddb44e89ce4fd5ad4206b86282b4302180eb5bf84f758fd39babf61508be",
     "duckdb__get_table_columns_and_constraints": "337499da3fbc6089ca304f1a53a5322926e89635531a9e1ae3b91b3b749465cd",
@@ -66,8 +68,9 @@ class Fault:
 def find_faults(document: Mapping[str, Any], project: Path) -> tuple[Fault, ...]:
     """Return every access to something other than a model's inputs, and every input without a date or a reason.
 
-    ``document`` is the compiled manifest.json of the project in the folder ``project``. SQL is parsed in DuckDB's
-    dialect. If a model was not compiled, only its Jinja is checked.
+    Leaf models without an exposure, and exposed models that the audits do not compare, are faults too. ``document`` is
+    the compiled manifest.json of the project in the folder ``project``. SQL is parsed in DuckDB's dialect. If a model
+    was not compiled, only its Jinja is checked.
     """
     found = [
         *_replaced_macros(document),

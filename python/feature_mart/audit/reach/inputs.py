@@ -1,7 +1,8 @@
 """Check that a date or a reason is given for seeds and dbt vars, which are inputs without a load time.
 
-The values of these inputs are in files of the project, so no cutoff can remove the values. This check requires a note
-that says since when the values were known, or why the file contains them. `audit.seed_labels` then tests the numbers.
+The values of these inputs are in files of the project, and a cutoff can remove only seed rows with a date. This check
+therefore requires a note that says since when the values were known, or why the file contains them. `audit.seed_labels`
+then tests the numbers.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ _SETTINGS = "dbt_project.yml"
 
 
 def input_faults(document: Mapping[str, Any], project: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield file, name and message for each of the project's seeds and vars without a date or a reason.
+    """Yield file, name and message for each seed and dbt var that the project reads without a date or a reason.
 
-    ``document`` is the manifest.json of the project in the folder ``project``.
+    A var that is not set in dbt_project.yml, or that a file names by an expression, is a fault too. ``document`` is the
+    manifest.json of the project in the folder ``project``.
     """
     yield from _seed_faults(document, project)
     yield from _var_faults(project)

@@ -1,4 +1,4 @@
-"""Find accesses in Jinja: to the warehouse at compile time, the machine, the clock and the run."""
+"""Find Jinja that uses the warehouse at compile time, the machine, the clock or the run, and hooks that change data."""
 
 from __future__ import annotations
 
@@ -43,8 +43,7 @@ _RUN_VARS = {
         "seeds/load_clock.csv"
     ),
 }
-#: Names from the lists above that a model or macro may use. The comments give the purpose; no feature value depends on
-#: these uses.
+#: Names from the lists above that are allowed in a model or macro, by its name. The comments give the purpose.
 _ALLOWED = {
     # Read the watermark after which a run appends.
     "scalar_instant": {"execute", "flags", "run_query"},

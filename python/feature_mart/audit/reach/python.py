@@ -6,7 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-#: Modules whose functions are deterministic and have no side effects.
+#: Modules that a Python model may import. The functions of these modules are deterministic and have no side effects,
+#: except for those that the lists below refuse.
 _COMPUTE = frozenset(
     {
         *(
