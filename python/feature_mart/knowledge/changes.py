@@ -1,7 +1,7 @@
 """Find changes that alter features without a new reason.
 
-A feature depends on models, macros, seeds, vars and settings, which are the parts of a project. A changed part needs a
-new reason if it alters the fingerprint of a feature or mart column (`feature_mart.knowledge.lineage`).
+A feature depends on the parts of a project: models, macros, seeds, vars, settings, sources and dbt snapshots. A changed
+part needs a new reason if it alters the fingerprint of a feature or mart column (`feature_mart.knowledge.lineage`).
 """
 
 from __future__ import annotations
@@ -244,7 +244,10 @@ def _subject(key: PartKey) -> str:
 
 
 def _place(reached: Reached, count: int) -> str:
-    """Return the end of a message: the texts of which the user must change one, the most specific text first."""
+    """Return the end of a message: the texts of which the user must change one.
+
+    A text about the changed part is named before the texts about the features that depend on it.
+    """
     key = reached.key
     own = f"its {_OWN}" if count == 1 else f"each one's {_OWN}"
     if key.kind in {"model", "config"} and key.name.startswith(("feat_", "mart_")):

@@ -199,7 +199,7 @@ class _Reader:
     def _sources(
         self, node: exp.Select, scope: Scope, where: exp.Expression | None
     ) -> tuple[list[Term], bool, list[frozenset[tuple[str, str]]]]:
-        """Add the sources. Return the row terms, True if the first source's keys stay unique, and these keys."""
+        """Add sources to `scope`. Return the row terms, True if the first source's keys stay unique, and these keys."""
         clause = node.args.get("from_") or node.args.get("from")
         if clause is None:
             return [], False, []

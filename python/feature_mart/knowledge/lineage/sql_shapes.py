@@ -13,9 +13,9 @@ from feature_mart.knowledge.lineage.terms import Term, column_of, op
 #: The prefixes of the tables that `ref()` and `source()` become in rendered SQL.
 REF = "ref__"
 SOURCE = "source__"
-#: The prefix of the condition that replaces `is_changed`, which drops unchanged rows of an as-of table. Which rows are
-#: left depends on every compared column, but the value of a column at a given time does not. The condition therefore
-#: hides the compared columns.
+#: The prefix of the condition that replaces `is_changed` or `is_moved`, which drop unchanged rows of an as-of table.
+#: Which rows are left depends on every compared column, but the value of a column at a given time does not. The
+#: condition therefore hides the compared columns.
 SPARSE = "sparse_"
 #: The function that is rendered around `opened_at`. A filter on `opened_at` selects the rows that a run appends; the
 #: final table does not depend on such a filter.
