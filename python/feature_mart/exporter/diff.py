@@ -62,7 +62,8 @@ class SnapshotDiff:
     Attributes:
         facts: facts of the manifests that differ, such as the commit, as (value in A, value in B) by name.
         added, removed: columns that only B has, and columns that only A has.
-        changed: role of each column that has another role or is categorical in only one of the snapshots, as (A, B).
+        changed: by name of a column whose kind differs, the kind in A and in B. The kind is the role, followed by
+            ``, categorical`` for a categorical column.
         is_same: True if the columns and the content hash of every split are equal.
     """
 

@@ -59,8 +59,9 @@ def judge_candidate(
         The document, the path of its file, and the path of the plot.
 
     Raises:
-        UsageError: there is no such candidate or snapshot, or the candidate does not have one row per job.
-        TerminalError: the SQL does not run, or nothing can be measured.
+        UsageError: there is no such candidate or snapshot, there is no mart yet, or the mart is on BigQuery; or as
+            `run_candidate` and `measure_candidate`.
+        TerminalError: dbt cannot compile the SQL; or as `run_candidate` and `measure_candidate`.
         TransientError: another program has the mart open for writing.
     """
     path = find_candidate(settings.project, name)

@@ -110,7 +110,7 @@ def _changed_parts(
 
 
 def _with_tests(before: Project, after: Project) -> Project:
-    """Return the project `before` with the unique keys of `after`, because a changed test alters no value."""
+    """Return the project `before` with the keys that tests of `after` state, because a changed test alters no value."""
     entries = {
         name: replace(entry, unique=now.unique, same_keys=now.same_keys) if now else entry
         for name, entry in before.entries.items()
@@ -120,7 +120,10 @@ def _with_tests(before: Project, after: Project) -> Project:
 
 
 def _with_part(before: Project, after: Project, key: PartKey) -> Project:
-    """Return the project `before` with one part replaced or removed as in `after`, and with the new macros and vars."""
+    """Return the project `before` with one part replaced or removed as in `after`, and with the new macros and vars.
+
+    New overrides of dbt's macros are not added, because they affect every model.
+    """
     parts = dict(before.parts)
     parts.pop(key, None)
     if key in after.parts:

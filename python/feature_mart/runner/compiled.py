@@ -2,7 +2,7 @@
 
 dbt takes seconds before it builds its first row, and audits need dozens of builds, each over another raw warehouse or
 as of another refresh. A build in this module runs the compiled SELECTs and the functions of the Python models, each
-after the models that it reads, as in a full build by dbt. It makes no checks, seals or profiles.
+after the models that it reads, as in a full build by dbt. A build runs no checks and computes no seals or profiles.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run dbt in this process, one command at a time, report its events as progress, and return its results as data."""
+"""Run dbt in this process, one command at a time, report dbt's events as progress, and return the results as data."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def invoke_dbt(
 
 @contextmanager
 def _quiet_log() -> Iterator[None]:
-    """Ignore log lines that cannot be written because the disk is full. Python would print a traceback for each."""
+    """Ignore log lines that cannot be written, for example to a full disk. Python would print a traceback for each."""
     saved, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield

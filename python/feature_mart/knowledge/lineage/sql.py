@@ -2,7 +2,7 @@
 
 The term of a column is the column's expression, in which each reference to a column is replaced by that column's term,
 through all CTEs. A CTE that only passes a column on does not change the term. The term of the rows has the sources,
-joins, filters and groups. It omits as-of joins and left joins to unique keys, which keep the set of rows.
+joins, filters and groups, but not as-of joins and left joins to unique keys, which keep the set of rows.
 """
 
 from __future__ import annotations

@@ -117,9 +117,10 @@ class NotReadError(Exception):
 
 
 def sparse(columns: Mapping[str, Term], compared: set[str]) -> dict[str, Term]:
-    """Return a model's columns, in which the terms of columns that `is_changed` does not compare are marked.
+    """Return a model's columns, in which the terms of columns that are not in ``compared`` are marked.
 
-    `is_changed` drops a row in which only such columns changed. If ``compared`` is empty, no column is marked.
+    ``compared`` has the columns that `is_changed` and `is_moved` compare. These macros drop a row in which only other
+    columns changed. If ``compared`` is empty, no column is marked.
     """
     if not compared:
         return dict(columns)
