@@ -1,1 +1,1 @@
-"""Benchmark the mart: measure the wall time, CPU time and peak memory of stages, and compare them with bare queries."""
+"""Benchmark the mart: measure time and memory, compare them with bare queries, and estimate reads on BigQuery."""

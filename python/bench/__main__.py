@@ -1,4 +1,4 @@
-"""``python -m bench [JOBS …]``: build sample warehouses of several sizes and measure each stage.
+"""Build sample warehouses of several sizes and measure each stage: ``python -m bench [JOBS …]``.
 
 Each stage runs in its own process, for which CPU time and peak memory are measured. dbt's overhead (start, parsing, one
 transaction per model) is measured with the same command on a warehouse of one job and subtracted. The difference is the

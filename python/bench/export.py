@@ -1,8 +1,9 @@
-"""``python -m bench.export [ROWS …]``: compare an export of 30 columns with a bare sorted COPY of its parts.
+"""Compare an export of 30 columns with a bare sorted COPY of the same parts: ``python -m bench.export [ROWS …]``.
 
-Each measurement runs in its own process, for which CPU time and peak memory are measured. The bare COPY gets the bounds
-of the parts and writes the same data and key parts with the same settings, but does not count, hash, check or commit.
-The S3 server is another process on the same machine, so it competes for the CPU during an upload.
+An export to S3 is compared with the slower of the export to a folder and a bare upload. Each measurement runs in its
+own process, for which CPU time and peak memory are measured. The bare COPY gets the bounds of the parts and writes the
+same data and key parts with the same settings, but does not count, hash, check or commit. The S3 server is another
+process on the same machine, so it competes for the CPU during an upload.
 """
 
 from __future__ import annotations
@@ -196,7 +197,7 @@ def upload_bare(folder: Path, prefix: str, endpoint: str) -> None:
 
 
 def main(sizes: list[int]) -> None:
-    """Measure each step for every size and print the medians."""
+    """Measure each step for every size, and print the median times and the highest peak memory."""
     print(f"{'rows':>11}  {'what':<28}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}{'MB':>8}")
     with _server() as endpoint:
         for rows in sizes:

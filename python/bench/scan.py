@@ -1,4 +1,4 @@
-"""``python -m bench.scan MART [--jobs N] [--days N] [--usd-per-tib N]``: estimate what a run reads on BigQuery.
+"""Estimate what a run reads on BigQuery: ``python -m bench.scan MART [--jobs N] [--days N] [--usd-per-tib N]``.
 
 MART is a mart that DuckDB built. The numbers of rows are scaled to the given jobs and days. The models and their checks
 are compiled for BigQuery in this process, as a full refresh and as a later run, without network access. The Markdown

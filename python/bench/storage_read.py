@@ -1,4 +1,4 @@
-"""``python -m bench.storage_read [ROWS …]``: measure reading a table to local disk with the Storage Read API.
+"""Measure reading a table to local disk with the Storage Read API: ``python -m bench.storage_read [ROWS …]``.
 
 The tests' emulator of BigQuery runs in another process, so the wall time is for loopback and includes the emulator's
 work. Each size is read in its own process, so CPU time and peak memory are those of the reader alone. The peak

@@ -1,6 +1,6 @@
 """Build a feature mart with dbt, export snapshots of it, train on them, and audit both.
 
-The folders are layers. Each may import those below it:
+The modules form layers. Each layer may import the layers below it:
 
 cli                              the commands
 pipeline, conformance            the whole run; expected values of an engine

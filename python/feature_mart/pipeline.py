@@ -54,8 +54,8 @@ DescribeLoads = Callable[["UnusualLoads", Settings], Sequence[str]]
 class UnusualLoads:
     """Properties of the raw rows that may explain empty features, missing labels or failing checks.
 
-    `bulk` has the bulk loads without a line in the load clock. `archive` is set if the data end long before the refresh
-    and the refresh was not chosen by --as-of or dbt var as_of; else it is None.
+    `bulk` has the bulk loads that overlap no line of the load clock. `archive` is set if the data end long before the
+    refresh and the refresh was not chosen by --as-of or dbt var as_of; else it is None.
     """
 
     bulk: tuple[BulkLoad, ...]
@@ -87,7 +87,7 @@ def run(
 
     The site comes last because it describes the snapshots. ``as_of`` is the value of --as-of; None for the default
     refresh. ``full_refresh`` builds every table anew. ``stage`` takes the name of a stage and returns its progress
-    callback. ``describe_loads`` returns the lines about unusual loads that begin the message of a failed build.
+    callback. ``describe_loads`` returns lines about unusual loads, for the message of a failed build or export.
 
     Raises:
         FeatureMartError: a stage failed. The results of earlier stages are kept.
@@ -177,7 +177,7 @@ def load_sample(
 
 
 def find_bulk_loads(settings: Settings) -> tuple[BulkLoad, ...]:
-    """Return the bulk loads that no line of seeds/load_clock.csv covers yet.
+    """Return the bulk loads that overlap no line of seeds/load_clock.csv, as `find_bulks` for each table.
 
     Only tables to which lines of the load clock can apply are searched.
 
@@ -248,11 +248,12 @@ def export_consumers(
     """Export a snapshot of each named consumer, or of all consumers, from the built mart.
 
     With ``strict``, no snapshot is written unless all of them are usable; if there are several consumers, a dry run
-    checks this first. The other options are those of `export_snapshot`.
+    checks this first. ``to`` is the value of --to; None for MART_SNAPSHOTS. The other options are those of
+    `export_snapshot` and `BuildContext`.
 
     Raises:
         UsageError: there is no mart or no such consumer, or the place for the snapshots is not valid.
-        TerminalError: as `export_snapshot`.
+        TerminalError: as `export_snapshot`, or no exposure has a consumer.
     """
     store = snapshot_store(settings, to)
     with log.stage("export"):

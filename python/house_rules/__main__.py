@@ -1,6 +1,7 @@
-"""``python -m house_rules``: check all files that git tracks or does not ignore by the project's own rules.
+"""Check the project's files by the house rules: ``python -m house_rules``.
 
-The program prints one line per finding. The exit code is 1 if there is a finding.
+The files are those that git tracks or does not ignore. The program prints one line per finding. The exit code is 1 if
+there is a finding.
 """
 
 import sys

@@ -62,7 +62,7 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
 
 
 def check_names(paths: Sequence[str]) -> Iterator[Finding]:
-    """Yield findings for models with a wrong name or without their files.
+    """Yield findings for models with a wrong name or without their files, and for SQL files below tests/python.
 
     Each model has a SQL or Python file and a YAML file of the same name; features and marts also have a Markdown file.
     The marts of a consumer share one YAML file, ``models/marts/<consumer>/mart_<consumer>.yml``.

@@ -21,7 +21,7 @@ _KEY = "reads_later_layer"
 
 
 def check_layers(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield one line for each model that reads a later layer without a reason, or has a reason but no such read.
+    """Yield one line for each model in no layer, each read of a later layer without a reason, and each unused reason.
 
     Args:
         document: dbt's manifest.json.

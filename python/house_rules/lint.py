@@ -1,9 +1,10 @@
-"""``make lint``: run all linters, print a line with the duration of each, then the output of the failed linters.
+"""Run the checks of ``make lint``, print a line with the duration of each, then the output of the failed checks.
 
 ``python -m house_rules.lint [--changed] [name …]`` runs the named checks, or all checks, two at a time and slow checks
-first. The exit code is 1 if a check failed. A check that passed does not run again before a file that it depends on
-changes, and sqlfluff reads only files whose rendered SQL may have changed. With ``--changed``, checks of rendered SQL
-read only the files that differ from the last commit, and print what they leave out.
+first. The exit code is 1 if a check failed, and 2 if there is no check of a given name. A check with declared inputs
+that passed does not run again before one of these files changes, and sqlfluff reads only files whose rendered SQL may
+have changed. Other checks always run. With ``--changed``, checks of rendered SQL read only the files that differ from
+the last commit, and the program prints what was left out.
 """
 
 import json

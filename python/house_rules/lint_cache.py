@@ -47,9 +47,10 @@ class Kept:
         return [path for path, key in self._sql.items() if clean.get(path) != key]
 
     def keep(self, outcome: Outcome, paths: Sequence[str]) -> None:
-        """Cache the outcome of a check. ``paths`` are the SQL files that a check by file has read.
+        """Cache that a check passed or, for a check by file, in which of the files ``paths`` it found nothing.
 
-        A check that is not by file must have read all its inputs.
+        ``paths`` are the SQL files that a check by file has read. A check that is not by file must have read all its
+        inputs.
         """
         check = outcome.check
         if check.by_file and outcome.code in (0, 1):

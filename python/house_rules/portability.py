@@ -1,8 +1,9 @@
-"""``python -m house_rules.portability``: find SQL that DuckDB runs and BigQuery would refuse or compute differently.
+"""Find SQL that DuckDB runs and BigQuery would refuse or compute differently.
 
-dbt compiles the project for BigQuery without network access, as a first build and as a later run. The compiled SQL is
-parsed, and the types of columns are inferred. The program prints one line per finding; the exit code is 1 if there is a
-finding. The BigQuery emulator of the tests cannot find such SQL, because the emulator runs on DuckDB.
+Usage: ``python -m house_rules.portability``. dbt compiles the project for BigQuery without network access, as a first
+build and as a later run. The compiled SQL is parsed, and the types of columns are inferred. The program prints one line
+per finding; the exit code is 1 if there is a finding. The BigQuery emulator of the tests cannot find such SQL, because
+the emulator runs on DuckDB.
 """
 
 import os

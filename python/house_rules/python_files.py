@@ -44,7 +44,7 @@ _RULES = (
         "GIT_DIR may name another repository: use feature_mart.runner.git_command",
     ),
 )
-#: Rules that apply only to the package, because tests and tools open only files that they created themselves.
+#: Rules that apply only to the package. Tests, benchmarks and linters may use these operations directly.
 _PACKAGE_ONLY = frozenset({"connect", "zone", "git-environment"})
 _ALLOWED = re.compile(r"#\s*allow ([\w-]+): \S")
 

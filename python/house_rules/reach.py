@@ -1,4 +1,4 @@
-"""``python -m house_rules.reach``: find what a build could access besides the inputs of its models.
+"""Find what a build could access besides the inputs of its models: ``python -m house_rules.reach``.
 
 dbt compiles the models for DuckDB without a warehouse. The first check of the leakage audit and the check of the layers
 run on the compiled models. The program prints one line per finding; the exit code is 1 if there is a finding.

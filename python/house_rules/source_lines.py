@@ -22,7 +22,7 @@ def source_line(source: str, compiled: str, line: int) -> SourceLine:
     Lines that are in both texts, in the same order, are matched. A line that a macro wrote is between two matched
     lines. The result for such a line is the source line between the two that has the most words in common, or the first
     line with Jinja if there are no words in common. A line with Jinja whose words are all in the compiled line takes
-    precedence, even elsewhere in the file. The result is wrong if two branches contain the same line.
+    precedence, even elsewhere in the file. The result may be wrong if two branches contain the same line.
 
     Args:
         source: the text of the file, with Jinja.

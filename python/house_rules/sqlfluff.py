@@ -2,7 +2,7 @@
 
 Usage: ``python -m house_rules.sqlfluff lint|fix duckdb|bigquery [path …]``. For DuckDB the mart is an empty file, so
 models are rendered as in a full build. For BigQuery the patched adapter reports that every relation exists, so models
-are rendered as in a later run, without network access and credentials. On BigQuery, a query that a model runs at
+are rendered as in a later run, without network access or credentials. On BigQuery, a query that a model runs at
 compile time returns one row with the value 1.
 """
 

@@ -1,6 +1,7 @@
-"""Check the house rule of dbt unit tests: a unit test must set every dbt var that its model reads.
+"""Check the house rule of dbt unit tests: a unit test must set exactly the dbt vars that its model reads.
 
-Otherwise the result of the unit test depends on dbt_project.yml, and the test fails in a project with other values.
+If a var is not set, the result of the unit test depends on dbt_project.yml, and the test fails in a project with other
+values.
 """
 
 import re

@@ -1,4 +1,9 @@
-"""Define the SQL words that engines interpret differently, or that make a number depend on the order of rows."""
+"""Define patterns of forbidden SQL, with remedies, and the functions that SQL may call.
+
+The patterns in `WORDS` match SQL that engines interpret differently, SQL whose result is not reproducible (it depends
+on the order of rows, the wall clock or chance), and SQL that breaks the house style. `SHARED_FUNCTIONS` is the
+allowlist of functions.
+"""
 
 import re
 from dataclasses import dataclass
@@ -246,9 +251,10 @@ WORDS = (
     ),
 )
 
-# Functions with the same result on both engines, to the last bit. Only macros in macros/dialect may call other
-# functions. Examples of differences: substr (position 0), left and right (negative lengths), sign (type TINYINT on
-# DuckDB), array_agg (no NULLs on BigQuery), exp and pow (the last bit depends on the library).
+# Functions with the same result on both engines, to the last bit. Other functions are allowed only in macros/dialect
+# and, if `WORDS` has a rule for them, in the `homes` of the rule. Examples of differences: substr (position 0), left
+# and right (negative lengths), sign (type TINYINT on DuckDB), array_agg (no NULLs on BigQuery), exp and pow (the last
+# bit depends on the library).
 _SHARED = """
 abs bit_xor cast ceil coalesce count dense_rank first_value floor lag last_value lead length max min mod nullif rank
 round row_number sqrt starts_with sum

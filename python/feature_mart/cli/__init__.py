@@ -1,4 +1,4 @@
-"""The command line. A command parses, calls one function and prints: results to stdout, progress to stderr."""
+"""Define the command line. A command parses, calls functions and prints: results to stdout, progress to stderr."""
 
 from feature_mart.cli.main import main
 

@@ -1,4 +1,4 @@
-"""`mart conformance`: check that an engine computes what BigQuery's documentation says."""
+"""Define `mart conformance`, which checks that an engine computes what BigQuery's documentation says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mart cost`: estimate the cost of a build on BigQuery."""
+"""Define `mart cost`, which estimates the cost of a build on BigQuery."""
 
 from __future__ import annotations
 

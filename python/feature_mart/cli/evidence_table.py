@@ -13,7 +13,7 @@ from feature_mart.knowledge.evidence_files import score, signed
 
 
 def print_evidence(document: Mapping[str, Any], path: Path) -> None:
-    """Print one line for each feature group: its effect, and the scores without the group and of the group alone."""
+    """Print a line for all features, and one for each group: its effect, the score without it and its score alone."""
     rows = ", ".join(f"{name} {count:,}" for name, count in document["rows"].items())
     say(
         f"{document['consumer']}, {document['warehouse_id']}, {document['snapshot']}: {rows}",

@@ -1,4 +1,4 @@
-"""`mart knowledge`: check that features have reasons, print them, and measure the effect of features."""
+"""Define the commands of `mart knowledge`, which check and print the reasons for features and measure effects."""
 
 from __future__ import annotations
 

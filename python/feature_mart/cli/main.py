@@ -1,4 +1,4 @@
-"""`mart` and its commands. Each command imports what it needs when it runs, so that `--help` is fast."""
+"""Define `mart` and its commands. Each command imports what it needs when it runs, so that `--help` is fast."""
 
 from __future__ import annotations
 

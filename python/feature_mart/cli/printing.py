@@ -1,4 +1,4 @@
-"""Print lines, tables and paths for people."""
+"""Format and print lines, tables, durations and paths for people."""
 
 from __future__ import annotations
 

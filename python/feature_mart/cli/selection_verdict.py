@@ -85,7 +85,7 @@ def _table(report: ConsumerReport) -> Table:
 
 
 def _names(groups: Sequence[LabelGroup]) -> list[str]:
-    """Return a column name for each label group: the only value of the group, or the upper bound of its values."""
+    """Return a column name for each label group: the only value, or the greatest; ``none`` for rows without a label."""
     return [
         "none"
         if group.greatest is None

@@ -1,4 +1,4 @@
-"""`mart snapshot`: list, show, verify, compare, keep, clean and train on snapshots, and set the latest one."""
+"""Define `mart snapshot`: list, show, verify, compare, pin, clean and train on snapshots, and set the latest one."""
 
 from __future__ import annotations
 

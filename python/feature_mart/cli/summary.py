@@ -155,7 +155,7 @@ def load_lines(loads: UnusualLoads, settings: Settings) -> list[str]:
 
 
 def bulk_lines(found: Sequence[BulkLoad], warehouse: str) -> list[str]:
-    """Return lines about the bulk loads that the load clock does not cover, with the load clock lines to add."""
+    """Return lines about the bulk loads in ``found``, with the lines to add to the load clock."""
     lines: list[str] = []
     if any(bulk.line is not None for bulk in found):
         lines += [

@@ -58,7 +58,12 @@ class StoredSnapshot:
         return self.store.local(f"{self.prefix}/{name}", scratch)
 
     def committed(self) -> Documents:
-        """Return the parsed documents. Raises: DamagedSnapshotError if the snapshot is not committed or was changed."""
+        """Return the parsed documents.
+
+        Raises:
+            DamagedSnapshotError: the snapshot is not committed, is being removed, or has a document that was changed or
+                is missing.
+        """
         return committed_documents(self.read, self.address)
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -20,9 +20,10 @@ from feature_mart.storage import Store
 class Rule:
     """The retention rule: a snapshot may be removed if it is older than `keep_days` and not among the newest `keep`.
 
-    If one of these limits is None, only the other limit applies; if both are None, no snapshot is removed. An
-    uncommitted attempt is removed if nothing was written to the attempt for `attempt_hours`. An unfinished upload is
-    aborted if the upload began more than `attempt_hours` ago.
+    If one of these limits is None, only the other limit applies; if both are None, no snapshot is removed. `keep`
+    counts the snapshots of each file format separately, and the newest of each format is always kept. An uncommitted
+    attempt is removed if nothing was written to the attempt for `attempt_hours`. An unfinished upload is aborted if the
+    upload began more than `attempt_hours` ago.
     """
 
     keep: int | None = None
@@ -125,7 +126,7 @@ def _is_of_snapshot(key: str) -> bool:
 
 
 def _outlived(lines: Sequence[SnapshotLine], rule: Rule, now: datetime) -> Iterator[SnapshotLine]:
-    """Yield the intact snapshots that may be removed by the rule. `keep` is counted separately for each file format."""
+    """Yield the intact snapshots that may be removed by the rule and are neither latest nor pinned."""
     if rule.keep is None and rule.keep_days is None:
         return
     rank: dict[str | None, int] = {}

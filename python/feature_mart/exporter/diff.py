@@ -43,9 +43,9 @@ class ColumnDiff:
     NULL. Medians and the edges of the bins are approximate (t-digest).
 
     `psi` is the population stability index: the sum of ``(b - a) * ln(b / a)`` over NULL and up to ten bins, where a
-    and b are the fractions of the rows of A and B in a bin. The edges of the bins are the deciles of A. Half a row is
-    added to each bin to avoid empty bins. An index below 0.1 counts as stable, and an index above 0.25 as a shift
-    (Siddiqi, Credit Risk Scorecards, 2006). A leak may have a far smaller index.
+    and b are the fractions of the rows of A and B in a bin. The edges of the bins are the deciles of A, or of B if
+    every value of A is NULL. Half a row is added to each bin to avoid empty bins. An index below 0.1 counts as stable,
+    and an index above 0.25 as a shift (Siddiqi, Credit Risk Scorecards, 2006). A leak may have a far smaller index.
     """
 
     name: str
@@ -62,7 +62,8 @@ class SnapshotDiff:
     Attributes:
         facts: facts of the manifests that differ, such as the commit, as (value in A, value in B) by name.
         added, removed: columns that only B has, and columns that only A has.
-        changed: role of each column that has another role or is categorical in only one of the snapshots, as (A, B).
+        changed: by name of a column whose kind differs, the kind in A and in B. The kind is the role, followed by
+            ``, categorical`` for a categorical column.
         is_same: True if the columns and the content hash of every split are equal.
     """
 
@@ -208,7 +209,10 @@ def _column(con: duckdb.DuckDBPyConnection, name: str) -> ColumnDiff:
 def _shares(
     con: duckdb.DuckDBPyConnection, side: str, name: str, edges: Sequence[float], rows: int
 ) -> list[float]:
-    """Return the smoothed fraction of the rows in NULL and in each bin that the edges delimit, in this order."""
+    """Return the smoothed fractions of the rows with NULL and of the rows in each bin between the edges, in this order.
+
+    Half a row is added to each count before division.
+    """
     above = "".join(f', count(*) filter (where "{name}" >= {edge!r}::float)' for edge in edges)
     ((*counts,),) = con.execute(f'select count("{name}"){above} from {side}').fetchall()
     bins = [

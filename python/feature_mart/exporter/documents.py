@@ -22,6 +22,7 @@ class BuildContext:
     Attributes:
         created_at: the time of the export, read from the clock by the caller.
         git_commit: the commit of the code; None outside a Git repository.
+        allow_failed: True to export even if checks failed. The manifest records it with the number of failed checks.
         engine: name and version of the engine that built the mart; None if the engine that reads the rows built it.
         fencing: the number of the lease; 0 if there is no lease.
         published_late_rows: number of rows whose features were published after `available_at`; None if not computed.

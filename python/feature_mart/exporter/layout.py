@@ -37,8 +37,8 @@ class Layout:
 
     def schema_document(self) -> dict[str, Any]:
         """Return the content of _meta/schema.json."""
-        # The snapshot's id contains a hash of this document. `format` is written only for CSV, because a new field
-        # would change the ids of existing Parquet snapshots.
+        # The snapshot's id contains a hash of this document, among other things. `format` is written only for CSV,
+        # because a new field would change the ids of existing Parquet snapshots.
         said = {} if self.file_format == "parquet" else {"format": self.file_format}
         return {
             "schema": 1,

@@ -64,9 +64,10 @@ def remove_snapshot(store: Store, prefix: str, is_wanted: Callable[[], bool]) ->
 
 
 def restore_snapshot(store: Store, prefix: str, *, dry_run: bool = False) -> bool:
-    """Undo a removal that was interrupted before it deleted anything; return False if the manifest was deleted.
+    """Undo a removal that was interrupted before it deleted anything.
 
-    With ``dry_run``, write nothing, and return True if the removal can be undone.
+    Return False if the manifest was deleted or another process changed `_SUCCESS`. With ``dry_run``, write nothing, and
+    return True if the removal can be undone.
     """
     manifest = store.read(f"{prefix}/{MANIFEST}")
     if manifest is None or dry_run:

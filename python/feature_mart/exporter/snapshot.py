@@ -68,7 +68,7 @@ class SnapshotReport:
         latest: the effect on latest.json; None on a dry run.
         sent_bytes: total size of the part files that this export wrote, without files that were already stored.
         warnings: the reasons why the snapshot is of little use.
-        through: endpoint, region, profile and proxy of a bucket, as text; empty for a folder.
+        through: endpoint, region, profile, proxy and certificates of a bucket, as text; empty for a folder.
     """
 
     consumer: str

@@ -1,6 +1,6 @@
 """Read the rows of a training table: the interface of a source, and its implementation for DuckDB.
 
-A source is one training table at one moment. It counts rows and returns them in no order. Rounding, hashing, sorting
+A source is one training table at one moment. It counts rows and returns them in any order. Rounding, hashing, sorting
 and writing are the same for every source. Another engine implements the interface in its own SQL and returns Arrow
 batches, or reads its rows once into a local DuckDB file for `DuckDBSource`.
 """
@@ -26,8 +26,8 @@ _BATCH_ROWS = 61_440
 #: Microseconds in a day and in a quarter of an hour.
 _DAY = 86_400_000_000
 _QUARTER = 900_000_000
-#: The end of 1972 in microseconds since 1970. Until 1972, the offset of Liberia was 44.5 minutes, which is not a
-#: multiple of 15 minutes.
+#: 31 December 1972 in microseconds since 1970. Until January 1972, the offset of Liberia was 44.5 minutes, which is not
+#: a multiple of 15 minutes.
 _QUARTERS_SINCE = 3 * 365 * _DAY
 
 
@@ -166,7 +166,7 @@ class DuckDBSource:
         """Count in two scans of at most two columns. Raises: TerminalError if a labelled row lacks `requested_at`."""
         ((first,),) = self._rows(f"select min(epoch_us(requested_at)) from {_table(layout)}")
         # Computing the business day costs more than the scan, so compute the business day once per quarter of an hour.
-        # Since 1972, every zone's offset from UTC is a multiple of 15 minutes.
+        # From `_QUARTERS_SINCE` on, every zone's offset from UTC is a multiple of 15 minutes.
         unit = 1 if first is None or first < _QUARTERS_SINCE else _QUARTER
         rows = self._rows(
             f"select {EXCLUSION}, (make_timestamptz(unit * {unit}) at time zone {quoted(zone.key)})::date as day, "
@@ -317,7 +317,8 @@ def _instant(instant: datetime) -> str:
 def split_number(windows: Sequence[Window]) -> str:
     """Return a SQL expression for the number of a labelled row's split, from 0.
 
-    A split with an empty window gets no rows, because the next split starts at the same time.
+    A split with an empty window gets no rows, because the next split starts at the same time or, after the last split,
+    because every labelled row is earlier.
     """
     earlier = " ".join(
         f"when requested_at < {_instant(window.start)} then {number}"

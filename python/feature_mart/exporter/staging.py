@@ -83,7 +83,10 @@ class Room:
         self._room: dict[str, npt.NDArray[Any]] = {}
 
     def take(self, name: str, shape: tuple[int, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
-        """Return an uninitialised array of the given shape. Calls with the same name return the same memory."""
+        """Return an uninitialised array of the given shape.
+
+        Calls with the same name reuse the memory if it is large enough, and must give the same ``kind``.
+        """
         size = math.prod(shape)
         if name not in self._room or len(self._room[name]) < size:
             self._room[name] = np.empty(size, kind)
@@ -140,7 +143,7 @@ class Staging:
             self._end = _write_all(self._file.fileno(), views, self._end)
 
     def take(self, part: int, room: Room) -> HashableRows:
-        """Return all rows of a part, in no order. The arrays except `job_id` use the memory of `room`.
+        """Return all rows of a part, in any order. The arrays except `job_id` use the memory of `room`.
 
         Several threads may call this method at a time, after the last call of `put`.
         """

@@ -1,4 +1,4 @@
-"""`mart knowledge candidate`: measure what a candidate's columns add to a model.
+"""Measure what a candidate's columns add to a model, for `mart knowledge candidate`.
 
 =====================================  ====================================================
 ``judge_candidate(settings, …)``       run the SQL, train both models, and write the document and its plot
@@ -59,8 +59,9 @@ def judge_candidate(
         The document, the path of its file, and the path of the plot.
 
     Raises:
-        UsageError: there is no such candidate or snapshot, or the candidate does not have one row per job.
-        TerminalError: the SQL does not run, or nothing can be measured.
+        UsageError: there is no such candidate or snapshot, there is no mart yet, or the mart is on BigQuery; or as
+            `run_candidate` and `measure_candidate`.
+        TerminalError: dbt cannot compile the SQL; or as `run_candidate` and `measure_candidate`.
         TransientError: another program has the mart open for writing.
     """
     path = find_candidate(settings.project, name)
@@ -97,15 +98,17 @@ def measure_candidate(
 ) -> dict[str, Any]:
     """Train a snapshot's model with and without a candidate's columns, and score both on validation.
 
-    Each model is fitted on train with the default parameters, once per seed. Scores that differ by less than their
-    spreads over the seeds count as equal. Text columns become categorical features, because their codes have no order.
+    Each model is fitted on train with the default parameters, once per seed. The document has the mean and the spread
+    of both scores over the seeds. When you read it, treat scores that differ by less than their spreads as equal. Text
+    columns become categorical features, because the numbers that represent the texts have no meaningful order.
 
     Args:
         address: the snapshot's folder.
         rows: the candidate's columns, one row per job.
         metric: a name of `feature_mart.training.metrics`; None means r2 for a regression, auc for a binary label.
         seeds: the number of random seeds.
-        progress: called before each model is trained, with the number of models done, their total and a name.
+        progress: called before the training without the columns, and before the training with them, with the number of
+            trainings done (0 or 1), the total of 2, and a name.
 
     Returns:
         A document of the schema candidate.json.
@@ -113,8 +116,8 @@ def measure_candidate(
     Raises:
         UsageError: the snapshot belongs to another consumer or warehouse, one of its jobs has no row in the candidate,
             or the snapshot already has a column with the name of a candidate's column.
-        TerminalError: every column of the candidate is NULL or constant in train, a split is empty, or no model can be
-            fitted.
+        TerminalError: every column of the candidate is NULL or constant in train, a split is empty, no model can be
+            fitted, or the metric has no value on validation.
     """
     snapshot = load_snapshot(address)
     check_origin(snapshot, consumer, warehouse_id)

@@ -69,7 +69,7 @@ def compile_candidate(settings: Settings, path: Path, as_of_at: datetime) -> str
 
     Raises:
         UsageError: the mart is on BigQuery.
-        TerminalError: dbt cannot compile the file, or it is not an analysis.
+        TerminalError: dbt cannot compile the file, or the file is not an analysis.
     """
     require_embedded(settings, "mart knowledge candidate")
     # dbt opens its database for writing, and the compiled SQL contains the catalog name, which is the file's name. A

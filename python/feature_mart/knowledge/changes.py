@@ -1,7 +1,7 @@
 """Find changes that alter features without a new reason.
 
-A feature depends on models, macros, seeds, vars and settings, which are the parts of a project. A changed part needs a
-new reason if it alters the fingerprint of a feature or mart column (`feature_mart.knowledge.lineage`).
+A feature depends on the parts of a project: models, macros, seeds, vars, settings, sources and dbt snapshots. A changed
+part needs a new reason if it alters the fingerprint of a feature or mart column (`feature_mart.knowledge.lineage`).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _changed_parts(
 
 
 def _with_tests(before: Project, after: Project) -> Project:
-    """Return the project `before` with the unique keys of `after`, because a changed test alters no value."""
+    """Return the project `before` with the keys that tests of `after` state, because a changed test alters no value."""
     entries = {
         name: replace(entry, unique=now.unique, same_keys=now.same_keys) if now else entry
         for name, entry in before.entries.items()
@@ -120,7 +120,10 @@ def _with_tests(before: Project, after: Project) -> Project:
 
 
 def _with_part(before: Project, after: Project, key: PartKey) -> Project:
-    """Return the project `before` with one part replaced or removed as in `after`, and with the new macros and vars."""
+    """Return the project `before` with one part replaced or removed as in `after`, and with the new macros and vars.
+
+    New overrides of dbt's macros are not added, because they affect every model.
+    """
     parts = dict(before.parts)
     parts.pop(key, None)
     if key in after.parts:
@@ -247,7 +250,10 @@ def _subject(key: PartKey) -> str:
 
 
 def _place(reached: Reached, count: int) -> str:
-    """Return the end of a message: the texts of which the user must change one, the most specific text first."""
+    """Return the end of a message: the texts of which the user must change one.
+
+    A text about the changed part is named before the texts about the features that depend on it.
+    """
     key = reached.key
     own = f"the feature's {_OWN}" if count == 1 else f"each feature's {_OWN}"
     if key.kind in {"model", "config"} and key.name.startswith(("feat_", "mart_")):

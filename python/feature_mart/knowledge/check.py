@@ -1,4 +1,4 @@
-"""`mart knowledge check`: find features without a reason, and changed features without a new reason."""
+"""Find missing reasons, changes without a new reason, and faults in the evidence, for `mart knowledge check`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mart knowledge evidence`: measure each feature group's effect on a model by ablation."""
+"""Measure each feature group's effect on a model by ablation, for `mart knowledge evidence`."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ def measure_evidence(
 
     A feature group has the features of one model ``feat_job__<group>``. For each set of features, a model is fitted on
     train once per seed and scored on validation and test. Features are chosen by the validation score; the test score
-    is only reported. The effect of a group is the score of all features minus the score without the group. Scores that
-    differ by less than their spreads over the seeds count as equal.
+    is only reported. The effect of a group is the score of all features minus the score without the group. The document
+    has the mean and the spread of each score over the seeds. When you read it, treat scores that differ by less than
+    their spreads as equal.
 
     Args:
         address: the snapshot's folder.
@@ -96,7 +97,7 @@ def check_origin(snapshot: Snapshot, consumer: str, warehouse_id: str) -> None:
 def write_evidence(path: Path, document: Mapping[str, Any]) -> None:
     """Write a document to a file atomically.
 
-    If the file already exists, its scores are kept under ``earlier``.
+    If the file already exists, its scores of all features are kept under ``earlier``, as `with_earlier` does.
 
     Raises:
         TerminalError: the document violates its schema; nothing is written.

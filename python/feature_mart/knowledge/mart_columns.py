@@ -48,8 +48,8 @@ Source = tuple[str, str]
 def check_passed_on(files: Mapping[str, str]) -> Iterator[Missing]:
     """Yield findings about columns that are passed on.
 
-    A finding is about an unknown model in ``passes_on``, a column that is passed on but not selected, a column that is
-    selected but not described, or a mart whose YAML is stale.
+    A finding is about an unknown model in ``passes_on``, a column that is described or passed on but not selected, a
+    column that is selected but not described, or a mart whose YAML is stale.
 
     Args:
         files: the text of the project's files, by path.
@@ -103,7 +103,7 @@ class _Selection:
 
     @cached_property
     def marts(self) -> list[str]:
-        """Return the marts of all consumers, sorted, so that features marts precede training marts of a consumer."""
+        """Return the marts of all consumers, sorted: each features mart precedes its consumer's training mart."""
         found = (key.name for key in self.project.parts if key.kind == "model")
         return sorted(n for n in found if n.startswith("mart_") and n.endswith(_KINDS))
 
@@ -246,7 +246,8 @@ def _lines(columns: Mapping[str, Mapping[str, Any] | None]) -> list[dict[str, An
 def _with_columns(text: str, name: str, columns: Sequence[Mapping[str, Any]]) -> str:
     """Return the text of a YAML file in which the columns of one model are replaced.
 
-    Columns of a training mart become YAML aliases of the columns of the features mart.
+    A column that an earlier entry of the file defines with an anchor becomes a YAML alias. The features mart precedes
+    the training mart of the consumer and defines these anchors.
     """
     before, start, after = text.partition(f"  - name: {name}\n")
     end = re.search(r"^(?:  - name: |(?:  )?#|\S)", after, re.MULTILINE)

@@ -69,7 +69,10 @@ class ProjectTexts:
         return [words(entry.description), *(said for _, _, said in self._notes.get(model, ()))]
 
     def of_part(self, key: PartKey) -> list[Words]:
-        """Return the comments of a macro, a var or a project setting, or the description of a source or snapshot."""
+        """Return the comments on a macro, a var or a project setting, or the description of a source or snapshot.
+
+        A macro's description in YAML is returned with its comments.
+        """
         if key.kind == "macro":
             found = [*self._macro_comments.get(key.name, ()), self._yaml_of("macros", key.name)]
             return [each for each in found if each]

@@ -93,7 +93,7 @@ class Verification:
         entry = self._entries.get(model, {})
         columns = dict(_columns(entry))
         if _statement(entry) == UNIT_TESTS:
-            # Leave out key and audit columns, which come from the models that this model reads.
+            # Leave out columns with a role, such as keys, because the statement of a model is about its features.
             has_role = {
                 str(c.get("name")) for c in _items(entry, "columns") if "role" in meta_of(c)
             }

@@ -1,4 +1,4 @@
-"""`mart knowledge why COLUMN`: collect everything written about one column, and the consumers that use it."""
+"""Collect everything written about one column, and the consumers of the column, for `mart knowledge why`."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ def find_archive(
 ) -> Archive | None:
     """Return a description of the archive if the raw rows end long before a refresh; None if the rows are current.
 
-    ``lines`` are the present and proposed lines of the load clock. The newest event is assumed to be known after the
-    longest lag of these lines.
+    The result is also None if the engine returns no newest event, as on BigQuery. ``lines`` are the present and
+    proposed lines of the load clock. The newest event is assumed to be known after the longest lag of these lines.
     """
     found = engine.newest_event()
     if found is None:

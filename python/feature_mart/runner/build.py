@@ -53,8 +53,8 @@ class _Task:
 
     `wanted` is the refresh to build. `because` is the reason for a full build; None for a build that appends.
     `definitions` is the hash of the files that decide the rows. `select` is dbt's selection, empty for the whole mart.
-    Checks run only if `is_checked` is True. `built` is the record of the present mart; None if the engine can read no
-    mart.
+    Checks run only if `is_checked` is True. `built` is the record of the present mart; None if there is no mart that
+    the engine can read, or if the mart may contain rows of an unfinished build.
     """
 
     engine: Engine
@@ -85,9 +85,10 @@ def build_mart(
     undeclared bulk load; the message shows them before the failures.
 
     Raises:
-        UsageError: the raw warehouse breaks the raw contract, a line of the load clock is not valid, or the refresh is
-            earlier than the mart's.
-        TerminalError: a model or a check failed; the former mart stays in place.
+        UsageError: the raw warehouse breaks the raw contract, a line of the load clock is not valid, ``select`` matches
+            no model, or as `choose_refresh` and `full_build_reason`.
+        TerminalError: a model or a check failed, dbt left one out, or the engine's time zone rules differ from
+            Python's. The former mart stays in place.
         TransientError: another program has the mart open for writing, or a retry on BigQuery may succeed.
     """
     engine = open_engine(settings)
@@ -177,10 +178,10 @@ def _run_dbt(
 
 
 def _require_whole(task: _Task, result: DbtResult) -> None:
-    """Raise TerminalError if dbt left out a model or a check of the project, or if there is no check at all.
+    """Raise TerminalError if dbt left out a model, a seed or a check of the project, or if there is no check at all.
 
-    A selector, a flag or an environment variable can leave models or checks out. Without this check, the mart would be
-    published with unbuilt or unchecked models.
+    A selector, a flag or an environment variable can leave nodes out. Without this function, the mart would be
+    published with unbuilt or unchecked models. If the task runs no checks, only models and seeds are required.
     """
     manifest = json.loads((result.target / "manifest.json").read_text(encoding="utf-8"))
     kinds = {"model", "seed", *(_CHECKS if task.is_checked else ())}

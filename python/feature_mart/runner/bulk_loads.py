@@ -10,7 +10,7 @@ from feature_mart.runner.first_loads import FEW_KEYS, FirstLoads, Lags, LoadDay,
 from feature_mart.runner.load_clock import LoadClockLine
 
 #: A day contains a bulk load if it fulfils two conditions. First, over half of the keys were first loaded on the
-#: day, or at least _LEAST_KEYS keys and at least _TIMES as many as on the median load day.
+#: day, or at least _LEAST_KEYS keys and at least _TIMES times the median of the other load days.
 _LEAST_KEYS, _TIMES = 20, 7
 #: Second, the upper quartile of the day's lags exceeds the usual lag of the other days (at least 0) by more than
 #: OVERDUE. If there are fewer than _LEAST_DAYS other days, only a day with over half of the keys counts, and the usual
@@ -51,8 +51,9 @@ class BulkLoad:
     """A bulk load of a table for which the load clock has no line, and a proposed line.
 
     `keys` is the number of keys first loaded in the bulk load, and `of` the number of the table's keys. `line` is None
-    if a line would change nothing. `moved` describes the keys that the line makes known earlier. `compared` is the
-    number of keys outside of bulk loads from which the lag of the line is computed; 0 if the lag is a guess.
+    if no line is proposed, because a line would change nothing. `moved` describes the keys that the line makes known
+    earlier. `compared` is the number of keys outside of bulk loads from which the lag of the line is computed; 0 if the
+    lag is a guess.
     """
 
     table: str
@@ -64,7 +65,7 @@ class BulkLoad:
     compared: int
 
     def seed_line(self, warehouse: str) -> str | None:
-        """Return the line for seeds/load_clock.csv; None if a line would change nothing."""
+        """Return the proposed line as text for seeds/load_clock.csv; None if no line is proposed."""
         return None if self.line is None else self.line.seed_line(warehouse, self.table, self.note)
 
     @property

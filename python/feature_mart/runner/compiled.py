@@ -1,8 +1,8 @@
 """Compile the project once with dbt, and build it many times without dbt.
 
 dbt takes seconds before it builds its first row, and audits need dozens of builds, each over another raw warehouse or
-as of another refresh. A build in this module runs the compiled SELECTs and the functions of the Python models in the
-same order as a full build by dbt, but no checks, seals or profiles.
+as of another refresh. A build in this module runs the compiled SELECTs and the functions of the Python models, each
+after the models that it reads, as in a full build by dbt. A build runs no checks and computes no seals or profiles.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class CompiledModel:
 class BuildConditions:
     """The wall clock and the random numbers of a build. No model may depend on them.
 
-    `built_after` is the time from the refresh to the wall clock. `chance` is the result of each random function.
+    `built_after` is the time from the refresh to the wall clock. `chance` is the result of `random()`, from which the
+    result of the UUID functions is computed.
     """
 
     built_after: timedelta = timedelta(minutes=5)
@@ -220,8 +221,8 @@ def build_compiled(
                     _run_python(con, model)
                 else:
                     code = model.code.replace(project.as_of, as_of_at.isoformat())
-                    # Make served views tables: the SQL of a view names this catalog, and fails if the file is attached
-                    # under another name.
+                    # Create served views as tables: the SQL of a view names this catalog, and fails if the file is
+                    # attached under another name.
                     is_view = model.is_view and not model.name.startswith(SERVED)
                     kind = "view" if is_view else "table"
                     con.execute(f"create {kind} main.{model.name} as {code}")

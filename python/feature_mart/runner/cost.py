@@ -30,7 +30,8 @@ _AT_ONCE = 8
 class ModelCost:
     """The billed bytes of a model's query and of the model's checks.
 
-    `is_lower_bound` is True if the build appends to the model, because a MERGE also reads the model's own table.
+    If only checks were measured, as for a source or a Python model, `bytes` is 0. `is_lower_bound` is True if the build
+    appends to the model, because a MERGE also reads the model's own table.
     """
 
     model: str
@@ -41,7 +42,7 @@ class ModelCost:
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """The cost of each selected model, the most expensive first.
+    """The cost of each selected model and of each other object with checks, the most expensive first.
 
     `not_judged` are the Python models, which have no dry run. `price_per_tib` is the price of reading 1 TiB, in the
     currency of MART_BQ_PRICE_PER_TIB. `is_full` is True if the queries are those of a full build.

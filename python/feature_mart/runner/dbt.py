@@ -1,4 +1,4 @@
-"""Run dbt in this process, one command at a time, report its events as progress, and return its results as data."""
+"""Run dbt in this process, one command at a time, report dbt's events as progress, and return the results as data."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Node:
     """One node of a dbt run.
 
     `kind` is model, seed, snapshot, test, unit_test, exposure or operation. `status` is the status that dbt reports.
-    `rows` is None if the adapter reports no number of rows. `failures` is None if the node is not a test. `about` is
-    the object of a test, as ``model`` or ``model.column``; empty for other nodes. `compiled` is the compiled SQL, None
-    if there is none. `path` is the node's file in the project.
+    `rows` is None if the adapter reports no number of rows. `failures` is the number of failures of a test, None if dbt
+    reports none. `about` is the object of a test, as ``model`` or ``model.column``; empty for other nodes. `compiled`
+    is the compiled SQL, None if there is none. `path` is the node's file in the project.
     """
 
     id: str
@@ -53,7 +53,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class DbtResult:
-    """The result of a dbt command. `problem` is the error of a command that failed before its nodes ran, else None."""
+    """The result of a dbt command.
+
+    `problem` is the error of a command that failed before its nodes ran, else None. `target` is the folder of dbt's
+    files.
+    """
 
     nodes: tuple[Node, ...]
     success: bool
@@ -62,7 +66,7 @@ class DbtResult:
 
 
 def load_dbt() -> None:
-    """Import dbt. The import takes two seconds, so only commands that run dbt call this function."""
+    """Import dbt, which takes two seconds. Audits call this function in worker processes before dbt is needed."""
     import dbt.adapters.duckdb.impl
     import dbt.cli.main  # noqa: F401
 
@@ -123,7 +127,7 @@ def invoke_dbt(
 
 @contextmanager
 def _quiet_log() -> Iterator[None]:
-    """Ignore log lines that cannot be written, as to a full disk. Python would print a traceback for each line."""
+    """Ignore log lines that cannot be written, for example to a full disk. Python would print a traceback for each."""
     saved, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield

@@ -31,7 +31,6 @@ def generate_docs(
 
     Raises:
         TerminalError: dbt failed.
-        TransientError: another program has the mart open for writing.
     """
     target = settings.target_dir("docs")
     _share_parse(settings, target)
@@ -55,7 +54,7 @@ def generate_docs(
 
 
 def _without_catalog(settings: Settings) -> list[str]:
-    """Return dbt's option for an empty catalog if BigQuery is an emulator, because dbt cannot read its catalog."""
+    """Return dbt's option for an empty catalog if BigQuery is an emulator, whose catalog dbt cannot read."""
     is_stand_in = settings.bigquery is not None and settings.bigquery.endpoint
     return ["--empty-catalog"] if is_stand_in else []
 

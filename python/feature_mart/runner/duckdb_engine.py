@@ -1,4 +1,8 @@
-"""Build and read the mart as a DuckDB file. A build works on a copy, which replaces the mart in the publication."""
+"""Build and read the mart as a DuckDB file.
+
+An incremental build works on a copy of the mart, a full build on a new file. The publication replaces the mart with the
+file of the build.
+"""
 
 from __future__ import annotations
 
@@ -130,7 +134,7 @@ class DuckDBEngine:
         take_snapshots(self._settings, self.database, variables, is_taken=is_taken)
 
     def first_rows(self, node: Node) -> Sequence[str]:
-        # Publication renames the copy to the mart, so the copy no longer exists after a publication.
+        # The publication renames the file of the build to the mart, so that file does not exist after a publication.
         place = self.database if self.database.is_file() else self._settings.mart_path
         if not node.compiled or not place.is_file():
             return []

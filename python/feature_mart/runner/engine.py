@@ -92,11 +92,15 @@ class Engine(Protocol):
         ...
 
     def take_snapshots(self, variables: Mapping[str, object], *, is_taken: bool) -> None:
-        """Take the dbt snapshots of the overwritten sources. ``is_taken`` is True if they exist for this refresh."""
+        """Take the dbt snapshots of the overwritten sources.
+
+        ``is_taken`` is True if the mart is already at this refresh. Then snapshots are taken only on DuckDB, and only
+        if the history file is missing.
+        """
         ...
 
     def first_rows(self, node: Node) -> Sequence[str]:
-        """Return the first rows that a failing check found, as text; empty if the check's query fails."""
+        """Return the first rows that a check found, as text; empty if the check has no query or the query fails."""
         ...
 
     def abandon(self, result: DbtResult) -> str:

@@ -46,11 +46,12 @@ def build_failure(
 
 
 def describe_failures(settings: Settings, result: DbtResult, rows: ReadRows, head: str) -> str:
-    """Return one message for all failures. ``head`` is the beginning of the message.
+    """Return one message that begins with ``head`` and describes at most `_SHOWN_NODES` failures.
 
     A failing check is described by its message and remedy (``meta.message``, ``meta.fix``) and the first rows that it
-    found. A failing model is described by the first line of the database's error and, on BigQuery, a remedy if one is
-    known. ``rows`` returns the first rows of a check.
+    found, a failing unit test by the first lines of dbt's message. A model that failed, or a check that could not run,
+    is described by the first line of the database's error and, on BigQuery, a remedy if one is known. ``rows`` returns
+    the first rows of a check.
     """
     failed = [node for node in result.nodes if node.status in FAILED]
     skipped = sum(node.status == "skipped" for node in result.nodes)
@@ -69,7 +70,7 @@ def describe_failures(settings: Settings, result: DbtResult, rows: ReadRows, hea
 
 
 def show_keys(result: DbtResult) -> DbtResult:
-    """Return a result in which the query of each failed not_null test also selects the key of the rows.
+    """Return a result in which the query of each not_null test that found rows also selects the key of the rows.
 
     dbt's own query selects only the NULL column, so the rows could not be identified.
     """
@@ -106,7 +107,7 @@ def _columns(target: Path, test_id: str) -> Mapping[str, Any]:
 
 
 def _key(columns: Mapping[str, Any]) -> list[str]:
-    """Return the columns that identify a row: columns with the role key, else columns of ids, else the first column."""
+    """Return the columns that identify a row: those with the role key, else those named ``…_id``, else the first."""
     keys = [
         name
         for name, column in columns.items()
@@ -116,7 +117,7 @@ def _key(columns: Mapping[str, Any]) -> list[str]:
 
 
 def describe_check(node: Node) -> str:
-    """Return one line about a check: the message or name, what the check tests, and the number of rows found."""
+    """Return one line about a check: its message or name, the tested object or else the file, and the rows found."""
     what = str(node.meta.get("message") or f"check {node.name}")
     about = f" ({node.about})" if node.about else f" ({node.path})"
     rows = f": {node.failures:,} rows" if node.failures is not None else ""

@@ -1,8 +1,8 @@
 """Query the first loads of a table's keys by day and minute, the lags of the keys, and the effect of a load clock line.
 
 A line of seeds/load_clock.csv changes only keys that were first loaded in the line's period, so only the first row of
-each key is read. Each engine provides these rows as a SELECT of whole numbers. The queries over this SELECT are the
-same on both engines.
+each key is read. Each engine provides these rows as a SELECT in which times are whole numbers. The queries over this
+SELECT are the same on both engines.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 from feature_mart.runner.load_clock import LoadClockLine
 
-#: The minimum number of keys from which the usual lag of a table is computed.
+#: The minimum number of keys from which the usual lag of a table is computed. A table with at most this many keys is
+#: not searched for bulk loads.
 FEW_KEYS = 100
 #: The lag to propose, in hours, if too few keys were loaded as usual to compute a lag.
 GUESSED_HOURS = 24
@@ -44,7 +45,7 @@ class Lags:
 
     @property
     def hours(self) -> int:
-        """Return the hours to assume as lag: the 90th percentile, rounded up, or a guess if there are too few keys."""
+        """Return the hours to assume as lag: the 90th percentile rounded up, at least 1, or a guess for few keys."""
         if self.keys < FEW_KEYS:
             return GUESSED_HOURS
         return max(1, -(-self.most // timedelta(hours=1)))

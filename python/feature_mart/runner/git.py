@@ -15,7 +15,10 @@ from feature_mart.core.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class GitState:
-    """The project's commit, None outside a repository. `dirty` is True if the working tree differs from the commit."""
+    """The project's commit, and `dirty`, which is True if the working tree differs from the commit.
+
+    `commit` is None if git reports no commit, for example outside a repository.
+    """
 
     commit: str | None
     dirty: bool

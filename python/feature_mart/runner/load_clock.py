@@ -24,7 +24,8 @@ class LoadClockLine:
     """A period in which a table's load times do not say when its rows were known.
 
     The period begins at `untrusted_from`, None for no beginning, and ends before `trusted_from`. A key that was first
-    loaded in the period is assumed to have been known `assumed_lag_hours` after its event.
+    loaded in the period is assumed to have been known `assumed_lag_hours` after its event, unless it was loaded
+    earlier.
     """
 
     trusted_from: datetime

@@ -37,11 +37,11 @@ _HERE = local()
 
 @contextmanager
 def sealed_off(name: str) -> Iterator[None]:
-    """Refuse file, process and network access to the code inside the context; ``name`` is the model's name.
+    """Refuse access to files, processes, network and other databases inside the context; ``name`` names the model.
 
     Raises:
-        TerminalError: the code tried to access a file, a process or the network. The error is raised at the end of the
-            context, even if the code caught the refusal.
+        TerminalError: the code tried such an access. The error is raised at the end of the context, even if the code
+            caught the refusal.
     """
     _watch()
     tried: list[str] = []

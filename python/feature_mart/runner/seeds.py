@@ -1,4 +1,4 @@
-"""Read the times from which the rows of the project's seeds were known, and find rows without a reason.
+"""Read the times from which the rows of the project's seeds were known, and find rows with neither a time nor a note.
 
 A seed has `config.meta.known_from` in its YAML, or a column `known_from`: a date, which means midnight in the business
 zone, or a timestamp with offset. An audit that removes raw rows not yet known also removes seed rows not yet known.
@@ -53,7 +53,8 @@ def read_seeds(document: Mapping[str, Any], database: Path, timezone: str) -> tu
     """Return the seeds of dbt's manifest.json; ``database`` is a DuckDB file with their tables.
 
     Raises:
-        UsageError: a known_from is neither a date nor a timestamp with offset; the message names the seed.
+        UsageError: a known_from is neither a date nor a timestamp with offset, or the type of a column known_from has
+            no offset; the message names the seed.
     """
     with connect(database, read_only=True) as con:
         found = []

@@ -1,4 +1,4 @@
-"""Take and keep the dbt snapshots of overwritten sources, the only part of a state folder that cannot be rebuilt.
+"""Take and keep the dbt snapshots of overwritten sources, whose history cannot be rebuilt if it is lost.
 
 dbt keeps the snapshots in `history/history.duckdb`. Another version of DuckDB may not be able to read this file. Each
 table is therefore also written to a Parquet file in the same folder, from which the DuckDB file can be restored.

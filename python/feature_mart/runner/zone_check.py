@@ -18,7 +18,8 @@ _YEARS = timedelta(days=3653)
 def check_zone(engine: Engine, clock: Clock, as_of_at: datetime) -> None:
     """Compare Python's and the engine's UTC offsets and refreshes.
 
-    The period is from the earliest time in the raw rows to a day after ``as_of_at``.
+    The period is from the earliest time in the raw rows, or ten years before ``as_of_at`` if the engine does not return
+    this time, to a day after ``as_of_at``.
 
     Raises:
         TerminalError: an offset or a refresh differs, so the refreshes in the mart would differ from those in settings

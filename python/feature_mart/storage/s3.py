@@ -157,7 +157,7 @@ class S3Store:
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path | None]:
         """Yield the path of a downloaded copy, or None if the file is missing. Remove the copy at the end."""
-        # Imported here to delay loading boto3, which takes 0.2 s.
+        # Import boto3 only here, because the import takes 0.2 s.
         from boto3.exceptions import Boto3Error
 
         copy = scratch / hashlib.sha256(key.encode()).hexdigest()[:24]

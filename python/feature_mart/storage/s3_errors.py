@@ -1,7 +1,7 @@
 """Translate S3 errors into exceptions that say what to do.
 
-This module alone decides which errors may pass (TransientError) and which remain until somebody changes something
-(TerminalError).
+This module alone decides for which errors of S3 a retry may succeed (TransientError), and which errors remain until
+somebody changes something (TerminalError).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ _FULL = frozenset(
 _NOT_DONE = frozenset(
     {"NotImplemented", "MethodNotAllowed", "UnsupportedOperation", "NotSupported", "501", "405"}
 )
-#: Matches messages about a header that the service does not support, for any error code.
+#: Matches messages about a header that the service does not support. Services use different codes for this error.
 _REFUSES_HEADER = re.compile(
     r"if-(none-)?match|conditional|implies functionality|not (implemented|supported)", re.IGNORECASE
 )

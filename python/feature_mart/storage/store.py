@@ -51,7 +51,9 @@ class Store(Protocol):
         ...
 
     def require_conditions(self, key: str) -> None:
-        """Check that the store honours both kinds of conditional write, by writing the small file `key`, which remains.
+        """Check that the store honours both kinds of conditional write.
+
+        A bucket is checked by writing the small file `key`, which remains. A folder needs no check.
 
         Raises:
             TerminalError: the store refuses conditional writes, or ignores the conditions.

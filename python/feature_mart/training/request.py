@@ -71,8 +71,9 @@ def training_request(
         output: the address below which models are written; None for ``models`` beside the snapshots.
 
     Raises:
-        UsageError: the address is not an s3:// address of this snapshot, the role is not an ARN, a hyperparameter is
-            unknown, there are no rows to train on, or there are more instances than can be used.
+        UsageError: the address is not an s3:// address of this snapshot, the role is not an ARN, the image is empty, a
+            hyperparameter or `name_suffix` is not valid, `source` is given with `is_built_in`, there are no rows to
+            train on, or there are more instances than can be used.
     """
     root = _root(manifest, address)
     if is_built_in and source is not None:

@@ -1,4 +1,4 @@
-"""Compute the lineage of a project's columns as dbt renders it in one mode."""
+"""Compute the lineage of a project's columns from the models as dbt renders them in one mode."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ class ModeLineage:
         return self._project.parts.get(PartKey("seed", model))
 
     def _seed_digest(self, seed: str, part: ProjectPart, name: str) -> str:
-        """Return the digest of a seed's column, made from whole lines, because cells depend on other cells in the line.
+        """Return the digest of a seed's column, from whole lines, because a cell has a meaning only within its line.
 
         An empty name gives the digest of the seed's rows, and `CONFIGURATION` the digest of the seed's settings.
         """

@@ -1,4 +1,4 @@
-"""Split a project into the parts on which its columns depend: models, macros, vars, seeds and settings."""
+"""Split a project into the parts on which its columns depend, such as models, macros, vars, seeds and settings."""
 
 from __future__ import annotations
 

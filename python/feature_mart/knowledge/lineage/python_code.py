@@ -1,4 +1,4 @@
-"""Turn a Python module into terms that do not depend on its layout and on the names that it defines."""
+"""Turn a Python module into terms that do not depend on the layout of the module or on the names that it defines."""
 
 from __future__ import annotations
 

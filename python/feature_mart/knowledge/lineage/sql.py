@@ -2,7 +2,7 @@
 
 The term of a column is the column's expression, in which each reference to a column is replaced by that column's term,
 through all CTEs. A CTE that only passes a column on does not change the term. The term of the rows has the sources,
-joins, filters and groups. It omits as-of joins and left joins to unique keys, which keep the set of rows.
+joins, filters and groups, but not as-of joins and left joins to unique keys, which keep the set of rows.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class _Reader:
     def _sources(
         self, node: exp.Select, scope: Scope, where: exp.Expression | None
     ) -> tuple[list[Term], bool, list[frozenset[tuple[str, str]]]]:
-        """Add the sources. Return the row terms, True if the first source's keys stay unique, and these keys."""
+        """Add sources to `scope`. Return the row terms, True if the first source's keys stay unique, and these keys."""
         clause = node.args.get("from_") or node.args.get("from")
         if clause is None:
             return [], False, []

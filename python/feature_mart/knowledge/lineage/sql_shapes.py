@@ -13,9 +13,9 @@ from feature_mart.knowledge.lineage.terms import Term, column_of, op
 #: The prefixes of the tables that `ref()` and `source()` become in rendered SQL.
 REF = "ref__"
 SOURCE = "source__"
-#: The prefix of the condition that replaces `is_changed`, which drops unchanged rows of an as-of table. Which rows are
-#: left depends on every compared column, but the value of a column at a given time does not. The condition therefore
-#: hides the compared columns.
+#: The prefix of the condition that replaces `is_changed` or `is_moved`, which drop unchanged rows of an as-of table.
+#: Which rows are left depends on every compared column, but the value of a column at a given time does not. The
+#: condition therefore hides the compared columns.
 SPARSE = "sparse_"
 #: The function that is rendered around `opened_at`. A filter on `opened_at` selects the rows that a run appends; the
 #: final table does not depend on such a filter.
@@ -117,9 +117,10 @@ class NotReadError(Exception):
 
 
 def sparse(columns: Mapping[str, Term], compared: set[str]) -> dict[str, Term]:
-    """Return a model's columns, in which the terms of columns that `is_changed` does not compare are marked.
+    """Return a model's columns, in which the terms of columns that are not in ``compared`` are marked.
 
-    `is_changed` drops a row in which only such columns changed. If ``compared`` is empty, no column is marked.
+    ``compared`` has the columns that `is_changed` and `is_moved` compare. These macros drop a row in which only other
+    columns changed. If ``compared`` is empty, no column is marked.
     """
     if not compared:
         return dict(columns)

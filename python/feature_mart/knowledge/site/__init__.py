@@ -1,4 +1,4 @@
-"""The documentation site: dbt's own page, with reasons, evidence, drawings and a catalogue added.
+"""Build, serve and publish the documentation site: dbt's page, with reasons, evidence, drawings and a catalogue added.
 
 ``profiles`` measures columns for ``plots``, and ``facts`` collects what is known about consumers. From these, ``pages``
 and ``catalogue`` write Markdown, which ``enrich`` adds to dbt's manifest. ``build`` writes the site's folder; ``serve``

@@ -1,4 +1,4 @@
-"""`mart docs`: build dbt's documentation site from a manifest enriched with reasons, evidence and drawings."""
+"""Build dbt's documentation site from a manifest enriched with reasons, evidence and drawings, for `mart docs`."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _AT_REQUEST = "_at_request"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An ADR. `summary` is the first paragraph of the section on the decision, empty if there is none."""
+    """An ADR. `summary` is the paragraph that begins with ``**Decision.**``, empty if there is none."""
 
     number: str
     title: str

@@ -1,7 +1,7 @@
 """Complete dbt's documentation page: insert the data, and add a style sheet and a script.
 
-The data are inline because browsers do not let a page opened from disk fetch files. ``page.css`` names Japanese fonts;
-``page.js`` ranks the results of the search and hides tests in the graph.
+The data are inline because browsers do not let a page opened from disk fetch files. ``page.css`` names Japanese fonts
+and adapts the page to narrow windows; ``page.js`` ranks the results of the search and hides tests in the graph.
 """
 
 from __future__ import annotations

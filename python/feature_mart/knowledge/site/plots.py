@@ -41,7 +41,7 @@ def draw_profiles(profiles: Sequence[tuple[Profile, str]]) -> list[str]:
     """Return the SVG of each profile, in order; equal profiles give equal bytes.
 
     Args:
-        profiles: pairs of a column's profile and the name of its label. Each column must have a known value.
+        profiles: pairs of a column's profile and the name of the label. Each column must have a known value.
 
     Raises:
         TransientError: a drawing process was killed.

@@ -1,8 +1,9 @@
 """Measure the distribution of feature columns on the engine: by split, by month, and against the label.
 
-There are two kinds of queries, in SQL that runs on DuckDB and BigQuery: first one for the ranges of all columns, then
-several that count rows by split, month and bin. Bins have equal width. The bins span the mean ± three standard
-deviations, limited to the minimum and maximum. Values outside are counted in the first or last bin.
+There are three kinds of queries, in SQL that runs on DuckDB and BigQuery: first one for the ranges of all columns, then
+one for the mean and standard deviation of the label, then several that count rows by split, month and bin. Bins have
+equal width. The bins span the mean ± three standard deviations, limited to the minimum and maximum. Values outside are
+counted in the first or last bin.
 """
 
 from __future__ import annotations
@@ -88,9 +89,10 @@ class Extent:
 class Profile:
     """The distribution of one column. `bins` and `unknown` (the number of rows without a known value) are by split.
 
-    `label_groups` has tuples of mean value, mean label and number of rows in the first split: about ten groups of equal
-    size in order of the values, or one group per code of a categorical column. `label_mean` and `label_deviation` are
-    the mean and standard deviation of the label over all rows that are not excluded.
+    `label_groups` has tuples of mean value, mean label and number of rows in the first split: at most ten groups in
+    order of the values, each with at least a tenth of the known rows except perhaps the last, or one group per
+    non-empty bin of a categorical column. `label_mean` and `label_deviation` are the mean and standard deviation of the
+    label over all rows that are not excluded.
     """
 
     column: str
@@ -287,8 +289,8 @@ def _label_groups(
 ) -> Iterator[tuple[float, float, int]]:
     """Yield the mean value, the mean label and the number of rows of groups of neighbouring bins.
 
-    A group is complete when it has a tenth of the rows with a known value. If `is_each`, each non-empty bin is a
-    group.
+    A group is complete when it has a tenth of the rows with a known value, or when no rows are left. If `is_each`, each
+    non-empty bin is a group.
     """
     wanted = 0.0 if is_each else train.known / _GROUPS
     rows, values, total, left = 0, 0.0, 0.0, train.known
@@ -301,10 +303,10 @@ def _label_groups(
 
 
 def _quantile(counts: Counts, extent: Extent, share: float) -> float | None:
-    """Return a quantile that is computed from the bins, or None if all bins are empty.
+    """Return the quantile at `share`, computed from the bins; None if all bins are empty.
 
-    The values in a bin are assumed to be uniform around their mean, up to the distance of the nearer edge. If nearly
-    all values of a bin are at one edge, the quantile is therefore close to this edge.
+    The values of a bin are assumed to be uniform on the interval centred on their mean that ends at the nearer edge of
+    the bin. If each bin stands for one value, the result is the mean of a bin. Whole numbers are rounded.
     """
     before = 0
     for place, (rows, value_sum) in enumerate(zip(counts.rows, counts.sums, strict=True)):

@@ -1,4 +1,4 @@
-"""`mart docs --publish`: upload the site to a static host, the front page last."""
+"""Upload the site to a static host, the front page last, for `mart docs --publish`."""
 
 from __future__ import annotations
 

@@ -27,7 +27,10 @@ _MOST_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """The checks in a build's run record: the counts by result, and the ids of the nodes that warned or failed."""
+    """The checks in a run record: the counts by result, and the ids of the nodes that warned or failed.
+
+    `is_build_failed` is True if the stage `build` of the run failed.
+    """
 
     run_id: str
     tests: CheckCounts
@@ -57,7 +60,7 @@ class LastChecks:
 
 @dataclass(frozen=True, slots=True)
 class OwnedPath:
-    """A line of CODEOWNERS: a pattern of paths and the teams that review changes to it."""
+    """A line of CODEOWNERS: a pattern of paths, and the teams that review changes to these paths."""
 
     pattern: str
     teams: tuple[str, ...]
