@@ -121,7 +121,7 @@ class Below:
 
 
 def copied(service: Service, address: BigQueryAddress, expected: int | None = None) -> list[int]:
-    """Copy the table, and return the numbers of the copied rows in order."""
+    """Copy the table, check the column types, and return the numbers of the copied rows in ascending order."""
     rows = service.streams * service.rows_of_a_stream if expected is None else expected
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as con:
         path = Path(folder) / "t.parquet"

@@ -1,4 +1,4 @@
-"""Test how a rejected candidate is trained, measured, drawn and described."""
+"""Test how a candidate is computed, measured, drawn and described, and which candidates are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test that the entry of a rejected candidate has all parts: expected, seen, verdict, plot, condition for reopening."""
+"""Test that the entry of each rejected candidate has all parts and states the figures of its evidence files."""
 
 from __future__ import annotations
 

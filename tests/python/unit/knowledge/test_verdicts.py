@@ -1,4 +1,4 @@
-"""Test that a group that lowers the score has a written verdict, and that a snapshot has one baseline in all files."""
+"""Test that a group that lowers the validation score needs a verdict, and a snapshot has one baseline per metric."""
 
 from __future__ import annotations
 

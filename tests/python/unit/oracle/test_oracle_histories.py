@@ -121,7 +121,8 @@ def test_histories_keep_the_rules_of_the_raw_side() -> None:
     for number in range(300):
         universe = random_universe(rng, f"u{number}")
         for table in ("clients", "jobs", "contracts"):
-            row_versions(table, universe, WORLD)  # raises ValueError if duplicates differ
+            # Raise ValueError if rows of one key and load time differ.
+            row_versions(table, universe, WORLD)
         job_of = defaultdict(set)
         for row in universe["contracts"]:
             job_of[row["contract_id"]].add(row["job_id"])

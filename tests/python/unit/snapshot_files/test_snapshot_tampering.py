@@ -97,7 +97,7 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tamper(whole: Path, older: Path, folder: Path, change: Callable[[Tampered], None]) -> Path:
-    """Copy a snapshot and latest.json, change the snapshot, and return its folder.
+    """Copy a snapshot and latest.json, change the copied snapshot, and return the folder of the copy.
 
     The hashes in manifest.json and _SUCCESS are rewritten to match the changed files. latest.json is unchanged.
     """
