@@ -60,7 +60,7 @@ def test_a_browser_that_leaves_in_the_middle_is_no_error(
         with socket.create_connection(server.server_address[:2]) as browser:
             browser.sendall(b"GET /index.html HTTP/1.1\r\nHost: x\r\n\r\n")
             assert browser.recv(10)
-            # Close with a TCP reset, as a browser does when its tab is closed.
+            # Close the connection with a TCP reset, as a browser may do when the user closes the tab.
             browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         server.shutdown()
         serving.join()

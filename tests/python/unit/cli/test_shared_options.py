@@ -48,7 +48,7 @@ OF_A_SNAPSHOT = {
     "knowledge evidence",
     "knowledge candidate",
 }
-#: Required arguments and options of a command, except the argument SNAPSHOT.
+#: Required arguments and options by command, without the argument SNAPSHOT.
 REQUIRED = {
     "audit selection": ("--base", "main"),
     "audit file": ("f.csv", "--entity", "job_id", "--time", "t"),

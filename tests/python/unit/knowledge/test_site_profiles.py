@@ -1,4 +1,4 @@
-"""Test the site's profiles of a column by comparison with counts made row by row."""
+"""Test the site's column profiles by comparison with counts made row by row, and the drawings of the profiles."""
 
 from __future__ import annotations
 

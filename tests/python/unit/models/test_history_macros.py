@@ -148,7 +148,7 @@ def changes(days: int, keys: State, state_on: Any, before: State) -> Iterator[St
 
 
 def sums_of(facts: Sequence[Row]) -> State:
-    """Return the number of facts, and the sum of their prices."""
+    """Return the number of facts and the sum of the facts' prices, in which a missing price counts as 0."""
     return len(facts), sum(fact["price"] or 0 for fact in facts)
 
 

@@ -21,7 +21,7 @@ WORDS = TEXT.compile_words(read_seed_words())
 COUNT = 500
 BOUND = 8
 
-# Pieces that the models' patterns, HTML, NFKC or case folding treat differently.
+# Pieces that the models' patterns, HTML decoding, NFKC or case folding treat in different ways.
 PIECES = (
     *("1", "0", "０", "1,", ",111", ",", ".", "1.", "．", "1 ", "千", "万", "1千 "),
     *(" ", "\u3000", "\u00a0", "\u2003", "\t", "\n"),

@@ -81,7 +81,7 @@ def test_as_of_rows_are_there_where_a_column_changed_and_usable_after_the_publis
 @settings(max_examples=50, deadline=None)
 @given(universes())
 def test_counts_equal_those_of_facts_that_enter_and_leave(universe: Tables) -> None:
-    """Compute the counts a second way, as sums of +1 and -1 at the refreshes at which facts enter and leave."""
+    """Compute a contract count a second way: as the sum of +1 at each refresh where a fact enters, -1 where it leaves."""
     first, infinity = WORLD.clock.refresh, datetime.max.replace(tzinfo=UTC)
     deltas: dict[str, dict[datetime, int]] = defaultdict(lambda: defaultdict(int))
     for versions in row_versions("contracts", universe, WORLD).values():

@@ -64,7 +64,7 @@ def versions(rows: Sequence[Row], lines: Sequence[LoadClockLine] = ()) -> Versio
 def check_followed(
     folder: Path, rows: Sequence[Row], found: Sequence[BulkLoad], bulk_keys: set[str]
 ) -> None:
-    """Check that the printed lines date back only bulk-loaded keys, and as many and as far as the advice says."""
+    """Check that the printed lines date back only bulk-loaded keys, as many and by as much as the advice states."""
     lines = followed(folder, found)
     assert lines == tuple(bulk.line for bulk in found if bulk.line)
     added = versions(rows, lines) - versions(rows)
