@@ -1,4 +1,4 @@
-"""Test the comparison of a mart with the oracle's rows: columns that only one side has, and rows that differ."""
+"""Test the comparison of a mart with the oracle's rows: tables and columns of only one side, and rows that differ."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_as_of_rows_are_there_where_a_column_changed_and_usable_after_the_publis
 @settings(max_examples=50, deadline=None)
 @given(universes())
 def test_counts_equal_those_of_facts_that_enter_and_leave(universe: Tables) -> None:
-    """Compute a contract count a second way: as the sum of +1 at each refresh where a fact enters, -1 where it leaves."""
+    """Compute a contract count a second way: add 1 when a contract enters, and subtract 1 when it leaves."""
     first, infinity = WORLD.clock.refresh, datetime.max.replace(tzinfo=UTC)
     deltas: dict[str, dict[datetime, int]] = defaultdict(lambda: defaultdict(int))
     for versions in row_versions("contracts", universe, WORLD).values():
