@@ -1,4 +1,4 @@
-"""Test how `mart audit file` reads single cells of a file."""
+"""Test that `mart audit file` reads whole numbers of a file exactly, or counts them as unreadable."""
 
 from __future__ import annotations
 

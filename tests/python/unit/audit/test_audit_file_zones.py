@@ -17,7 +17,11 @@ def shifted(
     written: str = "requested_at",
     keys: tuple[str, ...] = ("client_id",),
 ) -> tuple[list[tuple[str, float]], int]:
-    """Return the zones and shifts in hours found for times written in ``zone``, and the number of shifted rows."""
+    """Return the zones and shifts in hours found for times written in ``zone``, and the number of shifted rows.
+
+    ``requests`` is a SELECT of the requests' times, and ``written`` is the SQL of the time that the file has for a
+    request.
+    """
     with duckdb.connect() as con:
         con.execute(f"set TimeZone = '{ZONE}'; attach ':memory:' as mart")
         con.execute(

@@ -1,4 +1,4 @@
-"""Test that the leakage audit reports seeds and dbt vars without a time or a reason, and reports no others."""
+"""Test that the leakage audit reports seeds without a time or a reason, dbt vars without a reason, and no others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ BARE = "k,v\na,1\n"
 
 
 def project(folder: Path, *, given: str = "", seed: str = BARE, **files: str) -> Path:
-    """Write a project and return its folder. ``given`` has YAML lines of dbt vars, ``files`` model SQL by name."""
+    """Write a project with one seed, and return the project's folder.
+
+    ``given`` has the YAML lines of further dbt vars, ``seed`` is the CSV text of the seed, and ``files`` has the SQL of
+    the models by name.
+    """
     texts = {
         "dbt_project.yml": f"name: toy\nvars:\n  # Where.\n  business_timezone: UTC\n{given}models: {{}}\n",
         "seeds/levels.csv": seed,

@@ -1,4 +1,4 @@
-"""Test that the audit finds a line of the load clock right, finds it wrong and corrects it, or does not judge it."""
+"""Test the leakage audit's verdict on a line of the load clock: right, wrong with a correction, or not judged."""
 
 from __future__ import annotations
 

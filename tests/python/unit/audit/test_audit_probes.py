@@ -1,4 +1,4 @@
-"""Test the posting times of probes and other synthetic requests, and the skills and contracts of the requests."""
+"""Test the posting times of probes and of added requests, and the skills and contracts of added requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Test which raw rows are known by a given time, on handwritten rows. Load times from 2024-01-10 on are trusted."""
+"""Test which raw rows are known by a given time, on handwritten rows.
+
+Unless a test says otherwise, load times from 2024-01-10 on are trusted.
+"""
 
 from __future__ import annotations
 

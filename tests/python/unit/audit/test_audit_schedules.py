@@ -1,4 +1,4 @@
-"""Test that schedules have the required kinds of refreshes, and that drawing with the same seed is deterministic."""
+"""Test which kinds of refreshes a schedule has, and that the same seed and number always give the same schedule."""
 
 from __future__ import annotations
 

@@ -47,9 +47,10 @@ def write_build(
     spine: Sequence[str] | None = None,
     features: Sequence[str] | None = None,
 ) -> Side:
-    """Write the tables of a mart that the audit reads, with two training rows for each job in ``twice``.
+    """Write the tables of a mart that the audit reads, and return the mart as one side of a comparison.
 
-    ``spine`` and ``features`` list the jobs of int_job__requests and mart_p__features. None means all jobs.
+    ``twice`` lists the jobs with two training rows. ``spine`` and ``features`` list the jobs of int_job__requests and
+    mart_p__features; None means all jobs.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with connect(path) as con:
@@ -72,7 +73,7 @@ def _values(rows: Sequence[tuple[str | float | None, ...]]) -> str:
 
 
 def moved(folder: Path, after: Mapping[str, Row], **other: Sequence[str]) -> dict[str, int]:
-    """Return the number of rows that moved between ROWS and ``after``, by kind of move."""
+    """Return the number of rows that moved between ROWS and ``after``, by kind of move and its detail."""
     report = report_of(folder, after, **other)
     return {f"{each.what}: {each.detail}".rstrip(": "): each.rows for each in report.moves}
 
@@ -199,7 +200,10 @@ def test_a_row_has_the_label_it_had_before_or_else_after(tmp_path: Path) -> None
 
 
 def test_splits_are_those_of_an_export(tmp_path: Path) -> None:
-    """Start test on the day on which the newest 20% of the rows are reached, and validation at the newest 30%."""
+    """Expect validation and test to begin with a whole day.
+
+    Counted backwards, the labelled rows reach 20% on the first day of test and 30% on the first day of validation.
+    """
     rows: dict[str, Row] = {f"j{n}": (n, n + 1, 1.0, None, None) for n in range(10)}
     rows |= {"late": (0, 9, 1.0, None, None), "out": (0, 1, None, "void", None)}
     side = write_build(tmp_path / "a.duckdb", rows)

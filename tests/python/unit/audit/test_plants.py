@@ -1,4 +1,7 @@
-"""Test that the text that a plant replaces occurs exactly once. Otherwise the plant may change the wrong code."""
+"""Test that a text that a plant replaces occurs exactly once, and that a file that a plant adds does not exist yet.
+
+Otherwise the plant may change the wrong code.
+"""
 
 from __future__ import annotations
 

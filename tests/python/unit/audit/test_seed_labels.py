@@ -30,7 +30,7 @@ _ROLE = {"config": {"meta": {"role": "label"}}}
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the path of a build in which prices depend on category, client and skill, and hires are random."""
+    """Write a build with prices that depend on category, client and skill, and random hires, and return the path."""
     rng = np.random.default_rng(0)
     number = np.arange(JOBS)
     category = rng.integers(0, CATEGORIES, JOBS)
@@ -76,7 +76,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def level(keys: Any) -> Any:
-    """Return the contribution of each key to the log price."""
+    """Return a pseudo-random number from -1 to 1 for each key, used as the contribution of the key to a label."""
     return np.sin(np.asarray(keys) * 12.9898)
 
 

@@ -1,4 +1,4 @@
-"""Test what ``bench.reads`` finds in a query: the columns read, and the share of a partitioned table."""
+"""Test that ``bench.reads`` finds which columns of a table a query reads, and which fraction of the table's rows."""
 
 from __future__ import annotations
 

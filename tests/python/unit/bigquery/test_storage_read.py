@@ -110,7 +110,7 @@ class Below:
     def _messages(self, stream: int, offset: int) -> Iterator[types.ReadRowsResponse]:
         service = self.service
         if service.meet is not None:
-            # Wait until every stream is being read.
+            # Wait until every stream is being read. If streams were read one by one, the wait would time out.
             service.meet.wait(PATIENCE_S)
         for first in range(offset, service.rows_of_a_stream, ROWS_OF_A_MESSAGE):
             error = service.breaks.pop(first // ROWS_OF_A_MESSAGE, None) if stream == 0 else None
@@ -121,7 +121,7 @@ class Below:
 
 
 def copied(service: Service, address: BigQueryAddress, expected: int | None = None) -> list[int]:
-    """Copy the table, and return the numbers of the copied rows in order."""
+    """Copy the table, check the column types, and return the numbers of the copied rows in ascending order."""
     rows = service.streams * service.rows_of_a_stream if expected is None else expected
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as con:
         path = Path(folder) / "t.parquet"

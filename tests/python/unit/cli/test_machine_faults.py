@@ -1,4 +1,7 @@
-"""Test that faults of the machine, such as a full disk or a closed browser, give one line and no traceback."""
+"""Test the output after faults of the machine: one line for a full disk or memory, nothing for a closed browser.
+
+A fault of the program itself keeps its traceback.
+"""
 
 from __future__ import annotations
 
@@ -57,9 +60,9 @@ def test_a_browser_that_leaves_in_the_middle_is_no_error(
         with socket.create_connection(server.server_address[:2]) as browser:
             browser.sendall(b"GET /index.html HTTP/1.1\r\nHost: x\r\n\r\n")
             assert browser.recv(10)
-            # Close with a TCP reset, as a browser does when its tab is closed.
+            # Close the connection with a TCP reset, as a browser may do when the user closes the tab.
             browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         server.shutdown()
         serving.join()
-    # The end of the `with` block waits for the threads that respond.
+    # The responding thread is a daemon, so the server does not wait for it, and a later traceback would be missed.
     assert "Traceback" not in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""Test that a command that fails on its input leaves nothing: no state folder, no output folder, no lock."""
+"""Test that a command with invalid input creates no state or output folder, and which folders stay after a failure."""
 
 from __future__ import annotations
 

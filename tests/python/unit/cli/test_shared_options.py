@@ -31,9 +31,10 @@ from toy_project import write_project
 
 #: Commands without --dwh, which read only the project's files or write a new warehouse.
 WITHOUT_WAREHOUSE = {"knowledge check", "knowledge why", "sample"}
-#: Commands with --as-of, which chooses the refresh. Others read a built mart or snapshot, or draw refreshes.
+#: Commands with --as-of, which chooses the refresh. The other commands use the refresh of a mart or snapshot, draw
+#: refreshes, or need none.
 OF_A_REFRESH = {"run", "build", "cost", "audit leakage", "audit selection"}
-#: Commands with --full-refresh, which build the mart or estimate the cost of a build. Audits always build in full.
+#: Commands with --full-refresh, which build the mart or estimate the cost of a build.
 IN_FULL = {"run", "build", "cost"}
 OF_A_SNAPSHOT = {
     "snapshot show",
@@ -47,7 +48,7 @@ OF_A_SNAPSHOT = {
     "knowledge evidence",
     "knowledge candidate",
 }
-#: Required arguments and options of a command, except the argument SNAPSHOT.
+#: Required arguments and options by command, without the argument SNAPSHOT.
 REQUIRED = {
     "audit selection": ("--base", "main"),
     "audit file": ("f.csv", "--entity", "job_id", "--time", "t"),

@@ -1,4 +1,7 @@
-"""Test the conformance cases: every expected value is computed a second time, and a wrong value is noticed."""
+"""Test that every macro has a conformance case, and that the oracle confirms expected values and rejects wrong ones.
+
+The oracle need not compute the values of whole SELECTs and hashes.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +47,6 @@ def macros_of(case: Mapping[str, Any]) -> set[str]:
     for row in case["given"] if isinstance(case.get("given"), list) else [case.get("given") or {}]:
         texts.extend(row.values())
     return set().union(*(macros_named(text) for text in texts))
-
-
-# The file of cases. -------------------------------------------------------------------------------
 
 
 def test_names_are_unique_and_snake_case() -> None:
@@ -108,7 +108,10 @@ def test_a_wrong_expectation_is_seen(case: dict[str, Any]) -> None:
 
 
 def _wrong(text: str | None) -> Sequence[str | None]:
-    """Return plausible wrong values: NULL, an added space, the neighbouring number or date, the other boolean."""
+    """Return plausible wrong values: NULL, the text with a space, the adjacent numbers or dates, the other boolean.
+
+    For NULL, return 0 and the empty text.
+    """
     if text is None:
         return ["0", ""]
     wrong: list[str | None] = [None, text + " "]

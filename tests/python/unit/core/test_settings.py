@@ -1,4 +1,4 @@
-"""Test the settings: paths, addresses and the clock."""
+"""Test the settings that options, environment variables and dbt vars give: paths, addresses and the clock."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_a_repeated_hour_that_the_engine_reads_as_its_first_stops_the_build(
 def test_the_machine_s_zone_files_are_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Set PYTHONTZPATH to files in which Tokyo has the rules of New York, and check that these files are not used."""
+    """Give Python a time zone path where Tokyo has the rules of New York, and check that load_zone does not use it."""
     (tmp_path / "Asia").mkdir()
     import tzdata
 

@@ -1,4 +1,4 @@
-"""Test each check of `verify_snapshot` on a snapshot that the check must refuse."""
+"""Test `verify_snapshot` on an intact snapshot and on copies that were damaged in one way each."""
 
 import hashlib
 import json

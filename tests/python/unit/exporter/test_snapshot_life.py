@@ -188,7 +188,7 @@ def test_clean_puts_back_what_was_named_while_it_was_going(
     between = Interleaved(Path(store.address()))
 
     def want() -> None:
-        # The writer checked the snapshot before the removal began, and writes the pin or latest.json after that.
+        # The writer checked the snapshot before the removal, and writes the pin or latest.json during the removal.
         if who == "pin":
             store.put(
                 f"{NAME}/pins/{old}.json",

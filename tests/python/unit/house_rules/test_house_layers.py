@@ -13,7 +13,7 @@ INT = "models/intermediate/job/int_job__requests/int_job__requests.sql"
 
 
 def found(path: str, reads: str, reasons: dict[str, str] | None = None) -> list[str]:
-    """Return the findings for a model at ``path`` that reads the model at ``reads``."""
+    """Return the findings for a model at ``path`` that reads the model at ``reads`` and states ``reasons`` for it."""
 
     def node(at: str, parents: list[str], meta: dict[str, object]) -> dict[str, object]:
         return {

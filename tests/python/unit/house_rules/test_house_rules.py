@@ -1,4 +1,4 @@
-"""Test each house rule on text that breaks the rule and on similar text that does not."""
+"""Test house rules on text that breaks a rule and on similar text that does not, and the two lint commands."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Test how a rejected candidate is trained, measured, drawn and described."""
+"""Test how a candidate is computed, measured, drawn and described, and which candidates are refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PROJECT = Path(__file__).resolve().parents[4]
 SVG = "{http://www.w3.org/2000/svg}"
 MOST_BYTES = 30_000
 AS_OF = datetime(2026, 3, 31, 18, tzinfo=UTC)
-#: SQL for the number in a job's id, from which all columns of the mart of snapshot_case are computed.
+#: SQL for the number in a job's id, from which snapshot_case computes the features and the label of the job.
 NUMBER = "cast(substr(job_id, 5) as bigint)"
 #: A candidate that explains the label as well as the budget does, and is never NULL, unlike the budget.
 PLANTED = f"select job_id, hash({NUMBER}, 1) % 1000 as told from {case.MODEL}"

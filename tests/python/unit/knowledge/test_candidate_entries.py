@@ -1,4 +1,4 @@
-"""Test that the entry of a rejected candidate has all parts: expected, seen, verdict, plot, condition for reopening."""
+"""Test that the entry of each rejected candidate has all parts and states the figures of its evidence files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def features() -> set[str]:
 
 
 def faults(name: str, entry: dict[str, Any], known: set[str]) -> list[str]:
-    """Return the faults of a rejected candidate's entry: missing parts, and text that contradicts the figures."""
+    """Return the faults of a rejected candidate's entry, such as missing parts, or figures that it does not state."""
     said = " ".join(str(entry.get("description") or "").split())
     found = [
         f"no {word}"

@@ -1,4 +1,4 @@
-"""Test that every feature has reasons, and that a change of a feature needs a reason."""
+"""Test that `mart knowledge check` reports missing reasons, and features that changed while their reasons did not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[4]
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Commit a copy of this project's dbt files, evidence and fixtures to a new git repository; return its folder."""
+    """Commit this project's dbt files, evidence and fixtures to a new git repository, and change into its folder."""
     folder = tmp_path / "project"
     for name in ("models", "macros", "seeds", "profiles", "analyses"):
         shutil.copytree(PROJECT / name, folder / name)

@@ -1,4 +1,4 @@
-"""Test that a change of anything upstream of a feature needs a reason, for a list of changes of the project's files."""
+"""Test on edits of this project that a change upstream of a feature needs a reason and other changes do not."""
 
 from __future__ import annotations
 

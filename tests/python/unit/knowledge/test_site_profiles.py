@@ -1,4 +1,4 @@
-"""Test the site's profiles of a column by comparison with counts made row by row."""
+"""Test the site's column profiles by comparison with counts made row by row, and the drawings of the profiles."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Row:
     def split(self) -> str | None:
         """Return the split of the row, or None if the row is in no split.
 
-        A row is in no split if it is excluded, is requested from day 190 on, or has a label known after the end of its
-        split.
+        A row is in no split if it is excluded, is requested from day 190 on, or is requested in train or validation
+        and has a label known after the end of that split.
         """
         if self.is_excluded or self.day >= 190:
             return None

@@ -37,7 +37,7 @@ EVIDENCE = json.loads(
 def measured(
     snapshot: int, mean: float | None, *, spread: float = 0.001, metric: str = "r2"
 ) -> dict[str, Any]:
-    """Return an evidence document of one snapshot whose validation score is ``mean``."""
+    """Return an evidence document with the validation score ``mean``, for the snapshot with the number ``snapshot``."""
     score = {"mean": mean, "spread": None if mean is None else spread}
     return EVIDENCE | {
         "snapshot": f"20260331T1800Z-{snapshot:012x}",

@@ -1,4 +1,4 @@
-"""Test that a group that lowers the score has a written verdict, and that a snapshot has one baseline in all files."""
+"""Test that a group that lowers the validation score needs a verdict, and a snapshot has one baseline per metric."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ def write(project: Path, name: str, **changes: Any) -> dict[str, Any]:
 
 
 def evidence(project: Path, adds: float | None, *, is_empty: bool = False) -> None:
-    """Write evidence in which `market_at_request` adds ``adds`` to the validation score, and other groups add 0.1."""
+    """Write evidence in which `market_at_request` adds ``adds`` to the validation score, and other groups add 0.1.
+
+    None means that the score is unknown. ``is_empty`` says that each column of the group is constant or NULL.
+    """
     name = "docs/evidence/price_estimation.sample.json"
     groups = json.loads((PROJECT / name).read_text(encoding="utf-8"))["groups"]
     for group in groups:

@@ -1,4 +1,4 @@
-"""Test the meta key `verified_by`: which columns the key covers, and that a unit test must support it."""
+"""Test the meta key `verified_by`: which columns the key covers, and that a unit test or golden row must support it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Test that every generic dbt test of the project passes on good rows and fails on bad rows."""
+"""Test that generic dbt tests pass on good rows and fail on bad rows.
+
+Every generic test has such a case here, or in a file named below.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ GENERIC = Path(__file__).resolve().parents[3] / "generic"
 
 
 MACROS = rendered_macros.load_macros("duckdb")
-#: Tests that read int_mart__profiles; integration/models/test_quality.py has a failing case for each test.
+#: Tests that read int_mart__profiles, and the test freshness. integration/models/test_quality.py has a failing case for
+#: each of these tests.
 OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
-#: Tests that read several models; integration/models/test_quality.py has a failing case for each test.
+#: A test that reads several models. Its failing cases are in integration/models/test_quality.py.
 OF_SEVERAL = {"reasons_borne_out"}
 #: Tests that compare shares of rows. The cases of these tests are in test_grown_shares.py.
 SHARES = {"stays_filled", "steady_exclusions"}
@@ -60,7 +64,7 @@ def values(text: str, columns: str) -> str:
 
 
 def groups(*counts: tuple[int, int], label: str = "price") -> str:
-    """Return SQL for rows of int_mart__exclusions. ``counts`` has the excluded and all known jobs of each group."""
+    """Return SQL for rows of int_mart__exclusions. ``counts`` has the numbers of excluded and known jobs by group."""
     rows = ", ".join(
         f"('{label}', {group}, 0, 0, {excluded}, {known}, {excluded / known})"
         for group, (excluded, known) in enumerate(counts)

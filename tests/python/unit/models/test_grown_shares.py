@@ -1,4 +1,4 @@
-"""Test the generic tests stays_filled and steady_exclusions: the formula, and which rows count."""
+"""Test the formula of the generic tests stays_filled and steady_exclusions, and which rows these tests count."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ def ask(sql: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> list[tuple[A
 
 
 def filled(rows: Iterable[Row], *more: tuple[Any, ...]) -> dict[str, tuple[int, ...]]:
-    """Return four counts per reported column: missing and all values of recent days, then missing and all before."""
+    """Return four counts by reported column: missing and all values of the newer rows, then those of the older rows.
+
+    ``more`` has further rows, with `is_deleted` and `is_known_at_assumed` at the end.
+    """
     columns = (
         "id varchar, price double, word varchar, hours double, is_deleted boolean, "
         "is_known_at_assumed boolean"
@@ -144,7 +147,7 @@ def test_a_reason_that_takes_over_is_found_and_the_others_are_not() -> None:
 
 
 def test_a_share_is_judged_by_the_likelihood_ratio_of_its_counts() -> None:
-    """Compare with the textbook formula of G, the sum of observed * log(observed / expected)."""
+    """Compare with half the G statistic by its textbook formula: the sum of observed * log(observed / expected)."""
     drawn = random.Random(5)
     seen = set()
     for _ in range(40):

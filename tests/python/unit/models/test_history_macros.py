@@ -113,7 +113,7 @@ class Warehouse:
         self.con.execute("create table int_mart__clock (as_of_at timestamptz)")
 
     def build(self, model: str, days: Sequence[int]) -> list[State]:
-        """Build a model in full on the first day, append on the other days, and return the sorted rows."""
+        """Build a model in full on the first day, append on the other days, and return the sorted rows of the table."""
         for number, day in enumerate(days):
             self.con.execute("delete from int_mart__clock")
             self.con.execute("insert into int_mart__clock values (?)", [at(day)])
@@ -148,7 +148,7 @@ def changes(days: int, keys: State, state_on: Any, before: State) -> Iterator[St
 
 
 def sums_of(facts: Sequence[Row]) -> State:
-    """Return the number of facts, and the sum of their prices."""
+    """Return the number of facts and the sum of the facts' prices, in which a missing price counts as 0."""
     return len(facts), sum(fact["price"] or 0 for fact in facts)
 
 
@@ -290,6 +290,9 @@ def test_a_call_that_would_be_wrong_is_refused(call: str, message: str) -> None:
     ],
 )
 def test_counts_are_known_by_their_unit(column: str, is_count: bool) -> None:
-    """Recognize counts by name: before an entity's first row, a count is 0, so a first row with 0 is no change."""
+    """Expect that a count is recognized by its name.
+
+    Before the first row of an entity, a count is 0 and any other column is NULL, so a first count of 0 is no change.
+    """
     select = render(f"{{{{ changed_rows('id', ['{column}'], 'states') }}}}", is_incremental=False)
     assert ("coalesce(lag(" in select) is is_count

@@ -40,7 +40,10 @@ def written_macros(folder: Path) -> dict[str, list[str]]:
 
 
 def described_macros(folder: Path) -> dict[str, list[str]]:
-    """Return the described argument names of each macro in a folder's YAML files, by macro name."""
+    """Return the described argument names of each macro in a folder's YAML files, by macro name.
+
+    Check that each macro has a description that ends with a period.
+    """
     described = [
         macro
         for path in sorted(folder.glob("*.yml"))

@@ -1,4 +1,4 @@
-"""Test that columns at the request and in the marts take their descriptions from the model that computes them."""
+"""Test that at-request models and marts take a column's description from the model that computes the column."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ models:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Write a small project with the YAML of its marts, and return its folder."""
+    """Write a small project, generate the YAML of its marts, and return the project's folder."""
     for path, text in FILES.items():
         file = tmp_path / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ def test_a_model_has_the_features_that_it_passes_on_as_they_are_described_at_hom
     kept = {"serve": "lookup", "unit": "contracts", "null_means": "never", "categorical": True}
     assert count["config"] == {"meta": kept}
     assert "data_tests" not in count
-    # Meta keys of the model's own YAML are added, and replace keys of the same name.
+    # The meta keys in the YAML of this model are added to the inherited keys, and replace keys of the same name.
     assert mean["config"]["meta"] == {
         "serve": "lookup",
         "bins": [1, 2],

@@ -20,7 +20,7 @@ SPINE = {
     "label": "double",
 }
 FEATURES = {"client_id": "varchar", "available_at": "timestamptz", "f1": "bigint", "f2": "varchar"}
-#: The SQL form of each engine. BigQuery's form runs on DuckDB if struct_of writes DuckDB's syntax.
+#: The macro of each engine's SQL form. BigQuery's form runs on DuckDB, because struct_of writes DuckDB's syntax here.
 SHAPES = ("duckdb__pit_join", "default__pit_join")
 
 Row = Mapping[str, Any]
@@ -177,7 +177,7 @@ def test_pit_join_shapes_equal_brute_force(spine: list[Row], features: list[Row]
 
 
 def test_pit_join_without_struct_packing_would_skip_nulls() -> None:
-    """Show why a STRUCT is needed: LAST_VALUE by column takes an older row's value for a NULL in the newest."""
+    """Show why a STRUCT is needed: LAST_VALUE with IGNORE NULLS on a single column skips a NULL in the newest row."""
     naive = duckdb.sql(
         "select last_value(f ignore nulls) over (order by t) as f "
         "from (values (1, 7), (2, cast(null as integer))) as given (t, f) qualify t = 2"

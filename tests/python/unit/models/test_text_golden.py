@@ -2,7 +2,7 @@
 
 The rows are worked out by hand. The fixtures include a word list, used instead of `seeds/text_words.csv`, so that a
 reviewed change of the seed changes no expectation. In every file, an empty cell is NULL and `""` is the empty string.
-Python's csv module does not distinguish the two; DuckDB's `read_csv` with `allow_quoted_nulls = false` does.
+DuckDB's `read_csv` with `allow_quoted_nulls = false` distinguishes them; by default, Python's csv module does not.
 
 Floats are compared exactly. A ratio without a short decimal form is written with 17 significant digits, which identify
 a double uniquely.

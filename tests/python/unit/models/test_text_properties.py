@@ -93,7 +93,7 @@ def script(char: str) -> str | None:
 
 
 def expected_terms(title: str) -> set[str]:
-    """Return the terms of a title by brute force: runs of two or more characters of one script, and pairs of kanji."""
+    """Return a title's terms by brute force: runs of two or more characters of one script, and adjacent kanji pairs."""
     found = set()
     for name, chars in groupby(normalised(title), script):
         run = "".join(chars)

@@ -1,8 +1,8 @@
-"""Test that both models read a text in time linear in the length of the text, not quadratic.
+"""Test that the models of terms and text features read a text in time linear in its length, not quadratic.
 
-The CPU time of a text is compared with the CPU time of a text four times as long, so that a slow or loaded machine does
-not matter: linear time gives a ratio of 4, quadratic time 16. A test fails if the ratio is still 8 or more after five
-measurements.
+The CPU time for a text is compared with the CPU time for a text four times as long, so that a slow or loaded machine
+does not matter: linear time gives a ratio of 4, quadratic time 16. A test fails if the ratio is still 8 or more after
+five measurements.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WORDS = TEXT.compile_words(read_seed_words())
 COUNT = 500
 BOUND = 8
 
-# Pieces that the models' patterns, HTML, NFKC or case folding treat differently.
+# Pieces that the models' patterns, HTML decoding, NFKC or case folding treat in different ways.
 PIECES = (
     *("1", "0", "０", "1,", ",111", ",", ".", "1.", "．", "1 ", "千", "万", "1千 "),
     *(" ", "\u3000", "\u00a0", "\u2003", "\t", "\n"),
@@ -52,7 +52,7 @@ def growth(pattern: tuple[str, ...], reader: Callable[[str], object] = read) -> 
 
     short, long = [], []
     for _ in range(5):
-        # A slow short run would make quadratic time look linear, so measure the short text three times for the minimum.
+        # A slow short run would make quadratic time look linear, so use the minimum of three runs of the short text.
         short += [cpu_seconds(COUNT) for _ in range(3)]
         long.append(cpu_seconds(4 * COUNT))
         if min(long) < BOUND * min(short):

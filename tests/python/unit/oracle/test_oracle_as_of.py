@@ -360,5 +360,5 @@ def test_freelancers_are_counted_once_and_again_only_when_the_last_contract_leav
     tables = {"jobs": [posted()], "contracts": [contract(), contract(**later)]}
     assert prices(tables, "category_active_freelancer_count_90d") == [
         (at("2024-05-02 03:00"), 1),
-        (at("2024-08-08 03:00"), 0),  # the first refresh 90 days after the second contract
+        (at("2024-08-08 03:00"), 0),  # the refresh 90 days after the second contract
     ]

@@ -1,4 +1,4 @@
-"""Test the comparison of a mart with the oracle's rows: columns that only one side has, and rows that differ."""
+"""Test the comparison of a mart with the oracle's rows: tables and columns of only one side, and rows that differ."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOTHING_SAID, CLIENT_X_STATED = Verification(MODELS, {}), Verification(MODELS | 
 
 
 def as_of(day: int, **values: Any) -> Row:
-    """Return an as-of row of client c1."""
+    """Return an as-of row of client c1, ``day`` days after the refresh of 1 May 2024."""
     as_of_at = at("2024-05-01 03:00") + timedelta(days=day)
     keys = {"client_id": "c1", "as_of_at": as_of_at, "available_at": as_of_at + timedelta(hours=1)}
     return keys | NO_HISTORY | values

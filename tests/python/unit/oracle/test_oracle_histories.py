@@ -81,7 +81,7 @@ def test_as_of_rows_are_there_where_a_column_changed_and_usable_after_the_publis
 @settings(max_examples=50, deadline=None)
 @given(universes())
 def test_counts_equal_those_of_facts_that_enter_and_leave(universe: Tables) -> None:
-    """Compute the counts a second way, as sums of +1 and -1 at the refreshes at which facts enter and leave."""
+    """Compute a contract count a second way: add 1 when a contract enters, and subtract 1 when it leaves."""
     first, infinity = WORLD.clock.refresh, datetime.max.replace(tzinfo=UTC)
     deltas: dict[str, dict[datetime, int]] = defaultdict(lambda: defaultdict(int))
     for versions in row_versions("contracts", universe, WORLD).values():
@@ -121,7 +121,8 @@ def test_histories_keep_the_rules_of_the_raw_side() -> None:
     for number in range(300):
         universe = random_universe(rng, f"u{number}")
         for table in ("clients", "jobs", "contracts"):
-            row_versions(table, universe, WORLD)  # raises ValueError if duplicates differ
+            # Raise ValueError if rows of one key and load time differ.
+            row_versions(table, universe, WORLD)
         job_of = defaultdict(set)
         for row in universe["contracts"]:
             job_of[row["contract_id"]].add(row["job_id"])

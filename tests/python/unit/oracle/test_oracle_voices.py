@@ -81,7 +81,7 @@ def test_demand_counts_proposals_and_contracts_of_the_jobs_of_ninety_days() -> N
         (at("2024-05-11 03:00"), 2, 0.0, 0.0),
         (at("2024-05-12 03:00"), 2, 1.5, 0.0),
         (at("2024-05-21 03:00"), 2, 1.5, 0.5),
-        (at("2024-08-09 03:00"), 0, None, None),  # 90 days after noon of 10 May
+        (at("2024-08-09 03:00"), 0, None, None),  # 10 May 12:00 + 90 days is 8 August 12:00
     ]
 
 

@@ -1,4 +1,4 @@
-"""Test that the empty tables have the columns and types of the raw contract, and that rows can be added to them."""
+"""Test that `mart sample --empty` writes tables with the columns and types of the raw contract, ready for rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test raw tables as SELECTs: parts, types and precision of the files, and values that no build can use."""
+"""Test the SELECTs that read raw tables: part files, types, precision of times, and values that no build can use."""
 
 from __future__ import annotations
 
@@ -213,7 +213,8 @@ def two_versions(folder: Path, later_ns: int) -> None:
         (1000, [("k0", "active", 1000, "c1", 0), ("k0", "completed", 1, "a", 1)]),
         # Load times are rounded up to microseconds, so that no row counts as known before it was loaded.
         (1001, [("k0", "active", 1000, "c1", 0), ("k0", "completed", 1, "a", 2)]),
-        # Staging removes exact duplicates, and a check of staging reports different rows of one key and load time.
+        # Both rows are kept: staging removes only exact duplicates, and a check reports different rows of one key and
+        # load time.
         (0, [("k0", "active", 1000, "c1", 0), ("k0", "completed", 1, "a", 0)]),
     ],
 )

@@ -59,7 +59,7 @@ def read(
     monkeypatch: pytest.MonkeyPatch,
     published_at: datetime | None = PUBLISHED,
 ) -> None:
-    """Read the table through a local mart; check that the table is empty and the local mart is removed afterwards."""
+    """Read the table through a local mart, and check that the table is empty and the local mart removed afterwards."""
 
     @contextmanager
     def opened(_: object) -> Iterator[Service]:

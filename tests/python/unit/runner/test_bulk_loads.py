@@ -64,7 +64,7 @@ def versions(rows: Sequence[Row], lines: Sequence[LoadClockLine] = ()) -> Versio
 def check_followed(
     folder: Path, rows: Sequence[Row], found: Sequence[BulkLoad], bulk_keys: set[str]
 ) -> None:
-    """Check that the printed lines date back only bulk-loaded keys, and as many and as far as the advice says."""
+    """Check that the printed lines date back only bulk-loaded keys, as many and by as much as the advice states."""
     lines = followed(folder, found)
     assert lines == tuple(bulk.line for bulk in found if bulk.line)
     added = versions(rows, lines) - versions(rows)
@@ -93,7 +93,7 @@ def test_a_bulk_load_in_mid_history_gets_a_period_of_its_own(tmp_path: Path) -> 
     assert found.line is not None
     assert (found.line.untrusted_from, found.line.trusted_from) == (at, at + SECOND)
     assert found.keys == len(keys_loaded(rows, at)) > 150 and found.of == len(rows)
-    # Usual rows are loaded within six hours of their events, except one row in twelve, which is loaded days later.
+    # Usual rows are loaded within six hours of their events, except about one in twelve, which is loaded days later.
     assert found.compared == len(rows) - found.keys and found.line.assumed_lag_hours >= 6
     check_followed(tmp_path, rows, [found], keys_loaded(rows, at))
     earlier = {row["contract_id"] for row in rows if row["loaded_at"] < since}
@@ -214,7 +214,7 @@ def test_no_line_is_advised_where_no_event_time_is_known(tmp_path: Path) -> None
     rows = [contract(f"k{number}", None, at) for number in range(150)]
     (found,) = advice(tmp_path, rows)
     assert found.line is None and found.seed_line("w") is None and found.moved.keys == 0
-    # In mid-history, rows without an event time also lead to no advice.
+    # In mid-history, rows without an event time that are loaded at once are not reported at all.
     known = daily_rows(120)
     assert advice(tmp_path, [*known, *(row | {"loaded_at": at} for row in rows[:60])]) == []
 

@@ -1,4 +1,4 @@
-"""Test that a Python model reaches no file, process, connection or database, even if the model catches the refusal."""
+"""Test that a Python model that reaches a file, process, connection or database fails, even if it catches the error."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def loaded(folder: Path, sql: str, table: str = "levels") -> Path:
 
 
 def kept(folder: Path, node: dict[str, Any], sql: str, known_by: datetime | None) -> list[str]:
-    """Return the keys of the seed rows in a build truncated at ``known_by``, or in a build over all rows if None."""
+    """Return the keys of the seed rows in a build truncated at ``known_by``. None means a build over all rows."""
     table = node.get("alias") or node["name"]
     database, document = loaded(folder, sql, table), manifest(node)
     seeds = read_seeds(document, database, TOKYO)

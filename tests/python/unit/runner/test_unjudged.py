@@ -1,4 +1,4 @@
-"""Test what a build prints besides failures: hints, warnings with example rows, and values that no check judged."""
+"""Test what a build prints besides failures: hints on loads, warnings with example rows, and what was not judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test writing the sample: the raw contract, byte-identical output, bad arguments, interruptions."""
+"""Test writing the sample: the raw contract, byte-identical output, bad arguments and interruptions."""
 
 import csv
 import fcntl

@@ -146,7 +146,7 @@ def test_no_row_breaks_the_claim(dwh: duckdb.DuckDBPyConnection, claim: str, que
 def test_rows_are_loaded_after_their_event_and_before_the_end(
     dwh: duckdb.DuckDBPyConnection, table: str
 ) -> None:
-    # A contract may be loaded before its contracted_at; every other row is loaded after its event.
+    # A contract may be loaded before its contracted_at. Every other row is loaded at or after its event.
     early = (
         0
         if table == "contracts"
@@ -156,7 +156,7 @@ def test_rows_are_loaded_after_their_event_and_before_the_end(
     assert ask(dwh, f"select count(*) from {table} where loaded_at > timestamptz '{ENDS_AT}'") == 0
 
 
-# The bulk-loaded past.
+# The bulk load of past rows.
 
 
 @pytest.mark.parametrize("table", KEYS)

@@ -1,4 +1,4 @@
-"""Test that rows left out of a snapshot are explained wherever they are counted."""
+"""Test that the command line and the site explain the rows left out of a snapshot, and show each column's type."""
 
 from __future__ import annotations
 

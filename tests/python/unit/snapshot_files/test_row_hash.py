@@ -1,4 +1,4 @@
-"""Compare the hash of a row with a simple implementation, and test which changes of a row change the hash."""
+"""Compare row hashes with a simple implementation, and test which changes of rows change the content hash."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -39,8 +39,8 @@ COLUMNS = "columns"
 REWRITTEN = "one of the two files was rewritten"
 UNSEEN = ""
 
-#: A change of a snapshot, then a part of the error of verify, load_snapshot and the training program. UNSEEN means no
-#: error.
+#: A change of a snapshot, then a part of the message of verify, load_snapshot and the training program. UNSEEN means
+#: that there is no error.
 WAYS: list[tuple[Callable[[Tampered], None], str, str, str]] = [
     (way.swap_train_and_test, BOUNDS, CONTENT, CONTENT),
     (way.swap_data_alone, CONTENT, CONTENT, CONTENT),
@@ -97,7 +97,7 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tamper(whole: Path, older: Path, folder: Path, change: Callable[[Tampered], None]) -> Path:
-    """Copy a snapshot and latest.json, change the snapshot, and return its folder.
+    """Copy a snapshot and latest.json, change the copied snapshot, and return the folder of the copy.
 
     The hashes in manifest.json and _SUCCESS are rewritten to match the changed files. latest.json is unchanged.
     """

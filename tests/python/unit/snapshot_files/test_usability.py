@@ -1,4 +1,4 @@
-"""Test snapshots that cannot be trained on or scored: the deciding counts, and the messages of export and training."""
+"""Test the warnings and errors of export and training for snapshots that are not fit for training or for scoring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test every response of a service to every kind of request: which errors are transient, and which remedies are named.
+"""Test S3 error responses to every kind of request: which errors are transient, and which remedies are named.
 
 The proxy answers all requests itself, without an S3 service.
 """
@@ -212,7 +212,7 @@ def test_a_plain_write_that_is_refused_says_nothing_of_conditions(
 def test_an_upload_in_pieces_that_is_refused(
     status: int, method: str, on: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Refuse one request of a multipart upload, with responses as botocore returns them."""
+    """Refuse one request of a multipart upload, with errors as botocore raises them."""
     from botocore.exceptions import ClientError
 
     from feature_mart.storage.s3 import S3Store

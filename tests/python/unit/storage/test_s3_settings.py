@@ -42,13 +42,13 @@ s3 =
     addressing_style = virtual
     payload_signing_enabled = true
 """
-#: Headers whose values differ from request to request.
+#: Headers that are not compared, because they may differ between requests of the same meaning.
 CHANGES = frozenset({"authorization", "x-amz-date", "amz-sdk-invocation-id", "host", "user-agent"})
 
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Remove all settings of AWS except credentials and a region."""
+    """Set test credentials and a region, and hide the AWS files, profile and endpoints of this machine."""
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

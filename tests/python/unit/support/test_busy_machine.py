@@ -1,4 +1,4 @@
-"""Test how the test suite copes with a busy machine: it retries a failing parser and sets no Hypothesis deadline."""
+"""Test how the suite copes with a busy machine: it retries ast.parse after a SystemError, and sets no deadlines."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def root(manifest: dict[str, Any]) -> str:
 
 
 def broken(value: Any, shape: Any, where: str = "request") -> list[str]:
-    """Return the paths of strings that break the pattern, the maximum length or the enum of their shape.
+    """Return the path and value of each string that breaks the pattern, the maximum length or the enum of its shape.
 
     botocore's validator leaves these three checks to the service, which is not called here.
     """

@@ -1,4 +1,4 @@
-"""Test that SageMaker's own XGBoost container could read a data folder.
+"""Test that SageMaker's own XGBoost container could read a data folder, and which changes make it unreadable.
 
 The container reads a folder of Parquet files with pyarrow, converts the table to one array with pandas, and takes
 column 0 as the label. It reads a folder of CSV files with xgboost's own reader. The tests use the libraries of the
