@@ -276,10 +276,7 @@ class _Builder:
         )
 
     def build_job(self, number: int) -> list[Row]:
-        """Return the rows of a job. Versions may change status, deadline, client, category, time, or title and budget.
-
-        The type of the job, the minimum budget and the currency never change.
-        """
+        """Return a job's rows. Versions may change status, deadline, client, category, time, or title and budget."""
         rng = self.rng("job", number)
         posted_at = self.event_at(rng)
         loads = self.loads(rng, posted_at)

@@ -12,7 +12,7 @@ from .clock import LoadClockLine, Row, Tables, World
 from .numbers import half_away_from_zero
 
 # For each table with initial versions: the column of the event, and the values that an initial version has in columns
-# that may change later. All other values of an initial version are those of the first row.
+# that may change later.
 INITIAL_STATE: dict[str, tuple[str, Row]] = {
     "clients": ("registered_at", {"client_kind": None, "prefecture": None}),
     "freelancers": ("registered_at", {"freelancer_kind": None}),

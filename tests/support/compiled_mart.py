@@ -123,7 +123,7 @@ def load_table(
 
 
 def load_text_words(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the table of the seed ``text_words``, which Python models read."""
+    """Create the table of the seed ``text_words``, which the Python model feat_job__text reads."""
     seed = PROJECT / "seeds" / "text_words.csv"
     con.execute(f"create table main.text_words as select * from {csv(seed, 'header = true')}")
 

@@ -334,7 +334,7 @@ def by_difference(case: Mapping[str, Any]) -> str | None:
 
 
 def by_sum(case: Mapping[str, Any]) -> str | None:
-    """Compute a case that sums a macro over rows that are not NULL."""
+    """Compute a case that sums the results of a macro over several rows; NULL results are skipped."""
     summed = re.fullmatch(r"sum\((\{\{ .+ \}\})\)", case.get("sql", ""))
     if summed is None:
         raise OtherFormError

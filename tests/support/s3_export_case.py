@@ -123,7 +123,10 @@ def run_bench(folder: Path) -> Iterator[Bench]:
 
 @dataclass(slots=True)
 class Place:
-    """One prefix of the bucket. `before` has the ETag and SHA-256 of every object of the earlier snapshot, by key."""
+    """One prefix of the bucket, and the files of an export to the prefix.
+
+    `before` has the ETag and SHA-256 of every object that the export of the earlier snapshot wrote, by key.
+    """
 
     bench: Bench
     prefix: str

@@ -1,6 +1,7 @@
-"""Fuzz the raw contract: accepted warehouses give the oracle's values, and a refused fault gets a one-line message.
+"""Fuzz the raw contract: valid warehouses give the oracle's values, and the message about a fault names the fault.
 
-The environment variable RAW_WAREHOUSES sets the number of warehouses. `make audit` uses 300.
+The environment variable RAW_WAREHOUSES sets the number of warehouses: half as many are valid, and twice as many have a
+fault. `make audit` sets the variable to 300.
 """
 
 from __future__ import annotations

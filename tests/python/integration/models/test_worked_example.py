@@ -1,4 +1,7 @@
-"""Test that the worked example of CONTRIBUTING.md is short, and that every check passes after its steps."""
+"""Test that the worked example of CONTRIBUTING.md is short, and that checks, tests and a build pass after the example.
+
+If the example skips the edits of the oracle, the oracle's tests must say which edits are missing.
+"""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def store(
     if request.param == "folder":
         yield FolderStore(tmp_path / "root")
     else:
-        # Tests may share the first part of the prefix, so a listing must not return the objects of other tests.
+        # The first 20 characters of two tests' names may be equal, so a random folder keeps the tests' objects apart.
         yield s3_store(proxy, tmp_path, f"{request.node.name[:20]}/{os.urandom(4).hex()}")
 
 
