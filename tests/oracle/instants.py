@@ -50,7 +50,7 @@ def instant(rng: Random) -> datetime:
 
 
 def _load_after(rng: Random, event: datetime) -> datetime:
-    """Return a load time: usually soon after the event, sometimes long after or before the event."""
+    """Return a load time: usually within 25 hours of the event, sometimes up to 100 days later, rarely before it."""
     kind = rng.randrange(10)
     if kind < 6:
         return event + timedelta(seconds=rng.randrange(1, 90_000))

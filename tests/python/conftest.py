@@ -15,7 +15,7 @@ from busy_machine import parse_again
 # are large object graphs.
 gc.set_threshold(100_000, 50, 100)
 
-#: The modules of integration tests that take longest, in order of their duration. All other modules come after them.
+#: The modules of integration tests that take longest, the longest first. All other modules come after these.
 _LONGEST = (
     "test_bigquery_mart.py",
     "test_commands.py",

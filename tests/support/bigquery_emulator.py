@@ -47,7 +47,7 @@ def run_emulator() -> Iterator[Emulator]:
     """Start the emulator in a process of its own, yield its ports, and stop the process on exit.
 
     Raises:
-        RuntimeError: the emulator did not start. The message contains the output of its process.
+        RuntimeError: the emulator did not start. The message contains the end of the emulator's output.
     """
     with run_process("the emulator", [sys.executable, __file__]) as ports:
         rest, grpc = ports.split()

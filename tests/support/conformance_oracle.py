@@ -1,4 +1,7 @@
-"""Compute every expected value of the conformance cases again, without an engine and without the macros' SQL."""
+"""Compute expected results of the conformance cases again, without an engine and without the macros' SQL.
+
+Cases of a form that no function in `WAYS` can compute, such as those with a whole SELECT, are left out.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ ZONE = ZoneInfo(VARIABLES["business_timezone"])
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
-#: Hash values differ between engines, so the cases contain no expected values for these macros.
+#: Macros that may be in a case that `recomputed` cannot compute, because each engine has its own hash values.
 HASHES = {"hash_to_text", "hash_from_text", "row_hash", "order_free_hash"}
 
 Value = int | float | str | bool | Decimal | datetime | None

@@ -123,7 +123,7 @@ def run_bench(folder: Path) -> Iterator[Bench]:
 
 @dataclass(slots=True)
 class Place:
-    """One prefix of the bucket, and the files of an export to the prefix.
+    """One prefix of the bucket, with the mart that is exported to the prefix and the scratch folder of the exports.
 
     `before` has the ETag and SHA-256 of every object that the export of the earlier snapshot wrote, by key.
     """
@@ -347,7 +347,7 @@ def _sha256(data: bytes | None) -> str:
 
 
 class Meddled:
-    """A store that calls ``act`` once, before or after the first call of ``method`` whose argument contains ``on``."""
+    """A store that calls ``act`` once, before or after the first call of ``method`` whose first argument has ``on``."""
 
     def __init__(
         self, store: Store, method: str, on: str, act: Callable[[], Any], *, is_after: bool = False

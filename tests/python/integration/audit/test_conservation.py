@@ -1,4 +1,4 @@
-"""Test that the row accounts from raw files to snapshots balance, and that each planted fault unbalances one."""
+"""Test that the row accounts from raw files to snapshots balance, and that a planted fault unbalances an account."""
 
 from __future__ import annotations
 

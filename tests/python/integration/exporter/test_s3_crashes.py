@@ -1,4 +1,4 @@
-"""Test exports to a bucket that are killed, run out of disk or cannot connect, and what a retry sends."""
+"""Test exports to a bucket that are killed, run out of disk or fail in a multipart upload, and damaged snapshots."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Test that the worked example of CONTRIBUTING.md is short, and that checks, tests and a build pass after the example.
+"""Test that the worked example of CONTRIBUTING.md is short, and that checks, tests and a build pass with its edits.
 
-If the example skips the edits of the oracle, the oracle's tests must say which edits are missing.
+Without the key `verified_by` and the edits of the oracle, the oracle's tests must name the new column.
 """
 
 from __future__ import annotations

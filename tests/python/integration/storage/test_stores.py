@@ -1,4 +1,4 @@
-"""Test the guarantees of every store, on a folder and on a bucket behind an S3 server that verifies checksums."""
+"""Test the guarantees of both kinds of store: a folder, and a bucket on an S3 server that verifies checksums."""
 
 from __future__ import annotations
 
