@@ -147,7 +147,7 @@ def patch_reads() -> None:
 def spare_parsing() -> None:
     """Cache the parsed statements.
 
-    The cache only saves time. The emulator parses each statement about a dozen times, which takes most of its time.
+    The cache only saves time. The emulator spends most of its time on parsing, about a dozen times for each statement.
     """
     import sqlglot
 

@@ -58,7 +58,7 @@ class Case:
     Attributes:
         end: the status in the report, or the exit code of a failed export.
         saw: the state of the bucket after the export, as returned by `Place.saw`.
-        says: the advice in the message.
+        says: a regular expression for a part of the message, in which ``(`` is literal.
         at: the end of the address in the message.
         retry: the status of a second export, without the fault.
         attempts: the maximum number of attempts per request.
