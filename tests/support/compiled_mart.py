@@ -87,7 +87,7 @@ RAW_TABLES: Mapping[str, Mapping[str, str]] = {
 
 
 def empty_warehouse(folder: Path) -> Path:
-    """Write the eight raw tables, with every column and no rows, as Parquet files into ``folder``."""
+    """Write the eight raw tables, with every column and no rows, as Parquet files, and return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     con = connect()
     for table, columns in RAW_TABLES.items():
@@ -184,7 +184,10 @@ class CompiledMart:
 
 
 def compile_mart(folder: Path, **variables: object) -> CompiledMart:
-    """Compile the project for a full build on DuckDB, and write an empty warehouse and dbt's files into ``folder``."""
+    """Compile the project for a full build on DuckDB, and return the compiled models.
+
+    ``folder`` gets an empty warehouse and dbt's files. ``variables`` replace dbt vars of the project.
+    """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 

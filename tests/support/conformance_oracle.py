@@ -293,7 +293,7 @@ def as_text(value: Value) -> str | None:
 
 
 class OtherFormError(Exception):
-    """Raised by a function below if the case does not have the form that the function can compute."""
+    """Raised if a case does not have the form that a function in `WAYS` can compute."""
 
 
 def by_macro(case: Mapping[str, Any]) -> str | None:

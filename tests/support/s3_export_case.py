@@ -316,7 +316,7 @@ class Place:
 
 
 def make_place(bench: Bench, folder: Path, prefix: str) -> Place:
-    """Copy the earlier snapshot to a prefix, and remove all faults and recorded requests from the proxy."""
+    """Copy the earlier snapshot to a prefix, clear the faults and requests of the proxy, and return the place."""
     bench.proxy.faults.clear()
     place = Place(bench, prefix, folder, bench.mart, new_id=bench.new_id)
     for key, data in bench.earlier.items():

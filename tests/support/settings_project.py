@@ -129,7 +129,7 @@ def world_of(
 
 
 def make_project(folder: Path, sample: Path, name: str = "sample", **changed: Any) -> SetProject:
-    """Copy the project and a sample warehouse into ``folder``, with these dbt vars changed.
+    """Copy the project and a sample warehouse into ``folder``, change these dbt vars, and return the copy.
 
     The copied warehouse is called ``name``, and the lines of the load clock for the sample apply to the copy. In the
     copied jobs and contracts, dbt var `currency` replaces every currency that is not NULL.

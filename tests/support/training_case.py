@@ -40,7 +40,7 @@ def export(
 
 
 def mount(snapshot: Path, base: Path) -> Path:
-    """Copy each channel of a snapshot into ``base``, in the layout that SageMaker uses in /opt/ml."""
+    """Copy each channel of a snapshot into ``base``, in the layout that SageMaker uses in /opt/ml. Return ``base``."""
     for split in SPLITS:
         shutil.copytree(snapshot / "data" / split, base / "input/data" / split)
     shutil.copytree(snapshot / "_meta", base / "input/data/meta")

@@ -86,7 +86,7 @@ def read_example() -> Example:
 
 
 def copy_project(folder: Path) -> Path:
-    """Create a repository in ``folder``, and commit copies of the project's files except those that git ignores."""
+    """Create a git repository in ``folder`` with one commit of all the project's files that git does not ignore."""
     listed = git(PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         if (PROJECT / name).is_file():

@@ -22,7 +22,7 @@ from raw_fuzz import FAULTS, write_anyhow
 from toy_project import write_warehouse
 
 WAREHOUSES = int(os.environ.get("RAW_WAREHOUSES", "20"))
-#: The number of universes in a warehouse.
+#: The number of universes in a valid warehouse.
 _UNIVERSES = 12
 
 
