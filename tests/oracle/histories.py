@@ -73,7 +73,7 @@ def universes(draw: st.DrawFn, prefix: str = "u0", world: World = WORLD) -> Univ
 def warehouses(
     draw: st.DrawFn, max_universes: int = 8, min_universes: int = 1, world: World = WORLD
 ) -> Universe:
-    """Draw several universes in one warehouse, with the prefixes u0, u1, and so on."""
+    """Draw up to ``max_universes`` universes in one warehouse, with the prefixes u0, u1, and so on."""
     count = draw(st.integers(min_universes, max_universes))
     return merged(draw(universes(f"u{number}", world)) for number in range(count))
 

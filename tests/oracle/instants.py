@@ -147,9 +147,8 @@ def random_universe(rng: Random, prefix: str) -> dict[str, list[Row]]:
             ("is_deleted", True),
             ("is_deleted", False),
         ]
-        if (
-            rng.random() < 0.93
-        ):  # otherwise the job has no row, so its contracts have an unknown job
+        # Some jobs have no row, so that contracts refer to an unknown job.
+        if rng.random() < 0.93:
             out["jobs"] += _versions(rng, first, "posted_at", changes)
         for skill in rng.sample(("sql", "dbt", "python"), rng.choice((0, 0, 1, 2))):
             loaded_at = rng.choice((None, None, _load_after(rng, posted_at)))

@@ -1,4 +1,4 @@
-"""Test that the sample passes the checks of quality and selection, and that each planted fault fails its check.
+"""Test that the sample passes the checks of quality and selection, and that the right check finds each planted fault.
 
 The checks run as dbt compiled them from the YAML of the models. The models in MEASURES provide the measurements.
 """
