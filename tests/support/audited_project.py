@@ -78,7 +78,7 @@ qualify known_at > (select max(as_of_at) - interval APART from {{ this }})
 """
 _FEATURES = """
 with served as (
-    -- By the first refresh after it was known, an hour after that.
+    -- A row is available one hour after the first refresh at or after as_of_at.
     select
         client_id,
         date_trunc('day', as_of_at - interval 18 hour - interval 1 microsecond) + interval 43 hour as served_at,
