@@ -1,4 +1,4 @@
-# The commands of this project. Each installs .venv from the hash-locked requirements.txt first, if that has changed.
+# The commands of this project. Targets that depend on `venv` first install .venv, if the lock files have changed.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 MART := .venv/bin/mart
@@ -12,7 +12,7 @@ help: ## list the commands
 venv:
 	@.ci/venv
 
-# A second environment, for tests only, so that building a mart does not wait for it.
+# The environment of the S3 server for tests. Targets that only build a mart do not install it.
 .PHONY: venv-aws
 venv-aws: venv
 	@.ci/venv-aws
@@ -21,7 +21,7 @@ venv-aws: venv
 chromium:
 	@.ci/chromium
 
-# MART_DWH is exported, not passed as a flag, so that a path with spaces needs no second quoting.
+# MART_DWH is exported and not passed as an option, so that the recipe need not quote a path with spaces.
 .PHONY: mart
 mart: export MART_DWH := $(if $(DWH),$(DWH),$(MART_DWH))
 mart: venv ## build, test, document and snapshot (DWH=folder of Parquet, AS_OF=2026-04-01; else the sample)
@@ -31,9 +31,9 @@ mart: venv ## build, test, document and snapshot (DWH=folder of Parquet, AS_OF=2
 sample: venv ## write the sample warehouse only (JOBS=20000, SEED=0)
 	@$(MART) sample $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEED),--seed '$(SEED)')
 
-# All tests of a module or class run in one worker, so that its mart is built once.
+# All tests of a module run in one worker, so that the module's mart is built once.
 .PHONY: test
-test: venv-aws chromium ## run every test: unit, contract, integration (ARGS="-k splits" for some)
+test: venv-aws chromium ## run the unit, contract and integration tests except long ones (ARGS="-k splits" for some)
 	@.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 .PHONY: model
@@ -41,7 +41,7 @@ model: venv ## build and test one model on a copy of the sample's mart (M=feat_c
 	@.ci/model '$(M)'
 
 .PHONY: audit
-audit: venv-aws ## run every audit (three hours): planted changes, every setting, 30,000 histories
+audit: venv-aws ## run the audits and the long tests (three hours): planted changes, every setting, 30,000 histories
 	@$(MART) run
 	@$(MART) audit leakage
 	@$(MART) audit leakage --perturb 1
@@ -86,7 +86,7 @@ docs: venv ## write the documentation site without building the mart
 	@$(MART) docs
 
 # Pin every dependency with its hashes. Present pins are kept if they still fit; UPGRADE=1 takes the newest versions.
-# The files contain no index address and no path. The marker that is true of every supported Python is removed.
+# The files contain no index address and no path. sed removes a marker that is true for every supported Python.
 .PHONY: lock
 lock: PIN = .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
     --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) --quiet

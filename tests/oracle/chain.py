@@ -1,8 +1,8 @@
 """Find the version of a key that is known at a refresh, and the refreshes at which an entity's state changes.
 
-At a refresh r, the first refresh at or after a time x has passed exactly if x <= r. Therefore rules about first
-refreshes become comparisons of times: a version counts at r if it is the last one known at r, and a fact is in its
-window at r if event <= r < event + N days.
+Facts enter and leave at the first refresh at or after a time x. At a refresh r, this has happened exactly if x <= r. So
+the functions compare times with r, and need not round them to refreshes: a version counts at r if it is the last one
+known at r, and a fact is in a window of N days at r if event <= r < event + N days.
 """
 
 from __future__ import annotations

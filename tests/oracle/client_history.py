@@ -24,7 +24,7 @@ class Known:
 
     Attributes:
         at: the refresh.
-        client: the client's own row; None if the client is unknown or deleted.
+        client: the last known version of the client; None if the client is unknown or deleted.
         jobs: the last known version of each of the client's jobs that were posted by the refresh and are not deleted.
         contracts: the last known version of each of the client's contracts that were signed by the refresh and are not
             deleted, whatever the status.

@@ -63,7 +63,8 @@ class LoadClockLine:
 
     Attributes:
         trusted_from: the end of the period, excluded.
-        assumed_lag_hours: hours between the event of a key first loaded in the period and its assumed ``known_at``.
+        assumed_lag_hours: hours from the event of a key that was first loaded in the period to the assumed
+            ``known_at`` of the key's initial version.
         untrusted_from: the start of the period, included; None if the period begins with the warehouse.
     """
 
@@ -74,7 +75,7 @@ class LoadClockLine:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Hold the settings of a build, which are everything that a build reads besides the raw rows.
+    """Hold the settings of a build that the oracle uses: the refresh, the clock, the load clock and dbt vars.
 
     Attributes:
         as_of: the build's refresh is the last one at or before this time.

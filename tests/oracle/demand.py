@@ -1,4 +1,4 @@
-"""Compute feat_category__demand, from the jobs, proposals and first contracts of the last 90 days."""
+"""Compute feat_category__demand, from the jobs posted in the last 90 days, their proposals and first contracts."""
 
 from __future__ import annotations
 

@@ -12,7 +12,10 @@ HORIZON = timedelta(days=14)
 
 
 def hire_labels(requests: list[Row], jobs: Chains, contracts: Chains, world: World) -> list[Row]:
-    """Return a row for each request, with the label, the time at which the label is read, and the exclusion reason."""
+    """Return a row for each request: the label, when it is read, the exclusion reason, and the last change of the row.
+
+    The label is None in an excluded row. `label_known_at` is None until the label can be read.
+    """
     firsts_of_job = by_key([versions[0] for versions in contracts.values()], "job_id")
     rows = []
     for request in requests:

@@ -1,11 +1,11 @@
 """Generate small random histories (universes) with late, future, corrected, deleted and duplicated rows.
 
 All ids of a universe begin with its prefix, so many universes fit into one warehouse (``merged``). Each job, contract
-and client has its own random generator, and draws its later versions last. A smaller ``Shape`` with the same seed
-therefore gives a part of the same history, which hypothesis needs for shrinking.
+and client has its own random generator, from which later versions are drawn last. So most rows stay the same if the
+seed is kept and the ``Shape`` gets smaller, which helps hypothesis to shrink a failing example.
 
-The following hold in every universe. Rows with the same key and ``loaded_at`` are exact duplicates. The job of a
-contract never changes. The price of an active or completed contract is above 0 or NULL.
+In every universe, rows with the same key and ``loaded_at`` are exact duplicates, the job of a contract never changes,
+and the price of an active or completed contract is above 0 or NULL.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ WORLD = World(
 )
 
 US, MINUTE, HOUR, DAY = (timedelta(microseconds=us) for us in (1, 60e6, 3600e6, 86400e6))
-# Days of events, counted from the first day of a universe; most are near the ends of the 90- and 365-day windows.
+# Days of events, counted from the first day of a universe; about half are near the ends of the 90- and 365-day windows.
 DAYS = (0, 0, 0, 1, 1, 2, 3, 30, 88, 89, 90, 90, 91, 180, 363, 364, 365, 365, 366, 367, 400)
 TITLES = ("", "ＬＰ制作 3枚", "<b>記事作成</b> 10記事", "翻訳𠮷野家", "  bug fix ")
 
@@ -73,7 +73,7 @@ def universes(draw: st.DrawFn, prefix: str = "u0", world: World = WORLD) -> Univ
 def warehouses(
     draw: st.DrawFn, max_universes: int = 8, min_universes: int = 1, world: World = WORLD
 ) -> Universe:
-    """Draw several universes in one warehouse, with the prefixes u0, u1, and so on."""
+    """Draw up to ``max_universes`` universes in one warehouse, with the prefixes u0, u1, and so on."""
     count = draw(st.integers(min_universes, max_universes))
     return merged(draw(universes(f"u{number}", world)) for number in range(count))
 
@@ -146,7 +146,7 @@ class _Builder:
         return mark + rng.choice((-HOUR, -US, 0 * US, 0 * US, US, MINUTE, 7 * HOUR))
 
     def first_loaded_at(self, rng: Random, event_at: datetime) -> datetime:
-        """Return the first load time of a key, usually after the event."""
+        """Return the first load time of a key, usually at or after the event."""
         if self.shape.is_bulk_loaded and event_at < TRUSTED_FROM and rng.random() < 0.8:
             # Edge cases: a load at the event plus a possible lag, at the end of the period, or just before the end.
             exact = event_at + rng.choice((0, 1, 24)) * HOUR
@@ -202,7 +202,7 @@ class _Builder:
         """Return a price or, if the shape has NULLs, sometimes None.
 
         Many prices are equal, end in .5 or fall into neighbouring buckets of the quantiles. If `may_be_zero` is True,
-        some prices are 0 or negative.
+        some prices are negative, 0, or round to 0.
         """
         amounts = ("1", "999.5", "1000.5", "50000", "50000", "52000", "1234567.499", "300000")
         unpriced = ("0", "-0.5", "0.499", "-100")
@@ -276,7 +276,7 @@ class _Builder:
         )
 
     def build_job(self, number: int) -> list[Row]:
-        """Return the rows of a job, whose status, deadline, client, category, posting time or title may change."""
+        """Return a job's rows. Versions may change status, deadline, client, category, time, or title and budget."""
         rng = self.rng("job", number)
         posted_at = self.event_at(rng)
         loads = self.loads(rng, posted_at)

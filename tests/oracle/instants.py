@@ -3,7 +3,7 @@
 A universe has one or two clients and categories, and a few jobs and contracts, each with up to four versions. All ids
 of a universe begin with its prefix, so thousands of universes fit into one warehouse. Many timestamps are on a refresh,
 on the time from which the rows of a refresh may be used, on a midnight of the business zone, or a microsecond from one
-of these. Days are near the ends of windows.
+of these. Many events are 90 or 365 days after the first refresh, or a few days more or less, near the ends of windows.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from .clock import LoadClockLine, Row
 
 _FIRST_REFRESH = datetime(2024, 1, 1, 18, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-#: The end of the load clock's first period, from which load times are correct.
+#: The end of the load clock's first period for jobs and clients. Earlier load times of these tables are not trusted.
 TRUSTED_FROM = _FIRST_REFRESH + timedelta(days=3)
-#: The start and end of a bulk load of one day in mid-history.
+#: The start and end of a later period, of one day, in which load times of jobs and contracts are not trusted.
 _BULK = (_FIRST_REFRESH + timedelta(days=11), _FIRST_REFRESH + timedelta(days=12))
 LOAD_CLOCK: Mapping[str, LoadClockLine | tuple[LoadClockLine, ...]] = {
     "jobs": (LoadClockLine(TRUSTED_FROM, 24), LoadClockLine(_BULK[1], 0, _BULK[0])),
     "contracts": LoadClockLine(_BULK[1], 30, _BULK[0]),
     "clients": LoadClockLine(TRUSTED_FROM, 0),
 }
-#: Refreshes to build as of: early ones, some near the ends of windows, and one after all rows.
+#: Refreshes to build: early ones, some near the ends of windows, and one after the last load.
 AS_OF = tuple(_FIRST_REFRESH + timedelta(days=days) for days in (2, 9, 14, 91, 100, 367, 380, 800))
 
 _DAYS = (0, 0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 88, 89, 90, 91, 98, 364, 365, 366)
@@ -35,7 +35,7 @@ _PRICES = (1, 2, 999, 1000, 1001, 1051, 1052, 20_000, 123_456, 17_600_000_000)
 
 
 def instant(rng: Random) -> datetime:
-    """Return a random timestamp, often at a time at which errors are likely."""
+    """Return a random timestamp, often on or next to a refresh, an ``available_at`` or a midnight."""
     day = _FIRST_REFRESH + timedelta(days=rng.choice(_DAYS))
     kind = rng.randrange(8)
     if kind == 0:
@@ -50,7 +50,7 @@ def instant(rng: Random) -> datetime:
 
 
 def _load_after(rng: Random, event: datetime) -> datetime:
-    """Return a load time: usually soon after the event, sometimes long after or before the event."""
+    """Return a load time: usually within 25 hours of the event, sometimes up to 100 days later, rarely before it."""
     kind = rng.randrange(10)
     if kind < 6:
         return event + timedelta(seconds=rng.randrange(1, 90_000))
@@ -147,7 +147,8 @@ def random_universe(rng: Random, prefix: str) -> dict[str, list[Row]]:
             ("is_deleted", True),
             ("is_deleted", False),
         ]
-        if rng.random() < 0.93:  # otherwise, contracts refer to an unknown job
+        # Some jobs have no row, so that contracts refer to an unknown job.
+        if rng.random() < 0.93:
             out["jobs"] += _versions(rng, first, "posted_at", changes)
         for skill in rng.sample(("sql", "dbt", "python"), rng.choice((0, 0, 1, 2))):
             loaded_at = rng.choice((None, None, _load_after(rng, posted_at)))
@@ -209,7 +210,7 @@ def _loads(rng: Random, event: datetime) -> list[datetime]:
 
 
 def _priced(contract: Row) -> Row:
-    """Replace a price of 0 by NULL on an active or completed contract, where 0 would be an error."""
+    """Return a contract. A price of 0, which the raw contract forbids for active and completed ones, becomes NULL."""
     is_counted = (contract["status"] or "").strip().lower() in ("active", "completed")
     return (
         contract | {"agreed_price": None}

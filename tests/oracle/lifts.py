@@ -80,7 +80,7 @@ def contract_steps(
     expected_of: dict[str, float | None],
     world: World,
 ) -> list[Step]:
-    """Return the log price and lift of a contract as steps; both count only after the job's spine row has entered."""
+    """Return the log price and lift of a contract as steps. Both count only from the job's ``entered_at`` on."""
     job_id = versions[0]["job_id"]
     prior = fixed_point(expected_of[job_id])
 

@@ -1,4 +1,4 @@
-"""Compute the mart's numbers with integers, and at most one float division as the last step."""
+"""Compute logs, means, quantiles and ratios. Sums are exact, because they are sums of integers in millionths."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
 MICROSECOND = timedelta(microseconds=1)
-BUCKET_WIDTH = 50_000  # millionths: 0.05 of a natural log
+BUCKET_WIDTH = 50_000  # in millionths, so 0.05 on the scale of natural logs
 
 
 def half_away_from_zero(number: Decimal | float) -> int:
@@ -49,12 +49,12 @@ def quantile_log(fixed_logs: Iterable[int], numerator: int, denominator: int) ->
 
 
 def days_between(later: datetime, earlier: datetime | None) -> float | None:
-    """Return the days of 24 hours between two timestamps; None if `earlier` is None."""
+    """Return `later` minus `earlier` in days of 24 hours; None if `earlier` is None."""
     return None if earlier is None else ((later - earlier) // MICROSECOND) / 86_400e6
 
 
 def fixed_point(number: float | None) -> int | None:
-    """Return a number in millionths; None for None."""
+    """Return a number in millionths, rounded to an integer; None for None."""
     return None if number is None else half_away_from_zero(number * 1e6)
 
 

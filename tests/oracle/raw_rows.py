@@ -1,4 +1,4 @@
-"""Make raw rows for tests by hand, with default values that a test can replace.
+"""Make single raw rows for tests, with default values that a test can replace.
 
 Times are written in Tokyo time. With the default clock, the mart refreshes at 03:00 and publishes at 04:00.
 """
@@ -21,12 +21,15 @@ def at(text: str) -> datetime:
 
 
 def world(as_of: str = "2026-01-01 03:00", **load_clock: LoadClockLine) -> World:
-    """Return the settings of a build with the default clock; ``load_clock`` has one line per table."""
+    """Return the settings of a build as of a time in Tokyo, with the default clock.
+
+    ``load_clock`` has lines of the load clock by table. A table without a line has correct load times.
+    """
     return World(as_of=at(as_of), load_clock=load_clock)
 
 
 def job(job_id: str = "j1", /, **given: Any) -> Row:
-    """Return a raw job, posted and loaded on 10 May 2024 at 12:00, or at a given `posted_at`."""
+    """Return a raw job, posted on 10 May 2024 at 12:00 and loaded then. A given `posted_at` replaces both times."""
     posted_at = given.get("posted_at", at("2024-05-10 12:00"))
     row = {
         "job_id": job_id,
@@ -48,7 +51,7 @@ def job(job_id: str = "j1", /, **given: Any) -> Row:
 
 
 def contract(contract_id: str = "d1", /, **given: Any) -> Row:
-    """Return a raw contract of client c1 for job j0: 50,000 JPY, signed and loaded on 1 May 2024 at 09:00."""
+    """Return a raw contract of client c1 for job j0: 50,000 JPY, signed on 1 May 2024 at 09:00 and loaded then."""
     contracted_at = given.get("contracted_at", at("2024-05-01 09:00"))
     row = {
         "contract_id": contract_id,
@@ -79,7 +82,7 @@ def client(client_id: str = "c1", /, **given: Any) -> Row:
 
 
 def proposal(proposal_id: str = "p1", /, **given: Any) -> Row:
-    """Return a raw proposal for job j1, made and loaded on 11 May 2024 at 12:00."""
+    """Return a raw proposal for job j1, made on 11 May 2024 at 12:00 and loaded then."""
     proposed_at = given.get("proposed_at", at("2024-05-11 12:00"))
     row = {
         "proposal_id": proposal_id,
@@ -94,7 +97,7 @@ def proposal(proposal_id: str = "p1", /, **given: Any) -> Row:
 
 
 def review(review_id: str = "r1", /, **given: Any) -> Row:
-    """Return a raw review of contract d1 by a freelancer: rating 5, made and loaded on 8 May 2024."""
+    """Return a raw review of contract d1 by a freelancer: rating 5, made on 8 May 2024 at 09:00 and loaded then."""
     reviewed_at = given.get("reviewed_at", at("2024-05-08 09:00"))
     row = {
         "review_id": review_id,

@@ -34,7 +34,8 @@ def job_requests(jobs: Chains, world: World) -> list[Row]:
     rows = []
     for job_id in sorted(jobs):
         first = jobs[job_id][0]
-        # The later of two first refreshes is the first refresh at or after the later time.
+        # Rounding up to a refresh keeps the order of times, so this is the later of the refreshes for known_at and
+        # posted_at.
         entered_at = world.clock.refresh(max(first["known_at"], first["posted_at"]))
         if entered_at <= world.as_of_at:
             row = first | {"requested_at": first["posted_at"], "entered_at": entered_at}
@@ -43,7 +44,10 @@ def job_requests(jobs: Chains, world: World) -> list[Row]:
 
 
 def job_skills(requests: list[Row], tables: Tables) -> list[Row]:
-    """Return job_id, entered_at and skill of the first known skill set of each job, if the set was known at entry."""
+    """Return a row with job_id, entered_at and skill for each skill in the first known skill set of a job.
+
+    A set that was known only after the job's entry is ignored. Deleted skills are left out.
+    """
     raw_of: dict[str, list[Row]] = defaultdict(list)
     for raw in tables.get("job_skills", []):
         raw_of[raw["job_id"]].append(cleaned(raw))
@@ -68,7 +72,7 @@ def job_skills(requests: list[Row], tables: Tables) -> list[Row]:
 
 
 def identity(request: Row) -> Row:
-    """Return the columns that all tables with one row per request have."""
+    """Return the columns that every table `feat_job__*` has."""
     return {name: request[name] for name in ("job_id", "requested_at", "entered_at")}
 
 

@@ -10,21 +10,24 @@ from random import Random
 class Shape:
     """Limit the size of a universe and select its irregularities; the defaults are the minimum.
 
+    Proposals and reviews may be deleted, corrected or duplicated in every shape. The attributes `is_bulk_loaded` and
+    `has_second_bulk` refer to the periods of the load clock in `histories`.
+
     Attributes:
         jobs: the number of jobs.
         contracts: the number of contracts.
         versions: the maximum number of versions of a key.
         clients: the number of clients.
         categories: the number of categories.
-        is_bulk_loaded: most keys with an event before TRUSTED_FROM are loaded in bulk, so they have initial versions.
-        has_second_bulk: many keys with an event before AGAIN_TO are loaded in bulk, in the load clock's second period.
-        has_late: some rows are loaded months after their event.
-        has_future: some rows are loaded before their event.
+        is_bulk_loaded: many keys with an event before TRUSTED_FROM are loaded in or at the end of the first period.
+        has_second_bulk: many keys with an event before AGAIN_TO are loaded in or at the ends of the second period.
+        has_late: some keys are first loaded 30 days to a year after their event.
+        has_future: some keys are first loaded before their event.
         has_changes: later versions change prices, times, statuses, clients or categories.
         has_deletes: some keys are deleted, and some of these are undeleted later.
         has_duplicates: some rows have exact duplicates.
         has_nulls: nullable columns contain NULLs.
-        has_ties: all events happen exactly at midnights, refreshes and times of ``available_at``.
+        has_ties: most events happen exactly at a midnight, a refresh or an ``available_at``, on few days.
         has_strangers: some contracts have an unknown job, and some clients have no row.
     """
 

@@ -11,7 +11,8 @@ from typing import Any
 from .clock import LoadClockLine, Row, Tables, World
 from .numbers import half_away_from_zero
 
-# For each table, the column of the event, and the initial values assumed for the columns that change.
+# For each table with initial versions: the column of the event, and the values that an initial version has in columns
+# that may change later.
 INITIAL_STATE: dict[str, tuple[str, Row]] = {
     "clients": ("registered_at", {"client_kind": None, "prefecture": None}),
     "freelancers": ("registered_at", {"freelancer_kind": None}),
@@ -63,7 +64,7 @@ def row_versions(table: str, tables: Tables, world: World) -> dict[str, list[Row
     out.
 
     Raises:
-        ValueError: two raw rows with the same key and ``loaded_at`` have different values.
+        ValueError: two raw rows with the same key and ``loaded_at`` have different values after cleaning.
     """
     loads: dict[str, dict[datetime, Row]] = defaultdict(dict)
     for raw in tables.get(table, []):

@@ -51,7 +51,7 @@ class Table:
     nothing: Row | None = None
 
 
-#: The tables in build order.
+#: All tables that the oracle computes, by model name.
 TABLES = {
     "int_job__requests": Table("requests.py"),
     "int_job__skills": Table("requests.py"),
@@ -132,7 +132,7 @@ def expected_tables(tables: Tables, world: World) -> dict[str, list[Row]]:
         "feat_job__terms_at_request": terms_then,
         "feat_job__skills_at_request": skills_then,
     }
-    # The oracle has the columns of all features; a column that a mart does not select is not compared.
+    # These rows have the columns of all features. The tests do not compare columns that a mart does not select.
     feature_rows = features(*by_request.values())
     hires = hire_labels(requests, jobs, contracts, world)
     return {

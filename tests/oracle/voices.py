@@ -19,7 +19,7 @@ _KINDS = ("freelancer", "freelancer", " Freelancer", "client", None)
 def proposals(
     rng: Random, prefix: str, jobs: list[Row], instant: Instant, loads: Loads
 ) -> list[Row]:
-    """Return the rows of up to six proposals, most of them made soon after a job of the universe was posted."""
+    """Return the rows of up to six proposals, most of them made 0 to 90 days after a job of the universe was posted."""
     rows: list[Row] = []
     for number in range(rng.choice((0, 1, 2, 4, 6)) if jobs else 0):
         job = rng.choice(jobs)
@@ -75,7 +75,13 @@ def reviews(
 
 
 def skill_sets(rng: Random, job: Row, is_deleted: Callable[[Random], bool | None]) -> list[Row]:
-    """Return the rows of a job's skill sets, with and without a load time."""
+    """Return the rows of up to four skill sets of a job: without a load time, or loaded with, before or after the job.
+
+    Args:
+        rng: the random generator.
+        job: the job's first row.
+        is_deleted: draws ``is_deleted`` of a row.
+    """
     rows: list[Row] = []
     day, loaded_at = timedelta(days=1), job["loaded_at"]
     for loaded in (None, loaded_at, loaded_at - day, loaded_at + day):

@@ -1,4 +1,4 @@
-"""Run the tests that take longest first, so that no worker is left with them at the end."""
+"""Run the longest tests first, so that the workers end at about the same time, and configure Python and hypothesis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from busy_machine import parse_again
 # are large object graphs.
 gc.set_threshold(100_000, 50, 100)
 
-#: Integration tests that build whole marts, the longest first. All other modules come after them.
+#: The modules of integration tests that take longest, the longest first. All other modules come after these.
 _LONGEST = (
     "test_bigquery_mart.py",
     "test_commands.py",

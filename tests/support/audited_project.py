@@ -78,7 +78,7 @@ qualify known_at > (select max(as_of_at) - interval APART from {{ this }})
 """
 _FEATURES = """
 with served as (
-    -- By the first refresh after it was known, an hour after that.
+    -- A row is available one hour after the first refresh at or after as_of_at.
     select
         client_id,
         date_trunc('day', as_of_at - interval 18 hour - interval 1 microsecond) + interval 43 hour as served_at,
@@ -168,7 +168,8 @@ def write_audited_project(
 def write_audited_warehouse(folder: Path, days: int = 120) -> Path:
     """Write a warehouse of ``days`` days to ``folder``, and return the folder.
 
-    Two jobs are posted a day, each loaded on the next day. Every second job has a contract, signed six days later.
+    Two jobs are posted a day, each loaded on the next day. Every second job has a contract, which is signed six days
+    after the job was posted, and loaded on the day after it was signed.
     """
     start = datetime(2024, 1, 1, tzinfo=UTC)
     jobs: list[dict[str, Any]] = []

@@ -96,7 +96,7 @@ def as_arrow(rows: pd.DataFrame) -> pa.Table:
 
 
 def run_script(script: str, client: Any) -> Session:
-    """Run a compiled Python model as the notebook service would."""
+    """Run a compiled Python model as the notebook service would, and return the session that the model used."""
     session = Session(client)
     pandas = ModuleType("bigframes.pandas")
     pandas.options = SimpleNamespace(

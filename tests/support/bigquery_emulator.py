@@ -1,10 +1,10 @@
 """Serve BigQuery's REST and Storage Read interfaces on loopback for tests, by an emulator that runs on DuckDB.
 
 ``python tests/support/bigquery_emulator.py READY`` serves until it is stopped or its parent process ends, and writes
-its two ports as ``rest grpc`` to the file READY. Where the emulator cannot do what the mart needs, it is patched here;
-dbt and Google's clients are never changed. Each patch has a test (tests/python/integration/bigquery/test_emulator.py)
-that fails when the emulator no longer needs it. docs/bigquery.md says what a passing test against the emulator does not
-prove.
+its two ports as ``rest grpc`` to the file READY. This module patches the emulator where the emulator cannot do what the
+mart needs; dbt and Google's clients are never patched. Each patch except `spare_parsing` has a test that fails when the
+patch is no longer needed (tests/python/integration/bigquery/test_emulator.py). docs/bigquery.md says what a passing
+test against the emulator does not prove.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def run_emulator() -> Iterator[Emulator]:
     """Start the emulator in a process of its own, yield its ports, and stop the process on exit.
 
     Raises:
-        RuntimeError: the emulator did not start. The message contains the output of its process.
+        RuntimeError: the emulator did not start. The message contains the end of the emulator's output.
     """
     with run_process("the emulator", [sys.executable, __file__]) as ports:
         rest, grpc = ports.split()
@@ -55,7 +55,7 @@ def run_emulator() -> Iterator[Emulator]:
 
 
 def patch_boot() -> None:
-    """Start without the DuckDB extension for GEOGRAPHY if the extension cannot be downloaded."""
+    """Make the emulator start without the DuckDB extension for GEOGRAPHY if the extension cannot be loaded."""
     import duckdb
     from bqemulator.storage.engine import DuckDBEngine
 
@@ -91,7 +91,10 @@ def patch_null_order() -> None:
 
 
 def patch_literals() -> None:
-    """Mark float literals that a tokenizer finds. The emulator's own search fails near triple quotes and comments."""
+    """Append `e0` to float literals that SQLGlot's tokenizer finds.
+
+    The emulator finds float literals by a search of its own, which fails near triple quotes and comments.
+    """
     import sqlglot
     from bqemulator.sql import translator
     from sqlglot.tokens import TokenType
@@ -144,7 +147,7 @@ def patch_reads() -> None:
 def spare_parsing() -> None:
     """Cache the parsed statements.
 
-    The cache only saves time. The emulator parses each statement about a dozen times, which takes most of its time.
+    The cache only saves time. The emulator spends most of its time on parsing, about a dozen times for each statement.
     """
     import sqlglot
 

@@ -1,4 +1,7 @@
-"""Run a proxy on loopback in front of the emulator that injects faults of BigQuery and byte counts of dry runs."""
+"""Run a proxy on loopback in front of the emulator that injects faults of BigQuery and byte counts of dry runs.
+
+Unlike the emulator, the proxy also refuses a job whose id has been used, as BigQuery does.
+"""
 
 from __future__ import annotations
 

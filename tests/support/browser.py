@@ -209,7 +209,10 @@ class Browser:
 
 @contextmanager
 def open_browser(root: str) -> Iterator[Browser]:
-    """Yield a window on the site at the URL ``root``. Without Chromium, skip the test, or fail it on CI."""
+    """Yield a window on the site at the URL ``root``.
+
+    If Chromium or its driver is missing, skip the test; on CI or if MART_SCREENSHOTS is set, fail the test.
+    """
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if program is None or driver is None:
         reason = "no Chromium with its driver: install Debian's chromium and chromium-driver (.ci/chromium)"

@@ -26,9 +26,9 @@ class BuiltSample:
 
 
 def build_sample(folder: Path, jobs: int, seed: int) -> BuiltSample:
-    """Write a sample into ``folder``, and build all models as of January of the last year of the sample.
+    """Write a sample into ``folder``, and build all models as of a refresh in January of the sample's last year.
 
-    The refresh is the last one by the time of the newest load with the month replaced by January.
+    This is the last refresh at or before the time of the newest load, with January as the month.
     """
     warehouse = folder / "sample"  # seeds/load_clock.csv has lines for this name.
     write_sample(warehouse, jobs=jobs, seed=seed)

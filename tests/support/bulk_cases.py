@@ -37,7 +37,7 @@ def contract(name: str, contracted_at: datetime | None, loaded_at: datetime) -> 
 def daily_rows(days: int, a_day: int = 8, lag: timedelta = 6 * HOUR, seed: int = 0) -> list[Row]:
     """Return ``a_day`` contracts per day on average, each loaded between half of ``lag`` and ``lag`` after its event.
 
-    About one contract in twelve is loaded one to six days later than that.
+    About one contract in twelve is loaded another one to six days later.
     """
     rng = Random(seed)
     rows = []
@@ -53,9 +53,9 @@ def daily_rows(days: int, a_day: int = 8, lag: timedelta = 6 * HOUR, seed: int =
 def loaded_at_once(
     rows: Sequence[Row], since: datetime, until: datetime, at: datetime | None = None
 ) -> list[Row]:
-    """Return the rows, of which some get the load time ``at``, or ``until`` if ``at`` is None.
+    """Return the rows, with one load time for all that were loaded at or after ``since`` and before ``until``.
 
-    These are the rows that were loaded at or after ``since`` and before ``until``.
+    The load time is ``at``, or ``until`` if ``at`` is None.
     """
     return [
         row | {"loaded_at": at or until} if since <= row["loaded_at"] < until else row

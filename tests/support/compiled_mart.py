@@ -87,7 +87,7 @@ RAW_TABLES: Mapping[str, Mapping[str, str]] = {
 
 
 def empty_warehouse(folder: Path) -> Path:
-    """Write the eight raw tables, with every column and no rows, as Parquet files into ``folder``."""
+    """Write the eight raw tables, with every column and no rows, as Parquet files, and return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     con = connect()
     for table, columns in RAW_TABLES.items():
@@ -123,7 +123,7 @@ def load_table(
 
 
 def load_text_words(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the table of the seed ``text_words``, which Python models read."""
+    """Create the table of the seed ``text_words``, which the Python model feat_job__text reads."""
     seed = PROJECT / "seeds" / "text_words.csv"
     con.execute(f"create table main.text_words as select * from {csv(seed, 'header = true')}")
 
@@ -184,7 +184,10 @@ class CompiledMart:
 
 
 def compile_mart(folder: Path, **variables: object) -> CompiledMart:
-    """Compile the project for a full build on DuckDB, and write an empty warehouse and dbt's files into ``folder``."""
+    """Compile the project for a full build on DuckDB, and return the compiled models.
+
+    ``folder`` gets an empty warehouse and dbt's files. ``variables`` replace dbt vars of the project.
+    """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 

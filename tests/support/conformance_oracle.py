@@ -1,4 +1,7 @@
-"""Compute every expected value of the conformance cases again, without an engine and without the macros' SQL."""
+"""Compute expected results of the conformance cases again, without an engine and without the macros' SQL.
+
+Cases of a form that no function in `WAYS` can compute, such as those with a whole SELECT, are left out.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ ZONE = ZoneInfo(VARIABLES["business_timezone"])
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
-#: Hash values differ between engines, so the cases contain no expected values for these macros.
+#: Macros that may be in a case that `recomputed` cannot compute, because each engine has its own hash values.
 HASHES = {"hash_to_text", "hash_from_text", "row_hash", "order_free_hash"}
 
 Value = int | float | str | bool | Decimal | datetime | None
@@ -290,7 +293,7 @@ def as_text(value: Value) -> str | None:
 
 
 class OtherFormError(Exception):
-    """Raised by a function below if the case does not have the form that the function can compute."""
+    """Raised if a case does not have the form that a function in `WAYS` can compute."""
 
 
 def by_macro(case: Mapping[str, Any]) -> str | None:
@@ -334,7 +337,7 @@ def by_difference(case: Mapping[str, Any]) -> str | None:
 
 
 def by_sum(case: Mapping[str, Any]) -> str | None:
-    """Compute a case that sums a macro over rows that are not NULL."""
+    """Compute a case that sums the results of a macro over several rows; NULL results are skipped."""
     summed = re.fullmatch(r"sum\((\{\{ .+ \}\})\)", case.get("sql", ""))
     if summed is None:
         raise OtherFormError

@@ -30,7 +30,10 @@ PROJECT_ID = "mart-test"
 
 
 def environment_of(emulator: Emulator, home: Path, **others: str) -> dict[str, str]:
-    """Return environment variables for a mart on the emulator, without retries by dbt and with few other retries."""
+    """Return environment variables for a mart on the emulator.
+
+    dbt makes no retries, and the other clients retry for at most 10 seconds.
+    """
     return {
         "MART_TARGET": "bigquery_ci",
         "MART_GCP_PROJECT": PROJECT_ID,
@@ -126,7 +129,10 @@ def emulated_mart(variables: Mapping[str, str], raw: Path) -> EmulatedMart:
 
 
 def write_slice(source: Path, out: Path, jobs: int) -> Path:
-    """Write a warehouse with the last ``jobs`` jobs of another warehouse and all rows that belong to these jobs."""
+    """Write a warehouse with the last ``jobs`` jobs of another warehouse and all rows that belong to these jobs.
+
+    Tables that do not refer to jobs, such as clients, are copied in full. Return the new folder.
+    """
     out.mkdir(parents=True)
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")

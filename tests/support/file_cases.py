@@ -89,9 +89,9 @@ def shifts(report: FileReport) -> dict[str, tuple[int, str]]:
 
 
 def month_starts(sample: BuiltSample, notebook: Notebook) -> pd.DataFrame:
-    """Return a training file with each client's contract count at the start of each month from January to August 2024.
+    """Return a training file with the contract counts of clients at the starts of the months January to August 2024.
 
-    The times are in the business zone and have no offset.
+    The times are in the business zone and have no offset. Times before a client's first as-of row are left out.
     """
     starts = pd.date_range("2024-01-01", periods=8, freq="MS", tz=ZONE).tz_convert("UTC")
     history = notebook.clients[[CLIENT, "available_at", COUNT]].sort_values("available_at")

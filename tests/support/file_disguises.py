@@ -1,4 +1,4 @@
-"""Rewrite the keys, values or times of a training file in formats or types that the mart does not use."""
+"""Rewrite the keys, values, times or column names of a training file in formats that the mart does not use."""
 
 from __future__ import annotations
 

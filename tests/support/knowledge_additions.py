@@ -40,7 +40,7 @@ def served(column: str) -> tuple[Edit, ...]:
 
 
 def selected(column: str) -> tuple[Edit, ...]:
-    """Return an edit that adds a feature of the client to the features mart of price_estimation."""
+    """Return edits that add a feature of the client to the features mart of price_estimation."""
     line = "        client.client_posting_count_90d,\n"
     return (put("mart_price_estimation__features.sql", line, f"{line}        client.{column},\n"),)
 

@@ -252,7 +252,7 @@ CHANGES = (
         "",
         f"{FEATURES}.md",
     ),
-    # Features themselves.
+    # The SQL of feature models.
     Change(
         "today in a feature",
         (

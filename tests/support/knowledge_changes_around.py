@@ -1,4 +1,7 @@
-"""Define changes of seeds, vars, macros, hooks and modes, with the expected result of `mart knowledge check --base`."""
+"""Define changes of seeds, vars, macros, hooks, settings and sources that affect features, and of branches in SQL.
+
+Each change has the features that `mart knowledge check --base` must report.
+"""
 
 from knowledge_edits import (
     CLIENT,
@@ -304,7 +307,7 @@ CHANGES = (
         "",
         put("packages.yml", "  - package", "  # Macros of our own went there.\n  - package"),
     ),
-    # Features themselves.
+    # The SQL of feature models.
     Change(
         "a query run while a model is built",
         (

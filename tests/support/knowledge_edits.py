@@ -32,7 +32,7 @@ class Change:
 
 
 def path_of(files: Mapping[str, str], name: str) -> str:
-    """Return the path of the only file with this name."""
+    """Return the path of the only file with this name or path."""
     (path,) = [each for each in files if each == name or each.endswith(f"/{name}")]
     return path
 

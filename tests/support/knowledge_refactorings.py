@@ -1,4 +1,4 @@
-"""Define changes of the project's files that change no feature. `mart knowledge check --base` must accept them."""
+"""Define changes of the project's files that change no existing feature, which `mart knowledge check` must accept."""
 
 from __future__ import annotations
 

@@ -22,11 +22,11 @@ def run_process(
 ) -> Iterator[str]:
     """Start a command, wait for its ready file, yield the text of the file, and stop the process on exit.
 
-    The command gets the path of the ready file as its last argument, and writes the file when it is ready. Its working
-    folder is temporary. Its environment is ``environment``, or that of this process if ``environment`` is None.
+    The command gets the path of the ready file as its last argument, and writes the file when it is ready. It runs in a
+    temporary folder, with ``environment`` or, if ``environment`` is None, with the environment of this process.
 
     Raises:
-        RuntimeError: the command ended before it was ready. The message contains its output.
+        RuntimeError: the command ended before it was ready. The message contains the end of the command's output.
     """
     with tempfile.TemporaryDirectory() as folder:
         ready, log = Path(folder) / "ready", Path(folder) / "log"

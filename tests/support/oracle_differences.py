@@ -30,7 +30,9 @@ def comparable(value: Any) -> Any:
 
 
 def differences(con: Any, expected: Expected, said: Verification | None = None) -> list[str]:
-    """Return a message for each column that the oracle does not compute or, if there are none, for differing rows.
+    """Return a message for each table or column that only one side has or, if there are none, for rows that differ.
+
+    At most three rows of a table are returned for each side.
 
     Args:
         con: a connection to a DuckDB with the mart in its schema `main`.
@@ -54,10 +56,11 @@ def differences(con: Any, expected: Expected, said: Verification | None = None) 
 def unknown_columns(
     columns: Mapping[str, list[str]], expected: Expected, said: Verification
 ) -> list[str]:
-    """Return a message for each column that only the mart or only the oracle has, with the first table that has it.
+    """Return a message for each table or column that only the mart or only the oracle has.
 
-    Columns that `said` marks as verified only by unit tests are skipped, also in the tables that pass them on. A mart
-    and a table with one row per request need not have every column that the oracle passes on.
+    A column is reported once, for the first table that has the column. Columns that `said` marks as verified only by
+    unit tests are skipped, also in the tables that pass them on, unless the oracle computes them. A mart and a table
+    with one row per request need not have every column that the oracle passes on.
     """
     found = {
         table: f"{table}: only the oracle has this table; remove it from tests/oracle/tables.py"

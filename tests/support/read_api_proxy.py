@@ -18,7 +18,10 @@ _THREADS = 16
 
 @dataclass(slots=True)
 class ReadFault:
-    """A fault for the first `times` calls of a method: an error with `code`, in a stream after `spared` messages."""
+    """A fault for the first `times` calls of `method`. The proxy responds with an error that has `code` and `message`.
+
+    A stream of rows fails after `spared` messages. `seen` counts the calls of the method.
+    """
 
     method: str
     code: grpc.StatusCode

@@ -28,7 +28,7 @@ class _Adapter:
 
 
 def load_macros(*dialects: str, **context: object) -> dict[str, Callable[..., str]]:
-    """Return every macro that can be rendered without a project, by name.
+    """Return the macros in the folders dialect, expressions, point_in_time and quality, by name.
 
     Args:
         dialects: names of dialects in order of preference, before ``default``.

@@ -123,7 +123,10 @@ def run_bench(folder: Path) -> Iterator[Bench]:
 
 @dataclass(slots=True)
 class Place:
-    """One prefix of the bucket. `before` has the ETag and SHA-256 of every object of the earlier snapshot, by key."""
+    """One prefix of the bucket, with the mart that is exported to the prefix and the scratch folder of the exports.
+
+    `before` has the ETag and SHA-256 of every object that the export of the earlier snapshot wrote, by key.
+    """
 
     bench: Bench
     prefix: str
@@ -313,7 +316,7 @@ class Place:
 
 
 def make_place(bench: Bench, folder: Path, prefix: str) -> Place:
-    """Copy the earlier snapshot to a prefix, and remove all faults and recorded requests from the proxy."""
+    """Copy the earlier snapshot to a prefix, clear the faults and requests of the proxy, and return the place."""
     bench.proxy.faults.clear()
     place = Place(bench, prefix, folder, bench.mart, new_id=bench.new_id)
     for key, data in bench.earlier.items():
@@ -344,7 +347,7 @@ def _sha256(data: bytes | None) -> str:
 
 
 class Meddled:
-    """A store that calls ``act`` once, before or after the first call of ``method`` whose argument contains ``on``."""
+    """A store that calls ``act`` once, before or after the first call of ``method`` whose first argument has ``on``."""
 
     def __init__(
         self, store: Store, method: str, on: str, act: Callable[[], Any], *, is_after: bool = False

@@ -31,7 +31,7 @@ def run_children(
 
     Args:
         places: the bucket prefixes to export to.
-        fatal: the step at which the process of each place kills itself; empty if none does.
+        fatal: for each place, the step of the export before which the process kills itself; empty if none does.
         limit: the maximum size of a file that a process may write, in bytes; 0 for no limit.
     """
     jobs = [

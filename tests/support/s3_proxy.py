@@ -59,8 +59,8 @@ class Fault:
 class Request:
     """A request that the proxy has received.
 
-    Header names are in lower case. `length` is the number of bytes of the body, `status` the status of the response, 0
-    if there was none, and `fault` the kind of fault that was injected, empty if there was none.
+    Header names are in lower case. `length` is the number of bytes of the body. `status` is the status of the response,
+    or 0 if no whole response was sent. `fault` is the kind of the injected fault, or empty if there was no fault.
     """
 
     method: str

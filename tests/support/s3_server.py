@@ -44,7 +44,7 @@ def run_s3() -> Iterator[S3Server]:
 
     Raises:
         RuntimeError: the virtual environment of the server is missing, or the server did not start. In the latter case
-            the message contains the output of the server.
+            the message contains the end of the server's output.
     """
     if not _PYTHON.exists():
         raise RuntimeError(f"the tests' S3 needs {_PYTHON.parents[1]}, not there: make venv-aws")

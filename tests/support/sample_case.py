@@ -1,4 +1,4 @@
-"""Write a sample and open views of its tables, for tests of its content."""
+"""Write a sample and open views of the sample's tables, for tests of the sample's content."""
 
 from pathlib import Path
 

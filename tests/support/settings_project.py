@@ -72,12 +72,12 @@ class SetProject:
     def expected(
         self, as_of: datetime, raw: Tables | None = None, **others: Any
     ) -> dict[str, list[dict[str, Any]]]:
-        """Return the oracle's tables as of the time ``as_of``.
+        """Return the oracle's tables as of the last refresh at or before ``as_of``.
 
         Args:
-            as_of: the refresh to compute.
-            raw: rows to use instead of the warehouse; None for the warehouse.
-            others: dbt vars to change.
+            as_of: the time.
+            raw: the raw rows; None for those of the warehouse.
+            others: dbt vars whose values differ from those of the project.
         """
         world = world_of({**self.variables, **others}, as_of, self.load_clock())
         return expected_tables(self.raw_rows() if raw is None else raw, world)
@@ -129,10 +129,10 @@ def world_of(
 
 
 def make_project(folder: Path, sample: Path, name: str = "sample", **changed: Any) -> SetProject:
-    """Copy the project and a sample warehouse into ``folder``, with these dbt vars changed.
+    """Copy the project and a sample warehouse into ``folder``, change these dbt vars, and return the copy.
 
-    The copied warehouse is called ``name``, and the lines of the load clock for the sample apply to the copy. Every
-    stated currency of its jobs and contracts is replaced by that of dbt var `currency`.
+    The copied warehouse is called ``name``, and the lines of the load clock for the sample apply to the copy. In the
+    copied jobs and contracts, dbt var `currency` replaces every currency that is not NULL.
     """
     project = folder / "project"
     for part in _FOLDERS:

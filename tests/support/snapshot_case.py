@@ -35,7 +35,10 @@ SEAL = SourceSeal("jobs", 120, datetime(2026, 11, 3, 17, tzinfo=UTC), "1234", 3)
 
 
 def dbt_document(exposure: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the parts of dbt's manifest.json that the package reads; ``exposure`` overrides meta of the exposure."""
+    """Return the parts of dbt's manifest.json that the package reads.
+
+    ``exposure`` has values that replace or extend `config.meta` of the exposure.
+    """
     columns = {
         name: {
             "name": name,

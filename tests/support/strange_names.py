@@ -1,4 +1,4 @@
-"""List names of files that have a special meaning in SQL, glob patterns or partition layouts."""
+"""List names of files that contain special characters of SQL, Jinja, shells, URLs, globs or partition layouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Change a snapshot, and update the SHA-256 of every file in manifest.json and _SUCCESS to match."""
+"""Change a snapshot, and update the hashes in its manifest.json and _SUCCESS, so that only the content is wrong."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from feature_mart.snapshot_files.content import add_sums, content_hash, snapshot
 
 @dataclass
 class Tampered:
-    """A copy of a snapshot with its documents parsed. `commit` makes the documents agree with the files again.
+    """A copy of a snapshot, with manifest.json and schema.json parsed. `commit` makes them agree with the files again.
 
     `older` is another snapshot of the same consumer. `recount` adds `false_rows` to the row count of train.
     """
@@ -102,7 +102,7 @@ class Tampered:
         self.folder = self.folder.rename(self.folder.with_name(self.manifest["id"]))
 
     def commit(self) -> None:
-        """Recount the files, and write manifest.json, the other documents and _SUCCESS."""
+        """Recount the files, and write manifest.json, schema.json and _SUCCESS."""
         self.recount()
         data = encode_document(self.manifest)
         (self.folder / MANIFEST).write_bytes(data)

@@ -64,7 +64,7 @@ models:
 
 
 def write_project(folder: Path) -> Path:
-    """Write the project into ``folder``, with a copy of the mart's dbt profile."""
+    """Write the project with a copy of the mart's dbt profile into ``folder``, and return the folder."""
     files = {
         "dbt_project.yml": _PROJECT,
         "models/toy_jobs.sql": _JOBS,
@@ -95,7 +95,10 @@ def job(number: int, loaded_at: str = "2024-03-01 00:00:00+00", **values: Any) -
 def write_warehouse(
     folder: Path, jobs: Sequence[dict[str, Any]] = (), **tables: Sequence[dict[str, Any]]
 ) -> Path:
-    """Write the eight raw tables into ``folder``: ``jobs``, the rows in ``tables``, and no rows in the other tables."""
+    """Write the eight raw tables with these rows into ``folder``, and return the folder.
+
+    A table that is not given has no rows.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     con = connect()
     for name, columns in RAW_TABLES.items():

@@ -1,4 +1,4 @@
-"""Export a snapshot to disk, and copy it to the folders in which a SageMaker training job finds its data."""
+"""Export a snapshot to disk, copy it to the folders that a SageMaker training job reads, and run the entry point."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ def export(
 
 
 def mount(snapshot: Path, base: Path) -> Path:
-    """Copy each channel of a snapshot into ``base``, in the layout that SageMaker uses in /opt/ml."""
+    """Copy each channel of a snapshot into ``base``, in the layout that SageMaker uses in /opt/ml. Return ``base``."""
     for split in SPLITS:
         shutil.copytree(snapshot / "data" / split, base / "input/data" / split)
     shutil.copytree(snapshot / "_meta", base / "input/data/meta")
@@ -70,7 +70,7 @@ def run(
     variables: dict[str, str], *arguments: str, program: tuple[str, ...] = ("-m", "feature_mart.training.entry"),
     path: Path = PYTHON,
 ) -> subprocess.CompletedProcess[str]:  # fmt: skip
-    """Run the training entry point in a process of its own with only these variables, as a container does."""
+    """Run the training entry point in a process of its own, with only PATH, PYTHONPATH and these variables."""
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(path), **variables}
     return subprocess.run(
         [sys.executable, *program, *arguments],

@@ -64,7 +64,10 @@ class Example:
 
 
 def read_example() -> Example:
-    """Read the example from CONTRIBUTING.md. The first file in the paragraph before a block is the file to edit."""
+    """Read the example from CONTRIBUTING.md.
+
+    A diff block edits the first file that is named in the nearest preceding paragraph that begins in bold.
+    """
     text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     section = re.split(r"^## ", text.split(_SECTION, 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
     edits, commands, path = [], [], ""
@@ -83,7 +86,7 @@ def read_example() -> Example:
 
 
 def copy_project(folder: Path) -> Path:
-    """Create a repository in ``folder``, and commit copies of the project's files except those that git ignores."""
+    """Create a git repository in ``folder`` with one commit of all the project's files that git does not ignore."""
     listed = git(PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         if (PROJECT / name).is_file():

@@ -1,4 +1,4 @@
-"""Test that all commands in the READMEs and on the site's front page exist, and that both tables list every command."""
+"""Test that all commands in the READMEs and on the site's front page exist, and that each README lists all commands."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def prose(text: str) -> str:
 
 
 def spans(text: str) -> list[str]:
-    """Return the code spans of a piece of prose. In a table, a bar in a span is escaped by a backslash."""
+    """Return the code spans of a text. A bar that is escaped by a backslash, as in a table, is returned as a bar."""
     return [span.replace("\\|", "|") for span in re.findall(r"`([^`]+)`", text)]
 
 

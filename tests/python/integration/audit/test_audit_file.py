@@ -1,4 +1,4 @@
-"""Test that `mart audit file` names each kind of mistake in files made with pandas, and accepts correct files."""
+"""Test that `mart audit file` names mistakes in training files made with pandas, and accepts correct files."""
 
 from __future__ import annotations
 

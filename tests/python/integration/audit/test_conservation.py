@@ -1,4 +1,4 @@
-"""Test the row accounts from raw files to snapshots. A built mart balances, and each planted fault is named."""
+"""Test that the row accounts from raw files to snapshots balance, and that a planted fault unbalances an account."""
 
 from __future__ import annotations
 

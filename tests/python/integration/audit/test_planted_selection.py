@@ -1,4 +1,4 @@
-"""Test that `mart audit selection` lists leaks of kind `selection`, and honest changes, by the rows that they move."""
+"""Test which moves of rows the selection audit finds for leaks and for honest changes of kind `selection`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from plants import Plant, ProjectCopy, in_batches, read_plants
 
 LEAKS = {plant.name: plant for plant in read_plants("merged_leaks") if plant.kind == "selection"}
 HONEST = {plant.name: plant for plant in read_plants("honest_changes") if plant.kind == "selection"}
-#: For each leak, a kind of move that the leak causes, and True if the audit marks the moved rows as selected by the
-#: label.
+#: For each leak, a move that the audit must find, and True if the audit must mark the rows of the move as selected by
+#: the label.
 MOVED = {
     "cheap_prices_left_out_of_training": ("training row removed", True),
     "deleted_jobs_left_out_of_the_spine": ("spine row removed", False),
@@ -36,7 +36,7 @@ MOVED = {
     "reposted_jobs_keep_the_one_that_was_filled": ("training row removed", False),
     "closed_jobs_filtered_in_staging": ("spine row removed", False),
 }
-#: The kind of row that each honest change moves. The other honest changes move no rows in this sample.
+#: For each honest change that moves rows, the kind of all its moves. Other honest changes move no rows in this sample.
 MOVED_HONESTLY = {"larger_validation_share": "split changed"}
 STILL = in_batches([plant for name, plant in HONEST.items() if name not in MOVED_HONESTLY])
 
@@ -65,7 +65,10 @@ class SelectionBench:
         return self._sides(project, built)
 
     def moves(self, plants: Sequence[Plant]) -> dict[str, Move]:
-        """Return the moves of rows that these changes cause in any consumer, by kind; selected moves come first."""
+        """Return one move of rows for each kind and detail that these changes cause in any consumer.
+
+        If several moves match, prefer one that is marked as selected by the label.
+        """
         after = self.sides("-".join(plant.name for plant in plants)[:60], plants)
         reports = [compare_rows(self.before[name], after[name]) for name in after]
         found: dict[str, Move] = {}

@@ -1,6 +1,7 @@
-"""Fuzz the raw contract: accepted warehouses give the oracle's values, and a refused fault gets a one-line message.
+"""Fuzz the raw contract: valid warehouses give the oracle's values, and the message about a fault names the fault.
 
-The environment variable RAW_WAREHOUSES sets the number of warehouses. `make audit` uses 300.
+The environment variable RAW_WAREHOUSES sets the number of warehouses: half as many are valid, and twice as many have a
+fault. `make audit` sets the variable to 300.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from raw_fuzz import FAULTS, write_anyhow
 from toy_project import write_warehouse
 
 WAREHOUSES = int(os.environ.get("RAW_WAREHOUSES", "20"))
-#: The number of universes in a warehouse.
+#: The number of universes in a valid warehouse.
 _UNIVERSES = 12
 
 

@@ -1,4 +1,4 @@
-"""Test that bad input to the main commands gives one clear message and the right exit code, and changes nothing."""
+"""Test that bad input gives one clear message and the right exit code, and changes no mart, snapshot or site."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Mart:
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mart]:
-    """Run `mart run` on a warehouse without faults, as of three weeks before the end of its data.
+    """Yield the mart that `mart run` builds from a valid warehouse, as of three weeks before the end of the data.
 
     The command runs in a copy of the project, so that edits of the project during the tests have no effect.
     """

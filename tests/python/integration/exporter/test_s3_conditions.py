@@ -1,4 +1,7 @@
-"""Test that exports to stores that refuse or ignore conditional writes fail with a message before any part is sent."""
+"""Test exports, pins and rollbacks on stores that refuse or ignore conditional writes.
+
+An export must fail before it sends a part, unless the store refuses only the condition on latest.json.
+"""
 
 from __future__ import annotations
 

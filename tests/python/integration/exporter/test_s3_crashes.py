@@ -1,4 +1,4 @@
-"""Test exports to a bucket that are killed, run out of disk or cannot connect, and what a retry sends."""
+"""Test exports to a bucket that are killed, run out of disk or fail in a multipart upload, and damaged snapshots."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_the_disk_is_full(limit: int, place: Place) -> None:
 
 @pytest.fixture
 def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send every part by multipart upload, in one piece; S3 accepts less than 5 MiB only as the last piece."""
+    """Send every part by multipart upload, in a single piece, because S3 accepts small pieces only at the end."""
     monkeypatch.setattr("feature_mart.storage.s3._WHOLE_UP_TO", 0)
 
 

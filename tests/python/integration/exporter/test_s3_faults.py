@@ -1,7 +1,7 @@
 """Test exports to a bucket with failing requests: what a reader sees, the message, and what a retry does.
 
-If MART_FAULT_TABLE names a file, the cases of this module, test_s3_crashes, test_s3_races and test_s3_cleaning write
-rows of a table into it: the fault, what a reader saw, what the user saw.
+If MART_FAULT_TABLE names a file, the tests of exports to S3 append rows of a Markdown table to the file: the fault, the
+state of the bucket afterwards, and the message or status that the user saw.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Case:
     Attributes:
         end: the status in the report, or the exit code of a failed export.
         saw: the state of the bucket after the export, as returned by `Place.saw`.
-        says: the advice in the message.
+        says: a regular expression for a part of the message, in which ``(`` is literal.
         at: the end of the address in the message.
         retry: the status of a second export, without the fault.
         attempts: the maximum number of attempts per request.

@@ -1,4 +1,4 @@
-"""Test the output and effects of the `mart snapshot` commands on a bucket, and that nothing else changes."""
+"""Test the output and effects of the `mart snapshot` commands on a bucket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGE = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/mart:1"
 
 
 class Console:
-    """Runs `mart` commands of a project whose snapshots are under one prefix of the bucket."""
+    """Run `mart snapshot` commands in a project whose snapshots are under one prefix of the bucket."""
 
     def __init__(self, bench: Bench, prefix: str, folder: Path) -> None:
         self.address = f"s3://{BUCKET}/{prefix}"

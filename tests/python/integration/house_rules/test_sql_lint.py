@@ -1,4 +1,4 @@
-"""Test that sqlfluff parses the SQL rendered by dbt in both dialects, without a warehouse."""
+"""Test the checks of SQL that dbt renders without a warehouse: sqlfluff in both dialects, and portability."""
 
 import os
 import shutil

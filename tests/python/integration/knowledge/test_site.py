@@ -261,9 +261,10 @@ def test_the_page_works_from_a_file(site: Site) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A newcomer's question: `types` is typed into the search, which must find `page`, where `answer` must be shown.
+    """A newcomer's question `asks`, and how the site answers the question.
 
-    `column` is the column to open on the page, None if the page itself has the answer.
+    A search for `types` must find `page` among the first two results. The page, or the opened row of `column` if
+    `column` is not None, must have a text that matches the regular expression `answer`.
     """
 
     asks: str

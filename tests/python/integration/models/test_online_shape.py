@@ -1,4 +1,4 @@
-"""Test that the mart's compiled SQL answers one request bit for bit as the training table does.
+"""Test that the compiled SQL of the mart computes bit-identical features for one request and for the training table.
 
 The online handler is not written yet. It needs the features mart and the `feat_job__*` models to run on an in-memory
 DuckDB in which the spine is the request and the as-of tables are the newest rows of a store.
@@ -81,7 +81,7 @@ def built(
 
 
 def bits(value: Any) -> Any:
-    """Return the bits of a float, so that NaN equals NaN and 0 does not equal -0."""
+    """Return the bits of a float, so that NaN equals NaN and 0 does not equal -0; return other values unchanged."""
     return struct.pack(">d", value) if isinstance(value, float) else value
 
 

@@ -1,4 +1,4 @@
-"""Test that the sample passes the quality checks over time, and that the checks name each planted fault.
+"""Test that the sample passes the checks of quality and selection, and that the right check finds each planted fault.
 
 The checks run as dbt compiled them from the YAML of the models. The models in MEASURES provide the measurements.
 """
@@ -24,7 +24,7 @@ SHARES = {"stays_filled", "steady_exclusions"}
 SELECTION = {"even_exclusions", "requests_of", "every_posting", "reasons_borne_out"}
 OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
 KINDS = OVER_TIME | SHARES | SELECTION
-#: Models that measure a build for the checks over time, in build order.
+#: Models with the measurements that the checks read, in build order.
 MEASURES = ("int_mart__profiles", "int_mart__unjudged", "int_mart__exclusions")
 PROFILED = PROJECT / "macros" / "quality" / "profiles.sql"
 NEWEST = "loaded_at > (select as_of_at from int_mart__clock) - interval 3 day"
@@ -57,7 +57,7 @@ BREAKAGES = [
     ("update int_job__price_label set exclusion_reason = 'price_missing' where price_log < ln(2000)",
      "even_exclusions int_mart__exclusions"),
 ]  # fmt: skip
-#: Faults that drop, exclude or date rows by their label, each with a check that fails. Other checks may fail too.
+#: Faults that drop, exclude or date rows, most of them by the label. Each has a check that must fail; others may fail.
 SELECTIONS = [
     ("update int_job__price_label set exclusion_reason = 'label_not_yet_known' where price_log > ln(400000)",
      "even_exclusions int_mart__exclusions"),

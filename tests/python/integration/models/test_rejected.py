@@ -1,4 +1,7 @@
-"""Test that the SQL of each rejected candidate still runs, and that its description has a measurement."""
+"""Test that the SQL of each rejected candidate still runs, and that the description of each candidate is complete.
+
+A description says what was expected, what was measured, and what would reopen the question.
+"""
 
 from __future__ import annotations
 

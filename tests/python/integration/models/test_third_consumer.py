@@ -1,4 +1,4 @@
-"""Test that a copy of the project with a third consumer, one mart and one exposure, can be built and exported."""
+"""Test that the files of one mart and one exposure are enough to build and export a third consumer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Test that the worked example of CONTRIBUTING.md is short, and that every check passes after its steps."""
+"""Test that the worked example of CONTRIBUTING.md is short, and that checks, tests and a build pass with its edits.
+
+Without the key `verified_by` and the edits of the oracle, the oracle's tests must name the new column.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from oracle import Tables, World, expected_tables, histories, instants
 from oracle.instants import LOAD_CLOCK
 from oracle_differences import differences
 
-#: The number of histories in a run; `make audit` sets a larger one.
+#: The number of random universes that `test_models_equal_oracle` compares in total. `make audit` compares 30,000.
 HISTORIES = int(os.environ.get("ORACLE_HISTORIES", "2500"))
 _A_QUERY = 250
 _LOAD_CLOCK_COLUMNS = {
@@ -45,7 +45,7 @@ def mart(tmp_path_factory: pytest.TempPathFactory) -> CompiledMart:
 
 
 def build(mart: CompiledMart, tables: Tables, world: World) -> Any:
-    """Build the mart of these raw rows in memory, with the settings of a world."""
+    """Build the mart of these raw rows in memory with the settings of ``world``, and return the connection."""
     con = connect()
     for table, columns in RAW_TABLES.items():
         load_table(con, f"dwh.{table}", columns, tables.get(table, []))
@@ -74,7 +74,7 @@ def build_on_raw(mart: CompiledMart, con: Any, world: World) -> None:
 
 
 def wild_warehouse(rng: Random) -> tuple[Tables, World]:
-    """Return universes with random irregularities, and a world as of `histories.WORLD` or up to 420 days earlier."""
+    """Return universes with random irregularities, and `histories.WORLD` as of the same or an earlier day."""
     days_back = rng.choice((0, 0, 1, 40, 120, 365, 400, 420))
     as_of = histories.WORLD.as_of - timedelta(days=days_back)
     many = [histories.random_universe(rng, f"u{number}") for number in range(_A_QUERY)]
@@ -82,7 +82,7 @@ def wild_warehouse(rng: Random) -> tuple[Tables, World]:
 
 
 def edgy_warehouse(rng: Random) -> tuple[Tables, World]:
-    """Return universes whose times are at or next to refreshes, midnights and ends of windows, and a world."""
+    """Return universes with many times on or next to refreshes and midnights, and a world as of one of `AS_OF`."""
     many = [instants.random_universe(rng, f"u{number}") for number in range(_A_QUERY)]
     return instants.merge(many), World(as_of=rng.choice(instants.AS_OF), load_clock=LOAD_CLOCK)
 

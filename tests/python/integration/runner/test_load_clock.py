@@ -1,4 +1,7 @@
-"""Test that the load clock lines proposed by a build add initial versions for keys of bulk loads, and change no row."""
+"""Test that the load clock lines proposed by a build add initial versions for keys of bulk loads, and change no row.
+
+The advice of the build must also give the right number of keys and the greatest change of `known_at`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test that the proxy in front of the tests' S3 injects the documented faults and records the requests."""
+"""Test that the proxy in front of the tests' S3 server injects faults as documented and records the requests."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Test which behaviour of S3 the tests' server has, and which it lacks.
 
 Tests named `..._is_not_checked` and `..._are_not_given` cover behaviour of S3 that the server lacks. Tests of exports
-check such behaviour on the requests recorded by the proxy. If one of the former tests fails, the server has the
-behaviour now; the tests of exports can then check it on the server.
+check such behaviour on the requests recorded by the proxy. If a test with such a name fails, the server has the
+behaviour now, and the tests of exports can check the behaviour on the server.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def test_tags_type_and_encryption_are_read_back(client: Any) -> None:
 
 
 def test_encryption_by_a_key_without_a_name_is_refused(client: Any) -> None:
-    """Request KMS encryption without a key id. The server refuses it; S3 would use the account's default key."""
+    """Request KMS encryption without a key id. The server refuses the request; S3 would use the AWS managed key."""
     put = at("kms", ServerSideEncryption="aws:kms")
     assert refusal_of(client.put_object, **put, Body=b"") == (400, "InvalidArgument")
 
@@ -193,14 +193,14 @@ def test_a_bucket_key_and_default_encryption_are_not_given(client: Any) -> None:
 
 
 def test_the_owner_of_a_bucket_is_not_checked(client: Any) -> None:
-    """Send a wrong expected bucket owner. The server ignores it; S3 would respond with 403."""
+    """Send a wrong expected bucket owner. The server ignores the header; S3 would respond with 403."""
     wrong = at("owned", ExpectedBucketOwner="999999999999")
     client.put_object(**wrong, Body=b"")
     client.head_object(**wrong)
 
 
 def test_the_size_of_parts_is_not_checked(client: Any) -> None:
-    """Send a small first part. The server accepts it; S3 requires 5 MiB for all parts but the last (EntityTooSmall)."""
+    """Send a small first part. The server accepts the part; S3 requires 5 MiB except for the last (EntityTooSmall)."""
     client.complete_multipart_upload(**start_upload(client, BUCKET, "small parts", b"1", b"2"))
     assert body_of(client, "small parts") == b"12"
 

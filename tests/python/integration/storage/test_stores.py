@@ -1,4 +1,4 @@
-"""Test the guarantees of every store, on a folder and on a bucket behind an S3 server that verifies checksums."""
+"""Test the guarantees of both kinds of store: a folder, and a bucket on an S3 server that verifies checksums."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def store(
     if request.param == "folder":
         yield FolderStore(tmp_path / "root")
     else:
-        # Tests may share the first part of the prefix, so a listing must not return the objects of other tests.
+        # The first 20 characters of two tests' names may be equal, so a random folder keeps the tests' objects apart.
         yield s3_store(proxy, tmp_path, f"{request.node.name[:20]}/{os.urandom(4).hex()}")
 
 
