@@ -55,6 +55,8 @@ def test_a_browser_that_leaves_in_the_middle_is_no_error(
     settings.site_dir.mkdir(parents=True)
     (settings.site_dir / "index.html").write_bytes(b"x" * 20_000_000)
     with open_site(settings, 0) as server:
+        # The server then waits, when it closes, for the thread that responds; its traceback is printed by then.
+        server.daemon_threads = False
         serving = threading.Thread(target=server.serve_forever, daemon=True)
         serving.start()
         with socket.create_connection(server.server_address[:2]) as browser:
@@ -64,5 +66,4 @@ def test_a_browser_that_leaves_in_the_middle_is_no_error(
             browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         server.shutdown()
         serving.join()
-    # The responding thread is a daemon, so the server does not wait for it, and a later traceback would be missed.
     assert "Traceback" not in capfd.readouterr().err
