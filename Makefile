@@ -79,7 +79,7 @@ lint: venv ## run every linter and type check that a change affects (ONLY="ruff 
 fmt: venv ## format Python and SQL
 	@.venv/bin/ruff format
 	@.venv/bin/ruff check --fix-only --quiet
-	@PYTHONPATH=python .venv/bin/python -m house_rules.sqlfluff fix duckdb
+	@PYTHONPATH=python .venv/bin/python -m house_rules.sqlfluff fix
 
 .PHONY: docs
 docs: venv ## write the documentation site without building the mart

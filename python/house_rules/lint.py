@@ -45,7 +45,10 @@ def run(check: Check, report: Report) -> None:
 
 
 def run_rendered(
-    checks: Sequence[Check], paths: Mapping[str, Sequence[str]], report: Report
+    checks: Sequence[Check],
+    paths: Mapping[str, Sequence[str]],
+    report: Report,
+    options: Sequence[str] = (),
 ) -> None:
     """Run the checks of one dialect in one process, and report each outcome.
 
@@ -53,11 +56,12 @@ def run_rendered(
         checks: checks of rendered SQL, all of one dialect.
         paths: by name of the check, the SQL files that the check reads; empty for all files.
         report: called with each outcome.
+        options: ``--changed`` to leave out the files that depend on the paths.
     """
     started = time.monotonic()
     left = {check.name: check for check in checks}
     done = subprocess.Popen(
-        (PYTHON, "-m", "house_rules.rendered_checks", checks[0].dialect),
+        (PYTHON, "-m", "house_rules.rendered_checks", checks[0].dialect, *options),
         env=_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -103,7 +107,8 @@ def main(argv: list[str]) -> int:
             print(f"ok       kept   {check.name:9} {check.about}")
     paths = {check.name: kept.unread(check) for check in waiting if check.by_file}
     left_out: dict[str, str] = {}
-    if "--changed" in argv:
+    options = [name for name in argv if name == "--changed"]
+    if options:
         paths, left_out = _narrow(waiting, kept)
         waiting = [
             check for check in waiting if paths.get(check.name) or check.name not in left_out
@@ -119,12 +124,12 @@ def main(argv: list[str]) -> int:
             print(f"{mark:6} {outcome.seconds:5.1f} s  {check.name:9} {check.about}", flush=True)
             if outcome.code:
                 failed.append(outcome)
-            if check.by_file or check.name not in left_out:
+            if check.name not in left_out or (check.by_file and not check.reads_parents):
                 kept.keep(outcome, paths.get(check.name, ()))
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         jobs = [
-            pool.submit(run_rendered, list(group), paths, report)
+            pool.submit(run_rendered, list(group), paths, report, options)
             for dialect, group in groupby(waiting, key=lambda check: check.dialect)
             if dialect
         ]
@@ -160,6 +165,8 @@ def _narrow(waiting: Sequence[Check], kept: Kept) -> tuple[dict[str, list[str]],
         others = len(unread) - len(paths[check.name])
         if check.name == "reach":
             left_out[check.name] = "all models"
+        elif check.reads_parents:
+            left_out[check.name] = "the files that depend on the changed files"
         elif others and check.by_file:
             left_out[check.name] = f"{others} files that a change may affect"
         elif not check.by_file:

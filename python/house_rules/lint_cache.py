@@ -1,4 +1,4 @@
-"""Cache results of ``make lint``: the checks that passed, and the files in which sqlfluff found nothing.
+"""Cache results of ``make lint``: the checks that passed, and the files in which a check by file found nothing.
 
 Only passed results are kept, with a hash of everything that the result depends on. The folder ``.lint_cache`` may be
 deleted at any time.
@@ -15,6 +15,7 @@ from house_rules.sql_inputs import SqlInputs
 from house_rules.sqlfluff import LINTED
 
 FOLDER = Path(".lint_cache")
+_LINTED = tuple(f"{folder}/" for folder in LINTED)
 
 
 class Kept:
@@ -23,12 +24,11 @@ class Kept:
     def __init__(self) -> None:
         files = project_files()
         inputs = SqlInputs.read(files)
-        folders = tuple(f"{folder}/" for folder in LINTED)
         self._hashes = hash_files(files)
         self._sql = {
             path: inputs.key(path)
             for path in files
-            if path.endswith(".sql") and path.startswith(folders)
+            if path.endswith(".sql") and path.startswith((*_LINTED, "tests/generic/"))
         }
 
     def holds(self, check: Check) -> bool:
@@ -44,7 +44,7 @@ class Kept:
         For a check that is not by file, return all SQL files.
         """
         clean = _read(check.name) if check.by_file else {}
-        return [path for path, key in self._sql.items() if clean.get(path) != key]
+        return [path for path, key in self._file_keys(check).items() if clean.get(path) != key]
 
     def keep(self, outcome: Outcome, paths: Sequence[str]) -> None:
         """Cache that a check passed or, for a check by file, in which of the files ``paths`` it found nothing.
@@ -56,13 +56,23 @@ class Kept:
         if check.by_file and outcome.code in (0, 1):
             lines = outcome.output.splitlines()
             dirty = {path for path in paths if any(line.startswith(f"{path}:") for line in lines)}
-            clean = _read(check.name) | {path: self._sql[path] for path in paths}
+            keys = self._file_keys(check)
+            clean = _read(check.name) | {path: keys[path] for path in paths}
             _write(
                 check.name,
-                {path: key for path, key in clean.items() if path in self._sql.keys() - dirty},
+                {path: key for path, key in clean.items() if path in keys.keys() - dirty},
             )
         elif outcome.code == 0 and (key := self._key(check)) is not None:
             _write("passed", _read("passed") | {check.name: key})
+
+    def _file_keys(self, check: Check) -> dict[str, str]:
+        """Return a hash of what the result for each file depends on, by path."""
+        if not check.reads_parents:
+            return {path: key for path, key in self._sql.items() if path.startswith(_LINTED)}
+        return {
+            path: key + self._hashes.get(path.removesuffix("sql") + "yml", "")
+            for path, key in self._sql.items()
+        }
 
     def _key(self, check: Check) -> str | None:
         if not check.inputs:

@@ -1,8 +1,9 @@
 """Run the checks that read rendered SQL. Checks of one dialect share an import of dbt and a parse of the project.
 
-``python -m house_rules.rendered_checks DIALECT`` reads a JSON object from stdin: the names of checks, each with the
-files that the check reads (an empty list for all). Each check runs in a process forked from the one that parsed the
-project. The program prints one JSON object per check, on one line.
+``python -m house_rules.rendered_checks DIALECT [--changed]`` reads a JSON object from stdin: the names of checks, each
+with the files that the check reads (an empty list for all). Each check runs in a process forked from the one that
+parsed the project. The program prints one JSON object per check, on one line. With ``--changed``, files that depend on
+the given files are left out.
 """
 
 import gc
@@ -23,11 +24,13 @@ from house_rules.lint_cache import FOLDER
 #: The exit code of a check that could not finish.
 BROKEN = 70
 
-CHECKS: dict[str, Callable[[Sequence[str], Any], int]] = {
-    "duckdb": lambda paths, manifest: sqlfluff.lint("duckdb", paths, manifest),
-    "bigquery": lambda paths, manifest: sqlfluff.lint("bigquery", paths, manifest),
-    "portable": portability.main,
-    "reach": lambda _, manifest: reach.main(manifest),
+#: Each check gets paths, dbt's manifest, and True if files that depend on the paths are checked as well.
+CHECKS: dict[str, Callable[[Sequence[str], Any, bool], int]] = {
+    "sqlfluff": lambda paths, manifest, _: sqlfluff.lint(paths, manifest),
+    "portable": lambda paths, manifest, is_downstream: portability.main(
+        paths, manifest, is_downstream=is_downstream, known=FOLDER / "bigquery_tables.json"
+    ),
+    "reach": lambda _, manifest, __: reach.main(manifest),
 }
 
 
@@ -74,7 +77,7 @@ def run_apart(work: Callable[[], int]) -> tuple[int, str]:
 
 def main(argv: list[str]) -> int:
     """Run the checks, print a line for each and return 0. The exit code of each check is in the check's line."""
-    (dialect,) = argv
+    dialect, *options = argv
     wanted: dict[str, list[str]] = json.load(sys.stdin)
     # Manifests and syntax trees are large and have little garbage. With default thresholds, the garbage collector takes
     # a fifth of the time.
@@ -91,7 +94,9 @@ def main(argv: list[str]) -> int:
     for name, paths in wanted.items():
         code, said = BROKEN, problem
         if not problem:
-            code, said = run_apart(partial(CHECKS[name], paths, manifest))
+            code, said = run_apart(
+                partial(CHECKS[name], paths, manifest, "--changed" not in options)
+            )
         seconds = time.monotonic() - started
         print(
             json.dumps({"name": name, "code": code, "output": said, "seconds": seconds}), flush=True

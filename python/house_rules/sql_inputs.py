@@ -16,6 +16,8 @@ SETTINGS = (
     "profiles/",
     ".sqlfluff",
     "python/house_rules/",
+    "python/feature_mart/bigquery/",
+    "python/feature_mart/runner/offline_bigquery.py",
     "requirements",
     "pyproject.toml",
 )

@@ -1,9 +1,8 @@
-"""Run sqlfluff on the SQL that dbt renders, in either dialect, without a warehouse.
+"""Run sqlfluff on the SQL that dbt renders for DuckDB, without a warehouse.
 
-Usage: ``python -m house_rules.sqlfluff lint|fix duckdb|bigquery [path …]``. For DuckDB the mart is an empty file, so
-models are rendered as in a full build. For BigQuery the patched adapter reports that every relation exists, so models
-are rendered as in a later run, without network access or credentials. On BigQuery, a query that a model runs at
-compile time returns one row with the value 1.
+Usage: ``python -m house_rules.sqlfluff lint|fix [path …]``. The patched adapter reports that every relation exists, so
+models are rendered as in a later run, whose SQL has the lines of a first build and more. A query that a model runs at
+compile time returns one row with the value 1. GoogleSQL reads the SQL for BigQuery (``portability``).
 """
 
 import os
@@ -53,25 +52,17 @@ def scratch_environment(dialect: str, scratch: str) -> dict[str, str]:
     }
 
 
-def forget_bigquery(*, is_there: bool = True) -> None:
-    """Patch dbt's BigQuery adapter so that it works without network access.
-
-    Args:
-        is_there: True to report every relation as an existing table, as in a later run; False to report that no
-            relation exists, as in the first build.
-    """
+def pretend_built() -> None:
+    """Patch dbt's DuckDB adapter to report every relation as an existing table, and to run no query."""
     import agate
-    from dbt.adapters.bigquery.connections import BigQueryConnectionManager
-    from dbt.adapters.bigquery.impl import BigQueryAdapter, BigQueryRelation
+    from dbt.adapters.duckdb.impl import DuckDBAdapter
+    from dbt.adapters.duckdb.relation import DuckDBRelation
 
-    def fill_cache(*_: object, **__: object) -> None:
+    def nothing(*_: object, **__: object) -> None:
         return None
 
     def a_table(_: object, database: str, schema: str, identifier: str) -> object:
-        return BigQueryRelation.create(database, schema, identifier, type="table")
-
-    def no_table(*_: object, **__: object) -> None:
-        return None
+        return DuckDBRelation.create(database, schema, identifier, type="table")
 
     def none_known(*_: object, **__: object) -> list[object]:
         return []
@@ -80,15 +71,13 @@ def forget_bigquery(*, is_there: bool = True) -> None:
         return "OK", agate.Table([[1]], ["us"])
 
     for method, answer in {
-        "set_relations_cache": fill_cache,
-        "get_relation": a_table if is_there else no_table,
+        "set_relations_cache": nothing,
+        "get_relation": a_table,
         "list_relations": none_known,
         "get_columns_in_relation": none_known,
         "execute": one_number,
     }.items():
-        setattr(BigQueryAdapter, method, answer)
-    # dbt's `close` requests the handle of the connection, which would open the connection.
-    BigQueryConnectionManager.close = classmethod(lambda _, connection: connection)
+        setattr(DuckDBAdapter, method, answer)
 
 
 def build_reflow_once() -> None:
@@ -110,11 +99,10 @@ def build_reflow_once() -> None:
     ReflowSequence.from_root = classmethod(from_root)
 
 
-def findings(dialect: str, paths: Iterable[str], manifest: Any = None) -> Iterator[str]:
+def findings(paths: Iterable[str], manifest: Any = None) -> Iterator[str]:
     """Lint the paths and yield one line per finding.
 
     Args:
-        dialect: a key of ``TARGETS``.
         paths: files and folders.
         manifest: dbt's manifest of the project; None to parse the project.
 
@@ -123,13 +111,8 @@ def findings(dialect: str, paths: Iterable[str], manifest: Any = None) -> Iterat
     """
     from sqlfluff.core import FluffConfig, Linter
 
-    overrides = {"dialect": dialect}
-    if dialect == "bigquery":
-        # Check the layout only for DuckDB: it does not depend on the dialect, and checking it takes most of the time.
-        excluded = FluffConfig.from_root(overrides=overrides).get("rule_denylist")
-        overrides["exclude_rules"] = ",".join([*excluded, "layout"])
     build_reflow_once()
-    linter = Linter(FluffConfig.from_root(overrides=overrides))
+    linter = Linter(FluffConfig.from_root())
     if manifest is not None:
         # Set the attribute in which dbt's templater caches the manifest, so that it does not parse the project.
         vars(linter.templater)["dbt_manifest"] = manifest
@@ -159,24 +142,22 @@ def linted_folders() -> list[str]:
     return [path for path in LINTED if any(Path(path).rglob("*.sql"))]
 
 
-def lint(dialect: str, paths: Sequence[str] = (), manifest: Any = None) -> int:
+def lint(paths: Sequence[str] = (), manifest: Any = None) -> int:
     """Print one line per finding and return the exit code.
 
     Args:
-        dialect: a key of ``TARGETS``.
         paths: files and folders; empty for ``LINTED``.
         manifest: dbt's manifest of the project; None to parse the project.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ |= scratch_environment(dialect, scratch)
-        if dialect == "bigquery":
-            forget_bigquery()
-        found = list(findings(dialect, paths or linted_folders(), manifest))
+        os.environ |= scratch_environment("duckdb", scratch)
+        pretend_built()
+        found = list(findings(paths or linted_folders(), manifest))
     print("\n".join(found))
     return 1 if found else 0
 
 
-def fix(dialect: str, paths: Iterable[str]) -> int:
+def fix(paths: Iterable[str]) -> int:
     """Run sqlfluff fix and return the exit code. The indentation of files with Jinja blocks is not changed."""
     from sqlfluff.cli.commands import cli
 
@@ -194,8 +175,6 @@ def fix(dialect: str, paths: Iterable[str]) -> int:
                 "fix",
                 "--quiet",
                 "--disable-progress-bar",
-                "--dialect",
-                dialect,
                 *options,
                 *group,
             ]
@@ -208,14 +187,13 @@ def fix(dialect: str, paths: Iterable[str]) -> int:
 
 def main(argv: list[str]) -> int:
     """Lint or fix, and return the exit code."""
-    command, dialect, *paths = argv
+    command, *paths = argv
     if command == "lint":
-        return lint(dialect, paths)
+        return lint(paths)
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ |= scratch_environment(dialect, scratch)
-        if dialect == "bigquery":
-            forget_bigquery()
-        return fix(dialect, paths or linted_folders())
+        os.environ |= scratch_environment("duckdb", scratch)
+        pretend_built()
+        return fix(paths or linted_folders())
 
 
 if __name__ == "__main__":

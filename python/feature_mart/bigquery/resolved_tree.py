@@ -56,7 +56,7 @@ def _below(message: Any) -> Iterator[Any]:
 
 def start(node: Any) -> int | None:
     """Return the byte offset at which a node begins in the statement; None if the node has no position."""
-    while not node.DESCRIPTOR.name == "ResolvedNodeProto":
+    while node.DESCRIPTOR.name != "ResolvedNodeProto":
         if "parent" not in node.DESCRIPTOR.fields_by_name:
             return None
         node = node.parent

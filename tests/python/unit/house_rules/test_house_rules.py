@@ -257,7 +257,7 @@ def test_a_unit_test_states_each_var_that_its_model_reads_through_macros_of_ever
         broken = UNIT_TESTS["models/t.yml"].replace(left_out, "")
         (finding,) = check_unit_tests(UNIT_TESTS | {"models/t.yml": broken})
         assert (finding.rule, finding.line) == ("unit-test-vars", 2)
-        assert f"depends on {left_out.strip(', ').partition(':')[0]}" in finding.remedy
+        assert f"depends on the vars {left_out.strip(', ').partition(':')[0]}" in finding.remedy
 
 
 def test_a_unit_test_that_states_a_var_nobody_reads_is_found() -> None:
@@ -382,4 +382,4 @@ def test_lint_prints_a_line_a_tool_and_then_what_the_failed_ones_said(
 
 def test_lint_refuses_a_check_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert lint.main(["mipy"]) == 2
-    assert "there is no check mipy: use one of duckdb reach bigquery" in capsys.readouterr().err
+    assert "there is no check mipy: use one of portable sqlfluff reach" in capsys.readouterr().err
