@@ -5,7 +5,7 @@ docs/bigquery.md has the table of the rules with their sources.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +30,6 @@ class Rule:
 _FUNCTIONS = "BigQuery documentation, Functions"
 _CONVERSION = "BigQuery documentation, Conversion rules"
 RULES = {
-    "argument": Rule(
-        "BigQuery concatenates only text: use cast(… as string)", f"{_FUNCTIONS}: Operators"
-    ),
     "correlated": Rule(
         "BigQuery rejects a correlated subquery unless its WHERE joins on an equality, without LIMIT or ORDER BY: "
         "aggregate in a CTE, then join",
@@ -86,7 +83,8 @@ RULES = {
     ),
 }
 
-_TABLES = ("TableScan", "WithRefScan")
+_TABLES = {"TableScan", "WithRefScan"}
+_CUTS = {"LimitOffsetScan", "AnalyticScan", "SetOperationScan"}
 _EXACT = frozenset({"INT64", "NUMERIC", "BIGNUMERIC"})
 _DECIMALS = frozenset({"FLOAT64", "NUMERIC", "BIGNUMERIC"})
 #: Functions with a result of whole numbers, and functions that return one of their arguments.
@@ -100,32 +98,24 @@ _COMPARED = frozenset(
 _FRAMELESS = frozenset({"first_value", "last_value", "nth_value"})
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A violation of a rule of `RULES` at a byte offset of the statement."""
+def violations(tree: Any, sql: bytes) -> Iterator[tuple[str, int]]:
+    """Yield the rule and the byte offset of each violation in a resolved statement.
 
-    rule: str
-    at: int
-
-
-def violations(tree: Any, sql: bytes) -> Iterator[Violation]:
-    """Yield the violations in a resolved statement. ``sql`` is the text to which the tree's positions refer."""
+    ``sql`` is the text of the statement to which the tree's positions refer.
+    """
     for node in nodes(tree):
         if (check := _CHECKS.get(kind(node))) is not None:
             for rule, place in check(node, sql):
                 # A node without a position is at the nearest node with one.
-                yield Violation(rule, _position(place, node))
+                yield rule, _position(place, node)
 
 
 Found = Iterator[tuple[str, Any]]
 
 
 def _position(*places: Any) -> int:
-    for place in places:
-        for node in nodes(place):
-            if (at := start(node)) is not None:
-                return at
-    return 0
+    found = (start(node) for place in places for node in nodes(place))
+    return next((at for at in found if at is not None), 0)
 
 
 def _name(call: Any) -> str:
@@ -179,32 +169,21 @@ def _join(join: Any, _: bytes) -> Found:
 def _subquery(subquery: Any, _: bytes) -> Found:
     """Find a correlated subquery on a table that BigQuery cannot turn into a join."""
     outer = {parameter.column.column_id for parameter in subquery.parameter_list}
-    inside = [node for node in nodes(subquery.subquery) if kind(node) != "ColumnRef"]
-    if not outer or not any(kind(node) in _TABLES for node in inside):
+    inside = list(nodes(subquery.subquery))
+    kinds = {kind(node) for node in inside}
+    if not outer or not kinds & _TABLES:
         return
-    used = sum(_uses(node, outer) for node in nodes(subquery.subquery))
     filters = [node.filter_expr for node in inside if kind(node) == "FilterScan"]
-    filtered = sum(_uses(node, outer) for filter_ in filters for node in nodes(filter_))
-    within = {column for node in inside for column in _made(node)} - outer
-    is_equal = any(
-        _equates(term, outer, within) for filter_ in filters for term in _terms(filter_)
-    ) or subquery.HasField("in_expr")
-    is_cut = any(
-        kind(node) in ("LimitOffsetScan", "AnalyticScan", "SetOperationScan") for node in inside
-    )
-    if used > filtered or is_cut or not is_equal:
+    within = _columns(subquery.subquery) - outer
+    terms = [term for filter_ in filters for term in _terms(filter_)]
+    is_equal = any(_equates(term, outer, within) for term in terms) or subquery.HasField("in_expr")
+    is_filter = _uses(inside, outer) == sum(_uses(nodes(filter_), outer) for filter_ in filters)
+    if not is_equal or not is_filter or kinds & _CUTS:
         yield "correlated", subquery
 
 
-def _uses(node: Any, columns: set[int]) -> bool:
-    return kind(node) == "ColumnRef" and node.column.column_id in columns
-
-
-def _made(node: Any) -> set[int]:
-    try:
-        return {column.column_id for column in inherited(node, "column_list")}
-    except AttributeError:
-        return set()
+def _uses(those: Iterable[Any], columns: set[int]) -> int:
+    return sum(kind(node) == "ColumnRef" and node.column.column_id in columns for node in those)
 
 
 def _is_unusual(item: Any) -> bool:
@@ -213,15 +192,12 @@ def _is_unusual(item: Any) -> bool:
 
 
 def _windows(group: Any, _: bytes) -> Found:
-    items = group.order_by.order_by_item_list if group.HasField("order_by") else ()
-    if not any(_is_unusual(item) for item in items):
+    if not any(_is_unusual(item) for item in group.order_by.order_by_item_list):
         return
-    for made in group.analytic_function_list:
-        for call in nodes(made):
-            if kind(call) != "AnalyticFunctionCall" or not call.HasField("window_frame"):
-                continue
-            if call.window_frame.frame_unit and _name(call) not in _FRAMELESS:
-                yield "frame-nulls", call
+    for call in nodes(group):
+        is_call = kind(call) == "AnalyticFunctionCall" and _name(call) not in _FRAMELESS
+        if is_call and call.window_frame.frame_unit:
+            yield "frame-nulls", call
 
 
 def _aggregate(call: Any, sql: bytes) -> Found:
@@ -239,10 +215,6 @@ def _function(call: Any, sql: bytes) -> Found:
     name = _name(call)
     if name in ("$divide", "div", "mod") and not _is_divisor(_arguments(call)[1]):
         yield "divisor", call
-    if name == "concat" and any(
-        kind(part) == "Cast" and start(part) is None for part in _arguments(call)
-    ):
-        yield "argument", call
     if name in _ARITHMETIC | _COMPARED:
         arguments = _arguments(call)
         points = [_is_point(argument, sql) for argument in arguments]
@@ -296,13 +268,13 @@ def _is_written(cast: Any, sql: bytes) -> bool:
 
 
 def _cast(cast: Any, sql: bytes) -> Found:
-    if not _is_written(cast, sql):
-        return
     given, wanted = expression_type(cast.expr), expression_type(cast)
-    if wanted == "INT64" and given == "FLOAT64" and not _is_whole(unwrapped(cast.expr)):
-        yield "float-cast", cast
-    elif wanted == "STRING" and given in _DECIMALS:
+    if wanted == "STRING" and given in _DECIMALS:
         yield "number-text", cast
+    elif not _is_written(cast, sql):
+        return
+    elif wanted == "INT64" and given == "FLOAT64" and not _is_whole(unwrapped(cast.expr)):
+        yield "float-cast", cast
     elif given == "STRING" and wanted in _DECIMALS | {"INT64", "BOOL"}:
         yield "text-number", cast
 

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from typing import Any
 from feature_mart.bigquery.googlesql_values import RefusedError, Table
 from feature_mart.core.files import write_whole
 from feature_mart.runner.offline_bigquery import OfflineBigQuery, offline, raw_tables
-from house_rules.selected_nodes import TESTS_OF_DBT, select_nodes
-from house_rules.sent_statements import REFUSED, find_in_statement
+from house_rules.sent_statements import REFUSED, find_in_statement, own_tests
 from house_rules.sql import Finding
 from house_rules.sqlfluff import TARGETS, scratch_environment
+
+#: dbt's own generic tests, which are half of all nodes. Their SQL is dbt's, so no check reads them.
+_TESTS_OF_DBT = ("not_null", "unique", "relationships", "accepted_values")
 
 
 @dataclass(slots=True)
@@ -69,7 +72,7 @@ class _Run:
 
 def _findings(run: _Run, names: Collection[str]) -> Iterator[Finding]:
     """Yield the findings of a first build, of the unit tests and analyses, and of a later run."""
-    dbts = [f"test_name:{name}" for name in TESTS_OF_DBT]
+    dbts = [f"test_name:{name}" for name in _TESTS_OF_DBT]
     built = run.invoke("build", names, "--exclude", "test_type:unit", *dbts)
     # Copy the SQL now, because dbt compiles into the same objects again.
     first = {name: getattr(node, "compiled_code", None) for name, node in built.items()}
@@ -82,7 +85,8 @@ def _findings(run: _Run, names: Collection[str]) -> Iterator[Finding]:
     changed = set()
     for name, node in later.items():
         if str(node.resource_type) == "analysis":
-            _send(run.bigquery, node)
+            with suppress(RefusedError):  # A refused statement is kept with its error.
+                run.bigquery.send(name, node.compiled_code)
         elif first.get(name) != node.compiled_code:
             changed.add(node.name)
     if changed:
@@ -90,11 +94,38 @@ def _findings(run: _Run, names: Collection[str]) -> Iterator[Finding]:
     yield from run.findings()
 
 
-def _send(bigquery: OfflineBigQuery, node: Any) -> None:
-    try:
-        bigquery.send(node.unique_id, node.compiled_code)
-    except RefusedError:
-        return  # The statement is kept with its error.
+def _selected(
+    manifest: Any, paths: Sequence[str], *, is_downstream: bool
+) -> tuple[set[str], set[str]]:
+    """Return the names of the nodes of some files, for dbt's option ``--select``, and the tables that they make.
+
+    Args:
+        manifest: dbt's manifest.
+        paths: SQL files of models, tests, macros of generic tests, and analyses.
+        is_downstream: True to add the nodes that depend on them. Their own tests are always added.
+    """
+    named = {name for name, path in own_tests().items() if path in paths}
+    found = {
+        key
+        for key, node in manifest.nodes.items()
+        if node.original_file_path in paths or _test_name(node) in named
+    }
+    manifest.build_parent_and_child_maps()
+    waiting = list(found)
+    while waiting:
+        for child in manifest.child_map.get(waiting.pop(), ()):
+            if child not in found and (is_downstream or child.startswith(("test.", "unit_test."))):
+                found.add(child)
+                waiting.append(child)
+    nodes = [manifest.nodes[key] for key in found if key in manifest.nodes]
+    names = {node.name for node in nodes if _test_name(node) not in _TESTS_OF_DBT}
+    names |= {manifest.unit_tests[key].name for key in found if key in manifest.unit_tests}
+    tables = {f"{node.database}.{node.schema}.{node.alias}" for node in nodes}
+    return names, tables
+
+
+def _test_name(node: Any) -> str:
+    return str(getattr(getattr(node, "test_metadata", None), "name", ""))
 
 
 def main(
@@ -125,7 +156,7 @@ def main(
         tables = raw_tables("unset-project.dwh")
         names: Collection[str] = ()
         if paths and known is not None and known.is_file():
-            names, made = select_nodes(manifest, paths, is_downstream=is_downstream)
+            names, made = _selected(manifest, paths, is_downstream=is_downstream)
             saved = json.loads(known.read_text(encoding="utf-8"))
             tables |= {name: Table(columns) for name, columns in saved.items() if name not in made}
         run = _Run(manifest, OfflineBigQuery(tables))

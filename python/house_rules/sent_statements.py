@@ -44,10 +44,9 @@ def find_in_statement(sent: Sent, node: Any, source: str | None = None) -> Itera
     elif kind(unwrapped(sent.tree)) != "QueryStmt" or type_ in ("test", "analysis"):
         # Other queries of a model are its SELECT again, or run while the model is compiled.
         sql = sent.sql.encode()
-        for violation in violations(sent.tree, sql):
-            line = sql.count(b"\n", 0, violation.at) + 1
-            remedy = RULES[violation.rule].remedy
-            yield from _placed(path, source, compiled, sent.sql, line, violation.rule, remedy)
+        for rule, at in violations(sent.tree, sql):
+            line = sql.count(b"\n", 0, at) + 1
+            yield from _placed(path, source, compiled, sent.sql, line, rule, RULES[rule].remedy)
 
 
 def _placed(

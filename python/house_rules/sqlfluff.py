@@ -58,25 +58,14 @@ def pretend_built() -> None:
     from dbt.adapters.duckdb.impl import DuckDBAdapter
     from dbt.adapters.duckdb.relation import DuckDBRelation
 
-    def nothing(*_: object, **__: object) -> None:
-        return None
-
-    def a_table(_: object, database: str, schema: str, identifier: str) -> object:
-        return DuckDBRelation.create(database, schema, identifier, type="table")
-
-    def none_known(*_: object, **__: object) -> list[object]:
-        return []
-
-    def one_number(*_: object, **__: object) -> tuple[str, agate.Table]:
-        return "OK", agate.Table([[1]], ["us"])
-
-    for method, answer in {
-        "set_relations_cache": nothing,
-        "get_relation": a_table,
-        "list_relations": none_known,
-        "get_columns_in_relation": none_known,
-        "execute": one_number,
-    }.items():
+    answers: dict[str, Any] = {
+        "set_relations_cache": lambda *_: None,
+        "get_relation": lambda _, *names: DuckDBRelation.create(*names, type="table"),
+        "list_relations": lambda *_: [],
+        "get_columns_in_relation": lambda *_: [],
+        "execute": lambda *_, **__: ("OK", agate.Table([[1]], ["us"])),
+    }
+    for method, answer in answers.items():
         setattr(DuckDBAdapter, method, answer)
 
 

@@ -68,15 +68,17 @@ class GoogleSql:
         module = wasmtime.Module.from_file(engine, str(get_wasm_path()))
         self._exports: Any = linker.instantiate(self._store, module).exports(self._store)
         self._exports["_initialize"](self._store)
-
         language = options_pb2.LanguageOptionsProto()
-        wanted = self._messages.LanguageOptionsRequest(maximum_features=True)
-        self._call("GetLanguageOptions", wanted, language)
+        every = self._messages.LanguageOptionsRequest(maximum_features=True)
+        self._call("GetLanguageOptions", every, language)
+        # BigQuery has no LATERAL.
+        features = language.enabled_language_features
+        features[:] = [n for n in features if "LATERAL" not in modes.LanguageFeature.Name(n)]
         language.product_mode = modes.PRODUCT_EXTERNAL
         language.reserved_keywords.append("QUALIFY")
-        kind = resolved_node_kind_pb2.ResolvedNodeKind
-        kinds = [kind.Value(f"RESOLVED_{name}_STMT") for name in _STATEMENTS]
-        language.supported_statement_kinds[:] = kinds
+        kinds = resolved_node_kind_pb2.ResolvedNodeKind
+        names = (f"RESOLVED_{name}_STMT" for name in _STATEMENTS)
+        language.supported_statement_kinds[:] = map(kinds.Value, names)
         self._options = options_pb2.AnalyzerOptionsProto(
             language_options=language,
             default_timezone="UTC",
@@ -142,16 +144,15 @@ class GoogleSql:
     def _register(self, tables: Mapping[str, Table]) -> int:
         request = self._messages.RegisterCatalogRequest(simple_catalog=self._empty)
         for name, table in tables.items():
-            types = [self._type(type_) for type_ in table.columns.values()]
             described = request.simple_catalog.table.add(name=name)
-            for column, type_ in zip(table.columns, types, strict=True):
-                described.column.add(name=column).type.CopyFrom(type_)
+            for column, type_ in table.columns.items():
+                described.column.add(name=column).type.CopyFrom(self._type(type_))
             data = request.table_content[name].table_data
             data.SetInParent()
             for row in table.rows:
                 cells = data.row.add().cell
-                for type_, value in zip(types, row, strict=True):
-                    write_value(cells.add(), type_, value)
+                for column, value in zip(described.column, row, strict=True):
+                    write_value(cells.add(), column.type, value)
         answer = self._call("RegisterCatalog", request, self._messages.RegisterResponse())
         return int(answer.registered_id)
 
@@ -172,10 +173,9 @@ class GoogleSql:
         ctypes.memmove(self._address(place), sent, len(sent))
         found = exports[f"ZetaSqlLocalService_{method}"](store, place, len(sent), size)
         length = int.from_bytes(self._bytes(size, 4), "little")
-        if not found:
-            length = exports["wasm_get_last_error_size"](store)
+        length = length if found else exports["wasm_get_last_error_size"](store)
         text = self._bytes(found or exports["wasm_get_last_error"](store), length)
-        for used in filter(None, (found, place, size)):
+        for used in (found, place, size):
             exports["wasm_free"](store, used)
         if not found:
             raise refused(text.decode())
