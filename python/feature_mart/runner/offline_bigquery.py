@@ -187,6 +187,11 @@ def _adapter(bigquery: OfflineBigQuery) -> Mapping[str, Callable[..., Any]]:
     def drop_relation(_: Any, relation: Any) -> None:
         tables.pop(_name(relation), None)
 
+    def alter_table_add_columns(_: Any, relation: Any, columns: Sequence[Any]) -> None:
+        name = _name(relation)
+        added = {column.name: column.data_type for column in columns}
+        tables[name] = Table({**tables[name].columns, **added})
+
     def load_dataframe(
         _: Any,
         database: str,
@@ -221,6 +226,7 @@ def _adapter(bigquery: OfflineBigQuery) -> Mapping[str, Callable[..., Any]]:
         "list_schemas": lambda *_: [],
         "check_schema_exists": lambda *_: True,
         "is_replaceable": lambda *_: True,
+        "alter_table_add_columns": alter_table_add_columns,
         "drop_relation": drop_relation,
         "load_dataframe": load_dataframe,
         "submit_python_job": submit_python_job,
