@@ -18,11 +18,14 @@ import duckdb
 import yaml
 
 from feature_mart.bigquery import ask, explained_errors, open_client
+from feature_mart.bigquery.googlesql import load_googlesql
+from feature_mart.conformance.reference import reference_settings
 from feature_mart.core.duckdb_files import connect
 from feature_mart.core.errors import FeatureMartError, TerminalError, TransientError
 from feature_mart.core.settings import Settings
 from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.dbt import invoke_dbt
+from feature_mart.runner.offline_bigquery import OfflineBigQuery, offline
 
 #: dbt renders all cases as one text. Above each case, the text has a line of this prefix and the case's name.
 _SPLIT = "-- case: "
@@ -54,21 +57,27 @@ class CaseResult:
 
 
 def check_cases(
-    settings: Settings, log: RunLog, progress: Progress | None = None
+    settings: Settings,
+    log: RunLog,
+    progress: Progress | None = None,
+    *,
+    is_reference: bool = False,
 ) -> tuple[CaseResult, ...]:
     """Run every golden case on the target's engine, and return the results. No mart is needed.
 
-    Call this inside `open_run`. An error of the engine in a case is a result, not an exception.
+    Call this inside `open_run`. If ``is_reference`` is True, the cases are rendered for BigQuery and run on GoogleSQL's
+    reference implementation, whatever the target is. An error of the engine in a case is a result, not an exception.
 
     Raises:
-        TerminalError: dbt could not render the cases, or the client of BigQuery could not be opened.
+        TerminalError: dbt could not render the cases, the client of BigQuery could not be opened, or GoogleSQL is not
+            installed.
         TransientError: BigQuery is temporarily unavailable.
     """
     cases = read_cases()
     with log.stage("cases"):
-        rendered = _render(settings, cases)
+        rendered = render_reference(settings, cases) if is_reference else _render(settings, cases)
         results = []
-        with _asking(settings) as ask:
+        with _asking(settings, is_reference=is_reference) as ask:
             for number, case in enumerate(cases, start=1):
                 expected = json.dumps(case["expect"], ensure_ascii=False)
                 try:
@@ -107,6 +116,13 @@ def as_text(value: Any) -> str | None:
     return str(value)
 
 
+def render_reference(settings: Settings, cases: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the SELECT of each case for BigQuery, by the case's name. No service is used."""
+    load_googlesql()  # Fail before dbt runs if the package is missing.
+    with offline(OfflineBigQuery({})):
+        return _render(reference_settings(settings), cases)
+
+
 def _render(settings: Settings, cases: list[dict[str, Any]]) -> dict[str, str]:
     texts = [f"{_SPLIT}{case['name']}\n{_select(case)}\n" for case in cases]
     result = invoke_dbt(
@@ -135,7 +151,11 @@ def _select(case: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def _asking(settings: Settings) -> Iterator[Ask]:
+def _asking(settings: Settings, *, is_reference: bool) -> Iterator[Ask]:
+    if is_reference:
+        googlesql = load_googlesql()
+        yield lambda sql: [row[0] for row in googlesql.query(sql, {}).rows]
+        return
     address = settings.bigquery
     if address is not None:
         client = open_client(address, {"mart_command": "conformance"})

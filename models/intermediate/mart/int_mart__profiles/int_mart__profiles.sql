@@ -169,8 +169,8 @@ counted as (
         count(distinct cell) as distinct_count,
         min(cell) as least,
         max(cell) as greatest,
-        -- allow float-sum: exact for a label, which is 0 or 1; for a feature, the sum is not used
-        sum(cell) as total
+        -- Add whole millionths, because a sum of floats depends on the order of rows.
+        cast(sum({{ fixed_point('cell') }}) as bigint) as total_e6
     from binned
     group by measured_at, model_name, column_name, bin
 
@@ -182,12 +182,12 @@ final as (
         counted.measured_at,
         counted.model_name,
         counted.column_name,
-        counted.bin,
+        cast(counted.bin as bigint) as bin,
         counted.row_count,
         counted.distinct_count,
         counted.least,
         counted.greatest,
-        counted.total,
+        {{ ratio('counted.total_e6', '1000000') }} as total,
         {{ days_between('opening.opened_at', 'counted.measured_at') }} as history_days
     from counted
     cross join opening

@@ -43,10 +43,10 @@ judged as (
     select
         profiled_models.model_name,
         compared.history_days,
-        {{ judged_history_days() }} as needed_days,
+        cast({{ judged_history_days() }} as bigint) as needed_days,
         cast(coalesce(models_counted.newest_rows, 0) as bigint) as newest_rows,
         cast(coalesce(models_counted.former_rows, 0) as bigint) as former_rows,
-        {{ var('profile_rows') }} as needed_rows
+        cast({{ var('profile_rows') }} as bigint) as needed_rows
     from profiled_models
     left join models_counted
         on profiled_models.model_name = models_counted.model_name
