@@ -37,6 +37,11 @@ class ModelComparison:
     differences: int
     example: str | None
 
+    @property
+    def values(self) -> int:
+        """Return the number of compared values."""
+        return self.rows * self.columns
+
 
 @dataclass(frozen=True, slots=True)
 class MartTables:

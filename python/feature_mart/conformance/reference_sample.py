@@ -12,7 +12,12 @@ from pathlib import Path
 
 from feature_mart.bigquery.googlesql import load_googlesql
 from feature_mart.conformance.duckdb_tables import DuckDBTables
-from feature_mart.conformance.models import MartTables, ModelComparison, compare_models
+from feature_mart.conformance.models import (
+    EXCEPTIONS,
+    MartTables,
+    ModelComparison,
+    compare_models,
+)
 from feature_mart.conformance.reference import BigQueryModel, compile_for_bigquery
 from feature_mart.core.duckdb_files import attach, connect
 from feature_mart.core.settings import SAMPLE, Settings, resolve_settings
@@ -29,12 +34,21 @@ class ReferenceReport:
     """The comparison of a sample's models.
 
     `first` compares the first build, as of the earlier refresh, and `later` the run as of the newest refresh, which
-    appends to the first build. `python_models` are not evaluated: their tables are DuckDB's.
+    appends to the first build. Both have the same models in the same order. `python_models` are not evaluated: their
+    tables are DuckDB's.
     """
 
     first: tuple[ModelComparison, ...]
     later: tuple[ModelComparison, ...]
     python_models: tuple[str, ...]
+
+    @property
+    def exceptions(self) -> tuple[str, ...]:
+        """Return a line for each column that is not compared, with the reason."""
+        return tuple(
+            f"{model}.{column} is not compared: {reason}"
+            for (model, column), reason in EXCEPTIONS.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ def compare_sample(
     """
     if settings.bigquery is None:
         raise UsageError(
-            "--tables compares BigQuery with DuckDB: name a BigQuery target with --target, such as bigquery_dev."
+            "--tables compares BigQuery with DuckDB: name a BigQuery target with --target, such as bigquery_dev, or "
+            "googlesql for Google's reference implementation."
         )
 
     def show(what: str) -> None:
