@@ -35,6 +35,18 @@
     )
 {%- endmacro %}
 
+{#- Write a text in lower case, each character by itself: İ becomes i, and Σ becomes σ. BigQuery's
+    lower would add a combining dot to the i, and write a sigma at the end of a word as ς. -#}
+{% macro lowered(text) %}
+    {{- return(adapter.dispatch('lowered')(text)) -}}
+{% endmacro %}
+{% macro default__lowered(text) -%}
+    lower(replace(replace({{ text }}, 'İ', 'i'), 'Σ', 'σ'))
+{%- endmacro %}
+{% macro duckdb__lowered(text) -%}
+    lower({{ text }})
+{%- endmacro %}
+
 {#- Write the quotient of two non-negative whole numbers, rounded down. -#}
 {% macro whole_quotient(a, b) %}
     {{- return(adapter.dispatch('whole_quotient')(a, b)) -}}

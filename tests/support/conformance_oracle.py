@@ -39,6 +39,11 @@ def half_away(value: Decimal, places: int = 0) -> Decimal:
         return value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
 
 
+def lowered(text: str) -> str:
+    # Lower each character by itself, because Python's lower() of a whole text depends on the following characters.
+    return "".join({"İ": "i"}.get(character, character.lower()) for character in text)
+
+
 # The inputs of a case: SQL literals, read as Python values. -------------------------------------------
 
 
@@ -172,9 +177,13 @@ class Oracle:
         # Decimal(float) is exact, so only the two roundings below change the value.
         return None if value is None else int(half_away(half_away(Decimal(value), 9)))
 
+    def lowered(self, text: Value) -> str | None:
+        value = self._value(text)
+        return None if value is None else lowered(str(value))
+
     def code_word(self, text: Value) -> str | None:
         value = self._value(text)
-        return None if value is None else str(value).strip().lower()
+        return None if value is None else lowered(str(value).strip())
 
     def days_between(self, earlier: Value, later: Value) -> float | None:
         first, last = self.to_epoch_us(earlier), self.to_epoch_us(later)

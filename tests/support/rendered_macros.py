@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,18 @@ class _Adapter:
         raise LookupError(name)
 
 
-def load_macros(*dialects: str, **context: object) -> dict[str, Callable[..., str]]:
+def load_macros(
+    *dialects: str, given: Mapping[str, object] | None = None, **context: object
+) -> dict[str, Callable[..., str]]:
     """Return the macros in the folders dialect, expressions, point_in_time and quality, by name.
 
     Args:
         dialects: names of dialects in order of preference, before ``default``.
+        given: dbt vars, in place of those of the project.
         context: names that dbt would define in the Jinja context, such as ``is_incremental`` or ``run_query``.
     """
     variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
+    variables |= given or {}
     macros: dict[str, Any] = {}
     environment = jinja2.Environment(
         extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined, trim_blocks=False
