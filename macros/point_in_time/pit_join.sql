@@ -7,14 +7,15 @@ was available at the time of the spine row.
 `spine` and `features` are names of CTEs. `key` is a column of both, or a list of columns.
 `features` has no NULL in the key, and one row per (key, features_at).
 The SELECT returns all columns of the spine, then `columns`. Without a feature row, for example
-because of a NULL in its key, a spine row gets NULLs. A feature row that is available exactly at
-`spine_at` is used. A NULL in the newest feature row stays NULL. No spine row is lost or duplicated.
+because of a NULL in its key or time, a spine row gets NULLs. A feature row that is available
+exactly at `spine_at` is used. A NULL in the newest feature row stays NULL. No spine row is lost or
+duplicated.
 
 DuckDB has an ASOF join, and BigQuery has none. On BigQuery both sides are put into one stream
 ordered by time. Each feature row is packed in a struct, because a NULL in the newest row would
-otherwise be replaced by an older value. The stream carries the spine rows, so that nothing is
-joined back and duplicate spine rows are kept. This form also runs on DuckDB, and the tests compare
-both.
+otherwise be replaced by an older value. A spine row without a time comes first in the stream,
+before all feature rows. The stream carries the spine rows, so that nothing is joined back and
+duplicate spine rows are kept. This form also runs on DuckDB, and the tests compare both.
 -#}
 {% macro pit_join(
     spine, features, key, columns, spine_at='requested_at', features_at='available_at'
@@ -56,7 +57,7 @@ both.
                     {%- for column in keys %}
                     stream.join_key_{{ loop.index }}{{ ',' if not loop.last }}
                     {%- endfor %}
-                order by stream.join_at asc nulls last, stream.is_spine asc nulls last
+                order by stream.join_at asc nulls first, stream.is_spine asc nulls last
                 rows between unbounded preceding and current row
             ) as feature_row
         from (
@@ -69,6 +70,7 @@ both.
                 {{ struct_of(columns, features) }} as feature_row,
                 null as spine_row
             from {{ features }}
+            where {{ features }}.{{ features_at }} is not null
             union all
             select
                 {%- for column in keys %}

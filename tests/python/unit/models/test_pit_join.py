@@ -35,6 +35,7 @@ def join_by_hand(spine: Sequence[Row], features: Sequence[Row]) -> list[tuple[An
             for feature in features
             if feature["client_id"] == row["client_id"]
             and row["client_id"] is not None
+            and None not in (feature["available_at"], row["requested_at"])
             and feature["available_at"] <= row["requested_at"]
         ]
         latest = max(usable, key=lambda feature: feature["available_at"], default={})
@@ -106,6 +107,20 @@ CASES: dict[str, tuple[list[Row], list[Row]]] = {
     "a NULL key matches no NULL key": (
         [{"row_id": 1, "client_id": None, "requested_at": at(9)}],
         [{"client_id": None, "available_at": at(1), "f1": 1, "f2": "x"}],
+    ),
+    "a spine row without a time has NULLs": (
+        [
+            {"row_id": 1, "client_id": "a", "requested_at": None},
+            {"row_id": 2, "client_id": "a", "requested_at": at(9)},
+        ],
+        [{"client_id": "a", "available_at": at(1), "f1": 1, "f2": "x"}],
+    ),
+    "a feature row without a time is never used": (
+        [
+            {"row_id": 1, "client_id": "a", "requested_at": None},
+            {"row_id": 2, "client_id": "a", "requested_at": at(9)},
+        ],
+        [{"client_id": "a", "available_at": None, "f1": 1, "f2": "x"}],
     ),
     "an entity never seen has NULLs": (
         [{"row_id": 1, "client_id": "b", "requested_at": at(9)}],
