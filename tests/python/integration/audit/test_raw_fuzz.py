@@ -17,7 +17,8 @@ from compiled_mart import CompiledMart, compile_mart, connect
 from feature_mart.core.errors import UsageError
 from feature_mart.raw.warehouse import check_warehouse, raw_select
 from oracle import expected_tables, histories
-from python.integration.oracle.test_oracle import build_on_raw, differences
+from oracle_builds import build_on_raw
+from oracle_differences import differences
 from raw_fuzz import FAULTS, write_anyhow
 from toy_project import write_warehouse
 

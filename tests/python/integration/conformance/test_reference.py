@@ -72,7 +72,7 @@ FAULTS = [
     ("first", "stg_dwh__contracts", "'Σ', 'σ'", "'Σ', 'Σ'"),
     ("first", "int_mart__profiles", "count(distinct cell)", "count(cell)"),
     ("first", "int_job__versions", "interval 3 hour", "interval 2 hour"),
-    ("later", "int_job__price_label", "ln(", "log10("),
+    ("later", "int_mart__profiles", "min(cell)", "max(cell)"),
     ("later", "feat_client__history", "timestamp_micros(", "timestamp_micros(1 + "),
 ]
 

@@ -7,34 +7,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from compiled_mart import (
-    RAW_TABLES,
-    CompiledMart,
-    compile_mart,
-    connect,
-    load_table,
-    load_text_words,
-)
+from compiled_mart import CompiledMart, compile_mart
 from oracle import Tables, World, expected_tables, histories, instants
 from oracle.instants import LOAD_CLOCK
+from oracle_builds import build_world
 from oracle_differences import differences
 
 #: The number of random universes that `test_models_equal_oracle` compares in total. `make audit` compares 30,000.
 HISTORIES = int(os.environ.get("ORACLE_HISTORIES", "2500"))
 _A_QUERY = 250
-_LOAD_CLOCK_COLUMNS = {
-    "warehouse": "varchar",
-    "table": "varchar",
-    "trusted_from": "timestamptz",
-    "assumed_lag_hours": "bigint",
-    "untrusted_from": "timestamptz",
-}
 
 Draw = Callable[[Random], tuple[Tables, World]]
 
@@ -42,35 +28,6 @@ Draw = Callable[[Random], tuple[Tables, World]]
 @pytest.fixture(scope="module")
 def mart(tmp_path_factory: pytest.TempPathFactory) -> CompiledMart:
     return compile_mart(tmp_path_factory.mktemp("compiled"))
-
-
-def build(mart: CompiledMart, tables: Tables, world: World) -> Any:
-    """Build the mart of these raw rows in memory with the settings of ``world``, and return the connection."""
-    con = connect()
-    for table, columns in RAW_TABLES.items():
-        load_table(con, f"dwh.{table}", columns, tables.get(table, []))
-    build_on_raw(mart, con, world)
-    return con
-
-
-def build_on_raw(mart: CompiledMart, con: Any, world: World) -> None:
-    """Build the mart with a world's settings over the raw tables in the schema `dwh` of a connection."""
-    lines = [
-        {
-            "table": table,
-            "trusted_from": line.trusted_from,
-            "assumed_lag_hours": line.assumed_lag_hours,
-            "untrusted_from": line.untrusted_from,
-        }
-        for table in world.load_clock
-        for line in world.load_clock_lines(table)
-    ]
-    load_table(con, "main.load_clock", _LOAD_CLOCK_COLUMNS, lines)
-    load_text_words(con)
-    load_table(
-        con, "main.int_mart__clock", {"as_of_at": "timestamptz"}, [{"as_of_at": world.as_of_at}]
-    )
-    mart.build(con, given={"int_mart__clock"})
 
 
 def wild_warehouse(rng: Random) -> tuple[Tables, World]:
@@ -99,7 +56,7 @@ def test_models_equal_oracle(mart: CompiledMart, draw: Draw) -> None:
     @given(seed=st.integers(0, 2**48))
     def check(seed: int) -> None:
         tables, world = draw(Random(seed))
-        with build(mart, tables, world) as con:
+        with build_world(mart, tables, world) as con:
             found = differences(con, expected_tables(tables, world))
         assert not found, f"seed {seed}, as of {world.as_of}:\n" + "\n".join(found[:12])
 
@@ -110,7 +67,7 @@ def test_models_equal_oracle(mart: CompiledMart, draw: Draw) -> None:
 @given(tables=histories.warehouses(max_universes=3))
 def test_smallest_histories_equal_oracle(mart: CompiledMart, tables: Tables) -> None:
     """Compare few histories at a time, so that Hypothesis can shrink a failure."""
-    with build(mart, tables, histories.WORLD) as con:
+    with build_world(mart, tables, histories.WORLD) as con:
         assert differences(con, expected_tables(tables, histories.WORLD)) == []
 
 
@@ -118,7 +75,7 @@ def test_oracle_knows_every_column_and_random_histories_give_it_a_value(mart: Co
     """Fail, with advice, for a column that the oracle lacks or that is 0 or NULL in all random histories."""
     tables, world = wild_warehouse(Random(1))
     expected = expected_tables(tables, world)
-    with build(mart, tables, world) as con:
+    with build_world(mart, tables, world) as con:
         assert differences(con, expected) == []
     for table, rows in expected.items():
         assert rows, (
@@ -135,7 +92,7 @@ def test_differences_are_seen(mart: CompiledMart) -> None:
     """Show that the comparison fails for a changed value, a lost row and a duplicated row."""
     tables, world = wild_warehouse(Random(1))
     expected = expected_tables(tables, world)
-    with build(mart, tables, world) as con:
+    with build_world(mart, tables, world) as con:
         assert differences(con, expected) == []
         con.execute("update main.feat_client__history set client_contract_count_all = 99")
         assert differences(con, expected)
@@ -143,6 +100,6 @@ def test_differences_are_seen(mart: CompiledMart) -> None:
         "delete from main.int_job__requests where job_id = (select min(job_id) from main.int_job__requests)",
         "insert into main.int_job__requests select * from main.int_job__requests limit 1",
     ):
-        with build(mart, tables, world) as con:
+        with build_world(mart, tables, world) as con:
             con.execute(statement)
             assert differences(con, expected)
