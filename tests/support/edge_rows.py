@@ -18,7 +18,7 @@ TEXTS = (
     "ﾊﾝｶｸ ｶﾞｷﾞ ＦＵＬＬ",
     "\u3000全角　空白\u3000",
     "\u00a0\u2003é é\u200b",
-    "it's \\ \"quoted\" `x` %s {{ y }} -- z",
+    'it\'s \\ "quoted" `x` %s {{ y }} -- z',
     "a\tb\nc\rd",
     "\U0010ffff\uffff\u0301",
 )
@@ -47,7 +47,7 @@ def add_edge_rows(folder: Path) -> None:
     changes: Mapping[str, Mapping[str, list[str]]] = {
         "jobs": {
             "title": texts,
-            "description": texts[3:] + ["null"],
+            "description": [*texts[3:], "null"],
             "job_type": texts[1:],
             "category_id": ["category_id", "null", *texts[2:4]],
             "currency": ["'JPY'", "'jpy'", "null"],

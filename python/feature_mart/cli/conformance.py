@@ -1,6 +1,6 @@
 """Define `mart conformance`, which checks that an engine computes what BigQuery's documentation says.
 
-The target `googlesql` exists only here: it is Google's reference implementation of BigQuery's SQL, and needs no service.
+The target `googlesql` exists only here. It is Google's reference implementation of BigQuery's SQL, without a service.
 """
 
 from __future__ import annotations
@@ -152,9 +152,7 @@ def _conformance_document(
     }
 
 
-def _print_cases(
-    target: str, results: tuple[CaseResult, ...], wrong: list[CaseResult]
-) -> None:
+def _print_cases(target: str, results: tuple[CaseResult, ...], wrong: list[CaseResult]) -> None:
     from feature_mart.cli.printing import say
 
     for result in wrong:

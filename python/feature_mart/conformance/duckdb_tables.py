@@ -84,7 +84,7 @@ class DuckDBTables:
 
 
 def exact_type(type_: Any) -> str | None:
-    """Return BigQuery's name of a DuckDB type, such as ARRAY<STRING>; None if a model's column may not have the type."""
+    """Return BigQuery's name of a DuckDB type, such as ARRAY<STRING>; None if no model's column may have the type."""
     return _translated(type_, is_exact=True)
 
 

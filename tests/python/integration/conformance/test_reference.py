@@ -1,4 +1,4 @@
-"""Test that GoogleSQL's reference implementation computes the golden values and the tables of a sample as DuckDB does."""
+"""Test that GoogleSQL's reference implementation computes the golden values, and the tables of a sample as DuckDB."""
 
 from __future__ import annotations
 
@@ -133,7 +133,14 @@ def test_the_command_reports_cases_and_models(
     case = golden.read_cases()[0]
     monkeypatch.setattr(golden, "read_cases", lambda: [case])
     monkeypatch.setattr(golden, "render_reference", lambda *_: {case["name"]: "select 0"})
-    arguments = ["conformance", "--target", "googlesql", "--tables", "--dwh", str(tmp_path / "none")]
+    arguments = [
+        "conformance",
+        "--target",
+        "googlesql",
+        "--tables",
+        "--dwh",
+        str(tmp_path / "none"),
+    ]
     environment = {"MART_HOME": str(tmp_path / "home"), "MART_TARGET": "bigquery_dev"}
     shown = CliRunner().invoke(main, arguments, env=environment)
     assert shown.exit_code == 1 and wanted == {"jobs": 150, "seed": 5}

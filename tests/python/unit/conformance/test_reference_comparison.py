@@ -85,9 +85,11 @@ def test_only_types_of_both_engines_are_exact(sql: str, exact: str | None) -> No
 
 
 def test_a_type_that_bigquery_lacks_is_an_error() -> None:
-    with mart("create table odd as select uuid() as x") as con:
-        with pytest.raises(TerminalError, match=r"odd\.x has the type UUID"):
-            DuckDBTables(con).read("odd")
+    with (
+        mart("create table odd as select uuid() as x") as con,
+        pytest.raises(TerminalError, match=r"odd\.x has the type UUID"),
+    ):
+        DuckDBTables(con).read("odd")
 
 
 def mart(*statements: str) -> duckdb.DuckDBPyConnection:
