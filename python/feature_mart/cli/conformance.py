@@ -96,7 +96,8 @@ def conformance(
         if report is not None:
             _print_reference(report)
     models = (*report.first, *report.later) if report is not None else ()
-    if wrong or any(table.differences for table in (*compared, *models)):
+    counts = [each.differences for each in compared] + [each.differences for each in models]
+    if wrong or any(counts):
         raise SystemExit(1)
 
 

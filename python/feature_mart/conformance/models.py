@@ -118,16 +118,16 @@ def _compare(model: BigQueryModel, select: str, tables: MartTables) -> ModelComp
         )
     if set(result.columns) != set(types):
         odd = ", ".join(sorted(set(result.columns) ^ set(types)))
-        example = f"columns that only one engine has: {odd}"
+        reason = f"columns that only one engine has: {odd}"
         return ModelComparison(
-            model.name, len(expected.rows), len(compared), max(len(expected.rows), 1), example
+            model.name, len(expected.rows), len(compared), max(len(expected.rows), 1), reason
         )
     apart = [
         f"{name}: {types[name]} on DuckDB, {result.columns[name]} on GoogleSQL"
         for name in compared
         if exact_type(types[name]) != result.columns[name]
     ]
-    rows = _columns(result, types)
+    rows: Sequence[Sequence[Any]] = _columns(result, types)
     if tables.earlier is not None and model.is_incremental:
         before = _columns(tables.earlier.read(model.name), types)
         try:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from feature_mart.bigquery.googlesql import load_googlesql
@@ -131,11 +132,13 @@ def compare_builds(
         ):
             show(f"compile the {what} for BigQuery")
             models = compile_on(tables, builds.settings, as_of_at)
-            found.append(
-                compare_models(models, tables, lambda name, what=what: show(f"{what}: {name}"))
-            )
+            found.append(compare_models(models, tables, partial(_show_model, show, what)))
     python = tuple(sorted(model.name for model in models if model.select is None))
     return ReferenceReport(found[0], found[1], python)
+
+
+def _show_model(show: Callable[[str], None], what: str, model: str) -> None:
+    show(f"{what}: {model}")
 
 
 def compile_on(
