@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 #: The number of rows among which the counterpart of a differing row is searched.
@@ -64,10 +65,14 @@ def _example(
     same = [place for place in range(len(columns)) if place not in differing]
     key = ", ".join(f"{columns[place]}={first[place]!s}" for place in same[:2])
     values = (
-        f"{columns[place]}: {first[place]!r} on DuckDB, {other[place]!r} on GoogleSQL"
+        f"{columns[place]}: {_shown(first[place])} on DuckDB, {_shown(other[place])} on GoogleSQL"
         for place in differing[:_SHOWN_COLUMNS]
     )
     return f"{key}; {'; '.join(values)}"
+
+
+def _shown(value: Any) -> str:
+    return str(value) if isinstance(value, datetime) else repr(value)
 
 
 def _counted(rows: Iterable[Sequence[Any]]) -> tuple[Counter[Any], dict[Any, Sequence[Any]]]:
