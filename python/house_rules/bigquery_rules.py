@@ -179,7 +179,7 @@ def _subquery(subquery: Any, _: bytes) -> Found:
     is_equal = any(_equates(term, outer, within) for term in terms) or subquery.HasField("in_expr")
     is_filter = _uses(inside, outer) == sum(_uses(nodes(filter_), outer) for filter_ in filters)
     if not is_equal or not is_filter or kinds & _CUTS:
-        yield "correlated", subquery
+        yield "correlated", subquery.subquery
 
 
 def _uses(those: Iterable[Any], columns: set[int]) -> int:

@@ -52,13 +52,11 @@ class _Run:
         if outcome.exception is not None and not results:
             raise RuntimeError(str(outcome.exception))
         refused = {sent.node for sent in self.bigquery.sent if sent.refused is not None}
-        for result in results:
-            name = result.node.unique_id
-            status = str(result.status)
-            if status in ("error", "runtime error") and name not in refused:
-                raise RuntimeError(f"{result.node.original_file_path}: {result.message}")
-            self.skipped |= {name} if status == "skipped" else set()
         made = {result.node.unique_id: result.node for result in results}
+        self.skipped |= {one.node.unique_id for one in results if str(one.status) == "skipped"}
+        for one in results:
+            if "error" in str(one.status) and one.node.unique_id not in refused:
+                raise RuntimeError(f"{one.node.original_file_path}: {one.message}")
         self.nodes |= made
         return made
 
@@ -97,12 +95,9 @@ def _findings(run: _Run, names: Collection[str]) -> Iterator[Finding]:
 def _selected(
     manifest: Any, paths: Sequence[str], *, is_downstream: bool
 ) -> tuple[set[str], set[str]]:
-    """Return the names of the nodes of some files, for dbt's option ``--select``, and the tables that they make.
+    """Return the names of the nodes in the SQL files ``paths``, for dbt's option ``--select``, and their tables.
 
-    Args:
-        manifest: dbt's manifest.
-        paths: SQL files of models, tests, macros of generic tests, and analyses.
-        is_downstream: True to add the nodes that depend on them. Their own tests are always added.
+    The nodes' tests are added, and with ``is_downstream`` the nodes that depend on them.
     """
     named = {name for name, path in own_tests().items() if path in paths}
     found = {

@@ -64,8 +64,10 @@ def run_apart(work: Callable[[], int]) -> tuple[int, str]:
             with redirect_stdout(output), redirect_stderr(output):
                 try:
                     code = work()
+                except RuntimeError as error:
+                    print(error)  # dbt's message says what is wrong.
                 finally:
-                    if sys.exc_info()[1] is not None:
+                    if sys.exception() is not None:
                         traceback.print_exc()
                     output.flush()
                     # Exit at once: the child must not return to the parent's code or run exit handlers.

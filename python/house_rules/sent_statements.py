@@ -17,12 +17,9 @@ REFUSED = "googlesql"
 
 
 def find_in_statement(sent: Sent, node: Any, source: str | None = None) -> Iterator[Finding]:
-    """Yield the findings in a statement that dbt sent for a node.
+    """Yield the findings in a statement that dbt sent for a node, the compiled node of dbt's result.
 
-    Args:
-        sent: the statement.
-        node: the compiled node of dbt's result.
-        source: the text of the node's file; None to read the file.
+    ``source`` is the text of the node's file; None to read the file.
     """
     type_ = str(node.resource_type)
     path = str(node.original_file_path)

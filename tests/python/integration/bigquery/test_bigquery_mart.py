@@ -8,17 +8,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import grpc
 import pytest
 from click.testing import CliRunner
 
+from analyzed_statements import analyze_sent
 from bigquery_emulator import Emulator, run_emulator
 from compiled_mart import PROJECT
 from emulated_mart import (
@@ -31,8 +30,6 @@ from emulated_mart import (
     write_slice,
 )
 from feature_mart.bigquery import open_client
-from feature_mart.bigquery.googlesql_values import RefusedError, Table
-from feature_mart.bigquery.resolved_tree import kind, unwrapped
 from feature_mart.cli import main
 from feature_mart.conformance import TableComparison
 from feature_mart.conformance.cases import check_cases
@@ -42,7 +39,6 @@ from feature_mart.knowledge.site.profiles import measure_profiles
 from feature_mart.runner import build_mart, open_engine, open_run, require_built
 from feature_mart.runner.bulk_loads import find_bulks
 from feature_mart.runner.dbt import invoke_dbt
-from feature_mart.runner.offline_bigquery import OfflineBigQuery
 from feature_mart.sample import write_sample
 from read_api_proxy import ReadFault, ReadProxy, run_read_proxy
 from typed_project import RESULTS, bigquery_output, results_of, write_project
@@ -159,44 +155,9 @@ def test_a_later_run_only_appends_what_is_new_behind_a_literal(
 
 
 def test_every_statement_that_dbt_sent_is_googlesql(mart: EmulatedMart, built: None) -> None:
-    """Analyze each statement of both builds that makes or changes a table, as the emulator received it.
-
-    The linter analyzes the queries.
-    """
-    address = mart.settings.bigquery
-    assert address is not None
-    client = open_client(address)
-    tables = columns_in(client, "mart", "sample")
-    bigquery = OfflineBigQuery(tables)
-    kinds: Counter[str] = Counter()
-    jobs = [job for job in client.list_jobs(max_results=10_000) if job.job_type == "query"]
-    for job in sorted(jobs, key=lambda job: job.created):
-        if re.search(r"^\s*(?:select|with)\b", re.sub(r"(?s)/\*.*?\*/|--[^\n]*", "", job.query)):
-            continue
-        # The notebook writes the temporary table of a Python model, so no statement creates it.
-        for model, temporary in re.findall(r"`((\w+)__dbt_tmp\d+)`", job.query):
-            if temporary in ("int_job__terms", "feat_job__text"):
-                tables.setdefault(f"mart-test.mart.{model}", tables[f"mart-test.mart.{temporary}"])
-        kinds[kind(bigquery.send("model", job.query))] += 1
+    assert mart.settings.bigquery is not None
+    kinds = analyze_sent(open_client(mart.settings.bigquery), "mart", "sample")
     assert kinds["MergeStmt"] >= 36 and kinds["CreateTableAsSelectStmt"] >= 63
-    merge = next(sent.sql for sent in bigquery.sent if kind(unwrapped(sent.tree)) == "MergeStmt")
-    with pytest.raises(RefusedError, match="gone"):
-        bigquery.send("model", re.sub(r"(?s)insert\s*\(`\w+`", "insert (`gone`", merge))
-
-
-def columns_in(client: Any, *datasets: str) -> dict[str, Table]:
-    """Return the columns of all tables in some datasets of the emulator."""
-    names = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
-    return {
-        f"mart-test.{dataset}.{listed.table_id}": Table(
-            {
-                field.name: names.get(field.field_type, field.field_type)
-                for field in client.get_table(listed).schema
-            }
-        )
-        for dataset in datasets
-        for listed in client.list_tables(f"mart-test.{dataset}")
-    }
 
 
 @pytest.mark.audit

@@ -11,6 +11,7 @@ import pytest
 from dbt.cli.main import dbtRunner
 
 from compiled_mart import PROJECT
+from feature_mart.bigquery.googlesql_values import RefusedError, Table
 from feature_mart.bigquery.resolved_tree import kind, unwrapped
 from feature_mart.core.raw_contract import CONTRACT
 from feature_mart.runner.offline_bigquery import OfflineBigQuery, offline, raw_tables
@@ -76,6 +77,16 @@ def test_a_column_of_another_type_than_its_contract_fails(
     profiles = str(PROJECT / "profiles")
     (message,) = run("run", "--project-dir", str(tmp_path), "--profiles-dir", profiles)
     assert "amount" in message and "int64" in message.lower()
+
+
+def test_a_merge_of_an_unknown_column_is_refused(bigquery: OfflineBigQuery) -> None:
+    bigquery.tables["p.d.t"] = Table({"id": "INT64", "n": "INT64"})
+    merge = "merge into `p`.`d`.`t` as a using (select 1 as id, 2 as n) as b on a.id = b.id "
+    bigquery.send(
+        "model.p.t", merge + "when not matched then insert (`id`, `n`) values (`id`, `n`)"
+    )
+    with pytest.raises(RefusedError, match="gone"):
+        bigquery.send("model.p.t", merge + "when not matched then insert (`gone`) values (`n`)")
 
 
 def test_the_adapter_is_as_before_at_the_end() -> None:

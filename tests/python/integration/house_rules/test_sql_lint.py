@@ -277,10 +277,11 @@ def test_what_is_not_portable_is_found_at_its_line(tiny: Path) -> None:
     code, output = portable(tiny)
     assert code == 1
     assert [tuple(line.split(": ")[:2]) for line in output.splitlines()] == [
-        ("models/branches.sql:5", "correlated"),
-        ("models/branches.sql:9", "correlated"),
+        ("models/branches.sql:6", "correlated"),
+        ("models/branches.sql:10", "correlated"),
         ("models/shares.sql:2", "divisor"),
         ("tests/generic/positive.sql:2", "float-sum"),
+        ("tests/generic/positive.sql:4", "float-sum"),
     ]
 
 
