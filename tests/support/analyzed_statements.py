@@ -7,8 +7,10 @@ from collections import Counter
 from typing import Any
 
 from emulated_mart import PROJECT_ID
+from feature_mart.bigquery import open_client
 from feature_mart.bigquery.googlesql_values import Table
 from feature_mart.bigquery.resolved_tree import kind
+from feature_mart.core.settings import Settings
 from feature_mart.runner.offline_bigquery import OfflineBigQuery
 
 #: The Python models. The notebook writes their temporary tables, so no statement creates these tables.
@@ -17,7 +19,7 @@ _QUERY = re.compile(r"\s*(?:select|with)\b")
 _COMMENT = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
 
 
-def analyze_sent(client: Any, *datasets: str) -> Counter[str]:
+def analyze_sent(settings: Settings, *datasets: str) -> Counter[str]:
     """Analyze each statement that made or changed a table, and return the number of statements of each kind.
 
     The statements are analyzed in the order in which they were sent. They read the tables that ``datasets`` have now,
@@ -27,6 +29,8 @@ def analyze_sent(client: Any, *datasets: str) -> Counter[str]:
         RefusedError: GoogleSQL refused a statement.
     """
     kinds: Counter[str] = Counter()
+    assert settings.bigquery is not None
+    client = open_client(settings.bigquery)
     tables = _columns_in(client, datasets)
     bigquery = OfflineBigQuery(tables)
     jobs = [job for job in client.list_jobs(max_results=10_000) if job.job_type == "query"]
