@@ -99,8 +99,8 @@ CHANGES = (
         "job_budget_log client_tenure_days",
         note(
             PROJECT,
-            "# The weight, in observations",
-            "# By the backtest of this spring: the weight, in observations",
+            "# Number of observations that the prior counts as",
+            "# By the backtest of this spring: number of observations that the prior counts as",
         ),
     ),
     Change(
@@ -108,7 +108,11 @@ CHANGES = (
         (put(PROJECT, "publish_lag_minutes: 60", "publish_lag_minutes: 5"),),
         "client_rating_mean_all category_contract_count_90d",
         "job_budget_log job_title_kanji_ratio",
-        note(PROJECT, "# The clock. A change", "# The clock, faster since this spring. A change"),
+        note(
+            PROJECT,
+            "# The first three vars are the clock.",
+            "# The first three vars are the clock, which is faster since this spring.",
+        ),
     ),
     Change(
         "a var of the label",

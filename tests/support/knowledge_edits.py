@@ -73,7 +73,8 @@ def describe(name: str, column: str | None = None) -> Edit:
 
     def edit(files: Files) -> None:
         path = path_of(files, name)
-        start = rf'(- name: {column or name.removesuffix(".yml")}\n +description: "?)'
+        named = column or name.removesuffix(".yml")
+        start = rf'(- name: {named}\n(?:(?!      - name: ).*\n)*? +description: "?)'
         assert re.search(start, files[path]), f"{path} has no description of {column}"
         files[path] = re.sub(start, r"\1Counted anew this spring. ", files[path], count=1)
 

@@ -331,7 +331,7 @@ HONEST: dict[str, tuple[Edit, ...]] = {
         move("text_words.csv", '"urgent","特急"', '"urgent","urgent"', '"urgent","急募"'),
     ),
     "a var's comment, and a var that nothing reads": (
-        put(PROJECT, "# The weight, in", "# The weight in"),
+        put(PROJECT, "# Number of observations that", "# The number of observations that"),
         put(PROJECT, "  profile_rows: 100", "  profile_rows: 100\n  unread: 1"),
     ),
     "a test of keys less, and another clustering": (

@@ -23,7 +23,7 @@ from feature_mart.knowledge.rationale import (
 )
 
 #: The text on the site about a column that unit tests alone verify.
-VERIFIED_ALONE = "verified by unit tests and generic tests, not by the oracle"
+VERIFIED_ALONE = "by unit tests and generic tests, not by the oracle"
 FIXTURES = "tests/fixtures"
 #: The end of the name of a file with expected rows, for a model that dbt unit tests cannot run (a Python model).
 _GOLDEN = "__expect"

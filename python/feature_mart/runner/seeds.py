@@ -174,7 +174,7 @@ def _of_row(
     if data_type != "VARCHAR":
         raise UsageError(
             f"seed {seed}: column {column} has the type {data_type.lower()}, which drops the UTC offset; in the "
-            "seed's YAML set config.column_types to {{column}: timestamptz}."
+            f"seed's YAML set config.column_types to {{{column}: timestamptz}}."
         )
     at = (
         f"case when regexp_full_match(trim({quoted_column}), {quoted(_DAY)}) then {midnight} "

@@ -183,7 +183,9 @@ def _feature_tables(of: Catalogue, links: Links) -> list[str]:
 def _feature_line(why: Why, data_type: str, users: Sequence[str], links: Links) -> list[str]:
     return [
         links.feature(why),
-        f"{why.description} ({VERIFIED_ALONE})" if why.meta.get(VERIFIED_BY) else why.description,
+        f"{why.description} (verified {VERIFIED_ALONE})"
+        if why.meta.get(VERIFIED_BY)
+        else why.description,
         ", ".join(filter(None, (data_type, str(why.meta.get("unit", "no unit"))))),
         str(why.meta.get("serve", "")),
         ", ".join(users),

@@ -247,7 +247,7 @@ def _reasons(
     users = ", ".join(links.consumer(each) for each in consumers if why.column in each.features)
     paragraphs.append(" · ".join([*facts, f"**Used by** {users or 'no consumer'}"]))
     if meta.get(VERIFIED_BY):
-        paragraphs.append(f"**Verified.** {VERIFIED_ALONE[0].upper()}{VERIFIED_ALONE[1:]}.")
+        paragraphs.append(f"**Verified** {VERIFIED_ALONE}.")
     return paragraphs
 
 

@@ -125,4 +125,6 @@ def test_a_snapshot_of_another_refresh_is_not_judged(shipped: Shipped) -> None:
     other = of.as_of_at.replace(year=2024)
     report = take_accounts(of.mart, of.raw, of.clock, other, of.manifest, shipped.snapshots)
     assert len(report.not_judged) == 2
-    assert all("of another refresh" in line for line in report.not_judged)
+    assert all(
+        "the latest snapshot is not of the mart's refresh" in line for line in report.not_judged
+    )

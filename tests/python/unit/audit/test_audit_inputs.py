@@ -106,11 +106,15 @@ def test_a_seed_that_no_model_reads_and_the_load_clock_need_none(tmp_path: Path)
             "{{ var('level') }}",
             "level is a dbt var that",
         ),
-        ("", "{{ var('level', 10.31) }}", "level is a dbt var that models/a.sql reads and dbt_pro"),
+        (
+            "",
+            "{{ var('level', 10.31) }}",
+            "level is a dbt var that models/a.sql reads, but dbt_pro",
+        ),
         (
             "",
             "{{ var('level') }}",
-            "level is a dbt var that models/a.sql reads and dbt_project.yml",
+            "level is a dbt var that models/a.sql reads, but dbt_project.yml does not set",
         ),
         ("  # Ours.\n  level: 1\n", "{{ var('le' ~ 'vel') }}", "var() names a dbt var by an expr"),
         ("", "{% for x in ['a'] %}{{ var(x) }}{% endfor %}", "var() names a dbt var by an expr"),

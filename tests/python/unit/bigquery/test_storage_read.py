@@ -214,7 +214,9 @@ def test_what_ends_a_stream_is_raised_as_it_was(
 
 
 def test_what_the_disk_does_not_take_is_said(address: BigQueryAddress, tmp_path: Path) -> None:
-    with pytest.raises(TerminalError, match=r"could not be written to .*Make room there"):
+    with pytest.raises(
+        TerminalError, match=r"could not be written to .*Make room or correct the cause"
+    ):
         copy_table(Service(), address, "t", AT, tmp_path / "gone" / "t.parquet", STREAMS * 100)
 
 

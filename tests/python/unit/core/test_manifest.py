@@ -72,7 +72,9 @@ def test_manifest_refuses_an_unknown_role() -> None:
 
 
 def test_manifest_names_the_consumers_there_are() -> None:
-    with pytest.raises(UsageError, match="known: price_estimation"):
+    with pytest.raises(
+        UsageError, match=r"no consumer 'hire' in models/exposures.yml; it has price_estimation\."
+    ):
         case.manifest().consumer("hire")
     with pytest.raises(TerminalError, match="no model 'nothing'"):
         case.manifest().columns("nothing")

@@ -232,7 +232,7 @@ RED: dict[str, tuple[Change, str, str]] = {
     "rows lost on one side": (
         lambda f: rewrite(f, TRAIN, "from part limit 100"),
         TRAIN,
-        "it has 100 rows, but keys/train",
+        "the part has 100 rows, but keys/train",
     ),
     "row count of the manifest": (
         lambda f: edit(
@@ -242,7 +242,7 @@ RED: dict[str, tuple[Change, str, str]] = {
             ),
         ),
         "data/test/part-00000.parquet",
-        "it has 73 rows, but manifest.json has 7",
+        "the part has 73 rows, but manifest.json has 7",
     ),
     "keys in another order": (
         lambda f: rewrite(f, TRAIN_KEYS, "from part order by job_id desc"),

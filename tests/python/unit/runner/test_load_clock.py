@@ -85,8 +85,8 @@ def test_a_seed_of_before_periods_is_told_what_to_add(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("w,jobs,2024-04-01 00:00:00+00,6,note", "line 2 .jobs.: it does not have 6 fields"),
-        ("w,jobs,2024-04-01 00:00:00+00,6,a,b,", "line 2 .jobs.: it does not have 6 fields"),
+        ("w,jobs,2024-04-01 00:00:00+00,6,note", "line 2 .jobs.: the line does not have 6 fields"),
+        ("w,jobs,2024-04-01 00:00:00+00,6,a,b,", "line 2 .jobs.: the line does not have 6 fields"),
         ("w,jobs,april,6,,", "trusted_from is 'april'"),
         ("w,jobs,,6,,", "trusted_from is ''"),
         ("w,jobs,2024-04-01 00:00:00+00,6,,march", "untrusted_from is 'march'"),

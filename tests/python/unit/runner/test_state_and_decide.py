@@ -233,7 +233,7 @@ def test_a_refresh_to_come_is_refused(settings: Settings) -> None:
 
 
 def test_select_needs_a_mart_and_stays_at_its_refresh(settings: Settings) -> None:
-    with pytest.raises(UsageError, match="there is none yet"):
+    with pytest.raises(UsageError, match="there is no mart yet: run `mart build`"):
         choose_refresh(settings, None, None, select=["toy_jobs"])
     built = built_at(settings)
     assert choose_refresh(settings, built, NOW, select=["toy_jobs"]) == FIRST

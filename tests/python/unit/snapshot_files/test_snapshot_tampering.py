@@ -31,7 +31,7 @@ from tampering import Tampered
 
 ID = "schema, bounds and hashes give"
 FOLDER = "but the folder is named"
-CONTENT = "content hash is"
+CONTENT = "the content hash of the split is"
 ROWS = "rows, but manifest.json has"
 BOUNDS = "rows have a requested_at outside of"
 ORDER = "not in the order of requested_at"
