@@ -236,7 +236,7 @@ def _is_divisor(divisor: Any) -> bool:
         return False
     if _name(divisor) == "$unary_minus":
         return _is_divisor(_arguments(divisor)[0])
-    return _name(divisor) == "nullif"
+    return _name(divisor) == "nullif" and not _is_divisor(_arguments(divisor)[1])
 
 
 def _text(node: Any, sql: bytes) -> str:

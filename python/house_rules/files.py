@@ -26,12 +26,8 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
     """Yield findings for forbidden texts in any file, and for the length of a Python file."""
     for number, line in enumerate(text.splitlines(), 1):
         if UNFINISHED.search(line):
-            yield Finding(
-                path,
-                number,
-                "unfinished",
-                "do the work now, or open an issue and remove the comment",
-            )
+            remedy = "do the work now, or open an issue and remove the comment"
+            yield Finding(path, number, "unfinished", remedy)
         if MACHINE.search(line):
             yield Finding(
                 path,
@@ -48,12 +44,8 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
             )
         # SQL that YAML passes to a test cannot call macros, so the remedy is a generic test.
         if path.endswith(".yml") and "expression:" in line and QUOTED_VAR.search(line):
-            yield Finding(
-                path,
-                number,
-                "var-literal",
-                (f"{VAR_REMEDY}; because YAML cannot call macros, write a test in tests/generic"),
-            )
+            remedy = f"{VAR_REMEDY}; because YAML cannot call macros, write a test in tests/generic"
+            yield Finding(path, number, "var-literal", remedy)
     lines = text.count("\n")
     if path.endswith(".py") and lines > MAX_PYTHON_LINES:
         yield Finding(

@@ -2,9 +2,9 @@
 
 ``python -m house_rules.lint [--changed] [name …]`` runs the named checks, or all checks, two at a time and slow checks
 first. The exit code is 1 if a check failed, and 2 if there is no check of a given name. A check with declared inputs
-that passed does not run again before one of these files changes, and sqlfluff reads only files whose rendered SQL may
-have changed. Other checks always run. With ``--changed``, checks of rendered SQL read only the files that differ from
-the last commit, and the program prints what was left out.
+that passed does not run again before one of these files changes. The checks `sqlfluff` and `portable` read only files
+whose results may have changed. Other checks always run. With ``--changed``, checks of rendered SQL read only the files
+that differ from the last commit, and the program prints what was left out.
 """
 
 import json
@@ -160,7 +160,9 @@ def _narrow(waiting: Sequence[Check], kept: Kept) -> tuple[dict[str, list[str]],
         unread = kept.unread(check)
         # Leave out `reach` altogether, because its findings are about the project as a whole.
         paths[check.name] = (
-            [path for path in unread if path in changed] if check.name != "reach" else []
+            [path for path in unread if changed & {path, path.removesuffix("sql") + "yml"}]
+            if check.name != "reach"
+            else []
         )
         others = len(unread) - len(paths[check.name])
         if check.name == "reach":

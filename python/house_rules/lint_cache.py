@@ -16,6 +16,8 @@ from house_rules.sqlfluff import LINTED
 
 FOLDER = Path(".lint_cache")
 _LINTED = tuple(f"{folder}/" for folder in LINTED)
+#: The files and folders that state columns and tests of more than one SQL file, or of a table without one.
+_DECLARING = ("models/", "seeds/", "tests/fixtures/", "python/feature_mart/core/raw_contract.py")
 
 
 class Kept:
@@ -49,19 +51,19 @@ class Kept:
     def keep(self, outcome: Outcome, paths: Sequence[str]) -> None:
         """Cache that a check passed or, for a check by file, in which of the files ``paths`` it found nothing.
 
-        ``paths`` are the SQL files that a check by file has read. A check that is not by file must have read all its
-        inputs.
+        ``paths`` are the SQL files that a check by file was given. Files with findings are removed from the cache, even
+        if they are not in ``paths``, because a changed file may break the files that depend on it. Nothing is cached if
+        the check failed without a finding in a SQL file. A check that is not by file must have read all its inputs.
         """
         check = outcome.check
         if check.by_file and outcome.code in (0, 1):
-            lines = outcome.output.splitlines()
-            dirty = {path for path in paths if any(line.startswith(f"{path}:") for line in lines)}
             keys = self._file_keys(check)
-            clean = _read(check.name) | {path: keys[path] for path in paths}
-            _write(
-                check.name,
-                {path: key for path, key in clean.items() if path in keys.keys() - dirty},
-            )
+            found = {line.partition(":")[0] for line in outcome.output.splitlines()}
+            dirty = found & keys.keys()
+            if outcome.code == 0 or dirty:
+                clean = _read(check.name) | {path: keys[path] for path in paths}
+                left = {path: clean[path] for path in clean.keys() & keys.keys() - dirty}
+                _write(check.name, left)
         elif outcome.code == 0 and (key := self._key(check)) is not None:
             _write("passed", _read("passed") | {check.name: key})
 
@@ -69,8 +71,15 @@ class Kept:
         """Return a hash of what the result for each file depends on, by path."""
         if not check.reads_parents:
             return {path: key for path, key in self._sql.items() if path.startswith(_LINTED)}
+        others = [
+            path
+            for path in self._hashes
+            if path.startswith(_DECLARING) and not path.endswith((".sql", ".md"))
+            if path.removesuffix("yml") + "sql" not in self._sql
+        ]
+        shared = inputs_key(others, self._hashes)
         return {
-            path: key + self._hashes.get(path.removesuffix("sql") + "yml", "")
+            path: key + shared + self._hashes.get(path.removesuffix("sql") + "yml", "")
             for path, key in self._sql.items()
         }
 

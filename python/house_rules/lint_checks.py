@@ -11,14 +11,8 @@ CIRCLECI = ".circleci/config.yml"
 
 #: Patterns of the files from which dbt renders SQL, without the documentation beside the models.
 RENDERED = (
-    *(
-        "models/*.sql",
-        "models/*.yml",
-        "models/*.py",
-        "macros/*",
-        "analyses/*.sql",
-        "analyses/*.yml",
-    ),
+    *("models/*.sql", "models/*.yml", "models/*.py", "macros/*"),
+    *("analyses/*.sql", "analyses/*.yml"),
     *("seeds/*", "tests/generic/*", "tests/singular/*", "dbt_project.yml", "profiles/*"),
 )
 

@@ -85,7 +85,7 @@ def _findings(run: _Run, names: Collection[str]) -> Iterator[Finding]:
         if str(node.resource_type) == "analysis":
             with suppress(RefusedError):  # A refused statement is kept with its error.
                 run.bigquery.send(name, node.compiled_code)
-        elif first.get(name) != node.compiled_code:
+        elif name not in run.skipped and first.get(name) != node.compiled_code:
             changed.add(node.name)
     if changed:
         run.invoke("run", changed)
@@ -136,8 +136,9 @@ def main(
         paths: the SQL files to check; empty for all files.
         manifest: dbt's manifest of the project; None to parse the project.
         is_downstream: False to leave out the files that depend on ``paths``.
-        known: a file with the columns of all tables, written after a check in which no statement was refused. If it
-            is missing, all files are checked. None to check all files and to write no file.
+        known: a file with the columns of all tables. If the file is missing, all files are checked. It is written
+            after a check that leaves out no file, or deleted if a statement was refused, because the columns in it are
+            then out of date. None to check all files and to write no file.
 
     Raises:
         RuntimeError: dbt failed for another reason than a refused statement.
@@ -150,25 +151,31 @@ def main(
             manifest = parse("bigquery")
         tables = raw_tables("unset-project.dwh")
         names: Collection[str] = ()
-        if paths and known is not None and known.is_file():
+        files = {node.original_file_path for node in manifest.nodes.values()}
+        is_whole = not paths or all(path in paths for path in files if path.endswith(".sql"))
+        if not is_whole and known is not None and known.is_file():
             names, made = _selected(manifest, paths, is_downstream=is_downstream)
             saved = json.loads(known.read_text(encoding="utf-8"))
-            tables |= {name: Table(columns) for name, columns in saved.items() if name not in made}
+            # Take the raw tables from the contract, which may have changed since.
+            tables = {name: Table(saved[name]) for name in saved.keys() - made} | tables
         run = _Run(manifest, OfflineBigQuery(tables))
         found: dict[tuple[str, int, str], Finding] = {}
-        with offline(run.bigquery):
-            for finding in _findings(run, names):
-                found.setdefault((finding.path, finding.line, finding.rule), finding)
-    if known is not None and not any(rule == REFUSED for _, _, rule in found):
-        columns = {name: dict(table.columns) for name, table in run.bigquery.tables.items()}
-        known.parent.mkdir(exist_ok=True)
-        write_whole(known, json.dumps(columns).encode())
-    print("\n".join(str(found[key]) for key in sorted(found)))
+        try:
+            with offline(run.bigquery):
+                for finding in _findings(run, names):
+                    found.setdefault((finding.path, finding.line, finding.rule), finding)
+        finally:  # Print what was found even if dbt then failed.
+            print("\n".join(str(found[key]) for key in sorted(found)))
+    if known is not None and is_downstream:
+        if any(rule == REFUSED for _, _, rule in found):
+            known.unlink(missing_ok=True)
+        else:
+            columns = {name: dict(table.columns) for name, table in run.bigquery.tables.items()}
+            known.parent.mkdir(exist_ok=True)
+            write_whole(known, json.dumps(columns).encode())
     if run.skipped:
-        print(
-            f"{len(run.skipped)} nodes read a table that BigQuery would refuse, and were not checked"
-        )
-    return 1 if found else 0
+        print(f"{len(run.skipped)} nodes depend on refused statements and were not checked")
+    return 1 if found or run.skipped else 0
 
 
 if __name__ == "__main__":

@@ -160,13 +160,7 @@ def fix(paths: Iterable[str]) -> int:
     code = 0
     for group, options in ((plain, ()), (blocks, ("--exclude-rules", "layout.indent"))):
         if group:
-            arguments = [
-                "fix",
-                "--quiet",
-                "--disable-progress-bar",
-                *options,
-                *group,
-            ]
+            arguments = ["fix", "--quiet", "--disable-progress-bar", *options, *group]
             try:
                 cli(arguments, standalone_mode=False)
             except SystemExit as stopped:

@@ -134,6 +134,7 @@ CASES: list[tuple[str, str, str]] = [
         "select n / cast(nullif(id + 1, 0) as float64) + n / 1e6 as r from d.t",
     ),
     ("divisor", "select n / 0 as r from d.t", "select n / (-2) as r from d.t"),
+    ("divisor", "select n / nullif(id, 1) as r from d.t", "select n / nullif(id, 0.0) as r from d.t"),
     (REFUSED, "select id as hash from d.t", "select id as `hash`, n as hashes from d.t"),
     (REFUSED, "with rows as (select 1 as a) select a from rows", "select 1 as row_count"),
     (REFUSED, "select id from d.t as groups", "select id from d.t as grouped"),

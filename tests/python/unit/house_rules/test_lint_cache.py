@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,47 @@ def test_files_found_clean_are_not_read_again(project: Path) -> None:
     assert Kept().holds(RENDERED)
     (project / "macros/other.sql").write_text("{% macro other() %}2{% endmacro %}")
     assert Kept().unread(RENDERED) == ["models/staging/stg__all.sql"]
+
+
+def test_a_finding_in_a_file_that_depends_on_a_changed_file_is_kept_as_a_finding(
+    project: Path,
+) -> None:
+    check = replace(RENDERED, reads_parents=True)
+    parent = "models/staging/stg__b.sql"
+    Kept().keep(Outcome(check, 0), Kept().unread(check))
+    (project / parent).write_text("select 1 as other")
+    assert MODEL not in Kept().unread(check)
+    Kept().keep(Outcome(check, 1, 0.0, f"{MODEL}:1: googlesql: Unrecognized name: a"), [parent])
+    assert MODEL in Kept().unread(check) and parent not in Kept().unread(check)
+
+
+def test_nothing_is_kept_of_a_check_that_failed_without_a_finding_in_sql(project: Path) -> None:
+    Kept().keep(Outcome(RENDERED, 1, 0.0, "a.yml:1: googlesql: no"), Kept().unread(RENDERED))
+    assert len(Kept().unread(RENDERED)) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "is_read"),
+    [
+        ("models/staging/_sources.yml", True),
+        ("models/staging/stg__python.py", True),
+        ("seeds/codes.csv", True),
+        ("tests/fixtures/given.csv", True),
+        ("python/feature_mart/core/raw_contract.py", True),
+        ("models/staging/stg__b.yml", False),
+        ("models/staging/stg__b.md", False),
+    ],
+)
+def test_a_check_that_reads_parents_depends_on_files_that_state_columns(
+    project: Path, path: str, is_read: bool
+) -> None:
+    check = replace(RENDERED, reads_parents=True)
+    (project / path).parent.mkdir(parents=True, exist_ok=True)
+    (project / path).write_text(FILES["models/staging/stg__b.yml"])
+    Kept().keep(Outcome(check, 0), Kept().unread(check))
+    assert Kept().holds(check)
+    (project / path).write_text("models: [{name: stg__b, columns: [{name: other}]}]")
+    assert (MODEL in Kept().unread(check)) == is_read
 
 
 def test_nothing_is_kept_of_a_check_that_crashed(project: Path) -> None:
