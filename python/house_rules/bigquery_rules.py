@@ -31,8 +31,8 @@ _FUNCTIONS = "BigQuery documentation, Functions"
 _CONVERSION = "BigQuery documentation, Conversion rules"
 RULES = {
     "correlated": Rule(
-        "BigQuery rejects a correlated subquery unless its WHERE joins on an equality, without LIMIT or ORDER BY: "
-        "aggregate in a CTE, then join",
+        "BigQuery rejects a correlated subquery unless its WHERE joins on an equality, without LIMIT, window or "
+        "UNION: aggregate in a CTE, then join",
         "error: Correlated subqueries that reference other tables are not supported unless they can be de-correlated",
     ),
     "decimal-literal": Rule(
@@ -94,8 +94,8 @@ _ARITHMETIC = frozenset({"$add", "$subtract", "$multiply"})
 _COMPARED = frozenset(
     {"$equal", "$not_equal", "$less", "$less_or_equal", "$greater", "$greater_or_equal"}
 )
-#: Window functions without a frame of their own.
-_FRAMELESS = frozenset({"first_value", "last_value", "nth_value"})
+#: The window functions that have a frame and are no aggregates. The rule `frame-nulls` is about aggregates only.
+_NAVIGATION = frozenset({"first_value", "last_value", "nth_value"})
 
 
 def violations(tree: Any, sql: bytes) -> Iterator[tuple[str, int]]:
@@ -195,7 +195,7 @@ def _windows(group: Any, _: bytes) -> Found:
     if not any(_is_unusual(item) for item in group.order_by.order_by_item_list):
         return
     for call in nodes(group):
-        is_call = kind(call) == "AnalyticFunctionCall" and _name(call) not in _FRAMELESS
+        is_call = kind(call) == "AnalyticFunctionCall" and _name(call) not in _NAVIGATION
         if is_call and call.window_frame.frame_unit:
             yield "frame-nulls", call
 

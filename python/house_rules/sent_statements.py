@@ -49,7 +49,10 @@ def find_in_statement(sent: Sent, node: Any, source: str | None = None) -> Itera
 def _placed(
     path: str, source: str, compiled: str, sql: str, line: int | None, rule: str, remedy: str
 ) -> Iterator[Finding]:
-    """Yield a finding at the line of the file from which line ``line`` of the statement came, unless it is allowed."""
+    """Yield a finding at the line of the file from which a line of the statement came, unless the file allows it.
+
+    ``line`` is the number of the statement's line, from 1; None if it is unknown.
+    """
     body, statement = (text.replace("`.`", ".") for text in (compiled, sql))
     before = statement.count("\n", 0, max(statement.find(body.strip()), 0))
     number = (line or 0) - before + body[: len(body) - len(body.lstrip())].count("\n")

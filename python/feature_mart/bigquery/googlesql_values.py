@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from feature_mart.core.errors import TerminalError
@@ -14,19 +14,27 @@ from feature_mart.core.errors import TerminalError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The places of a NUMERIC, which is exchanged as a whole number of units of 10^-9.
 _PLACES = 9
+#: The default context would round a NUMERIC with more than 28 digits.
+_EXACT = Context(prec=76)
 _LOCATION = re.compile(r" \[at (\d+):(\d+)\]$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A table: the type of each column, such as INT64, by the column's name, and the rows."""
+    """A table: the type of each column, such as INT64, by the column's name, and the rows.
+
+    A table equals only itself, because Python's `==` does not tell -0.0 from 0.0 in the rows.
+    """
 
     columns: Mapping[str, str]
     rows: Sequence[Sequence[Any]] = field(default=(), repr=False)
 
 
 class RefusedError(TerminalError):
-    """GoogleSQL refused a statement, or a value has an error. `line` is the statement's line, from 1, or None."""
+    """GoogleSQL refused a statement, or a value has an error.
+
+    `line` is the number of the statement's line, from 1; None if GoogleSQL named no line.
+    """
 
     def __init__(self, message: str, line: int | None) -> None:
         super().__init__(message)
@@ -52,10 +60,10 @@ def type_name(type_: Any) -> str:
 
 
 def write_value(cell: Any, type_: Any, value: Any) -> None:
-    """Write a Python value to an empty `ValueProto`, which stands for NULL.
+    """Write a Python value to an empty `ValueProto`. For None, leave it empty, which is NULL.
 
     ``type_`` is a `TypeProto`. A timestamp is an aware `datetime`, a NUMERIC a `Decimal`, an ARRAY a list, and a STRUCT
-    a dict. None is NULL.
+    a dict.
     """
     if value is None:
         return
@@ -67,7 +75,7 @@ def write_value(cell: Any, type_: Any, value: Any) -> None:
     elif name == "DATE":
         cell.date_value = (value - _EPOCH.date()).days
     elif name == "NUMERIC":
-        scaled = int(value.scaleb(_PLACES))
+        scaled = int(value.scaleb(_PLACES, _EXACT))
         cell.numeric_value = scaled.to_bytes(scaled.bit_length() // 8 + 1, "little", signed=True)
     elif name == "ARRAY":
         cell.array_value.SetInParent()
@@ -95,7 +103,8 @@ def read_value(cell: Any, type_: Any) -> Any:
     if kind == "date_value":
         return date(1970, 1, 1) + timedelta(days=cell.date_value)
     if kind == "numeric_value":
-        return Decimal(int.from_bytes(cell.numeric_value, "little", signed=True)).scaleb(-_PLACES)
+        scaled = int.from_bytes(cell.numeric_value, "little", signed=True)
+        return Decimal(scaled).scaleb(-_PLACES, _EXACT)
     if kind == "array_value":
         of = type_.array_type.element_type
         return [read_value(element, of) for element in cell.array_value.element]

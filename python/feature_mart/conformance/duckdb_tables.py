@@ -10,7 +10,7 @@ import duckdb
 from feature_mart.bigquery.googlesql_values import Table
 from feature_mart.core.errors import TerminalError
 
-#: BigQuery's type for each DuckDB type that a model's column may have, lists and structs of these types aside.
+#: BigQuery's type for each DuckDB type that a model's column may have. Lists and structs of these are also allowed.
 _EXACT = {
     "BIGINT": "INT64",
     "DOUBLE": "FLOAT64",
@@ -20,7 +20,7 @@ _EXACT = {
     "DATE": "DATE",
     "DECIMAL(38,9)": "NUMERIC",
 }
-#: The types of other columns, such as those of raw tables. On DuckDB, an untyped NULL is an INTEGER or of type NULL.
+#: BigQuery's types for other columns, such as those of raw tables. On DuckDB, an untyped NULL has type INTEGER or NULL.
 _OTHERS = {
     **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "UINTEGER", "HUGEINT", '"NULL"'), "INT64"),
     "FLOAT": "FLOAT64",

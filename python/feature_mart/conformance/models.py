@@ -26,8 +26,9 @@ class ModelComparison:
 
     Attributes:
         rows, columns: the numbers of rows and of compared columns in DuckDB's table.
-        differences: the number of rows that only one engine has or in which a value differs, and of columns of other
-            types. At least 1 if GoogleSQL refused the SELECT.
+        differences: the number of rows that only one engine has or in which a value differs, plus the number of columns
+            with another type. If GoogleSQL refused the SELECT or returns other columns, the number of DuckDB's rows, at
+            least 1.
         example: a description of one difference; None if there is none.
     """
 
@@ -45,9 +46,10 @@ class ModelComparison:
 
 @dataclass(frozen=True, slots=True)
 class MartTables:
-    """The tables that the SELECTs of one build read: the mart's and, in the schema `dwh`, the raw tables.
+    """The tables that the SELECTs of one build read: the mart's and the raw tables.
 
-    `earlier` are the tables of the mart before the build, which a model reads as `{{ this }}`; None in a first build.
+    `earlier` has the mart's tables before the build. A model reads its own table, `{{ this }}`, from them. None in a
+    first build.
     """
 
     mart: DuckDBTables

@@ -66,9 +66,7 @@ def compile_for_bigquery(
     settings: Settings,
     as_of_at: datetime | None,
     tables: Mapping[str, Table],
-    answer: Callable[[str, str], Table] | None,
-    *,
-    variables: Mapping[str, object] | None = None,
+    answer: Callable[[str, str], Table],
 ) -> tuple[BigQueryModel, ...]:
     """Compile all models for BigQuery.
 
@@ -77,27 +75,22 @@ def compile_for_bigquery(
         as_of_at: the refresh, dbt var `as_of`; None to leave the var empty.
         tables: the tables that exist. An incremental model whose own table exists is compiled as a later run.
         answer: evaluates a query that a model sends while it is compiled, called with the model's name and the query.
-            None if no query's result matters.
-        variables: further dbt vars.
 
     Raises:
         TerminalError: dbt could not compile a model, or GoogleSQL is not installed.
     """
 
     def answer_node(node: str, query: str) -> Table:
-        assert answer is not None
         return answer(node.rpartition(".")[2], query)
 
-    # The analyzer needs the columns only. Rows would have to be handed over for every statement.
+    # The analyzer needs only the columns. Rows would be sent to it again for each statement.
     bigquery = OfflineBigQuery(
-        {name: Table(table.columns) for name, table in tables.items()},
-        None if answer is None else answer_node,
+        {name: Table(table.columns) for name, table in tables.items()}, answer_node
     )
     there = reference_settings(settings)
     given = {
         "as_of": "" if as_of_at is None else as_of_at.isoformat(),
         "warehouse": settings.warehouse,
-        **(variables or {}),
     }
     with offline(bigquery):
         result = invoke_dbt(

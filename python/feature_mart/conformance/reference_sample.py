@@ -144,7 +144,7 @@ def _show_model(show: Callable[[str], None], what: str, model: str) -> None:
 def compile_on(
     tables: MartTables, settings: Settings, as_of_at: datetime | None
 ) -> tuple[BigQueryModel, ...]:
-    """Compile all models for BigQuery. GoogleSQL evaluates the queries that models send meanwhile."""
+    """Compile all models for BigQuery. GoogleSQL evaluates the queries that models send while they are compiled."""
     seeds = [path.stem for path in (settings.project / "seeds").rglob("*.csv")]
     return compile_for_bigquery(settings, as_of_at, tables.existing(seeds), tables.query)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-#: The number of rows among which the counterpart of a differing row is searched.
+#: The number of rows that are searched for the row most like a differing row.
 _SEARCHED = 2000
 _SHOWN_COLUMNS = 4
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from feature_mart.audit.raw_rows import read_raw_warehouse
 from feature_mart.bigquery import load_folder, open_client
+from feature_mart.conformance.reference_sample import DAYS_BEFORE
 from feature_mart.conformance.tables import TableComparison, compare_engines
 from feature_mart.core.errors import UsageError
 from feature_mart.core.services import BigQueryAddress
@@ -17,8 +18,6 @@ from feature_mart.raw.warehouse import newest_load
 from feature_mart.runner import Progress, build_mart, open_run
 from feature_mart.runner.compiled import build_compiled, compile_project
 from feature_mart.sample import write_sample
-
-_DAYS_BEFORE = 12
 
 
 def compare_sample(
@@ -66,7 +65,7 @@ def compare_sample(
         last = settings.clock.refresh_at(loaded)
         client = open_client(address, {"mart_command": "conformance"})
         load_folder(client, address, sample, address.raw.rpartition(".")[2], show)
-        for as_of_at in (settings.clock.refresh_before(last - timedelta(days=_DAYS_BEFORE)), last):
+        for as_of_at in (settings.clock.refresh_before(last - timedelta(days=DAYS_BEFORE)), last):
             show(f"a build on BigQuery as of {as_of_at:%Y-%m-%d}")
             with open_run(there, "conformance") as log:
                 build_mart(

@@ -1,4 +1,4 @@
-"""Run dbt's BigQuery adapter without a service. GoogleSQL analyzes each statement and knows the tables that it makes.
+"""Run dbt's BigQuery adapter without a service. GoogleSQL analyzes each statement over the tables made before it.
 
 dbt-bigquery itself writes the statements, so they are those of a real run: CREATE TABLE with the contract's columns,
 MERGE, the statements of snapshots and unit tests, and the queries that a model runs while it is compiled.
@@ -17,13 +17,18 @@ from feature_mart.bigquery.googlesql_values import RefusedError, Table, with_pla
 from feature_mart.bigquery.resolved_tree import inherited, kind, output_columns, unwrapped
 from feature_mart.core.raw_contract import CONTRACT, OPTIONAL, Kind
 
-#: The values of a query's row, by type, if no function evaluates queries. Each check then passes.
+#: The values, by type, of the one row that a query returns if no function evaluates queries. dbt's tests pass on them.
 _PLACEHOLDERS = {"INT64": 1, "FLOAT64": 1.0, "BOOL": False, "STRING": ""}
 #: The beginning of a statement that creates a temporary table.
 _TEMPORARY = re.compile(
     r"^\s*create or replace table (?P<schema>`[^`]+`\.`[^`]+`)\.`(?P<name>\w+__dbt_tmp\d+)`", re.M
 )
-_RAW_TYPES = {Kind.TEXT: "STRING", Kind.NUMBER: "FLOAT64", Kind.INSTANT: "TIMESTAMP"}
+_RAW_TYPES = {
+    Kind.TEXT: "STRING",
+    Kind.NUMBER: "FLOAT64",
+    Kind.INSTANT: "TIMESTAMP",
+    Kind.FLAG: "BOOL",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,8 @@ class Sent:
 class OfflineBigQuery:
     """The state of an offline BigQuery: the tables by name, and the statements sent so far.
 
-    `answer` evaluates a query that a node sends: it is called with the node's id and the query. None to answer each
-    query with one row of placeholders.
+    `tables` have no rows. `views` has the names of the views among them. `answer` evaluates a query that a node sends:
+    it is called with the node's id and the query. None to answer each query with one row of placeholders.
     """
 
     tables: dict[str, Table]
@@ -54,7 +59,7 @@ class OfflineBigQuery:
     views: set[str] = field(default_factory=set)
 
     def send(self, node: str, sql: str) -> Any:
-        """Analyze a statement, change the tables as it says, and return its tree, unwrapped.
+        """Analyze a statement, add or drop the table that it creates or drops, and return its tree, unwrapped.
 
         Raises:
             RefusedError: GoogleSQL refused the statement.
@@ -70,6 +75,7 @@ class OfflineBigQuery:
         if kind(statement) in ("CreateTableAsSelectStmt", "CreateViewStmt"):
             name = ".".join(inherited(statement, "name_path"))
             self.tables[name] = Table(dict(output_columns(statement)))
+            self.views.discard(name)
             if kind(statement) == "CreateViewStmt":
                 self.views.add(name)
         elif kind(statement) == "DropStmt":
@@ -82,8 +88,8 @@ def raw_tables(dataset: str) -> dict[str, Table]:
     return {
         f"{dataset}.{table}": Table(
             {
-                name: _RAW_TYPES.get(kind, "BOOL")
-                for name, kind in (*columns.items(), *OPTIONAL[table].items())
+                name: _RAW_TYPES[type_]
+                for name, type_ in (*columns.items(), *OPTIONAL[table].items())
             }
         )
         for table, columns in CONTRACT.items()
