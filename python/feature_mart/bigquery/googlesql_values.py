@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from feature_mart.core.errors import TerminalError
@@ -14,6 +14,8 @@ from feature_mart.core.errors import TerminalError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The places of a NUMERIC, which is exchanged as a whole number of units of 10^-9.
 _PLACES = 9
+#: The greatest NUMERIC and BIGNUMERIC have more digits than Python's default context keeps.
+_CONTEXT = Context(prec=80)
 _LOCATION = re.compile(r" \[at (\d+):(\d+)\]$")
 
 
@@ -67,7 +69,7 @@ def write_value(cell: Any, type_: Any, value: Any) -> None:
     elif name == "DATE":
         cell.date_value = (value - _EPOCH.date()).days
     elif name == "NUMERIC":
-        scaled = int(value.scaleb(_PLACES))
+        scaled = int(_CONTEXT.scaleb(value, _PLACES))
         cell.numeric_value = scaled.to_bytes(scaled.bit_length() // 8 + 1, "little", signed=True)
     elif name == "ARRAY":
         cell.array_value.SetInParent()
@@ -95,7 +97,8 @@ def read_value(cell: Any, type_: Any) -> Any:
     if kind == "date_value":
         return date(1970, 1, 1) + timedelta(days=cell.date_value)
     if kind == "numeric_value":
-        return Decimal(int.from_bytes(cell.numeric_value, "little", signed=True)).scaleb(-_PLACES)
+        scaled = int.from_bytes(cell.numeric_value, "little", signed=True)
+        return _CONTEXT.scaleb(Decimal(scaled), -_PLACES)
     if kind == "array_value":
         of = type_.array_type.element_type
         return [read_value(element, of) for element in cell.array_value.element]
