@@ -324,7 +324,7 @@ def _having(scan: Any, sql: bytes) -> Found:
 def _struct(struct: Any, sql: bytes) -> Found:
     name = _word(struct, sql)
     fields = {field.field_name.lower() for field in inherited(struct, "type").struct_type.field}
-    if name in fields:
+    if name and name in fields:
         yield "row-name", struct
 
 

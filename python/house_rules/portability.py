@@ -43,8 +43,8 @@ class _Run:
         """
         from dbt.cli.main import dbtRunner
 
-        arguments = [command, "--quiet", "--target", TARGETS["bigquery"], "--no-version-check"]
-        arguments += ["--threads", "1", *options]
+        arguments = [command, "--target", TARGETS["bigquery"], "--no-version-check", "--no-print"]
+        arguments += ["--log-level", "none", "--threads", "1", *options]
         if selected:
             arguments += ["--select", *sorted(selected)]
         outcome = dbtRunner(manifest=self.manifest).invoke(arguments)

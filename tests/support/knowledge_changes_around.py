@@ -151,8 +151,8 @@ CHANGES = (
         (
             put(
                 "pit_join.sql",
-                "stream.join_at asc nulls last, stream.is_spine asc",
-                "stream.join_at asc nulls last, stream.is_spine desc",
+                "stream.join_at asc nulls first, stream.is_spine asc",
+                "stream.join_at asc nulls first, stream.is_spine desc",
             ),
         ),
         "client_rating_mean_all term_lift_mean_all",

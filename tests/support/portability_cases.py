@@ -183,7 +183,7 @@ CASES: list[tuple[str, str, str]] = [
     (
         "row-name",
         "with n as (select n from d.t) select id, n as most from d.u as u cross join n",
-        "with a as (select id from d.t) select a as whole_row from a",
+        "with a as (select id from d.t) select a as whole_row from a where (a.id, 1) = (2, a.id)",
     ),
     (REFUSED, "select id, n as id from d.t", "select id, n from d.t"),
     (

@@ -6,6 +6,7 @@ imports it, and only checks and tests use this module. GoogleSQL does not know t
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 from collections.abc import Mapping
 from functools import cache
@@ -13,6 +14,7 @@ from importlib import resources
 from typing import Any
 
 from feature_mart.bigquery.googlesql_values import (
+    ALIASES,
     Table,
     read_value,
     refused,
@@ -22,10 +24,6 @@ from feature_mart.bigquery.googlesql_values import (
 )
 from feature_mart.core.errors import TerminalError
 
-#: BigQuery's aliases of types, which GoogleSQL does not have.
-_ALIASES = dict.fromkeys(
-    ("bigint", "int", "integer", "smallint", "tinyint", "byteint"), "TYPE_INT64"
-) | {"decimal": "TYPE_NUMERIC", "bigdecimal": "TYPE_BIGNUMERIC"}
 #: The kinds of statements that dbt sends to BigQuery.
 _STATEMENTS = (
     *("QUERY", "CREATE_TABLE", "CREATE_TABLE_AS_SELECT", "CREATE_VIEW", "CREATE_SCHEMA", "DROP"),
@@ -36,8 +34,7 @@ _STATEMENTS = (
 class GoogleSql:
     """GoogleSQL with the settings of BigQuery: all features, external product mode, QUALIFY reserved, UTC.
 
-    The tables of a statement are given by name, such as ``project.dataset.table``. In the statement, the parts of the
-    name are quoted, as dbt writes them.
+    Tables have names such as ``project.dataset.table``; a statement quotes each part of the name, as dbt does.
     """
 
     def __init__(self) -> None:
@@ -48,7 +45,7 @@ class GoogleSql:
             from zetasql.wasi._pb2.zetasql.proto import options_pb2, simple_catalog_pb2
             from zetasql.wasi._pb2.zetasql.public import options_pb2 as modes
             from zetasql.wasi._pb2.zetasql.public import type_pb2
-            from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_node_kind_pb2
+            from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_node_kind_pb2 as kinds
         except ImportError as error:
             raise TerminalError(
                 f"GoogleSQL is not installed ({error.name}): run `make venv` in the project folder."
@@ -76,9 +73,8 @@ class GoogleSql:
         features[:] = [n for n in features if "LATERAL" not in modes.LanguageFeature.Name(n)]
         language.product_mode = modes.PRODUCT_EXTERNAL
         language.reserved_keywords.append("QUALIFY")
-        kinds = resolved_node_kind_pb2.ResolvedNodeKind
         names = (f"RESOLVED_{name}_STMT" for name in _STATEMENTS)
-        language.supported_statement_kinds[:] = map(kinds.Value, names)
+        language.supported_statement_kinds[:] = map(kinds.ResolvedNodeKind.Value, names)
         self._options = options_pb2.AnalyzerOptionsProto(
             language_options=language,
             default_timezone="UTC",
@@ -89,7 +85,7 @@ class GoogleSql:
         )
         self._empty: Any = simple_catalog_pb2.SimpleCatalogProto(name="catalog")
         self._empty.builtin_function_options.language_options.CopyFrom(language)
-        for alias, named in _ALIASES.items():
+        for alias, named in ALIASES.items():
             self._empty.named_type.add(name=alias).type.type_kind = type_pb2.TypeKind.Value(named)
         self._types: dict[str, Any] = {}
         self._registered: tuple[Mapping[str, Table], int] = ({}, self._register({}))
@@ -197,4 +193,6 @@ def load_googlesql() -> GoogleSql:
     Raises:
         TerminalError: the package is not installed.
     """
+    # Otherwise, Python would unload wasmtime first at its end, and print errors.
+    atexit.register(load_googlesql.cache_clear)
     return GoogleSql()

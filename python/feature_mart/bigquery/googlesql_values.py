@@ -11,11 +11,15 @@ from typing import Any
 
 from feature_mart.core.errors import TerminalError
 
+#: BigQuery's aliases of types, which GoogleSQL does not have.
+ALIASES = dict.fromkeys(
+    ("bigint", "int", "integer", "smallint", "tinyint", "byteint"), "TYPE_INT64"
+) | {"decimal": "TYPE_NUMERIC", "bigdecimal": "TYPE_BIGNUMERIC"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The places of a NUMERIC, which is exchanged as a whole number of units of 10^-9.
 _PLACES = 9
-#: The default context would round a NUMERIC with more than 28 digits.
-_EXACT = Context(prec=76)
+#: The greatest NUMERIC and BIGNUMERIC have more digits than Python's default context keeps.
+_CONTEXT = Context(prec=80)
 _LOCATION = re.compile(r" \[at (\d+):(\d+)\]$")
 
 
@@ -75,7 +79,7 @@ def write_value(cell: Any, type_: Any, value: Any) -> None:
     elif name == "DATE":
         cell.date_value = (value - _EPOCH.date()).days
     elif name == "NUMERIC":
-        scaled = int(value.scaleb(_PLACES, _EXACT))
+        scaled = int(_CONTEXT.scaleb(value, _PLACES))
         cell.numeric_value = scaled.to_bytes(scaled.bit_length() // 8 + 1, "little", signed=True)
     elif name == "ARRAY":
         cell.array_value.SetInParent()
@@ -104,7 +108,7 @@ def read_value(cell: Any, type_: Any) -> Any:
         return date(1970, 1, 1) + timedelta(days=cell.date_value)
     if kind == "numeric_value":
         scaled = int.from_bytes(cell.numeric_value, "little", signed=True)
-        return Decimal(scaled).scaleb(-_PLACES, _EXACT)
+        return _CONTEXT.scaleb(Decimal(scaled), -_PLACES)
     if kind == "array_value":
         of = type_.array_type.element_type
         return [read_value(element, of) for element in cell.array_value.element]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import duckdb
 import pytest
 
-from feature_mart.bigquery.googlesql import load_googlesql
-from feature_mart.bigquery.googlesql_values import Table
 from feature_mart.conformance.duckdb_tables import DuckDBTables, exact_type
 from feature_mart.conformance.models import MartTables, compare_models, merged
 from feature_mart.conformance.reference import BigQueryModel
@@ -117,7 +114,6 @@ def compared(
     return found.differences, found.example
 
 
-NAME = "unset-project.mart.p"
 P = "`unset-project`.`mart`.`p`"
 PARENT = "create table p as select unnest([1.5, 2.5, null])::double as x"
 
@@ -153,13 +149,3 @@ def test_a_later_run_reads_the_models_own_table_of_the_earlier_mart() -> None:
         assert compared(now, select, before, ("y",)) == (0, None)
         assert compared(now, f"select x as y from {P}", before)[0] == 2
         assert DuckDBTables(before).empty("m").columns == {"y": "FLOAT64"}
-
-
-def test_values_pass_through_googlesql_unchanged() -> None:
-    digits = Decimal("12345678901234567890123456789.123456789")
-    for column, value in [("NUMERIC", digits), ("NUMERIC", -digits), ("FLOAT64", 0.0)]:
-        table = Table({"x": column}, [(value,)])
-        assert load_googlesql().query(f"select x from {P}", {NAME: table}).rows == [(value,)]
-    negative = Table({"x": "FLOAT64"}, [(-0.0,)])
-    ((zero,),) = load_googlesql().query(f"select x from {P}", {NAME: negative}).rows
-    assert str(zero) == "-0.0"

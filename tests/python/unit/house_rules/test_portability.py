@@ -1,14 +1,20 @@
 """Test each rule of statements for BigQuery on SQL that breaks the rule and on similar SQL that does not."""
 
+import os
 import re
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import nullcontext, suppress
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from feature_mart.bigquery.googlesql import load_googlesql
 from feature_mart.bigquery.googlesql_values import RefusedError
 from feature_mart.runner.offline_bigquery import OfflineBigQuery
+from house_rules import portability
 from house_rules.bigquery_rules import RULES
 from house_rules.sent_statements import REFUSED, find_in_statement
 from house_rules.source_lines import SourceLine, source_line
@@ -108,6 +114,78 @@ def test_what_dbt_wrote_around_the_model_is_told_at_the_first_line() -> None:
 def test_a_type_may_have_each_of_bigquerys_names(type_: str) -> None:
     tree = load_googlesql().analyze(f"select cast(null as {type_}) as x", {})
     assert tree is not None
+
+
+class Model(SimpleNamespace):
+    """A model of a manifest, in the file ``<name>.sql``."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            original_file_path=f"{name}.sql", name=name, database="p", schema="d", alias=name
+        )
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, set[str]]]:
+    """Return a function that checks the models `a` and `b`, where `b` depends on `a`, without dbt.
+
+    The function takes the changed files, the rule of the one finding, if any, and further arguments of
+    `portability.main`. It returns the exit code and the names of the selected models.
+    """
+    manifest = SimpleNamespace(
+        nodes={"a": Model("a"), "b": Model("b")},
+        unit_tests={},
+        child_map={"a": ["b"]},
+        build_parent_and_child_maps=lambda: None,
+    )
+    selected: list[set[str]] = []
+
+    def findings(run: Any, names: Collection[str], rule: str) -> Iterator[Finding]:
+        selected.append(set(names))
+        for name in names or ("a", "b"):
+            assert f"p.d.{name}" not in run.bigquery.tables
+            run.bigquery.tables[f"p.d.{name}"] = T
+        if rule:
+            yield Finding("b.sql", 1, rule, "write something else")
+
+    def main(*paths: str, rule: str = "", **options: bool) -> tuple[int, set[str]]:
+        monkeypatch.setattr(portability, "_findings", partial(findings, rule=rule))
+        known = tmp_path / "known.json"
+        code = portability.main(paths, manifest, known=known, **options)
+        return code, selected[-1]
+
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # The check sets variables.
+    monkeypatch.setattr(portability, "offline", nullcontext)
+    monkeypatch.setattr(portability, "own_tests", dict)
+    return main
+
+
+def test_only_changed_models_and_those_that_depend_on_them_are_checked(
+    check: Callable[..., tuple[int, set[str]]],
+) -> None:
+    assert check("b.sql") == (0, set())  # The columns of `a` are not known yet.
+    assert check("b.sql") == (0, {"b"})
+    assert check("a.sql") == (0, {"a", "b"})
+    assert check("a.sql", is_downstream=False) == (0, {"a"})
+    assert check("a.sql", "b.sql") == (0, set())
+
+
+def test_columns_are_not_known_after_a_refused_statement(
+    check: Callable[..., tuple[int, set[str]]],
+) -> None:
+    check()
+    assert check("a.sql", rule="divisor") == (1, {"a", "b"})
+    assert check("a.sql", rule=REFUSED) == (1, {"a", "b"})
+    assert check("b.sql") == (0, set())
+
+
+def test_columns_are_left_as_they_were_by_a_check_that_leaves_out_files(
+    check: Callable[..., tuple[int, set[str]]], tmp_path: Path
+) -> None:
+    check()
+    known = (tmp_path / "known.json").read_bytes()
+    check("a.sql", rule=REFUSED, is_downstream=False)
+    assert (tmp_path / "known.json").read_bytes() == known
 
 
 SOURCE = """\
