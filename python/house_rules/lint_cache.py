@@ -59,11 +59,10 @@ class Kept:
         if check.by_file and outcome.code in (0, 1):
             keys = self._file_keys(check)
             found = {line.partition(":")[0] for line in outcome.output.splitlines()}
-            dirty = found & keys.keys()
-            if outcome.code == 0 or dirty:
+            others = keys.keys() - found
+            if outcome.code == 0 or found & keys.keys():
                 clean = _read(check.name) | {path: keys[path] for path in paths}
-                left = {path: clean[path] for path in clean.keys() & keys.keys() - dirty}
-                _write(check.name, left)
+                _write(check.name, {path: clean[path] for path in clean.keys() & others})
         elif outcome.code == 0 and (key := self._key(check)) is not None:
             _write("passed", _read("passed") | {check.name: key})
 

@@ -54,11 +54,12 @@ def _placed(
     ``line`` is the number of the statement's line, from 1; None if it is unknown.
     """
     body, statement = (text.replace("`.`", ".") for text in (compiled, sql))
-    before = statement.count("\n", 0, max(statement.find(body.strip()), 0))
+    begin = statement.find(body.strip())
+    before = statement.count("\n", 0, max(begin, 0))
     number = (line or 0) - before + body[: len(body) - len(body.lstrip())].count("\n")
     lines = compiled.splitlines()
-    if line is None or not 1 <= number <= len(lines):
-        yield Finding(path, 1, rule, f"{remedy} (in the part of the statement that dbt writes)")
+    if line is None or begin < 0 or not 1 <= number <= len(lines):
+        yield Finding(path, 1, rule, f"{remedy} (not in the compiled SQL of this file)")
         return
     place = source_line(source, compiled, number)
     if rule != REFUSED and (place.line, rule) in allowed_lines(source):

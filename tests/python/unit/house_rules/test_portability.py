@@ -13,7 +13,7 @@ import pytest
 
 from feature_mart.bigquery.googlesql import load_googlesql
 from feature_mart.bigquery.googlesql_values import RefusedError
-from feature_mart.runner.offline_bigquery import OfflineBigQuery
+from feature_mart.runner.offline_bigquery import OfflineBigQuery, Sent
 from house_rules import portability
 from house_rules.bigquery_rules import RULES
 from house_rules.sent_statements import REFUSED, find_in_statement
@@ -106,8 +106,21 @@ def test_a_refused_statement_is_told_in_the_words_of_googlesql() -> None:
 def test_what_dbt_wrote_around_the_model_is_told_at_the_first_line() -> None:
     (finding,) = found_in("select id\nfrom d.t", "select id\nfrom t", head="partition by gone")
     assert str(finding) == (
-        "made.sql:1: googlesql: Unrecognized name: gone (in the part of the statement that dbt writes)"
+        "made.sql:1: googlesql: Unrecognized name: gone (not in the compiled SQL of this file)"
     )
+
+
+def test_a_query_that_ran_while_a_model_was_compiled_is_not_placed_in_the_model() -> None:
+    node = SimpleNamespace(
+        resource_type="model",
+        original_file_path="made.sql",
+        language="sql",
+        compiled_code="select id\nfrom d.t",
+    )
+    refused = RefusedError("Unrecognized name: gone", 2)
+    sent = Sent("model.p.made", "select\n    gone", None, refused)
+    (finding,) = find_in_statement(sent, node, "select id\nfrom t")
+    assert finding.line == 1 and "not in the compiled SQL" in finding.remedy
 
 
 @pytest.mark.parametrize("type_", ["bigint", "INT64", "decimal", "NUMERIC(10, 2)", "array<int64>"])
