@@ -132,8 +132,9 @@ grown as (
         - {{ x_ln_x(of_rows ~ ' + ' ~ other_rows ~ ' - ' ~ hits ~ ' - ' ~ other_hits) }}
 {%- endmacro %}
 
-{#- Write the evidence from which a difference between shares is significant. docs/quality.md shows
-    how soon this bound finds a fault at small volume. -#}
+{#- Write the critical value: a difference between two shares is significant if its evidence, half
+    the G statistic, is at least this value. docs/quality.md shows how soon it detects a fault at
+    small volume. -#}
 {% macro evidence_bound() -%}
     12
 {%- endmacro %}

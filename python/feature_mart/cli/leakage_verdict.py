@@ -177,7 +177,7 @@ def _line_verdict(verdict: LineVerdict) -> str:
 
 
 def _print_differences(report: LeakageReport, zone: ZoneInfo) -> None:
-    """Print a line per differing column, in build order, because a model inherits leaks of the models that it reads."""
+    """Print the first `_SHOWN` differing columns, by cutoff, and within a cutoff in the order of the comparisons."""
     first: dict[tuple[str, str], tuple[Any, Any]] = {}
     for each in report.cutoffs:
         for difference in each.differences:
@@ -199,8 +199,7 @@ def _print_differences(report: LeakageReport, zone: ZoneInfo) -> None:
     if len(first) > _SHOWN:
         say(f"  … and {len(first) - _SHOWN} more (--json has all)")
     say(
-        "  Start with the first line: models are listed in build order, and a model that reads a leaking model "
-        "leaks too."
+        "  Start with the model that reads no other listed model: a model that reads a leaking model leaks too."
     )
 
 

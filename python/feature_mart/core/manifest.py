@@ -286,7 +286,7 @@ def _columns(model: str, entries: Mapping[str, Mapping[str, Any]]) -> tuple[Colu
         role = meta.get("role")
         if role is not None and role not in ROLES:
             raise TerminalError(
-                f"{model}.{name}: role {role!r} is unknown; use label, audit or key, or none for a feature."
+                f"{model}.{name}: role {role!r} is unknown. Use label, audit or key; remove `role` for a feature."
             )
         columns.append(
             Column(

@@ -252,8 +252,8 @@ def _not_replaced(
             "snapshot is committed. Look for a proxy that rewrites ETags, or correct MART_S3_ENDPOINT."
         )
     return TransientError(
-        f"{where} was changed by others during every attempt, so latest.json was not moved. The snapshot is "
-        "committed; try again."
+        f"Other processes changed {where} each time this process tried to replace it, so it does not name the new "
+        "snapshot. The snapshot is committed; try again."
     )
 
 

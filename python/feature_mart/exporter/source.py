@@ -128,7 +128,11 @@ class DuckDBSource:
         return EngineVersion("duckdb", duckdb.__version__)
 
     def check_contract(self, layout: Layout) -> None:
-        """Compare the table with the contract. Raises: TerminalError that names the first difference."""
+        """Check that the table exists and matches its dbt contract, with valid key types and numeric columns.
+
+        Raises:
+            TerminalError: a check failed; the message describes the first fault.
+        """
         found = self._rows(
             "select column_name, data_type from duckdb_columns() where database_name = 'mart' "
             f"and schema_name = 'main' and table_name = {quoted(layout.model)} order by column_index"

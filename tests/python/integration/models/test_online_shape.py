@@ -56,7 +56,9 @@ def mart(tmp_path_factory: pytest.TempPathFactory) -> CompiledMart:
 def built(
     mart: CompiledMart, tmp_path_factory: pytest.TempPathFactory
 ) -> duckdb.DuckDBPyConnection:
-    """Build the whole mart of a small sample. The rows of the training table are the expected answers."""
+    """Build the whole mart of a small sample. The rows of its training marts are the expected results of the simulated
+    online requests.
+    """
     folder = tmp_path_factory.mktemp("sample") / "dwh"
     write_sample(folder, jobs=1500, seed=3)
     con = connect()

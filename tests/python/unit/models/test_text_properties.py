@@ -48,7 +48,8 @@ PIECES = (
 )  # fmt: skip
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | ANY_TEXT
-# Long runs of marks that NFKC reorders: several combining classes, decomposable marks, and characters of class 0.
+# Long runs of combining marks of several classes, which NFKC sorts by class. Some marks decompose, and characters of
+# class 0 divide a run.
 MARKS = st.text(
     st.sampled_from("\u0301\u0316\u0327\u0345\u0344\u0f73\u3099\uff9e。"), min_size=25, max_size=80
 )
