@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -51,9 +52,11 @@ class GoogleSql:
                 f"GoogleSQL is not installed ({error.name}): run `make venv` in the project folder."
             ) from error
         self._messages: Any = local_service_pb2
-        # Compiling the module takes half a minute of CPU time. wasmtime's cache keeps the result for later processes.
         config = wasmtime.Config()
-        config.cache = config.shared_memory = True
+        config.shared_memory = True
+        # Compiling the module takes half a minute of CPU time, and wasmtime's cache keeps the result. Go on without it.
+        with suppress(wasmtime.WasmtimeError):
+            config.cache = True
         engine = wasmtime.Engine(config)
         files = wasmtime.WasiConfig()
         files.inherit_stderr()
@@ -65,9 +68,8 @@ class GoogleSql:
         module = wasmtime.Module.from_file(engine, str(get_wasm_path()))
         self._exports: Any = linker.instantiate(self._store, module).exports(self._store)
         self._exports["_initialize"](self._store)
-        language = options_pb2.LanguageOptionsProto()
         every = self._messages.LanguageOptionsRequest(maximum_features=True)
-        self._call("GetLanguageOptions", every, language)
+        language = self._call("GetLanguageOptions", every, options_pb2.LanguageOptionsProto())
         # BigQuery has no LATERAL.
         features = language.enabled_language_features
         features[:] = [n for n in features if "LATERAL" not in modes.LanguageFeature.Name(n)]
