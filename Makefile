@@ -58,6 +58,7 @@ audit: venv-aws ## run the audits and the long tests (three hours): planted chan
 	    tests/python/integration/audit/test_every_refresh.py tests/python/integration/models/test_worked_example.py \
 	    tests/python/integration/audit/test_reproduce.py \
 	    tests/python/integration/bigquery/test_bigquery_mart.py \
+	    tests/python/integration/bigquery/test_offline_bigquery.py \
 	    tests/python/integration/conformance/test_reference_histories.py \
 	    tests/python/integration/training/test_train_on_real_snapshot.py $(ARGS)
 	@$(MART) audit incremental --universes 20 --schedules 25

@@ -150,6 +150,7 @@ def test_a_later_run_only_appends_what_is_new_behind_a_literal(
         assert "select max(built" not in compiled[model]
 
 
+@pytest.mark.audit
 def test_every_statement_that_dbt_sent_is_googlesql(mart: EmulatedMart, built: None) -> None:
     kinds = analyze_sent(mart.settings, "mart", "sample")
     assert kinds["MergeStmt"] >= 36 and kinds["CreateTableAsSelectStmt"] >= 63

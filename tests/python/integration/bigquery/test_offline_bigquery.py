@@ -47,6 +47,7 @@ def kinds(bigquery: OfflineBigQuery, prefix: str) -> Counter[str]:
     )
 
 
+@pytest.mark.audit
 def test_snapshots_and_the_models_that_read_them_are_googlesql(bigquery: OfflineBigQuery) -> None:
     overwritten = {
         "overwritten_sources": sorted(CONTRACT),
