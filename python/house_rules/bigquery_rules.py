@@ -27,8 +27,6 @@ class Rule:
     source: str
 
 
-_FUNCTIONS = "BigQuery documentation, Functions"
-_CONVERSION = "BigQuery documentation, Conversion rules"
 RULES = {
     "correlated": Rule(
         "BigQuery rejects a correlated subquery unless its WHERE joins on an equality, without LIMIT, window or "
@@ -41,15 +39,15 @@ RULES = {
     ),
     "divisor": Rule(
         "division by 0 is an error on BigQuery, inf or NULL on DuckDB: use ratio(), or nullif(…, 0) around the divisor",
-        f"{_FUNCTIONS}: Operators, division",
+        "BigQuery documentation, Functions: Operators, division",
     ),
     "float-cast": Rule(
         "2.5 becomes 3 on BigQuery and 2 on DuckDB: use cast(round(…) as bigint)",
-        f"{_CONVERSION}: CAST AS INT64",
+        "BigQuery documentation, Conversion rules: CAST AS INT64",
     ),
     "float-sum": Rule(
         "the last bit of the result depends on the order of rows: sum whole numbers, with fixed_point(…)",
-        f"{_FUNCTIONS}: SUM",
+        "BigQuery documentation, Functions: SUM",
     ),
     "frame-nulls": Rule(
         "BigQuery rejects asc nulls last and desc nulls first in a RANGE frame, the default of an aggregate with ORDER "
@@ -66,7 +64,7 @@ RULES = {
     ),
     "number-text": Rule(
         "1.0 becomes '1' on BigQuery and '1.0' on DuckDB: convert only whole numbers to text",
-        f"{_CONVERSION}: CAST AS STRING",
+        "BigQuery documentation, Conversion rules: CAST AS STRING",
     ),
     "outer-join": Rule(
         "BigQuery rejects an outer join without an equality between both sides (`is not distinct from` does not "
@@ -79,7 +77,7 @@ RULES = {
     ),
     "text-number": Rule(
         "'1.5' cast to bigint is 2 on DuckDB and an error on BigQuery: use a macro of macros/dialect",
-        f"{_CONVERSION}: CAST AS INT64",
+        "BigQuery documentation, Conversion rules: CAST AS INT64",
     ),
 }
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from feature_mart.bigquery.googlesql_values import RefusedError, Table
 from feature_mart.core.files import write_whole
+from feature_mart.core.raw_contract import CONTRACT
 from feature_mart.runner.offline_bigquery import OfflineBigQuery, offline, raw_tables
 from house_rules.sent_statements import REFUSED, find_in_statement, own_tests
 from house_rules.sql import Finding
@@ -24,6 +25,9 @@ from house_rules.sqlfluff import TARGETS, scratch_environment
 
 #: dbt's own generic tests, which are half of all nodes. Their SQL is dbt's, so no check reads them.
 _TESTS_OF_DBT = ("not_null", "unique", "relationships", "accepted_values")
+_AT = "2026-01-01T18:00:00+00:00"
+#: The other values of the dbt vars that choose SQL: raw tables read through dbt snapshots, and a named refresh.
+_OTHER_VARS = {"overwritten_sources": list(CONTRACT), "snapshot_at": _AT, "as_of": _AT}
 
 
 @dataclass(slots=True)
@@ -68,8 +72,8 @@ class _Run:
         self.bigquery.sent.clear()
 
 
-def _findings(run: _Run, names: Collection[str]) -> Iterator[Finding]:
-    """Yield the findings of a first build, of the unit tests and analyses, and of a later run."""
+def _findings(run: _Run, names: Collection[str], *, is_downstream: bool) -> Iterator[Finding]:
+    """Yield the findings of a first build, of unit tests and analyses, of a later run, and with other dbt vars."""
     dbts = [f"test_name:{name}" for name in _TESTS_OF_DBT]
     built = run.invoke("build", names, "--exclude", "test_type:unit", *dbts)
     # Copy the SQL now, because dbt compiles into the same objects again.
@@ -89,6 +93,17 @@ def _findings(run: _Run, names: Collection[str]) -> Iterator[Finding]:
             changed.add(node.name)
     if changed:
         run.invoke("run", changed)
+    yield from run.findings()
+    if not is_downstream:
+        return
+    later = {name: getattr(node, "compiled_code", None) for name, node in later.items()}
+    run.manifest = None  # Parse again, because the vars enable snapshots.
+    others = ("--vars", json.dumps(_OTHER_VARS))
+    run.invoke("snapshot", (), *others)
+    with_others = run.invoke("compile", names or ("resource_type:model",), *others)
+    changed = {n.name for key, n in with_others.items() if later.get(key) != n.compiled_code}
+    if changed:
+        run.invoke("run", changed, *others)
     yield from run.findings()
 
 
@@ -162,7 +177,7 @@ def main(
         found: dict[tuple[str, int, str], Finding] = {}
         try:
             with offline(run.bigquery):
-                for finding in _findings(run, names):
+                for finding in _findings(run, names, is_downstream=is_downstream):
                     found.setdefault((finding.path, finding.line, finding.rule), finding)
         finally:  # Print what was found even if dbt then failed.
             print("\n".join(str(found[key]) for key in sorted(found)))

@@ -60,13 +60,7 @@ WORDS = (
         + _calls("now today get_current_timestamp"),
         "each run would read another time: use as_of_at of int_mart__clock",
     ),
-    _word(
-        "struct",
-        _calls("struct struct_pack row") + r"|\bas\s+struct\b|\{",
-        "use pit_join(), or a macro of macros/dialect",
-        POINT_IN_TIME,
-    ),
-    _word("cast", r"::", "use cast(… as …)"),
+    _word("struct", _calls("struct struct_pack row") + r"|\{", "use pit_join()", POINT_IN_TIME),
     _word(
         "type",
         r"\bas\s+(?!bigint\b)(?:double|float(?:4|8|32|64)?|real|(?:big)?(?:numeric|decimal)|timestamp(?:tz)?"
@@ -124,7 +118,6 @@ WORDS = (
         _calls("try_cast safe_cast safe_divide ieee_divide if iff"),
         "use a macro of macros/dialect, or case when",
     ),
-    _word("numbers", _calls("unnest generate_series generate_array range"), "whole_numbers()"),
     _word(
         "random",
         _calls("random rand uuid gen_random_uuid generate_uuid")
@@ -134,12 +127,7 @@ WORDS = (
     ),
     _word("quote", r'"', "BigQuery reads double quotes as a string: use adapter.quote('name')"),
     _word("using", r"\busing\s*\(", "write the join out: on a.key = b.key", ()),
-    _word(
-        "position",
-        r"\b(?:group|order)\s+by\s+(?:\d|all\b)",
-        ("name the columns instead of giving their positions"),
-        (),
-    ),
+    _word("position", r"\b(?:group|order)\s+by\s+(?:\d|all\b)", "name the columns", ()),
     _word(
         "subquery",
         r"\b(?:from|join)\s*\(\s*select\b",
@@ -156,11 +144,6 @@ WORDS = (
         "list",
         r"\[",
         "arrays start at 1 on DuckDB and at 0 on BigQuery, where they cannot hold NULL: use rows, or pit_join()",
-    ),
-    _word(
-        "text-prefix",
-        r"\b(?:e|r|b|rb|br|x)'",
-        "string prefixes differ between the engines: use a plain string",
     ),
     _word(
         "null-test",

@@ -153,7 +153,9 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
     )
     selected: list[set[str]] = []
 
-    def findings(run: Any, names: Collection[str], rule: str) -> Iterator[Finding]:
+    def findings(
+        run: Any, names: Collection[str], *, rule: str, is_downstream: bool
+    ) -> Iterator[Finding]:
         selected.append(set(names))
         for name in names or ("a", "b"):
             assert f"p.d.{name}" not in run.bigquery.tables
