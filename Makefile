@@ -54,6 +54,7 @@ audit: venv-aws ## run the audits and the long tests (three hours): planted chan
 	    tests/python/integration/audit/test_raw_fuzz.py tests/python/unit/models/test_text_speed.py \
 	    tests/python/integration/audit/test_settings.py tests/python/integration/audit/test_overwritten_project.py \
 	    tests/python/integration/bench/test_bench.py tests/python/integration/cli/test_bad_input.py \
+	    tests/python/integration/cli/test_environment.py tests/python/integration/raw/test_overwritten_sources.py \
 	    tests/python/integration/audit/test_planted_changes.py tests/python/integration/audit/test_merged_leaks.py \
 	    tests/python/integration/audit/test_every_refresh.py tests/python/integration/models/test_worked_example.py \
 	    tests/python/integration/audit/test_reproduce.py \

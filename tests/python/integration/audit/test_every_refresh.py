@@ -14,6 +14,7 @@ from plants import RARE_NIGHTS, Plant, RareBench, read_plants
 RARE = [plant for plant in read_plants("merged_leaks") if plant.name in RARE_NIGHTS]
 
 
+@pytest.mark.audit
 def test_the_newest_night_is_compared_alone_and_without_a_difference(tmp_path: Path) -> None:
     def call(*arguments: str) -> Result:
         return CliRunner().invoke(main, arguments, env={"MART_HOME": str(tmp_path / "home")})

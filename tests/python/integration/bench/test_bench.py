@@ -24,6 +24,7 @@ def baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bench.Warehouse
     return warehouse
 
 
+@pytest.mark.audit
 def test_the_baseline_passes_every_check(
     baseline: bench.Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,6 +156,7 @@ def test_the_commit_is_the_project_s_whatever_git_s_variables_say(
     assert read_files_at(own, "HEAD", ["models"]) == {"models/m.sql": "select 'own'"}
 
 
+@pytest.mark.audit
 def test_every_command_works_below_names_that_sql_would_read_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

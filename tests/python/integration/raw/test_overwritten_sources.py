@@ -69,6 +69,7 @@ def seen(tmp_path: Path) -> list[tuple[Any, ...]]:
         return con.execute("select * from seen_jobs order by all").fetchall()
 
 
+@pytest.mark.audit
 def test_history_is_taken_once_a_refresh_and_outlives_the_mart(
     project: Path, tmp_path: Path
 ) -> None:
