@@ -98,7 +98,8 @@ def _findings(run: _Run, names: Collection[str], *, is_downstream: bool) -> Iter
         return
     later = {name: getattr(node, "compiled_code", None) for name, node in later.items()}
     run.manifest = None  # Parse again, because the vars enable snapshots.
-    others = ("--vars", json.dumps(_OTHER_VARS))
+    # dbt's static parser would wait for ever in a forked process for threads that only its parent has.
+    others = ("--no-static-parser", "--vars", json.dumps(_OTHER_VARS))
     run.invoke("snapshot", (), *others)
     with_others = run.invoke("compile", names or ("resource_type:model",), *others)
     changed = {n.name for key, n in with_others.items() if later.get(key) != n.compiled_code}

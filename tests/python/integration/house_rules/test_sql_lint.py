@@ -101,6 +101,7 @@ def run(project: Path, module: str, *arguments: str) -> tuple[int, str]:
         env=environment | {"PYTHONPATH": str(PROJECT / "python")},
         capture_output=True,
         text=True,
+        timeout=600,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -212,6 +213,17 @@ def test_what_was_clean_is_read_again_once_its_macro_changes(tiny: Path) -> None
     assert "models/more.sql:1:" in output
     assert "PRS" in output
     assert "models/things.sql" not in output
+
+
+def test_a_project_that_was_never_parsed_is_checked_in_a_forked_process(tiny: Path) -> None:
+    """Parse the project with other dbt vars in the fork: dbt's static parser has its threads in the parent only."""
+    # The static parser reads a model that contains only calls of config, ref and source.
+    (tiny / "models" / "static.sql").write_text(
+        "{{ config(materialized='table') }}\nselect thing_id from {{ ref('source_things') }}\n"
+    )
+    subprocess.run(["git", "init", "--quiet", str(tiny)], check=True)
+    code, output = run(tiny, "house_rules.lint", "portable")
+    assert code == 0, output
 
 
 @pytest.mark.parametrize("check", ["reach", "portable"])
