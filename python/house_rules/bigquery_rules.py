@@ -85,14 +85,15 @@ _TABLES = {"TableScan", "WithRefScan"}
 _CUTS = {"LimitOffsetScan", "AnalyticScan", "SetOperationScan"}
 _EXACT = frozenset({"INT64", "NUMERIC", "BIGNUMERIC"})
 _DECIMALS = frozenset({"FLOAT64", "NUMERIC", "BIGNUMERIC"})
-#: Functions with a result of whole numbers, and functions that return one of their arguments.
+#: _WHOLE: functions that return a whole number if they have one argument. _CHOICES: functions that return one of their
+#: arguments.
 _WHOLE = frozenset({"round", "ceil", "floor", "trunc"})
 _CHOICES = frozenset({"coalesce", "if", "ifnull", "nullif", "$case_no_value", "$case_with_value"})
 _ARITHMETIC = frozenset({"$add", "$subtract", "$multiply"})
 _COMPARED = frozenset(
     {"$equal", "$not_equal", "$less", "$less_or_equal", "$greater", "$greater_or_equal"}
 )
-#: The window functions that have a frame and are no aggregates. The rule `frame-nulls` is about aggregates only.
+#: The window functions with a frame that are not aggregates. The rule `frame-nulls` applies to aggregates only.
 _NAVIGATION = frozenset({"first_value", "last_value", "nth_value"})
 
 

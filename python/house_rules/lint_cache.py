@@ -16,7 +16,7 @@ from house_rules.sqlfluff import LINTED
 
 FOLDER = Path(".lint_cache")
 _LINTED = tuple(f"{folder}/" for folder in LINTED)
-#: The files and folders that state columns and tests of more than one SQL file, or of a table without one.
+#: The files and folders that declare the columns and tests of several SQL files, or of a table that has no SQL file.
 _DECLARING = ("models/", "seeds/", "tests/fixtures/", "python/feature_mart/core/raw_contract.py")
 
 

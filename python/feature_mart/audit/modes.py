@@ -71,9 +71,9 @@ class Built:
 
 
 def first_refresh(raw: RawWarehouse, clock: Clock, as_of_at: datetime) -> datetime | None:
-    """Return the refresh of the first full build, to which the increment is appended.
+    """Return the refresh of the full build to whose mart the increment is appended.
 
-    All later load times are trusted, and at most about a third of the jobs are posted later.
+    All load times after this refresh are trusted, and at most about a third of the jobs are posted after it.
 
     Return None if there is no such refresh before ``as_of_at``, for example because the load clock trusts no earlier
     load.

@@ -28,7 +28,7 @@ class Unjudged:
     models: tuple[str, ...]
 
     def line(self) -> str:
-        """Return the checks and what is missing as one line."""
+        """Return one line that names the checks and says what is missing."""
         return f"{self.what}: {self.why}"
 
 
