@@ -225,7 +225,7 @@ def _function(call: Any, sql: bytes) -> Found:
 
 
 def _is_divisor(divisor: Any) -> bool:
-    """Return True if an expression is a number other than 0, or NULL instead of 0."""
+    """Return True if a divisor is a literal number other than 0, or an expression that is NULL instead of 0."""
     while kind(divisor) == "Cast":
         divisor = unwrapped(divisor.expr)
     if kind(divisor) == "Literal":

@@ -61,7 +61,7 @@ class ModeReport:
 class Built:
     """A mart that dbt built in one mode.
 
-    `expected` is the file of the SELECTs' rows, with which the mart is compared. None stands for the build of the
+    `expected` is the DuckDB file of the build by the SELECTs with which the mart is compared; None for the build by the
     SELECTs over all rows.
     """
 

@@ -58,7 +58,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerMoves:
-    """The effect of a change on one consumer: rows of the training mart before and after, and the rows that moved."""
+    """The effect of a change on a consumer: the rows of the training mart before and after, and the rows that moved."""
 
     consumer: str
     label: str

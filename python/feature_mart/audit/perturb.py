@@ -143,7 +143,7 @@ class _Table:
         )
 
     def add(self, number: int, share: float, changes: str) -> None:
-        """Insert another row for a share of the keys: the first row of the key with the SQL ``changes``.
+        """For a share of the keys, insert a copy of the key's first row in which the SQL ``changes`` replaces columns.
 
         The row is loaded within 36 hours after a timestamp by which the key had been loaded. ``number`` differs between
         calls, so that no two rows of one key are loaded in the same microsecond.

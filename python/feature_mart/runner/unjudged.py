@@ -33,7 +33,7 @@ class Unjudged:
 
 
 def read_unjudged(engine: Engine, published_at: datetime | None) -> tuple[Unjudged, ...]:
-    """Return the rows of `int_mart__unjudged` grouped by checks and reason.
+    """Return one `Unjudged` for each pair of checks and reason in `int_mart__unjudged`, with the models concerned.
 
     Raises:
         FeatureMartError: the mart cannot be read.
