@@ -67,7 +67,7 @@ class Kept:
             _write("passed", _read("passed") | {check.name: key})
 
     def _file_keys(self, check: Check) -> dict[str, str]:
-        """Return a hash of what the result for each file depends on, by path."""
+        """Return, by path, a hash of everything that the check's result for the file depends on."""
         if not check.reads_parents:
             return {path: key for path, key in self._sql.items() if path.startswith(_LINTED)}
         others = [

@@ -111,9 +111,9 @@ def _findings(run: _Run, names: Collection[str], *, is_downstream: bool) -> Iter
 def _selected(
     manifest: Any, paths: Sequence[str], *, is_downstream: bool
 ) -> tuple[set[str], set[str]]:
-    """Return the names of the nodes in the SQL files ``paths``, for dbt's option ``--select``, and their tables.
+    """Return the names of the nodes in the SQL files ``paths``, for dbt's option ``--select``, and the nodes' tables.
 
-    The nodes' tests are added, and with ``is_downstream`` the nodes that depend on them.
+    The nodes' tests are included and, with ``is_downstream``, all other nodes that depend on the nodes.
     """
     named = {name for name, path in own_tests().items() if path in paths}
     found = {

@@ -32,7 +32,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class LabelGroup:
-    """A group of rows with labels from `least` to `greatest`, which are None for the rows without a label."""
+    """A group of rows with labels from `least` to `greatest`; both are None for the group of rows without a label."""
 
     least: float | None
     greatest: float | None

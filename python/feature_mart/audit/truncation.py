@@ -170,7 +170,7 @@ def build_whole(
     base: Path | None = None,
     changed: Collection[str] = (),
 ) -> Path:
-    """Build the mart over all rows, with which all other builds are compared, and return the path of the file.
+    """Make the whole build, with which the builds of each cutoff are compared, and return the path of its file.
 
     ``base`` and ``changed`` are as in `compare_cutoffs`.
     """
