@@ -85,14 +85,15 @@ _TABLES = {"TableScan", "WithRefScan"}
 _CUTS = {"LimitOffsetScan", "AnalyticScan", "SetOperationScan"}
 _EXACT = frozenset({"INT64", "NUMERIC", "BIGNUMERIC"})
 _DECIMALS = frozenset({"FLOAT64", "NUMERIC", "BIGNUMERIC"})
-#: Functions with a result of whole numbers, and functions that return one of their arguments.
+#: _WHOLE: functions that return a whole number if they have one argument. _CHOICES: functions that return one of their
+#: arguments.
 _WHOLE = frozenset({"round", "ceil", "floor", "trunc"})
 _CHOICES = frozenset({"coalesce", "if", "ifnull", "nullif", "$case_no_value", "$case_with_value"})
 _ARITHMETIC = frozenset({"$add", "$subtract", "$multiply"})
 _COMPARED = frozenset(
     {"$equal", "$not_equal", "$less", "$less_or_equal", "$greater", "$greater_or_equal"}
 )
-#: The window functions that have a frame and are no aggregates. The rule `frame-nulls` is about aggregates only.
+#: The window functions with a frame that are not aggregates. The rule `frame-nulls` applies to aggregates only.
 _NAVIGATION = frozenset({"first_value", "last_value", "nth_value"})
 
 
@@ -224,7 +225,7 @@ def _function(call: Any, sql: bytes) -> Found:
 
 
 def _is_divisor(divisor: Any) -> bool:
-    """Return True if an expression is a number other than 0, or NULL instead of 0."""
+    """Return True if a divisor is a literal number other than 0, or an expression that is NULL instead of 0."""
     while kind(divisor) == "Cast":
         divisor = unwrapped(divisor.expr)
     if kind(divisor) == "Literal":

@@ -150,7 +150,7 @@ def main(argv: list[str]) -> int:
 
 
 def _narrow(waiting: Sequence[Check], kept: Kept) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return, by name of the check, the changed SQL files to read, and a text that says which files are left out."""
+    """Return two mappings by name of the check: the changed SQL files to read, and a text on the files left out."""
     changed = set(changed_files())
     paths: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}

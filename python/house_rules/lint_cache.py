@@ -16,7 +16,7 @@ from house_rules.sqlfluff import LINTED
 
 FOLDER = Path(".lint_cache")
 _LINTED = tuple(f"{folder}/" for folder in LINTED)
-#: The files and folders that state columns and tests of more than one SQL file, or of a table without one.
+#: The files and folders that declare the columns and tests of several SQL files, or of a table that has no SQL file.
 _DECLARING = ("models/", "seeds/", "tests/fixtures/", "python/feature_mart/core/raw_contract.py")
 
 
@@ -67,7 +67,7 @@ class Kept:
             _write("passed", _read("passed") | {check.name: key})
 
     def _file_keys(self, check: Check) -> dict[str, str]:
-        """Return a hash of what the result for each file depends on, by path."""
+        """Return, by path, a hash of everything that the check's result for the file depends on."""
         if not check.reads_parents:
             return {path: key for path, key in self._sql.items() if path.startswith(_LINTED)}
         others = [

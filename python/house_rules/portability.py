@@ -26,7 +26,8 @@ from house_rules.sqlfluff import TARGETS, scratch_environment
 #: dbt's own generic tests, which are half of all nodes. Their SQL is dbt's, so no check reads them.
 _TESTS_OF_DBT = ("not_null", "unique", "relationships", "accepted_values")
 _AT = "2026-01-01T18:00:00+00:00"
-#: The other values of the dbt vars that choose SQL: raw tables read through dbt snapshots, and a named refresh.
+#: Values, other than the defaults, of the dbt vars that decide which SQL is rendered: every raw table is read through a
+#: dbt snapshot, and the refresh is named.
 _OTHER_VARS = {"overwritten_sources": list(CONTRACT), "snapshot_at": _AT, "as_of": _AT}
 
 
@@ -73,7 +74,7 @@ class _Run:
 
 
 def _findings(run: _Run, names: Collection[str], *, is_downstream: bool) -> Iterator[Finding]:
-    """Yield the findings of a first build, of unit tests and analyses, of a later run, and with other dbt vars."""
+    """Yield the findings in a first build, in unit tests and analyses, in a later run, and in a run with other vars."""
     dbts = [f"test_name:{name}" for name in _TESTS_OF_DBT]
     built = run.invoke("build", names, "--exclude", "test_type:unit", *dbts)
     # Copy the SQL now, because dbt compiles into the same objects again.
@@ -111,9 +112,9 @@ def _findings(run: _Run, names: Collection[str], *, is_downstream: bool) -> Iter
 def _selected(
     manifest: Any, paths: Sequence[str], *, is_downstream: bool
 ) -> tuple[set[str], set[str]]:
-    """Return the names of the nodes in the SQL files ``paths``, for dbt's option ``--select``, and their tables.
+    """Return the names of the nodes in the SQL files ``paths``, for dbt's option ``--select``, and the nodes' tables.
 
-    The nodes' tests are added, and with ``is_downstream`` the nodes that depend on them.
+    The nodes' tests are included and, with ``is_downstream``, all other nodes that depend on the nodes.
     """
     named = {name for name, path in own_tests().items() if path in paths}
     found = {

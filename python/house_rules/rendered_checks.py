@@ -24,7 +24,8 @@ from house_rules.lint_cache import FOLDER
 #: The exit code of a check that could not finish.
 BROKEN = 70
 
-#: Each check gets paths, dbt's manifest, and True if files that depend on the paths are checked as well.
+#: Maps each check to a function that runs it and returns the exit code. The function gets the paths, dbt's manifest,
+#: and True if files that depend on the paths are checked as well.
 CHECKS: dict[str, Callable[[Sequence[str], Any, bool], int]] = {
     "sqlfluff": lambda paths, manifest, _: sqlfluff.lint(paths, manifest),
     "portable": lambda paths, manifest, is_downstream: portability.main(

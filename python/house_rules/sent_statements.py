@@ -24,7 +24,7 @@ def find_in_statement(sent: Sent, node: Any, source: str | None = None) -> Itera
     type_ = str(node.resource_type)
     path = str(node.original_file_path)
     if type_ == "unit_test":
-        # The rules read the model's own statements, so a unit test can only be refused.
+        # Report only a refusal: the rules are applied to the model's own statements, which have the same SQL.
         if sent.refused is not None:
             model = str(Path(path).with_suffix(".sql"))
             yield Finding(model, 1, REFUSED, f"unit test {node.name}: {sent.refused}")

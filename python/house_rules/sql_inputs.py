@@ -28,7 +28,7 @@ _DEFINED = re.compile(r"\{%-?\s*(?:macro|test|materialization)\s+(\w+)")
 _DIALECT = re.compile(r"^(?:default|duckdb|bigquery)__")
 _CONFIG = re.compile(r"\{\{-?\s*config\s*\(.*?\)\s*-?\}\}", re.DOTALL)
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
-# Patterns of SQL that reads properties in YAML: of all models, and of the model itself.
+# Patterns of SQL that reads properties in YAML: _READS_ALL those of all models, _READS_OWN those of the model itself.
 _READS_ALL = re.compile(r"\bgraph\b")
 _READS_OWN = re.compile(r"\bmodel\s*[.\[]|\bconfig\s*\.")
 

@@ -20,7 +20,7 @@ from feature_mart.core.raw_contract import CONTRACT, EVENTS, INITIAL_STATE
 from feature_mart.core.settings import Clock
 from feature_mart.snapshot_files import read_committed
 
-#: The version model of each raw table that has versions.
+#: Maps each raw table that has versions to its version model.
 _VERSIONS: Mapping[str, str] = {
     "clients": "int_client__versions",
     "jobs": "int_job__versions",
@@ -243,7 +243,10 @@ def _spine(
 
 
 def _facts(con: duckdb.DuckDBPyConnection, as_of_at: datetime) -> Iterator[Account]:
-    """Yield the reconciliations of counted contracts with the counts in the market prices and the client histories."""
+    """Yield the reconciliations of the contracts with the contract counts in market prices and client histories.
+
+    A contract counts if it was made by ``as_of_at``, is active or completed, and is not deleted.
+    """
     con.execute(
         "create temp table counted as select distinct on (contract_id) * from seen_contracts "
         "order by contract_id, seen_at desc"

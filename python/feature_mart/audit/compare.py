@@ -16,7 +16,7 @@ SPINE = "int_job__requests"
 _TRAINING = "__training"
 LABEL_KNOWN_AT = "label_known_at"
 _OF_LABELS = frozenset({LABEL_KNOWN_AT, "exclusion_reason"})
-#: The grain of a model: a request, an entity at a refresh, or something else.
+#: The grains of models: a row per request, a row per entity and refresh, or another grain.
 JOB, AS_OF, OTHER = "job", "as of", "other"
 _AS_OF_AT, _AVAILABLE = "as_of_at", "available_at"
 

@@ -17,9 +17,9 @@ from feature_mart.core.zones import load_zone
 
 #: The model whose `label_known_at` values are candidates for the cutoff at a label time.
 LABEL_MODEL = "int_job__price_label"
-#: Cutoffs lie between these quantiles of the posting times, so that there are rows before and after each cutoff. A
-#: midnight may be up to a day earlier. The cutoff for the load clock lies before `trusted_from` of a line instead, but
-#: not before the quantile _EARLY.
+#: Cutoffs lie between these quantiles of the posting times, so that there are rows before and after each cutoff. There
+#: are two exceptions: the cutoff at a business midnight may be up to a day before the first quantile, and the cutoff
+#: for the load clock lies between the quantile _EARLY and `trusted_from` of a line of the load clock.
 _FROM, _TO = 0.3, 0.97
 _EARLY = 0.02
 #: The cutoff for a bulk load in mid-history lies at most this long before `untrusted_from`. Before `untrusted_from`,

@@ -77,7 +77,7 @@ def small_subject(subject: Subject, jobs: int, seed: int) -> tuple[Subject, list
     """Return a subject for a generated warehouse with synthetic requests, and the cutoffs.
 
     The warehouse has ``jobs`` generated postings, and the synthetic requests in addition. The cutoffs are the refreshes
-    between the first and the last posting of ``subject.raw`` that precede the refresh of the build.
+    that lie between the first and the last posting of ``subject.raw`` and precede the refresh of the build.
     """
     clock, folder, rng = subject.settings.clock, subject.folder, Random(seed)
     with connect() as con:

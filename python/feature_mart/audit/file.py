@@ -21,7 +21,8 @@ from feature_mart.core.settings import Clock
 Verdict = Literal["right", "leaks", "stale", "other", "not_judged"]
 FileVerdict = Literal["good", "leaks", "wrong_rows", "not_judged"]
 _EXAMPLE_TEXT = 40
-#: Shifts in days that may explain wrong values: later values (positive), older values (negative), the newest (None).
+#: The shifts in time, in days, that may explain wrong values: positive for later values, negative for older values,
+#: None for the newest values.
 _SHIFTS = (-90, -30, -7, -1, 1, 7, 30, 90, None)
 _FITS = 0.5
 
@@ -30,8 +31,8 @@ _FITS = 0.5
 class Example:
     """A row whose value differs from the mart's value.
 
-    `known_at` is the first time after `at` from which the mart could serve the file's value. `known_at` is None if
-    there is no such time. Unless the column leaks, `known_at` is also None if the mart could serve the value by `at`.
+    `known_at` is the first time after `at` from which the mart could serve the file's value; None if there is no such
+    time. In a column that does not leak, `known_at` is also None if the mart could already serve the value by `at`.
     """
 
     entity: str
@@ -156,7 +157,7 @@ class FileReport:
 
     @property
     def verdict(self) -> FileVerdict:
-        """Return the verdict on the worst finding: a leak, a wrong row, or a row or value not judged."""
+        """Return the verdict on the worst finding: a leak, then a wrong row, then a row or value not judged."""
         if any(column.verdict == "leaks" for column in self.columns):
             return "leaks"
         if any(fault.rows for fault in self.faults if fault.kind == "wrong"):

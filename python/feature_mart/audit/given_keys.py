@@ -83,7 +83,7 @@ _SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("without the decimals of a float", lambda text: re.sub(r"\.0*$", "", text)),
     ("without the quotes", lambda text: text.strip().strip("'\"")),
 )
-#: Normalizations that are applied to the keys of both the file and the mart.
+#: The normalizations that are applied to the keys of the file and of the mart, each with its description for messages.
 _CANONICAL: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("regardless of case", str.casefold),
     ("with other leading zeros", lambda text: _without_zeros(re.sub(r"\.0*$", "", text))),

@@ -16,7 +16,8 @@ from feature_mart.core.duckdb_files import quoted
 from feature_mart.core.errors import UsageError
 from feature_mart.core.manifest import Manifest
 
-#: `wrong` rows are errors of the file. `not_judged` rows may be errors. `stated` rows are missing on purpose.
+#: `wrong` rows are errors of the file. `not_judged` rows may be errors. `stated` rows are missing from the file on
+#: purpose.
 FaultKind = Literal["wrong", "not_judged", "stated"]
 _REQUESTS = "mart.main.int_job__requests"
 _UNREADABLE = "whose time cannot be read"

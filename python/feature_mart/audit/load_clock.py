@@ -43,8 +43,8 @@ class LineVerdict:
     Attributes:
         moved: the keys that the line makes known earlier.
         sound: the plausible load times that the line overrides; None if there are none, or too few keys to compare.
-        lags: lags from event to load of the keys loaded as usual; None if there are too few such keys to compare the
-            assumed lag with.
+        lags: the lags, from event to load, of the keys loaded as usual; None if there are too few such keys for a
+            comparison with the assumed lag.
         corrected: the lines to write instead of a wrong line; empty if the line is right or should be removed.
     """
 

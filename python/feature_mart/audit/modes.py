@@ -61,7 +61,7 @@ class ModeReport:
 class Built:
     """A mart that dbt built in one mode.
 
-    `expected` is the file of the SELECTs' rows, with which the mart is compared. None stands for the build of the
+    `expected` is the DuckDB file of the build by the SELECTs with which the mart is compared; None for the build by the
     SELECTs over all rows.
     """
 
@@ -71,9 +71,9 @@ class Built:
 
 
 def first_refresh(raw: RawWarehouse, clock: Clock, as_of_at: datetime) -> datetime | None:
-    """Return the refresh of the first full build, to which the increment is appended.
+    """Return the refresh of the full build to whose mart the increment is appended.
 
-    All later load times are trusted, and at most about a third of the jobs are posted later.
+    All load times after this refresh are trusted, and at most about a third of the jobs are posted after it.
 
     Return None if there is no such refresh before ``as_of_at``, for example because the load clock trusts no earlier
     load.

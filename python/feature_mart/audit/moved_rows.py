@@ -16,8 +16,8 @@ from feature_mart.exporter import Assignment
 
 #: Labels with at most this many distinct values are counted by value, others by decile.
 _CLASSES = 10
-#: Thresholds of the dbt check even_exclusions (tests/generic/even_exclusions.sql): minimum evidence, and minimum
-#: difference of the two shares.
+#: The thresholds of the dbt check even_exclusions (tests/generic/even_exclusions.sql) for a significant difference of
+#: two shares: the minimum evidence, and the minimum difference.
 _EVIDENCE, _DIFFERENCE = 12.0, 0.05
 
 
@@ -32,7 +32,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class LabelGroup:
-    """A group of rows with labels from `least` to `greatest`, which are None for the rows without a label."""
+    """A group of rows with labels from `least` to `greatest`; both are None for the group of rows without a label."""
 
     least: float | None
     greatest: float | None
@@ -58,7 +58,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerMoves:
-    """The effect of a change on one consumer: rows of the training mart before and after, and the rows that moved."""
+    """The effect of a change on a consumer: the rows of the training mart before and after, and the rows that moved."""
 
     consumer: str
     label: str
@@ -96,7 +96,8 @@ def compare_rows(before: Side, after: Side) -> ConsumerMoves:
     )
 
 
-#: Ways in which a row can move: a condition on a row of `paired`, and SQL for the detail by which rows are grouped.
+#: The ways in which a row can move. Each name is mapped to a condition on the rows of `paired` and to SQL for the
+#: detail by which the moved rows are grouped.
 _KINDS: Mapping[str, tuple[str, str]] = {
     "spine row removed": ("before.is_in_spine and after.is_in_spine is null", "''"),
     "spine row added": ("before.is_in_spine is null and after.is_in_spine", "''"),
@@ -135,7 +136,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 
 
 def _side_select(catalog: str, side: Side) -> str:
-    """Return a SELECT with one row per job: tables that contain the job, and the job's label, exclusion and split."""
+    """Return a SELECT with one row per job: which tables contain the job, and the job's label, exclusion and split."""
     consumer = side.consumer
     return f"""
         with spine as (select job_id, true as is_in_spine from {catalog}.main.{SPINE} group by job_id),

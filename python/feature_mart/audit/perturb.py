@@ -20,7 +20,8 @@ from feature_mart.audit.raw_rows import RawWarehouse
 from feature_mart.core.duckdb_files import connect, copy_to
 from feature_mart.core.raw_contract import CONTRACT, EVENTS
 
-#: For each table, the changed versions of existing keys: share of the keys, and the columns replaced.
+#: The kinds of changed versions of existing keys: for each table, the share of the keys that get a version of this
+#: kind, and the columns that the version replaces.
 _VERSIONS: dict[str, tuple[tuple[float, str], ...]] = {
     "jobs": (
         (0.10, "title || ' 至急 追記3000文字' as title, budget_max * 3 as budget_max"),
@@ -52,8 +53,8 @@ _VERSIONS: dict[str, tuple[tuple[float, str], ...]] = {
     "reviews": ((0.10, "1 as rating"), (0.04, "true as is_deleted")),
 }
 
-#: For each table, the new keys, which are copies of existing ones: share of the keys, and the greatest distance in days
-#: from the timestamp to the event, negative for events before the timestamp.
+#: The kinds of new keys, which are copies of existing keys: for each table, the share of the keys that are copied, and
+#: the greatest number of days from the timestamp to the event of the copy, negative for events before the timestamp.
 _COPIES: dict[str, tuple[tuple[float, int], ...]] = {
     "jobs": ((0.04, -100), (0.08, -1), (0.05, 0), (0.02, 60)),
     "contracts": ((0.05, -30), (0.04, 0), (0.02, 60)),
@@ -122,7 +123,7 @@ class _Table:
         return f"cast(hash({self.key}, '{self.seed}/{self.table}/{salt}') % {below} as bigint)"
 
     def others(self, number: int) -> dict[str, str]:
-        """Return SQL expressions for a pseudo-random category and client, by placeholder in _VERSIONS."""
+        """Return a mapping from the placeholders in _VERSIONS to SQL for a pseudo-random category or client."""
         return {
             f"other_{name}": f"(select o.{name}_id from other_{table} o where o.number = "
             f"{self.draw(f'{number}/{name}', 1_000_003)} % (select count(*) from other_{table}))"
@@ -142,7 +143,7 @@ class _Table:
         )
 
     def add(self, number: int, share: float, changes: str) -> None:
-        """Insert another row for a share of the keys: the first row of the key with the SQL ``changes``.
+        """For a share of the keys, insert a copy of the key's first row in which the SQL ``changes`` replaces columns.
 
         The row is loaded within 36 hours after a timestamp by which the key had been loaded. ``number`` differs between
         calls, so that no two rows of one key are loaded in the same microsecond.
@@ -158,7 +159,10 @@ class _Table:
         )
 
     def load_in_bulk(self) -> None:
-        """Load some keys with a single row one hour after a timestamp instead of up to 60 days before the timestamp."""
+        """Set the load time of some rows to one hour after a timestamp.
+
+        The rows are the only ones of their keys, and were loaded up to 60 days before the timestamp.
+        """
         self.con.execute(
             f"update {self.table} set loaded_at = i.storm_at + interval 1 hour from instants i "
             f"where i.number = {self.draw('bulk/at', 1_000_003)} % (select count(*) from instants) "
@@ -169,7 +173,7 @@ class _Table:
 
 
 def _follow_copied_jobs(con: duckdb.DuckDBPyConnection) -> None:
-    """Copy the skills and contracts of the original jobs to the copied jobs, at twenty times the price."""
+    """Give each copied job the skills of the original job, and the original's contracts at twenty times the price."""
     con.execute(
         "create temp table copies as select job_id, regexp_replace(job_id, '^x[0-9]+-', '') as of_job_id, "
         "posted_at, loaded_at from jobs where job_id like 'x%-%' "

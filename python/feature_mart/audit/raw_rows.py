@@ -41,9 +41,9 @@ class RawWarehouse:
         return {table: self._known_by(table, at) for table in CONTRACT}
 
     def known_by_with_requests(self, at: datetime, until: datetime) -> dict[str, str]:
-        """Return the SELECTs of `known_by`, with the first row of each job posted before ``until``.
+        """Return the SELECTs of `known_by`, and add the first row of each job posted before ``until``.
 
-        This row is included even if it was loaded after ``at``, because the caller of a request knows the request
+        The first row is included even if it was loaded after ``at``, because the caller of a request knows the request
         before it is loaded. All other rows were known by ``at``.
         """
         known = self.known_by(at)

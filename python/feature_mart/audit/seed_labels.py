@@ -56,7 +56,7 @@ class Followed:
 
     Attributes:
         column: the name of the column; empty if the choice of keys follows the label.
-        key: the attributes of requests that the keys belong to.
+        key: the names of the attributes of requests whose values are the keys.
         keys: the number of keys compared.
         remedy: the advice to the user.
     """

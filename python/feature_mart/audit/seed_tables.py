@@ -168,8 +168,8 @@ def rows_by_key(
 ) -> list[tuple[Any, ...]]:
     """Return one row for each key that occurs in a label's rows.
 
-    A row contains the number of the label's rows, the sum of the label, the sum of its squares, True if the input lists
-    the key, and the mean of each of the input's ``numbers`` for the key.
+    A row contains the number of the label's rows with the key, the sums of the label and of the squared label, True if
+    the input lists the key (else False), and the key's mean of each of the input's columns ``numbers``.
     """
     apart = ""
     if label.less:

@@ -74,14 +74,14 @@ class LeakageReport:
     """The result of a leakage audit, including the parts that could not be judged.
 
     Attributes:
-        constant: by model, the feature columns that had only one value in the rows compared.
+        constant: for each model, the feature columns that had only one value in the rows compared.
         untimed: raw tables without load times.
         load_clock: a verdict for each line of the load clock, which no cutoff can judge.
         faults: accesses to something other than a model's inputs, and the other faults of `find_faults`. If there are
             any, nothing was built.
         modes: the result of each mode in which dbt builds.
-        covered: the number of pairs of a row and a varying column with a cutoff within a day after the row's time, and
-            the number of all pairs. Such a cutoff finds a leak that lasts one day. None if the pairs were not counted.
+        covered: two counts of pairs of a row and a varying column: the pairs with a cutoff within a day after the row's
+            time, and all pairs. Such a cutoff finds a leak that lasts one day. None if the pairs were not counted.
         inputs: the result for seeds and dbt vars, which may follow a label. Cutoffs cannot judge vars and seed rows
             without a date, because their values are the same in every build.
     """
@@ -170,7 +170,7 @@ def build_whole(
     base: Path | None = None,
     changed: Collection[str] = (),
 ) -> Path:
-    """Build the mart over all rows, with which all other builds are compared, and return the path of the file.
+    """Make the whole build, with which the builds of each cutoff are compared, and return the path of its file.
 
     ``base`` and ``changed`` are as in `compare_cutoffs`.
     """

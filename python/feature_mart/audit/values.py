@@ -68,7 +68,7 @@ def is_same(one: str, other: str) -> str:
 def load_versions(
     con: duckdb.DuckDBPyConnection, feature: Feature, keys: Sequence[str], kind: str
 ) -> Versions | None:
-    """Load a feature's versions into table ``feature_versions``, and by value into table ``version_buckets``.
+    """Load a feature's versions into table ``feature_versions``, and for lookup by value into ``version_buckets``.
 
     Consecutive versions of an entity with equal values are loaded as one version. Return None if the mart has no
     versions of the feature, if the file's rows lack a key of the feature's model, or if the versions do not explain the

@@ -54,7 +54,7 @@ class GoogleSql:
         self._messages: Any = local_service_pb2
         config = wasmtime.Config()
         config.shared_memory = True
-        # Compiling the module takes half a minute of CPU time, and wasmtime's cache keeps the result. Go on without it.
+        # Compiling the module takes half a minute of CPU time, so cache the result if wasmtime can write its cache.
         with suppress(wasmtime.WasmtimeError):
             config.cache = True
         engine = wasmtime.Engine(config)
@@ -195,6 +195,6 @@ def load_googlesql() -> GoogleSql:
     Raises:
         TerminalError: the package is not installed.
     """
-    # Otherwise, Python would unload wasmtime first at its end, and print errors.
+    # Free GoogleSQL before Python exits. Otherwise, Python would unload wasmtime first, and print errors.
     atexit.register(load_googlesql.cache_clear)
     return GoogleSql()

@@ -11,12 +11,12 @@ from typing import Any
 
 from feature_mart.core.errors import TerminalError
 
-#: BigQuery's aliases of types, which GoogleSQL does not have.
+#: Maps BigQuery's aliases of types, which GoogleSQL does not have, to GoogleSQL's types.
 ALIASES = dict.fromkeys(
     ("bigint", "int", "integer", "smallint", "tinyint", "byteint"), "TYPE_INT64"
 ) | {"decimal": "TYPE_NUMERIC", "bigdecimal": "TYPE_BIGNUMERIC"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: The places of a NUMERIC, which is exchanged as a whole number of units of 10^-9.
+#: The number of decimal places of a NUMERIC, whose value is exchanged as a whole number of units of 10^-9.
 _PLACES = 9
 #: The greatest NUMERIC and BIGNUMERIC have more digits than Python's default context keeps.
 _CONTEXT = Context(prec=80)

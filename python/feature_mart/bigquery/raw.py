@@ -19,7 +19,7 @@ from feature_mart.core.raw_contract import (
 )
 from feature_mart.core.services import BigQueryAddress
 
-#: BigQuery's types for each kind of the contract.
+#: Maps each kind of raw column to the BigQuery types that a column of this kind may have.
 _TYPES: dict[Kind, tuple[str, ...]] = {
     Kind.TEXT: ("STRING",),
     Kind.NUMBER: ("INTEGER", "INT64", "FLOAT", "FLOAT64", "NUMERIC", "BIGNUMERIC"),

@@ -13,7 +13,7 @@ from feature_mart.knowledge.evidence_files import score, signed
 
 
 def print_evidence(document: Mapping[str, Any], path: Path) -> None:
-    """Print a line for all features, and one for each group: its effect, the score without it and its score alone."""
+    """Print the score of all features and, for each group, the scores without it and of it alone, and its effect."""
     rows = ", ".join(f"{name} {count:,}" for name, count in document["rows"].items())
     say(
         f"{document['consumer']}, {document['warehouse_id']}, {document['snapshot']}: {rows}",

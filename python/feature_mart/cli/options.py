@@ -17,8 +17,8 @@ from feature_mart.core.errors import FeatureMartError, StopRequestedError, Usage
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
-#: Types of DuckDB errors that the machine causes, not a statement. A commit that fails because of the machine raises
-#: another type, so errors are also recognized by the operating system's message.
+#: Names of the types of DuckDB errors that are caused by the machine, not by a statement. A commit that fails because
+#: of the machine raises another type, so errors are also recognized by the operating system's message.
 _MACHINE = frozenset({"IOException", "OutOfMemoryException"})
 _MACHINE_SAYS = tuple(
     os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)

@@ -27,7 +27,7 @@ from feature_mart.runner import Progress, RunLog
 from feature_mart.runner.dbt import invoke_dbt
 from feature_mart.runner.offline_bigquery import OfflineBigQuery, offline
 
-#: dbt renders all cases as one text. Above each case, the text has a line of this prefix and the case's name.
+#: dbt renders all cases as one text. Above each case, the text has a line with this prefix and the case's name.
 _SPLIT = "-- case: "
 
 #: A function that runs a SELECT of one column, and returns the column's values in order.

@@ -10,7 +10,8 @@ import duckdb
 from feature_mart.bigquery.googlesql_values import Table
 from feature_mart.core.errors import TerminalError
 
-#: BigQuery's type for each DuckDB type that a model's column may have. Lists and structs of these are also allowed.
+#: Maps each DuckDB type that a model's column may have to BigQuery's type. Lists and structs of these types are also
+#: allowed.
 _EXACT = {
     "BIGINT": "INT64",
     "DOUBLE": "FLOAT64",
@@ -20,7 +21,8 @@ _EXACT = {
     "DATE": "DATE",
     "DECIMAL(38,9)": "NUMERIC",
 }
-#: BigQuery's types for other columns, such as those of raw tables. On DuckDB, an untyped NULL has type INTEGER or NULL.
+#: Maps the DuckDB types that only other columns may have, such as those of raw tables, to BigQuery's types. On DuckDB,
+#: an untyped NULL has type INTEGER or NULL.
 _OTHERS = {
     **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "UINTEGER", "HUGEINT", '"NULL"'), "INT64"),
     "FLOAT": "FLOAT64",

@@ -48,7 +48,7 @@ class ModelComparison:
 class MartTables:
     """The tables that the SELECTs of one build read: the mart's and the raw tables.
 
-    `earlier` has the mart's tables before the build. A model reads its own table, `{{ this }}`, from them. None in a
+    `earlier` has the mart's tables before the build, from which a model reads its own table, `{{ this }}`; None for a
     first build.
     """
 
@@ -68,7 +68,7 @@ class MartTables:
         }
 
     def query(self, model: str, select: str) -> Table:
-        """Evaluate a query of a model on GoogleSQL over the rows of the tables that it names.
+        """Evaluate a query of a model on GoogleSQL over the rows of the tables that the query names.
 
         Raises:
             RefusedError: as `GoogleSql.query`.

@@ -76,6 +76,6 @@ def _shown(value: Any) -> str:
 
 
 def _counted(rows: Iterable[Sequence[Any]]) -> tuple[Counter[Any], dict[Any, Sequence[Any]]]:
-    """Return how often each row occurs, in canonical form, and a row of each such form."""
+    """Return the number of occurrences of each canonical row, and one original row for each canonical row."""
     keyed = [(canonical(tuple(row)), row) for row in rows]
     return Counter(key for key, _ in keyed), dict(keyed)

@@ -20,7 +20,7 @@ FEATURES_AT_REQUEST = "feat_job__"
 #: Prefixes of the models that are served, exported or audited: features and marts.
 SERVED = ("feat_", "mart_")
 
-#: DuckDB's name, which the rest of the package uses, for each type name that YAML may state.
+#: Maps each type name that YAML may state to DuckDB's name of the type, which the rest of the package uses.
 _TYPES = {"string": "varchar", "timestamp": "timestamptz", "float64": "double", "int64": "bigint"}
 
 #: The meta keys that apply only in the model that computes a column. A model that passes the column on inherits the

@@ -78,7 +78,7 @@ CONTRACT: Mapping[str, Mapping[str, Kind]] = {
     },
 }
 
-#: The columns that must not be NULL. dbt tests check this.
+#: The columns of each table that must not be NULL. dbt tests check this.
 REQUIRED: Mapping[str, frozenset[str]] = {
     "categories": frozenset({"category_id", "name"}),
     "clients": frozenset({"client_id", "loaded_at"}),
@@ -113,8 +113,8 @@ def version_key(table: str) -> tuple[str, ...]:
     return ("job_id", "skill") if table == "job_skills" else (next(iter(CONTRACT[table])),)
 
 
-#: The column with the time of the event that a table records. The load clock (seeds/load_clock.csv) computes from this
-#: time when a row is assumed to have been known. Tables that are not listed record no event.
+#: Maps each table that records events to the column with the time of the event. From this time, the load clock
+#: (seeds/load_clock.csv) computes when a row is assumed to have been known.
 EVENTS: Mapping[str, str] = {
     "clients": "registered_at",
     "freelancers": "registered_at",
@@ -124,9 +124,9 @@ EVENTS: Mapping[str, str] = {
     "reviews": "reviewed_at",
 }
 
-#: The columns whose values may change after the event, by table, and the initial value of each column as SQL. If the
-#: load clock assumes that a row was known before it was loaded, the initial values apply from the assumed time until
-#: the load time. The load clock does not apply to tables that are not listed.
+#: For each table, the columns whose values may change after the event, each with its initial value as SQL. If the load
+#: clock assumes that a row was known before it was loaded, the initial values apply from the assumed time until the
+#: load time. The load clock does not apply to tables that are not listed.
 INITIAL_STATE: Mapping[str, Mapping[str, str]] = {
     "clients": {"client_kind": "null", "prefecture": "null"},
     "freelancers": {"freelancer_kind": "null"},

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from feature_mart.core.errors import UsageError
 
 EMBEDDED = "duckdb"
-#: The dataset of each BigQuery target of profiles/profiles.yml, used if MART_DATASET is not set.
+#: Maps each BigQuery target of profiles/profiles.yml to the dataset of its mart, which MART_DATASET overrides.
 DATASETS = {
     "bigquery_dev": "feature_mart_dev",
     "bigquery_ci": "feature_mart_ci",

@@ -28,7 +28,7 @@ from feature_mart.core.raw_contract import (
 from feature_mart.raw.values import value_faults
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: DuckDB's types for each kind of the contract.
+#: Maps each kind of raw column to the DuckDB types that a column of this kind may have.
 _TYPES: Mapping[Kind, tuple[str, ...]] = {
     Kind.TEXT: ("VARCHAR",),
     Kind.NUMBER: (
@@ -38,7 +38,8 @@ _TYPES: Mapping[Kind, tuple[str, ...]] = {
     Kind.INSTANT: ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"),
     Kind.FLAG: ("BOOLEAN",),
 }
-#: The type of a column that is missing, or that has only NULL and no type in its file.
+#: Maps each kind of raw column to the DuckDB type of a column that is missing, or that has only NULL and no type in its
+#: file.
 DEFAULT_TYPES: Mapping[Kind, str] = {
     Kind.TEXT: "varchar",
     Kind.NUMBER: "decimal(38, 9)",

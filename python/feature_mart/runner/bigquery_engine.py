@@ -212,7 +212,7 @@ class BigQueryEngine:
         otherwise `published_at`. Because every read is as of a timestamp, no read sees rows of a build that starts
         meanwhile, and all tables of an export belong to one publication. BigQuery keeps former states for only two to
         seven days, so a mart that is a month old can be exported only as of `asked_at`. The caller must take `asked_at`
-        before this call, when an unchanged table still had its published rows.
+        before this call. A table that is unchanged at the time of the call then had its published rows at `asked_at`.
         """
         client, address = self._connect(), self._address
         with explained_errors(address):

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from feature_mart.runner.first_loads import FEW_KEYS, FirstLoads, Lags, LoadDay, Minute, Moved
 from feature_mart.runner.load_clock import LoadClockLine
 
-#: A day contains a bulk load if it fulfils two conditions. First, over half of the keys were first loaded on the
-#: day, or at least _LEAST_KEYS keys and at least _TIMES times the median of the other load days.
+#: A day contains a bulk load if it fulfils two conditions. First, the number of keys that were first loaded on the day
+#: is over half of all keys, or at least _LEAST_KEYS and at least _TIMES times the median number of the other load days.
 _LEAST_KEYS, _TIMES = 20, 7
 #: Second, the upper quartile of the day's lags exceeds the usual lag of the other days (at least 0) by more than
 #: OVERDUE. If there are fewer than _LEAST_DAYS other days, only a day with over half of the keys counts, and the usual
@@ -139,7 +139,7 @@ def find_bulks(
     """Return a table's bulk loads whose periods overlap no line in ``known``.
 
     If there is neither a bulk load nor a known line, but over half of the keys were first loaded on one day, the result
-    is this day without a line.
+    is one `BulkLoad` for this day, without a proposed line.
     """
     history = read_history(loads)
     # Run the queries below only if there are new bulk loads, because each query on BigQuery costs money.

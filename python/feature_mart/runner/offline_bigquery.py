@@ -17,7 +17,8 @@ from feature_mart.bigquery.googlesql_values import RefusedError, Table, with_pla
 from feature_mart.bigquery.resolved_tree import inherited, kind, output_columns, unwrapped
 from feature_mart.core.raw_contract import CONTRACT, OPTIONAL, Kind
 
-#: The values, by type, of the one row that a query returns if no function evaluates queries. dbt's tests pass on them.
+#: If no function evaluates queries, each query returns one row of placeholders. Each type is mapped to the placeholder
+#: of a column of this type. dbt's tests pass on these values.
 _PLACEHOLDERS = {"INT64": 1, "FLOAT64": 1.0, "BOOL": False, "STRING": ""}
 #: The beginning of a statement that creates a temporary table.
 _TEMPORARY = re.compile(

@@ -19,7 +19,8 @@ from feature_mart.core.errors import LeaseHeldError, TerminalError, UsageError
 from feature_mart.core.files import write_whole
 from feature_mart.core.settings import Settings
 
-#: The folders of the files that, with the raw rows, decide the rows of the mart. `_DECIDING` has the suffixes.
+#: The folders with the files that, together with the raw rows, decide the rows of the mart. `_DECIDING` has the
+#: suffixes of these files.
 _DEFINITIONS = ("models", "macros", "seeds", "snapshots")
 #: The files and folders that a command creates in a state folder before it writes any result.
 _UNUSED = frozenset({"lock", "address", "runs", "scratch", "target"})

@@ -28,12 +28,12 @@ class Unjudged:
     models: tuple[str, ...]
 
     def line(self) -> str:
-        """Return the checks and what is missing as one line."""
+        """Return one line that names the checks and says what is missing."""
         return f"{self.what}: {self.why}"
 
 
 def read_unjudged(engine: Engine, published_at: datetime | None) -> tuple[Unjudged, ...]:
-    """Return the rows of `int_mart__unjudged` grouped by checks and reason.
+    """Return one `Unjudged` for each pair of checks and reason in `int_mart__unjudged`, with the models concerned.
 
     Raises:
         FeatureMartError: the mart cannot be read.

@@ -28,7 +28,7 @@ from feature_mart.sample.members import (
 from feature_mart.sample.shares import SHARES
 
 _LATE = SHARES["loaded_late"]
-#: Exclusive upper bound of an offer's number within the job.
+#: The offers of a job are numbered from 0 to less than this number.
 _OFFERS = 16
 
 

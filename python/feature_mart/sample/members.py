@@ -24,8 +24,8 @@ from feature_mart.sample.shares import DAYS, SHARES
 from feature_mart.sample.words import CLIENT_KINDS, FIELDS, FREELANCER_KINDS, PREFECTURES
 
 _BEFORE = 0.15
-#: Days from registration until a member can be drawn, and number of days before the first posting at which
-#: registrations begin.
+#: A member can be drawn _MARGIN days after the registration. Registrations begin _EARLIER days before the first
+#: posting.
 _MARGIN, _EARLIER = 3, 400
 
 

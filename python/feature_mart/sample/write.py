@@ -22,7 +22,8 @@ TABLES = (
     *("categories", "clients", "freelancers", "jobs", "job_skills"),
     *("proposals", "contracts", "reviews"),
 )
-#: The maximum number of jobs. Ids have eight digits, and the numbers of offers have 32 bits.
+#: The maximum number of jobs. With more jobs, the eight digits of ids or the 32 bits of the offers' numbers could be
+#: too few.
 MOST_JOBS = 50_000_000
 _MOST_SEED = 2**64 - 1
 _MEMORY_LIMIT = "2GB"

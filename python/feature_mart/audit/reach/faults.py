@@ -32,8 +32,8 @@ _REPLACED = frozenset(
         *("bigframes_write_table", "snapshot_get_time"),
     }
 )
-#: SHA-256 of the reviewed text of each macro that translates the types in YAML into types of the engine, to be used in
-#: dbt's own macros.
+#: The reviewed macros that translate the type names in YAML into types of the engine, and the overrides of dbt's own
+#: macros that call them. Each name is mapped to the SHA-256 of the text that was reviewed.
 _REVIEWED = {
     "duckdb__get_empty_schema_sql": "a11eddb44e89ce4fd5ad4206b86282b4302180eb5bf84f758fd39babf61508be",
     "duckdb__get_table_columns_and_constraints": "337499da3fbc6089ca304f1a53a5322926e89635531a9e1ae3b91b3b749465cd",

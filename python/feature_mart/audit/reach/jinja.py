@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from jinja2 import Environment, TemplateSyntaxError
 
-#: Names of dbt's context that make the SQL of one commit differ between runs, and what they depend on.
+#: Maps each name of dbt's context that makes the SQL of one commit differ between runs to what the name depends on.
 _FORBIDDEN = {
     "env_var": "the machine's environment",
     "target": "the target that is built",
@@ -34,7 +34,7 @@ _ASKING = frozenset(
         *("store_raw_result", "store_result", "run_sql", "scalar_instant"),
     }
 )
-#: dbt vars that differ from run to run, and what to use instead.
+#: Maps each dbt var that differs from run to run to the remedy: what to use instead of the var.
 _RUN_VARS = {
     "as_of": "read as_of_at of int_mart__clock",
     "snapshot_at": "read as_of_at of int_mart__clock",
@@ -43,7 +43,7 @@ _RUN_VARS = {
         "seeds/load_clock.csv"
     ),
 }
-#: Names from the lists above that are allowed in a model or macro, by its name. The comments give the purpose.
+#: Maps a model or macro to the names from the lists above that it may use. The comments give the purpose.
 _ALLOWED = {
     # Read the watermark after which a run appends.
     "scalar_instant": {"execute", "flags", "run_query"},

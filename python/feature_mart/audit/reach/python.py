@@ -61,7 +61,7 @@ _BUILTINS = {
         "runs or accesses other code",
     ),
 }
-#: Methods and functions that are refused as an attribute of any object except ``self``, with the reason.
+#: Names of methods and functions that are refused as an attribute of any object except ``self``, each with the reason.
 _METHODS = {
     **dict.fromkeys(("now", "utcnow", "today", "fromtimestamp"), "reads the clock"),
     **dict.fromkeys(
