@@ -31,7 +31,7 @@ _REF = re.compile(r"\bref\(\s*['\"](\w+)['\"]\s*\)")
 
 
 class Verification:
-    """The `verified_by` statements, references and unit tests of a project.
+    """The `verified_by` statements and unit tests of a project, and the references from each model to others.
 
     Args:
         files: the text of the project's models, by path.
