@@ -33,7 +33,7 @@ _WAITING = 2
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """The number of rows in a set, and the two sums of the row hashes (see `content`)."""
+    """The number of rows in a set, and the two sums of the row hashes (see `snapshot_files.content`)."""
 
     rows: int
     words: tuple[int, int]

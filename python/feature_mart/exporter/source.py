@@ -79,7 +79,7 @@ class RowSource(Protocol):
     def slice_starts(
         self, layout: Layout, windows: Sequence[Window], offsets: Sequence[Sequence[int]]
     ) -> tuple[tuple[Key, ...], ...]:
-        """Sort the kept rows of each split by key, and return, for each split, the keys at ascending `offsets`."""
+        """Sort the kept rows of each split by key, and return the keys at the split's ascending `offsets`."""
         ...
 
     def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
