@@ -43,8 +43,8 @@ class Reader:
 
     Each use of a table expression is counted separately, as BigQuery plans it. A use reads only the columns that are
     needed, within the constant lower bounds that can be pushed down. A subquery is not a constant. A bound is pushed
-    down through an aggregate or a window only if the bounded column is one of the keys. `partitions` has, by table, the
-    partitioning column and the length of a partition in days. `days` is the length of the history.
+    down through an aggregate or a window only if the bounded column is one of the keys. `partitions` maps a
+    table to its partitioning column and the length of a partition in days. `days` is the length of the history in days.
     """
 
     views: dict[str, exp.Expression]

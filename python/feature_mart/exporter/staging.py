@@ -66,7 +66,7 @@ class Slices:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Rows of one part from one batch: byte offset in the file, number of rows, and total bytes of the job_ids."""
+    """The rows that one batch has for one part: byte offset in the file, row count, and total bytes of the job_ids."""
 
     at: int
     rows: int

@@ -110,7 +110,7 @@ def _changed_parts(
 
 
 def _with_tests(before: Project, after: Project) -> Project:
-    """Return the project `before` with the unique and matching keys that the tests of `after` state.
+    """Return the project `before` with the `unique` and `same_keys` that the tests of `after` state.
 
     A changed test alters no value, so it must not show as a difference between the two projects.
     """
