@@ -23,7 +23,7 @@
     ({{ at }} + to_minutes({{ minutes }}))
 {%- endmacro %}
 
-{#- Write a timestamp as microseconds since 1970-01-01 UTC, and the reverse. -#}
+{#- Convert a timestamp to microseconds since 1970-01-01 UTC, and microseconds to a timestamp. -#}
 {% macro to_epoch_us(at) %}
     {{- return(adapter.dispatch('to_epoch_us')(at)) -}}
 {% endmacro %}

@@ -88,7 +88,7 @@
     hash(hash({{ columns | join(', ') }}))
 {%- endmacro %}
 
-{#- Write a hash of row_hash() as hexadecimal digits, and the reverse. -#}
+{#- Convert a hash of row_hash() to hexadecimal digits, and the digits to the hash. -#}
 {% macro hash_to_text(number) %}
     {{- return(adapter.dispatch('hash_to_text')(number)) -}}
 {% endmacro %}

@@ -1,8 +1,8 @@
 {#- Write CTEs that end with `grown`: the names whose share of hits has grown significantly.
     `observed` is a CTE with one row per observed row and name, and the columns `known_at`, `name`
     and `hit` (1 or 0). The rows of the last `share_days` days (dbt var) up to the refresh are used.
-    Two pairs are compared: the rows of the last `profile_days` days with the rows before, and the
-    rows since the last miss with the rows before.
+    For each name, two comparisons are made: the rows of the last `profile_days` days with the rows
+    before these days, and the rows after the last miss with the rows up to the last miss.
 
     A share has grown if it rose by at least 0.1 and half the G statistic of the two-by-two table is
     at least 12. Half the G statistic is the natural logarithm of the likelihood ratio of two shares

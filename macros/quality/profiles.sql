@@ -15,8 +15,9 @@
     }) -}}
 {%- endmacro %}
 
-{#- Return the profiled columns by model, and the edges of their bins by column: features, and
-    labels that have `bins`. Both are read from the YAML of the models. -#}
+{#- Return two dicts, read from the YAML of the models. The first maps each model to the names of
+    its profiled columns: the features of SQL models, and all columns that have `bins`. The second
+    maps each column with `bins` to the edges of the bins. -#}
 {% macro profiled_columns(model_names) -%}
     {%- set columns = {} -%}
     {%- set bins = {} -%}

@@ -25,7 +25,8 @@ from feature_mart.raw.warehouse import raw_select
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / ".bench"
 SIZES = (10_000, 100_000, 1_000_000)
-#: The refresh two days before the last refresh that adds rows of a sample. A very small sample ends earlier.
+#: The refresh of the full build: two days before the last refresh that adds rows of a sample. A very small sample has
+#: no rows this late, and is built at an earlier refresh (see `Warehouse.days`).
 LAST_DAY = datetime(2026, 3, 29, 18, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _WARM_RUNS = 5

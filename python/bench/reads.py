@@ -11,13 +11,13 @@ from typing import Any
 
 from sqlglot import exp
 
-#: Lower bounds by column name, in days before the watermark (`opened_at`).
+#: Maps the name of a timestamp column to the lower bound of its values, in days before the watermark (`opened_at`).
 Bounds = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The number of rows of a table, and the mean size of a value in bytes, by column."""
+    """The number of rows of a table, and for each column the mean size of a value in bytes."""
 
     rows: float
     widths: dict[str, float]
@@ -43,8 +43,8 @@ class Reader:
 
     Each use of a table expression is counted separately, as BigQuery plans it. A use reads only the columns that are
     needed, within the constant lower bounds that can be pushed down. A subquery is not a constant. A bound is pushed
-    down through an aggregate or a window only if the bounded column is one of the keys. `partitions` has, by table, the
-    partitioning column and the length of a partition in days. `days` is the length of the history.
+    down through an aggregate or a window only if the bounded column is one of the keys. `partitions` maps a
+    table to its partitioning column and the length of a partition in days. `days` is the length of the history in days.
     """
 
     views: dict[str, exp.Expression]
@@ -165,7 +165,7 @@ def _terms(query: exp.Expression) -> Iterator[tuple[exp.Expression, str | None]]
 def _used(
     query: exp.Expression, sources: dict[str, exp.Expression], needed: set[str] | None
 ) -> dict[str, set[str] | None]:
-    """Return the columns that a SELECT uses of each source; None for all columns of a source."""
+    """Return, for each source of a SELECT, the columns that the SELECT uses; None stands for all columns."""
     used: dict[str, set[str] | None] = {alias: set() for alias in sources}
 
     def use(alias: str, names: set[str] | None) -> None:
@@ -197,7 +197,7 @@ def _limits(
     aliases: list[str],
     outer: Bounds,
 ) -> dict[str, Bounds]:
-    """Return the lower bounds by source, from ``terms`` and from the bounds in ``outer`` that can be pushed down."""
+    """Return, for each source, the lower bounds from ``terms`` and those in ``outer`` that can be pushed down."""
     found: dict[str, Bounds] = defaultdict(dict)
 
     def limit(column: exp.Expression, days: float) -> None:

@@ -3,7 +3,7 @@
     'fix': 'change or remove a line, so that a load time is in one period only (columns: table, from, to); a line without a warehouse applies to all'
 }) }}
 
--- One row per pair of overlapping periods of one table and warehouse, and per empty period. A
+-- One row per pair of overlapping periods of one table and warehouse, and one per empty period. A
 -- period without untrusted_from starts with the warehouse.
 with load_clock as (
 

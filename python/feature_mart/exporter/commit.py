@@ -49,7 +49,7 @@ def committed_manifest(store: Store, prefix: str) -> dict[str, Any] | None:
 
 
 def begun_parts(store: Store, prefix: str) -> dict[str, str] | None:
-    """Return the SHA-256 of each part in the manifest of an uncommitted attempt, by path; None without a manifest."""
+    """Return, for the path of each part in an uncommitted attempt's manifest, the SHA-256; None without a manifest."""
     data = store.read(f"{prefix}/{MANIFEST}")
     if data is None:
         return None

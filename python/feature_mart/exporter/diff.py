@@ -60,10 +60,11 @@ class SnapshotDiff:
     """The differences between two snapshots.
 
     Attributes:
-        facts: facts of the manifests that differ, such as the commit, as (value in A, value in B) by name.
+        facts: for the name of each fact that differs between the manifests, such as the commit, the pair (value in A,
+            value in B).
         added, removed: columns that only B has, and columns that only A has.
-        changed: by name of a column whose kind differs, the kind in A and in B. The kind is the role, followed by
-            ``, categorical`` for a categorical column.
+        changed: for the name of each column whose kind differs, the pair (kind in A, kind in B). The kind is the role,
+            followed by ``, categorical`` for a categorical column.
         is_same: True if the columns and the content hash of every split are equal.
     """
 

@@ -15,7 +15,9 @@ from feature_mart.snapshot_files.row_hash import NULL_BITS, Bits, Utf8Texts, Wor
 
 @dataclass(frozen=True, slots=True)
 class HashableRows:
-    """The keys and the columns of some rows. `bits` are the float32 values as unsigned integers; NULL is NULL_BITS.
+    """The keys and the columns of some rows.
+
+    `bits` has the bits of the float32 values as unsigned integers; NULL is NULL_BITS.
 
     Shapes: `job_id` (n,), `requested_at` and `label_known_at` (n,) in microseconds since 1970, `bits` (columns, n).
     """

@@ -93,8 +93,9 @@ def move_latest(
 
     Args:
         fencing: the number of the lease; 0 means no lease and is never refused. The number in the file never decreases.
-        is_new: True if this export committed the snapshot. If latest.json names the snapshot's id already, an earlier
-            snapshot of this id was removed by hand, and the SHA-256 of the new manifest is written.
+        is_new: True if this export committed the snapshot. If latest.json already names the id of such a snapshot, an
+            earlier snapshot of the id was removed by hand, and the SHA-256 in latest.json is set to that of the new
+            manifest.
 
     Raises:
         TerminalError: latest.json belongs to another warehouse.

@@ -57,7 +57,9 @@ class SnapshotLine:
 
 
 def list_snapshots(store: Store, consumer: str | None = None) -> tuple[SnapshotLine, ...]:
-    """Return every snapshot of a store, or of one consumer, sorted by consumer, then by id and therefore by refresh.
+    """Return every snapshot of a store, or of one consumer, sorted by consumer, then by id.
+
+    An id begins with the refresh, so the snapshots of a consumer are in the order of their refreshes.
 
     Folders whose name is not a snapshot id are ignored. If a consumer's latest.json or a pin is unreadable, the result
     has a line with the id ``latest.json`` or ``pins`` and the problem.

@@ -33,7 +33,7 @@ _WAITING = 2
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """The number of rows in a set, and the two sums of the row hashes (see `content`)."""
+    """The number of rows in a set, and the two sums of the row hashes (see `snapshot_files.content`)."""
 
     rows: int
     words: tuple[int, int]
@@ -44,7 +44,7 @@ _NONE = _Sums(0, (0, 0))
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One split: number of rows kept, number of rows purged, and content hash of the rows kept."""
+    """The measures of one split: number of rows kept, number of rows purged, and content hash of the rows kept."""
 
     rows: int
     purged: int
@@ -62,7 +62,8 @@ class SnapshotMeasures:
 class _Values:
     """The label range of each split, and the features that vary in train, collected batch by batch.
 
-    A feature that varies is not checked in later batches, so nearly all features cost nothing after the first batches.
+    Once a feature is found to vary, it is not checked again. Nearly all features vary within the first batches, so the
+    check of later batches costs almost nothing.
     """
 
     def __init__(self, splits: int, features: int) -> None:

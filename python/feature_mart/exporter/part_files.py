@@ -21,7 +21,8 @@ from feature_mart.snapshot_files.row_hash import NULL_BITS
 
 COPY_OPTIONS = {
     "parquet": "format parquet, compression zstd, row_group_size 122880",
-    # XGBoost reads CSV by position and takes an empty field as a missing value.
+    # No header and an empty field for NULL: XGBoost reads the columns of a CSV file by position, and reads an empty
+    # field as a missing value.
     "csv": "format csv, header false, nullstr ''",
 }
 _INSTANT = pa.timestamp("us", "UTC")

@@ -23,7 +23,8 @@ class _Part:
     """A part to write.
 
     `number` counts the parts of the snapshot, `split` is the number of the split, and `index` counts the parts of the
-    split, all from 0. `paths` and `files` are the paths in the snapshot and on local disk: data, then keys.
+    split, all from 0. `paths` has the paths in the snapshot, and `files` the paths on local disk; both have the data
+    part first and the key part second.
     """
 
     number: int

@@ -26,8 +26,8 @@ _BATCH_ROWS = 61_440
 #: Microseconds in a day and in a quarter of an hour.
 _DAY = 86_400_000_000
 _QUARTER = 900_000_000
-#: 31 December 1972 in microseconds since 1970. Until January 1972, the offset of Liberia was 44.5 minutes, which is not
-#: a multiple of 15 minutes.
+#: 31 December 1972, in microseconds since 1970. From this day on, the UTC offset of every zone is a multiple of 15
+#: minutes. The last zone with another offset, 44.5 minutes, was Liberia's until January 1972.
 _QUARTERS_SINCE = 3 * 365 * _DAY
 
 
@@ -50,7 +50,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One split: number of rows kept, and number of rows purged."""
+    """The row counts of one split: number of rows kept, and number of rows purged."""
 
     rows: int
     purged: int
@@ -79,7 +79,7 @@ class RowSource(Protocol):
     def slice_starts(
         self, layout: Layout, windows: Sequence[Window], offsets: Sequence[Sequence[int]]
     ) -> tuple[tuple[Key, ...], ...]:
-        """Sort the kept rows of each split by key, and return, for each split, the keys at ascending `offsets`."""
+        """Sort the kept rows of each split by key, and return the keys at the split's ascending `offsets`."""
         ...
 
     def batches(self, layout: Layout, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
@@ -321,8 +321,8 @@ def _instant(instant: datetime) -> str:
 def split_number(windows: Sequence[Window]) -> str:
     """Return a SQL expression for the number of a labelled row's split, from 0.
 
-    A split with an empty window gets no rows, because the next split starts at the same time or, after the last split,
-    because every labelled row is earlier.
+    No row gets the number of a split with an empty window: the next split starts at the same time or, if the empty
+    window is the last one, every labelled row is earlier than the window.
     """
     earlier = " ".join(
         f"when requested_at < {_instant(window.start)} then {number}"

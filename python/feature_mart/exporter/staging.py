@@ -35,8 +35,8 @@ Numbers = npt.NDArray[np.intp]
 class Slices:
     """The bounds of every part of a snapshot, in order.
 
-    `starts` has the lower bound of each part except the first part: the start of the split with an empty `job_id` for
-    the first part of a split, and the key of the first row for any other part.
+    `starts` has the lower bound of each part except the first part of the snapshot. The lower bound of the first part
+    of a split is the start of the split with an empty `job_id`; that of any other part is the key of its first row.
     """
 
     starts: tuple[Key, ...]
@@ -66,7 +66,7 @@ class Slices:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Rows of one part from one batch: byte offset in the file, number of rows, and total bytes of the job_ids."""
+    """The rows that one batch has for one part: byte offset in the file, row count, and total bytes of the job_ids."""
 
     at: int
     rows: int

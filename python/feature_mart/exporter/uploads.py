@@ -53,7 +53,8 @@ class Uploads:
         """Prepare the uploads. `add` starts an upload.
 
         Args:
-            begun: SHA-256 by path from the manifest of an uncommitted attempt; None if there is no such manifest.
+            begun: the SHA-256 of each part in the manifest of an uncommitted attempt, by the path of the part; None if
+                there is no such manifest.
             there: the existing keys of the snapshot, from a recent listing.
             meter: called after each file with the number of rows and bytes stored so far.
         """

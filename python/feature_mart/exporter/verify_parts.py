@@ -48,7 +48,8 @@ class _Rows:
 
     Attributes:
         unfit: number of rows with NaN or an infinite value.
-        unkeyed: number of rows with a NULL key, counted per batch in the key column with most NULLs.
+        unkeyed: number of rows with a NULL in a key column. For each batch, only the NULLs in the key column with the
+            most NULLs are counted.
     """
 
     found: Found

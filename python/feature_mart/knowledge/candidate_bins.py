@@ -28,7 +28,8 @@ def telling_column(
 
     Args:
         columns: the candidate's columns.
-        texts: the values of each text column. ``snapshot`` has the index of a value in this list instead of the text.
+        texts: for each text column, the list of its values. ``snapshot`` has a value's index in the list instead of the
+            text.
 
     Returns:
         A dict with ``column``, ``is_text`` and ``bins``, each bin with ``name``, ``rows`` and the label's ``mean``;

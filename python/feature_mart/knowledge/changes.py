@@ -110,7 +110,10 @@ def _changed_parts(
 
 
 def _with_tests(before: Project, after: Project) -> Project:
-    """Return the project `before` with the keys that tests of `after` state, because a changed test alters no value."""
+    """Return the project `before` with the `unique` and `same_keys` that the tests of `after` state.
+
+    A changed test alters no value, so it must not show as a difference between the two projects.
+    """
     entries = {
         name: replace(entry, unique=now.unique, same_keys=now.same_keys) if now else entry
         for name, entry in before.entries.items()
@@ -250,7 +253,7 @@ def _subject(key: PartKey) -> str:
 
 
 def _place(reached: Reached, count: int) -> str:
-    """Return the end of a message: the texts of which the user must change one.
+    """Return the end of a message, which lists the texts of which the user must change at least one.
 
     A text about the changed part is named before the texts about the features that depend on it.
     """

@@ -184,7 +184,7 @@ def _sections(text: str) -> tuple[tuple[Words, str, Words], ...]:
 
 @lru_cache(maxsize=1024)
 def _macro_comments(text: str) -> tuple[tuple[str, Words], ...]:
-    """Return pairs of macro name and comment, for the comment above each macro and the comments within it.
+    """Return pairs of macro name and comment: for each macro, the comment above it, and each comment within it.
 
     A comment above several macros belongs to all of them, up to the next comment.
     """

@@ -25,13 +25,13 @@ from feature_mart.knowledge.rationale import (
 #: The text on the site about a column that unit tests alone verify.
 VERIFIED_ALONE = "by unit tests and generic tests, not by the oracle"
 FIXTURES = "tests/fixtures"
-#: The end of the name of a file with expected rows, for a model that dbt unit tests cannot run (a Python model).
+#: The names of files with the expected rows of Python models, which dbt unit tests cannot run, end with this text.
 _GOLDEN = "__expect"
 _REF = re.compile(r"\bref\(\s*['\"](\w+)['\"]\s*\)")
 
 
 class Verification:
-    """The `verified_by` statements, references and unit tests of a project.
+    """The `verified_by` statements and unit tests of a project, and the references from each model to others.
 
     Args:
         files: the text of the project's models, by path.

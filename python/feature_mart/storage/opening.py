@@ -141,7 +141,7 @@ def foreign_endpoint(client: Any, options: S3Options) -> str:
 
 
 def _configured_endpoint(core: Any) -> str:
-    """Return the S3 endpoint in the AWS config file: of the service, else of the profile, else an empty string."""
+    """Return the endpoint in the AWS config file: the one set for S3, else the profile's, else an empty string."""
     if core.get_config_variable("ignore_configured_endpoint_urls"):
         return ""
     profile = core.get_scoped_config()

@@ -35,7 +35,8 @@ CHANGED_ON_THE_WAY = frozenset(
         *("InvalidDigest", "IncompleteBody"),
     }
 )
-#: Error codes if another writer is writing the key (409), a condition does not hold (412), or the key is missing (404).
+#: Error codes for three cases: another writer is writing the key (409), the condition of a write does not hold (412),
+#: and the key is missing (404).
 CONFLICT = frozenset({"ConditionalRequestConflict", "409"})
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 MISSING = frozenset({"NoSuchKey", "NotFound", "404"})

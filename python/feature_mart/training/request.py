@@ -1,12 +1,12 @@
 """Build the `create_training_job` request for a committed snapshot, without a call to AWS.
 
-=================  ==========================================================================
+=================  =============================================================================
 what runs          settings
-=================  ==========================================================================
-own image          `image` alone: the container runs ``python -m feature_mart.training.entry``
-script mode        `image` with SageMaker's training toolkit, `source` the program as a tar.gz
-built-in XGBoost   `is_built_in`, `image` AWS's own: no program, and AWS's own metrics
-=================  ==========================================================================
+=================  =============================================================================
+own image          only `image`: the container runs ``python -m feature_mart.training.entry``
+script mode        `image` contains SageMaker's training toolkit; `source` is the program's tar.gz
+built-in XGBoost   `is_built_in`; `image` is AWS's, which needs no program and has its own metrics
+=================  =============================================================================
 """
 
 import re

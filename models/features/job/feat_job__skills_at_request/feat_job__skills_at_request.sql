@@ -129,8 +129,8 @@ supported_skills as (
 
 ),
 
--- A skill with a less variable lift has a larger weight: the inverse of the squared variance (plus
--- a constant), as a whole number.
+-- The less the lifts of a skill vary, the larger the weight of the skill: 1 / (variance + 0.02)².
+-- The weight, the variance and 0.02 (20000) are in millionths.
 weighed_skills as (
 
     select

@@ -139,8 +139,8 @@ supported_terms as (
 
 ),
 
--- A term with a less variable lift has a larger weight: the inverse of the squared variance (plus a
--- constant), as a whole number.
+-- The less the lifts of a term vary, the larger the weight of the term: 1 / (variance + 0.02)².
+-- The weight, the variance and 0.02 (20000) are in millionths.
 weighed_terms as (
 
     select

@@ -25,11 +25,12 @@ _USUAL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94)} | {
     0xFF9F: 0x309A,
 }
 _COMBINING_DOT = "\u0307"
-# Match candidates for runs of more than 30 combining marks, the limit of the Stream-Safe Text Format in
-# Unicode Standard Annex 15. The excluded ranges, Latin and symbols, have no marks and are common in text.
+# Match every run of more than 30 combining marks, and some other runs. 30 is the limit of the Stream-Safe
+# Text Format in Unicode Standard Annex 15. The excluded ranges, Latin and symbols, have no combining marks
+# and are common in text.
 _MARKS = re.compile(r"[^\w\x00-\u02ff\u2100-\u2bff]{31,}")
 _TAG = re.compile(r"<[^<>]*>")
-# Match a numeric reference with more digits than the highest code point, 1114111.
+# Match a numeric HTML reference with more than seven digits, the length of the highest code point, 1114111.
 _LONG_REFERENCE = re.compile("&#([0-9]{8,})")
 _MULTIPLIERS = {"千": 1_000, "万": 10_000, None: 1}
 _MOST = 1e9
@@ -81,9 +82,9 @@ def normalise(text: str) -> str:
 class Words:
     """The seed's words, compiled for searching.
 
-    `amount` has the groups number, times and unit; `units` maps a unit to its group. `marks` maps a group to
-    the words that match anywhere, and to pairs of word and pattern for words in Latin letters, which match
-    only as whole words.
+    `amount` is a pattern with the named groups number, times and unit. `units` maps a unit to its word group.
+    `marks` maps a word group to two tuples: the words that match anywhere, and pairs of word and pattern for
+    the words that match only as whole words, because they begin or end with a Latin letter.
     """
 
     amount: re.Pattern[str] | None
@@ -225,7 +226,7 @@ def _pages(frame: Any) -> Iterator[pd.DataFrame]:
 
 
 def _rows(page: pd.DataFrame, words: Words) -> pd.DataFrame:
-    """Return the features of a page of job_id, requested_at, entered_at, title and description."""
+    """Return, for each row of a page, job_id, requested_at, entered_at and the features of its texts."""
     titles, descriptions = (
         [text if isinstance(text, str) else None for text in page[name].tolist()]
         for name in ("title", "description")

@@ -23,8 +23,9 @@ _USUAL_WIDTH = {0xFF01 + n: 0x21 + n for n in range(94)} | {
     0xFF9F: 0x309A,
 }
 _COMBINING_DOT = "\u0307"
-# Match candidates for runs of more than 30 combining marks, the limit of the Stream-Safe Text Format in
-# Unicode Standard Annex 15. The excluded ranges, Latin and symbols, have no marks and are common in text.
+# Match every run of more than 30 combining marks, and some other runs. 30 is the limit of the Stream-Safe
+# Text Format in Unicode Standard Annex 15. The excluded ranges, Latin and symbols, have no combining marks
+# and are common in text.
 _MARKS = re.compile(r"[^\w\x00-\u02ff\u2100-\u2bff]{31,}")
 _BATCH = 50_000
 
@@ -89,7 +90,7 @@ def _pages(frame: Any) -> Iterator[pd.DataFrame]:
 
 
 def _rows(page: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per job of a page and term, in the order of the page and then of the terms."""
+    """Return one row for each job of the page and each term of its title, ordered as the page, then by term."""
     found = [sorted(terms(title if isinstance(title, str) else None)) for title in page["title"]]
     rows = page[["job_id", "entered_at"]].loc[page.index.repeat([len(own) for own in found])]
     rows.insert(1, "term", pd.Series([term for own in found for term in own], rows.index, "str"))

@@ -2,8 +2,8 @@
 
 -- One row: the refresh that is built. A given as_of is floored to a refresh. Without as_of, the
 -- refresh is the newest one that the wall clock has reached. On DuckDB, whose raw files may be old,
--- it is the first refresh that contains every raw row, if that is earlier. With a given as_of, this
--- model reads no raw rows, but the staging models must still be built first:
+-- the first refresh that contains every raw row is used instead, if that refresh is earlier. With a
+-- given as_of, this model reads no raw rows, but the staging models must still be built first:
 -- depends_on: {{ ref('stg_dwh__jobs') }}, {{ ref('stg_dwh__contracts') }}
 -- depends_on: {{ ref('stg_dwh__proposals') }}, {{ ref('stg_dwh__reviews') }}
 -- depends_on: {{ ref('stg_dwh__clients') }}, {{ ref('stg_dwh__freelancers') }}

@@ -10,8 +10,8 @@
 -- One row per refresh, feature or label, and bin: the distribution of the values in the rows of the
 -- last profile_days days (dbt var). A full refresh keeps the measurements of earlier refreshes,
 -- which were made with the feature definitions of that time. If no earlier refresh measured the
--- profile_days days before the last ones, this build measures these days too, so that every
--- comparison has two sides.
+-- profile_days days before those days, this build measures both periods, so that every comparison
+-- has two sides.
 with clock as (
 
     select * from {{ ref('int_mart__clock') }}
