@@ -95,7 +95,7 @@ def client_history(
 
 
 def chains_by_value(chains: Chains, column: str) -> dict[str, list[list[Row]]]:
-    """Return the version chains by value of a column; a chain is listed under every non-NULL value in the chain."""
+    """Group version chains by a column; a chain is listed under every non-NULL value that one of its versions has."""
     found: dict[str, list[list[Row]]] = defaultdict(list)
     for versions in chains.values():
         for value in {version[column] for version in versions} - {None}:
