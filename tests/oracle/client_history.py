@@ -51,7 +51,8 @@ class Known:
         return [row for row in self.contracts if is_cancelled(row)]
 
 
-#: Functions that compute each column from what is known. A column whose name ends in `_<n>d` has a window of n days.
+#: For each column, the function that computes its value from what is known of a client. A column whose name ends in
+#: `_<n>d` has a window of n days.
 COLUMNS: dict[str, Callable[[Known], Any]] = {
     "client_posting_count_90d": lambda now: len(now.posted(90)),
     "client_contract_count_365d": lambda now: len(now.counted(365)),

@@ -133,7 +133,7 @@ def test_a_type_may_have_each_of_bigquerys_names(type_: str) -> None:
 
 
 class Model(SimpleNamespace):
-    """A model of a manifest, in the file ``<name>.sql``."""
+    """Stand in for a model of a manifest that is defined in the file ``<name>.sql``."""
 
     def __init__(self, name: str) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Test the sample's share of each data defect, its proportions, and how well past prices predict a price."""
+"""Test the share of each data defect in the sample, other proportions, and how well past prices predict a price."""
 
 import math
 from collections.abc import Iterator
