@@ -14,8 +14,8 @@ from .tables import TABLES, expected_tables
 def only_changes(table: str, rows: Iterable[Row], columns: Sequence[str]) -> list[Row]:
     """Return the rows of an as-of table at which one of these columns changed, in order of entity and time.
 
-    Rows at which only other columns changed are left out. The first row of an entity is also left out if the columns
-    have the same values as without a row.
+    Rows at which only other columns changed are left out. The first row of an entity is also left out if it gives the
+    columns the values that they have before an entity's first row.
     """
     of = TABLES[table]
     assert of.nothing is not None, f"{table} has no as-of rows"

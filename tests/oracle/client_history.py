@@ -51,7 +51,8 @@ class Known:
         return [row for row in self.contracts if is_cancelled(row)]
 
 
-#: Functions that compute each column from what is known. A column whose name ends in `_<n>d` has a window of n days.
+#: For each column, the function that computes its value from what is known of a client. A column whose name ends in
+#: `_<n>d` has a window of n days.
 COLUMNS: dict[str, Callable[[Known], Any]] = {
     "client_posting_count_90d": lambda now: len(now.posted(90)),
     "client_contract_count_365d": lambda now: len(now.counted(365)),
@@ -95,7 +96,7 @@ def client_history(
 
 
 def chains_by_value(chains: Chains, column: str) -> dict[str, list[list[Row]]]:
-    """Return the version chains by value of a column; a chain is listed under every non-NULL value in the chain."""
+    """Group version chains by a column; a chain is listed under every non-NULL value that one of its versions has."""
     found: dict[str, list[list[Row]]] = defaultdict(list)
     for versions in chains.values():
         for value in {version[column] for version in versions} - {None}:

@@ -80,11 +80,12 @@ class World:
     Attributes:
         as_of: the build's refresh is the last one at or before this time.
         clock: the times of the refreshes.
-        load_clock: by table, one line or several lines without overlap; a table without a line has correct load times.
+        load_clock: for each table, one line or several lines whose periods do not overlap. A table without a line has
+            correct load times.
         label_lag_days: dbt var ``price_label_lag_days``.
         hire_label_lag_days: dbt var ``hire_label_lag_days``.
         currency: dbt var ``currency``.
-        history_start: dbt var ``history_start``; None for the earliest known event.
+        history_start: dbt var ``history_start``; None to begin with the earliest known event.
         term_prior_count: dbt var ``term_prior_count``.
         lift_prior_count: dbt var ``lift_prior_count``.
     """

@@ -18,7 +18,7 @@ WINDOW = timedelta(days=90)
 def category_demand(
     requests: list[Row], proposals: Chains, contracts: Chains, world: World
 ) -> list[Row]:
-    """Return one row per category of a spine row and refresh at which the demand of the category changed."""
+    """Return one row for each category in the spine and each refresh at which the category's demand changed."""
     proposals_of: dict[str, list[list[Row]]] = defaultdict(list)
     for versions in proposals.values():
         for job_id in {row["job_id"] for row in versions}:

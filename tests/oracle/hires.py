@@ -62,8 +62,8 @@ def hire(
         known_at: the refresh at which the label is read.
 
     Returns:
-        True if somebody was hired within 14 days, and the reason why the row must not be trained on, or None if the row
-        may be used.
+        A pair: whether somebody was hired within 14 days, and the reason why the row must not be used for training. The
+        reason is None if the row may be used.
     """
     in_time = [
         contract

@@ -148,7 +148,7 @@ class _Builder:
     def first_loaded_at(self, rng: Random, event_at: datetime) -> datetime:
         """Return the first load time of a key, usually at or after the event."""
         if self.shape.is_bulk_loaded and event_at < TRUSTED_FROM and rng.random() < 0.8:
-            # Edge cases: a load at the event plus a possible lag, at the end of the period, or just before the end.
+            # Edge cases: loaded just before or at the end of the period, or exactly one possible lag after the event.
             exact = event_at + rng.choice((0, 1, 24)) * HOUR
             edges = (TRUSTED_FROM - US, TRUSTED_FROM, exact)
             return rng.choice((BULK_LOADED_AT, BULK_LOADED_AT, *edges))

@@ -66,7 +66,8 @@ def _versions(rng: Random, first: Row, event: str, changes: list[tuple[str, obje
         rng: the random generator.
         first: the first row, without ``loaded_at``.
         event: the column with the time of the event.
-        changes: pairs of a column and a value, or a function that draws a value; each later version applies one pair.
+        changes: pairs of a column and its new value, or a function that draws the new value. Each later version applies
+            one randomly chosen pair.
     """
     rows = [first | {"loaded_at": _load_after(rng, first[event] or instant(rng))}]
     for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):

@@ -1,4 +1,4 @@
-"""Compute prices of the market, of clients in a category and of types of job, and the codes of types of job."""
+"""Compute the prices of the market, of clients by category, and of types of job; also the codes of types of job."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def at(text: str) -> datetime:
 def world(as_of: str = "2026-01-01 03:00", **load_clock: LoadClockLine) -> World:
     """Return the settings of a build as of a time in Tokyo, with the default clock.
 
-    ``load_clock`` has lines of the load clock by table. A table without a line has correct load times.
+    Each keyword of ``load_clock`` is a table with its line of the load clock. Other tables have correct load times.
     """
     return World(as_of=at(as_of), load_clock=load_clock)
 

@@ -11,8 +11,8 @@ from typing import Any
 from .clock import LoadClockLine, Row, Tables, World
 from .numbers import half_away_from_zero
 
-# For each table with initial versions: the column of the event, and the values that an initial version has in columns
-# that may change later.
+# The tables whose keys may have an assumed initial version. For each table, the column with the time of the event, and
+# the values that the initial version has instead of those of the first loaded row.
 INITIAL_STATE: dict[str, tuple[str, Row]] = {
     "clients": ("registered_at", {"client_kind": None, "prefecture": None}),
     "freelancers": ("registered_at", {"freelancer_kind": None}),

@@ -17,10 +17,10 @@ def shifted(
     written: str = "requested_at",
     keys: tuple[str, ...] = ("client_id",),
 ) -> tuple[list[tuple[str, float]], int]:
-    """Return the zones and shifts in hours found for times written in ``zone``, and the number of shifted rows.
+    """Return the zone and hours of each shift found in a file with times in ``zone``, and the number of shifted rows.
 
-    ``requests`` is a SELECT of the requests' times, and ``written`` is the SQL of the time that the file has for a
-    request.
+    ``requests`` is a SELECT of the true times of the requests. ``written`` is an SQL expression for the time that the
+    file states for a request.
     """
     with duckdb.connect() as con:
         con.execute(f"set TimeZone = '{ZONE}'; attach ':memory:' as mart")

@@ -73,7 +73,10 @@ def _values(rows: Sequence[tuple[str | float | None, ...]]) -> str:
 
 
 def moved(folder: Path, after: Mapping[str, Row], **other: Sequence[str]) -> dict[str, int]:
-    """Return the number of rows that moved between ROWS and ``after``, by kind of move and its detail."""
+    """Return the number of rows that moved between ROWS and ``after``, by the kind and the detail of the move.
+
+    ``other`` has further arguments of `write_build` for the mart with the rows ``after``.
+    """
     report = report_of(folder, after, **other)
     return {f"{each.what}: {each.detail}".rstrip(": "): each.rows for each in report.moves}
 

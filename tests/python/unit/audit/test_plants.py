@@ -1,4 +1,4 @@
-"""Test that a text that a plant replaces occurs exactly once, and that a file that a plant adds does not exist yet.
+"""Test that the text to be replaced by a plant occurs exactly once, and that a file to be added does not exist yet.
 
 Otherwise the plant may change the wrong code.
 """

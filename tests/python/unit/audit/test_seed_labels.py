@@ -1,4 +1,4 @@
-"""Test that numbers in seeds and vars that follow a label are found, and that unrelated numbers raise no alarm."""
+"""Test that the audit reports seeds and vars whose numbers follow a label, but not those with unrelated numbers."""
 
 from __future__ import annotations
 

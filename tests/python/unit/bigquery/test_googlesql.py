@@ -1,4 +1,4 @@
-"""Test GoogleSQL behind the one module that imports it: values, errors, and the settings that make it BigQuery."""
+"""Test the only module that imports GoogleSQL: values, errors, and settings that make GoogleSQL act like BigQuery."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def address() -> BigQueryAddress:
 
 
 def message_of(first: int, rows: int, counted: int | None = None) -> types.ReadRowsResponse:
-    """Return a message of rows numbered from ``first``, as LZ4 Arrow. ``counted`` overrides the stated row count."""
+    """Return a message of rows numbered from ``first``, as LZ4 Arrow. ``counted`` replaces the stated row count."""
     columns = [range(first, first + rows), [AT] * rows, [None] * rows]
     batch = pa.record_batch(
         [pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], SCHEMA
@@ -71,7 +71,7 @@ def _packed(batch: pa.RecordBatch) -> bytes:
 
 @dataclass
 class Service:
-    """Stand in for Google's client. ``breaks`` has the errors to raise once in the first stream, by message number."""
+    """Stand in for Google's client. ``breaks`` maps message numbers of the first stream to errors, each raised once."""
 
     streams: int = STREAMS
     rows_of_a_stream: int = 100

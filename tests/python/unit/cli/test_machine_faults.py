@@ -55,7 +55,8 @@ def test_a_browser_that_leaves_in_the_middle_is_no_error(
     settings.site_dir.mkdir(parents=True)
     (settings.site_dir / "index.html").write_bytes(b"x" * 20_000_000)
     with open_site(settings, 0) as server:
-        # The server then waits, when it closes, for the thread that responds; its traceback is printed by then.
+        # Without daemon threads, closing the server waits for the responding thread. So if the thread fails, its
+        # traceback is printed before the check below.
         server.daemon_threads = False
         serving = threading.Thread(target=server.serve_forever, daemon=True)
         serving.start()

@@ -111,7 +111,7 @@ def test_a_removal_that_died_as_it_began_is_taken_back_where_the_snapshot_is_wan
 def test_an_export_that_was_asleep_touches_nothing_of_what_others_committed_meanwhile(
     mart: Path, store: FolderStore, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Suspend an export without a lock, as on S3, while the attempt is cleaned and another export runs."""
+    """Suspend an export without a lock, as on S3, while its files are cleaned up and another export runs."""
 
     @contextmanager
     def no_lock(self: FolderStore, consumer: str) -> Iterator[None]:

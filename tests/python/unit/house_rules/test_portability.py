@@ -30,7 +30,10 @@ def found_in(
     name: str = "made",
     head: str = "",
 ) -> list[Finding]:
-    """Return the findings in a model with this compiled SQL, in a file with the text ``source``, by default the SQL."""
+    """Return the findings in a model whose compiled SQL is ``sql``, after `d.table` is replaced by a full address.
+
+    ``source`` is the text of the model's file; by default, the text is ``sql``.
+    """
     bigquery = bigquery or OfflineBigQuery(dict(TABLES))
     compiled = re.sub(r"\bd\.(\w+)", r"`p`.`d`.`\1`", sql)
     node = SimpleNamespace(
@@ -130,7 +133,7 @@ def test_a_type_may_have_each_of_bigquerys_names(type_: str) -> None:
 
 
 class Model(SimpleNamespace):
-    """A model of a manifest, in the file ``<name>.sql``."""
+    """Stand in for a model of a manifest that is defined in the file ``<name>.sql``."""
 
     def __init__(self, name: str) -> None:
         super().__init__(

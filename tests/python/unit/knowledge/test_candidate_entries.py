@@ -32,7 +32,7 @@ def features() -> set[str]:
 
 
 def faults(name: str, entry: dict[str, Any], known: set[str]) -> list[str]:
-    """Return the faults of a rejected candidate's entry, such as missing parts, or figures that it does not state."""
+    """Return the faults of a rejected candidate's entry, such as parts or figures of the evidence that are missing."""
     said = " ".join(str(entry.get("description") or "").split())
     found = [
         f"no {word}"

@@ -64,7 +64,7 @@ def values(text: str, columns: str) -> str:
 
 
 def groups(*counts: tuple[int, int], label: str = "price") -> str:
-    """Return SQL for rows of int_mart__exclusions. ``counts`` has the numbers of excluded and known jobs by group."""
+    """Return SQL for rows of int_mart__exclusions, one for each group: its pair of excluded and known jobs."""
     rows = ", ".join(
         f"('{label}', {group}, 0, 0, {excluded}, {known}, {excluded / known})"
         for group, (excluded, known) in enumerate(counts)

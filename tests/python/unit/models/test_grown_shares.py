@@ -54,9 +54,10 @@ def ask(sql: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> list[tuple[A
 
 
 def filled(rows: Iterable[Row], *more: tuple[Any, ...]) -> dict[str, tuple[int, ...]]:
-    """Return four counts by reported column: missing and all values of the newer rows, then those of the older rows.
+    """Return four counts for each reported column: missing and all values in the newer rows, then in the older rows.
 
-    ``more`` has further rows, with `is_deleted` and `is_known_at_assumed` at the end.
+    ``more`` has further rows, which end with the values of `is_deleted` and `is_known_at_assumed`. The other rows have
+    False in both columns.
     """
     columns = (
         "id varchar, price double, word varchar, hours double, is_deleted boolean, "

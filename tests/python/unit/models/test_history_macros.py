@@ -28,7 +28,8 @@ FACT |= {"enters_at": "timestamptz", "leaves_at": "timestamptz", "price": "bigin
 FACT |= {"signed_at": "timestamptz"}
 SUMS = ["contract_count_all", "price_sum_all"]
 
-#: A history with every kind of column: sums of two kinds of fact, a mean, the latest and the earliest timestamp.
+#: The model of a history with every kind of column: sums of two kinds of fact, a mean, a latest timestamp and an
+#: earliest timestamp.
 STATES = """
 with contracts as (
     select client_id, enters_at, leaves_at, 1 as contract_count, price, signed_at as last_signed_at,
@@ -50,7 +51,7 @@ states as (
 ], 'states') }}
 select * from final
 """
-#: A history of plain sums, for an entity with two keys.
+#: The model of a history with sums only, for an entity with two key columns.
 PAIRS = """
 with contracts as (
     select client_id, category_id, enters_at, leaves_at, 1 as contract_count_all,
@@ -61,7 +62,8 @@ with contracts as (
 {{ changed_rows(['client_id', 'category_id'], sums) }}
 select * from final
 """
-#: A history of sums by skill, through a bridge table: a contract counts for each skill of its job.
+#: The model of a history with sums by skill. A bridge table joins jobs and skills, so that a contract counts for each
+#: skill of its job.
 BRIDGE = """
 with skills as (select * from given_skills),
 contracts as (

@@ -20,7 +20,8 @@ SPINE = {
     "label": "double",
 }
 FEATURES = {"client_id": "varchar", "available_at": "timestamptz", "f1": "bigint", "f2": "varchar"}
-#: The macro of each engine's SQL form. BigQuery's form runs on DuckDB, because struct_of writes DuckDB's syntax here.
+#: The macros with DuckDB's and BigQuery's SQL form of the join. BigQuery's form also runs on DuckDB here, because
+#: struct_of writes DuckDB's syntax.
 SHAPES = ("duckdb__pit_join", "default__pit_join")
 
 Row = Mapping[str, Any]
@@ -62,7 +63,7 @@ def join_in_sql(shape: str, spine: Sequence[Row], features: Sequence[Row]) -> li
 
 
 def at(hour: int, minute: int = 0, micro: int = 0) -> str:
-    """Return a UTC time, given in hours since the start of 1 March 2024, as DuckDB prints it."""
+    """Return the text that DuckDB prints for a UTC time, given as the time since the start of 1 March 2024."""
     fraction = f".{micro:06d}".rstrip("0") if micro else ""
     return f"2024-03-{1 + hour // 24:02d} {hour % 24:02d}:{minute:02d}:00{fraction}+00"
 

@@ -40,7 +40,8 @@ QUANTITIES = tuple(f"job_text_{unit}_quantity" for unit in ("character", "item",
 FLAGS = ("is_urgent", "is_continuous", "is_beginner_welcome")
 LARGEST = 1_000_000_000
 
-# Every script, width, mark and sign that the features handle. Short texts of such pieces often combine special cases.
+# The pieces have every script, width, mark and sign that the features handle. Short texts of random pieces often
+# combine special cases.
 PIECES = (
     *"あんゝぁカヴーｶﾞ゙・漢々〇〆豈﨑𠮷aZéÉßİıŐ÷ｚ059０５①²,.，．<>/&;# \u3000\u00a0\n\t。-_🔥\u200d\u0301\u0307\u3099",
     *("1,000", "2.5", "万", "千", "文字", "文", "記事", "ページ", "ﾍﾟｰｼﾞ", "pages", "px", "h", "時間"),
@@ -48,8 +49,8 @@ PIECES = (
 )  # fmt: skip
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | ANY_TEXT
-# Long runs of combining marks of several classes, which NFKC sorts by class. Some marks decompose, and characters of
-# class 0 divide a run.
+# Long runs of combining marks. NFKC sorts the marks of a run by combining class. Some of these marks decompose, and
+# characters of class 0 divide a run.
 MARKS = st.text(
     st.sampled_from("\u0301\u0316\u0327\u0345\u0344\u0f73\u3099\uff9e。"), min_size=25, max_size=80
 )
@@ -61,7 +62,7 @@ NUMBERS = st.lists(
     ),
     max_size=16,
 ).map("".join)
-# A lone `<` or `>` beside a tag would change where the tag ends.
+# These texts have no `<` or `>`, because a lone one beside a tag would change where the tag ends.
 UNTAGGED = TEXTS.map(lambda text: text.replace("<", "").replace(">", ""))
 SHORT = settings(max_examples=300, deadline=None)
 

@@ -67,7 +67,7 @@ def check_all(patterns: list[tuple[str, ...]]) -> None:
 
 
 def pairs_with(piece: str, pieces: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Return patterns of a piece before each other piece, and patterns that alternate the piece with a later piece."""
+    """Return patterns that repeat a piece and then another one, and patterns that alternate it with a later one."""
     others = [other for other in pieces if other != piece]
     behind = [other for first, other in combinations(pieces, 2) if first == piece]
     return [(piece, other) for other in others] + [(piece + other,) for other in behind]

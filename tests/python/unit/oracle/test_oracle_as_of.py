@@ -265,7 +265,7 @@ JULY_31 = at("2024-07-31 03:00")  # 1 May 09:00 + 90 days is 30 July 09:00
 
 
 def named(measure: str) -> tuple[str, str]:
-    """Return the names of a measure's columns for a category, one for each window."""
+    """Return the names of the two columns of feat_category__prices that have a measure, one for each window."""
     return f"category_{measure}_90d", f"category_{measure}_365d"
 
 

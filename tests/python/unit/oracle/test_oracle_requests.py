@@ -227,7 +227,10 @@ def test_category_code_is_unknown_until_published() -> None:
 
 
 def labelled(*versions: Row, jobs: list[Row] | None = None, as_of: str = "2026-01-01 03:00") -> Row:
-    """Return the training row of j1 for contract ``versions``, by default signed 12 May and loaded 13 May at noon."""
+    """Return the training row of job j1, whose contracts have the given versions.
+
+    By default, a version belongs to j1, is signed on 12 May 2024 at noon, and is loaded on 13 May at noon.
+    """
     defaults = {
         "job_id": "j1",
         "contracted_at": at("2024-05-12 12:00"),

@@ -1,4 +1,4 @@
-"""Test that a state folder has one writer and one warehouse, which refresh a build takes, and whether it is full."""
+"""Test that a state folder has one writer and one warehouse. Test which refresh a build takes, and if it is full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test the sample's share of each data defect, its proportions, and how well past prices predict a price."""
+"""Test the share of each data defect in the sample, other proportions, and how well past prices predict a price."""
 
 import math
 from collections.abc import Iterator
@@ -19,7 +19,8 @@ def dwh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCon
 # Shares of the data defects.
 
 TRUSTED = f"loaded_at >= timestamptz '{TRUSTED_FROM}'"
-#: For each defect, the rows that may have the defect and the SQL condition of the rows that have it.
+#: The data defects of the sample. Each defect has a relation with the rows that may have the defect, and the SQL
+#: condition that is true for the rows that do have it.
 DIRT = {
     "category_missing": ("first_jobs", "category_id is null"),
     "category_is_parent": ("first_jobs", "not contains(category_id, '-')"),

@@ -1,4 +1,4 @@
-"""Test the invariants of the sample's rows, and the bulk load before load times can be trusted."""
+"""Test invariants of the sample's rows. Test that rows with untrusted load times come from a single bulk load."""
 
 from collections.abc import Iterator
 

@@ -39,8 +39,8 @@ COLUMNS = "columns"
 REWRITTEN = "one of the two files was rewritten"
 UNSEEN = ""
 
-#: A change of a snapshot, then a part of the message of verify, load_snapshot and the training program. UNSEEN means
-#: that there is no error.
+#: Cases: a change of a snapshot, then parts of three error messages: that of verify, that of load_snapshot and that of
+#: the training program. UNSEEN means that there is no error.
 WAYS: list[tuple[Callable[[Tampered], None], str, str, str]] = [
     (way.swap_train_and_test, BOUNDS, CONTENT, CONTENT),
     (way.swap_data_alone, CONTENT, CONTENT, CONTENT),

@@ -40,7 +40,8 @@ IN_TEST = "requested_at >= timestamptz '2026-03-26 15:00:00+00'"
 BINARY = f"price_log = (price_log > 12)::int where {LABELLED}"
 KEEP = "exclusion_reason = 'cut', price_log = null where"
 
-#: Name, SQL that changes the mart, keys of the exposure, and expected findings (kind, split, part of the message).
+#: Cases: a name, SQL that changes the mart, keys of the exposure, and the expected findings. Each finding is a kind, a
+#: split and a part of the message.
 CASES: list[tuple[str, str, dict[str, Any], list[tuple[str, str, str]]]] = [
     ("nothing is wrong", "", CUTS, []),
     ("nothing is wrong with a binary label", sql(BINARY), {**CUTS, "label_kind": "binary"}, []),

@@ -86,7 +86,8 @@ CONDITIONAL: dict[str, Act] = {
 }
 ALL: dict[str, Act] = {**READS, **WRITES, **CONDITIONAL}
 
-#: HTTP status, S3 error code, expected exit code, and words of the remedy in the message; "" if none is expected.
+#: Cases: the HTTP status and S3 error code of a response, the expected exit code, and words of the remedy that the
+#: message must name, or "" if no remedy is expected.
 ANSWERS: list[tuple[int, str, int, str]] = [
     (500, "InternalError", LATER, ""),
     (500, "NotImplemented", STAYS, ""),

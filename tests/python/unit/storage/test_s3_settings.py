@@ -1,4 +1,4 @@
-"""Test that AWS settings cannot change the meaning of a request, and that messages name settings that redirect it."""
+"""Test that AWS settings cannot change what requests mean, and that messages name the settings that redirect them."""
 
 from __future__ import annotations
 
