@@ -29,7 +29,7 @@ from feature_mart.snapshot_files.content import add_sums, content_hash, snapshot
 
 @dataclass
 class Tampered:
-    """A copy of a snapshot, with its manifest.json and schema.json parsed. `commit` writes both with correct hashes.
+    """A copy of a snapshot, with its manifest.json and schema.json parsed. `commit` writes both with the files' hashes.
 
     `older` is another snapshot of the same consumer. `recount` adds `false_rows` to the row count of train.
     """
