@@ -29,7 +29,7 @@ _LONGEST = (
     "test_environment.py",
 )
 
-# The time of an example depends on the load of the machine, so there is no deadline.
+# Examples have no deadline, because their time depends on the load of the machine.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 

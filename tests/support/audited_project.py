@@ -33,8 +33,8 @@ vars:
 flags:
   send_anonymous_usage_stats: false
 """
-#: The SQL of int_mart__clock. The refresh that is built is dbt var `as_of` or, if the var is not set, the first refresh
-#: at or after the newest load. Refreshes are at 18:00 UTC, which is 3:00 in Tokyo.
+#: The SQL of int_mart__clock. The model's `as_of_at`, the refresh that is built, is dbt var `as_of` or, if the var is
+#: not set, the first refresh at or after the newest load. Refreshes are at 18:00 UTC, which is 3:00 in Tokyo.
 _CLOCK_MODEL = """
 {% if var('as_of') -%}
 select cast('{{ var("as_of") }}' as timestamptz) as as_of_at
@@ -66,7 +66,8 @@ select client_id, known_at as as_of_at, count(*) over seen as client_job_count
 from {{ ref('int_job__requests') }}
 window seen as (partition by client_id order by known_at, job_id WINDOW)
 """
-#: Window frames of a client's job count. _SO_FAR counts the jobs known so far. _ALL counts later jobs too, a leak.
+#: Window frames of a client's job count. _SO_FAR counts the jobs known so far. _ALL also counts later jobs, which is a
+#: leak.
 _SO_FAR = "range between unbounded preceding and current row"
 _ALL = "rows between unbounded preceding and unbounded following"
 #: The filter of an incremental build. APART is replaced by `0 day` or, to plant a mistake, by `3 day`. With the

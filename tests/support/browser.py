@@ -96,7 +96,7 @@ class Browser:
         return names
 
     def find_first(self, queries: Sequence[str]) -> dict[str, list[str]]:
-        """Return the names of all search results by query, best first.
+        """Return, for each query, the names of all search results, best first.
 
         The site's search function is called directly, without the search box.
         """
@@ -169,7 +169,7 @@ class Browser:
         raise AssertionError(f"the page has no column {name}")
 
     def images(self) -> dict[str, int]:
-        """Return the natural width of every image on the page by URL; 0 for an image that did not load."""
+        """Return the natural width of each image on the page, by URL. The width is 0 for an image that did not load."""
         found: dict[str, int] = self.driver.execute_script(
             "return Object.fromEntries([...document.images].map(i => [i.src, i.complete ? i.naturalWidth : 0]))"
         )

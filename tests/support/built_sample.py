@@ -28,9 +28,9 @@ class BuiltSample:
 def build_sample(folder: Path, jobs: int, seed: int) -> BuiltSample:
     """Write a sample into ``folder``, and build all models as of a refresh in January of the sample's last year.
 
-    This is the last refresh at or before the time of the newest load, with January as the month.
+    Take the time of the newest load, replace its month by January, and use the last refresh at or before this time.
     """
-    warehouse = folder / "sample"  # seeds/load_clock.csv has lines for this name.
+    warehouse = folder / "sample"  # seeds/load_clock.csv has lines for a warehouse named `sample`.
     write_sample(warehouse, jobs=jobs, seed=seed)
     settings = resolve_settings(dwh=str(warehouse), environment={"MART_HOME": str(folder / "home")})
     as_of_at = settings.clock.refresh_before(newest_load(warehouse).replace(month=1))

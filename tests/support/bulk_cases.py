@@ -77,7 +77,7 @@ def write_contracts(folder: Path, rows: Sequence[Row]) -> Path:
 
 @contextmanager
 def first_loads_of(folder: Path, rows: Sequence[Row]) -> Iterator[FirstLoads]:
-    """Yield the first loads of these contracts, by day in Tokyo."""
+    """Yield the first loads of these contracts, with days in the time zone of Tokyo."""
     raw = warehouse_of(folder, rows)
     with open_first_loads(raw.every_row()["contracts"], "contracts", "Asia/Tokyo") as loads:
         yield loads

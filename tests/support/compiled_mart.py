@@ -24,7 +24,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 _TEXT, _MONEY, _INSTANT, _FLAG = "varchar", "decimal(18,3)", "timestamptz", "boolean"
 _LIFE = {"is_deleted": _FLAG, "loaded_at": _INSTANT}
 
-#: The type of every column of the raw contract, by table and column.
+#: Maps each table of the raw contract to its columns, and each column to its DuckDB type.
 RAW_TABLES: Mapping[str, Mapping[str, str]] = {
     "categories": {"category_id": _TEXT, "parent_category_id": _TEXT, "name": _TEXT, **_LIFE},
     "clients": {

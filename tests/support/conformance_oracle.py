@@ -27,7 +27,7 @@ ZONE = ZoneInfo(VARIABLES["business_timezone"])
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
-#: Macros that may be in a case that `recomputed` cannot compute, because each engine has its own hash values.
+#: Macros whose cases `recomputed` may leave out, because each engine has its own hash values.
 HASHES = {"hash_to_text", "hash_from_text", "row_hash", "order_free_hash"}
 
 Value = int | float | str | bool | Decimal | datetime | None

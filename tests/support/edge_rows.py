@@ -24,9 +24,9 @@ TEXTS = (
 )
 #: Codes as a source system may write them. The mart compares codes without white space and in lower case.
 CODES = (" OPEN ", "Completed\u3000", "CANCELLED", "\tcompleted\n", "İptal", "ΤΕΛΟΣ", "")
-#: Prices as SQL. `whole_amount` rounds them half away from zero.
+#: Prices as SQL literals. The macro `whole_amount` rounds prices half away from zero.
 PRICES = ("0", "0.5", "1.5", "2.5", "0.499", "-0.0", "null", "0.0005", "999999999999", "1000000.5")
-#: Ratings as SQL.
+#: Ratings as SQL literals.
 RATINGS = ("0.0", "-0.0", "1e-7", "4.9999995", "2.0000005", "null", "1e6")
 #: Times on and next to refreshes, which are at 18:00 UTC, and in the hours in which clocks change.
 TIMES = (

@@ -68,7 +68,7 @@ def predate(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def table(notebook: Notebook, key: str, ahead: pd.Timedelta = NOW) -> pd.DataFrame:
-    """Return a training file keyed by ``key`` with two client features, as of the time ``ahead`` after each request."""
+    """Return a training file with key column ``key`` and two client features as of ``ahead`` after each request."""
     rows = notebook.requests[[JOB, CLIENT, "requested_at"]]
     values = {COUNT: notebook.join(COUNT, ahead, 0), PRICE: notebook.join(PRICE, ahead, None)}
     rows = rows.assign(**{name: rows.job_id.map(column) for name, column in values.items()})

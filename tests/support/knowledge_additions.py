@@ -78,7 +78,7 @@ IN_A_WIDER_FACT = (
     *stated("client_void_contract_count_all", "void_count_all"),
 )
 
-#: Additions that change the meaning of no existing feature, so that the check asks for no reason.
+#: Maps a name to additions that change the meaning of no existing feature, so the check asks for no reason.
 ADDITIONS: Mapping[str, tuple[Edit, ...]] = {
     "a column of a fact, served to one consumer": (
         put(
@@ -142,7 +142,7 @@ ADDITIONS: Mapping[str, tuple[Edit, ...]] = {
     ),
 }  # fmt: skip
 
-#: Edits by name, each with the features whose meaning the edits change.
+#: Maps a name to edits, and to the names of the features whose meaning the edits change, separated by spaces.
 CHANGES: Mapping[str, tuple[tuple[Edit, ...], str]] = {
     "a fact takes in fewer rows": (
         (put(HISTORY, _FILTER, "where is_counted\n"),),

@@ -34,7 +34,7 @@ class Notebook:
         return frame
 
     def join(self, column: str, shift: pd.Timedelta, empty: float | None = 0) -> pd.Series:
-        """Return a column of the client's history by job, as of the time ``shift`` after the request.
+        """Return, for each job, a column of its client's history as of the time ``shift`` after the job's request.
 
         A value that is missing becomes ``empty``, or stays NaN if ``empty`` is None.
         """

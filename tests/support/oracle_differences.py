@@ -32,7 +32,7 @@ def comparable(value: Any) -> Any:
 def differences(con: Any, expected: Expected, said: Verification | None = None) -> list[str]:
     """Return a message for each table or column that only one side has or, if there are none, for rows that differ.
 
-    At most three rows of a table are returned for each side.
+    For each table, the messages contain at most three rows of each side.
 
     Args:
         con: a connection to a DuckDB with the mart in its schema `main`.

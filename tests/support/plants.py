@@ -46,8 +46,8 @@ _CHECKS = (
 _PARTS = ("models", "macros", "seeds", "profiles", "tests/generic", "tests/fixtures")
 
 
-#: For each leak that only the audit at every refresh finds, the day of the first refresh to audit and the maximum
-#: number of refreshes.
+#: Maps each leak that only the audit at every refresh finds to the day of the first refresh to audit and the greatest
+#: number of refreshes to audit.
 RARE_NIGHTS = {
     "skills_in_one_outage_week": ("2025-02-10", 8),
     "market_of_monday_for_sunday_nights": ("2025-06-20", 4),
@@ -90,7 +90,7 @@ class Verdict:
     Attributes:
         named: columns with a leak, as `model.column`.
         altered: models whose compiled code the plants change.
-        faults: accesses to something other than a model's inputs; nothing is built if there are any.
+        faults: accesses of models to something other than their inputs; if there are any, nothing is built.
         refused: the reason why the project did not compile or build.
         by_mode: columns whose values in a dbt build differ from those of the compiled SELECTs.
         checks: failed data tests of the build.
@@ -192,7 +192,7 @@ class PlantBench:
     """A small sample with perturbations and probes, and a copy of the project in which changes are planted."""
 
     def __init__(self, folder: Path, jobs: int = 2000, seed: int = 11) -> None:
-        dwh = folder / "sample"  # seeds/load_clock.csv has lines for this name.
+        dwh = folder / "sample"  # seeds/load_clock.csv has lines for a warehouse named `sample`.
         write_sample(dwh, jobs=jobs, seed=seed)
         self.copy = ProjectCopy(folder / "project")
         settings = resolve_settings(dwh=str(dwh), environment={"MART_HOME": str(folder / "home")})

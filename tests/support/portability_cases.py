@@ -15,10 +15,11 @@ T = Table(
         "day": "DATE",
     }
 )
-#: The tables of the cases, written there as `d.t` and `d.u`.
+#: Maps the full names of the tables that the queries in CASES read to the tables. The queries write `d.t` and `d.u`.
 TABLES = {"p.d.t": T, "p.d.u": T}
 
-# Each case has a rule, a query that breaks the rule, and a query that does not. GoogleSQL refuses what breaks REFUSED.
+# Each case is a rule, a query that breaks the rule, and a query that does not. The rule REFUSED is broken by queries
+# that GoogleSQL itself refuses.
 CASES: list[tuple[str, str, str]] = [
     (
         "outer-join",

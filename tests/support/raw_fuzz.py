@@ -23,7 +23,7 @@ _TEXTS = (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())
 
 
 def write_anyhow(rng: Random, tables: Tables, folder: Path) -> list[str]:
-    """Write the tables with random types, file layouts and columns but the same values; return the choices made."""
+    """Write the tables' values with random column types, column order and file layout; return the types by table."""
     folder.mkdir(parents=True)
     drawn = []
     for table, types in RAW_TABLES.items():

@@ -33,7 +33,7 @@ class ReadFault:
 
 @dataclass(slots=True)
 class ReadProxy:
-    """A running proxy: its address, the faults that it injects, and the requests for sessions and rows received."""
+    """A running proxy: its address, the faults that it injects, and the received requests for sessions and for rows."""
 
     endpoint: str = ""
     faults: list[ReadFault] = field(default_factory=list)

@@ -42,7 +42,7 @@ ALONE = "the earlier alone; latest.json names the earlier"
 ATTEMPT = f"{ALONE}; an attempt"
 COMMITTED = "both whole; latest.json names the earlier"
 BOTH = "both whole; latest.json names the new"
-#: The steps that an export of the bench's mart reports, with the part size in PARTS.
+#: The steps that an export of the bench's mart reports, in order, if the part size is the one in PARTS.
 STEPS = [
     "count rows",
     "hash content",
@@ -347,7 +347,7 @@ def _sha256(data: bytes | None) -> str:
 
 
 class Meddled:
-    """A store that calls ``act`` once, before or after the first call of ``method`` whose first argument has ``on``."""
+    """A store that calls ``act`` once, before or after the first ``method`` call with ``on`` in its first argument."""
 
     def __init__(
         self, store: Store, method: str, on: str, act: Callable[[], Any], *, is_after: bool = False

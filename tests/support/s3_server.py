@@ -68,7 +68,7 @@ def _serve(ready: Path) -> None:
 
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
-    # Longer than clients keep idle connections, so that a client does not reuse one that the server has closed.
+    # Keep idle connections longer than clients do, so that no client reuses a connection that the server has closed.
     config.keep_alive_timeout = 300
     config.graceful_timeout = 0
     config.loglevel = "WARNING"

@@ -9,7 +9,7 @@ from feature_mart.sample import write_sample
 from feature_mart.sample.write import TABLES
 
 JOBS = 20_000
-#: The key column of each table with versions. EVENTS has the column of the event time.
+#: KEYS maps each table with versions to its key column, and EVENTS maps it to the column with the event time.
 KEYS = {
     "clients": "client_id",
     "freelancers": "freelancer_id",

@@ -29,7 +29,7 @@ from feature_mart.snapshot_files.content import add_sums, content_hash, snapshot
 
 @dataclass
 class Tampered:
-    """A copy of a snapshot, with manifest.json and schema.json parsed. `commit` makes them agree with the files again.
+    """A copy of a snapshot, with its manifest.json and schema.json parsed. `commit` writes both with the files' hashes.
 
     `older` is another snapshot of the same consumer. `recount` adds `false_rows` to the row count of train.
     """
@@ -68,7 +68,7 @@ class Tampered:
         self.write(table.set_column(index, name, values), kind, "train")
 
     def recount(self) -> None:
-        """Put the actual SHA-256 and size of each file, and the row counts of files and splits, into manifest.json."""
+        """Put the actual SHA-256, size and row count of each part and the row count of each split into `manifest`."""
         rows = {split["name"]: 0 for split in self.manifest["splits"]}
         for part in self.manifest["parts"]:
             path = self.folder / part["path"]
@@ -81,7 +81,7 @@ class Tampered:
         self.manifest["splits"][0]["rows"] += self.false_rows
 
     def rehash(self) -> None:
-        """Put the content hash of each split's present rows into manifest.json."""
+        """Put the content hash of each split's present rows into `manifest`."""
         names = [column["name"] for column in self.schema["columns"]]
         for split in self.manifest["splits"]:
             sums = (0, 0)
@@ -94,7 +94,7 @@ class Tampered:
             split["content_hash"] = content_hash(sums)
 
     def reidentify(self) -> None:
-        """Put the id that results from as_of_at, schema and splits into manifest.json. `rename` renames the folder."""
+        """Put the id that follows from as_of_at, schema and splits into `manifest`. `rename` renames the folder."""
         as_of_at = parse_instant(self.manifest["as_of_at"])
         self.manifest["id"] = snapshot_id(as_of_at, self.schema, self.manifest["splits"])
 

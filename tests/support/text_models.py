@@ -17,7 +17,7 @@ def load_model(path: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, ROOT / "models" / path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # A dataclass looks up its own module while it is created.
+    sys.modules[name] = module  # A dataclass looks up its module here while it is created.
     spec.loader.exec_module(module)
     return module
 

@@ -11,8 +11,8 @@ from dbt.cli.main import dbtRunner
 
 from compiled_mart import PROJECT
 
-#: For each `data_type` in YAML: its name in DuckDB, then a DuckDB type and a BigQuery type that violate a dbt contract
-#: with this `data_type`.
+#: Maps each `data_type` in YAML to its name in DuckDB, and to a DuckDB type and a BigQuery type that violate a dbt
+#: contract with this `data_type`.
 TYPES = {
     "string": ("varchar", "bigint", "int64"),
     "int64": ("bigint", "varchar", "string"),

@@ -25,13 +25,15 @@ PROJECT = Path(__file__).resolve().parents[3]
 PACKAGE = PROJECT / "python" / "feature_mart"
 ARCHITECTURE, GLOSSARY = "docs/architecture.md", "docs/glossary.md"
 RAW_CONTRACT = "docs/raw_contract.md"
-#: The name of each kind of column in the tables of RAW_CONTRACT.
+#: Maps each kind of raw column to its name in the "type" column of the tables in RAW_CONTRACT.
 KINDS = {Kind.TEXT: "text", Kind.NUMBER: "number", Kind.INSTANT: "instant", Kind.FLAG: "flag"}
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-#: The name or path of a document. A name that follows `<`, `*` or `}` is part of a pattern or of code, and is skipped.
+#: Matches the name or path of a Markdown file. A name after `<`, `*` or `}` is part of a pattern or of code and does
+#: not match.
 CITED = re.compile(r"(?<![\w<*}/.-])[\w./-]*\w\.md\b")
-#: Folders whose files may cite documents that do not exist: tests invent names and add files to copies of the project.
+#: Folders whose files may cite documents that do not exist, because tests invent names and add files to copies of the
+#: project.
 MADE_UP = ("tests/",)
 
 
@@ -82,7 +84,7 @@ def bad_links(path: str, text: str) -> Iterator[str]:
 
 
 def bad_citations(path: str, text: str) -> Iterator[str]:
-    """Yield a message for each document that a file cites and the project does not have."""
+    """Yield a message for each document that a file cites but that does not exist in the project."""
     names = {each.rpartition("/")[2] for each in tracked()}
     for cited in CITED.findall(text):
         places = ((PROJECT / path).parent, PROJECT, PROJECT / "docs")
@@ -163,7 +165,7 @@ def test_every_setting_stands_in_the_docs() -> None:
     }
     pages = (ARCHITECTURE, "docs/bigquery.md", "docs/snapshots.md", "README.md")
     told = set(re.findall(r"`(MART_[A-Z0-9_]+)", "".join(read(page) for page in pages)))
-    # MART_SCREENSHOTS, a folder for screenshots of the site, is read only by a test.
+    # Only tests read MART_SCREENSHOTS, the folder for screenshots of the site, so the docs need not mention it.
     assert names - told - {"MART_SCREENSHOTS"} == set()
     variables = set(re.findall(r"`(\w+)`", section(ARCHITECTURE, "## Settings")))
     assert set(DEFAULTS) - variables == set()

@@ -16,7 +16,7 @@ from feature_mart.core.errors import FeatureMartError, StopRequestedError
 PROJECT = Path(__file__).resolve().parents[3]
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
 READMES = ("README.md", "README.ja.md")
-#: The docs blocks of the site's front page, English and Japanese.
+#: The names of the docs blocks that contain the site's front page in English and in Japanese.
 OVERVIEWS = ("__overview__", "overview_ja")
 EXIT_CODES = r"(?:Exit codes|終了コード):"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -38,12 +38,12 @@ def prose(text: str) -> str:
 
 
 def spans(text: str) -> list[str]:
-    """Return the code spans of a text. A bar that is escaped by a backslash, as in a table, is returned as a bar."""
+    """Return the code spans of a text, with `|` in place of `\\|`, the form of a bar in a Markdown table."""
     return [span.replace("\\|", "|") for span in re.findall(r"`([^`]+)`", text)]
 
 
 def spelled_out(line: str) -> list[str]:
-    """Return all commands of a text such as `mart snapshot pin|unpin`, or only the text if there is no alternative."""
+    """Return one command per alternative in a text such as `mart snapshot pin|unpin`, or the text if it has none."""
     alternatives = re.fullmatch(r"(mart [a-z-]+ )([a-z|-]+)(.*)", line)
     if alternatives is None:
         return [line]
@@ -118,7 +118,7 @@ def fault_of_mart(words: list[str]) -> str | None:
 
 
 def fault_of_make(words: list[str]) -> str | None:
-    """Return a message if a word after `make` is no target and no variable that a recipe reads, else None."""
+    """Return a message if a word after `make` is no target and sets no variable that a recipe reads, else None."""
     for word in words:
         name, is_variable, _ = word.partition("=")
         if is_variable and f"$({name})" not in MAKEFILE:
@@ -135,7 +135,10 @@ def fault_of(line: str) -> str | None:
 
 
 def lone_options(text: str) -> Iterator[tuple[str, list[click.Command]]]:
-    """Yield each option in a code span of its own, with the commands in its table row, or else with all commands."""
+    """Yield each code span that begins with an option, and the commands that may have the option.
+
+    These are the commands in the first cell of the same table row or, if there are none, all commands.
+    """
     for line in prose(text).splitlines():
         commands = [leaves()[name] for name in in_table(line) if name in leaves()]
         for span in spans(line):

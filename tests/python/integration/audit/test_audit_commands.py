@@ -38,7 +38,7 @@ def add_seed(project: Path) -> None:
 def test_a_leak_is_named_by_model_column_entity_cutoff_and_both_values(
     tmp_path: Path, warehouse: Path
 ) -> None:
-    # Add a wrong line to the load clock. The line replaces the load times of two months, which are correct.
+    # Add a wrong line to the load clock, which replaces two months of correct load times.
     clock = "toy,jobs,2024-03-01 00:00:00+00,24,,\n"
     project = write_audited_project(tmp_path / "toy", leaks=True, clock=clock)
     add_seed(project)

@@ -14,12 +14,13 @@ from compiled_mart import PROJECT
 from feature_mart.core.duckdb_files import attach
 from feature_mart.sample import write_sample
 
-#: Days before, at and after the bulk load of 2023-09-30, up to the end of the sample; 2023-05-06 is built twice.
+#: The days to build, in order: before, on and after the bulk load of 2023-09-30, up to the last day of the sample.
+#: 2023-05-06 is built twice.
 DAYS = (
     *("2023-05-02", "2023-05-03", "2023-05-06", "2023-05-06", "2023-09-30"),
     *("2023-10-01", "2023-10-02", "2025-01-11", "2025-01-12", "2026-03-31"),
 )
-#: Tables whose rows depend on which refreshes were built. They are not compared.
+#: Tables that are not compared, because their rows depend on which refreshes were built.
 _OF_THE_BUILD = {"int_mart__profiles", "int_mart__seals", "int_mart__unjudged"}
 
 
@@ -38,7 +39,9 @@ def build(home: Path, warehouse: Path, day: str) -> None:
 
 @pytest.mark.audit
 def test_ten_days_equal_one_full_build(tmp_path: Path) -> None:
-    warehouse = tmp_path / "sample"  # seeds/load_clock.csv has lines for this name.
+    warehouse = (
+        tmp_path / "sample"
+    )  # seeds/load_clock.csv has lines for a warehouse named `sample`.
     write_sample(warehouse, jobs=4000, seed=7)
     for day in DAYS:
         build(tmp_path / "daily", warehouse, day)

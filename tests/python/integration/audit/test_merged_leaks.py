@@ -1,4 +1,4 @@
-"""Test that leaks a careless author could merge are found, and that honest changes raise no alarm.
+"""Test that leaks that a careless author could merge are found, and that honest changes raise no alarm.
 
 The author of merged_leaks.yml and honest_changes.yml had not read the code of the audit. The leakage audit at five
 cutoffs or a check of the build must find each leak, except the leaks in UNSEEN, which has the reasons.
@@ -13,7 +13,7 @@ import pytest
 from plants import RARE_NIGHTS, Plant, PlantBench, in_batches, read_plants
 
 LEAKS, HONEST = read_plants("merged_leaks"), read_plants("honest_changes")
-#: Leaks that neither the leakage audit at five cutoffs nor a check of the build finds, each with the reason.
+#: Maps each leak that neither the leakage audit at five cutoffs nor a check of the build finds to the reason.
 UNSEEN = {
     "skill_set_of_the_day_after": "job_skills has no load times, which the audit says",
     "bigquery_pit_join_an_hour_ahead": "the audit runs on DuckDB; the builds of both engines are compared in make test",

@@ -1,4 +1,4 @@
-"""Test the real project with each raw table as an overwritten source, over three refreshes, against the oracle."""
+"""Compare the project with the oracle at three refreshes, with one or all raw tables as overwritten sources."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from plants import Plant, PlantBench, in_batches, read_plants
 
 UNSEEN, CLEANS = read_plants("leaks"), read_plants("cleans")
 LEAKS = [*UNSEEN, *read_plants("leaks_of_the_author")]
-#: Leaks in a SQL model, a Python model, an undeclared column and a mart, which `make test` plants. `make audit` plants
-#: all leaks.
+#: The leaks that `make test` plants: in a SQL model, a Python model, an undeclared column and a mart. `make audit`
+#: plants all leaks.
 _QUICK = {
     *("client_contracts_counted_from_contract_time", "text_price_of_the_word"),
     *("text_reposted_description_count", "mart_budget_relative_to_all"),

@@ -20,8 +20,8 @@ from plants import Plant, ProjectCopy, in_batches, read_plants
 
 LEAKS = {plant.name: plant for plant in read_plants("merged_leaks") if plant.kind == "selection"}
 HONEST = {plant.name: plant for plant in read_plants("honest_changes") if plant.kind == "selection"}
-#: For each leak, a move that the audit must find, and True if the audit must mark the rows of the move as selected by
-#: the label.
+#: Maps the name of each leak to a move of rows that the audit must find, and to True if the audit must mark this move
+#: as selected by the label.
 MOVED = {
     "cheap_prices_left_out_of_training": ("training row removed", True),
     "deleted_jobs_left_out_of_the_spine": ("spine row removed", False),
@@ -29,14 +29,15 @@ MOVED = {
     "negatives_sampled_by_hash": ("training row removed", True),
     "low_prices_are_called_missing": ("newly excluded: price_missing", True),
     "hire_label_excluded_without_proposals": ("newly excluded: void", False),
-    # The leak removes only five jobs. It may be chance that nobody was hired for any of the five.
+    # The leak removes only five jobs, all without a hire. This may be chance, so the audit need not mark the move.
     "spine_without_clients_who_never_hired": ("spine row removed", False),
     "dear_jobs_are_dated_into_training": ("request time changed: earlier", True),
     "only_jobs_with_offers_in_the_mart": ("features row removed", False),
     "reposted_jobs_keep_the_one_that_was_filled": ("training row removed", False),
     "closed_jobs_filtered_in_staging": ("spine row removed", False),
 }
-#: For each honest change that moves rows, the kind of all its moves. Other honest changes move no rows in this sample.
+#: Maps the name of each honest change that moves rows to the only kind of move that it causes. The other honest changes
+#: move no rows in this sample.
 MOVED_HONESTLY = {"larger_validation_share": "split changed"}
 STILL = in_batches([plant for name, plant in HONEST.items() if name not in MOVED_HONESTLY])
 
@@ -46,7 +47,7 @@ class SelectionBench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        dwh = folder / "sample"  # seeds/load_clock.csv has lines for this name.
+        dwh = folder / "sample"  # seeds/load_clock.csv has lines for a warehouse named `sample`.
         write_sample(dwh, jobs=1200, seed=3)
         environment = {"MART_HOME": str(folder / "home")}
         self.settings = resolve_settings(dwh=str(dwh), environment=environment)

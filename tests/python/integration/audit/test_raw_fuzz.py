@@ -1,7 +1,7 @@
 """Fuzz the raw contract: valid warehouses give the oracle's values, and the message about a fault names the fault.
 
-The environment variable RAW_WAREHOUSES sets the number of warehouses: half as many are valid, and twice as many have a
-fault. `make audit` sets the variable to 300.
+If the environment variable RAW_WAREHOUSES is n, the tests write n / 2 valid warehouses and 2 n warehouses with one
+fault each. The default is 20; `make audit` sets the variable to 300.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from raw_fuzz import FAULTS, write_anyhow
 from toy_project import write_warehouse
 
 WAREHOUSES = int(os.environ.get("RAW_WAREHOUSES", "20"))
-#: The number of universes in a valid warehouse.
+#: The number of universes (small independent histories) in a valid warehouse.
 _UNIVERSES = 12
 
 

@@ -14,7 +14,8 @@ from feature_mart.sample import write_sample
 from oracle_differences import differences
 from settings_project import SetProject, make_project
 
-#: Values of each var other than the default. Refresh hours avoid the hours at which a zone changes its clocks.
+#: Settings to test one at a time: for each var, at least two values other than the default. The refresh hours are not
+#: hours at which clocks change in the business time zone.
 MATRIX: list[dict[str, Any]] = [
     *({"business_timezone": zone} for zone in ("America/Toronto", "Europe/Berlin", "UTC")),
     *({"business_timezone": zone} for zone in ("Asia/Kolkata", "Australia/Lord_Howe")),
@@ -66,8 +67,9 @@ TOGETHER: list[dict[str, Any]] = [
         "warehouse": "dünn & lang",
     },
 ]
-#: Vars for which the oracle's tables do not change. Other tests check `as_of`, which selects the refresh, and
-#: `warehouse`, which selects the lines of the load clock.
+#: Vars for which the test does not compare the mart with the oracle's tables for the default value. The first three do
+#: not affect the oracle's tables. Other tests check `as_of`, which selects the refresh, and `warehouse`, which selects
+#: the lines of the load clock.
 WITHOUT_A_VALUE = {"profile_days", "profile_rows", "share_days", "as_of", "warehouse"}
 
 
@@ -123,7 +125,7 @@ def test_the_matrix_has_each_var_at_two_other_values() -> None:
     for changed in MATRIX:
         for name, value in changed.items():
             values.setdefault(name, set()).add(value)
-    # overwritten_sources has a test of its own; a build sets snapshot_at itself.
+    # Another test covers overwritten_sources, and the build itself sets snapshot_at.
     assert set(values) == set(DEFAULTS) - {"overwritten_sources", "snapshot_at"}
     assert all(len(found - {DEFAULTS[name]}) >= 2 for name, found in values.items())
     assert set(TOGETHER[0]) == set(values)

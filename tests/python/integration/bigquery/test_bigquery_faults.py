@@ -53,7 +53,7 @@ def proxy(emulator: Emulator) -> Iterator[Proxy]:
 
 
 class Toy:
-    """A mart of two models behind the proxy. Each test builds the day after the last one."""
+    """A mart of two models behind the proxy. Each test builds the day after the day of the previous test."""
 
     def __init__(self, folder: Path, emulator: Emulator, proxy: Proxy, name: str) -> None:
         self.proxy = proxy
@@ -89,7 +89,7 @@ class Toy:
         return done
 
     def begin_day(self) -> None:
-        """Remove all faults, build the present day again if the build failed, and go on to the next day."""
+        """Remove all faults, build `day` again if its last build failed, and set `day` to the next day."""
         self.proxy.faults.clear()
         if not self.is_finished:
             done = self.build(**PATIENT)
@@ -97,7 +97,7 @@ class Toy:
         self.day += timedelta(days=1)
 
     def day_is_there_once(self) -> bool:
-        """Return True if the mart has one row for this day's refresh, with both jobs, and no refresh twice."""
+        """Return True if this day's refresh has one row, with a job count of 2, and no refresh has two rows."""
         query = (
             "select as_of_at, job_count, count(*) as times "
             f"from `mart-test.{self.name}.toy_daily` group by 1, 2"

@@ -1,4 +1,4 @@
-"""Test that each patch of the emulator is still needed and does what it says. If a test fails, remove the patch."""
+"""Test that each patch of the emulator works and is still needed. Remove a patch that the emulator no longer needs."""
 
 from __future__ import annotations
 

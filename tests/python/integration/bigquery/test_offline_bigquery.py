@@ -67,7 +67,7 @@ def test_snapshots_and_the_models_that_read_them_are_googlesql(bigquery: Offline
 def test_a_column_of_another_type_than_its_contract_fails(
     bigquery: OfflineBigQuery, tmp_path: Path
 ) -> None:
-    del bigquery  # Its patch is what the run needs.
+    del bigquery  # The run needs only the adapter that the fixture patches.
     (tmp_path / "dbt_project.yml").write_text("name: tiny\nversion: 1.0.0\nprofile: feature_mart\n")
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "a.sql").write_text("select 1.5 as amount, 'x' as name\n")

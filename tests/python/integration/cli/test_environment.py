@@ -1,4 +1,4 @@
-"""Test that variables of dbt and git, and unusual folder names, do not change what a build does."""
+"""Test that environment variables of dbt and git and unusual folder names do not change what a build does."""
 
 from __future__ import annotations
 

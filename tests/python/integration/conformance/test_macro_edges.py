@@ -18,14 +18,16 @@ from rendered_macros import load_macros
 
 Macros = Mapping[str, Callable[..., str]]
 
-#: Days on which clocks change, by zone. Lord Howe changes by half an hour.
+#: Maps each time zone to the days that the tests cover. Clocks change on these days, by half an hour on Lord Howe, but
+#: never in Tokyo.
 CHANGES = {
     "America/Toronto": ("2025-11-02", "2026-03-08"),
     "Australia/Lord_Howe": ("2025-10-05", "2026-04-05"),
     "Asia/Tokyo": ("2026-01-01",),
 }
-#: The refresh hours that occur twice on a day of `CHANGES`. DuckDB and Python take the second occurrence, and BigQuery
-#: the first, so a build on BigQuery stops when it compares the engine's refreshes with Python's.
+#: The pairs of zone and refresh hour in which the hour occurs twice on a day of `CHANGES`. DuckDB and Python take the
+#: second occurrence and BigQuery takes the first, so a build on BigQuery stops when it compares the engine's refreshes
+#: with Python's.
 _TWICE = {("America/Toronto", 1)}
 _DUCKDB_TYPES = {"STRING": "varchar", "FLOAT64": "double", "INT64": "bigint"}
 
@@ -78,7 +80,7 @@ def test_texts_of_every_kind() -> None:
     letters = [
         character
         for character in map(chr, range(1, 0x1_F000))
-        # DuckDB knows fewer of the letters that Unicode added after 2022 than Python may know.
+        # Leave out characters that Unicode 3.2 does not have, because DuckDB may not know newer ones that Python knows.
         if unicodedata.category(character) in ("Lu", "Lt", "Zs", "Cc", "Zl", "Zp")
         and unicodedata.ucd_3_2_0.category(character) != "Cn"
     ]
@@ -112,7 +114,7 @@ def test_numbers_of_every_kind() -> None:
 
 
 def test_nan_passes_a_division_unchanged() -> None:
-    """Only this macro can meet a NaN: the raw contract refuses NaN, and no other macro divides."""
+    """Test NaN and infinity with `ratio` only, because the raw contract refuses NaN."""
 
     def select(macros: Macros) -> str:
         return f"select x, {macros['ratio']('x', '2')} as half from edges"

@@ -1,4 +1,4 @@
-"""Test that GoogleSQL's reference implementation computes the golden values, and the tables of a sample as DuckDB."""
+"""Test that GoogleSQL's reference implementation gives the golden values and, for a sample, DuckDB's tables."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Form:
 
 @pytest.fixture(scope="module")
 def forms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Form]]:
-    """Yield the forms `first` and `later` of a small sample with edge rows."""
+    """Yield the models of a first build and of a later, incremental build of a small sample with edge rows."""
     folder = tmp_path_factory.mktemp("reference")
     write_sample(folder / "sample", 12, 5)
     add_edge_rows(folder / "sample")
@@ -61,12 +61,12 @@ def test_each_model_equals_the_table_of_duckdb(forms: dict[str, Form], name: str
     form = forms[name]
     compared = compare_models(form.models, form.tables)
     assert [each for each in compared if each.differences] == []
-    # The names of the models, without Python models.
+    # Every model except the Python models was compared.
     assert len(compared) == sum(model.select is not None for model in form.models) > 40
     assert all(each.rows for each in compared)
 
 
-#: Texts of compiled SELECTs, and texts with another meaning: faults that a macro could have.
+#: Faults that a macro could have, as (form, model, text in the model's compiled SELECT, wrong text in its place).
 FAULTS = [
     ("first", "stg_dwh__jobs", "round(", "floor("),
     ("first", "stg_dwh__contracts", "'Σ', 'σ'", "'Σ', 'Σ'"),

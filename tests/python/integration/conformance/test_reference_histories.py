@@ -26,7 +26,8 @@ from oracle_builds import build_world
 
 pytestmark = pytest.mark.audit
 
-#: The number of warehouses of each kind, each with `_HISTORIES` histories. `make audit` sets 30,000, which gives 6.
+#: The number of warehouses from each of `wild` and `edgy`; a warehouse has `_HISTORIES` histories. `make audit` sets
+#: ORACLE_HISTORIES to 30,000, which gives 6 warehouses.
 _WAREHOUSES = max(1, int(os.environ.get("ORACLE_HISTORIES", "5000")) // 5000)
 _HISTORIES = 20
 _DAYS_BEFORE_LAST = (300, 120, 40, 8)
@@ -63,7 +64,7 @@ def test_random_histories_give_equal_tables(
         models = [
             model
             for model in compile_on(built, settings, None)
-            # The clock is given, because without `as_of` it is the wall clock's.
+            # Leave out the clock, because it was compiled without `as_of` and would use the wall clock.
             if model.name != "int_mart__clock"
         ]
         compared = compare_models(models, built)

@@ -49,7 +49,7 @@ from s3_export_case import (
     ],
 )
 def test_cleaning_takes_an_attempt_away_while_it_is_being_made(step: str, place: Place) -> None:
-    """Clean during an export with an age limit of zero for attempts, which is meant only for times without exports."""
+    """Clean during an export with the age limit zero for attempts. Users should set it only while no export runs."""
 
     def clean() -> None:
         clean_snapshots(place.store(), Rule(keep=5, attempt_hours=0), now=soon())

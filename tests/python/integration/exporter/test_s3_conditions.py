@@ -95,7 +95,7 @@ def test_a_store_that_refuses_a_condition_that_holds_is_not_for_later(place: Pla
 
 
 def test_an_export_asks_no_more_than_it_has_to(place: Place) -> None:
-    """Send each part and document once, and two requests that test whether the store honours conditions."""
+    """Send each part and document once, plus two requests that test whether the store honours conditions."""
     requests = place.bench.proxy.requests
     assert place.export().status == "written"
     assert Counter(request.method for request in requests) == {"GET": 15, "PUT": 17, "HEAD": 8}

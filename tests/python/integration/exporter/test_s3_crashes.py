@@ -46,7 +46,7 @@ MANIFEST = "_meta/manifest.json"
 
 @pytest.fixture(scope="module")
 def killed(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Place]:
-    """Return for each step a place whose export was killed before the step."""
+    """Return, by step, a place whose export was killed before the step."""
     folder = tmp_path_factory.mktemp("killed")
     places = [make_place(bench, folder / str(n), f"killed-{n}") for n in range(len(STEPS))]
     ends = run_children(places, STEPS)

@@ -60,7 +60,7 @@ class Case:
         at: the end of the address in the message.
         retry: the status of a second export, without the fault.
         attempts: the maximum number of attempts per request.
-        latest: what the report says about latest.json if the export succeeds.
+        latest: the expected field `latest` of the report, if the export succeeds.
     """
 
     name: str

@@ -17,7 +17,7 @@ IMAGE = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/mart:1"
 
 
 class Console:
-    """Run `mart snapshot` commands in a project whose snapshots are under one prefix of the bucket."""
+    """A project whose snapshots are under one prefix of the bucket. `call` runs a `mart snapshot` command in it."""
 
     def __init__(self, bench: Bench, prefix: str, folder: Path) -> None:
         self.address = f"s3://{BUCKET}/{prefix}"

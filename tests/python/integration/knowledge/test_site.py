@@ -54,7 +54,7 @@ class Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     folder = tmp_path_factory.mktemp("site")
-    warehouse = folder / "sample"  # seeds/load_clock.csv has lines for this name.
+    warehouse = folder / "sample"  # seeds/load_clock.csv has lines for a warehouse named `sample`.
     write_sample(warehouse, jobs=JOBS, seed=5)
     environment = {
         "MART_HOME": str(folder / "home"),

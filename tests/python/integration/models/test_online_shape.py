@@ -25,10 +25,11 @@ from feature_mart.sample import LOAD_CLOCK, write_sample
 
 MARTS = ("price_estimation", "hire_within_14d")
 TRAINING = "mart_price_estimation__training"
-#: Tables that contain only the request, and the Python models that are computed from these tables.
+#: The tables that contain only rows of the request, and the Python models that read only REQUEST and a seed.
 REQUEST, SKILLS = "int_job__requests", "int_job__skills"
 PYTHON = ("int_job__terms", "feat_job__text")
-#: As-of tables that are replaced by the newest rows of a store: for each key column, a query of the request's values.
+#: The as-of tables that the test replaces by the store's newest rows. Maps each table to its key columns, and each key
+#: column to a query that returns the request's values of the key.
 STORE = {
     "feat_client__history": {"client_id": f"select client_id from {REQUEST}"},
     "feat_category__prices": {"category_id": f"select category_id from {REQUEST}"},

@@ -24,7 +24,7 @@ SHARES = {"stays_filled", "steady_exclusions"}
 SELECTION = {"even_exclusions", "requests_of", "every_posting", "reasons_borne_out"}
 OVER_TIME = {"null_rate", "cardinality", "volume_change", "psi", "freshness", "label_balance"}
 KINDS = OVER_TIME | SHARES | SELECTION
-#: Models with the measurements that the checks read, in build order.
+#: The models that compute the measurements for the checks, in build order.
 MEASURES = ("int_mart__profiles", "int_mart__unjudged", "int_mart__exclusions")
 PROFILED = PROJECT / "macros" / "quality" / "profiles.sql"
 NEWEST = "loaded_at > (select as_of_at from int_mart__clock) - interval 3 day"
@@ -57,7 +57,8 @@ BREAKAGES = [
     ("update int_job__price_label set exclusion_reason = 'price_missing' where price_log < ln(2000)",
      "even_exclusions int_mart__exclusions"),
 ]  # fmt: skip
-#: Faults that drop, exclude or date rows, most of them by the label. Each has a check that must fail; others may fail.
+#: Faults that drop, exclude or redate rows, most of them by the label. Each fault is SQL with the name of the check
+#: that must fail. Other checks may fail too.
 SELECTIONS = [
     ("update int_job__price_label set exclusion_reason = 'label_not_yet_known' where price_log > ln(400000)",
      "even_exclusions int_mart__exclusions"),
@@ -143,7 +144,7 @@ def unjudged(folder: Path) -> list[tuple[object, ...]]:
 
 
 def entered() -> dict[str, str]:
-    """Return the column that dates the rows of each profiled table, by table."""
+    """Return, for each profiled table, the column with the time by which its rows are assigned to periods."""
     return dict(re.findall(r"'(\w+)': '(\w+)'", PROFILED.read_text()))
 
 

@@ -31,7 +31,7 @@ def mart(tmp_path_factory: pytest.TempPathFactory) -> CompiledMart:
 
 
 def wild_warehouse(rng: Random) -> tuple[Tables, World]:
-    """Return universes with random irregularities, and `histories.WORLD` as of the same or an earlier day."""
+    """Return universes with random irregularities, and `histories.WORLD`, in some draws as of an earlier day."""
     days_back = rng.choice((0, 0, 1, 40, 120, 365, 400, 420))
     as_of = histories.WORLD.as_of - timedelta(days=days_back)
     many = [histories.random_universe(rng, f"u{number}") for number in range(_A_QUERY)]

@@ -37,7 +37,7 @@ def mart(tmp_path_factory: pytest.TempPathFactory) -> CompiledMart:
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a sample in which the jobs and contracts of two spans of 25 days were loaded at the ends of the spans."""
+    """Return a sample with two spans of 25 days. The jobs and contracts of each span were loaded at its end."""
     folder = tmp_path_factory.mktemp("dwh") / "sample"
     write_sample(folder, JOBS, 4)
     with duckdb_files.connect() as con:
@@ -58,7 +58,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def staged(mart: CompiledMart, folder: Path, seed: Sequence[str]) -> dict[str, Known]:
-    """Return (key, loaded_at, known_at) of the staged rows by table, with these CSV lines as the load clock."""
+    """Stage the raw rows with these lines of the load clock. Return their (key, loaded_at, known_at) by table."""
     con = connect()
     types = {"trusted_from": "timestamptz", "untrusted_from": "timestamptz"}
     typed = ", ".join(f'"{name}" {types.get(name, "varchar")}' for name in COLUMNS)
